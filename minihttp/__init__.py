@@ -1,0 +1,1 @@
+"""An asynchronous HTTP/1.1 client on trio and h11."""

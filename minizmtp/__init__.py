@@ -1,0 +1,1 @@
+"""ZeroMQ from scratch on trio."""
