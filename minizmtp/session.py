@@ -73,8 +73,14 @@ class Link(Protocol):
         """How many messages are still to be sent."""
 
 
-def new_pipe(options: Options) -> Pipe:
+# The types that know what to do with one message where they expect many (libzmq's choice).
+CONFLATE = {SocketType.PUSH, SocketType.PULL, SocketType.PUB, SocketType.SUB, SocketType.DEALER}
+
+
+def new_pipe(owner: Owner, options: Options) -> Pipe:
     """A pipe for one peer, as deep as the options say."""
+    if options.conflate and owner.socket_type in CONFLATE:
+        return Pipe(outbound=Queue(conflate=True), inbound=Queue(conflate=True))
     return Pipe(outbound=Queue(options.sndhwm), inbound=Queue(options.rcvhwm))
 
 
@@ -190,7 +196,7 @@ class Session:
 
     def _pipe_of_peer(self) -> Pipe:
         if self._pipe is None:
-            self._pipe = new_pipe(self._options)
+            self._pipe = new_pipe(self._owner, self._options)
             self._owner.pattern.attach(self._pipe)
         return self._pipe
 
