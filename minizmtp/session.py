@@ -96,7 +96,6 @@ class Session:
         self._scope = trio.CancelScope()
         self._pipe: Pipe | None = None
         self._engine: Engine | None = None
-        self._verdict: ProtocolError | None = None
 
     async def run(self) -> None:
         """The task."""
@@ -132,10 +131,6 @@ class Session:
         if self.finishing and not self.unsent():
             self._scope.cancel()
 
-    def _refuse(self, error: ProtocolError) -> None:
-        self._verdict = error
-        self._scope.cancel()
-
     # ----------------------------------------------------------------------------------- one connection, start to end
 
     async def _converse(self, stream: Stream) -> bool:
@@ -156,7 +151,7 @@ class Session:
             tell(Event.HANDSHAKE_SUCCEEDED, endpoint)
             if not self.finishing:
                 self._owner.pattern.connected(pipe)
-            await engine.traffic(pipe)
+            await engine.traffic(pipe, self._owner.pattern.inspect)
         except ProtocolError as error:
             engine.speak()  # the last word, if the system takes it
             again = False
@@ -171,9 +166,6 @@ class Session:
             if not ready:
                 tell(Event.HANDSHAKE_FAILED_NO_DETAIL, endpoint, error.errno, words)
         finally:
-            if self._verdict is not None:
-                words = f"{endpoint}: {self._verdict}"
-                log.info("%s", words)
             self._engine = None
             stream.close()
             tell(Event.DISCONNECTED, endpoint, stream.fileno, words)
@@ -185,7 +177,6 @@ class Session:
         with trio.move_on_after(patience):
             ready = await engine.handshake()
             pipe = self._pipe_of_peer()
-            pipe.on_refuse = self._refuse
             pipe.identity = ready.metadata.get(b"identity", b"")
             pipe.metadata = {"Peer-Address": stream.peer_address} | {
                 name.decode().title(): value.decode("utf-8", "backslashreplace")

@@ -77,6 +77,9 @@ class Pattern:
     def disconnected(self, pipe: Pipe) -> None:
         """A connection broke; pipe waits for the next one, and keeps what is queued in it."""
 
+    def inspect(self, message: Message) -> None:
+        """Look at a message as it comes off the wire. Raises ProtocolError if no peer of ours may send such a thing."""
+
     def check_send(self) -> None:
         """Raise ZMQError if this is not the time to send; also asked before the first part of a long message."""
         if self.outgoing is None:

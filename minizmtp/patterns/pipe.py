@@ -31,7 +31,6 @@ Read next: `routing`.
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from ..errors import ProtocolError
 from ..wire.events import Item
 
 
@@ -149,7 +148,7 @@ class Pipe:
     this one rule.
     """
 
-    __slots__ = ("identity", "inbound", "metadata", "on_refuse", "outbound", "routing_id")
+    __slots__ = ("identity", "inbound", "metadata", "outbound", "routing_id")
 
     def __init__(self, outbound: Queue, inbound: Queue) -> None:
         self.outbound = outbound
@@ -157,12 +156,3 @@ class Pipe:
         self.metadata: dict[str, str] = {}
         self.identity = b""  # what the peer asks a ROUTER to call it (37-46) …
         self.routing_id = b""  # … and what a ROUTER does call it, once it does
-        self.on_refuse: Callable[[ProtocolError], None] = _indifferent
-
-    def refuse(self, error: ProtocolError) -> None:
-        """The socket cannot make sense of what this peer sends: end its connection, for good."""
-        self.on_refuse(error)
-
-
-def _indifferent(error: ProtocolError) -> None:
-    """Over inproc there is no connection to end."""

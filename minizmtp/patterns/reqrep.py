@@ -134,15 +134,22 @@ class Req(Dealer):
             self._awaiting = False
         return found
 
+    def inspect(self, message: Message) -> None:
+        """A reply has an empty frame in front, or a number and an empty frame; nothing else answers a REQ (28-2, L-33)."""
+        numbered = len(message[0]) == 4 and message[1:2] == [DELIMITER]
+        if len(message) < 2 + numbered or not (numbered or message[0] == DELIMITER):
+            raise ProtocolError(
+                f"a reply of {len(message)} frames, the first of {len(message[0])} octets; required is an empty frame"
+                ' and then the reply (28/REQREP, "The REQ Socket Type")',
+                Violation.MALFORMED_MESSAGE,
+            )
+
     def _gather(self) -> Received | None:
         while (found := super()._gather()) is not None:
             pipe, message = found
             if self._asked is not None and pipe is not self._asked:
                 continue  # not from whom we asked: silently dropped (28-8)
-            numbered = len(message) > 2 and len(message[0]) == 4 and message[1] == DELIMITER
-            if not numbered and not (len(message) > 1 and message[0] == DELIMITER):
-                pipe.refuse(_malformed_reply(message))
-            elif message[: len(self._envelope)] == self._envelope:
+            if message[: len(self._envelope)] == self._envelope and len(message) > len(self._envelope):
                 return pipe, message[len(self._envelope) :]
             # Else it answers another request than the last (L-32, L-33).
         return None
@@ -152,14 +159,6 @@ class Req(Dealer):
 
     def can_receive(self) -> bool:
         return self._awaiting and super().can_receive()
-
-
-def _malformed_reply(message: Message) -> ProtocolError:
-    return ProtocolError(
-        f"a reply of {len(message)} frames, the first of {len(message[0])} octets; required is an empty frame and then"
-        ' the reply (28/REQREP, "The REQ Socket Type")',
-        Violation.MALFORMED_MESSAGE,
-    )
 
 
 class Rep(Pattern):
