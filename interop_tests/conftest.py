@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from interop_tests.libzmq import spares
 from interop_tests.world import World
 
 PAIRS = ["ours-ours", "ours-libzmq", "libzmq-ours", "libzmq-libzmq"]
@@ -50,6 +51,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 raise pytest.UsageError(
                     f"{item.nodeid}: @pytest.mark.requirement names no requirement, or a strange one: {ids}"
                 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_stays_behind() -> Iterator[None]:
+    yield
+    spares.close()
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """A libzmq socket with the interface of a Peer: the parent's side of `libzmq_process`."""
 
+import math
+import os
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import trio
 
@@ -17,29 +20,43 @@ class ProcessEnded(Exception):
     """The libzmq process has gone although nobody sent it away: a crash."""
 
 
+class Spares:
+    """Processes that are started ahead: while one test runs, the interpreter for the next one loads
+    libzmq."""
+
+    def __init__(self) -> None:
+        self._started: deque[subprocess.Popen[bytes]] = deque()
+
+    def take(self) -> subprocess.Popen[bytes]:
+        while len(self._started) < 3:
+            command = [sys.executable, "-m", "interop_tests.libzmq_process"]
+            pipe = subprocess.PIPE
+            self._started.append(
+                subprocess.Popen(command, cwd=REPOSITORY, stdin=pipe, stdout=pipe, bufsize=0)
+            )
+        return self._started.popleft()
+
+    def close(self) -> None:
+        while self._started:
+            with self._started.popleft() as process:
+                process.kill()
+
+
+spares = Spares()
+
+
 class LibzmqProcess:
     """One running libzmq process: questions in, answers and events out."""
 
-    def __init__(self, process: trio.Process) -> None:
-        self._process = process
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._process = spares.take()
         self._questions = 0
         self._answers: dict[int, trio.MemorySendChannel[tuple[Header, list[bytes]]]] = {}
-        self._outgoing, self._to_write = trio.open_memory_channel[bytes](1 << 30)
+        self._outgoing, self._to_write = trio.open_memory_channel[bytes](math.inf)
         self._killed = False
         self.logs: dict[str, EventLog] = {}
-
-    @classmethod
-    async def start(cls, nursery: trio.Nursery) -> "LibzmqProcess":
-        process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "interop_tests.libzmq_process"],
-            cwd=REPOSITORY,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        self = cls(process)
         nursery.start_soon(self._write)
         nursery.start_soon(self._read)
-        return self
 
     async def ask(
         self, call: str, frames: list[bytes] | None = None, **arguments: Any
@@ -65,14 +82,13 @@ class LibzmqProcess:
             raise Refused(header["errno"], header["words"])
         return header["value"], body
 
-    async def kill(self) -> None:
+    def kill(self) -> None:
         self._killed = True
         self._process.kill()
-        await self._process.wait()
+        self._process.wait()  # a moment only, after SIGKILL
 
     async def _write(self) -> None:
-        assert self._process.stdin is not None
-        async with self._process.stdin as stdin:
+        async with trio_stream(self._process.stdin) as stdin:
             async for data in self._to_write:
                 try:
                     await stdin.send_all(data)
@@ -80,9 +96,8 @@ class LibzmqProcess:
                     return  # the reader finds out as well, and tells those who wait
 
     async def _read(self) -> None:
-        assert self._process.stdout is not None
         packets = PacketReader()
-        async with self._process.stdout as stdout:
+        async with trio_stream(self._process.stdout) as stdout:
             while data := await stdout.receive_some(1 << 20):
                 packets.feed(data)
                 for header, frames in packets:
@@ -90,9 +105,7 @@ class LibzmqProcess:
         for answer in self._answers.values():
             answer.close()
         if not self._killed:
-            raise ProcessEnded(
-                f"the libzmq process has ended by itself, exit code {await self._process.wait()}"
-            )
+            raise ProcessEnded(f"the libzmq process has ended by itself, exit code {self._process.wait()}")
 
     def _handle(self, header: Header, frames: list[bytes]) -> None:
         if "event" in header:
@@ -100,6 +113,14 @@ class LibzmqProcess:
                 log.add(Event(header["event"], header["endpoint"], header["value"]))
         elif answer := self._answers.get(header["id"]):
             answer.send_nowait((header, frames))
+
+
+def trio_stream(pipe: IO[bytes] | None) -> trio.lowlevel.FdStream:
+    """The pipe as a stream that trio can wait for. The stream closes what it is given, so it is given a
+    copy."""
+    assert pipe is not None
+    with pipe:
+        return trio.lowlevel.FdStream(os.dup(pipe.fileno()))
 
 
 class LibzmqPeer(Peer):
@@ -141,7 +162,7 @@ class LibzmqSide(Side):
 
     async def socket(self, socket_type: str, **options: Any) -> Peer:
         if self._process is None:
-            self._process = await LibzmqProcess.start(self._nursery)
+            self._process = LibzmqProcess(self._nursery)
         peer = LibzmqPeer(self.new_name(socket_type), self._process)
         octets_as_text = {o: v.decode("latin-1") if isinstance(v, bytes) else v for o, v in options.items()}
         with peer.bounded("a new socket"):
@@ -152,7 +173,7 @@ class LibzmqSide(Side):
 
     async def crash(self) -> None:
         if self._process is not None:
-            await self._process.kill()
+            self._process.kill()
             self._process = None
 
     async def term(self) -> None:

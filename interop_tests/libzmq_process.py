@@ -19,13 +19,13 @@ End of standard input ends the process. It never writes to standard error unless
 
 import contextlib
 import os
+import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from interop_tests.packets import Header, PacketReader, pack
 
@@ -107,15 +107,10 @@ class Process:
 
     def report_events(self, name: str, served: Served) -> None:
         while served.monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
-            event = parse_monitor_message(served.monitor.recv_multipart())
-            self.say(
-                {
-                    "event": zmq.Event(event["event"]).name,
-                    "socket": name,
-                    "value": event["value"],
-                    "endpoint": event["endpoint"].decode(),
-                }
-            )
+            numbers, endpoint = served.monitor.recv_multipart()
+            number, value = struct.unpack("=Hi", numbers)  # zmq_socket_monitor(3): 16 and 32 bits, host order
+            event = {"event": zmq.Event(number).name, "value": value, "endpoint": endpoint.decode()}
+            self.say({**event, "socket": name})
 
     # --- questions that are answered at once ------------------------------------------------------
 
