@@ -106,7 +106,7 @@ class Process:
             self.say({"id": question, "value": getattr(self, f"ask_{call}")(*frames, **header)})
 
     def report_events(self, name: str, served: Served) -> None:
-        while served.monitor.getsockopt(zmq.EVENTS) & zmq.POLLIN:  # type: ignore[operator]
+        while served.monitor.poll(0):
             numbers, endpoint = served.monitor.recv_multipart()
             number, value = struct.unpack("=Hi", numbers)  # zmq_socket_monitor(3): 16 and 32 bits, host order
             event = {"event": zmq.Event(number).name, "value": value, "endpoint": endpoint.decode()}
@@ -129,7 +129,7 @@ class Process:
 
     def ask_bind(self, socket: str, endpoint: str) -> str:
         self.sockets[socket].socket.bind(endpoint)
-        return self.sockets[socket].socket.last_endpoint.decode().rstrip("\0")
+        return self.sockets[socket].socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
 
     def ask_connect(self, socket: str, endpoint: str) -> None:
         self.sockets[socket].socket.connect(endpoint)
