@@ -1,0 +1,79 @@
+"""The numbers that everybody who speaks ZeroMQ shares: socket types, flags, monitor events.
+
+They are libzmq's (zmq.h), so that `SocketType.REQ == zmq.REQ` in a program that uses both. On the wire a socket type
+is written as its name, never as its number (37/ZMTP, "Socket-Type").
+
+    >>> SocketType.DEALER, SocketType.DEALER.value
+    (<SocketType.DEALER: 5>, 5)
+    >>> sorted(peer.name for peer in PEERS[SocketType.REQ])
+    ['REP', 'ROUTER']
+
+Read next: `wire.greeting`, where the first octets cross the wire.
+"""
+
+from enum import IntEnum, IntFlag
+
+
+class SocketType(IntEnum):
+    """What a socket does with a message. PUSH and PULL in `patterns.pipeline` are the gentlest start."""
+
+    PAIR = 0
+    PUB = 1
+    SUB = 2
+    REQ = 3
+    REP = 4
+    DEALER = 5
+    ROUTER = 6
+    PULL = 7
+    PUSH = 8
+    XPUB = 9
+    XSUB = 10
+
+    def __repr__(self) -> str:
+        return f"<SocketType.{self.name}: {self.value}>"
+
+
+def _peers() -> dict[SocketType, frozenset[SocketType]]:
+    # 37/ZMTP, "Connection Metadata", lists the legal pairs. Each line reads both ways.
+    pairs = """
+        PAIR PAIR, PUB SUB, PUB XSUB, XPUB SUB, XPUB XSUB, PUSH PULL,
+        REQ REP, REQ ROUTER, DEALER REP, DEALER DEALER, DEALER ROUTER, ROUTER ROUTER
+    """
+    peers: dict[SocketType, set[SocketType]] = {kind: set() for kind in SocketType}
+    for pair in pairs.split(","):
+        one, other = (SocketType[name] for name in pair.split())
+        peers[one].add(other)
+        peers[other].add(one)
+    return {kind: frozenset(others) for kind, others in peers.items()}
+
+
+# Who may talk to whom.
+PEERS = _peers()
+
+# Flags of send and recv.
+NOBLOCK = DONTWAIT = 1
+SNDMORE = 2
+
+# Masks of poll.
+POLLIN = 1
+POLLOUT = 2
+
+
+class Event(IntFlag):
+    """What a monitor tells (libzmq's numbers)."""
+
+    CONNECTED = 0x0001
+    CONNECT_DELAYED = 0x0002
+    CONNECT_RETRIED = 0x0004
+    LISTENING = 0x0008
+    BIND_FAILED = 0x0010
+    ACCEPTED = 0x0020
+    ACCEPT_FAILED = 0x0040
+    CLOSED = 0x0080
+    CLOSE_FAILED = 0x0100
+    DISCONNECTED = 0x0200
+    MONITOR_STOPPED = 0x0400
+    HANDSHAKE_FAILED_NO_DETAIL = 0x0800
+    HANDSHAKE_SUCCEEDED = 0x1000
+    HANDSHAKE_FAILED_PROTOCOL = 0x2000
+    HANDSHAKE_FAILED_AUTH = 0x4000

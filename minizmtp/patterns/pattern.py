@@ -1,0 +1,116 @@
+"""What all socket types have in common: the questions that a socket asks its pattern.
+
+    a peer comes, goes          attach  connected  disconnected  detach
+    the program sends           try_send(message) → done, or not now
+    the program receives        take() → (whose, message), or nothing yet
+    the program polls           can_send  can_receive
+    the program subscribes      subscribe  unsubscribe
+
+Every answer is given at once. Whoever has to wait does so above, in `sockets`, with nothing in hand; the two calls
+`on_arrival` and `on_space` tell it when asking again makes sense. This is why cancelling loses nothing: between two
+awaits a message is either still here or already gone, never half-way.
+
+Below this module: `routing`. Above it: one module for each RFC; the next is the easiest.
+Read next: `pipeline`.
+"""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from ..constants import SocketType
+from ..errors import EINVAL, ENOTSUP, ZMQError
+from ..wire.events import Message
+from .pipe import Pipe
+from .routing import FairQueue, RoundRobin
+
+# A message and the pipe that it came through.
+Received = tuple[Pipe, Message]
+
+
+class Pattern:
+    """A socket type. It has a fair queue if it receives, and a round robin if it chooses in turn; what else it needs
+    it adds. The answers given here are those of a socket that can neither send nor receive."""
+
+    socket_type: ClassVar[SocketType]
+
+    def __init__(self, on_arrival: Callable[[], None], on_space: Callable[[], None]) -> None:
+        self.pipes: dict[Pipe, None] = {}  # in the order in which they joined
+        self.incoming: FairQueue | None = None
+        self.outgoing: RoundRobin | None = None
+        self._on_arrival = on_arrival
+        self._on_space = on_space
+        self._next: Received | None = None  # found by can_receive, not yet taken
+
+    def attach(self, pipe: Pipe) -> None:
+        """A peer has come (or will: a pipe of `connect` is attached before there is anybody at its other end)."""
+        self.pipes[pipe] = None
+        if self.incoming is not None:
+            self.incoming.attach(pipe)
+        if self.outgoing is not None:
+            self.outgoing.attach(pipe)
+
+    def detach(self, pipe: Pipe) -> None:
+        """A peer has gone. What it sent before stays to be read (30-16, L-9)."""
+        self.pipes.pop(pipe, None)
+        if self.outgoing is not None:
+            self.outgoing.detach(pipe)
+
+    def discard(self, pipe: Pipe) -> None:
+        """As detach, but what it sent is not wanted any more (`disconnect`, `unbind`, `close`; L-18)."""
+        if self.incoming is not None:
+            self.incoming.discard(pipe)
+        self.detach(pipe)
+
+    def connected(self, pipe: Pipe) -> None:
+        """There is now somebody at the other end of pipe: for the first time, or again after a connection broke."""
+
+    def disconnected(self, pipe: Pipe) -> None:
+        """A connection broke; pipe waits for the next one, and keeps what is queued in it."""
+
+    def check_send(self) -> None:
+        """Raise ZMQError if this is not the time to send; also asked before the first part of a long message."""
+        raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only receives")
+
+    def try_send(self, message: Message) -> bool:
+        """Send message now and return True; or return False, with nothing done, if that would have to wait."""
+        self.check_send()
+        assert self.outgoing is not None
+        return self.outgoing.send(message) is not None
+
+    def take(self) -> Received | None:
+        """The next message and its pipe, or None. Raises ZMQError if this is not the time to receive."""
+        if self._next is None:
+            return self._gather()
+        found, self._next = self._next, None
+        return found
+
+    def _gather(self) -> Received | None:
+        """The next message that is for the program, out of all that came."""
+        if self.incoming is None:
+            raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only sends")
+        while (found := self.incoming.take()) is not None:
+            pipe, item = found
+            if type(item) is list:
+                return pipe, item
+            if isinstance(item, list):
+                return pipe, list(item)  # shared with other receivers in this process: each gets a list of its own
+            # A subscription, sent to somebody who publishes nothing: it means nothing here.
+        return None
+
+    def can_send(self) -> bool:
+        return self.outgoing is not None and len(self.outgoing) > 0
+
+    def can_receive(self) -> bool:
+        """True only if take() will find something: so the next message is looked for, and put aside."""
+        if self._next is None and self.incoming is not None and len(self.incoming):
+            self._next = self._gather()
+        return self._next is not None
+
+    def subscribe(self, prefix: bytes) -> None:
+        raise self._no_subscriptions()
+
+    def unsubscribe(self, prefix: bytes) -> None:
+        raise self._no_subscriptions()
+
+    def _no_subscriptions(self) -> ZMQError:
+        return ZMQError(EINVAL, f"a {self.socket_type.name} socket does not subscribe: that is for SUB")

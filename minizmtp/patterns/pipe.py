@@ -1,0 +1,132 @@
+"""A pipe: one peer, as a socket sees it.                                     28 to 31, "shall create a double queue"
+
+                     ┌──────────────────── Pipe ────────────────────┐
+     socket  ──put──►│ outbound   ▪▪▪▪▪▪              (sndhwm: 1000) │──take──►  engine ─► peer
+     socket ◄──take──│ inbound    ▪▪▪                 (rcvhwm: 1000) │◄──put───  engine ◄─ peer
+                     └───────────────────────────────────────────────┘
+
+Whoever puts and whoever takes never wait for each other here. Each leaves word instead: `on_arrival` is called when an
+empty queue has got something, `on_space` when a queue that was found full has room again.
+
+Between two sockets of one process (`inproc://`) there is no engine: the outbound queue of the one *is* the inbound
+queue of the other. That is all that inproc is.
+
+The **high-water mark** counts messages, not octets (L-4). A full queue does not open again at the first message taken
+but when half of it is, as in libzmq: the reader tells the writer of its progress only every so many messages, and so
+neither of them is woken for each (L-3).
+
+    >>> queue = Queue(hwm=4)
+    >>> for word in "abcd": queue.put([word.encode()])
+    >>> queue.full
+    True
+    >>> queue.take(), queue.full                    # one place is free, but the writer does not know it yet
+    ([b'a'], True)
+    >>> queue.take(), queue.full                    # half of the four
+    ([b'b'], False)
+
+Below this module: `wire.events`, for the types alone. Above it: `routing`.
+Read next: `routing`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from ..errors import ProtocolError
+from ..wire.events import Item
+
+
+def _nobody() -> None:
+    """Nobody is listening."""
+
+
+class Queue:
+    """One direction of a pipe: messages on their way from a writer to a reader, at most hwm of them (0: any number)."""
+
+    __slots__ = ("_items", "_taken", "_unread", "closed", "hwm", "lwm", "on_arrival", "on_space", "wanted")
+
+    def __init__(self, hwm: int = 0) -> None:
+        self._items: deque[Item] = deque()
+        self._unread = 0  # put, and not yet reported as taken
+        self._taken = 0  # taken, and not yet reported
+        self.closed = False  # nobody will take: what is put is dropped
+        self.wanted = False  # a writer found it full, and wants to hear of room
+        self.on_arrival: Callable[[], None] = _nobody
+        self.on_space: Callable[[], None] = _nobody
+        self.set_hwm(hwm)
+
+    def set_hwm(self, hwm: int) -> None:
+        """Change the limit; what is already queued stays."""
+        self.hwm = hwm
+        self.lwm = (hwm + 1) // 2
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def full(self) -> bool:
+        return 0 < self.hwm <= self._unread
+
+    def put(self, item: Item) -> None:
+        """Append. A writer that must not overfill asks `full` first: subscriptions, for one, are never refused."""
+        if self.closed:
+            return
+        self._items.append(item)
+        self._unread += 1
+        if len(self._items) == 1:
+            self.on_arrival()
+
+    def take(self) -> Item | None:
+        """The oldest item, or None."""
+        if not self._items:
+            return None
+        item = self._items.popleft()
+        self._taken += 1
+        if self._taken >= self.lwm:
+            self._unread -= self._taken
+            self._taken = 0
+            if self.wanted and not self.full:
+                self.wanted = False
+                self.on_space()
+        return item
+
+    def put_back(self, items: Iterable[Item]) -> None:
+        """Undo takes: the items, oldest first, go to the front again. The engine does so with what never left."""
+        back = list(items)
+        self._items.extendleft(reversed(back))
+        self._unread += len(back)
+
+    def close(self) -> None:
+        """The reader is gone: forget what is queued, drop what comes."""
+        self.closed = True
+        self._items.clear()
+        self._unread = self._taken = 0
+        if self.wanted:
+            self.wanted = False
+            self.on_space()
+
+
+class Pipe:
+    """One peer: a queue to it, a queue from it, and what is known of it.
+
+    A pipe outlives its connection on the connecting side only. `connect` makes one at once, so that messages can be
+    queued before the peer exists, and keeps it from connection to connection. An accepted connection brings a pipe that
+    goes with it, and what was queued in it for that peer goes too (28-22, 28-23). Most surprises of ZeroMQ follow from
+    this one rule.
+    """
+
+    __slots__ = ("identity", "inbound", "metadata", "on_refuse", "outbound")
+
+    def __init__(self, outbound: Queue, inbound: Queue) -> None:
+        self.outbound = outbound
+        self.inbound = inbound
+        self.metadata: dict[str, str] = {}
+        self.identity = b""  # what the peer asks a ROUTER to call it (37-46)
+        self.on_refuse: Callable[[ProtocolError], None] = _indifferent
+
+    def refuse(self, error: ProtocolError) -> None:
+        """The socket cannot make sense of what this peer sends: end its connection, for good."""
+        self.on_refuse(error)
+
+
+def _indifferent(error: ProtocolError) -> None:
+    """Over inproc there is no connection to end."""

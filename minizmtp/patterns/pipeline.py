@@ -1,0 +1,55 @@
+"""PUSH and PULL: work for whoever is free.                                                       RFC 30/PIPELINE
+
+    ventilator                worker                    sink
+      PUSH ─────┬───────────► PULL PUSH ──────────┬───► PULL
+                ├───────────► PULL PUSH ──────────┤
+                └───────────► PULL PUSH ──────────┘
+        each task to one worker                fair among workers
+
+A message goes to exactly one peer, the next in turn that has room. When no peer has room, or there is none at all, the
+sender waits: work is never dropped for want of a worker (30-9 … 30-11).
+
+    >>> push = Push(on_arrival=print, on_space=lambda: None)
+    >>> push.try_send([b"task"])                     # nobody there: not now
+    False
+    >>> from .pipe import Pipe, Queue
+    >>> worker = Pipe(outbound=Queue(1), inbound=Queue(1))
+    >>> push.attach(worker)
+    >>> push.try_send([b"task"]), push.try_send([b"task"])
+    (True, False)
+    >>> worker.outbound.take()
+    [b'task']
+
+On the wire there is nothing to add: the message as it is.
+
+Below this module: `pattern`. Read next: `subscriptions`, or leave the patterns here and go on with `options`.
+"""
+
+from collections.abc import Callable
+
+from ..constants import SocketType
+from .pattern import Pattern
+from .routing import FairQueue, RoundRobin
+
+
+class Push(Pattern):
+    """Only sends, to its peers in turn."""
+
+    socket_type = SocketType.PUSH
+
+    def __init__(self, on_arrival: Callable[[], None], on_space: Callable[[], None]) -> None:
+        super().__init__(on_arrival, on_space)
+        self.outgoing = RoundRobin(on_space)
+
+    def check_send(self) -> None:
+        """A PUSH may always send."""
+
+
+class Pull(Pattern):
+    """Only receives, from its peers in turn."""
+
+    socket_type = SocketType.PULL
+
+    def __init__(self, on_arrival: Callable[[], None], on_space: Callable[[], None]) -> None:
+        super().__init__(on_arrival, on_space)
+        self.incoming = FairQueue(on_arrival)

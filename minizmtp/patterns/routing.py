@@ -1,0 +1,124 @@
+"""Taking turns: the fair queue and round robin.                             28 to 31, "fair-queue", "round-robin"
+
+    three PULL peers, one PUSH                       one PULL, three PUSH peers that send at different speed
+
+              ┌──► 0  3  6                            aaaaa ──┐
+    0 … 8 ────┼──► 1  4  7                               bb ──┼──► a b c a b a a a
+              └──► 2  5  8                                c ──┘
+            round robin                                     fair queue
+
+Both keep the pipes that can take part *now* in a row, serve the first and send it to the end. A pipe that is full (or
+empty) leaves the row, and joins at its end when it has word of room (or arrivals). So a turn costs the same with three
+peers and with three thousand, and nobody is asked in vain.
+
+    >>> pipes = [Pipe(Queue(hwm=2), Queue()) for _ in range(3)]
+    >>> robin = RoundRobin()
+    >>> for pipe in pipes: robin.attach(pipe)
+    >>> [pipes.index(robin.send([b"work"])) for _ in range(6)]
+    [0, 1, 2, 0, 1, 2]
+    >>> print(robin.send([b"more"]))                 # all are full: the message is not taken
+    None
+    >>> _ = pipes[1].outbound.take()
+    >>> pipes.index(robin.send([b"more"]))
+    1
+
+Below this module: `pipe`. Above it: `pattern`, and each pattern that uses one of the two.
+Read next: `pattern`.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from ..wire.events import Item, Message
+from .pipe import Pipe, Queue, _nobody
+
+
+class FairQueue:
+    """Takes one message from each pipe in turn (30-18).
+
+    on_arrival: called when a message has come to a pipe that had none.
+    """
+
+    def __init__(self, on_arrival: Callable[[], None] = _nobody) -> None:
+        self._ready: deque[Pipe] = deque()  # the pipes that have something, next one first
+        self._on_arrival = on_arrival
+
+    def attach(self, pipe: Pipe) -> None:
+        """Let pipe take part. What it already holds counts as just come."""
+        pipe.inbound.on_arrival = partial(self._arrived, pipe)
+        if len(pipe.inbound):
+            self._arrived(pipe)
+
+    def discard(self, pipe: Pipe) -> None:
+        """Forget pipe with all that it holds. (A peer that has merely gone is not discarded: what it sent is read.)"""
+        pipe.inbound.close()
+        if pipe in self._ready:
+            self._ready.remove(pipe)
+
+    def _arrived(self, pipe: Pipe) -> None:
+        self._ready.append(pipe)
+        self._on_arrival()
+
+    def __len__(self) -> int:
+        """How many pipes have something."""
+        return len(self._ready)
+
+    def take(self) -> tuple[Pipe, Item] | None:
+        """The next item and whose it is, or None."""
+        if not self._ready:
+            return None
+        pipe = self._ready[0]
+        item = pipe.inbound.take()
+        assert item is not None  # or it would not stand in the row
+        if len(pipe.inbound):
+            self._ready.rotate(-1)
+        else:
+            self._ready.popleft()
+        return pipe, item
+
+
+class RoundRobin:
+    """Gives one message to each pipe in turn, and passes over those that are full (30-8, 28-26).
+
+    on_space: called when there is a pipe with room, after there was none.
+    """
+
+    def __init__(self, on_space: Callable[[], None] = _nobody) -> None:
+        self._open: deque[Pipe] = deque()  # the pipes that have room, next one first
+        self._on_space = on_space
+
+    def attach(self, pipe: Pipe) -> None:
+        """Let pipe take part."""
+        pipe.outbound.on_space = partial(self._opened, pipe)
+        self._opened(pipe)
+
+    def detach(self, pipe: Pipe) -> None:
+        """Give nothing to pipe any more."""
+        pipe.outbound.on_space = _nobody
+        if pipe in self._open:
+            self._open.remove(pipe)
+
+    def _opened(self, pipe: Pipe) -> None:
+        self._open.append(pipe)
+        self._on_space()
+
+    def __len__(self) -> int:
+        """How many pipes have room."""
+        return len(self._open)
+
+    def send(self, message: Message) -> Pipe | None:
+        """Give message to the next pipe that has room, and tell which; None if there is none, and nothing happened."""
+        if not self._open:
+            return None
+        pipe = self._open[0]
+        pipe.outbound.put(message)
+        if pipe.outbound.full:
+            pipe.outbound.wanted = True
+            self._open.popleft()
+        else:
+            self._open.rotate(-1)
+        return pipe
+
+
+__all__ = ["FairQueue", "Pipe", "Queue", "RoundRobin"]

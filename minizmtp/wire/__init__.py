@@ -1,0 +1,31 @@
+"""Bytes into events, and back: ZMTP 3.1 without a socket in sight (RFC 37).
+
+    greeting     64 octets, once each way
+    frames       flags, size, body
+    events       what a Connection tells you, and what you tell it
+    commands     what a COMMAND frame says, and the metadata in it
+    mechanisms   how two peers agree that they may talk
+    connection   the five above, joined: bytes in, events out; messages in, bytes out
+
+Nothing here waits, and nothing here knows trio. Read them in this order.
+"""
+
+from .connection import NEED_DATA, Connection, State
+from .events import Cancel, ConnectionClosed, Error, Event, Greeting, Item, Message, Ping, Pong, Ready, Subscribe
+
+__all__ = [
+    "NEED_DATA",
+    "Cancel",
+    "Connection",
+    "ConnectionClosed",
+    "Error",
+    "Event",
+    "Greeting",
+    "Item",
+    "Message",
+    "Ping",
+    "Pong",
+    "Ready",
+    "State",
+    "Subscribe",
+]

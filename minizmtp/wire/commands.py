@@ -1,0 +1,144 @@
+r"""Commands: how two peers talk about the conversation.                   37/ZMTP 3.1, "Commands" and "Traffic"
+
+The body of a COMMAND frame is a name and what belongs to it:
+
+    +-------------+----------- - -+------- - -
+    | name length | name          | data
+    +-------------+----------- - -+------- - -
+      1 octet       ASCII letters   as the name requires
+
+    READY, INITIATE   metadata            SUBSCRIBE, CANCEL   prefix
+    ERROR             length(1) reason    PING                ttl(2, tenths of a second) context(0–16)
+                                          PONG                the context of the PING
+
+    >>> encode_command(b"SUBSCRIBE", b"news")
+    b'\tSUBSCRIBEnews'
+    >>> decode_command(b"\x04PING\x00\x14ctx")
+    (b'PING', b'\x00\x14ctx')
+    >>> decode_traffic(*decode_command(b"\x04PING\x00\x14ctx"))         # 0x14 tenths: two seconds
+    Ping(ttl=20, context=b'ctx')
+
+(The RFC's prose puts a null between name and data. Its grammar does not, and neither does anybody who speaks it.)
+
+*Metadata* is a row of properties, one behind the other, with neither count nor end mark:
+
+    +-------------+------ - -+------------------+------- - -
+    | name length | name     | value length     | value
+    +-------------+------ - -+------------------+------- - -
+      1 octet                  4 octets, big-endian
+
+    >>> encode_metadata({b"Socket-Type": b"REQ", b"Identity": b""})
+    b'\x0bSocket-Type\x00\x00\x00\x03REQ\x08Identity\x00\x00\x00\x00'
+
+Below this module: `errors`, `events`. Above it: `mechanisms`, which exchange metadata, and `connection`.
+Read next: `mechanisms`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+from ..errors import ProtocolError, Violation
+from .events import Cancel, Error, Ping, Pong, Subscribe
+
+_COMMAND_NAME = re.compile(rb"[A-Za-z]+")
+_PROPERTY_NAME = re.compile(rb"[A-Za-z0-9\-_.+]+")
+_LARGEST_VALUE = 2**31 - 1
+
+LONGEST_CONTEXT = 16
+
+
+def encode_command(name: bytes, data: bytes = b"") -> bytes:
+    """The body of a COMMAND frame."""
+    return bytes([len(name)]) + name + data
+
+
+def decode_command(body: bytes) -> tuple[bytes, bytes]:
+    """Name and data. Raises ProtocolError where the name is empty, cut off, or not of letters (37-26)."""
+    name = body[1 : 1 + body[0]] if body else b""
+    if len(name) != (body[0] if body else 0) or not _COMMAND_NAME.fullmatch(name):
+        raise ProtocolError(
+            f"command that starts with {body[:12].hex(' ') or 'nothing'}, required is a length from 1 to 255"
+            ' and as many letters (37/ZMTP "Commands")',
+            Violation.MALFORMED_COMMAND,
+        )
+    return name, body[1 + len(name) :]
+
+
+def encode_metadata(properties: Mapping[bytes, bytes]) -> bytes:
+    """Properties in the order given. Names are written as given: libzmq knows `Socket-Type` in this spelling only."""
+    return b"".join(
+        bytes([len(name)]) + name + len(value).to_bytes(4, "big") + value for name, value in properties.items()
+    )
+
+
+def decode_metadata(data: bytes) -> dict[bytes, bytes]:
+    r"""The properties of a READY or INITIATE command, as {name in lower case: value}.    37/ZMTP, "Connection Metadata"
+
+    Names are compared without regard to case (37-35); of a name that comes twice the first value counts, as in libzmq.
+    Names that we do not know are kept. Raises ProtocolError where a length runs past the end or a name is none
+    (37-34 … 37-38).
+
+    >>> decode_metadata(b"\x0bSocket-Type\x00\x00\x00\x03REQ" b"\x08IDENTITY\x00\x00\x00\x00")
+    {b'socket-type': b'REQ', b'identity': b''}
+    """
+    properties: dict[bytes, bytes] = {}
+    start = 0
+    while start < len(data):
+        name = data[start + 1 : start + 1 + data[start]]
+        value_start = start + 1 + data[start] + 4
+        size = int.from_bytes(data[value_start - 4 : value_start], "big")
+        if not _PROPERTY_NAME.fullmatch(name) or value_start + size > len(data) or size > _LARGEST_VALUE:
+            raise ProtocolError(
+                f"property that starts with {data[start : start + 12].hex(' ')}, required is a name of 1 to 255 of"
+                ' A-Z a-z 0-9 - _ . + and a value that ends with the command (37/ZMTP "Connection Metadata")',
+                Violation.INVALID_METADATA,
+            )
+        start = value_start + size
+        properties.setdefault(name.lower(), data[value_start:start])
+    return properties
+
+
+def encode_error(reason: bytes) -> bytes:
+    """The body of an ERROR command; of the reason the first 255 octets."""
+    return encode_command(b"ERROR", bytes([len(reason[:255])]) + reason[:255])
+
+
+def decode_error(data: bytes) -> Error:
+    """The data of an ERROR command: one length, and exactly as much reason (37-39)."""
+    if not data or len(data) != 1 + data[0]:
+        raise ProtocolError(
+            f"ERROR with {len(data)} octets after its name, required is a length and as many octets of reason"
+            ' (37/ZMTP "Error Handling")',
+            Violation.MALFORMED_ERROR,
+        )
+    return Error(data[1:])
+
+
+def encode_ping(ping: Ping) -> bytes:
+    """The body of a PING. Always with its two octets of ttl: libzmq answers a bare PING with stray memory (37-70)."""
+    return encode_command(b"PING", ping.ttl.to_bytes(2, "big") + ping.context)
+
+
+def decode_ping(data: bytes) -> Ping:
+    """The data of a PING command (37-67, 37-70)."""
+    if not 2 <= len(data) <= 2 + LONGEST_CONTEXT:
+        raise ProtocolError(
+            f'PING with {len(data)} octets after its name, required are 2 to 18 (37/ZMTP "Heartbeating")',
+            Violation.MALFORMED_COMMAND,
+        )
+    return Ping(int.from_bytes(data[:2], "big"), data[2:])
+
+
+# The commands of traffic. One that is not here is ignored: that is how the protocol grows.
+TRAFFIC_COMMANDS: dict[bytes, Callable[[bytes], Subscribe | Cancel | Ping | Pong]] = {
+    b"SUBSCRIBE": Subscribe,
+    b"CANCEL": Cancel,
+    b"PING": decode_ping,
+    b"PONG": Pong,
+}
+
+
+def decode_traffic(name: bytes, data: bytes) -> Subscribe | Cancel | Ping | Pong | None:
+    """The event that a command in traffic stands for, or None for one that we do not know."""
+    decode = TRAFFIC_COMMANDS.get(name)
+    return decode(data) if decode else None

@@ -1,0 +1,322 @@
+r"""One connection: bytes in, events out; messages in, bytes out.                          37/ZMTP 3.1, "Connection"
+
+                    receive_data(bytes)  ┌────────────┐  next_event() → Greeting, Ready, [frames], Subscribe …
+    from the stream ────────────────────►│ Connection │────────────────────────────► to the socket
+    to the stream   ◄────────────────────│            │◄──────────────────────────── from the socket
+                    data_to_send()       └────────────┘  send([frames]) → bytes
+                    (what the protocol itself has to say)
+
+It has the shape of `h11.Connection`, which does the same for HTTP, and it does no I/O at all. Put two of them back to
+back, carry the bytes by hand, and you have a conversation:
+
+    >>> req, rep = Connection(SocketType.REQ), Connection(SocketType.REP)
+    >>> rep.receive_data(req.data_to_send()); rep.next_event()
+    Greeting(major=3, minor=1, mechanism=b'NULL', as_server=False)
+    >>> req.receive_data(rep.data_to_send())            # their greeting and, as they have seen ours, their READY
+    >>> req.next_event(), req.next_event()              # doctest: +ELLIPSIS
+    (Greeting(...), Ready(metadata={b'socket-type': b'REP'}))
+    >>> rep.receive_data(req.data_to_send()); rep.next_event()
+    Ready(metadata={b'socket-type': b'REQ', b'identity': b''})
+
+    >>> req.send([b"", b"hello"])
+    b'\x01\x00\x00\x05hello'
+    >>> rep.receive_data(_)
+    >>> rep.next_event(), rep.next_event()
+    ([b'', b'hello'], NEED_DATA)
+
+The rules of the game are one table, `TRANSITIONS`. What is not in it is a violation.
+
+        GREETING ──Greeting──► HANDSHAKE ──Ready──► TRAFFIC ⟲ messages, SUBSCRIBE, CANCEL, PING, PONG
+            └──────────────────────┴── Error, the end of the stream, any violation ──► CLOSED
+
+State moves only in `next_event`, when an event is handed out: `receive_data` just keeps the bytes. So it makes no
+difference how a stream was cut into chunks, and an event is never about bytes that you have not come to yet.
+
+Below this module: all of `wire`. Above it: `engine`, which brings a Connection and a stream together.
+Read next: `patterns.pipe`, where the messages go.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from typing import Final
+
+from ..constants import PEERS, SocketType
+from ..errors import ProtocolError, Violation
+from .commands import (
+    decode_command,
+    decode_error,
+    decode_traffic,
+    encode_command,
+    encode_error,
+    encode_ping,
+)
+from .events import (
+    Cancel,
+    ConnectionClosed,
+    Error,
+    Event,
+    Greeting,
+    Item,
+    Message,
+    Ping,
+    Pong,
+    Ready,
+    SharedMessage,
+    Subscribe,
+)
+from .frames import COMMAND, MORE, FrameDecoder, encode_frame, encode_message
+from .greeting import GREETING_SIZE, check_greeting, check_mechanism, decode_greeting, encode_greeting
+from .mechanisms import Mechanism, Null
+
+
+class State(Enum):
+    GREETING = auto()
+    HANDSHAKE = auto()
+    TRAFFIC = auto()
+    CLOSED = auto()
+
+
+class _NeedData(Enum):
+    NEED_DATA = auto()
+
+    def __repr__(self) -> str:
+        return "NEED_DATA"
+
+
+# What next_event gives when all that has come is used up.
+NEED_DATA: Final = _NeedData.NEED_DATA
+
+TRANSITIONS: dict[tuple[State, type], State] = {  # (where we are, what the peer sent): where we go
+    (State.GREETING, Greeting): State.HANDSHAKE,
+    (State.GREETING, ConnectionClosed): State.CLOSED,
+    (State.HANDSHAKE, Ready): State.TRAFFIC,
+    (State.HANDSHAKE, Error): State.CLOSED,  # fatal; dialling again would end the same way (37-14, 37-15)
+    (State.HANDSHAKE, ConnectionClosed): State.CLOSED,  # bad luck; dialling again may help (37-17)
+    (State.TRAFFIC, list): State.TRAFFIC,  # a message
+    (State.TRAFFIC, Subscribe): State.TRAFFIC,
+    (State.TRAFFIC, Cancel): State.TRAFFIC,
+    (State.TRAFFIC, Ping): State.TRAFFIC,
+    (State.TRAFFIC, Pong): State.TRAFFIC,
+    (State.TRAFFIC, ConnectionClosed): State.CLOSED,
+    (State.CLOSED, ConnectionClosed): State.CLOSED,
+}
+
+# A stranger's commands may take so much memory and no more, whatever maxmsgsize allows later. Metadata that a person
+# would send is a few hundred octets.
+HANDSHAKE_LIMIT = 65536
+
+# libzmq's PLAIN server writes ERROR with its length octet lost and the first letter spoilt (24-9).
+_MISSPELT_ERROR = b"\x5eRROR"
+
+
+class Connection:
+    """The protocol of one connection, seen from one side.
+
+    socket_type:      what we are; tells which peers are welcome (37-44)
+    identity:         the routing id that we ask a ROUTER to know us by, 0 to 255 octets
+    mechanism:        security; NULL unless given
+    max_message_size: the largest frame to accept, in octets; −1 for any. Counts for the handshake too, as in libzmq
+    properties:       more metadata for the peer, under names that start with `X-` (37-42)
+
+    Errors of the peer are raised by `next_event` as ProtocolError; after one, the connection is CLOSED, and
+    `data_to_send` may hold a last word to the peer.
+    """
+
+    def __init__(
+        self,
+        socket_type: SocketType,
+        *,
+        identity: bytes = b"",
+        mechanism: Mechanism | None = None,
+        max_message_size: int = -1,
+        properties: Mapping[bytes, bytes] | None = None,
+    ) -> None:
+        self.state = State.GREETING
+        self.peer_version = (0, 0)
+        self._socket_type = socket_type
+        self._mechanism = mechanism or Null()
+        self._metadata = self._our_metadata(identity) | dict(properties or {})
+        self._max_message_size = max_message_size
+        self._greeting = bytearray()
+        self._decoder = FrameDecoder(self._limit(HANDSHAKE_LIMIT))
+        self._message: Message = []  # the frames so far of a message that is not whole
+        self._ended = False
+        self._to_send = encode_greeting(self._mechanism.name, self._mechanism.as_server)
+
+    def _our_metadata(self, identity: bytes) -> dict[bytes, bytes]:
+        metadata = {b"Socket-Type": self._socket_type.name.encode()}
+        # Only a ROUTER looks at an Identity, so only what may face a ROUTER sends one, if only an empty one (37-46).
+        if self._socket_type in (SocketType.REQ, SocketType.DEALER, SocketType.ROUTER):
+            metadata[b"Identity"] = identity
+        return metadata
+
+    def _limit(self, limit: int) -> int:
+        return limit if self._max_message_size < 0 else min(limit, self._max_message_size)
+
+    # ------------------------------------------------------------------------------------------- bytes in, events out
+
+    def receive_data(self, data: bytes) -> None:
+        """Keep what the stream gave; b"" says that the stream has ended. Nothing happens yet: see `next_event`."""
+        if not data:
+            self._ended = True
+        elif self.state is not State.GREETING:
+            self._decoder.receive_data(data)
+        else:
+            self._greeting += data
+
+    def next_event(self) -> Event | _NeedData:
+        """The next thing that the peer said, or NEED_DATA.
+
+        Raises ProtocolError, and from then on there is nothing but ConnectionClosed.
+        """
+        try:
+            event = self._read_event()
+        except ProtocolError as error:
+            if self.state is State.HANDSHAKE:
+                # The peer may want to know; libzmq never tells (37-45).
+                self._say(encode_error(str(error).encode("ascii", "replace")))
+            self.state = State.CLOSED
+            raise
+        if event is not NEED_DATA and type(event) is not list:  # a message moves nothing, and there are many
+            self.state = TRANSITIONS[self.state, type(event)]
+        return event
+
+    def data_to_send(self) -> bytes:
+        """What the protocol itself has to say (greeting, handshake, PONG); b"" if nothing. It is given once."""
+        data, self._to_send = self._to_send, b""
+        return data
+
+    def _read_event(self) -> Event | _NeedData:
+        read = _READ[self.state]
+        event = read(self)
+        if event is NEED_DATA and self._ended:
+            return ConnectionClosed(self._what_was_cut_off())
+        return event
+
+    def _read_greeting(self) -> Event | _NeedData:
+        check_greeting(self._greeting)
+        if len(self._greeting) < GREETING_SIZE:
+            return NEED_DATA
+        greeting = decode_greeting(bytes(self._greeting[:GREETING_SIZE]))
+        check_mechanism(greeting, self._mechanism.name)
+        self.peer_version = (greeting.major, greeting.minor)
+        self._decoder.receive_data(bytes(self._greeting[GREETING_SIZE:]))
+        self._greeting.clear()
+        opening = self._mechanism.open(self._metadata)
+        if opening is not None:
+            self._say(opening)
+        return greeting
+
+    def _read_handshake(self) -> Event | _NeedData:
+        while (frame := self._decoder.next_frame()) is not None:
+            flags, body = frame
+            if not flags & COMMAND:
+                raise ProtocolError(
+                    'a message before READY, required is a command until both sides are ready (37/ZMTP "Connection")',
+                    Violation.UNEXPECTED_COMMAND,
+                )
+            if body.startswith(_MISSPELT_ERROR):
+                return decode_error(body[5:])
+            name, data = decode_command(body)
+            if name == b"ERROR":
+                return decode_error(data)
+            answer = self._mechanism.receive(name, data)
+            if isinstance(answer, Ready):
+                self._check_metadata(answer.metadata)
+                self._decoder.limit = self._max_message_size
+                return answer
+            self._say(answer)
+        return NEED_DATA
+
+    def _read_traffic(self) -> Event | _NeedData:
+        while (frame := self._decoder.next_frame()) is not None:
+            flags, body = frame
+            if flags & COMMAND:
+                # It may stand between two frames of one message: libzmq's timer sends PING there. So the frames that
+                # we have of that message stay where they are.
+                event = decode_traffic(*decode_command(body))
+                if type(event) is Ping:
+                    self._say(encode_command(b"PONG", event.context))
+                if event is not None:
+                    return event
+                continue
+            self._message.append(body)
+            if not flags & MORE:
+                message, self._message = self._message, []
+                return message
+        return NEED_DATA
+
+    def _read_nothing(self) -> Event | _NeedData:
+        return ConnectionClosed("")
+
+    def _say(self, command: bytes) -> None:
+        self._to_send += encode_frame(command, COMMAND)
+
+    def _check_metadata(self, metadata: dict[bytes, bytes]) -> None:
+        """Is this a peer for us? (37-44, 37-47). A peer that does not say what it is, is given the benefit (37-41)."""
+        name = metadata.get(b"socket-type")
+        welcome = sorted(peer.name for peer in PEERS[self._socket_type])
+        if name is not None and name.decode("ascii", "backslashreplace") not in welcome:
+            raise ProtocolError(
+                f"{self._socket_type.name} cannot talk to {name.decode('ascii', 'backslashreplace')},"
+                f' a {self._socket_type.name} talks to {" or ".join(welcome)} (37/ZMTP "Socket-Type")',
+                Violation.INVALID_METADATA,
+            )
+        identity = metadata.get(b"identity", b"")
+        if len(identity) > 255:
+            raise ProtocolError(
+                f'identity of {len(identity)} octets, required are at most 255 (37/ZMTP "Identity")',
+                Violation.INVALID_METADATA,
+            )
+
+    def _what_was_cut_off(self) -> str:
+        if self.state is State.GREETING:
+            return f"after {len(self._greeting)} of the 64 octets of the greeting"
+        if self.state is State.HANDSHAKE:
+            return "in the handshake"
+        if self._decoder.held:
+            return f"inside a frame, {self._decoder.held} octets into it"
+        return f"inside a message, after {len(self._message)} of its frames" if self._message else ""
+
+    # ------------------------------------------------------------------------------------------ messages in, bytes out
+
+    def send(self, item: Item | Ping) -> bytes:
+        """The bytes for one message, subscription or ping. They must reach the peer in the order of these calls.
+
+        A peer of ZMTP 3.0 does not know SUBSCRIBE and CANCEL, and is sent the message form that 3.0 uses, 0x01 or 0x00
+        and the prefix (37-58); it does not know PING either, and is sent none.
+        Calling this before Ready was handed out, or after the end, is a RuntimeError: the mistake is the caller's.
+        """
+        if self.state is not State.TRAFFIC:
+            raise RuntimeError(f"send() in state {self.state.name}: wait until next_event() has given Ready")
+        if type(item) is list:
+            return encode_message(item)
+        if isinstance(item, SharedMessage):
+            if item.octets is None:
+                item.octets = encode_message(item)
+            return item.octets
+        modern = self.peer_version >= (3, 1)
+        if isinstance(item, Ping):
+            return encode_frame(encode_ping(item), COMMAND) if modern else b""
+        assert isinstance(item, (Subscribe, Cancel))
+        if modern:
+            name = b"SUBSCRIBE" if isinstance(item, Subscribe) else b"CANCEL"
+            return encode_frame(encode_command(name, item.prefix), COMMAND)
+        return encode_frame(as_message(item)[0])
+
+
+def as_message(subscription: Subscribe | Cancel) -> Message:
+    r"""A subscription in the form of ZMTP 3.0: a message of one frame.
+
+    >>> as_message(Subscribe(b"news")), as_message(Cancel(b"news"))
+    ([b'\x01news'], [b'\x00news'])
+    """
+    return [(b"\x01" if isinstance(subscription, Subscribe) else b"\x00") + subscription.prefix]
+
+
+_READ: dict[State, Callable[[Connection], Event | _NeedData]] = {
+    State.GREETING: Connection._read_greeting,
+    State.HANDSHAKE: Connection._read_handshake,
+    State.TRAFFIC: Connection._read_traffic,
+    State.CLOSED: Connection._read_nothing,
+}

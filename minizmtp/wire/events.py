@@ -1,0 +1,87 @@
+"""Events: what a Connection tells you, and what you may tell it.                       37/ZMTP 3.1, "Traffic"
+
+    told by next_event()                                      and, given to send():
+    Greeting   Ready   Error        while getting acquainted
+    Message    Subscribe  Cancel    what a socket works with   → the same three
+    Ping       Pong                 signs of life              → Ping (the Connection itself answers with Pong)
+    ConnectionClosed                the end
+
+One event is one whole thing: a message comes with all of its frames or not at all (37-27).
+
+A message is simply a list of frames, without a class of its own: it is made a million times a second, it is what
+`recv_multipart` gives, and `list` says all there is to say.
+
+    >>> message = [b"to", b"", b"hello"]
+    >>> Subscribe(b"news")
+    Subscribe(prefix=b'news')
+
+Read next: `commands`, which names them on the wire.
+"""
+
+from typing import NamedTuple
+
+from .greeting import Greeting as Greeting
+
+Message = list[bytes]
+
+
+class SharedMessage(Message):
+    """A message that goes to many peers. Whoever encodes it first leaves the octets here for all others: a PUB with a
+    thousand subscribers encodes once. (Not in clear to all: a mechanism that encrypts does so for each peer.)"""
+
+    __slots__ = ("octets",)
+    octets: bytes | None
+
+    def __init__(self, frames: Message) -> None:
+        super().__init__(frames)
+        self.octets = None
+
+
+class Subscribe(NamedTuple):
+    """The peer wants messages that start with prefix; the empty prefix is in front of all (37-60)."""
+
+    prefix: bytes
+
+
+class Cancel(NamedTuple):
+    """The peer has had enough of them."""
+
+    prefix: bytes
+
+
+class Ready(NamedTuple):
+    """The handshake is over, messages may pass. metadata: {name in lower case: value}."""
+
+    metadata: dict[bytes, bytes]
+
+
+class Error(NamedTuple):
+    """The peer refuses us; the reason is for people (37-39). Trying again would end the same way (37-15)."""
+
+    reason: bytes
+
+
+class Ping(NamedTuple):
+    """A sign of life that asks for one. ttl: tenths of a second after which silence means that the sender is dead,
+    0 for never (37-71). context: up to 16 octets, to be echoed."""
+
+    ttl: int
+    context: bytes
+
+
+class Pong(NamedTuple):
+    """The answer to a Ping."""
+
+    context: bytes
+
+
+class ConnectionClosed(NamedTuple):
+    """The stream has ended. where: in words, what was cut off by it, or "" if nothing was."""
+
+    where: str
+
+
+# What passes through a socket's pipes.
+Item = Message | Subscribe | Cancel
+
+Event = Greeting | Ready | Error | Item | Ping | Pong | ConnectionClosed

@@ -1,0 +1,144 @@
+r"""Frames: everything after the greeting travels in these.                          37/ZMTP 3.1, "Framing"
+
+     0       1       2                     0       1                9
+    +-------+-------+---- - -             +-------+----------------+---- - -
+    | flags | size  | body                | flags | size, 8 octets | body        flags: 00000 COMMAND LONG MORE
+    +-------+-------+---- - -             +-------+----------------+---- - -
+      short: up to 255 octets               long: LONG is set, size is big-endian
+
+A *message* is one or more message frames, all but the last with MORE set. A *command* is one frame with COMMAND set:
+peers talk about the conversation in commands, and hold it in messages.
+
+    >>> encode_frame(b"hello")
+    b'\x00\x05hello'
+    >>> encode_frame(b"\x09SUBSCRIBE" + b"news", COMMAND)
+    b'\x04\x0e\tSUBSCRIBEnews'
+    >>> encode_message([b"id", b"", b"hello"])
+    b'\x01\x02id\x01\x00\x00\x05hello'
+    >>> encode_frame(bytes(256))[:9].hex(" ")
+    '02 00 00 00 00 00 00 01 00'
+
+A stream may be cut anywhere, so the decoder takes what comes and gives what is whole:
+
+    >>> decoder = FrameDecoder()
+    >>> decoder.receive_data(b"\x00\x05hel")
+    >>> decoder.next_frame()                        # None: there is more to come
+    >>> decoder.receive_data(b"lo\x01")
+    >>> decoder.next_frame()
+    (0, b'hello')
+    >>> decoder.held                                # the 0x01 waits for its frame
+    1
+
+Below this module: `errors`. Above it: `commands` names what a COMMAND frame says, `connection` decides what may come
+when.
+Read next: `events`.
+"""
+
+from collections.abc import Sequence
+
+from ..errors import ProtocolError
+
+MORE, LONG, COMMAND = 1, 2, 4
+
+LARGEST_FRAME = 2**63 - 1
+
+# (flags as they stood on the wire, body)
+Frame = tuple[int, bytes]
+
+
+def encode_frame(body: bytes, flags: int = 0) -> bytes:
+    """One frame. flags: MORE or COMMAND or 0; LONG is our business. The short form wherever it fits (37-12)."""
+    size = len(body)
+    if size < 256:
+        return bytes((flags, size)) + body
+    return bytes((flags | LONG,)) + size.to_bytes(8, "big") + body
+
+
+def encode_message(message: Sequence[bytes]) -> bytes:
+    """All frames of one message, MORE on all but the last."""
+    if len(message) == 1:
+        return encode_frame(message[0])
+    octets = [encode_frame(frame, MORE) for frame in message[:-1]]
+    octets.append(encode_frame(message[-1]))
+    return b"".join(octets)
+
+
+class FrameDecoder:
+    """Cuts a stream into frames.
+
+    limit: the largest body to accept, in octets (−1: as large as the format allows). A frame that announces more is
+    refused as soon as its header is read, before room is made for it. Whoever uses the decoder may change it between
+    two frames.
+    """
+
+    def __init__(self, limit: int = -1) -> None:
+        self.limit = limit
+        self._whole = b""  # octets in hand …
+        self._position = 0  # … of which so many are used up
+        self._rest = bytearray()  # octets that come while the frame in hand is not whole …
+        self._needed = 0  # … until there are this many
+
+    @property
+    def held(self) -> int:
+        """Octets received that no frame has been made of yet."""
+        return len(self._whole) - self._position + len(self._rest)
+
+    def receive_data(self, data: bytes) -> None:
+        """Take what the stream gave. Costs the same for a frame that comes in a thousand pieces: each octet is kept
+        once in `_rest`, and only when the frame is whole are they cut."""
+        if not self._rest and self._position == len(self._whole):
+            self._whole, self._position = data, 0
+            return
+        if not self._rest:
+            self._rest += self._whole[self._position :]
+            self._whole, self._position = b"", 0
+        self._rest += data
+        if len(self._rest) >= self._needed:
+            self._whole, self._rest = bytes(self._rest), bytearray()
+
+    def next_frame(self) -> Frame | None:
+        """The next whole frame as (flags, body), or None while it is not whole.
+
+        Raises ProtocolError for reserved flags, MORE on a command, and bodies above the limit (37-21 … 37-23).
+        """
+        if self._rest:
+            return None
+        octets, start = self._whole, self._position
+        held = len(octets) - start
+        # Two octets are the header of a short frame; the flags say whether it is one.
+        if held < 2:
+            self._needed = 2
+            return None
+        flags = octets[start]
+        if flags & LONG:
+            if held < 9:
+                self._check(flags, 0)
+                self._needed = 9
+                return None
+            size = int.from_bytes(octets[start + 1 : start + 9], "big")
+            header = 9
+        else:
+            size = octets[start + 1]
+            header = 2
+        if flags > LONG | MORE or size > 255 or 0 <= self.limit < size:
+            self._check(flags, size)
+        end = start + header + size
+        if end > len(octets):
+            self._needed = header + size
+            return None
+        self._position = end
+        return flags, octets[start + header : end]
+
+    def _check(self, flags: int, size: int) -> None:
+        if flags & ~(MORE | LONG | COMMAND):
+            raise ProtocolError(
+                f'frame flags are {flags:02x}: bits 3 to 7 are reserved, required is zero (37/ZMTP "Framing")'
+            )
+        if flags & COMMAND and flags & MORE:
+            raise ProtocolError(
+                f'frame flags are {flags:02x}: a command is one frame, MORE must be zero (37/ZMTP "Framing")'
+            )
+        if size > LARGEST_FRAME:
+            raise ProtocolError(f'frame of {size} octets, the largest that can be is 2^63-1 (37/ZMTP "Framing")')
+        if 0 <= self.limit < size:
+            raise ProtocolError(f"frame of {size} octets, the limit here is {self.limit} (maxmsgsize)")
