@@ -14,9 +14,7 @@ REQUIREMENT = re.compile(r"(2[3-9]|3[0-27])-\d+|L-\d+|trap-\d+")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "pairs(*names): run only these, e.g. pairs('ours-libzmq', 'libzmq-libzmq')"
-    )
+    config.addinivalue_line("markers", "pairs(*names): run only these, e.g. pairs('ours-libzmq', 'libzmq-libzmq')")
     config.addinivalue_line("markers", "over(*transports): run over these only, e.g. over('tcp', 'ipc')")
 
 

@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from pathlib import Path
 from typing import IO, Any
@@ -30,9 +31,17 @@ class Spares:
     def take(self) -> subprocess.Popen[bytes]:
         while len(self._started) < 3:
             command = [sys.executable, "-m", "interop_tests.libzmq_process"]
-            pipe = subprocess.PIPE
+            # Without TMPDIR, libzmq would make the paths of `ipc://*` in the current directory.
+            environment = {**os.environ, "TMPDIR": tempfile.gettempdir()}
             self._started.append(
-                subprocess.Popen(command, cwd=REPOSITORY, stdin=pipe, stdout=pipe, bufsize=0)
+                subprocess.Popen(
+                    command,
+                    cwd=REPOSITORY,
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    bufsize=0,
+                )
             )
         return self._started.popleft()
 
@@ -55,12 +64,9 @@ class LibzmqProcess:
         self._outgoing, self._to_write = trio.open_memory_channel[bytes](math.inf)
         self._killed = False
         self.logs: dict[str, EventLog] = {}
-        nursery.start_soon(self._write)
-        nursery.start_soon(self._read)
+        nursery.start_soon(self._run)
 
-    async def ask(
-        self, call: str, frames: list[bytes] | None = None, **arguments: Any
-    ) -> tuple[Any, list[bytes]]:
+    async def ask(self, call: str, frames: list[bytes] | None = None, **arguments: Any) -> tuple[Any, list[bytes]]:
         """(value, frames) of the answer."""
         self._questions += 1
         question = self._questions
@@ -86,6 +92,15 @@ class LibzmqProcess:
         self._killed = True
         self._process.kill()
         self._process.wait()  # a moment only, after SIGKILL
+
+    async def _run(self) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write)
+                await self._read()
+                nursery.cancel_scope.cancel()
+        finally:
+            self.kill()  # also when the test has failed
 
     async def _write(self) -> None:
         async with trio_stream(self._process.stdin) as stdin:
@@ -166,9 +181,7 @@ class LibzmqSide(Side):
         peer = LibzmqPeer(self.new_name(socket_type), self._process)
         octets_as_text = {o: v.decode("latin-1") if isinstance(v, bytes) else v for o, v in options.items()}
         with peer.bounded("a new socket"):
-            await self._process.ask(
-                "socket", socket=peer.name, socket_type=socket_type, options=octets_as_text
-            )
+            await self._process.ask("socket", socket=peer.name, socket_type=socket_type, options=octets_as_text)
         return peer
 
     async def crash(self) -> None:

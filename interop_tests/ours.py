@@ -16,17 +16,16 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except zmq.ZMQError as error:
-        raise Refused(error.errno or 0, str(error)) from error
+        raise Refused(error.errno, str(error)) from error
 
 
 class OurPeer(Peer):
-    def __init__(self, name: str, socket: "zmq.Socket") -> None:
+    def __init__(self, name: str, socket: zmq.Socket) -> None:
         super().__init__(name)
         self.socket = socket
 
-    async def watch(self) -> None:
-        """Until the socket is closed. `task_status` is not needed: `monitor()` watches from the call."""
-        async for event in self.socket.monitor():
+    async def watch(self, monitor: zmq.Monitor) -> None:
+        async for event in monitor:
             self.events.add(Event(event.event.name or str(event.event), event.endpoint, event.value))
 
     async def _bind(self, endpoint: str) -> str:
@@ -60,7 +59,7 @@ class OurSide(Side):
         super().__init__(nursery)
         self._context: zmq.Context | None = None
 
-    async def _live(self, *, task_status: "trio.TaskStatus[zmq.Context]") -> None:
+    async def _live(self, *, task_status: trio.TaskStatus[zmq.Context]) -> None:
         with trio.CancelScope() as self._life:
             async with zmq.Context() as context:
                 task_status.started(context)
@@ -74,7 +73,8 @@ class OurSide(Side):
         with refusals():
             socket = self._context.socket(zmq.SocketType[socket_type], **options)
         peer = OurPeer(self.new_name(socket_type), socket)
-        self._nursery.start_soon(peer.watch)
+        # monitor() watches from the call on. Called in the task, it would miss what happens before that task runs.
+        self._nursery.start_soon(peer.watch, socket.monitor())
         return peer
 
     async def crash(self) -> None:

@@ -20,9 +20,7 @@ MORE, LONG = 0x01, 0x02
 def command(name: bytes, data: bytes = b"") -> bytes:
     """A command frame: flags, size, then the name with its length, then the data."""
     body = bytes([len(name)]) + name + data
-    return (
-        b"\x04" + bytes([len(body)]) if len(body) < 256 else b"\x06" + len(body).to_bytes(8, "big")
-    ) + body
+    return (b"\x04" + bytes([len(body)]) if len(body) < 256 else b"\x06" + len(body).to_bytes(8, "big")) + body
 
 
 def metadata(*properties: tuple[bytes, bytes]) -> bytes:

@@ -159,9 +159,7 @@ async def test_the_answer_for_a_client_that_has_gone_is_dropped(world: World) ->
     assert await rep.recv() == b"question"
     await req.close(linger=0)
     await rep.wait_event("DISCONNECTED")
-    await rep.send(
-        b"for nobody"
-    )  # succeeds: only the answer is lost, and the next client finds a REP that listens
+    await rep.send(b"for nobody")  # succeeds: only the answer is lost, and the next client finds a REP that listens
 
     other = await world.client.socket("REQ")
     await world.join(rep, other)

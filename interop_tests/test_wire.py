@@ -146,9 +146,7 @@ async def test_ready(world: World, mine: str) -> None:
     [
         pytest.param([], id="none"),
         pytest.param([(b"Identity", b""), (b"Socket-Type", b"PUSH")], id="another-order"),
-        pytest.param(
-            [(b"Socket-Type", b"PUSH"), (b"X-Colour", b"\x00\xff"), (b"Unheard-Of", b"")], id="unknown"
-        ),
+        pytest.param([(b"Socket-Type", b"PUSH"), (b"X-Colour", b"\x00\xff"), (b"Unheard-Of", b"")], id="unknown"),
         pytest.param([(b"Socket-Type", b"PUSH"), (b"X-Long", bytes(70_000))], id="long"),
     ],
 )
@@ -172,9 +170,7 @@ async def test_no_message_goes_out_before_the_peers_ready_has_come(world: World)
         async with listener.accept() as raw:
             await raw.send(GREETING)
             await raw.receive(64)
-            assert (
-                await raw.receive_frame() == READY["PUSH"]
-            )  # unprompted: under NULL both sides send it at once
+            assert await raw.receive_frame() == READY["PUSH"]  # unprompted: under NULL both sides send it at once
             assert await raw.is_silent()
             await raw.send(READY["PULL"])
             assert await raw.receive_frame() == HELLO
@@ -203,9 +199,7 @@ async def test_a_3_0_peer_is_told_subscriptions_by_message(
 
 
 @EVERY_KIND
-@pytest.mark.parametrize(
-    "said", [b"", GREETING[:30], GREETING], ids=["nothing", "half-a-greeting", "no-ready"]
-)
+@pytest.mark.parametrize("said", [b"", GREETING[:30], GREETING], ids=["nothing", "half-a-greeting", "no-ready"])
 @pytest.mark.requirement("37-16", "L-20")
 async def test_a_handshake_that_takes_too_long_is_given_up(world: World, said: bytes) -> None:
     pull = await bound(world, "PULL", handshake_ivl=100)
@@ -421,9 +415,7 @@ CONVERSATIONS = pytest.mark.parametrize(
 
 @CONVERSATIONS
 @pytest.mark.requirement("37-12", "37-23", "37-24", "37-32", "37-58", "37-59", "37-83", "28-3", "28-16")
-async def test_every_pair_leaves_the_same_octets_on_the_wire(
-    world: World, conversation: Conversation
-) -> None:
+async def test_every_pair_leaves_the_same_octets_on_the_wire(world: World, conversation: Conversation) -> None:
     """In all four pairs, ours is indistinguishable from libzmq for who listens on the wire."""
     server = await bound(world, conversation.server_type)
     client = await world.client.socket(conversation.client_type)
@@ -553,9 +545,7 @@ WRONG_FOR_US = [
     wrong("error", GREETING + command(b"ERROR", b"\x03400"), "37-14"),
     *(wrong_in_traffic(f"reserved-bit-{bit}", bytes([1 << bit]) + b"\x01x", "37-21") for bit in range(3, 8)),
     wrong_in_traffic("command-with-more", bytes.fromhex("05 07 04 50494e47 0000"), "37-22"),
-    wrong_in_traffic(
-        "long-command-with-more", bytes.fromhex("07 0000000000000007 04 50494e47 0000"), "37-22"
-    ),
+    wrong_in_traffic("long-command-with-more", bytes.fromhex("07 0000000000000007 04 50494e47 0000"), "37-22"),
     wrong_in_traffic("command-without-a-name", bytes.fromhex("04 01 00"), "37-26"),
     wrong_in_traffic("command-without-a-body", bytes.fromhex("04 00"), "37-26"),
     wrong_in_traffic("command-name-beyond-the-end", bytes.fromhex("04 03 05 5049"), "37-26"),

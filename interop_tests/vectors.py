@@ -18,9 +18,7 @@ GREETING = bytes.fromhex(
 # COMMAND, size, "READY", then properties: "Socket-Type" with its value, and from a REQ also an empty
 # "Identity".
 READY = {
-    "REQ": bytes.fromhex(
-        "04 26 05 5245414459 0b 536f636b65742d54797065 00000003 524551 08 4964656e74697479 00000000"
-    ),
+    "REQ": bytes.fromhex("04 26 05 5245414459 0b 536f636b65742d54797065 00000003 524551 08 4964656e74697479 00000000"),
     "REP": bytes.fromhex("04 19 05 5245414459 0b 536f636b65742d54797065 00000003 524550"),
     "PUB": bytes.fromhex("04 19 05 5245414459 0b 536f636b65742d54797065 00000003 505542"),
     "SUB": bytes.fromhex("04 19 05 5245414459 0b 536f636b65742d54797065 00000003 535542"),

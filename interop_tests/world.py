@@ -97,9 +97,7 @@ class Peer(abc.ABC):
             yield
         if scope.cancelled_caught:
             names = ", ".join(event.name for event in self.events.seen)
-            raise AssertionError(
-                f"{self.name}: {what} has not happened in {self.patience} s; its events: {names}"
-            )
+            raise AssertionError(f"{self.name}: {what} has not happened in {self.patience} s; its events: {names}")
 
     # --- what a scenario calls --------------------------------------------------------------------
 
