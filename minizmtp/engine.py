@@ -195,9 +195,11 @@ class Engine:
         if self._writing:
             return
         self._offer()
-        if self._outbox and not self._broken:
+        if self._broken:
+            return
+        if self._outbox or (self._pipe is not None and len(self._pipe.outbound)):
             self._start_writer()
-        elif not self._outbox:
+        else:
             self._on_drained()
 
     def _offer(self) -> None:
