@@ -22,8 +22,7 @@ class ProcessEnded(Exception):
 
 
 class Spares:
-    """Processes that are started ahead: while one test runs, the interpreter for the next one loads
-    libzmq."""
+    """Processes that are started ahead: while one test runs, the interpreter for the next one loads libzmq."""
 
     def __init__(self) -> None:
         self._started: deque[subprocess.Popen[bytes]] = deque()
@@ -131,8 +130,7 @@ class LibzmqProcess:
 
 
 def trio_stream(pipe: IO[bytes] | None) -> trio.lowlevel.FdStream:
-    """The pipe as a stream that trio can wait for. The stream closes what it is given, so it is given a
-    copy."""
+    """The pipe as a stream that trio can wait for. The stream closes what it is given, so it is given a copy."""
     assert pipe is not None
     with pipe:
         return trio.lowlevel.FdStream(os.dup(pipe.fileno()))

@@ -64,8 +64,7 @@ class Process:
     def run(self) -> None:
         while True:
             ready = dict(self.poller.poll())
-            # Events before answers: who has the answer to "receive" can rely on having been told of the
-            # handshake.
+            # Events before answers: who has the answer to "receive" can rely on having been told of the handshake.
             for name, served in self.sockets.items():
                 if served.monitor in ready:
                     self.report_events(name, served)

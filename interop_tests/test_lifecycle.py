@@ -15,8 +15,7 @@ import trio
 
 from interop_tests.world import EFSM, PATIENCE, Peer, World, assert_same, payload, refuses, settle
 
-# A client that dials ten times in the time in which libzmq's default would dial once: tests should not wait
-# for it.
+# A client that dials ten times in the time in which libzmq's default would dial once: tests should not wait for it.
 EAGER = {"reconnect_ivl": 10}
 
 
@@ -394,8 +393,7 @@ async def test_a_frame_above_maxmsgsize_costs_its_sender_the_connection(world: W
 
 @pytest.mark.requirement("L-21")
 async def test_a_closed_socket_still_delivers_what_it_was_given(world: World) -> None:
-    """Many times what fits on the road: the rest waits in a socket that its application has closed
-    already."""
+    """Many times what fits on the road: the rest waits in a socket that its application has closed already."""
     pull, push = await world.pair("PULL", "PUSH")
     message = [payload(2**20), b"end"]
     for _ in range(20):

@@ -122,8 +122,7 @@ async def test_a_sender_without_end_does_not_keep_another_from_being_heard(world
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("30-7", "30-8", "30-11", "30-17", "L-3")
 async def test_a_worker_that_does_not_read_is_passed_over(world: World) -> None:
-    """Its queue fills, and from then on everything goes to the other. What it was given before stays its
-    own."""
+    """Its queue fills, and from then on everything goes to the other. What it was given before stays its own."""
     little = {"sndbuf": 65536, "rcvbuf": 65536}
     push = await world.server.socket("PUSH", sndhwm=4, **little)
     idle, busy = [await world.client.socket("PULL", rcvhwm=4, **little) for _ in range(2)]

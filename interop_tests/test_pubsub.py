@@ -26,8 +26,7 @@ async def received_until(subscriber: Peer, last: bytes) -> list[bytes]:
 
 @pytest.mark.requirement("29-2", "29-7", "29-8", "29-33", "29-34", "37-57", "37-60")
 async def test_each_subscriber_gets_what_starts_with_one_of_its_prefixes(world: World) -> None:
-    """Prefixes that overlap, within one subscriber and between them; a message comes once, however many
-    match."""
+    """Prefixes that overlap, within one subscriber and between them; a message comes once, however many match."""
     wishes = [
         [b""],
         [b"a"],
@@ -232,8 +231,7 @@ async def test_a_sub_that_connects_tells_each_of_its_wishes_once(world: World) -
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("37-58", "37-59", "29-6", "29-11", "29-12", "29-44", "trap-13")
 async def test_a_pub_hears_an_xsub_that_subscribes_by_message(world: World) -> None:
-    """An XSUB application sends `01 topic` as a message, and libzmq puts it on the wire as one, even to a 3.1
-    peer."""
+    """An XSUB application sends `01 topic` as a message, and libzmq puts it on the wire as one, even to a 3.1 peer."""
     pub, xsub = await world.pair("PUB", "XSUB")
     await xsub.send(b"\x01a")
     await xsub.send(b"up the stream: a PUB throws it away")

@@ -67,8 +67,7 @@ async def test_a_frame_of_64_mib_comes_back_unchanged(world: World) -> None:
 
 @pytest.mark.requirement("28-2", "28-9", "28-11", "28-14", "37-27")
 async def test_multipart_keeps_its_frames_also_the_empty_ones(world: World) -> None:
-    """An empty frame inside the body looks like a second delimiter. Only the first one is the end of the
-    envelope."""
+    """An empty frame inside the body looks like a second delimiter. Only the first one is the end of the envelope."""
     rep, req = await world.pair("REP", "REQ")
     for message in (
         [b""],
@@ -173,8 +172,7 @@ async def test_the_answer_for_a_client_that_has_gone_is_dropped(world: World) ->
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("28-11", "28-13", "28-16")
 async def test_a_rep_puts_the_whole_envelope_back_in_front(world: World) -> None:
-    """A question that came through two proxies carries two addresses before the delimiter. A DEALER can play
-    that."""
+    """A question that came through two proxies carries two addresses before the delimiter. A DEALER can play that."""
     rep, dealer = await world.pair("REP", "DEALER")
     await dealer.send_multipart([b"r1", b"r2", b"", b"ques", b"", b"tion"])
     assert await rep.recv_multipart() == [b"ques", b"", b"tion"]

@@ -15,8 +15,7 @@ GREETING = bytes.fromhex(
     "00000000000000000000000000000000000000000000000000000000000000"  # filler
 )
 
-# COMMAND, size, "READY", then properties: "Socket-Type" with its value, and from a REQ also an empty
-# "Identity".
+# COMMAND, size, "READY", then properties: "Socket-Type" with its value, and from a REQ also an empty "Identity".
 READY = {
     "REQ": bytes.fromhex("04 26 05 5245414459 0b 536f636b65742d54797065 00000003 524551 08 4964656e74697479 00000000"),
     "REP": bytes.fromhex("04 19 05 5245414459 0b 536f636b65742d54797065 00000003 524550"),
@@ -69,8 +68,7 @@ PIPELINE = Conversation(
     server=[READY["PULL"]],
 )
 
-# A SUB wants "A"; the PUB says "A", "x". It wants "B", and is told "B"; no longer "B", but "C", and is told
-# "C".
+# A SUB wants "A"; the PUB says "A", "x". It wants "B", and is told "B"; no longer "B", but "C", and is told "C".
 PUBSUB = Conversation(
     "PUB",
     "SUB",

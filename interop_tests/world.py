@@ -210,8 +210,7 @@ class Side(abc.ABC):
 
     @abc.abstractmethod
     async def socket(self, socket_type: str, **options: Any) -> Peer:
-        """A new socket, watched by a monitor from its first moment. Options by libzmq's names in lower
-        case."""
+        """A new socket, watched by a monitor from its first moment. Options by libzmq's names in lower case."""
 
     @abc.abstractmethod
     async def crash(self) -> None:
