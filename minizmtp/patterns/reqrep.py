@@ -135,7 +135,7 @@ class Req(Dealer):
         return found
 
     def inspect(self, message: Message) -> None:
-        """A reply has an empty frame in front, or a number and an empty frame; nothing else answers a REQ (28-2, L-33)."""
+        """A reply has an empty frame in front, or a number and an empty frame (28-2, L-33)."""
         numbered = len(message[0]) == 4 and message[1:2] == [DELIMITER]
         if len(message) < 2 + numbered or not (numbered or message[0] == DELIMITER):
             raise ProtocolError(
