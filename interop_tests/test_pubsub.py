@@ -1,18 +1,16 @@
 """29/PUBSUB: to everyone who asked for it, and to nobody else.
 
 A publisher never waits and never says what it knows, so each scenario first makes sure that the subscriptions
-have arrived (`settle`), or looks at them with an XPUB of libzmq, which hands each subscription to its
+have arrived (`settle`), or looks at them with an XPUB, which hands each subscription to its
 application.
 """
 
 from itertools import count
 
 import pytest
+import trio
 
-from interop_tests.world import ENOTSUP, SIZES, Peer, World, assert_same, payload, refuses, settle
-
-EVERY_SUB = pytest.mark.pairs("libzmq-ours", "libzmq-libzmq")
-EVERY_PUB = pytest.mark.pairs("ours-libzmq", "libzmq-libzmq")
+from interop_tests.world import ENOTSUP, PATIENCE, SIZES, Peer, World, assert_same, payload, refuses, settle
 
 TOPICS = [b"", b"a", b"ab", b"abc", b"abcd", b"abd", b"b", b"ba", b"\x00", b"\xff", b"a\x00b", b"A"]
 
@@ -184,23 +182,23 @@ async def test_a_slow_subscriber_loses_whole_messages_and_delays_nobody(world: W
         assert_same(await quick.recv_multipart(), [b"%d" % n, half, half])
 
     numbers: list[int] = []
-    for n in count(300):  # each turn makes room for one, until a new one has come through
-        await pub.send_multipart([b"%d" % n, half, half])
-        await quick.recv_multipart()
-        message = await slow.recv_multipart()
-        assert_same(message, [message[0], half, half])
-        numbers.append(int(message[0]))
-        if numbers[-1] >= 300:
-            break
+    with trio.fail_after(PATIENCE):
+        for n in count(300):  # each turn makes room for one, until a new one has come through
+            await pub.send_multipart([b"%d" % n, half, half])
+            await quick.recv_multipart()
+            message = await slow.recv_multipart()
+            assert_same(message, [message[0], half, half])
+            numbers.append(int(message[0]))
+            if numbers[-1] >= 300:
+                break
     assert numbers == sorted(set(numbers)), "out of order, or twice"
     assert numbers[:10] == list(range(10)), "what fits below the mark is not dropped"
     assert len(numbers) < 300, "nothing was dropped: this test has not tested anything"
 
 
-@EVERY_SUB
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("29-23", "29-24", "29-25", "37-58", "37-59", "L-36", "L-38")
-async def test_an_xpub_sees_the_wishes_of_our_sub(world: World) -> None:
+async def test_an_xpub_sees_the_wishes_of_a_sub(world: World) -> None:
     xpub, sub = await world.pair("XPUB", "SUB")
     await sub.subscribe(b"a")
     assert await xpub.recv() == b"\x01a"
@@ -213,7 +211,6 @@ async def test_an_xpub_sees_the_wishes_of_our_sub(world: World) -> None:
     assert {await xpub.recv(), await xpub.recv()} == {b"\x00", b"\x00" + payload(300)}
 
 
-@EVERY_SUB
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("L-38", "37-61")
 async def test_a_sub_that_connects_tells_each_of_its_wishes_once(world: World) -> None:
@@ -227,7 +224,6 @@ async def test_a_sub_that_connects_tells_each_of_its_wishes_once(world: World) -
     assert await xpub.recv() == b"\x01end"
 
 
-@EVERY_PUB
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("37-58", "37-59", "29-6", "29-11", "29-12", "29-44", "trap-13")
 async def test_a_pub_hears_an_xsub_that_subscribes_by_message(world: World) -> None:
@@ -249,10 +245,9 @@ async def settle_xsub(pub: Peer, xsub: Peer) -> None:
     """`settle` for an XSUB, which has no subscribe(), and takes everything that arrives (29-42)."""
     marker = b"marker %d" % next(_markers)
     await xsub.send(b"\x01" + marker)
-    while True:
-        await pub.send(marker)
-        if message := await xsub.try_recv():
-            break
+    with trio.fail_after(PATIENCE):
+        while not (message := await xsub.try_recv()):
+            await pub.send(marker)
     assert message == [marker]
     await pub.send(marker + b"last")
     while (again := await xsub.recv()) != marker + b"last":

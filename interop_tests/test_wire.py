@@ -132,8 +132,8 @@ async def test_octets_may_come_one_at_a_time(world: World) -> None:
 @pytest.mark.parametrize("mine", READY)
 @pytest.mark.requirement("37-32", "37-40", "37-41", "37-43", "37-44", "37-46")
 async def test_ready(world: World, mine: str) -> None:
-    peer_types = {"REQ": "REP", "PUB": "SUB", "PUSH": "PULL"}
-    peer_types |= {other: one for one, other in peer_types.items()}
+    pairs = [("REQ", "REP"), ("PUB", "SUB"), ("PUSH", "PULL"), ("DEALER", "ROUTER"), ("XPUB", "XSUB"), ("PAIR", "PAIR")]
+    peer_types = dict(pairs) | {client: server for server, client in pairs}
     socket = await bound(world, mine)
     async with RawPeer.dial(socket.last_endpoint) as raw:
         assert await raw.handshake(peer_types[mine]) == READY[mine]
@@ -259,8 +259,9 @@ async def what_is_heard(pub: Peer, raw: RawPeer, *topics: bytes) -> list[bytes]:
     and the round between the two brackets tells what they are worth.
     """
     end = topics[-1]
-    while await raw.is_silent(0.02):
-        await pub.send(end)
+    with trio.fail_after(PATIENCE):
+        while await raw.is_silent(0.02):
+            await pub.send(end)
     for topic in (end + b"<", *topics, end + b">"):
         await pub.send(topic)
     heard: list[bytes] = []
