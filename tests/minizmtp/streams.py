@@ -74,7 +74,7 @@ def drain(connection: Connection) -> list[object]:
 def hear(connection: Connection, chunks: Iterable[bytes], *, end: bool = False) -> list[object]:
     """The events of a stream that comes in these chunks, up to ConnectionClosed."""
     heard: list[object] = []
-    for chunk in chunks:
+    for chunk in filter(None, chunks):  # an empty chunk would be the end
         connection.receive_data(chunk)
         heard += drain(connection)
         if heard and isinstance(heard[-1], ConnectionClosed):
