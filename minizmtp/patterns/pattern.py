@@ -59,6 +59,8 @@ class Pattern:
         """As detach, but what it sent is not wanted any more (`disconnect`, `unbind`, `close`; L-18)."""
         if self.incoming is not None:
             self.incoming.discard(pipe)
+        if self._next is not None and self._next[0] is pipe:
+            self._next = None
         self.detach(pipe)
 
     def connected(self, pipe: Pipe) -> None:
