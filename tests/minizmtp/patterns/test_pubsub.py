@@ -156,19 +156,19 @@ def test_a_listener_with_overlapping_subscriptions_gets_each_message_once() -> N
 
 
 @pytest.mark.parametrize(
-    ("item", "request_"),
+    ("frame", "request_"),
     [
-        (Subscribe(b"A"), Subscribe(b"A")),
-        (Cancel(b""), Cancel(b"")),
-        ([b"\x01"], Subscribe(b"")),
-        ([b"\x00A"], Cancel(b"A")),
-        ([b""], None),
-        ([b"\x02A"], None),
-        ([b"A", b"\x01"], None),
+        (b"\x01A", Subscribe(b"A")),
+        (b"\x01", Subscribe(b"")),
+        (b"\x00A", Cancel(b"A")),
+        (b"\x00", Cancel(b"")),
+        (b"", None),
+        (b"\x02A", None),
+        (b"A\x01", None),
     ],
 )
-def test_a_subscription_is_read_from_either_form(item: Item, request_: Subscribe | Cancel | None) -> None:
-    assert read_subscription(item) == request_
+def test_a_frame_is_a_subscription_by_its_first_octet(frame: bytes, request_: Subscribe | Cancel | None) -> None:
+    assert read_subscription(frame) == request_
 
 
 # ------------------------------------------------------------------------------------------------------------- SUB

@@ -1,0 +1,255 @@
+"""The engine: one connection at work. The only place that holds both a stream and a `Connection`.
+
+                                          ┌─ Connection ─┐
+    stream ──receive()──► receive_data ──►│              │──► next_event ──► pipe.inbound ──► socket
+    stream ◄─try_send()── outbox ◄────────│     send     │◄─── take ──────── pipe.outbound ◄── socket
+                             ▲            └──────────────┘
+                             └── data_to_send: greeting, READY, PONG
+
+**Reading** is a loop in the task of the connection. One read may hold a thousand messages; they are handed on one by
+one without leaving the task. When the pipe's inbound queue is full the loop stands still: unread bytes fill the
+system's buffers, TCP slows the peer, the peer's own queue fills, its `send` waits. That is all of back-pressure.
+
+**Writing** has no task of its own. A message for an idle connection goes to the system at once, inside `send()`: a
+request is on its way before anybody is woken. If more comes on its heels it waits for the *writer*, a task that begins
+when there is something to write, joins all that is queued into one write, and ends when all is written. So a burst of a
+thousand messages costs two writes, and a connection at rest costs no task.
+
+    message 1   ──► system            at once
+    message 2   ──► queue             the writer is called, and will run when this task lets go …
+    message 3 … ──► queue
+                    queue ──► system  … and finds them all
+
+**Whoever waits holds nothing.** A frame is never left half-written by a cancellation, because nobody who can be
+cancelled writes: callers only put into queues, and the writer ends with its connection.
+
+Below this module: `transports`, `wire.connection`, `patterns.pipe`. Above it: `session`.
+Read next: `session`.
+"""
+
+import errno
+import os
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+import trio
+
+from .errors import ProtocolError
+from .patterns.pipe import Pipe, _nobody
+from .transports import Stream
+from .wire import NEED_DATA, Cancel, Connection, ConnectionClosed, Error, Item, Ready, Subscribe
+
+# How many octets are joined into one write. Above it, joining gains nothing and delays the first.
+BATCH = 65536
+
+# PONGs that a peer asks for and does not read: with more than so many octets unsent, we stop listening to it.
+MOST_OWED = 65536
+
+
+class Disconnected(Exception):
+    """The stream ended, or broke, or the peer took too long. Another attempt may go better (37-17)."""
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(reason or os.strerror(code))
+        self.errno = code
+
+
+class Refused(ProtocolError):
+    """The peer sent ERROR: it will not talk to us, now or later (37-15)."""
+
+
+class Engine:
+    """stream: a fresh connection. connection: the protocol, nothing said yet.
+
+    start_task: starts the writer where it outlives any caller (the context's nursery).
+    on_drained: called when all that was queued has been given to the system.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        connection: Connection,
+        start_task: Callable[[Callable[[], Awaitable[object]]], None],
+        on_drained: Callable[[], None] = _nobody,
+    ) -> None:
+        self._stream = stream
+        self._connection = connection
+        self._start_task = start_task
+        self._on_drained = on_drained
+        self._pipe: Pipe | None = None
+        self._outbox = bytearray()  # encoded, not yet taken by the system …
+        self._batch: list[tuple[Item | None, int]] = []  # … and of what: (item, octets), None for the protocol's own
+        self._owed = 0  # octets of the protocol's own in the outbox
+        self._paid = trio.Event()  # … and the word that they are gone
+        self._writing = False  # there is a writer
+        self._broken = False  # the system takes no more
+        self._idle = True  # the next message may go at once
+
+    @property
+    def unsent(self) -> bool:
+        """Is there anything that the system has not taken yet?"""
+        return bool(self._outbox)
+
+    # --------------------------------------------------------------------------------------------------------- reading
+
+    async def handshake(self) -> Ready:
+        """Until both sides are ready.
+
+        Raises ProtocolError (Refused, if the peer says so) or Disconnected.
+        """
+        while True:
+            event = self._connection.next_event()
+            if event is NEED_DATA:
+                await self._read()
+            if isinstance(event, Ready):
+                self.speak()  # our own READY may still wait here, and must be out before any message (37-33)
+                return event
+            if isinstance(event, Error):
+                raise Refused(f"the peer refuses us: {event.reason.decode('ascii', 'backslashreplace')}")
+            if isinstance(event, ConnectionClosed):
+                raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}")
+
+    async def traffic(self, pipe: Pipe) -> NoReturn:
+        """Carry messages between pipe and peer until the connection ends; then raise why.
+
+        What was in the outbox then, and cannot have reached the peer whole, goes back to the pipe: the next connection
+        of a pipe that outlives this one sends it. What the system has taken is not sent twice (37-54).
+        """
+        self._pipe = pipe
+        pipe.outbound.on_arrival = self._flush
+        self._flush()
+        next_event = self._connection.next_event
+        try:
+            while True:
+                event = next_event()
+                if event is NEED_DATA:
+                    await self._read()
+                elif type(event) is list:
+                    if pipe.inbound.full:
+                        await self._room(pipe)
+                    pipe.inbound.put(event)
+                elif isinstance(event, ConnectionClosed):
+                    raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}".rstrip())
+                elif isinstance(event, (Subscribe, Cancel)):
+                    pipe.inbound.put(event)
+        finally:
+            pipe.outbound.on_arrival = _nobody
+            self._put_back(pipe)
+            self._pipe = None
+
+    async def _read(self) -> None:
+        """All that was read is used up: answer what asks for an answer, and read on."""
+        self.speak()
+        if self._owed > MOST_OWED:
+            self._paid = trio.Event()
+            await self._paid.wait()
+        try:
+            data = await self._stream.receive()
+        except OSError as error:
+            raise Disconnected(error.errno or errno.EIO, str(error.strerror)) from None
+        self._idle = True
+        self._connection.receive_data(data)
+
+    async def _room(self, pipe: Pipe) -> None:
+        """Until the socket has read some of what it has. Meanwhile nothing is read from the peer."""
+        self.speak()
+        room = trio.Event()
+        pipe.inbound.wanted = True
+        pipe.inbound.on_space = room.set
+        await room.wait()
+
+    # --------------------------------------------------------------------------------------------------------- writing
+
+    def speak(self) -> None:
+        """Send what the protocol itself has to say."""
+        data = self._connection.data_to_send()
+        if data:
+            self._owed += len(data)
+            self._add(None, data)
+            self._offer_or_write()
+
+    def _flush(self) -> None:
+        """Something was queued, or may have been."""
+        if self._writing or self._broken:
+            return
+        if self._idle:
+            self._idle = False
+            self._fill()
+            self._offer_or_write()
+        else:
+            self._start_writer()
+
+    def _fill(self) -> None:
+        """Encode what is queued, as much as makes a good write."""
+        if self._pipe is None:
+            return
+        queue = self._pipe.outbound
+        while len(self._outbox) < BATCH and (item := queue.take()) is not None:
+            self._add(item, self._connection.send(item))
+
+    def _add(self, item: Item | None, octets: bytes) -> None:
+        self._outbox += octets
+        self._batch.append((item, len(octets)))
+
+    def _offer_or_write(self) -> None:
+        if self._writing:
+            return
+        self._offer()
+        if self._broken:
+            return
+        if self._outbox or (self._pipe is not None and len(self._pipe.outbound)):
+            self._start_writer()
+        else:
+            self._on_drained()
+
+    def _offer(self) -> None:
+        """Let the system take what it can, without waiting."""
+        try:
+            taken = self._stream.try_send(self._outbox)
+        except OSError:
+            # The reader will find out as well, after what the peer sent before it went: that is not to be lost.
+            self._broken = True
+            self._paid.set()
+            return
+        del self._outbox[:taken]
+        if not self._outbox:
+            self._batch.clear()
+            self._owed = 0
+            self._paid.set()
+
+    def _start_writer(self) -> None:
+        self._writing = True
+        self._start_task(self._write)
+
+    async def _write(self) -> None:
+        """The writer: until all is with the system, or the connection is gone."""
+        try:
+            self._fill()
+            while self._outbox:
+                self._offer()
+                if self._broken:
+                    return
+                if self._outbox:
+                    await self._stream.wait_sendable()
+                self._fill()
+        except (trio.ClosedResourceError, OSError):
+            self._broken = True
+        finally:
+            self._writing = False
+            self._idle = True
+        if not self._broken:
+            self._on_drained()
+
+    def _put_back(self, pipe: Pipe) -> None:
+        """Give back to the pipe what has not left whole: a message of which the last octet is still here was not, and
+        will not be, seen by the peer, which throws away a part that has no end (L-10)."""
+        unsent = len(self._outbox)
+        back: list[Item] = []
+        while self._batch and unsent > 0:
+            item, size = self._batch.pop()
+            unsent -= size
+            if item is not None:
+                back.append(item)
+        self._outbox.clear()
+        self._broken = True
+        pipe.outbound.put_back(reversed(back))

@@ -1,0 +1,140 @@
+"""inproc: two sockets of one Context, joined without bytes.                                          L-2, L-22, L-23
+
+                 socket A                                  socket B
+              ┌── outbound ────────── one queue ────────── inbound ──┐
+       Pipe A │                                                      │ Pipe B
+              └── inbound ─────────── one queue ────────── outbound ─┘
+
+There is no stream, no handshake and no engine: the outbound queue of the one is the inbound queue of the other, and the
+messages in it are the very lists that were sent. It holds what both sides allow together (L-2).
+
+Either side may come first. A `connect` to a name that nobody has bound yet fills its queue, up to its own mark, and is
+joined when the name is bound. There is no reconnect: a name bound again is a new beginning.
+
+Below this module: `patterns.pipe`, `session`. Above it: `sockets`.
+Read next: `sockets`.
+"""
+
+from .constants import Event
+from .errors import EADDRINUSE, ZMQError
+from .options import Options
+from .patterns import Pipe
+from .patterns.pipe import Queue
+from .session import Owner, new_pipe
+
+
+class Names:
+    """The inproc names of one Context: who is bound to each, and who waits for it."""
+
+    def __init__(self) -> None:
+        self._bound: dict[str, Bound] = {}
+        self._waiting: dict[str, list[Joint]] = {}
+
+    def bind(self, owner: Owner, endpoint: str, options: Options) -> "Bound":
+        """Take a name, and join all who wait for it."""
+        if endpoint in self._bound:
+            raise ZMQError(EADDRINUSE, f"{endpoint}: bound already in this Context: choose another name")
+        bound = self._bound[endpoint] = Bound(self, owner, endpoint, options)
+        owner.tell(Event.LISTENING, endpoint)
+        for joint in self._waiting.pop(endpoint, []):
+            bound.join(joint)
+        return bound
+
+    def connect(self, owner: Owner, endpoint: str, options: Options) -> "Joint":
+        """Join whoever has the name, or wait for somebody to take it."""
+        joint = Joint(self, owner, endpoint, options, new_pipe(owner, options))
+        owner.pattern.attach(joint.pipe)
+        bound = self._bound.get(endpoint)
+        if bound is None:
+            self._waiting.setdefault(endpoint, []).append(joint)
+        else:
+            bound.join(joint)
+        return joint
+
+    def release(self, endpoint: str) -> None:
+        self._bound.pop(endpoint, None)
+
+    def forget(self, joint: "Joint") -> None:
+        waiting = self._waiting.get(joint.endpoint, [])
+        if joint in waiting:
+            waiting.remove(joint)
+
+
+class Bound:
+    """A name that a socket has bound."""
+
+    def __init__(self, names: Names, owner: Owner, endpoint: str, options: Options) -> None:
+        self.endpoint = endpoint
+        self.finishing = False
+        self._names = names
+        self._owner = owner
+        self._options = options
+        self._joints: list[Joint] = []
+
+    def join(self, other: "Joint") -> None:
+        """Give the connecting side's pipe a twin with the queues crossed."""
+        _deepen(other.pipe.outbound, self._options.rcvhwm)
+        _deepen(other.pipe.inbound, self._options.sndhwm)
+        twin = Pipe(outbound=other.pipe.inbound, inbound=other.pipe.outbound)
+        twin.identity = other.options.routing_id
+        other.pipe.identity = self._options.routing_id
+        joint = Joint(self._names, self._owner, self.endpoint, self._options, twin)
+        joint.other, other.other = other, joint
+        self._joints.append(joint)
+        self._owner.pattern.attach(twin)
+        for one in (joint, other):
+            if not one.finishing:
+                one.owner.pattern.connected(one.pipe)
+        if other.finishing:
+            joint.part()
+
+    def finish(self, linger: int) -> None:
+        self.finishing = True
+        self._names.release(self.endpoint)
+        for joint in self._joints:
+            joint.finish(linger)
+        self._owner.ended(self)
+
+    def unsent(self) -> int:
+        return 0
+
+
+class Joint:
+    """One side of two joined sockets, or, while `other` is None, of two to be joined."""
+
+    def __init__(self, names: Names, owner: Owner, endpoint: str, options: Options, pipe: Pipe) -> None:
+        self.endpoint = endpoint
+        self.owner = owner
+        self.options = options
+        self.pipe = pipe
+        self.other: Joint | None = None
+        self.finishing = False
+        self._names = names
+
+    def finish(self, linger: int) -> None:
+        """Part. What is queued is the other's to read, so there is nothing to linger for; what was queued for a name
+        that nobody has bound is kept for whoever binds it while the Context lives, unless linger is 0."""
+        if self.finishing:
+            return
+        self.finishing = True
+        self.owner.pattern.discard(self.pipe)
+        if self.other is not None:
+            self.other.part()
+        elif linger == 0 or not len(self.pipe.outbound):
+            self._names.forget(self)
+        self.owner.ended(self)
+
+    def part(self) -> None:
+        """The other side is gone."""
+        if not self.finishing:
+            self.finishing = True
+            self.owner.pattern.detach(self.pipe)
+            self.owner.ended(self)
+
+    def unsent(self) -> int:
+        return 0
+
+
+def _deepen(queue: Queue, hwm: int) -> None:
+    """Let queue hold what both its ends allow; no limit at either end is no limit."""
+    queue.set_hwm(queue.hwm + hwm if queue.hwm and hwm else 0)

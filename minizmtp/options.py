@@ -1,0 +1,170 @@
+"""Options: what can be set on a socket, in which unit, with which default.
+
+Each option is one row of `Options`, and the row is all there is: the attribute, the check and this documentation come
+from it. Names, units and defaults are libzmq's; times are milliseconds.
+
+    >>> options = Options()
+    >>> options.linger, options.sndhwm
+    (-1, 1000)
+    >>> options.linger = -5
+    Traceback (most recent call last):
+    minizmtp.errors.ZMQError: EINVAL: linger=-5: expected -1 (for ever) or milliseconds >= 0
+    >>> options.linger = "soon"
+    Traceback (most recent call last):
+    TypeError: linger='soon': expected int
+    >>> options.routing_id = "worker-7"              # text is taken for its UTF-8
+    >>> options.routing_id
+    b'worker-7'
+
+An option counts for what begins after it was set: `bind` and `connect` take a copy with them, so what is set later
+holds for later binds and connects (as in libzmq). The exceptions are `linger`, `sndtimeo` and `rcvtimeo`, which are
+looked at when they are needed.
+
+Read next: `endpoints`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+from .errors import EINVAL, ZMQError
+
+T = TypeVar("T")
+FOREVER = -1
+
+
+class Rule(NamedTuple):
+    """Which values an option takes, in words and as a question."""
+
+    words: str
+    allows: Callable[[Any], bool]
+
+
+COUNT = Rule("0 (no limit) or more", lambda value: value >= 0)
+TIME = Rule("-1 (for ever) or milliseconds >= 0", lambda value: value >= FOREVER)
+INTERVAL = Rule("-1 (never), 0 (never) or milliseconds > 0", lambda value: value >= -1)
+SPAN = Rule("milliseconds >= 0", lambda value: value >= 0)
+SIZE = Rule("-1 (no limit) or octets >= 0", lambda value: value >= -1)
+SYSTEM = Rule("-1 (the system's) or more", lambda value: value >= -1)
+SWITCH = Rule("0 or 1", lambda value: value in (0, 1))
+TERNARY = Rule("-1 (the system's), 0 or 1", lambda value: value in (-1, 0, 1))
+ANY_OCTETS = Rule("any octets", lambda value: True)
+NAME = Rule("1 to 255 octets that do not begin with a zero", lambda value: 0 < len(value) < 256 and value[0] != 0)
+
+
+class Option(Generic[T]):
+    """One row: type, default, rule, and what it is for. As an attribute it gets, and sets what the rule allows."""
+
+    def __init__(self, default: T, rule: Rule, meaning: str) -> None:
+        self.type = type(default)
+        self.default = default
+        self.rule = rule
+        self.meaning = meaning
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Options | None, owner: type) -> T:
+        if instance is None:
+            return self  # type: ignore[return-value]  # the row itself, for whoever documents it
+        return instance._values.get(self.name, self.default)  # type: ignore[no-any-return]
+
+    def __set__(self, instance: Options, value: T | str) -> None:
+        if self.type is bytes and isinstance(value, (str, bytearray, memoryview)):
+            value = value.encode() if isinstance(value, str) else bytes(value)  # type: ignore[assignment]
+        if not isinstance(value, self.type):
+            wanted = "bytes or str" if self.type is bytes else self.type.__name__
+            raise TypeError(f"{self.name}={value!r}: expected {wanted}")
+        if not self.rule.allows(value):
+            raise ZMQError(EINVAL, f"{self.name}={value!r}: expected {self.rule.words}")
+        instance._values[self.name] = value
+
+
+class Alias(Generic[T]):
+    """Another name for one or more options: set, it sets them all; read, it reads the first."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def __get__(self, instance: Options, owner: type) -> T:
+        return getattr(instance, self.names[0])  # type: ignore[no-any-return]
+
+    def __set__(self, instance: Options, value: T) -> None:
+        for name in self.names:
+            setattr(instance, name, value)
+
+
+class Options:
+    """A socket's options. Socket inherits from this, so each is an attribute of every socket."""
+
+    __slots__: ClassVar[tuple[str, ...]] = ("_values",)
+    _values: dict[str, Any]
+
+    sndhwm = Option(1000, COUNT, "messages queued for one peer before it counts as full")
+    rcvhwm = Option(1000, COUNT, "messages queued from one peer before reading from it stops")
+    hwm: Alias[int] = Alias("sndhwm", "rcvhwm")
+    linger = Option(FOREVER, TIME, "how long unsent messages outlive close(); 0 on SUB and XSUB unless set")
+    sndtimeo = Option(FOREVER, TIME, "how long send() waits before it raises Again")
+    rcvtimeo = Option(FOREVER, TIME, "how long recv() waits before it raises Again")
+    routing_id = Option(b"", NAME, "the name by which a ROUTER at the other end knows us; empty: it makes one up")
+    identity: Alias[bytes] = Alias("routing_id")
+    immediate = Option(0, SWITCH, "1: queue for a peer only while it is connected")
+    conflate = Option(0, SWITCH, "1: keep only the newest message for, and from, each peer; not for several frames")
+    router_mandatory = Option(0, SWITCH, "ROUTER: 1: sending to a peer that is unknown or full is told, not dropped")
+    router_handover = Option(0, SWITCH, "ROUTER: 1: a newcomer takes the name of the peer that has it")
+    probe_router = Option(0, SWITCH, "REQ DEALER ROUTER: 1: greet each peer with an empty message")
+    req_relaxed = Option(0, SWITCH, "REQ: 1: a new request may follow before the last is answered")
+    req_correlate = Option(0, SWITCH, "REQ: 1: number the requests, and take only the answer with the number")
+    xpub_verbose = Option(0, SWITCH, "XPUB: 1: show each subscription, not only the first to a prefix")
+    xpub_verboser = Option(0, SWITCH, "XPUB: 1: show each subscription and each end of one")
+    xpub_manual = Option(0, SWITCH, "XPUB: 1: the program subscribes its peers itself")
+    xpub_nodrop = Option(0, SWITCH, "XPUB: 1: send() waits for the slowest, where it would drop")
+    xpub_welcome_msg = Option(b"", ANY_OCTETS, "XPUB: sent first to every new subscriber; empty: nothing is")
+    invert_matching = Option(0, SWITCH, "PUB XPUB SUB: 1: what matches no subscription is what is wanted")
+    maxmsgsize = Option(-1, SIZE, "the largest frame to accept; a peer that sends a larger one is cut off")
+    reconnect_ivl = Option(100, INTERVAL, "pause before dialling again; up to as much again is added at random")
+    reconnect_ivl_max = Option(0, SPAN, "above 0: each failure doubles the pause, up to this, and nothing is random")
+    handshake_ivl = Option(30000, SPAN, "how long a peer may take for greeting and handshake; 0: no limit")
+    backlog = Option(100, COUNT, "connections that the system keeps waiting to be accepted")
+    ipv6 = Option(0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4, and names may resolve to IPv6")
+    sndbuf = Option(-1, SYSTEM, "the system's send buffer, octets (SO_SNDBUF)")
+    rcvbuf = Option(-1, SYSTEM, "the system's receive buffer, octets (SO_RCVBUF)")
+    tcp_keepalive = Option(-1, TERNARY, "SO_KEEPALIVE")
+    tcp_keepalive_idle = Option(-1, SYSTEM, "seconds of silence before the first probe (TCP_KEEPIDLE)")
+    tcp_keepalive_cnt = Option(-1, SYSTEM, "probes before the peer counts as gone (TCP_KEEPCNT)")
+    tcp_keepalive_intvl = Option(-1, SYSTEM, "seconds between probes (TCP_KEEPINTVL)")
+
+    def __init__(self) -> None:
+        self._values = {}
+
+
+def snapshot(options: Options) -> Options:
+    """What is set now, for something that begins now."""
+    copy = Options()
+    copy._values = dict(options._values)
+    return copy
+
+
+def set_options(options: Options, given: dict[str, Any]) -> None:
+    """Set options given as keywords; an unknown name is a TypeError, as for any keyword."""
+    for name, value in given.items():
+        if name not in OPTION_NAMES:
+            raise TypeError(unknown_option(name))
+        setattr(options, name, value)
+
+
+def unknown_option(name: str) -> str:
+    """The sentence for a name that is no option.
+
+    >>> unknown_option("lingr")
+    "no option 'lingr'; did you mean linger?"
+    """
+    close = get_close_matches(name, OPTION_NAMES, n=1)
+    return f"no option {name!r}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(OPTION_NAMES)}")
+
+
+# Every name that can be set, and the rows that say what with.
+OPTION_NAMES = [name for name, row in vars(Options).items() if isinstance(row, (Option, Alias))]
+OPTION_ROWS: dict[str, Option[Any]] = {name: row for name, row in vars(Options).items() if isinstance(row, Option)}

@@ -1,0 +1,298 @@
+"""Transports: an endpoint becomes a stream of bytes.                                 tcp and ipc; inproc has no bytes
+
+    listen(Tcp("127.0.0.1", 0), options)      → Listener     await listener.accept() → Stream
+    await dial(Tcp("127.0.0.1", 5555), options)              → Stream
+
+A `Stream` is a non-blocking socket with a thin layer of trio: `await receive()` gives what has come, and `try_send()`
+offers bytes to the system and tells how many it took, *now*. That second call is why this is not `trio.SocketStream`:
+a message for an idle connection can go out inside `send()`, without waking a task first, and a plain function can do it
+(see `engine`).
+
+Errors come as OSError, with a sentence. Below this module: `endpoints`, `options`. Above it: `engine`.
+Read next: `engine`.
+"""
+
+import errno
+import ipaddress
+import os
+import socket
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+import trio
+
+from .endpoints import ANY, Endpoint, Inproc, Ipc, Tcp
+from .errors import EADDRINUSE, EINVAL, ENAMETOOLONG, ENODEV, ZMQError
+from .options import Options
+
+# Octets asked for in one read. A thousand short messages fit, and the memory is given back at once.
+READ_SIZE = 65536
+
+# What sun_path holds (108 octets on Linux, 104 on macOS), less the zero at its end.
+LONGEST_PATH = 107 if sys.platform == "linux" else 103
+
+
+class Stream:
+    """One connection of bytes."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket: Final = sock
+        self._more_to_come = False
+        self.fileno: Final = sock.fileno()
+        self.peer_address = _peer_address(sock)
+
+    async def receive(self) -> bytes:
+        """What has come, at least one octet; b"" at the end. Always a checkpoint, and always before the read: bytes in
+        hand are never thrown away by a cancellation."""
+        while True:
+            if self._more_to_come:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.wait_readable(self._socket)
+            try:
+                data = self._socket.recv(READ_SIZE)
+            except BlockingIOError:
+                self._more_to_come = False
+                continue
+            # Less than we asked for means that there is no more: wait, rather than ask the system in vain.
+            self._more_to_come = len(data) == READ_SIZE
+            return data
+
+    def try_send(self, data: bytes | bytearray | memoryview) -> int:
+        """Offer data to the system; how many octets it took, maybe 0."""
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+
+    async def wait_sendable(self) -> None:
+        """Until the system takes some more."""
+        await trio.lowlevel.wait_writable(self._socket)
+
+    def close(self) -> None:
+        """At once; whoever waits on the stream gets trio.ClosedResourceError."""
+        if self._socket.fileno() != -1:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+
+class Listener:
+    """A bound endpoint. `endpoint` is what was bound, with the port or path that the system chose."""
+
+    def __init__(self, sock: socket.socket, endpoint: Endpoint, options: Options) -> None:
+        self._socket = sock
+        self._options = options
+        self.endpoint = endpoint
+        self.fileno: Final = sock.fileno()
+        # To remove our file at the end, and not one that somebody put in its place.
+        self._file = _file_number(endpoint.path) if isinstance(endpoint, Ipc) else None
+        self.directory: str | None = None  # made for ipc://*, to be removed with the file
+
+    async def accept(self) -> Stream:
+        """The next connection. Raises OSError when the system has none to give (too many open files, say)."""
+        while True:
+            await trio.lowlevel.wait_readable(self._socket)
+            with suppress(BlockingIOError, ConnectionAbortedError):  # it went away while it was waiting
+                sock, _ = self._socket.accept()
+                sock.setblocking(False)
+                _tune(sock, self._options)
+                return Stream(sock)
+
+    def close(self) -> None:
+        """At once, and the file of an ipc endpoint goes too."""
+        if self._socket.fileno() == -1:
+            return
+        trio.lowlevel.notify_closing(self._socket)
+        self._socket.close()
+        if isinstance(self.endpoint, Ipc) and self._file is not None:
+            with suppress(OSError):
+                if _file_number(self.endpoint.path) == self._file:
+                    os.unlink(self.endpoint.path)
+                if self.directory is not None:
+                    os.rmdir(self.directory)
+
+
+def listen(endpoint: Endpoint, options: Options) -> Listener:
+    """Bind and listen. A plain call: nothing here waits, so names are not looked up.
+
+    Raises ZMQError: EADDRINUSE, ENODEV (no such interface), ENAMETOOLONG, EACCES …
+    """
+    assert not isinstance(endpoint, Inproc)
+    try:
+        listener = _listen_tcp(endpoint, options) if isinstance(endpoint, Tcp) else _listen_ipc(endpoint, options)
+    except OSError as error:
+        raise ZMQError(error.errno or EINVAL, _bind_advice(endpoint, error)) from None
+    return listener
+
+
+def _listen_tcp(endpoint: Tcp, options: Options) -> Listener:
+    host = endpoint.host
+    if host == ANY:
+        host = "::" if options.ipv6 else "0.0.0.0"
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+    except ValueError:
+        raise ZMQError(
+            ENODEV, f"{endpoint}: bind takes an address of this machine or *, not a name; names are for connect"
+        ) from None
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    with _closed_on_error(sock):
+        # So that a server can be restarted at once: connections of its former life may linger for minutes.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if endpoint.host == ANY else 1)
+        sock.bind((host, endpoint.port))
+        _start_listening(sock, options)
+        return Listener(sock, Tcp(host, sock.getsockname()[1]), options)
+
+
+def _listen_ipc(endpoint: Ipc, options: Options) -> Listener:
+    directory = None
+    if endpoint.path == ANY:
+        directory = tempfile.mkdtemp(prefix="minizmtp-")
+        endpoint = Ipc(os.path.join(directory, "socket"))
+    _check_path(endpoint)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with _closed_on_error(sock):
+        _remove_stale(endpoint)
+        sock.bind(_unix_address(endpoint))
+        _start_listening(sock, options)
+        listener = Listener(sock, endpoint, options)
+        listener.directory = directory
+        return listener
+
+
+def _start_listening(sock: socket.socket, options: Options) -> None:
+    sock.setblocking(False)
+    _tune(sock, options)  # before listen: a connection takes its buffers' sizes from here
+    sock.listen(options.backlog)
+
+
+def _remove_stale(endpoint: Ipc) -> None:
+    """A socket file that nobody listens at is left over from a crash, and is removed. Somebody answers: leave it."""
+    if endpoint.path.startswith("@") or not os.path.exists(endpoint.path):
+        return
+    if not stat.S_ISSOCK(os.stat(endpoint.path).st_mode):
+        raise OSError(EADDRINUSE, "there is a file of another kind")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(endpoint.path)
+        except ConnectionRefusedError:
+            os.unlink(endpoint.path)
+        except BlockingIOError:  # it listens, and is busy
+            raise OSError(EADDRINUSE, os.strerror(EADDRINUSE)) from None
+        else:
+            raise OSError(EADDRINUSE, os.strerror(EADDRINUSE))
+
+
+def _bind_advice(endpoint: Endpoint, error: OSError) -> str:
+    advice = {
+        errno.EADDRINUSE: "; somebody listens there: choose another, or let the system choose with `*`",
+        errno.EADDRNOTAVAIL: "; that is no address of this machine: use one that is, or `*` for all",
+        errno.EACCES: "; not allowed: choose a port above 1023, or a path that may be written",
+        errno.ENOENT: "; make the directory first",
+    }
+    return f"{endpoint}: {error.strerror}{advice.get(error.errno or 0, '')}"
+
+
+async def dial(endpoint: Endpoint, options: Options) -> Stream:
+    """One attempt to connect. A name may stand for several addresses: they are tried in turn.
+
+    Raises OSError; trying again is the caller's business (see `session`).
+    """
+    assert not isinstance(endpoint, Inproc)
+    if isinstance(endpoint, Ipc):
+        return await _connect(socket.AF_UNIX, _unix_address(endpoint), options)
+    family = socket.AF_UNSPEC if options.ipv6 or ":" in endpoint.host else socket.AF_INET
+    found = await trio.socket.getaddrinfo(endpoint.host, endpoint.port, family, socket.SOCK_STREAM)
+    reason: OSError | None = None
+    for family, _, _, _, address in found:
+        try:
+            return await _connect(family, address, options)
+        except OSError as error:
+            reason = error
+    raise reason or OSError(errno.EADDRNOTAVAIL, "the name has no address")
+
+
+async def _connect(family: int, address: object, options: Options) -> Stream:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    with _closed_on_error(sock):
+        sock.setblocking(False)
+        _tune(sock, options)
+        try:
+            sock.connect(address)  # type: ignore[arg-type]
+        except BlockingIOError:
+            if family == socket.AF_UNIX:
+                raise  # not under way but turned away: the listener's queue is full
+            await trio.lowlevel.wait_writable(sock)
+            if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(code, os.strerror(code)) from None
+        # Dial a free port of this machine often enough, and the system will one day choose that very port for our end:
+        # then TCP connects us to ourselves.
+        if family != socket.AF_UNIX and sock.getsockname() == sock.getpeername():
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself: nobody listens there")
+        return Stream(sock)
+
+
+def check_dialable(endpoint: Endpoint) -> None:
+    """Refuse at once what no attempt can reach."""
+    if isinstance(endpoint, Ipc):
+        _check_path(endpoint)
+
+
+def _check_path(endpoint: Ipc) -> None:
+    if len(os.fsencode(endpoint.path)) > LONGEST_PATH:
+        raise ZMQError(ENAMETOOLONG, f"{endpoint}: a socket's path has at most {LONGEST_PATH} octets")
+
+
+def _unix_address(endpoint: Ipc) -> str:
+    return "\0" + endpoint.path[1:] if endpoint.path.startswith("@") else endpoint.path
+
+
+def _tune(sock: socket.socket, options: Options) -> None:
+    if sock.family != socket.AF_UNIX:
+        # A message is written whole: waiting for more to fill a packet (Nagle's algorithm) would only delay it.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _set(sock, socket.SOL_SOCKET, "SO_KEEPALIVE", options.tcp_keepalive)
+        if options.tcp_keepalive == 1:
+            _set(sock, socket.IPPROTO_TCP, "TCP_KEEPIDLE", options.tcp_keepalive_idle)
+            _set(sock, socket.IPPROTO_TCP, "TCP_KEEPCNT", options.tcp_keepalive_cnt)
+            _set(sock, socket.IPPROTO_TCP, "TCP_KEEPINTVL", options.tcp_keepalive_intvl)
+    _set(sock, socket.SOL_SOCKET, "SO_SNDBUF", options.sndbuf)
+    _set(sock, socket.SOL_SOCKET, "SO_RCVBUF", options.rcvbuf)
+
+
+def _set(sock: socket.socket, level: int, name: str, value: int) -> None:
+    if value != -1 and hasattr(socket, name):
+        sock.setsockopt(level, getattr(socket, name), value)
+
+
+def _peer_address(sock: socket.socket) -> str:
+    """The peer's address without its port, as libzmq's Peer-Address; "" for ipc, and for a peer already gone."""
+    try:
+        name = sock.getpeername()
+    except OSError:
+        return ""
+    return name[0] if isinstance(name, tuple) else ""
+
+
+def _file_number(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+@contextmanager
+def _closed_on_error(sock: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        sock.close()
+        raise
