@@ -12,8 +12,10 @@ Either side may come first. A `connect` to a name that nobody has bound yet fill
 joined when the name is bound. There is no reconnect: a name bound again is a new beginning.
 
 Below this module: `patterns.pipe`, `session`. Above it: `sockets`.
-Read next: `sockets`.
+Read next: `monitor`, then `sockets`.
 """
+
+from collections.abc import Iterable
 
 from .constants import Event
 from .errors import EADDRINUSE, ZMQError
@@ -55,6 +57,7 @@ class Names:
         self._bound.pop(endpoint, None)
 
     def forget(self, joint: "Joint") -> None:
+        """joint waits no longer: its name need not be bound any more."""
         waiting = self._waiting.get(joint.endpoint, [])
         if joint in waiting:
             waiting.remove(joint)
@@ -98,6 +101,9 @@ class Bound:
     def unsent(self) -> int:
         return 0
 
+    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
+        return [pipe for joint in self._joints for pipe in joint.pipes()]
+
 
 class Joint:
     """One side of two joined sockets, or, while `other` is None, of two to be joined."""
@@ -133,6 +139,9 @@ class Joint:
 
     def unsent(self) -> int:
         return 0
+
+    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
+        return [] if self.finishing else [(self.pipe, self.other is not None)]
 
 
 def _deepen(queue: Queue, hwm: int) -> None:

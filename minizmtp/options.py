@@ -20,7 +20,7 @@ An option counts for what begins after it was set: `bind` and `connect` take a c
 holds for later binds and connects (as in libzmq). The exceptions are `linger`, `sndtimeo` and `rcvtimeo`, which are
 looked at when they are needed.
 
-Read next: `endpoints`.
+Read next: `patterns.pipe`.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ COUNT = Rule("0 (no limit) or more", lambda value: value >= 0)
 TIME = Rule("-1 (for ever) or milliseconds >= 0", lambda value: value >= FOREVER)
 INTERVAL = Rule("-1 (never), 0 (never) or milliseconds > 0", lambda value: value >= -1)
 SPAN = Rule("milliseconds >= 0", lambda value: value >= 0)
+TTL = Rule("milliseconds from 0 to 6553599", lambda value: 0 <= value <= 6553599)
 SIZE = Rule("-1 (no limit) or octets >= 0", lambda value: value >= -1)
 SYSTEM = Rule("-1 (the system's) or more", lambda value: value >= -1)
 SWITCH = Rule("0 or 1", lambda value: value in (0, 1))
@@ -127,6 +128,10 @@ class Options:
     reconnect_ivl = Option(100, INTERVAL, "pause before dialling again; up to as much again is added at random")
     reconnect_ivl_max = Option(0, SPAN, "above 0: each failure doubles the pause, up to this, and nothing is random")
     handshake_ivl = Option(30000, SPAN, "how long a peer may take for greeting and handshake; 0: no limit")
+    heartbeat_ivl = Option(0, SPAN, "ask a silent peer for a sign of life so often; 0: never")
+    heartbeat_timeout = Option(-1, TIME, "so long without an answer and the peer is dead; -1: heartbeat_ivl")
+    heartbeat_ttl = Option(0, TTL, "tell peers to take us for dead after so long without a sign; 0: do not")
+    connect_routing_id = Option(b"", NAME, "ROUTER: what to call the peer of the next connect, at once")
     backlog = Option(100, COUNT, "connections that the system keeps waiting to be accepted")
     ipv6 = Option(0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4, and names may resolve to IPv6")
     sndbuf = Option(-1, SYSTEM, "the system's send buffer, octets (SO_SNDBUF)")
