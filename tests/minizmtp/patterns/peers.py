@@ -23,14 +23,19 @@ class Peer:
         self.pattern = pattern
         self.pipe = Pipe(outbound=Queue(sndhwm), inbound=Queue(rcvhwm))
         self.refused: list[ProtocolError] = []
-        self.pipe.on_refuse = self.refused.append
         pattern.attach(self.pipe)
         if connected:
             pattern.connected(self.pipe)
 
     def says(self, *items: Item) -> None:
-        """Items that arrive from it."""
+        """Items that arrive from it. One that no peer may send ends its connection, as the engine would."""
         for item in items:
+            try:
+                if isinstance(item, list):
+                    self.pattern.inspect(item)
+            except ProtocolError as error:
+                self.refused.append(error)
+                return
             self.pipe.inbound.put(item)
 
     def hears(self) -> list[Item]:

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minizmtp.errors import ProtocolError
-from minizmtp.patterns.pipe import Pipe, Queue
+from minizmtp.patterns.pipe import Queue
 from minizmtp.wire.events import Cancel, Item, Subscribe
 from tests.minizmtp.patterns.peers import Calls
 
@@ -222,13 +221,3 @@ def test_a_queue_that_was_emptied_has_room_and_its_waiting_writer_knows(hwm: int
     taken(queue)
     assert not queue.full
     assert not queue.wanted
-
-
-def test_a_pipe_hands_a_refusal_on_and_over_inproc_nobody_minds() -> None:
-    pipe = Pipe(Queue(), Queue())
-    error = ProtocolError("nonsense")
-    pipe.refuse(error)
-    heard: list[ProtocolError] = []
-    pipe.on_refuse = heard.append
-    pipe.refuse(error)
-    assert heard == [error]

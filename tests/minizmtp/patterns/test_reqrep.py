@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minizmtp.errors import EFSM, ZMQError
-from minizmtp.patterns.reqrep import Rep, Req, split_envelope
+from minizmtp.patterns.reqrep import Rep, Req, Router, split_envelope
 from minizmtp.wire.events import Message
 from tests.minizmtp.patterns.peers import Calls, Peer, received
 
@@ -164,6 +164,24 @@ def test_a_reply_without_its_delimiter_ends_that_connection(reply: Message) -> N
     assert len(service.refused) == 1
 
 
+@pytest.mark.requirement("28-8", "L-22")
+@pytest.mark.parametrize("reply", [[b"x"], [b""], [b"ab", b"", b"x"], [b"abcd", b"", b"x"]])
+def test_over_inproc_where_no_connection_can_end_such_a_reply_is_dropped(reply: Message) -> None:
+    asker = req()
+    service = Peer(asker)
+    asker.try_send([b"?"])
+    for message in (reply, [b"", b"!"]):
+        service.pipe.inbound.put(message)
+    assert received(asker) == [b"!"]
+
+
+@pytest.mark.requirement("L-33")
+def test_a_malformed_reply_is_refused_when_it_comes_even_if_nobody_asked() -> None:
+    service = Peer(req())
+    service.says([b"x"])
+    assert len(service.refused) == 1
+
+
 @pytest.mark.requirement("L-33")
 def test_the_answer_to_a_numbered_request_is_passed_over_for_ours_have_no_numbers() -> None:
     asker = req()
@@ -298,6 +316,25 @@ def test_splitting_an_envelope_loses_nothing(message: Message) -> None:
         assert envelope + body == message
         assert body
         assert envelope.index(b"") == len(envelope) - 1
+
+
+# ---------------------------------------------------------------------------------------------------------- ROUTER
+
+
+@pytest.mark.requirement("37-48")
+@pytest.mark.parametrize(("identity", "is_its_name"), [(b"id-1", True), (b"\0id-1", False), (b"", False)])
+def test_a_name_that_begins_with_a_zero_could_pose_as_one_of_ours_and_counts_as_none(
+    identity: bytes, is_its_name: bool
+) -> None:
+    router = Router(Calls(), Calls())
+    peer = Peer(router, connected=False)
+    peer.pipe.identity = identity
+    peer.returns()
+    peer.says([b"hello"])
+    message = received(router)
+    assert message is not None
+    assert (message[0] == identity) == is_its_name
+    assert is_its_name or (message[0][0], len(message[0])) == (0, 5)
 
 
 # -------------------------------------------------------------------------------------------------- one and the other
