@@ -279,7 +279,7 @@ class Socket(Options):
             words = "no peer can take a message"
             await self._wait(lambda: try_send(message) or None, self._senders, flags, self.sndtimeo, words)
         self._parts.clear()
-        if self._receivers:
+        if self._receivers or self.watchers:
             self._pass_on()
 
     # ------------------------------------------------------------------------------------------------------- receiving
@@ -349,7 +349,7 @@ class Socket(Options):
         found = self.pattern.take()
         if found is None:
             found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
-        if self._receivers:
+        if self._receivers or self.watchers:
             self._pass_on()
         return found
 
@@ -380,9 +380,14 @@ class Socket(Options):
 
     def _pass_on(self) -> None:
         """Wake one more of those who wait if there is still something for it: an arrival wakes one each time a queue
-        that was empty is empty no more, and that one need not be the last who can be served."""
-        if self.pattern.can_receive():
+        that was empty is empty no more, and that one need not be the last who can be served.
+
+        And those who poll ask again: a REP that has answered may receive, and one that has received may answer, though
+        nothing came and no queue was emptied."""
+        if self._receivers and self.pattern.can_receive():
             self._receivers.unpark()
+        for watcher in self.watchers:
+            watcher.set()
 
     def _on_arrival(self) -> None:
         self._receivers.unpark()
