@@ -106,7 +106,7 @@ class Socket(Options):
         self._senders = trio.lowlevel.ParkingLot()
         self.watchers: set[trio.Event] = set()
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
-        self._rest: Frames = []  # of a message of which recv() has given the first frames
+        self._rest: list[Frames] = []  # of each message of which recv() has given the first frames: the others
         # Counts sends and receives; at each 0 the task lets the others run. (An iterator, for a plain number would have
         # to be stored through __setattr__ below, which costs more than all the rest.)
         self._turns = cycle(range(TURNS))
@@ -292,11 +292,16 @@ class Socket(Options):
         """
         if self._rest:
             await self._breathe()
-            return self._rest.pop(0)
-        _, frames = await self._receive(flags)
-        if len(frames) > 1:
-            self._rest.extend(frames[1:])
-        return frames[0]
+        if not self._rest:  # also if another task has taken it by now
+            _, frames = await self._receive(flags)
+            if len(frames) == 1:
+                return frames[0]
+            self._rest.append(frames)
+            return frames.pop(0)
+        frame = self._rest[0].pop(0)
+        if not self._rest[0]:
+            del self._rest[0]
+        return frame
 
     async def recv_multipart(self, flags: int = 0) -> list[bytes]:
         """The next message, or what recv() has left of one."""
@@ -309,9 +314,8 @@ class Socket(Options):
         """The next message with what is known of its sender."""
         if self._rest:
             await self._breathe()
-            frames = self._rest.copy()
-            self._rest.clear()
-            return Message(frames, {})
+        if self._rest:
+            return Message(self._rest.pop(0), {})
         pipe, frames = await self._receive(flags)
         return Message(frames, pipe.metadata)
 
