@@ -273,12 +273,13 @@ class Socket(Options):
                 self.pattern.check_send()
             self._parts.extend(frames)
             return
+        parts = len(self._parts)
         message = self._parts + frames
         try_send = self.pattern.try_send
         if not try_send(message):
             words = "no peer can take a message"
             await self._wait(lambda: try_send(message) or None, self._senders, flags, self.sndtimeo, words)
-        self._parts.clear()
+        del self._parts[:parts]  # ours; another task may have begun a message while we waited
         if self._receivers or self.watchers:
             self._pass_on()
 
