@@ -159,7 +159,8 @@ class Session:
                 self._owner.pattern.connected(pipe)
             await engine.traffic(pipe, self._owner.pattern.inspect)
         except ProtocolError as error:
-            engine.speak()  # the last word, if the system takes it
+            if not ready:
+                engine.speak()  # the last word, if the system takes it; in traffic, a message may be half-way out
             again = False
             words = f"{endpoint}: {error}"
             log.info("%s", words)
