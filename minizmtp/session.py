@@ -186,10 +186,11 @@ class Session:
             identity = ready.metadata.get(b"identity", b"")
             pipe = self._pipe_of_peer(identity)
             pipe.identity = pipe.identity or identity
-            pipe.metadata = {"Peer-Address": stream.peer_address} | {
+            said = {
                 name.decode().title(): value.decode("utf-8", "backslashreplace")
                 for name, value in ready.metadata.items()
             }
+            pipe.metadata = said | {"Peer-Address": stream.peer_address}  # what we see goes before what is said
             return pipe
         raise Disconnected(errno.EAGAIN, f"no handshake within {self._options.handshake_ivl} ms (handshake_ivl)")
 
