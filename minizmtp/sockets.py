@@ -192,12 +192,12 @@ class Socket(Options):
     def _finish_link(self, endpoint: str, how: str) -> None:
         self._check_open()
         links = [link for link in self._links if not link.finishing]
-        for link in links:
-            if link.endpoint == endpoint:
-                link.finish(self.linger)
-                return
-        known = ", ".join(link.endpoint for link in links) or "nothing"
-        raise ZMQError(ENOENT, f"this socket is not {how} {endpoint}; it is bound or connected to {known}")
+        meant = [link for link in links if link.endpoint == endpoint]
+        if not meant:
+            known = ", ".join(link.endpoint for link in links) or "nothing"
+            raise ZMQError(ENOENT, f"this socket is not {how} {endpoint}; it is bound or connected to {known}")
+        for link in meant:  # several, where connect() was called twice (L-17): libzmq ends them all
+            link.finish(self.linger)
 
     def close(self, linger: int | None = None) -> None:
         """Close now; may be repeated. What is queued is sent behind our back for `linger` milliseconds (L-21).
