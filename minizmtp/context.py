@@ -116,7 +116,9 @@ class Context(Home):
                 await self.term()
         finally:
             # With nobody left, or nobody to be waited for. The body's own exception passes us by: it is not for the
-            # nursery, which would wrap it in a group.
+            # nursery, which would wrap it in a group. Nor is a cancellation from outside, which has no more to end
+            # here, and whose Cancelled would take the place of that exception: hence the shield.
+            self._nursery.cancel_scope.shield = True
             self._nursery.cancel_scope.cancel()
             self._close_sockets()
             await self._manager.__aexit__(None, None, None)

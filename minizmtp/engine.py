@@ -29,6 +29,7 @@ Read next: `session`.
 
 import errno
 import os
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
@@ -86,7 +87,8 @@ class Engine:
         self._on_drained = on_drained
         self._pipe: Pipe | None = None
         self._outbox = bytearray()  # encoded, not yet taken by the system …
-        self._batch: list[tuple[Item | None, int]] = []  # … and of what: (item, octets), None for the protocol's own
+        self._batch: deque[tuple[Item | None, int]] = deque()  # … and of what: (item, octets), None: the protocol's own
+        self._gone = 0  # octets of the first of them that the system has
         self._owed = 0  # octets of the protocol's own in the outbox
         self._paid = trio.Event()  # … and the word that they are gone
         self._writing = False  # there is a writer
@@ -201,7 +203,6 @@ class Engine:
         """Send what the protocol itself has to say."""
         data = self._connection.data_to_send()
         if data:
-            self._owed += len(data)
             self._add(None, data)
             self._offer_or_write()
 
@@ -231,6 +232,8 @@ class Engine:
     def _add(self, item: Item | None, octets: bytes) -> None:
         self._outbox += octets
         self._batch.append((item, len(octets)))
+        if item is None:
+            self._owed += len(octets)
 
     def _offer_or_write(self) -> None:
         if self._writing:
@@ -253,10 +256,22 @@ class Engine:
             self._paid.set()
             return
         del self._outbox[:taken]
-        if not self._outbox:
+        if self._outbox:
+            self._forget(taken)
+        else:
             self._batch.clear()
-            self._owed = 0
+            self._gone = self._owed = 0
+        if self._owed <= MOST_OWED:
             self._paid.set()
+
+    def _forget(self, taken: int) -> None:
+        """What the system has whole is not ours to keep. (A busy connection's outbox may never be empty.)"""
+        self._gone += taken
+        while self._batch[0][1] <= self._gone:
+            item, size = self._batch.popleft()
+            self._gone -= size
+            if item is None:
+                self._owed -= size
 
     def _start_writer(self) -> None:
         self._writing = True

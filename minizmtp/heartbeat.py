@@ -39,6 +39,9 @@ import math
 
 NEVER = math.inf
 
+# Two PINGs that came in one read seem to be no time apart. No rhythm is quicker than this many seconds.
+SHORTEST = 0.01
+
 
 class Silence(Exception):
     """The peer has been silent for too long."""
@@ -89,4 +92,4 @@ class Heartbeat:
 
     def rhythm(self) -> float:
         """How often, in seconds, the peer wants to hear from us while we do not listen."""
-        return min(self._interval, self._peer_interval / 2, self._peer_ttl / 2)
+        return max(SHORTEST, min(self._interval, self._peer_interval / 2, self._peer_ttl / 2))

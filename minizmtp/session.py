@@ -159,7 +159,8 @@ class Session:
                 self._owner.pattern.connected(pipe)
             await engine.traffic(pipe, self._owner.pattern.inspect)
         except ProtocolError as error:
-            engine.speak()  # the last word, if the system takes it
+            if not ready:
+                engine.speak()  # the last word, if the system takes it; in traffic, a message may be half-way out
             again = False
             words = f"{endpoint}: {error}"
             log.info("%s", words)
@@ -185,10 +186,11 @@ class Session:
             identity = ready.metadata.get(b"identity", b"")
             pipe = self._pipe_of_peer(identity)
             pipe.identity = pipe.identity or identity
-            pipe.metadata = {"Peer-Address": stream.peer_address} | {
+            said = {
                 name.decode().title(): value.decode("utf-8", "backslashreplace")
                 for name, value in ready.metadata.items()
             }
+            pipe.metadata = said | {"Peer-Address": stream.peer_address}  # what we see goes before what is said
             return pipe
         raise Disconnected(errno.EAGAIN, f"no handshake within {self._options.handshake_ivl} ms (handshake_ivl)")
 

@@ -106,7 +106,7 @@ class Socket(Options):
         self._senders = trio.lowlevel.ParkingLot()
         self.watchers: set[trio.Event] = set()
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
-        self._rest: Frames = []  # of a message of which recv() has given the first frames
+        self._rest: list[Frames] = []  # of each message of which recv() has given the first frames: the others
         # Counts sends and receives; at each 0 the task lets the others run. (An iterator, for a plain number would have
         # to be stored through __setattr__ below, which costs more than all the rest.)
         self._turns = cycle(range(TURNS))
@@ -192,12 +192,12 @@ class Socket(Options):
     def _finish_link(self, endpoint: str, how: str) -> None:
         self._check_open()
         links = [link for link in self._links if not link.finishing]
-        for link in links:
-            if link.endpoint == endpoint:
-                link.finish(self.linger)
-                return
-        known = ", ".join(link.endpoint for link in links) or "nothing"
-        raise ZMQError(ENOENT, f"this socket is not {how} {endpoint}; it is bound or connected to {known}")
+        meant = [link for link in links if link.endpoint == endpoint]
+        if not meant:
+            known = ", ".join(link.endpoint for link in links) or "nothing"
+            raise ZMQError(ENOENT, f"this socket is not {how} {endpoint}; it is bound or connected to {known}")
+        for link in meant:  # several, where connect() was called twice (L-17): libzmq ends them all
+            link.finish(self.linger)
 
     def close(self, linger: int | None = None) -> None:
         """Close now; may be repeated. What is queued is sent behind our back for `linger` milliseconds (L-21).
@@ -273,13 +273,14 @@ class Socket(Options):
                 self.pattern.check_send()
             self._parts.extend(frames)
             return
+        parts = len(self._parts)
         message = self._parts + frames
         try_send = self.pattern.try_send
         if not try_send(message):
             words = "no peer can take a message"
             await self._wait(lambda: try_send(message) or None, self._senders, flags, self.sndtimeo, words)
-        self._parts.clear()
-        if self._receivers:
+        del self._parts[:parts]  # ours; another task may have begun a message while we waited
+        if self._receivers or self.watchers:
             self._pass_on()
 
     # ------------------------------------------------------------------------------------------------------- receiving
@@ -292,11 +293,16 @@ class Socket(Options):
         """
         if self._rest:
             await self._breathe()
-            return self._rest.pop(0)
-        _, frames = await self._receive(flags)
-        if len(frames) > 1:
-            self._rest.extend(frames[1:])
-        return frames[0]
+        if not self._rest:  # also if another task has taken it by now
+            _, frames = await self._receive(flags)
+            if len(frames) == 1:
+                return frames[0]
+            self._rest.append(frames)
+            return frames.pop(0)
+        frame = self._rest[0].pop(0)
+        if not self._rest[0]:
+            del self._rest[0]
+        return frame
 
     async def recv_multipart(self, flags: int = 0) -> list[bytes]:
         """The next message, or what recv() has left of one."""
@@ -309,9 +315,8 @@ class Socket(Options):
         """The next message with what is known of its sender."""
         if self._rest:
             await self._breathe()
-            frames = self._rest.copy()
-            self._rest.clear()
-            return Message(frames, {})
+        if self._rest:
+            return Message(self._rest.pop(0), {})
         pipe, frames = await self._receive(flags)
         return Message(frames, pipe.metadata)
 
@@ -349,7 +354,7 @@ class Socket(Options):
         found = self.pattern.take()
         if found is None:
             found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
-        if self._receivers:
+        if self._receivers or self.watchers:
             self._pass_on()
         return found
 
@@ -380,9 +385,14 @@ class Socket(Options):
 
     def _pass_on(self) -> None:
         """Wake one more of those who wait if there is still something for it: an arrival wakes one each time a queue
-        that was empty is empty no more, and that one need not be the last who can be served."""
-        if self.pattern.can_receive():
+        that was empty is empty no more, and that one need not be the last who can be served.
+
+        And those who poll ask again: a REP that has answered may receive, and one that has received may answer, though
+        nothing came and no queue was emptied."""
+        if self._receivers and self.pattern.can_receive():
             self._receivers.unpark()
+        for watcher in self.watchers:
+            watcher.set()
 
     def _on_arrival(self) -> None:
         self._receivers.unpark()
