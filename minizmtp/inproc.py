@@ -12,7 +12,7 @@ Either side may come first. A `connect` to a name that nobody has bound yet fill
 joined when the name is bound. There is no reconnect: a name bound again is a new beginning.
 
 Below this module: `patterns.pipe`, `session`. Above it: `sockets`.
-Read next: `sockets`.
+Read next: `monitor`, then `sockets`.
 """
 
 from .constants import Event
@@ -55,6 +55,7 @@ class Names:
         self._bound.pop(endpoint, None)
 
     def forget(self, joint: "Joint") -> None:
+        """joint waits no longer: its name need not be bound any more."""
         waiting = self._waiting.get(joint.endpoint, [])
         if joint in waiting:
             waiting.remove(joint)

@@ -20,7 +20,7 @@ An option counts for what begins after it was set: `bind` and `connect` take a c
 holds for later binds and connects (as in libzmq). The exceptions are `linger`, `sndtimeo` and `rcvtimeo`, which are
 looked at when they are needed.
 
-Read next: `endpoints`.
+Read next: `patterns.pipe`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ the cancellation came: the message changes hands in one step, and after it there
     return message
 
 Below this module: `session`, `inproc`, `patterns`. Above it: `context`, which makes sockets.
-Read next: `monitor`, then `context`.
+Read next: `context`.
 """
 
 from __future__ import annotations

@@ -69,6 +69,8 @@ class Pattern:
         pipe.inbound.close()
         if self.incoming is not None:
             self.incoming.discard(pipe)
+        if self._next is not None and self._next[0] is pipe:
+            self._next = None
         self.detach(pipe)
 
     def connected(self, pipe: Pipe) -> None:

@@ -33,7 +33,7 @@ State moves only in `next_event`, when an event is handed out: `receive_data` ju
 difference how a stream was cut into chunks, and an event is never about bytes that you have not come to yet.
 
 Below this module: all of `wire`. Above it: `engine`, which brings a Connection and a stream together.
-Read next: `patterns.pipe`, where the messages go.
+Read next: `options`, a table to look things up in, or at once `patterns.pipe`, where the messages go.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ from enum import Enum, auto
 from typing import Final
 
 from ..constants import PEERS, SocketType
-from ..errors import ProtocolError, Violation
+from ..errors import ProtocolError, Violation, printable
 from .commands import (
     decode_command,
     decode_error,
@@ -70,6 +70,8 @@ from .mechanisms import Mechanism, Null
 
 
 class State(Enum):
+    """Where a conversation is. How it goes on from there, `TRANSITIONS` tells."""
+
     GREETING = auto()
     HANDSHAKE = auto()
     TRAFFIC = auto()
@@ -141,7 +143,8 @@ class Connection:
         self._decoder = FrameDecoder(self._limit(HANDSHAKE_LIMIT))
         self._message: Message = []  # the frames so far of a message that is not whole
         self._ended = False
-        self._to_send = encode_greeting(self._mechanism.name, self._mechanism.as_server)
+        # Not bytes: they would be copied for each word that is added, and a peer may send ten thousand PINGs at a time.
+        self._to_send = bytearray(encode_greeting(self._mechanism.name, self._mechanism.as_server))
 
     def _our_metadata(self, identity: bytes) -> dict[bytes, bytes]:
         metadata = {b"Socket-Type": self._socket_type.name.encode()}
@@ -159,10 +162,10 @@ class Connection:
         """Keep what the stream gave; b"" says that the stream has ended. Nothing happens yet: see `next_event`."""
         if not data:
             self._ended = True
-        elif self.state is not State.GREETING:
-            self._decoder.receive_data(data)
-        else:
+        elif self.state is State.GREETING:
             self._greeting += data
+        elif self.state is not State.CLOSED:
+            self._decoder.receive_data(data)
 
     def next_event(self) -> Event | _NeedData:
         """The next thing that the peer said, or NEED_DATA.
@@ -183,7 +186,8 @@ class Connection:
 
     def data_to_send(self) -> bytes:
         """What the protocol itself has to say (greeting, handshake, PONG); b"" if nothing. It is given once."""
-        data, self._to_send = self._to_send, b""
+        data = bytes(self._to_send)
+        self._to_send.clear()
         return data
 
     def _read_event(self) -> Event | _NeedData:
@@ -258,7 +262,7 @@ class Connection:
         welcome = sorted(peer.name for peer in PEERS[self._socket_type])
         if name is not None and name.decode("ascii", "backslashreplace") not in welcome:
             raise ProtocolError(
-                f"{self._socket_type.name} cannot talk to {name.decode('ascii', 'backslashreplace')},"
+                f"{self._socket_type.name} cannot talk to {printable(name)},"
                 f' a {self._socket_type.name} talks to {" or ".join(welcome)} (37/ZMTP "Socket-Type")',
                 Violation.INVALID_METADATA,
             )

@@ -25,7 +25,7 @@ Read next: `frames`.
 
 from typing import NamedTuple
 
-from ..errors import ProtocolError, Violation
+from ..errors import ProtocolError, Violation, printable
 
 GREETING_SIZE = 64
 VERSION = (3, 1)
@@ -83,7 +83,7 @@ def check_mechanism(greeting: Greeting, ours: bytes) -> None:
     """Both peers must name the same mechanism; there is no negotiation, so none can be talked down (37-11, 37-86)."""
     if greeting.mechanism != ours:
         raise ProtocolError(
-            f"the peer's mechanism is {greeting.mechanism.decode('ascii', 'backslashreplace')},"
+            f"the peer's mechanism is {printable(greeting.mechanism)},"
             f' required is {ours.decode()} on both sides (37/ZMTP "Greeting")',
             Violation.MECHANISM_MISMATCH,
         )
