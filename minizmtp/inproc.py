@@ -15,6 +15,8 @@ Below this module: `patterns.pipe`, `session`. Above it: `sockets`.
 Read next: `monitor`, then `sockets`.
 """
 
+from collections.abc import Iterable
+
 from .constants import Event
 from .errors import EADDRINUSE, ZMQError
 from .options import Options
@@ -99,6 +101,9 @@ class Bound:
     def unsent(self) -> int:
         return 0
 
+    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
+        return [pipe for joint in self._joints for pipe in joint.pipes()]
+
 
 class Joint:
     """One side of two joined sockets, or, while `other` is None, of two to be joined."""
@@ -134,6 +139,9 @@ class Joint:
 
     def unsent(self) -> int:
         return 0
+
+    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
+        return [] if self.finishing else [(self.pipe, self.other is not None)]
 
 
 def _deepen(queue: Queue, hwm: int) -> None:

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -58,6 +58,9 @@ class Home:
     def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
         raise NotImplementedError
 
+    def check_caller(self) -> None:
+        raise NotImplementedError
+
     def forget(self, socket: Socket) -> None:
         raise NotImplementedError
 
@@ -83,9 +86,9 @@ class Socket(Options):
         "_rest",
         "_senders",
         "_turns",
-        "_watchers",
         "pattern",
         "socket_type",
+        "watchers",
     )
 
     def __init__(self, home: Home, socket_type: SocketType, options: dict[str, Any]) -> None:
@@ -99,7 +102,7 @@ class Socket(Options):
         self._monitors: list[Monitor] = []
         self._receivers = trio.lowlevel.ParkingLot()
         self._senders = trio.lowlevel.ParkingLot()
-        self._watchers: set[trio.Event] = set()
+        self.watchers: set[trio.Event] = set()
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
         self._rest: Frames = []  # of a message of which recv() has given the first frames
         self._turns = 0
@@ -161,6 +164,7 @@ class Socket(Options):
         if self.socket_type in CONNECT_ONCE and endpoint in self._connected():
             return
         options = snapshot(self)
+        self._values.pop("connect_routing_id", None)  # it names one peer
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.connect(self, endpoint, options)
@@ -210,7 +214,7 @@ class Socket(Options):
         self._monitors.clear()
         self._receivers.unpark_all()
         self._senders.unpark_all()
-        for watcher in self._watchers:
+        for watcher in self.watchers:
             watcher.set()
         if not self._links:
             self._home.forget(self)
@@ -218,6 +222,7 @@ class Socket(Options):
     def _check_open(self) -> None:
         if self._closed:
             raise ZMQError(ENOTSOCK, f"this {self.socket_type.name} socket is closed")
+        self._home.check_caller()
 
     async def __aenter__(self) -> Self:
         return self
@@ -254,7 +259,6 @@ class Socket(Options):
 
     async def _send(self, frames: Frames, flags: int) -> None:
         await self._breathe()
-        self._check_open()
         if flags & SNDMORE:
             if not self._parts:
                 self.pattern.check_send()
@@ -325,7 +329,6 @@ class Socket(Options):
 
     async def _receive(self, flags: int) -> Received:
         await self._breathe()
-        self._check_open()
         found = self.pattern.take()
         if found is None:
             found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
@@ -336,11 +339,15 @@ class Socket(Options):
 
     async def _breathe(self) -> None:
         """A point of cancellation always, and every so often a chance for the other tasks."""
-        self._turns += 1
-        if self._turns % TURNS:
+        if self._closed or not self._turns:
+            self._check_open()
+        self._turns = (self._turns + 1) % TURNS
+        if self._turns:
             await trio.lowlevel.checkpoint_if_cancelled()
         else:
             await trio.lowlevel.checkpoint()
+        if self._closed:
+            self._check_open()
 
     async def _wait(
         self, attempt: Callable[[], T | None], lot: trio.lowlevel.ParkingLot, flags: int, timeout: int, words: str
@@ -352,7 +359,7 @@ class Socket(Options):
             if (answer := attempt()) is not None:
                 return answer
             raise Again(f"{words}, and this call was not to wait")
-        with trio.move_on_after(timeout / 1000) if timeout > 0 else nullcontext():
+        with timeout_scope(timeout):
             while True:
                 await lot.park()
                 self._check_open()
@@ -368,30 +375,22 @@ class Socket(Options):
 
     def _on_arrival(self) -> None:
         self._receivers.unpark()
-        for watcher in self._watchers:
+        for watcher in self.watchers:
             watcher.set()
 
     def _on_space(self) -> None:
         self._senders.unpark_all()  # room for one message may be for any of them: they ask again, and see
-        for watcher in self._watchers:
+        for watcher in self.watchers:
             watcher.set()
 
     async def poll(self, timeout: float | None = None, flags: int = POLLIN) -> int:
         """Wait until the socket can do what flags ask for, POLLIN or POLLOUT or both; what it can do, 0 if nothing
         within timeout milliseconds (None or negative: wait for ever)."""
-        with trio.move_on_after(timeout / 1000) if timeout is not None and timeout >= 0 else nullcontext():
+        with timeout_scope(timeout):
             await trio.lowlevel.checkpoint()
-            watcher = trio.Event()
-            self._watchers.add(watcher)
-            try:
-                while not (mask := self.events & flags):
-                    await watcher.wait()
-                    self._watchers.remove(watcher)
-                    watcher = trio.Event()
-                    self._watchers.add(watcher)
-                return mask
-            finally:
-                self._watchers.discard(watcher)
+            while not (mask := self.events & flags):
+                await wait_for_change(self)
+            return mask
         return self.events & flags
 
     @property
@@ -422,6 +421,24 @@ class Socket(Options):
         self._monitors.append(monitor)
         return monitor
 
+    def peers(self) -> list[PeerStatistics]:
+        """What has passed between this socket and each of its peers, as it stands now."""
+        return [
+            PeerStatistics(
+                endpoint=link.endpoint,
+                address=pipe.metadata.get("Peer-Address", ""),
+                routing_id=pipe.routing_id or pipe.identity,
+                connected=connected,
+                sent=pipe.outbound.taken,
+                queued=len(pipe.outbound),
+                dropped=pipe.outbound.dropped,
+                received=pipe.inbound.taken,
+                unread=len(pipe.inbound),
+            )
+            for link in self._links
+            for pipe, connected in link.pipes()
+        ]
+
     def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
         for monitor in self._monitors:
             monitor.tell(MonitorEvent(event, endpoint, value, reason))
@@ -437,6 +454,44 @@ class Socket(Options):
     def unsent(self) -> dict[str, int]:
         """{endpoint: messages not yet sent}, for all that have some."""
         return {link.endpoint: link.unsent() for link in self._links if link.unsent()}
+
+
+def timeout_scope(milliseconds: float | None) -> AbstractContextManager[object]:
+    """A block that is left when its time is over; None or less than 0 gives it all the time there is."""
+    if milliseconds is None or milliseconds < 0:
+        return nullcontext()
+    return trio.move_on_after(milliseconds / 1000)
+
+
+async def wait_for_change(*sockets: Socket) -> None:
+    """Until one of sockets may be able to do what it was not. To ask again is cheap; to miss it would be for ever."""
+    change = trio.Event()
+    for socket in sockets:
+        socket.watchers.add(change)
+    try:
+        await change.wait()
+    finally:
+        for socket in sockets:
+            socket.watchers.discard(change)
+
+
+class PeerStatistics(NamedTuple):
+    """One peer, and what has passed between us. Counted in messages (subscriptions count as such), since its pipe was
+    made: see `patterns.pipe` for how long that is.
+
+    sent: given to its connection. queued: waiting for that. dropped: never queued, for want of room.
+    received: taken by the program. unread: waiting for that.
+    """
+
+    endpoint: str
+    address: str
+    routing_id: bytes
+    connected: bool
+    sent: int
+    queued: int
+    dropped: int
+    received: int
+    unread: int
 
 
 def _frame(data: Any) -> bytes:

@@ -9,7 +9,7 @@ a message for an idle connection can go out inside `send()`, without waking a ta
 (see `engine`).
 
 Errors come as OSError, with a sentence. Below this module: `endpoints`, `options`. Above it: `engine`.
-Read next: `engine`.
+Read next: `heartbeat`, or `engine` at once.
 """
 
 import errno

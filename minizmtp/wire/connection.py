@@ -284,8 +284,8 @@ class Connection:
 
     # ------------------------------------------------------------------------------------------ messages in, bytes out
 
-    def send(self, item: Item | Ping) -> bytes:
-        """The bytes for one message, subscription or ping. They must reach the peer in the order of these calls.
+    def send(self, item: Item | Ping | Pong) -> bytes:
+        """The bytes for one message, subscription or sign of life, to reach the peer in the order of these calls.
 
         A peer of ZMTP 3.0 does not know SUBSCRIBE and CANCEL, and is sent the message form that 3.0 uses, 0x01 or 0x00
         and the prefix (37-58); it does not know PING either, and is sent none.
@@ -300,8 +300,9 @@ class Connection:
                 item.octets = encode_message(item)
             return item.octets
         modern = self.peer_version >= (3, 1)
-        if isinstance(item, Ping):
-            return encode_frame(encode_ping(item), COMMAND) if modern else b""
+        if isinstance(item, (Ping, Pong)):
+            body = encode_ping(item) if isinstance(item, Ping) else encode_command(b"PONG", item.context)
+            return encode_frame(body, COMMAND) if modern else b""
         assert isinstance(item, (Subscribe, Cancel))
         if modern:
             name = b"SUBSCRIBE" if isinstance(item, Subscribe) else b"CANCEL"
