@@ -1,7 +1,7 @@
 """28/REQREP: a question, and the answer that belongs to it.
 
-Each test runs in every pair of {ours, libzmq} × {ours, libzmq} over each transport, unless a marker says otherwise. DEALER
-and ROUTER, which see the envelope, play the parts that an honest REQ or REP would not.
+Each test runs in every pair of {ours, libzmq} × {ours, libzmq} over each transport, unless a marker says otherwise.
+DEALER and ROUTER, which see the envelope, play the parts that an honest REQ or REP would not.
 """
 
 from collections import Counter

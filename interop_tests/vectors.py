@@ -15,7 +15,7 @@ GREETING = bytes.fromhex(
     "00000000000000000000000000000000000000000000000000000000000000"  # filler
 )
 
-# COMMAND, size, "READY", then properties: "Socket-Type" with its value, and from REQ, DEALER, ROUTER an empty "Identity".
+# COMMAND, size, "READY", then properties: "Socket-Type" with its value; REQ, DEALER, ROUTER add an empty "Identity".
 READY = {
     "REQ": bytes.fromhex("04 26 05 5245414459 0b 536f636b65742d54797065 00000003 524551 08 4964656e74697479 00000000"),
     "REP": bytes.fromhex("04 19 05 5245414459 0b 536f636b65742d54797065 00000003 524550"),
