@@ -26,6 +26,7 @@ be given as text to a function of the module that makes such a mark:
 
 import ast
 import re
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -251,7 +252,7 @@ def write_document(requirements: Requirements) -> str:
         lines.append(f"| [{title}](#{anchor(title)}) | {counts(requirements, rows)} |")
     lines += [f"| **all** | {counts(requirements, list(requirements.rows.values()))} |", ""]
     if still := requirements.open():
-        lines += [f"Neither test nor reason: {', '.join(still)}.", ""]
+        lines += [*textwrap.wrap(f"Neither test nor reason: {', '.join(still)}.", 120, break_on_hyphens=False), ""]
     for name, rows in chapters.items():
         lines += write_chapter(requirements, requirements.chapters[name], rows)
     return "\n".join(lines)
