@@ -21,12 +21,14 @@ Read next: `context`.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from itertools import cycle
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 import trio
+from trio.lowlevel import checkpoint_if_cancelled
 
 from .constants import NOBLOCK, POLLIN, POLLOUT, SNDMORE, Event, SocketType
 from .endpoints import Inproc, parse_endpoint
@@ -105,7 +107,9 @@ class Socket(Options):
         self.watchers: set[trio.Event] = set()
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
         self._rest: Frames = []  # of a message of which recv() has given the first frames
-        self._turns = 0
+        # Counts sends and receives; at each 0 the task lets the others run. (An iterator, for a plain number would have
+        # to be stored through __setattr__ below, which costs more than all the rest.)
+        self._turns = cycle(range(TURNS))
         if socket_type in (SocketType.SUB, SocketType.XSUB):
             self.linger = 0  # what a subscriber has queued are subscriptions, of no use to anybody when it is gone
         set_options(self, options)
@@ -258,21 +262,25 @@ class Socket(Options):
         await self.send(json.dumps(value, separators=(",", ":")).encode(), flags)
 
     async def _send(self, frames: Frames, flags: int) -> None:
-        await self._breathe()
+        if next(self._turns):
+            await checkpoint_if_cancelled()
+        else:
+            await self._breathe()
+        if self._closed:
+            self._check_open()
         if flags & SNDMORE:
             if not self._parts:
                 self.pattern.check_send()
-            self._parts += frames
+            self._parts.extend(frames)
             return
         message = self._parts + frames
-
-        def attempt() -> bool | None:
-            return self.pattern.try_send(message) or None
-
-        if attempt() is None:
-            await self._wait(attempt, self._senders, flags, self.sndtimeo, "no peer can take a message")
-        self._parts = []
-        self._pass_on()
+        try_send = self.pattern.try_send
+        if not try_send(message):
+            words = "no peer can take a message"
+            await self._wait(lambda: try_send(message) or None, self._senders, flags, self.sndtimeo, words)
+        self._parts.clear()
+        if self._receivers:
+            self._pass_on()
 
     # ------------------------------------------------------------------------------------------------------- receiving
 
@@ -282,21 +290,27 @@ class Socket(Options):
         Waits for a message, up to rcvtimeo; NOBLOCK does not wait. Raises Again when it must not wait longer, ZMQError
         (EFSM, ENOTSUP) when this socket cannot receive (now).
         """
-        if not self._rest:
-            self._rest = (await self._receive(flags))[1]
-        else:
+        if self._rest:
             await self._breathe()
-        return self._rest.pop(0)
+            return self._rest.pop(0)
+        _, frames = await self._receive(flags)
+        if len(frames) > 1:
+            self._rest.extend(frames[1:])
+        return frames[0]
 
     async def recv_multipart(self, flags: int = 0) -> list[bytes]:
         """The next message, or what recv() has left of one."""
-        return (await self.recv_message(flags)).frames
+        if self._rest:
+            return (await self.recv_message(flags)).frames
+        _, frames = await self._receive(flags)
+        return frames
 
     async def recv_message(self, flags: int = 0) -> Message:
         """The next message with what is known of its sender."""
         if self._rest:
             await self._breathe()
-            frames, self._rest = self._rest, []
+            frames = self._rest.copy()
+            self._rest.clear()
             return Message(frames, {})
         pipe, frames = await self._receive(flags)
         return Message(frames, pipe.metadata)
@@ -314,40 +328,37 @@ class Socket(Options):
         """Does the message that recv() gave a frame of go on?"""
         return bool(self._rest)
 
-    def __aiter__(self) -> AsyncIterator[list[bytes]]:
-        return self._messages()
+    def __aiter__(self) -> Self:
+        return self
 
-    async def _messages(self) -> AsyncIterator[list[bytes]]:
-        while not self._closed:
-            try:
-                message = await self.recv_multipart()
-            except ZMQError as error:
-                if error.errno == ENOTSOCK:
-                    return
-                raise
-            yield message
+    async def __anext__(self) -> list[bytes]:
+        try:
+            return await self.recv_multipart()
+        except ZMQError as error:
+            if error.errno == ENOTSOCK:
+                raise StopAsyncIteration from None
+            raise
 
     async def _receive(self, flags: int) -> Received:
-        await self._breathe()
+        if next(self._turns):
+            await checkpoint_if_cancelled()
+        else:
+            await self._breathe()
+        if self._closed:
+            self._check_open()
         found = self.pattern.take()
         if found is None:
             found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
-        self._pass_on()
+        if self._receivers:
+            self._pass_on()
         return found
 
     # --------------------------------------------------------------------------------------------------------- waiting
 
     async def _breathe(self) -> None:
-        """A point of cancellation always, and every so often a chance for the other tasks."""
-        if self._closed or not self._turns:
-            self._check_open()
-        self._turns = (self._turns + 1) % TURNS
-        if self._turns:
-            await trio.lowlevel.checkpoint_if_cancelled()
-        else:
-            await trio.lowlevel.checkpoint()
-        if self._closed:
-            self._check_open()
+        """A point of cancellation, and a chance for the other tasks."""
+        self._check_open()
+        await trio.lowlevel.checkpoint()
 
     async def _wait(
         self, attempt: Callable[[], T | None], lot: trio.lowlevel.ParkingLot, flags: int, timeout: int, words: str
@@ -368,9 +379,9 @@ class Socket(Options):
         raise Again(f"{words} within {timeout} ms")
 
     def _pass_on(self) -> None:
-        """Wake one who waits if there is still something for it: arrivals wake one waiter each time a queue that was
-        empty is empty no more, and that one need not be the last who can be served."""
-        if self._receivers and self.pattern.can_receive():
+        """Wake one more of those who wait if there is still something for it: an arrival wakes one each time a queue
+        that was empty is empty no more, and that one need not be the last who can be served."""
+        if self.pattern.can_receive():
             self._receivers.unpark()
 
     def _on_arrival(self) -> None:
