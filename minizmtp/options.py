@@ -8,7 +8,7 @@ from it. Names, units and defaults are libzmq's; times are milliseconds.
     (-1, 1000)
     >>> options.linger = -5
     Traceback (most recent call last):
-    minizmtp.errors.ZMQError: EINVAL: linger=-5: expected -1 (for ever) or milliseconds >= 0
+    minizmtp.errors.ZMQError: EINVAL: linger=-5: expected -1 (for ever) or milliseconds >= 0, below 2**31
     >>> options.linger = "soon"
     Traceback (most recent call last):
     TypeError: linger='soon': expected int
@@ -42,13 +42,17 @@ class Rule(NamedTuple):
     allows: Callable[[Any], bool]
 
 
-COUNT = Rule("0 (no limit) or more", lambda value: value >= 0)
-TIME = Rule("-1 (for ever) or milliseconds >= 0", lambda value: value >= FOREVER)
-INTERVAL = Rule("-1 (never), 0 (never) or milliseconds > 0", lambda value: value >= -1)
-SPAN = Rule("milliseconds >= 0", lambda value: value >= 0)
+# libzmq's numbers are C's int, and the system takes no larger ones; only the size of a frame has 63 bits.
+LARGEST = 2**31 - 1
+LARGEST_FRAME = 2**63 - 1
+
+COUNT = Rule("0 (no limit) or more, below 2**31", lambda value: 0 <= value <= LARGEST)
+TIME = Rule("-1 (for ever) or milliseconds >= 0, below 2**31", lambda value: FOREVER <= value <= LARGEST)
+INTERVAL = Rule("-1 (never), 0 (never) or milliseconds > 0, below 2**31", lambda value: -1 <= value <= LARGEST)
+SPAN = Rule("milliseconds >= 0, below 2**31", lambda value: 0 <= value <= LARGEST)
 TTL = Rule("milliseconds from 0 to 6553599", lambda value: 0 <= value <= 6553599)
-SIZE = Rule("-1 (no limit) or octets >= 0", lambda value: value >= -1)
-SYSTEM = Rule("-1 (the system's) or more", lambda value: value >= -1)
+SIZE = Rule("-1 (no limit) or octets >= 0, below 2**63", lambda value: -1 <= value <= LARGEST_FRAME)
+SYSTEM = Rule("-1 (the system's) or more, below 2**31", lambda value: -1 <= value <= LARGEST)
 SWITCH = Rule("0 or 1", lambda value: value in (0, 1))
 TERNARY = Rule("-1 (the system's), 0 or 1", lambda value: value in (-1, 0, 1))
 ANY_OCTETS = Rule("any octets", lambda value: True)
