@@ -77,7 +77,7 @@ def test_an_endpoint_is_written_as_it_was_read(text: str, endpoint: Endpoint) ->
 @pytest.mark.requirement("L-16")
 @pytest.mark.parametrize("text", [text for text, _ in BIND_ONLY])
 def test_connect_refuses_what_is_for_bind_and_says_so(text: str) -> None:
-    with pytest.raises(ZMQError, match="is for bind|are for bind") as caught:
+    with pytest.raises(ZMQError, match=r"is for bind|are for bind") as caught:
         parse_endpoint(text, connect=True)
     assert caught.value.errno == EINVAL
 
@@ -87,7 +87,7 @@ def test_connect_refuses_what_is_for_bind_and_says_so(text: str) -> None:
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_cannot_be_meant_is_refused(text: str, connect: bool) -> None:
     """… in a sentence that names it, and what would be right."""
-    with pytest.raises(ZMQError, match="expected|an abstract name is written") as caught:
+    with pytest.raises(ZMQError, match=r"expected|an abstract name is written") as caught:
         parse_endpoint(text, connect)
     assert caught.value.errno == EINVAL
     assert repr(text)[1:-1] in str(caught.value) or text in str(caught.value)

@@ -13,12 +13,12 @@ from minizmtp.options import OPTION_NAMES, OPTION_ROWS, Options, set_options, sn
 COUNTS = {"sndhwm": 1000, "rcvhwm": 1000, "backlog": 100}
 TIMES = {"linger": -1, "sndtimeo": -1, "rcvtimeo": -1, "heartbeat_timeout": -1}
 SPANS = {"reconnect_ivl_max": 0, "handshake_ivl": 30000, "heartbeat_ivl": 0}
-SWITCHES = dict.fromkeys(
-    "immediate conflate router_mandatory router_handover probe_router req_relaxed req_correlate xpub_verbose"
-    " xpub_verboser xpub_manual xpub_nodrop invert_matching ipv6".split(),
-    0,
-)
-SYSTEMS = dict.fromkeys("sndbuf rcvbuf tcp_keepalive_idle tcp_keepalive_cnt tcp_keepalive_intvl".split(), -1)
+SWITCHES = {
+    **dict.fromkeys(["immediate", "conflate", "router_mandatory", "router_handover", "probe_router"], 0),
+    **dict.fromkeys(["req_relaxed", "req_correlate", "xpub_verbose", "xpub_verboser", "xpub_manual"], 0),
+    **dict.fromkeys(["xpub_nodrop", "invert_matching", "ipv6"], 0),
+}
+SYSTEMS = dict.fromkeys(["sndbuf", "rcvbuf", "tcp_keepalive_idle", "tcp_keepalive_cnt", "tcp_keepalive_intvl"], -1)
 DEFAULTS = (
     COUNTS
     | TIMES
