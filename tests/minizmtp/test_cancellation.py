@@ -12,7 +12,18 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
-from tests.minizmtp.helpers import CUT, TRANSPORTS, WIRES, Raw, cut_at, cuts, free_endpoint, pair, raw_server, receive_all
+from tests.minizmtp.helpers import (
+    CUT,
+    TRANSPORTS,
+    WIRES,
+    Raw,
+    cut_at,
+    cuts,
+    free_endpoint,
+    pair,
+    raw_server,
+    receive_all,
+)
 
 pytestmark = pytest.mark.parametrize("late", [False, True], ids=["woken", "waiting"])
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
@@ -247,9 +258,17 @@ async def test_a_frame_under_way_is_not_broken_by_a_cancelled_send(late: bool) -
                         break
                 assert scope.cancelled_caught
                 for step, results in cuts(late):
-                    results.append(await cut_at(step, late, lambda step=step: push.send(b"cut %d" % step, zmq.NOBLOCK)
-                                                if step > 3 else push.send(b"cut %d" % step))
-                                   if step <= 3 else "enough")
+                    results.append(
+                        await cut_at(
+                            step,
+                            late,
+                            lambda step=step: (
+                                push.send(b"cut %d" % step, zmq.NOBLOCK) if step > 3 else push.send(b"cut %d" % step)
+                            ),
+                        )
+                        if step <= 3
+                        else "enough"
+                    )
                 for number in sent:
                     (body,) = await peer.message()
                     assert body == b"%6d" % number + bytes(20000)
@@ -260,7 +279,9 @@ async def test_a_frame_under_way_is_not_broken_by_a_cancelled_send(late: bool) -
 # ------------------------------------------------------------------------------------------------------- storms
 
 
-async def _storm(receive: Callable[[], Awaitable[bytes]], send: Callable[[bytes], Awaitable[None]]) -> tuple[int, int, int]:
+async def _storm(
+    receive: Callable[[], Awaitable[bytes]], send: Callable[[bytes], Awaitable[None]]
+) -> tuple[int, int, int]:
     """3,000 numbered messages against receives that are cancelled after 0 to 0.6 ms: cancelled, lost, doubled."""
     messages, got, cancelled = 3000, Counter[int](), 0
 

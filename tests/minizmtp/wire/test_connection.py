@@ -1,4 +1,4 @@
-"""Connection: bytes in, events out; messages in, bytes out (37/ZMTP, "Connection", "Traffic")."""
+"""Connection: bytes in, events out; messages in, bytes out (37/ZMTP, "Overall Behavior")."""
 
 import tracemalloc
 from collections.abc import Mapping
