@@ -1,4 +1,4 @@
-r"""One connection: bytes in, events out; messages in, bytes out.                          37/ZMTP 3.1, "Connection"
+r"""One connection: bytes in, events out; messages in, bytes out.                        37/ZMTP 3.1, "Overall Behavior"
 
                     receive_data(bytes)  ┌────────────┐  next_event() → Greeting, Ready, [frames], Subscribe …
     from the stream ────────────────────►│ Connection │────────────────────────────► to the socket
@@ -216,7 +216,7 @@ class Connection:
             flags, body = frame
             if not flags & COMMAND:
                 raise ProtocolError(
-                    'a message before READY, required is a command until both sides are ready (37/ZMTP "Connection")',
+                    'a message before READY, required are commands until both are ready (37/ZMTP "Overall Behavior")',
                     Violation.UNEXPECTED_COMMAND,
                 )
             if body.startswith(_MISSPELT_ERROR):
@@ -263,13 +263,13 @@ class Connection:
         if name is not None and name.decode("ascii", "backslashreplace") not in welcome:
             raise ProtocolError(
                 f"{self._socket_type.name} cannot talk to {printable(name)},"
-                f' a {self._socket_type.name} talks to {" or ".join(welcome)} (37/ZMTP "Socket-Type")',
+                f' a {self._socket_type.name} talks to {" or ".join(welcome)} (37/ZMTP "The Socket-Type Property")',
                 Violation.INVALID_METADATA,
             )
         identity = metadata.get(b"identity", b"")
         if len(identity) > 255:
             raise ProtocolError(
-                f'identity of {len(identity)} octets, required are at most 255 (37/ZMTP "Identity")',
+                f'identity of {len(identity)} octets, required are at most 255 (37/ZMTP "The Identity Property")',
                 Violation.INVALID_METADATA,
             )
 

@@ -1,4 +1,4 @@
-"""The greeting: 64 octets, once each way (37/ZMTP, "Greeting")."""
+"""The greeting: 64 octets, once each way (37/ZMTP, "Version Negotiation")."""
 
 import pytest
 from hypothesis import given

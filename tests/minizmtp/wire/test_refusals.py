@@ -17,7 +17,7 @@ IDENTITY_256 = property_(b"Identity", b"i" * 256)
 
 # What it says, what is found, which words of the requirement, the chapter, and the number for a monitor.
 REFUSALS = [
-    (b"GET /", "first octet is 47", "required is ff", '37/ZMTP "Greeting"', Violation.UNSPECIFIED),
+    (b"GET /", "first octet is 47", "required is ff", '37/ZMTP "Version Negotiation"', Violation.UNSPECIFIED),
     (
         GREETING[:9] + b"\0",
         "octet 9 of the greeting is 00",
@@ -36,7 +36,7 @@ REFUSALS = [
         GREETING.replace(b"NULL", b"PLAIN", 1)[:64],
         "mechanism is PLAIN",
         "required is NULL",
-        '37/ZMTP "Greeting"',
+        '37/ZMTP "Authentication and Confidentiality"',
         Violation.MECHANISM_MISMATCH,
     ),
     (GREETING + b"\x08\0", "flags are 08", "required is zero", '37/ZMTP "Framing"', Violation.UNSPECIFIED),
@@ -52,15 +52,15 @@ REFUSALS = [
     (
         GREETING + frame(b"hi"),
         "a message before READY",
-        "required is a command",
-        '37/ZMTP "Connection"',
+        "required are commands",
+        '37/ZMTP "Overall Behavior"',
         Violation.UNEXPECTED_COMMAND,
     ),
     (
         GREETING + command(b"PING", b"\0\0"),
         "command PING in the handshake",
         "required is READY or ERROR",
-        '37/ZMTP "Connection"',
+        '37/ZMTP "Overall Behavior"',
         Violation.UNEXPECTED_COMMAND,
     ),
     (
@@ -95,21 +95,21 @@ REFUSALS = [
         GREETING + ready(b"REQ"),
         "PULL cannot talk to REQ",
         "a PULL talks to PUSH",
-        '37/ZMTP "Socket-Type"',
+        '37/ZMTP "The Socket-Type Property"',
         Violation.INVALID_METADATA,
     ),
     (
         GREETING + command(b"READY", IDENTITY_256),
         "identity of 256 octets",
         "at most 255",
-        '37/ZMTP "Identity"',
+        '37/ZMTP "The Identity Property"',
         Violation.INVALID_METADATA,
     ),
     (
         TRAFFIC + command(b"PING", b"\0"),
         "PING with 1 octets",
         "required are 2 to 18",
-        '37/ZMTP "Heartbeating"',
+        '37/ZMTP "Connection Heartbeating"',
         Violation.MALFORMED_COMMAND,
     ),
 ]
