@@ -117,8 +117,14 @@ class AsyncClient:
 
     async def request(self, method: str, url: URL | str, **options: Unpack[RequestOptions]) -> Response:
         """The response with its body read: `response.content` is there."""
-        async with self.stream(method, url, **options) as response:
+        response = await self._start(method, url, options)
+        try:
             await response.aread()
+        except RequestError as error:
+            error.request = response.request
+            raise
+        finally:
+            await response.aclose()
         return response
 
     @asynccontextmanager
@@ -126,16 +132,22 @@ class AsyncClient:
         self, method: str, url: URL | str, **options: Unpack[RequestOptions]
     ) -> AsyncIterator[Response]:
         """The response with its body still to come; leaving the block ends it, read or not."""
+        response = await self._start(method, url, options)
+        try:
+            yield response
+        except RequestError as error:
+            error.request = error.request or response.request
+            raise
+        finally:
+            await response.aclose()
+
+    async def _start(self, method: str, url: URL | str, options: RequestOptions) -> Response:
         auth = options.pop("auth", self.auth)
-        timeout = Timeout(options.pop("timeout", self.timeout))
+        timeout = Timeout(options.pop("timeout")) if "timeout" in options else self.timeout
         follow = options.pop("follow_redirects", self.follow_redirects)
         request = _authenticated(self.build_request(method, url, **options), auth)  # type: ignore[misc]
         try:
-            response = await self._send(request, timeout, follow)
-            try:
-                yield response
-            finally:
-                await response.aclose()
+            return await self._send(request, timeout, follow)
         except RequestError as error:
             error.request = error.request or request
             raise
@@ -188,7 +200,7 @@ class AsyncClient:
             json=json,
         )
         self.cookies.settle(request.url.raw_host)
-        self._add_cookies(request, Cookies(cookies))
+        self._add_cookies(request, Cookies(cookies) if cookies else None)
         return request
 
     def _absolute(self, url: URL) -> URL:
@@ -203,11 +215,13 @@ class AsyncClient:
         merged = params_dict(self.params) | params_dict(params or {})
         return encode_params(merged)
 
-    def _add_cookies(self, request: Request, more: Cookies) -> None:
-        more.settle(request.url.raw_host)
-        found = [header for jar in (self.cookies, more) if (header := jar.header_for(request.url))]
-        if found and "cookie" not in request.headers:
-            request.headers["Cookie"] = "; ".join(found)
+    def _add_cookies(self, request: Request, more: Cookies | None = None) -> None:
+        header = self.cookies.header_for(request.url)
+        if more:
+            more.settle(request.url.raw_host)
+            header = "; ".join(filter(None, [header, more.header_for(request.url)]))
+        if header and "cookie" not in request.headers:
+            request.headers["Cookie"] = header
 
     # ── redirects ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -251,7 +265,7 @@ class AsyncClient:
         ]
         content = request.stream if keeps_body and request.stream else None
         following = Request(method, url, headers=headers, content=content)
-        self._add_cookies(following, Cookies())
+        self._add_cookies(following)
         return following
 
     # ── the client's own life ───────────────────────────────────────────────────────────────────────────────

@@ -25,8 +25,8 @@ Below this module: `request`, `response`, `config`.  Above it: `pool`.  Read nex
 """
 
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 
 import h11
 import trio
@@ -97,15 +97,19 @@ class Channel:
 
     def event_at_hand(self) -> h11.Event | None:
         """The next event if what it takes has been received."""
-        with h11_errors():
+        try:
             event = self.h11.next_event()
+        except h11.RemoteProtocolError as error:
+            raise RemoteProtocolError(str(error)) from error
         if event is h11.PAUSED:
             raise RemoteProtocolError("the peer goes on after the end of its message, or in another protocol")
         return None if event is h11.NEED_DATA else event  # type: ignore[return-value]
 
     def encode(self, *events: h11.Event) -> bytes:
-        with h11_errors():
+        try:
             return b"".join([self.h11.send(event) or b"" for event in events])
+        except h11.LocalProtocolError as error:
+            raise LocalProtocolError(str(error)) from error
 
     async def write_body(
         self, head: bytes, body: bytes | AsyncIterator[bytes], timeout: float | None
@@ -238,18 +242,10 @@ class Connection(Channel):
 
 def head_of(request: Request) -> h11.Request:
     """A request as h11 has it, and so checked by it: no CR, LF or NUL passes, in whatever part they hide."""
-    with h11_errors():
-        return h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
-
-
-@contextmanager
-def h11_errors() -> Iterator[None]:
     try:
-        yield
+        return h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
     except h11.LocalProtocolError as error:
         raise LocalProtocolError(str(error)) from error
-    except h11.RemoteProtocolError as error:
-        raise RemoteProtocolError(str(error)) from error
 
 
 def socket_of(stream: trio.abc.Stream) -> trio.socket.SocketType:

@@ -90,6 +90,8 @@ class Cookies(MutableMapping[str, str]):
 
     def header_for(self, url: URL) -> str | None:
         """The Cookie header of a request to `url`: longer paths first.                RFC 6265 §5.4"""
+        if not self._jar:
+            return None
         for key in [key for key, cookie in self._jar.items() if _is_over(cookie)]:
             del self._jar[key]
         found = [cookie for cookie in self._jar.values() if cookie.is_for(url)]

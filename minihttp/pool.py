@@ -191,6 +191,8 @@ class Pool:
         try:
             if not connection.is_open:
                 await connection.dial(self._uds, self._context(origin), timeout.connect)
+                if self.is_closed:
+                    raise RuntimeError("the client was closed while this request connected")
             return connection, await connection.ask(head, request.stream, timeout)
         except BaseException as error:
             self.drop(connection)
@@ -219,6 +221,7 @@ class Pool:
         self.is_closed = True
         for waiter in self._waiting:
             waiter.called.set()
+        self._waiting.clear()
         idle = list(self._idle)
         for connection in self._places.difference(idle):
             connection.close()

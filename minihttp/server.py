@@ -34,8 +34,8 @@ from stat import S_ISSOCK
 import h11
 import trio
 
-from .connection import Channel, h11_errors
-from .errors import HTTPError, InvalidURL, LocalProtocolError, RemoteProtocolError, RequestError
+from .connection import Channel
+from .errors import HTTPError, InvalidURL, RemoteProtocolError, RequestError
 from .headers import Headers
 from .request import BodyStream, Request, not_given
 from .response import Response
@@ -213,7 +213,7 @@ class Session(Channel):
     async def _send(self, request: Request, response: Response) -> None:
         try:
             head = self._head(response)
-        except LocalProtocolError:
+        except h11.LocalProtocolError:
             log.exception("the headers of the response to %r cannot be sent", request)
             response = _plain(500, "Internal Server Error")
             head = self._head(response)
@@ -236,9 +236,8 @@ class Session(Channel):
         if self._is_leaving:
             automatic.append((b"Connection", b"close"))
         headers = response.headers.raw + not_given(automatic, response.headers)
-        with h11_errors():
-            reason = response.reason_phrase.encode("ascii", "replace")
-            return h11.Response(status_code=response.status_code, reason=reason, headers=headers)
+        reason = response.reason_phrase.encode("ascii", "replace")
+        return h11.Response(status_code=response.status_code, reason=reason, headers=headers)
 
     async def _is_ready_for_more(self) -> bool:
         """True if the next request can follow; a small body that nobody read is skipped first."""

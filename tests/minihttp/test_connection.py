@@ -9,7 +9,7 @@ import minihttp
 
 @pytest.fixture
 def clock(mock_clock):
-    """Trio's clock jumps when nothing happens; sockets are real, so nothing must have happened for a moment."""
+    """The clock jumps when nothing happens; with real sockets, when nothing happened for a moment."""
     mock_clock.autojump_threshold = 0.02
     return mock_clock
 
