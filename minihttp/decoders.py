@@ -31,7 +31,7 @@ from typing import Generic, Protocol, TypeVar
 
 from .errors import DecodingError
 
-PIECE = 65536  # octets: what one read of a socket gives at most, and one step of a decoder gives out at most
+PIECE = 65536  # octets: the most that a decoder gives out, and a body is written, at a time
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)

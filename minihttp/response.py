@@ -246,6 +246,6 @@ def _charset(content_type: str) -> str | None:
     message["content-type"] = content_type
     charset = message.get_content_charset()
     try:
-        return charset and codecs.lookup(charset).name
+        return charset if charset and codecs.lookup(charset) else None
     except LookupError:
         return None

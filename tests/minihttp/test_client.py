@@ -1,5 +1,6 @@
 """The client, end to end: what is asked arrives, what is answered comes back."""
 
+import gzip
 from functools import partial
 
 import pytest
@@ -149,3 +150,196 @@ async def test_a_closed_client_refuses(client):
     assert client.is_closed
     with pytest.raises(RuntimeError, match="closed"):
         await client.get("/")
+
+
+# ── redirects ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def redirecting(request: minihttp.Request) -> minihttp.Response:
+    """/STATUS/where/to redirects there; everything else is echoed."""
+    _, status, *rest = request.url.raw_path.decode().split("/", 2)
+    if status.isdigit():
+        return minihttp.Response(int(status), headers={"Location": rest[0] if rest else ""})
+    return await echo(request)
+
+
+async def test_a_redirect_is_followed_only_when_asked(start_server):
+    async with minihttp.AsyncClient(base_url=await start_server(redirecting)) as client:
+        assert (await client.get("/302//x")).is_redirect
+        response = await client.get("/302//x", follow_redirects=True)
+        assert response.json()["target"] == "/x"
+        assert [earlier.status_code for earlier in response.history] == [302]
+        assert str(response.url).endswith("/x")
+
+
+async def test_a_loop_of_redirects_ends(start_server):
+    async def loop(request):
+        return minihttp.Response(302, headers={"Location": "/again"})
+
+    url = await start_server(loop)
+    async with minihttp.AsyncClient(base_url=url, follow_redirects=True, max_redirects=3) as client:
+        with pytest.raises(minihttp.TooManyRedirects, match="max_redirects=3"):
+            await client.get("/")
+        assert "0 active" in repr(client)
+
+
+@pytest.mark.parametrize("location", ["http://[bad/", "http://x:99999/", "http://a b/"])
+async def test_a_redirect_to_nowhere_is_the_servers_fault(start_server, location):
+    async def bad(request):
+        return minihttp.Response(302, headers={"Location": location})
+
+    async with minihttp.AsyncClient(base_url=await start_server(bad), follow_redirects=True) as client:
+        with pytest.raises(minihttp.RemoteProtocolError, match="redirect to"):
+            await client.get("/")
+
+
+async def test_a_redirect_to_another_scheme_is_not_followed_there(start_server):
+    async def away(request):
+        return minihttp.Response(302, headers={"Location": "ftp://example.org/"})
+
+    async with minihttp.AsyncClient(base_url=await start_server(away), follow_redirects=True) as client:
+        with pytest.raises(minihttp.UnsupportedProtocol, match="expected it to begin with http"):
+            await client.get("/")
+
+
+async def test_nothing_secret_follows_to_another_origin(start_server):
+    other = await start_server(echo)
+
+    async def away(request):
+        return minihttp.Response(307, headers={"Location": f"{other}/there"})
+
+    headers = {"Cookie": "by=hand", "Proxy-Authorization": "x", "X-Other": "stays"}
+    async with minihttp.AsyncClient(base_url=await start_server(away), follow_redirects=True) as client:
+        response = await client.post("/", content="body", headers=headers, auth=("user", "password"))
+    seen = dict(response.json()["headers"])
+    assert not seen.keys() & {"Authorization", "Cookie", "Proxy-Authorization"}
+    assert seen["X-Other"] == "stays"
+    assert seen["Host"] == other.removeprefix("http://")
+    assert response.json()["body"] == "body"
+
+
+async def test_a_password_stays_within_its_origin(start_server):
+    url = await start_server(redirecting)
+    async with minihttp.AsyncClient(base_url=url, follow_redirects=True) as client:
+        response = await client.get("/302//x", auth=("user", "password"))
+    assert "Authorization" in dict(response.json()["headers"])
+
+
+async def test_a_body_that_is_used_up_cannot_follow_a_redirect(start_server):
+    async with minihttp.AsyncClient(
+        base_url=await start_server(redirecting), follow_redirects=True
+    ) as client:
+        response = await client.post("/307//x", content=[b"a", b"b"])
+        assert response.json()["body"] == "ab"
+        with pytest.raises(minihttp.StreamConsumed, match="used up"):
+            await client.post("/307//x", content=iter([b"a", b"b"]))
+        assert "0 active" in repr(client)
+
+
+# ── cookies and passwords ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_cookies_are_kept_and_sent_back(start_server):
+    async def login(request):
+        if request.url.path == "/login":
+            return minihttp.Response(303, headers=[("Location", "/"), ("Set-Cookie", "session=abc; Path=/")])
+        return await echo(request)
+
+    async with minihttp.AsyncClient(base_url=await start_server(login), follow_redirects=True) as client:
+        response = await client.get("/login")
+        assert ["Cookie", "session=abc"] in response.json()["headers"]
+        assert response.history[0].cookies["session"] == client.cookies["session"] == "abc"
+        response = await client.get("/", cookies={"more": "1"})
+        assert ["Cookie", "session=abc; more=1"] in response.json()["headers"]
+
+
+async def test_the_clients_cookies_never_follow_to_another_host(start_server):
+    url = await start_server(echo)
+    async with minihttp.AsyncClient(cookies={"a": "1"}) as client:
+        first = await client.get(url)
+        other = await client.get(url.replace("127.0.0.1", "localhost"))
+    assert ["Cookie", "a=1"] in first.json()["headers"]
+    assert "Cookie" not in dict(other.json()["headers"])
+
+
+async def test_passwords_come_from_the_call_the_client_or_the_url(start_server):
+    url = await start_server(echo)
+
+    async def authorization(client, where=url, **options):
+        return dict((await client.get(where, **options)).json()["headers"]).get("Authorization")
+
+    def bearer(request):
+        request.headers["Authorization"] = "Bearer token"
+        return request
+
+    async with minihttp.AsyncClient(auth=("client", "x")) as client:
+        assert await authorization(client) == "Basic Y2xpZW50Ong="
+        assert await authorization(client, auth=("call", "x")) == "Basic Y2FsbDp4"
+        assert await authorization(client, auth=bearer) == "Bearer token"
+        assert await authorization(client, auth=None) is None
+        assert await authorization(client, url.replace("//", "//url:x@"), auth=None) == "Basic dXJsOng="
+
+
+# ── what must never be sent ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"headers": {"X-Evil": "a\r\nHost: evil"}},
+        {"headers": {"X-Evil": "a\nb"}},
+        {"headers": {"X-Evil": "a\0b"}},
+        {"headers": {"X-Evil\r\n": "a"}},
+        {"headers": {"Host": "a\r\nX-Evil: b"}},
+        {"headers": {"X Evil": "a"}},
+        {"headers": {"Content-Length": "1, 2"}},
+        {"method": "GET / HTTP/1.1\r\nX-Evil: b\r\n\r\n"},
+        {"auth": lambda request: request.headers.update({"Authorization": "x\r\nY: z"}) or request},
+        {"cookies": {"a": "b\r\nX-Evil: c"}},
+    ],
+)
+async def test_what_would_end_a_line_is_refused_before_anything_is_sent(options):
+    async with minihttp.AsyncClient() as client:
+        with pytest.raises(minihttp.LocalProtocolError):
+            await client.request(options.pop("method", "GET"), "http://127.0.0.1:9/", **options)
+        assert "0 active, 0 idle, 0 waiting" in repr(client)
+
+
+@pytest.mark.parametrize("url", ["/relative", "ftp://example.org/", "http:///path", "mailto:someone"])
+async def test_only_http_is_spoken(url):
+    async with minihttp.AsyncClient() as client:
+        with pytest.raises(minihttp.UnsupportedProtocol, match=r"expected (it to begin with )?http://"):
+            await client.get(url)
+
+
+# ── decoding ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_truncated_gzip_body_is_a_decoding_error(start_server):
+    async def truncated(request):
+        return minihttp.Response(
+            200, headers={"Content-Encoding": "gzip"}, content=gzip.compress(b"x" * 99)[:-9]
+        )
+
+    async with minihttp.AsyncClient(base_url=await start_server(truncated)) as client:
+        with pytest.raises(minihttp.DecodingError, match="ends in the middle") as caught:
+            await client.get("/")
+        assert caught.value.request.method == "GET"
+        assert "0 active" in repr(client)
+
+
+async def test_a_bomb_meets_max_content_size(start_server):
+    async def bomb(request):
+        return minihttp.Response(
+            200, headers={"Content-Encoding": "gzip"}, content=gzip.compress(bytes(10**7))
+        )
+
+    async with minihttp.AsyncClient(base_url=await start_server(bomb), max_content_size=10**6) as client:
+        with pytest.raises(minihttp.DecodingError, match="max_content_size=1000000"):
+            await client.get("/")
+        async with client.stream("GET", "/") as response:  # who reads in pieces needs no limit
+            assert sum([len(piece) async for piece in response.aiter_bytes()]) == 10**7
+
+
+async def test_accept_encoding_names_what_is_undone(client):
+    assert ["Accept-Encoding", "gzip, deflate"] in (await client.get("/")).json()["headers"]
