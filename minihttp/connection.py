@@ -203,12 +203,7 @@ class Connection(Channel):
         for _ in range(MAX_INFORMATIONAL + 1):
             event = await self.next_event(timeout.read)
             if isinstance(event, h11.Response):
-                names = [name for name, _ in event.headers]
-                if b"transfer-encoding" in names and b"content-length" in names:
-                    # Two servers in a row may each believe another one: the next response would be another's.
-                    raise RemoteProtocolError(
-                        "response with both Transfer-Encoding and Content-Length (RFC 9112 §6.3)"
-                    )
+                _check_framing(event)
                 return event
         raise RemoteProtocolError(
             f"more than {MAX_INFORMATIONAL} informational responses before the final one"
@@ -245,6 +240,20 @@ def head_of(request: Request) -> h11.Request:
         return h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
     except h11.LocalProtocolError as error:
         raise LocalProtocolError(str(error)) from error
+
+
+def _check_framing(response: h11.Response) -> None:
+    """Refuse what h11 lets pass and what two programs in a row may understand differently.
+
+    Then one of them takes for the next response what the other took for a body: somebody else's answer.
+    """
+    names = [name for name, _ in response.headers]
+    if b"transfer-encoding" in names and b"content-length" in names:
+        raise RemoteProtocolError("response with both Transfer-Encoding and Content-Length (RFC 9112 §6.3)")
+    if not response.http_version.startswith(b"1."):
+        raise RemoteProtocolError(
+            f"response in HTTP/{response.http_version.decode()}: expected HTTP/1.1 or 1.0"
+        )
 
 
 def socket_of(stream: trio.abc.Stream) -> trio.socket.SocketType:

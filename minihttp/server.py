@@ -45,7 +45,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 LEFT_OVER = 65536  # octets of a request body that nobody read are skipped, if it is no more; else we close
 BODILESS = (204, 304)  # RFC 9110 §6.4.1
-LINGER = 1.0  # seconds for the client to read our last words
+LINGER = 1.0  # seconds for that, and for the client to read our last words
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ async def serve(
     stop: when it is set, nobody new is let in, idle connections are closed, and those who are being served
     have `grace` seconds to finish.
     """
+    stop = trio.Event() if stop is None else stop
     listeners = [await _listen_at(uds)] if uds else await trio.open_tcp_listeners(port, host=host)
     sessions: set[Session] = set()
 
@@ -100,7 +101,7 @@ async def serve(
                     partial(trio.serve_listeners, session, listeners, handler_nursery=connections)
                 )
                 task_status.started(listeners)
-                await (stop or trio.Event()).wait()
+                await stop.wait()
                 doors.cancel_scope.cancel()
             for one in sessions:
                 one.leave()
@@ -202,10 +203,8 @@ class Session(Channel):
             if not isinstance(response, Response):
                 raise TypeError(f"handler returned {type(response).__name__}: expected a minihttp.Response")
             return response
-        except BodyTooLarge as error:
-            return _plain(413, str(error))
-        except RemoteProtocolError as error:
-            return _plain(400, str(error))
+        except (BodyTooLarge, RemoteProtocolError) as error:
+            return _refusal(error)
         except Exception:
             log.exception("handler failed for %r", request)
             return _plain(500, "Internal Server Error")
@@ -233,7 +232,7 @@ class Session(Channel):
         automatic = [(b"Date", formatdate(usegmt=True).encode())]
         if response.stream == b"" and response.status_code not in BODILESS:
             automatic.append((b"Content-Length", b"0"))
-        if self._is_leaving:
+        if self._is_leaving or self.h11.client_is_waiting_for_100_continue:  # may come yet
             automatic.append((b"Connection", b"close"))
         headers = response.headers.raw + not_given(automatic, response.headers)
         reason = response.reason_phrase.encode("ascii", "replace")
@@ -242,11 +241,13 @@ class Session(Channel):
     async def _is_ready_for_more(self) -> bool:
         """True if the next request can follow; a small body that nobody read is skipped first."""
         size = 0
-        while self.h11.their_state is h11.SEND_BODY and not self.h11.client_is_waiting_for_100_continue:
-            event = await self.next_event(self.idle_timeout)
-            size += len(event.data) if isinstance(event, h11.Data) else 0
-            if size > LEFT_OVER:
-                break
+        with trio.move_on_after(LINGER):
+            while (self.h11.our_state, self.h11.their_state) == (
+                h11.DONE,
+                h11.SEND_BODY,
+            ) and size <= LEFT_OVER:
+                event = await self.next_event(None)
+                size += len(event.data) if isinstance(event, h11.Data) else 0
         if (self.h11.our_state, self.h11.their_state) == (h11.DONE, h11.DONE):
             return not self._is_leaving
         if self.h11.their_state is h11.SEND_BODY:
@@ -255,10 +256,7 @@ class Session(Channel):
 
     async def _refuse(self, error: Exception) -> None:
         """Say what was wrong with a request that never reached the handler."""
-        hint = getattr(error.__cause__, "error_status_hint", 400)
-        status = 413 if isinstance(error, BodyTooLarge) else hint
-        response = _plain(status, str(error))
-        response.headers["Connection"] = "close"
+        response = _refusal(error)
         await self.write(self.encode(self._head(response)) + response.content, self.idle_timeout)
         await self._linger()
 
@@ -306,3 +304,11 @@ class RequestBody:
 
 def _plain(status: int, text: str) -> Response:
     return Response(status, headers={"Content-Type": "text/plain"}, content=f"{text}\n")
+
+
+def _refusal(error: Exception) -> Response:
+    """What to say to a client that is wrong: h11 knows the status for some of its errors."""
+    status = 413 if isinstance(error, BodyTooLarge) else getattr(error.__cause__, "error_status_hint", 400)
+    response = _plain(status, str(error))
+    response.headers["Connection"] = "close"  # where its next request would begin, nobody knows
+    return response

@@ -83,9 +83,7 @@ class URL:
                 f"URL with {found[0]!r} at position {found.start()}: percent-encode control characters"
             )
         scheme, authority, path, query, fragment = _PARTS.fullmatch(text).groups()  # type: ignore[union-attr]
-        if "\\" in (
-            authority or ""
-        ):  # browsers take it for a slash, RFC 3986 for a letter: two different hosts
+        if "\\" in (authority or ""):  # a slash to browsers, a letter to RFC 3986: which host is meant?
             raise InvalidURL(f"URL {text!r} has a backslash before its path")
         userinfo, host, port = _AUTHORITY.fullmatch(authority or "").groups()  # type: ignore[union-attr]
         try:

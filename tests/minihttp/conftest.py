@@ -50,7 +50,7 @@ def read_head():
 
     async def read(stream: trio.SocketStream) -> bytes:
         received = b""
-        while not received.endswith(b"\r\n\r\n"):
+        while b"\r\n\r\n" not in received:
             data = await stream.receive_some()
             if not data:
                 return b""

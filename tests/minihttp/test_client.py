@@ -152,7 +152,7 @@ async def test_a_closed_client_refuses(client):
         await client.get("/")
 
 
-# ── redirects ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── redirects ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def redirecting(request: minihttp.Request) -> minihttp.Response:
@@ -236,7 +236,7 @@ async def test_a_body_that_is_used_up_cannot_follow_a_redirect(start_server):
         assert "0 active" in repr(client)
 
 
-# ── cookies and passwords ───────────────────────────────────────────────────────────────────────────────────────
+# ── cookies and passwords ───────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_cookies_are_kept_and_sent_back(start_server):
@@ -280,7 +280,7 @@ async def test_passwords_come_from_the_call_the_client_or_the_url(start_server):
         assert await authorization(client, url.replace("//", "//url:x@"), auth=None) == "Basic dXJsOng="
 
 
-# ── what must never be sent ─────────────────────────────────────────────────────────────────────────────────────
+# ── what must never be sent ─────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ async def test_only_http_is_spoken(url):
             await client.get(url)
 
 
-# ── decoding ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── decoding ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_truncated_gzip_body_is_a_decoding_error(start_server):
