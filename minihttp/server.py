@@ -81,13 +81,13 @@ async def serve(
     sessions: set[Session] = set()
 
     async def session(stream: trio.SocketStream) -> None:
-        secured = (
-            stream
-            if ssl_context is None
-            else trio.SSLStream(stream, ssl_context, server_side=True, https_compatible=True)
-        )
+        secured: trio.abc.Stream = stream
+        if ssl_context is not None:
+            secured = trio.SSLStream(stream, ssl_context, server_side=True, https_compatible=True)
         one = Session(secured, handler, max_header_size, max_body_size, idle_timeout)
         sessions.add(one)
+        if stop.is_set():  # let in at the last moment
+            one.leave()
         try:
             await one.run()
         finally:
@@ -97,9 +97,8 @@ async def serve(
     try:
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as doors:
-                doors.start_soon(
-                    partial(trio.serve_listeners, session, listeners, handler_nursery=connections)
-                )
+                accept = partial(trio.serve_listeners, session, listeners, handler_nursery=connections)
+                doors.start_soon(accept)
                 task_status.started(listeners)
                 await stop.wait()
                 doors.cancel_scope.cancel()
@@ -167,6 +166,8 @@ class Session(Channel):
 
     async def _serve_one(self) -> bool:
         """One request and its response.  True if another may follow."""
+        if self._is_leaving:
+            return False
         event: h11.Event | None = None
         self._waiting = trio.CancelScope(deadline=trio.current_time() + self.idle_timeout)
         try:
@@ -224,15 +225,15 @@ class Session(Channel):
         except Exception as error:
             if not isinstance(error, HTTPError):
                 log.exception("the body of the response to %r failed", request)
-            raise RemoteProtocolError(
-                "response cut short"
-            ) from error  # a close is all that can still be said
+            # To close is all that can still be said: with its end missing, the client knows.
+            raise RemoteProtocolError("response cut short") from error
 
     def _head(self, response: Response) -> h11.Response:
         automatic = [(b"Date", formatdate(usegmt=True).encode())]
         if response.stream == b"" and response.status_code not in BODILESS:
             automatic.append((b"Content-Length", b"0"))
-        if self._is_leaving or self.h11.client_is_waiting_for_100_continue:  # may come yet
+        # A client that waits for "100 Continue" may yet send its body: what comes next, nobody knows.
+        if self._is_leaving or self.h11.client_is_waiting_for_100_continue:
             automatic.append((b"Connection", b"close"))
         headers = response.headers.raw + not_given(automatic, response.headers)
         reason = response.reason_phrase.encode("ascii", "replace")
@@ -242,12 +243,14 @@ class Session(Channel):
         """True if the next request can follow; a small body that nobody read is skipped first."""
         size = 0
         with trio.move_on_after(LINGER):
-            while (self.h11.our_state, self.h11.their_state) == (
-                h11.DONE,
-                h11.SEND_BODY,
-            ) and size <= LEFT_OVER:
-                event = await self.next_event(None)
-                size += len(event.data) if isinstance(event, h11.Data) else 0
+            while self.h11.their_state is h11.SEND_BODY and size <= LEFT_OVER:
+                event = self.event_at_hand()
+                if isinstance(event, h11.Data):
+                    size += len(event.data)
+                elif event is None and self.h11.our_state is h11.DONE:
+                    await self.read(None)
+                elif event is None:  # no request can follow, so there is nothing to wait for
+                    break
         if (self.h11.our_state, self.h11.their_state) == (h11.DONE, h11.DONE):
             return not self._is_leaving
         if self.h11.their_state is h11.SEND_BODY:
