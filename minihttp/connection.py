@@ -51,9 +51,7 @@ Origin = tuple[str, str, int]  # scheme, host, port
 READ = 131072  # octets that one read takes: with 64 KiB our own work shows, 256 KiB the kernel copies slower
 MAX_HEADER_SIZE = 65536  # octets of status line and headers; servers allow 8 to 64 KiB for requests
 MAX_INFORMATIONAL = 100  # 1xx responses before the real one; who sends more never comes to the point
-CONTINUE_PATIENCE = (
-    1.0  # seconds to wait for "100 Continue"; curl waits as long.  RFC 9110 §10.1.1: not for ever
-)
+CONTINUE_PATIENCE = 1.0  # seconds to wait for "100 Continue", as long as curl does; RFC 9110 §10.1.1
 
 
 class Channel:
@@ -165,7 +163,8 @@ class Connection(Channel):
                 self.is_open = True  # from here on, `close` has something to close
                 if context is not None:
                     # https_compatible: HTTP knows by itself where a message ends; few servers say goodbye.
-                    self.stream = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+                    tap = Tap(stream)
+                    self.stream = trio.SSLStream(tap, context, server_hostname=host, https_compatible=True)
                     await self.stream.do_handshake()
             except (OSError, UnicodeError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise ConnectError(f"cannot connect to {where}: {_reason(error)}") from error
@@ -205,9 +204,25 @@ class Connection(Channel):
             if isinstance(event, h11.Response):
                 _check_framing(event)
                 return event
-        raise RemoteProtocolError(
-            f"more than {MAX_INFORMATIONAL} informational responses before the final one"
-        )
+        raise RemoteProtocolError(f"more than {MAX_INFORMATIONAL} responses of kind 1xx before the final one")
+
+    async def is_in_step(self) -> bool:
+        """After the end of a response: whether nothing more has come.
+
+        A further record may lie in the SSLStream, received and not yet opened, where no socket shows it.
+        """
+        if isinstance(self.stream, trio.SSLStream):
+            self.stream.transport_stream.is_shut = True
+            try:
+                await self.stream.receive_some(1)
+            except trio.WouldBlock:
+                return True
+            except trio.BrokenResourceError:
+                return False
+            finally:
+                self.stream.transport_stream.is_shut = False
+            return False
+        return True
 
     def finish(self) -> bool:
         """After the end of a response: make ready for the next request.  False if there can be none."""
@@ -234,6 +249,29 @@ class Connection(Channel):
         self.close()
 
 
+class Tap(trio.abc.Stream):
+    """The stream below TLS.  While it is shut, reading shows what TLS holds already, or raises WouldBlock."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.socket = stream.socket
+        self.is_shut = False
+        self._stream = stream
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self.is_shut:
+            raise trio.WouldBlock
+        return await self._stream.receive_some(max_bytes)
+
+
 def head_of(request: Request) -> h11.Request:
     """A request as h11 has it, and so checked by it: no CR, LF or NUL passes, in whatever part they hide."""
     try:
@@ -251,15 +289,14 @@ def _check_framing(response: h11.Response) -> None:
     if b"transfer-encoding" in names and b"content-length" in names:
         raise RemoteProtocolError("response with both Transfer-Encoding and Content-Length (RFC 9112 §6.3)")
     if not response.http_version.startswith(b"1."):
-        raise RemoteProtocolError(
-            f"response in HTTP/{response.http_version.decode()}: expected HTTP/1.1 or 1.0"
-        )
+        version = response.http_version.decode()
+        raise RemoteProtocolError(f"response in HTTP/{version}: expected HTTP/1.1 or 1.0")
 
 
 def socket_of(stream: trio.abc.Stream) -> trio.socket.SocketType:
     if isinstance(stream, trio.SSLStream):
         stream = stream.transport_stream
-    assert isinstance(stream, trio.SocketStream)
+    assert isinstance(stream, trio.SocketStream | Tap)
     return stream.socket
 
 

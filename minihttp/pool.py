@@ -257,33 +257,36 @@ class Body:
             raise StreamClosed("the response was closed before the end of its body")
         try:
             event = await self._connection.next_event(self._timeout)
+            if isinstance(event, h11.Data):
+                return bytes(event.data)
+            self._is_complete = True
+            self._let_go(keep=await self._connection.is_in_step())
         except BaseException:
-            self._let_go(is_complete=False)
+            self._let_go(keep=False)
             raise
-        if isinstance(event, h11.Data):
-            return bytes(event.data)
-        self._let_go(is_complete=True)
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Let go of the connection.  What is already here is read, so a short body does not end it."""
         if self._connection is None:
             return
-        event: h11.Event | None = None
         try:
             while isinstance(event := self._connection.event_at_hand(), h11.Data):
                 pass
-        except RemoteProtocolError:
-            pass  # nobody wants this body, so nobody wants to know
-        self._let_go(is_complete=isinstance(event, h11.EndOfMessage))
+            is_at_end = isinstance(event, h11.EndOfMessage)
+            self._let_go(keep=is_at_end and await self._connection.is_in_step())
+        except RemoteProtocolError:  # nobody wants this body, so nobody wants to know
+            self._let_go(keep=False)
+        except BaseException:
+            self._let_go(keep=False)
+            raise
 
-    def _let_go(self, is_complete: bool) -> None:
+    def _let_go(self, keep: bool) -> None:
         connection, self._connection = self._connection, None
         if connection is None:  # closed by another task while we were reading
             return
-        self._is_complete = is_complete
         self.elapsed = trio.current_time() - self._started
-        (self._pool.release if is_complete else self._pool.drop)(connection)
+        (self._pool.release if keep else self._pool.drop)(connection)
 
 
 def _was_idle_too_long(error: BaseException, connection: Connection) -> bool:

@@ -1,6 +1,7 @@
 """The client, end to end: what is asked arrives, what is answered comes back."""
 
 import gzip
+import tracemalloc
 from functools import partial
 
 import pytest
@@ -115,6 +116,40 @@ async def test_a_request_over_a_unix_socket(nursery, tmp_path):
         response = await client.get("http://any.name/x")
     assert response.json()["target"] == "/x"
     assert ["Host", "any.name"] in response.json()["headers"]
+
+
+async def test_a_request_over_ipv6(nursery):
+    try:
+        listeners = await nursery.start(partial(minihttp.serve, echo, "::1", 0))
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    port = listeners[0].socket.getsockname()[1]
+    response = await minihttp.get(f"http://[::1]:{port}/")
+    assert ["Host", f"[::1]:{port}"] in response.json()["headers"]
+
+
+async def test_memory_is_flat_in_the_size_of_the_body(start_server):
+    async def count(request):
+        return minihttp.Response(200, content=str(sum([len(piece) async for piece in request.aiter_bytes()])))
+
+    async def big(request):
+        return minihttp.Response(200, content=(bytes(65536) for _ in range(size // 65536)))
+
+    async def body():
+        for _ in range(size // 65536):
+            yield bytes(65536)
+
+    up, down = await start_server(count), await start_server(big)
+    peaks = []
+    async with minihttp.AsyncClient() as client:
+        for size in (1 << 20, 1 << 20, 1 << 25):  # once to warm up
+            tracemalloc.start()
+            assert (await client.post(up, content=body())).text == str(size)
+            async with client.stream("GET", down) as response:
+                assert sum([len(piece) async for piece in response.aiter_bytes()]) == size
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert peaks[2] < 2 * peaks[1] + 1_000_000
 
 
 async def test_a_status_that_is_no_success_is_an_error_only_when_asked(start_server):

@@ -335,3 +335,54 @@ async def test_a_goodbye_that_nobody_takes_cannot_hang(secure, trusting, clock, 
         await client.aclose()
     assert trio.current_time() - started == pytest.approx(1, abs=0.1)
     assert connection.stream.transport_stream.socket.fileno() == -1
+
+
+class Held(trio.abc.Stream):
+    """Holds back what is sent, so that two TLS records leave in one segment."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream, self.held, self.is_holding = stream, b"", False
+
+    async def send_all(self, data):
+        self.held += data
+        if not self.is_holding:
+            data, self.held = self.held, b""
+            await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self):
+        await self.stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes=None):
+        return await self.stream.receive_some(max_bytes)
+
+    async def aclose(self):
+        await self.stream.aclose()
+
+
+@pytest.mark.parametrize("way", ["get", "stream"])
+@pytest.mark.parametrize("is_smuggling", [False, True])
+async def test_a_record_left_over_in_tls_is_never_the_next_response(
+    authority, trusting, start_script, read_head, is_smuggling, way
+):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    async def script(stream):
+        held = Held(stream)
+        secured = trio.SSLStream(held, context, server_side=True, https_compatible=True)
+        while await read_head(secured):
+            held.is_holding = is_smuggling
+            await secured.send_all(OK)
+            held.is_holding = False
+            if is_smuggling:
+                await secured.send_all(OK.replace(b"ok", b"no"))
+
+    url = (await start_script(script)).replace("http://127.0.0.1", "https://localhost")
+    async with minihttp.AsyncClient(verify=trusting) as client:
+        for _ in range(3):
+            if way == "get":
+                assert (await client.get(url)).text == "ok"
+            else:
+                async with client.stream("GET", url) as response:
+                    assert response.status_code == 200
+            assert f"0 active, {int(not is_smuggling)} idle" in repr(client)

@@ -1,10 +1,12 @@
 """The pool: places are never exceeded, never lost, and given out in order."""
 
 import random
+import ssl
 
 import pytest
 import trio
 import trio.testing
+import trustme
 
 import minihttp
 from minihttp.pool import Pool
@@ -334,8 +336,16 @@ async def cancelled_at_each_step(action, check) -> int:
     raise AssertionError("never came through")
 
 
+@pytest.mark.parametrize("secure", [False, True], ids=["tcp", "tls"])
 @pytest.mark.parametrize("warm", [False, True], ids=["new connection", "kept alive"])
-async def test_cancelling_at_any_step_leaves_no_place_taken(start_server, warm):
+async def test_cancelling_at_any_step_leaves_no_place_taken(start_server, warm, secure):
+    ours = theirs = None
+    if secure:
+        authority = trustme.CA()
+        ours, theirs = ssl.create_default_context(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.configure_trust(ours)
+        authority.issue_cert("127.0.0.1").configure_cert(theirs)
+
     async def echo(request):
         return minihttp.Response(200, content=await request.aread())
 
@@ -344,9 +354,10 @@ async def test_cancelling_at_any_step_leaves_no_place_taken(start_server, warm):
         await trio.lowlevel.checkpoint()
         yield b"b" * 100
 
-    url = await start_server(echo)
+    url = await start_server(echo, ssl_context=theirs)
     limits = minihttp.Limits(max_connections=1, max_keepalive_connections=1 if warm else 0)
-    async with minihttp.AsyncClient(base_url=url, limits=limits) as client:
+    url = url.replace("http", "https") if secure else url
+    async with minihttp.AsyncClient(base_url=url, limits=limits, verify=ours or True) as client:
 
         async def action():
             assert len((await client.post("/", content=body())).content) == 200
