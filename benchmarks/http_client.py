@@ -122,7 +122,14 @@ class Floor:
         self.idle.append((stream, connection))
 
     def request(self, method: str, target: str, *more: tuple[str, str]) -> h11.Request:
-        headers = [("Host", f"127.0.0.1:{self.port}"), ("Accept", "*/*"), ("User-Agent", "floor"), *more]
+        headers = [  # the same as minihttp sends: what a header costs h11 is part of the floor
+            ("Host", f"127.0.0.1:{self.port}"),
+            ("Accept", "*/*"),
+            ("Accept-Encoding", "gzip, deflate"),
+            ("Connection", "keep-alive"),
+            ("User-Agent", "floor"),
+            *more,
+        ]
         return h11.Request(method=method, target=target, headers=headers)
 
     async def get(self) -> None:

@@ -183,10 +183,11 @@ class Connection(Channel):
                 return refusal
         try:
             await self.write_body(octets, body if isinstance(body, bytes) else aiter(body), timeout.write)
-        except WriteError:
-            # A server may say no and close before it has read everything: its words are worth more than this.
+        except (WriteError, WriteTimeout):
+            # A server may say no before it has read everything: its words are worth more than our error.
             with suppress(TransportError):
-                return await self._response(timeout)
+                if not self.is_alive:
+                    return await self._response(timeout)
             raise
         return await self._response(timeout)
 
@@ -234,7 +235,7 @@ class Connection(Channel):
 
     @property
     def is_alive(self) -> bool:
-        """Whether an idle connection may still be used: all an idle server can say is that it closes."""
+        """Whether nothing has come: all that a server can say unasked is that it closes, or that it refuses."""
         return not socket_of(self.stream).is_readable()
 
     def close(self) -> None:

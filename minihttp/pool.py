@@ -17,6 +17,10 @@ nothing else runs, so two requests can never be promised one place.  Whoever wai
 nothing, so that being cancelled there leaves nothing behind.  And whoever holds a connection gives it back in
 one plain call.
 
+A server may close an idle connection just while we write to it.  Whether it saw the request, nobody can know;
+so what may be seen twice without harm (GET, PUT, …; RFC 9110 §9.2.2) is sent again, once, on a new
+connection, and anything else fails.
+
     >>> pool = Pool(Limits(max_connections=1))
     >>> first = pool._decide(("http", "a.example", 80))
     >>> pool._decide(("http", "b.example", 80)) is None     # no place is free: this one would have to wait

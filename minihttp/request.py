@@ -93,9 +93,7 @@ class BodyStream:
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         if self.is_spent:
-            raise StreamConsumed(
-                "the body was an iterator and is used up: give bytes or a list if it may be sent again"
-            )
+            raise StreamConsumed("the body was an iterator and is used up: bytes or a list can be sent again")
         self._walked = True
         return aiter(self._source) if isinstance(self._source, AsyncIterable) else _Walk(iter(self._source))
 

@@ -23,12 +23,11 @@ Below this module: `headers`, `cookies`, `request`, `decoders`.  Above it: `pool
 Read next: `connection`.
 """
 
-import codecs
 import json as jsonlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from email.message import Message
-from http import HTTPStatus
+from http.client import responses as phrases
 from typing import Any, Protocol
 
 from .cookies import Cookies
@@ -97,7 +96,7 @@ class Response:
     def reason_phrase(self) -> str:
         if self._reason is not None:
             return self._reason.decode("ascii", errors="ignore")
-        return HTTPStatus(self.status_code).phrase if self.status_code in set(HTTPStatus) else ""
+        return phrases.get(self.status_code, "")
 
     @property
     def request(self) -> Request:
@@ -196,9 +195,7 @@ class Response:
     def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
         """The octets as they were sent, without undoing a Content-Encoding."""
         if self.is_stream_consumed:
-            raise StreamConsumed(
-                "the body was read before: a stream can be read once, use aread() to keep it"
-            )
+            raise StreamConsumed("the body was read before: a stream can be read once; aread() keeps it")
         if self.is_closed:
             raise StreamClosed("the response was closed before its body was read")
         self.is_stream_consumed = True
@@ -244,8 +241,11 @@ def _charset(content_type: str) -> str | None:
     """The charset of a Content-Type, if Python has it."""
     message = Message()
     message["content-type"] = content_type
-    charset = message.get_content_charset()
     try:
-        return charset if charset and codecs.lookup(charset) else None
-    except LookupError:
+        charset = message.get_content_charset() or "utf-8"
+        b"\xff".decode(
+            charset, errors="replace"
+        )  # Python has codecs for other things, too: hex, idna, undefined
+        return charset
+    except (LookupError, ValueError):
         return None

@@ -79,9 +79,7 @@ class URL:
 
     def _parse(self, text: str) -> None:
         if found := _CONTROLS.search(text):
-            raise InvalidURL(
-                f"URL with {found[0]!r} at position {found.start()}: percent-encode control characters"
-            )
+            raise InvalidURL(f"URL with {found[0]!r} at position {found.start()}: percent-encode it")
         scheme, authority, path, query, fragment = _PARTS.fullmatch(text).groups()  # type: ignore[union-attr]
         if "\\" in (authority or ""):  # a slash to browsers, a letter to RFC 3986: which host is meant?
             raise InvalidURL(f"URL {text!r} has a backslash before its path")
@@ -102,9 +100,10 @@ class URL:
     @property
     def host(self) -> str:
         """The host as people write it: no brackets around IPv6, letters for `xn--`."""
-        if "xn--" not in self.raw_host:
+        try:
+            return self.raw_host.encode("ascii").decode("idna") if "xn--" in self.raw_host else self.raw_host
+        except UnicodeError:  # xn-- and nonsense: DNS will know what to say about it
             return self.raw_host
-        return self.raw_host.encode("ascii").decode("idna")
 
     @property
     def path(self) -> str:

@@ -224,6 +224,17 @@ async def test_a_server_that_knows_no_100_gets_the_body_after_a_while(start_scri
         assert trio.current_time() - started == pytest.approx(1, abs=0.1)
 
 
+async def test_a_server_that_answers_and_reads_no_more_is_heard(start_script, read_head, clock):
+    async def script(stream):
+        await read_head(stream)
+        await stream.send_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        await trio.sleep_forever()
+
+    async with minihttp.AsyncClient(base_url=await start_script(script)) as client:
+        assert (await client.post("/", content=bytes(50_000_000))).status_code == 413
+        assert "0 active, 0 idle" in repr(client)
+
+
 async def test_an_answer_before_the_end_of_the_body_is_heard_or_a_write_error(start_script, read_head):
     async def script(stream):
         await read_head(stream)

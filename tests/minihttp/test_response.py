@@ -24,6 +24,10 @@ def streamed(*pieces: bytes, **options) -> Response:
         ("text/plain; charset=ISO-8859-1", "iso-8859-1"),
         ('text/plain; charset="utf-16"', "utf-16"),
         ("text/plain; charset=klingon", "utf-8"),
+        ("text/plain; charset=hex", "utf-8"),
+        ("text/plain; charset=idna", "utf-8"),
+        ("text/plain; charset=undefined", "utf-8"),
+        ("text/plain; charset=a\0b", "utf-8"),
     ],
 )
 def test_encoding(content_type, encoding):
