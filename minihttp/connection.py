@@ -235,7 +235,7 @@ class Connection(Channel):
 
     @property
     def is_alive(self) -> bool:
-        """Whether nothing has come: all that a server can say unasked is that it closes, or that it refuses."""
+        """Whether nothing has come: unasked, a server says only that it closes or refuses."""
         return not socket_of(self.stream).is_readable()
 
     def close(self) -> None:
