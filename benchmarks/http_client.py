@@ -6,10 +6,10 @@
 The server is the same for all: a child process that looks for the end of a request's head and sends octets
 made beforehand, so that nearly all time is the client's.  The floor is what these tools can do at best: bare
 h11 on a bare trio stream, without timeouts, pool, headers to merge or errors to translate.  Contenders take
-turns, and the best of several rounds counts, since noise only ever adds.  The time of the clock holds what the
+turns, and the best of several rounds counts, since noise only ever adds.  The clock's time holds what the
 server does meanwhile; the CPU's is the client's alone, and steadier on a machine that others use, too.
 
-What bounds a download is copying: the kernel's octets into a bytes object, that into h11's buffer, and out of it.
+What bounds a download is copying: the kernel's octets into bytes, these into h11's buffer, and out of it.
 """
 
 import asyncio
