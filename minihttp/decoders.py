@@ -17,8 +17,8 @@ gzip body of 64 KiB may stand for 64 MiB, and whoever reads piece by piece shall
 
     >>> import zlib
     >>> bomb = zlib.compress(bytes(10_000_000))
-    >>> len(bomb), len(next(DeflateDecoder().feed(bomb)))
-    (9738, 65536)
+    >>> len(bomb) < 50_000, len(next(DeflateDecoder().feed(bomb)))
+    (True, 65536)
 
 Below this module: `errors`.  Above it: `response`.  Read next: `response`.
 """
