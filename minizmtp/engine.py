@@ -37,7 +37,7 @@ import trio
 from .errors import ProtocolError
 from .patterns.pipe import Pipe, _nobody
 from .transports import Stream
-from .wire import NEED_DATA, Cancel, Connection, ConnectionClosed, Error, Item, Ready, Subscribe
+from .wire import NEED_DATA, Cancel, Connection, ConnectionClosed, Error, Item, Message, Ready, Subscribe
 
 # How many octets are joined into one write. Above it, joining gains nothing and delays the first.
 BATCH = 65536
@@ -109,8 +109,10 @@ class Engine:
             if isinstance(event, ConnectionClosed):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}")
 
-    async def traffic(self, pipe: Pipe) -> NoReturn:
+    async def traffic(self, pipe: Pipe, inspect: Callable[[Message], None]) -> NoReturn:
         """Carry messages between pipe and peer until the connection ends; then raise why.
+
+        inspect: is shown each message that comes, and may raise ProtocolError.
 
         What was in the outbox then, and cannot have reached the peer whole, goes back to the pipe: the next connection
         of a pipe that outlives this one sends it. What the system has taken is not sent twice (37-54).
@@ -125,6 +127,7 @@ class Engine:
                 if event is NEED_DATA:
                     await self._read()
                 elif type(event) is list:
+                    inspect(event)
                     if pipe.inbound.full:
                         await self._room(pipe)
                     pipe.inbound.put(event)

@@ -42,7 +42,7 @@ class Names:
 
     def connect(self, owner: Owner, endpoint: str, options: Options) -> "Joint":
         """Join whoever has the name, or wait for somebody to take it."""
-        joint = Joint(self, owner, endpoint, options, new_pipe(options))
+        joint = Joint(self, owner, endpoint, options, new_pipe(owner, options))
         owner.pattern.attach(joint.pipe)
         bound = self._bound.get(endpoint)
         if bound is None:

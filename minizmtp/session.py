@@ -73,8 +73,14 @@ class Link(Protocol):
         """How many messages are still to be sent."""
 
 
-def new_pipe(options: Options) -> Pipe:
+# The types that know what to do with one message where they expect many (libzmq's choice).
+CONFLATE = {SocketType.PUSH, SocketType.PULL, SocketType.PUB, SocketType.SUB, SocketType.DEALER}
+
+
+def new_pipe(owner: Owner, options: Options) -> Pipe:
     """A pipe for one peer, as deep as the options say."""
+    if options.conflate and owner.socket_type in CONFLATE:
+        return Pipe(outbound=Queue(conflate=True), inbound=Queue(conflate=True))
     return Pipe(outbound=Queue(options.sndhwm), inbound=Queue(options.rcvhwm))
 
 
@@ -90,7 +96,6 @@ class Session:
         self._scope = trio.CancelScope()
         self._pipe: Pipe | None = None
         self._engine: Engine | None = None
-        self._verdict: ProtocolError | None = None
 
     async def run(self) -> None:
         """The task."""
@@ -126,10 +131,6 @@ class Session:
         if self.finishing and not self.unsent():
             self._scope.cancel()
 
-    def _refuse(self, error: ProtocolError) -> None:
-        self._verdict = error
-        self._scope.cancel()
-
     # ----------------------------------------------------------------------------------- one connection, start to end
 
     async def _converse(self, stream: Stream) -> bool:
@@ -150,7 +151,7 @@ class Session:
             tell(Event.HANDSHAKE_SUCCEEDED, endpoint)
             if not self.finishing:
                 self._owner.pattern.connected(pipe)
-            await engine.traffic(pipe)
+            await engine.traffic(pipe, self._owner.pattern.inspect)
         except ProtocolError as error:
             engine.speak()  # the last word, if the system takes it
             again = False
@@ -165,9 +166,6 @@ class Session:
             if not ready:
                 tell(Event.HANDSHAKE_FAILED_NO_DETAIL, endpoint, error.errno, words)
         finally:
-            if self._verdict is not None:
-                words = f"{endpoint}: {self._verdict}"
-                log.info("%s", words)
             self._engine = None
             stream.close()
             tell(Event.DISCONNECTED, endpoint, stream.fileno, words)
@@ -179,7 +177,6 @@ class Session:
         with trio.move_on_after(patience):
             ready = await engine.handshake()
             pipe = self._pipe_of_peer()
-            pipe.on_refuse = self._refuse
             pipe.identity = ready.metadata.get(b"identity", b"")
             pipe.metadata = {"Peer-Address": stream.peer_address} | {
                 name.decode().title(): value.decode("utf-8", "backslashreplace")
@@ -190,7 +187,7 @@ class Session:
 
     def _pipe_of_peer(self) -> Pipe:
         if self._pipe is None:
-            self._pipe = new_pipe(self._options)
+            self._pipe = new_pipe(self._owner, self._options)
             self._owner.pattern.attach(self._pipe)
         return self._pipe
 

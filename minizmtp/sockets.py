@@ -91,7 +91,7 @@ class Socket(Options):
     def __init__(self, home: Home, socket_type: SocketType, options: dict[str, Any]) -> None:
         super().__init__()
         self.socket_type = socket_type
-        self.pattern = PATTERNS[socket_type](self._on_arrival, self._on_space)
+        self.pattern = PATTERNS[socket_type](self._on_arrival, self._on_space, self)
         self._home = home
         self._closed = False
         self._last_endpoint = ""
@@ -365,8 +365,6 @@ class Socket(Options):
         empty is empty no more, and that one need not be the last who can be served."""
         if self._receivers and self.pattern.can_receive():
             self._receivers.unpark()
-        if self._senders and self.pattern.can_send():
-            self._senders.unpark()
 
     def _on_arrival(self) -> None:
         self._receivers.unpark()
@@ -374,7 +372,7 @@ class Socket(Options):
             watcher.set()
 
     def _on_space(self) -> None:
-        self._senders.unpark()
+        self._senders.unpark_all()  # room for one message may be for any of them: they ask again, and see
         for watcher in self._watchers:
             watcher.set()
 

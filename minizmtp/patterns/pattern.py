@@ -19,6 +19,7 @@ from typing import ClassVar
 
 from ..constants import SocketType
 from ..errors import EINVAL, ENOTSUP, ZMQError
+from ..options import Options
 from ..wire.events import Message
 from .pipe import Pipe
 from .routing import FairQueue, RoundRobin
@@ -28,15 +29,23 @@ Received = tuple[Pipe, Message]
 
 
 class Pattern:
-    """A socket type. It has a fair queue if it receives, and a round robin if it chooses in turn; what else it needs
-    it adds. The answers given here are those of a socket that can neither send nor receive."""
+    """A socket type: two switches, and what else it needs.
+
+    receives: it has a fair queue for what comes. sends_in_turn: it has a round robin for what goes.
+    options: the socket's own; a pattern looks at them when it needs them, so that they may be changed.
+    """
 
     socket_type: ClassVar[SocketType]
+    receives: ClassVar[bool] = False
+    sends_in_turn: ClassVar[bool] = False
 
-    def __init__(self, on_arrival: Callable[[], None], on_space: Callable[[], None]) -> None:
+    def __init__(
+        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
+    ) -> None:
         self.pipes: dict[Pipe, None] = {}  # in the order in which they joined
-        self.incoming: FairQueue | None = None
-        self.outgoing: RoundRobin | None = None
+        self.incoming = FairQueue(on_arrival) if self.receives else None
+        self.outgoing = RoundRobin(on_space) if self.sends_in_turn else None
+        self._options = options or Options()
         self._on_arrival = on_arrival
         self._on_space = on_space
         self._next: Received | None = None  # found by can_receive, not yet taken
@@ -57,6 +66,7 @@ class Pattern:
 
     def discard(self, pipe: Pipe) -> None:
         """As detach, but what it sent is not wanted any more (`disconnect`, `unbind`, `close`; L-18)."""
+        pipe.inbound.close()
         if self.incoming is not None:
             self.incoming.discard(pipe)
         self.detach(pipe)
@@ -67,9 +77,13 @@ class Pattern:
     def disconnected(self, pipe: Pipe) -> None:
         """A connection broke; pipe waits for the next one, and keeps what is queued in it."""
 
+    def inspect(self, message: Message) -> None:
+        """Look at a message as it comes off the wire. Raises ProtocolError if no peer of ours may send such a thing."""
+
     def check_send(self) -> None:
         """Raise ZMQError if this is not the time to send; also asked before the first part of a long message."""
-        raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only receives")
+        if self.outgoing is None:
+            raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only receives")
 
     def try_send(self, message: Message) -> bool:
         """Send message now and return True; or return False, with nothing done, if that would have to wait."""

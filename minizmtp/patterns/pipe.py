@@ -31,7 +31,6 @@ Read next: `routing`.
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from ..errors import ProtocolError
 from ..wire.events import Item
 
 
@@ -42,12 +41,28 @@ def _nobody() -> None:
 class Queue:
     """One direction of a pipe: messages on their way from a writer to a reader, at most hwm of them (0: any number)."""
 
-    __slots__ = ("_items", "_taken", "_unread", "closed", "hwm", "lwm", "on_arrival", "on_space", "wanted")
+    __slots__ = (
+        "_conflate",
+        "_items",
+        "_reported",
+        "_taken",
+        "_unread",
+        "closed",
+        "dropped",
+        "hwm",
+        "lwm",
+        "on_arrival",
+        "on_space",
+        "wanted",
+    )
 
-    def __init__(self, hwm: int = 0) -> None:
+    def __init__(self, hwm: int = 0, conflate: bool = False) -> None:
         self._items: deque[Item] = deque()
+        self._conflate = conflate
         self._unread = 0  # put, and not yet reported as taken
         self._taken = 0  # taken, and not yet reported
+        self._reported = 0  # taken, and reported, since the beginning
+        self.dropped = 0  # never put, for want of room
         self.closed = False  # nobody will take: what is put is dropped
         self.wanted = False  # a writer found it full, and wants to hear of room
         self.on_arrival: Callable[[], None] = _nobody
@@ -63,12 +78,20 @@ class Queue:
         return len(self._items)
 
     @property
+    def taken(self) -> int:
+        """How many have been taken since the beginning."""
+        return self._reported + self._taken
+
+    @property
     def full(self) -> bool:
         return 0 < self.hwm <= self._unread
 
     def put(self, item: Item) -> None:
         """Append. A writer that must not overfill asks `full` first: subscriptions, for one, are never refused."""
         if self.closed:
+            return
+        if self._conflate and self._items and isinstance(item, list):
+            self._replace(item)
             return
         self._items.append(item)
         self._unread += 1
@@ -83,6 +106,7 @@ class Queue:
         self._taken += 1
         if self._taken >= self.lwm:
             self._unread -= self._taken
+            self._reported += self._taken
             self._taken = 0
             if self.wanted and not self.full:
                 self.wanted = False
@@ -94,6 +118,16 @@ class Queue:
         back = list(items)
         self._items.extendleft(reversed(back))
         self._unread += len(back)
+        self._reported -= len(back)
+
+    def _replace(self, message: Item) -> None:
+        """conflate: only the newest message counts. (Subscriptions are no messages: each of them stays.)"""
+        if isinstance(self._items[-1], list):
+            self._items[-1] = message
+            self.dropped += 1
+        else:
+            self._items.append(message)
+            self._unread += 1
 
     def close(self) -> None:
         """The reader is gone: forget what is queued, drop what comes."""
@@ -114,19 +148,11 @@ class Pipe:
     this one rule.
     """
 
-    __slots__ = ("identity", "inbound", "metadata", "on_refuse", "outbound")
+    __slots__ = ("identity", "inbound", "metadata", "outbound", "routing_id")
 
     def __init__(self, outbound: Queue, inbound: Queue) -> None:
         self.outbound = outbound
         self.inbound = inbound
         self.metadata: dict[str, str] = {}
-        self.identity = b""  # what the peer asks a ROUTER to call it (37-46)
-        self.on_refuse: Callable[[ProtocolError], None] = _indifferent
-
-    def refuse(self, error: ProtocolError) -> None:
-        """The socket cannot make sense of what this peer sends: end its connection, for good."""
-        self.on_refuse(error)
-
-
-def _indifferent(error: ProtocolError) -> None:
-    """Over inproc there is no connection to end."""
+        self.identity = b""  # what the peer asks a ROUTER to call it (37-46) …
+        self.routing_id = b""  # … and what a ROUTER does call it, once it does

@@ -22,34 +22,22 @@ sender waits: work is never dropped for want of a worker (30-9 … 30-11).
 
 On the wire there is nothing to add: the message as it is.
 
-Below this module: `pattern`. Read next: `subscriptions`, or leave the patterns here and go on with `options`.
+Below this module: `pattern`. Read next: `pair`, or leave the patterns here and go on with `endpoints`.
 """
-
-from collections.abc import Callable
 
 from ..constants import SocketType
 from .pattern import Pattern
-from .routing import FairQueue, RoundRobin
 
 
 class Push(Pattern):
     """Only sends, to its peers in turn."""
 
     socket_type = SocketType.PUSH
-
-    def __init__(self, on_arrival: Callable[[], None], on_space: Callable[[], None]) -> None:
-        super().__init__(on_arrival, on_space)
-        self.outgoing = RoundRobin(on_space)
-
-    def check_send(self) -> None:
-        """A PUSH may always send."""
+    sends_in_turn = True
 
 
 class Pull(Pattern):
     """Only receives, from its peers in turn."""
 
     socket_type = SocketType.PULL
-
-    def __init__(self, on_arrival: Callable[[], None], on_space: Callable[[], None]) -> None:
-        super().__init__(on_arrival, on_space)
-        self.incoming = FairQueue(on_arrival)
+    receives = True

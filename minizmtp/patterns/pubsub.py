@@ -1,4 +1,4 @@
-r"""PUB and SUB: news for whoever listens.                                                            RFC 29/PUBSUB
+r"""PUB and SUB: news for whoever listens. XPUB and XSUB: the same, with the lid off.                 RFC 29/PUBSUB
 
                          ┌── SUBSCRIBE "eu" ──  SUB
       "eu rain"   PUB ───┤                                   gets "eu rain"
@@ -28,32 +28,44 @@ On the wire a subscription is a command, and a message is sent as it is:
 
 To and from peers of ZMTP 3.0 it is a message of one frame, 0x01 and the prefix; 0x00 and the prefix takes it back.
 
+An **XPUB** shows the subscriptions to its program, in that message form, and an **XSUB** is told to subscribe by
+sending such a message. So a program with one of each can stand between publishers and subscribers, and pass both ways
+on what it receives: that is all a broker is (see `proxy`).
+
 Below this module: `subscriptions`, `pattern`. Read next: `reqrep`.
 """
 
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from ..constants import SocketType
+from ..errors import EINVAL, ZMQError
+from ..options import Options
 from ..wire.events import Cancel, Item, Message, SharedMessage, Subscribe
 from .pattern import Pattern, Received
 from .pipe import Pipe
-from .routing import FairQueue
 from .subscriptions import Subscriptions
 
 
-def read_subscription(item: Item) -> Subscribe | Cancel | None:
-    r"""A subscription in either of its forms, or None if the item is a message of another kind.
+def read_subscription(frame: bytes) -> Subscribe | Cancel | None:
+    r"""The subscription that a frame stands for, or None if it stands for itself.
 
-    >>> read_subscription([b"\x01news"]), read_subscription(Cancel(b"news")), read_subscription([b"news"])
+    >>> read_subscription(b"\x01news"), read_subscription(b"\x00news"), read_subscription(b"news")
     (Subscribe(prefix=b'news'), Cancel(prefix=b'news'), None)
     """
-    if not isinstance(item, list):
-        return item
-    if item[0][:1] == b"\x01":
-        return Subscribe(item[0][1:])
-    return Cancel(item[0][1:]) if item[0][:1] == b"\x00" else None
+    if frame[:1] == b"\x01":
+        return Subscribe(frame[1:])
+    return Cancel(frame[1:]) if frame[:1] == b"\x00" else None
+
+
+def write_subscription(request: Subscribe | Cancel) -> Message:
+    r"""A subscription as an XPUB shows it.
+
+    >>> write_subscription(Subscribe(b"news"))
+    [b'\x01news']
+    """
+    return [(b"\x01" if isinstance(request, Subscribe) else b"\x00") + request.prefix]
 
 
 class Pub(Pattern):
@@ -61,8 +73,10 @@ class Pub(Pattern):
 
     socket_type = SocketType.PUB
 
-    def __init__(self, on_arrival: Callable[[], None], on_space: Callable[[], None]) -> None:
-        super().__init__(on_arrival, on_space)
+    def __init__(
+        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
+    ) -> None:
+        super().__init__(on_arrival, on_space, options)
         self.subscriptions: Subscriptions[Pipe] = Subscriptions()
 
     def attach(self, pipe: Pipe) -> None:
@@ -75,47 +89,160 @@ class Pub(Pattern):
         self.subscriptions.remove_all(pipe)
 
     def _read_requests(self, pipe: Pipe) -> None:
-        # At once, and not when the program calls: it never receives (29-11, 29-12). So a PUB's inbound queue is always
-        # empty, and what else a subscriber may send is dropped on the spot (29-6).
+        # At once, and not when the program calls: a PUB's program never receives (29-11, 29-12).
         while (item := pipe.inbound.take()) is not None:
-            if pipe not in self.pipes:
-                continue
-            request = read_subscription(item)
-            if isinstance(request, Subscribe):
-                self.subscriptions.add(request.prefix, pipe)
-            elif isinstance(request, Cancel):
-                self.subscriptions.remove(request.prefix, pipe)
+            if pipe in self.pipes:
+                self._read_request(pipe, item)
+
+    def _read_request(self, pipe: Pipe, item: Item) -> None:
+        """A subscription comes in either form. What else a subscriber may send is dropped (29-6)."""
+        frames = item if isinstance(item, list) else []
+        requests = [read_subscription(frame) for frame in frames] if frames else [item]
+        rest = [frame for frame, request in zip(frames, requests, strict=False) if request is None]
+        for request in requests:
+            if isinstance(request, (Subscribe, Cancel)):
+                self._requested(pipe, request)
+        if rest:
+            self._sent_upstream(pipe, rest)
+
+    def _requested(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
+        if isinstance(request, Subscribe):
+            self.subscriptions.add(request.prefix, pipe)
+        else:
+            self.subscriptions.remove(request.prefix, pipe)
+
+    def _sent_upstream(self, pipe: Pipe, message: Message) -> None:
+        """Not for a PUB."""
 
     def check_send(self) -> None:
         """A PUB may always send."""
 
+    def _audience(self, topic: bytes) -> Iterable[Pipe]:
+        matching = self.subscriptions.matching(topic)
+        if self._options.invert_matching:
+            return [pipe for pipe in self.pipes if pipe not in matching]
+        return tuple(matching)
+
     def try_send(self, message: Message) -> bool:
         """Always done: to whom it may concern, and who has room."""
-        audience = tuple(self.subscriptions.matching(message[0]))
-        shared = SharedMessage(message) if len(audience) > 1 else message
-        for pipe in audience:
-            if not pipe.outbound.full:
-                pipe.outbound.put(shared)
+        send_to_all(self._audience(message[0]), message)
         return True
 
     def can_send(self) -> bool:
         return True
 
 
-class Sub(Pattern):
-    """Only receives, what it has subscribed to.
+def send_to_all(pipes: Iterable[Pipe], message: Message) -> None:
+    """To each that has room; for the others the message is lost, and counted."""
+    message = SharedMessage(message)
+    for pipe in pipes:
+        if pipe.outbound.full:
+            pipe.outbound.dropped += 1
+        else:
+            pipe.outbound.put(message)
+
+
+class XPub(Pub):
+    """As PUB, and its program receives: subscriptions as they come and go, and what subscribers send upstream.
+
+    A subscription is shown when it is the first for its prefix, and its end when it was the last (29-24);
+    with xpub_verbose each is shown that comes, with xpub_verboser also each that goes (L-36). With xpub_manual the
+    program decides: nothing is subscribed until it calls subscribe(), which acts for the peer that it last heard of
+    (L-37).
+    """
+
+    socket_type = SocketType.XPUB
+
+    def __init__(
+        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
+    ) -> None:
+        super().__init__(on_arrival, on_space, options)
+        self._requests: Subscriptions[Pipe] = Subscriptions()  # what was asked for; with xpub_manual not what is given
+        self._to_show: deque[Received] = deque()
+        self._shown: Pipe | None = None
+
+    def attach(self, pipe: Pipe) -> None:
+        if self._options.xpub_welcome_msg:
+            pipe.outbound.put([self._options.xpub_welcome_msg])
+        super().attach(pipe)
+
+    def detach(self, pipe: Pipe) -> None:
+        held = self._requests.remove_all(pipe)
+        super().detach(pipe)
+        for prefix in held:  # nobody took them back, but nobody is left to (29-25)
+            if prefix not in self._requests or self._options.xpub_verboser:
+                self._show(pipe, write_subscription(Cancel(prefix)))
+
+    def _requested(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
+        options = self._options
+        if isinstance(request, Subscribe):
+            first = self._requests.add(request.prefix, pipe)
+            show = first or options.xpub_verbose or options.xpub_verboser
+        else:
+            self._requests.remove(request.prefix, pipe)
+            show = request.prefix not in self._requests or options.xpub_verboser
+        if not options.xpub_manual:
+            super()._requested(pipe, request)
+        if show:
+            self._show(pipe, write_subscription(request))
+
+    def _sent_upstream(self, pipe: Pipe, message: Message) -> None:
+        self._show(pipe, message)
+
+    def _show(self, pipe: Pipe, message: Message) -> None:
+        self._to_show.append((pipe, message))
+        self._on_arrival()
+
+    def take(self) -> Received | None:
+        if not self._to_show:
+            return None
+        received = self._to_show.popleft()
+        self._shown = received[0]
+        return received
+
+    def can_receive(self) -> bool:
+        return bool(self._to_show)
+
+    def try_send(self, message: Message) -> bool:
+        """As PUB; with xpub_nodrop nothing is sent to anybody while one who wants it has no room."""
+        if self._options.xpub_nodrop:
+            full = [pipe for pipe in self._audience(message[0]) if pipe.outbound.full]
+            for pipe in full:
+                pipe.outbound.wanted = True
+                pipe.outbound.on_space = self._on_space
+            if full:
+                return False
+        return super().try_send(message)
+
+    def subscribe(self, prefix: bytes) -> None:
+        self._decide(Subscribe(prefix))
+
+    def unsubscribe(self, prefix: bytes) -> None:
+        self._decide(Cancel(prefix))
+
+    def _decide(self, request: Subscribe | Cancel) -> None:
+        if not self._options.xpub_manual:
+            raise ZMQError(EINVAL, "an XPUB subscribes its peers itself, unless xpub_manual is 1")
+        if self._shown is not None and self._shown in self.pipes:
+            Pub._requested(self, self._shown, request)
+
+
+class XSub(Pattern):
+    """Receives all that its publishers send it, and sends to all of them: 0x01 and a prefix subscribes.
 
     It counts: of two subscriptions to the same prefix, one may be taken back and the other stays (L-38). On every new
     connection it asks again for each prefix once.
     """
 
-    socket_type = SocketType.SUB
+    socket_type = SocketType.XSUB
+    receives = True
 
-    def __init__(self, on_arrival: Callable[[], None], on_space: Callable[[], None]) -> None:
-        super().__init__(on_arrival, on_space)
-        self.incoming = FairQueue(on_arrival)
+    def __init__(
+        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
+    ) -> None:
+        super().__init__(on_arrival, on_space, options)
         self._counts: Counter[bytes] = Counter()
-        self._filter: Subscriptions[None] = Subscriptions()
+        self._wanted: Subscriptions[None] = Subscriptions()
         self._live: dict[Pipe, None] = {}  # the pipes with somebody at the other end
 
     def connected(self, pipe: Pipe) -> None:
@@ -133,27 +260,66 @@ class Sub(Pattern):
         super().detach(pipe)
         self._live.pop(pipe, None)
 
-    def subscribe(self, prefix: bytes) -> None:
+    def check_send(self) -> None:
+        """An XSUB may always send."""
+
+    def try_send(self, message: Message) -> bool:
+        """Always done. Subscriptions go to all publishers, other messages to those that have room (29-44, 29-45)."""
+        request = read_subscription(message[0]) if len(message) == 1 else None
+        if isinstance(request, Subscribe):
+            self._add(request.prefix)
+        elif isinstance(request, Cancel):
+            self._remove(request.prefix)
+        else:
+            send_to_all(self._live, message)
+        return True
+
+    def can_send(self) -> bool:
+        return True
+
+    def _add(self, prefix: bytes) -> None:
         self._counts[prefix] += 1
-        self._filter.add(prefix, None)
+        self._wanted.add(prefix, None)
         self._tell_all(Subscribe(prefix))
 
-    def unsubscribe(self, prefix: bytes) -> None:
+    def _remove(self, prefix: bytes) -> None:
         if prefix not in self._counts:
             return
         self._counts[prefix] -= 1
         if not self._counts[prefix]:
             del self._counts[prefix]
-            self._filter.remove(prefix, None)
+            self._wanted.remove(prefix, None)
             self._tell_all(Cancel(prefix))
 
     def _tell_all(self, request: Subscribe | Cancel) -> None:
+        # Past the high-water mark if need be: a subscription that was dropped would be missed for ever.
         for pipe in self._live:
             pipe.outbound.put(request)
+
+
+class Sub(XSub):
+    """Only receives, and only what it has subscribed to."""
+
+    socket_type = SocketType.SUB
+
+    def check_send(self) -> None:
+        Pattern.check_send(self)
+
+    def try_send(self, message: Message) -> bool:
+        return Pattern.try_send(self, message)
+
+    def can_send(self) -> bool:
+        return False
+
+    def subscribe(self, prefix: bytes) -> None:
+        self._add(prefix)
+
+    def unsubscribe(self, prefix: bytes) -> None:
+        self._remove(prefix)
 
     def _gather(self) -> Received | None:
         # Filtered once more: between our CANCEL and its arrival, a publisher still sends (29-34).
         while (found := super()._gather()) is not None:
-            if self._filter.matches(found[1][0]):
+            if self._wanted.matches(found[1][0]) != bool(self._options.invert_matching):
                 return found
         return None

@@ -23,17 +23,28 @@ finds the next name in the first frame, and the reply finds home without anybody
 Both sides are strict. A REQ that has asked must hear the answer before it asks again, a REP that has heard must answer
 before it hears the next; anything else is the error EFSM, "not in this state" (28-1, 28-10).
 
-Below this module: `pattern`. Read next: `options`.
+**DEALER and ROUTER** are the same two with neither rule. A DEALER adds nothing and asks as often as it likes; a ROUTER
+puts the name of the peer in front of what it receives, and takes it off, and goes by it, when it sends:
+
+    program       ROUTER                                      DEALER    program
+    id, "job" ◄── │ 00 03 job                                 │  ◄── "job"
+    id, "ok"  ──► │ 00 02 ok                                  │  ──► "ok"
+
+The name is what the peer asked for (`routing_id`, on the wire Identity), or else one that the ROUTER makes up: five
+octets, the first a zero, so that the two can never meet.
+
+Below this module: `pattern`. Read next: `endpoints`.
 """
 
+import random
 from collections.abc import Callable
 
 from ..constants import SocketType
-from ..errors import EFSM, ProtocolError, Violation, ZMQError
+from ..errors import EFSM, EHOSTUNREACH, ProtocolError, Violation, ZMQError
+from ..options import Options
 from ..wire.events import Message
 from .pattern import Pattern, Received
 from .pipe import Pipe
-from .routing import FairQueue, RoundRobin
 
 DELIMITER = b""
 
@@ -48,17 +59,42 @@ def split_envelope(message: Message) -> tuple[Message, Message] | None:
     return message[:end], message[end:]
 
 
-class Req(Pattern):
-    """Sends to its peers in turn, then receives from the one it asked, then sends …"""
+def counter() -> int:
+    """Where to begin to count. At random, so that what a restarted program counts is not taken for what it counted
+    before (L-25, L-32)."""
+    return random.getrandbits(32)
+
+
+class Dealer(Pattern):
+    """Sends to its peers in turn, receives from them in turn, and adds nothing."""
+
+    socket_type = SocketType.DEALER
+    sends_in_turn = True
+    receives = True
+
+    def attach(self, pipe: Pipe) -> None:
+        if self._options.probe_router:
+            pipe.outbound.put([b""])  # a word, so that a ROUTER learns of us before we have anything to say (L-30)
+        super().attach(pipe)
+
+
+class Req(Dealer):
+    """Sends to its peers in turn, then receives from the one it asked, then sends …
+
+    With req_relaxed it may ask again before it has heard, and then waits for the newer answer. With req_correlate each
+    request carries a number, in a frame of its own before the delimiter, and only an answer with that number counts.
+    """
 
     socket_type = SocketType.REQ
 
-    def __init__(self, on_arrival: Callable[[], None], on_space: Callable[[], None]) -> None:
-        super().__init__(on_arrival, on_space)
-        self.incoming = FairQueue(on_arrival)
-        self.outgoing = RoundRobin(on_space)
+    def __init__(
+        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
+    ) -> None:
+        super().__init__(on_arrival, on_space, options)
         self._awaiting = False
         self._asked: Pipe | None = None  # None while awaiting: the one we asked has gone, anybody may answer (28-7)
+        self._number = counter()
+        self._envelope = [DELIMITER]  # what the request had in front, and its answer will have
 
     def detach(self, pipe: Pipe) -> None:
         super().detach(pipe)
@@ -66,18 +102,29 @@ class Req(Pattern):
             self._asked = None
 
     def check_send(self) -> None:
-        if self._awaiting:
-            raise ZMQError(EFSM, "this REQ awaits a reply: recv() it before the next send()")
+        if self._awaiting and not self._options.req_relaxed:
+            raise ZMQError(EFSM, "this REQ awaits a reply: recv() it before the next send(), or set req_relaxed")
 
     def try_send(self, message: Message) -> bool:
         self.check_send()
         assert self.incoming is not None
         assert self.outgoing is not None
-        while self.incoming.take() is not None:
-            pass  # nobody was asked: these are replies to nothing (L-35)
-        self._asked = self.outgoing.send([DELIMITER, *message])
-        self._awaiting = self._asked is not None
-        return self._awaiting
+        envelope = [DELIMITER]
+        if self._options.req_correlate:
+            self._number = (self._number + 1) % 2**32
+            envelope = [self._number.to_bytes(4, "little"), DELIMITER]
+        asked = self.outgoing.send(envelope + message)
+        if asked is None:
+            return False
+        self._forget_replies()
+        self._asked, self._envelope, self._awaiting = asked, envelope, True
+        return True
+
+    def _forget_replies(self) -> None:
+        """Whatever has come so far answers nothing that we still want to know (L-35)."""
+        self._next = None
+        while self.incoming is not None and self.incoming.take() is not None:
+            pass
 
     def take(self) -> Received | None:
         if not self._awaiting:
@@ -87,26 +134,28 @@ class Req(Pattern):
             self._awaiting = False
         return found
 
+    def inspect(self, message: Message) -> None:
+        """A reply has an empty frame in front, or a number and an empty frame (28-2, L-33)."""
+        numbered = len(message[0]) == 4 and message[1:2] == [DELIMITER]
+        if len(message) < 2 + numbered or not (numbered or message[0] == DELIMITER):
+            raise ProtocolError(
+                f"a reply of {len(message)} frames, the first of {len(message[0])} octets; required is an empty frame"
+                ' and then the reply (28/REQREP, "The REQ Socket Type")',
+                Violation.MALFORMED_MESSAGE,
+            )
+
     def _gather(self) -> Received | None:
         while (found := super()._gather()) is not None:
             pipe, message = found
             if self._asked is not None and pipe is not self._asked:
                 continue  # not from whom we asked: silently dropped (28-8)
-            if len(message) > 1 and message[0] == DELIMITER:
-                return pipe, message[1:]
-            if len(message) > 2 and len(message[0]) == 4 and message[1] == DELIMITER:
-                continue  # the answer to a numbered request, and ours have no numbers (L-33)
-            pipe.refuse(
-                ProtocolError(
-                    f"a reply of {len(message)} frames, the first of {len(message[0])} octets; required is an empty"
-                    ' frame and then the reply (28/REQREP, "The REQ Socket Type")',
-                    Violation.MALFORMED_MESSAGE,
-                )
-            )
+            if message[: len(self._envelope)] == self._envelope and len(message) > len(self._envelope):
+                return pipe, message[len(self._envelope) :]
+            # Else it answers another request than the last (L-32, L-33).
         return None
 
     def can_send(self) -> bool:
-        return not self._awaiting and super().can_send()
+        return (not self._awaiting or bool(self._options.req_relaxed)) and super().can_send()
 
     def can_receive(self) -> bool:
         return self._awaiting and super().can_receive()
@@ -116,10 +165,12 @@ class Rep(Pattern):
     """Receives from its peers in turn, then sends to the one it heard, then receives …"""
 
     socket_type = SocketType.REP
+    receives = True
 
-    def __init__(self, on_arrival: Callable[[], None], on_space: Callable[[], None]) -> None:
-        super().__init__(on_arrival, on_space)
-        self.incoming = FairQueue(on_arrival)
+    def __init__(
+        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
+    ) -> None:
+        super().__init__(on_arrival, on_space, options)
         self._return_to: tuple[Pipe, Message] | None = None  # whom we owe a reply, and by which envelope
 
     def check_send(self) -> None:
@@ -133,6 +184,8 @@ class Rep(Pattern):
         (pipe, envelope), self._return_to = self._return_to, None
         if pipe in self.pipes and not pipe.outbound.full:
             pipe.outbound.put(envelope + message)
+        else:
+            pipe.outbound.dropped += 1
         return True
 
     def take(self) -> Received | None:
@@ -158,3 +211,84 @@ class Rep(Pattern):
 
     def can_receive(self) -> bool:
         return self._return_to is None and super().can_receive()
+
+
+class Router(Pattern):
+    """Names its peers, and sends to the one that the first frame names."""
+
+    socket_type = SocketType.ROUTER
+    receives = True
+
+    def __init__(
+        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
+    ) -> None:
+        super().__init__(on_arrival, on_space, options)
+        self._by_id: dict[bytes, Pipe] = {}
+        self._number = counter()
+
+    def attach(self, pipe: Pipe) -> None:
+        # Not to the fair queue yet: a peer has its name first, and without one is never heard (28-33).
+        self.pipes[pipe] = None
+        if self._options.probe_router:
+            pipe.outbound.put([b""])
+
+    def connected(self, pipe: Pipe) -> None:
+        if pipe.routing_id:
+            return  # the same pipe with a new connection: it keeps its name
+        routing_id = self._choose_id(pipe)
+        holder = self._by_id.get(routing_id)
+        if holder is not None:
+            if not self._options.router_handover:
+                return  # the name is taken: this peer is neither heard nor reached (L-28)
+            self._forget(holder)
+        pipe.routing_id = routing_id
+        self._by_id[routing_id] = pipe
+        pipe.outbound.on_space = self._on_space
+        assert self.incoming is not None
+        self.incoming.attach(pipe)
+
+    def _choose_id(self, pipe: Pipe) -> bytes:
+        # An Identity that begins with a zero could pose as one of ours; it counts as none (37-48).
+        if pipe.identity and pipe.identity[0]:
+            return pipe.identity
+        self._number = (self._number + 1) % 2**32
+        return b"\0" + self._number.to_bytes(4, "big")
+
+    def _forget(self, pipe: Pipe) -> None:
+        """Another has its name now. What it sent before is not read any more: it would seem to come from the other."""
+        assert self.incoming is not None
+        pipe.inbound.close()
+        self.incoming.discard(pipe)
+        self.detach(pipe)
+
+    def detach(self, pipe: Pipe) -> None:
+        super().detach(pipe)
+        # The pipe itself keeps its name, for what it sent before and is not read yet.
+        if self._by_id.get(pipe.routing_id) is pipe:
+            del self._by_id[pipe.routing_id]
+
+    def check_send(self) -> None:
+        """A ROUTER may always send."""
+
+    def try_send(self, message: Message) -> bool:
+        """Done, or dropped where the peer is unknown or full; with router_mandatory the program hears of both."""
+        routing_id, rest = message[0], message[1:]
+        pipe = self._by_id.get(routing_id)
+        if pipe is None:
+            if self._options.router_mandatory:
+                raise ZMQError(EHOSTUNREACH, f"no peer is called {routing_id!r}: it never came, or has gone")
+        elif pipe.outbound.full:
+            if self._options.router_mandatory:
+                pipe.outbound.wanted = True
+                return False
+            pipe.outbound.dropped += 1
+        elif rest:  # a name alone says nothing, and is not sent (28-41)
+            pipe.outbound.put(rest)
+        return True
+
+    def _gather(self) -> Received | None:
+        found = super()._gather()
+        return None if found is None else (found[0], [found[0].routing_id, *found[1]])
+
+    def can_send(self) -> bool:
+        return not self._options.router_mandatory or any(not pipe.outbound.full for pipe in self._by_id.values())

@@ -51,8 +51,8 @@ class FairQueue:
             self._arrived(pipe)
 
     def discard(self, pipe: Pipe) -> None:
-        """Forget pipe with all that it holds. (A peer that has merely gone is not discarded: what it sent is read.)"""
-        pipe.inbound.close()
+        """Forget pipe. (A peer that has merely gone is not discarded: what it sent is read.)"""
+        pipe.inbound.on_arrival = _nobody
         if pipe in self._ready:
             self._ready.remove(pipe)
 

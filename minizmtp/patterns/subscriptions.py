@@ -63,8 +63,11 @@ class Subscriptions(Generic[Subscriber]):
         return True
 
     def remove_all(self, subscriber: Subscriber) -> list[bytes]:
-        """Forget subscriber; the prefixes that now nobody wants. Looks at all of them: a peer leaves rarely."""
-        return [prefix for prefix in list(self._wanted) if self.remove(prefix, subscriber)]
+        """Forget subscriber; the prefixes that it had. Looks at all there are: a peer leaves rarely."""
+        held = [prefix for prefix, subscribers in self._wanted.items() if subscriber in subscribers]
+        for prefix in held:
+            self.remove(prefix, subscriber)
+        return held
 
     def matching(self, topic: bytes) -> Mapping[Subscriber, None]:
         """Everybody who wants a message that starts with topic, once each."""
@@ -76,6 +79,10 @@ class Subscriptions(Generic[Subscriber]):
         if len(found) == 1:
             return found[0]
         return {subscriber: None for subscribers in found for subscriber in subscribers}
+
+    def __contains__(self, prefix: bytes) -> bool:
+        """Does anybody want exactly this prefix?"""
+        return prefix in self._wanted
 
     def matches(self, topic: bytes) -> bool:
         """Does anybody want it?"""
