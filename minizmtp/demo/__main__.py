@@ -4,6 +4,7 @@ Exit code: 0 if all that was claimed came true, 1 if not, 2 for a command line t
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -46,11 +47,16 @@ def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace
 def perform(parts: Sequence[Part], file: TextIO) -> int:
     if hasattr(file, "reconfigure"):
         file.reconfigure(errors="replace")  # an ASCII terminal gets a ? for a ✓, and not a traceback
+    stage = Stage(file)
     code = INTERRUPTED
     try:
-        code = 0 if trio.run(run_tour, parts, Stage(file)) else 1
+        code = 0 if trio.run(run_tour, parts, stage) else 1
     except* KeyboardInterrupt:
         pass  # alone, or in the group that a nursery makes of it
+    if stage.deserted:
+        # What nobody read is still in Python's buffer, and at the exit Python would complain that nobody takes it.
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), file.fileno())
     return code
 
 

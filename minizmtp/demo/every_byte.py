@@ -62,19 +62,26 @@ async def run(stage: Stage) -> None:
     stage.say(f"""A client sends "hello", a server answers "world"; both protocols over TCP. A relay between the two
         ends writes down every octet, and holds each back for {LATENCY * 1000:.0f} ms, as a wire to another continent
         would.""")
+    stage.gap()
     stage.say("""From left to right: offset, octets in hex, octets as text, and what they mean, with RFC and section
         where it changes (9112 and 9110 are HTTP; 37 is ZMTP, 28 its request-reply).""")
     http, zmtp = await over_http(), await over_reqrep()
-    show(stage, "HTTP", http, name_http)
+    stage.title("HTTP")
+    stage.say("""A request is a head, lines of text, then a blank line and a body. So is a response.""")
+    show(stage, http, name_http)
     stage.claim("h11 reads the same start lines, fields and bodies out of these octets", h11_agrees(http.first))
-    show(stage, "REQ and REP, over ZMTP", zmtp, lambda octets, side: name_zmtp(octets))
+    stage.title("REQ and REP, over ZMTP")
+    stage.say("""Each side begins with a greeting, 64 octets. After it all travels in frames: flags, size, body. A
+        command is a frame in which the two libraries talk to each other, such as READY: this is my socket, messages may
+        come. A message is one or more frames from program to program.""")
+    show(stage, zmtp, lambda octets, side: name_zmtp(octets))
     stage.title("Side by side")
     compare(stage, http, zmtp)
     stage.lesson("""HTTP introduces itself with every request. ZMTP does so once for each connection, with greeting and
         READY, and from then on a message is little more than its body. Which is the request and which the reply, HTTP
         says in so many words. On ZMTP's wire they are two messages like any others; that they belong together is known
-        to the two sockets. The delimiter is all that shows of it: in front of it goes the envelope, the way back, and
-        with one connection the envelope is empty.""")
+        to the two sockets. The delimiter is all that shows of it: in front of it goes the envelope, the way back
+        through whatever lies between, and here that is nothing.""")
 
 
 # -------------------------------------------------------------------------------------------- the two conversations
@@ -123,13 +130,12 @@ def take(recording: Recording) -> Recording:
 # -------------------------------------------------------------------------------------------------------- every octet
 
 
-def show(stage: Stage, title: str, conversation: Conversation, name: Callable[[bytes, Side], list[Span]]) -> None:
+def show(stage: Stage, conversation: Conversation, name: Callable[[bytes, Side], list[Span]]) -> None:
     """The whole recording, chunk by chunk, in the order in which it was said."""
     recording = conversation.first
     spans = {side: name(recording.said(side), side) for side in Side}
-    stage.title(title)
     for chunk, chunk_spans in by_chunk(recording.chunks, spans):
-        when = f"{(chunk.at - conversation.began) * 1000:.0f} ms".rjust(6)
+        when = f"{(chunk.at - recording.chunks[0].at) * 1000:.0f} ms".rjust(6)
         to = Side.SERVER if chunk.side is Side.CLIENT else Side.CLIENT
         stage.gap()
         stage.show(Text(f"{when}  {chunk.side.value} → {to.value}, {len(chunk.octets)} octets", style="bold magenta"))

@@ -78,8 +78,8 @@ async def run(stage: Stage) -> None:
         unpadded(answered.recording.said(Side.CLIENT)) == unpadded(ours.said(Side.CLIENT))
         and unpadded(asked.recording.said(Side.SERVER)) == unpadded(ours.said(Side.SERVER)),
     )
-    stage.lesson("""The protocol is what crosses the wire, and nothing else. Neither end can tell in what language the
-        other is written, or by whom.""")
+    stage.lesson("""The protocol is what crosses the wire, and nothing else. Neither end has to know in what language
+        the other is written, or by whom.""")
 
 
 def unpadded(octets: bytes) -> bytes:

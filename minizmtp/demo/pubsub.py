@@ -47,7 +47,7 @@ class Account(NamedTuple):
 
 
 async def run(stage: Stage) -> None:
-    wishes = "; ".join(f"{name} wants {' and '.join(map(repr, topics))}" for name, topics in READERS.items())
+    wishes = "; ".join(name + " wants " + " and ".join(f'"{topic}"' for topic in READERS[name]) for name in READERS)
     stage.say(f"""Every {RHYTHM * 1000:.0f} ms there is a piece of news. A subscriber says once which topics it wants,
         by how they begin: {wishes}. Over HTTP the readers have to ask whether there is something new; they do so
         {POLL * 1000:.0f} ms after each answer.""")

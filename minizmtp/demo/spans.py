@@ -101,7 +101,7 @@ def _name_greeting(cutter: Cutter) -> None:
     cut(1, "signature", "and not as old as ZMTP 1.0", "37 Version Negotiation")
     cut(2, "version", f"ZMTP {version}", "37 Version Negotiation")
     cut(20, "mechanism", f"{mechanism}, then zeros", "37 Authentication and Confidentiality")
-    cut(1, "as-server", "for mechanisms that have roles", "37 Topology")
+    cut(1, "as-server", "a role; NULL has none", "37 Topology")
     cut(31, "filler", "zeros, up to 64 octets", "37 Formal Grammar")
 
 
@@ -173,7 +173,7 @@ class _Frames:
         for name, value in properties.items():
             cut(1, "name length", f"{len(name)} letters", source)
             cut(len(name), "property", PROPERTIES.get(name, "of the peer"), source)
-            cut(4, "value length", f"{len(value)} octets", source)
+            cut(4, "value length", f"{len(value)} octets" if value else "0 octets: not given", source)
             cut(len(value), "value", value.decode("ascii", "backslashreplace"), source)
 
 

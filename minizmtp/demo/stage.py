@@ -44,13 +44,18 @@ def is_plain(file: TextIO, environment: Mapping[str, str]) -> bool:
 
 
 class Stage:
-    """file: where to write; it may go away in the middle (a pipe into `head`), and then nothing more is said."""
+    """file: where to write.
+
+    Whoever reads may leave in the middle (a pipe into `head`). Then the stage is deserted: nothing more is said, but
+    all is still checked.
+    """
 
     def __init__(self, file: TextIO) -> None:
         plain = is_plain(file, os.environ)
         self.file = file
         self.claims: list[str] = []
         self.broken: list[str] = []
+        self.deserted = False
         # Rich has its own opinion on what a terminal is (FORCE_COLOR and others), so it is told ours.
         self._console = Console(
             file=file, width=WIDTH, force_terminal=not plain, no_color=plain, highlight=False, markup=False, emoji=False
@@ -58,6 +63,8 @@ class Stage:
 
     def show(self, thing: RenderableType) -> None:
         """Anything that rich can draw. A table pads its lines; the blanks at their end are not for keeping."""
+        if self.deserted:
+            return
         with self._console.capture() as capture:
             self._console.print(thing)
         try:
@@ -65,7 +72,7 @@ class Stage:
                 print(line.rstrip(), file=self.file)
             self.file.flush()
         except BrokenPipeError:
-            self.file = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
+            self.deserted = True
 
     def gap(self) -> None:
         self.show("")

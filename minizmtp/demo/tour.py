@@ -39,7 +39,7 @@ PARTS = (
 async def run_tour(parts: Sequence[Part], stage: Stage) -> bool:
     """Run the parts in turn; True if all that was claimed came true."""
     stage.say("""How is an asynchronous HTTP request different from sending a message with ZeroMQ? Here both do the same
-        work, on real sockets; ✓ marks what was checked while it ran.""")
+        work, on real sockets. ✓ marks what was checked.""")
     for part in parts:
         stage.heading(part.name, part.question)
         await run_part(part, stage)

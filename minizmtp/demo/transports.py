@@ -59,6 +59,8 @@ async def run(stage: Stage) -> None:
         ],
     )
     stage.gap()
+    stage.say("""(HTTP's time goes mostly into making and reading heads, in pure Python, whatever the wire.)""")
+    stage.gap()
     tcp, ipc, inproc, *_ = talks
     stage.claim(f"all {len(talks) * ROUNDS} requests were answered rightly", all(talk.answered for talk in talks))
     stage.claim(
@@ -69,9 +71,9 @@ async def run(stage: Stage) -> None:
         "over inproc it told of neither, for there is no wire: a message goes from queue to queue", not inproc.events
     )
     stage.claim("so inproc is the fastest of all", min(talks, key=lambda talk: talk.microseconds) is inproc)
-    stage.lesson("""For ZeroMQ an endpoint is a string, and whether the peer is a task, a process or a machine away makes
-        no difference to the code. An HTTP URL can only name a host and a port: for a Unix socket the path has to be
-        given apart, and the host in the URL is one that nobody looks up.""")
+    stage.lesson("""For ZeroMQ an endpoint is a string, and whether the peer is a task, a process or a machine away
+        makes no difference to the code. An HTTP URL can only name a host and a port: for a Unix socket the path has to
+        be given apart, and the host in the URL is one that nobody looks up.""")
 
 
 def bar(share: float) -> str:

@@ -61,6 +61,9 @@ async def run(stage: Stage) -> None:
     stage.say(f"""Squares are computed, slowly: each takes the server {WORK * 1000:.0f} ms, in which it sleeps and can
         serve others. The client starts {FEW} requests in a nursery; the end of the nursery is the rendezvous, where all
         answers are there. One row for each request: · it waits for a connection, █ it is under way.""")
+    stage.gap()
+    stage.say("""With ZeroMQ a DEALER asks, which is a REQ that need not take turns, and a ROUTER answers, which is a
+        REP that may do so in any order.""")
     one = await over_http("HTTP, one connection", FEW, connections=1)
     many = await over_http("HTTP, as many connections as it takes", FEW, connections=FEW)
     dealer = await over_dealer(FEW)
@@ -74,13 +77,13 @@ async def run(stage: Stage) -> None:
         one.recording.connections == 1 and one.seconds >= FEW * WORK,
     )
     stage.claim(
-        f"""HTTP had {FEW} in flight, in {ms(many)}, by opening {many.recording.connections} connections; DEALER in
-        {ms(dealer)} on {dealer.recording.connections}""",
+        f"""to have {FEW} in flight HTTP opened {many.recording.connections} connections, and was done in {ms(many)};
+        DEALER had them on {dealer.recording.connections}, and was done in {ms(dealer)}""",
         (many.recording.connections, dealer.recording.connections) == (FEW, 1)
         and max(many.seconds, dealer.seconds) < one.seconds / 2,
     )
     stage.claim(
-        "REQ is no way out: it asks one thing at a time, and refuses a second send before the reply (EFSM)",
+        "REQ would not do: it refuses to send again before the reply has come (EFSM)",
         await req_refuses(),
     )
     await with_many(stage)
@@ -173,7 +176,7 @@ async def over_dealer(count: int) -> Run:
             dealer = ctx.socket(SocketType.DEALER, linger=0)
             dealer.connect(endpoint(relay))
             exchanges = await ask_all(dealer, dealer, count)
-        return Run("DEALER and ROUTER, one connection", exchanges, relay.recording)
+        return Run("DEALER and ROUTER", exchanges, relay.recording)
 
 
 async def over_pipeline(count: int) -> Run:
@@ -247,9 +250,10 @@ def draw(stage: Stage, run: Run, longest: float) -> None:
     began = min(it.asked for it in run.exchanges.values())
     scale = f"0 ms{longest * 1000:>{CELLS - 7}.0f} ms"
     rows = [Text(f"  request  connection  {scale}", style="dim")]
-    for number, it in sorted(run.exchanges.items()):
-        # When it set out, and on which connection, only the relay knows.
-        chunk = run.recording.find(b"/square/%d" % number)
+    # When each set out, and on which connection, only the relay knows.
+    sent = {number: run.recording.find(b"/square/%d" % number) for number in run.exchanges}
+    for number, chunk in sorted(sent.items(), key=lambda item: item[1].at):
+        it = run.exchanges[number]
         bar = cells((it.asked - began, chunk.at - began, it.answered - began), longest)
         rows.append(Text.assemble(f"  {number:>7}  {chunk.connection:>10}  ", (bar, "green")))
     stage.lines(rows)
