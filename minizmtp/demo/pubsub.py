@@ -120,8 +120,7 @@ class Newsroom:
         self.is_closed = False
         self._when: dict[str, float] = {}
 
-    async def bring(self, words: str) -> None:
-        """One piece, and then a while of nothing."""
+    def bring(self, words: str) -> None:
         self._when[words] = trio.current_time()
         self.out.append(words)
 
@@ -162,7 +161,7 @@ async def over_pubsub() -> Account:
                 readers.start_soon(read, sub, name)
             await call_until_heard(lambda: pub.send_multipart([CALL, b""]), heard.values())
             for piece in NEWS:
-                await room.bring(piece)
+                room.bring(piece)
                 await pub.send_multipart(piece.encode().split())
                 await trio.sleep(RHYTHM)
             await pub.send_multipart([END, b""])
@@ -207,7 +206,7 @@ async def over_http() -> Account:
         for name in READERS:
             readers.start_soon(read, client, name)
         for piece in NEWS:
-            await room.bring(piece)
+            room.bring(piece)
             await trio.sleep(RHYTHM)
         room.is_closed = True
     return Account(got, ages, len(answers), answers.count(204), relay.recording)
