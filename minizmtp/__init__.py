@@ -19,7 +19,9 @@ from .errors import (
     ZMQError,
 )
 from .monitor import Monitor, MonitorEvent
-from .sockets import Message, Socket
+from .poller import Poller
+from .proxy import proxy
+from .sockets import Message, PeerStatistics, Socket
 
 PAIR = SocketType.PAIR
 PUB = SocketType.PUB
@@ -67,8 +69,11 @@ __all__ = [
     "Message",
     "Monitor",
     "MonitorEvent",
+    "PeerStatistics",
+    "Poller",
     "ProtocolError",
     "Socket",
     "SocketType",
     "ZMQError",
+    "proxy",
 ]

@@ -17,6 +17,8 @@ Read next: `minihttp.connection`, to meet the same shape again.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
@@ -46,6 +48,7 @@ class Context(Home):
         self._nursery: trio.Nursery | None = None
         self._manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._closed = False
+        self._at_home = 0, 0  # the process and the thread that entered it
 
     @property
     def closed(self) -> bool:
@@ -98,6 +101,7 @@ class Context(Home):
     async def __aenter__(self) -> Self:
         if self._manager is not None:
             raise RuntimeError("a Context can be entered once: make a new one")
+        self._at_home = os.getpid(), threading.get_ident()
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
         return self
@@ -112,7 +116,9 @@ class Context(Home):
                 await self.term()
         finally:
             # With nobody left, or nobody to be waited for. The body's own exception passes us by: it is not for the
-            # nursery, which would wrap it in a group.
+            # nursery, which would wrap it in a group. Nor is a cancellation from outside, which has no more to end
+            # here, and whose Cancelled would take the place of that exception: hence the shield.
+            self._nursery.cancel_scope.shield = True
             self._nursery.cancel_scope.cancel()
             self._close_sockets()
             await self._manager.__aexit__(None, None, None)
@@ -136,6 +142,13 @@ class Context(Home):
             if not self._working:
                 self._at_rest.set()
                 self._at_rest = trio.Event()
+
+    def check_caller(self) -> None:
+        if self._at_home != (os.getpid(), threading.get_ident()):
+            raise RuntimeError(
+                "this socket belongs to the thread and the process in which its Context was entered: make a Context"
+                " where you are, and let the two talk over ipc or tcp"
+            )
 
     def forget(self, socket: Socket) -> None:
         self._sockets.pop(socket, None)

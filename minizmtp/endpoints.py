@@ -85,7 +85,10 @@ def parse_endpoint(text: str, connect: bool = False) -> Endpoint:
 
 def _parse_tcp(text: str, rest: str, connect: bool) -> Tcp:
     host, separator, port = rest.rpartition(":")
-    if not separator or not host or not port or (":" in host.strip("[]") and not host.startswith("[")):
+    bracketed = host.startswith("[") and host.endswith("]")
+    if bracketed:
+        host = host[1:-1]
+    if not separator or not host or not port or "[" in host or "]" in host or (":" in host and not bracketed):
         raise ZMQError(EINVAL, f"{text}: expected tcp://HOST:PORT, an IPv6 address in brackets")
     if port == ANY:
         port = "0"
@@ -93,4 +96,4 @@ def _parse_tcp(text: str, rest: str, connect: bool) -> Tcp:
         raise ZMQError(EINVAL, f"{text}: port {port!r}, expected a number up to 65535" + (" or *" * (not connect)))
     if connect and not int(port):
         raise ZMQError(EINVAL, f"{text}: connect needs a port to go to; `*` and 0 are for bind")
-    return Tcp(host.strip("[]"), int(port))
+    return Tcp(host, int(port))

@@ -23,27 +23,33 @@ thousand messages costs two writes, and a connection at rest costs no task.
 **Whoever waits holds nothing.** A frame is never left half-written by a cancellation, because nobody who can be
 cancelled writes: callers only put into queues, and the writer ends with its connection.
 
-Below this module: `transports`, `wire.connection`, `patterns.pipe`. Above it: `session`.
+Below this module: `transports`, `heartbeat`, `wire.connection`, `patterns.pipe`. Above it: `session`.
 Read next: `session`.
 """
 
 import errno
 import os
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import trio
 
 from .errors import ProtocolError
+from .heartbeat import NEVER, Heartbeat, Silence
+from .options import Options
 from .patterns.pipe import Pipe, _nobody
 from .transports import Stream
-from .wire import NEED_DATA, Cancel, Connection, ConnectionClosed, Error, Item, Message, Ready, Subscribe
+from .wire import NEED_DATA, Cancel, Connection, ConnectionClosed, Error, Item, Message, Ping, Pong, Ready, Subscribe
 
 # How many octets are joined into one write. Above it, joining gains nothing and delays the first.
 BATCH = 65536
 
 # PONGs that a peer asks for and does not read: with more than so many octets unsent, we stop listening to it.
 MOST_OWED = 65536
+
+# Tenths of a second. The field would hold ten times as much, but libzmq takes 656 for 64 milliseconds (37-72).
+LARGEST_TTL = 655
 
 
 class Disconnected(Exception):
@@ -59,7 +65,7 @@ class Refused(ProtocolError):
 
 
 class Engine:
-    """stream: a fresh connection. connection: the protocol, nothing said yet.
+    """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats.
 
     start_task: starts the writer where it outlives any caller (the context's nursery).
     on_drained: called when all that was queued has been given to the system.
@@ -69,16 +75,20 @@ class Engine:
         self,
         stream: Stream,
         connection: Connection,
+        options: Options,
         start_task: Callable[[Callable[[], Awaitable[object]]], None],
         on_drained: Callable[[], None] = _nobody,
     ) -> None:
         self._stream = stream
         self._connection = connection
+        self._options = options
+        self._heart = Heartbeat()
         self._start_task = start_task
         self._on_drained = on_drained
         self._pipe: Pipe | None = None
         self._outbox = bytearray()  # encoded, not yet taken by the system …
-        self._batch: list[tuple[Item | None, int]] = []  # … and of what: (item, octets), None for the protocol's own
+        self._batch: deque[tuple[Item | None, int]] = deque()  # … and of what: (item, octets), None: the protocol's own
+        self._gone = 0  # octets of the first of them that the system has
         self._owed = 0  # octets of the protocol's own in the outbox
         self._paid = trio.Event()  # … and the word that they are gone
         self._writing = False  # there is a writer
@@ -118,6 +128,9 @@ class Engine:
         of a pipe that outlives this one sends it. What the system has taken is not sent twice (37-54).
         """
         self._pipe = pipe
+        if self._options.heartbeat_ivl and self._connection.peer_version >= (3, 1):
+            interval, timeout = self._options.heartbeat_ivl / 1000, self._options.heartbeat_timeout / 1000
+            self._heart = Heartbeat(interval, timeout if timeout >= 0 else interval, trio.current_time())
         pipe.outbound.on_arrival = self._flush
         self._flush()
         next_event = self._connection.next_event
@@ -135,6 +148,8 @@ class Engine:
                     raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}".rstrip())
                 elif isinstance(event, (Subscribe, Cancel)):
                     pipe.inbound.put(event)
+                elif isinstance(event, Ping):
+                    self._heart.heard_ping(event.ttl / 10, trio.current_time())
         finally:
             pipe.outbound.on_arrival = _nobody
             self._put_back(pipe)
@@ -147,11 +162,26 @@ class Engine:
             self._paid = trio.Event()
             await self._paid.wait()
         try:
-            data = await self._stream.receive()
+            data = await self._receive()
         except OSError as error:
             raise Disconnected(error.errno or errno.EIO, str(error.strerror)) from None
+        except Silence as silence:
+            raise Disconnected(errno.ETIMEDOUT, str(silence)) from None
         self._idle = True
         self._connection.receive_data(data)
+
+    async def _receive(self) -> bytes:
+        """What the peer sends next; meanwhile PINGs, if there are to be any."""
+        heart = self._heart
+        if heart.due() == NEVER:
+            return await self._stream.receive()
+        while True:
+            with trio.move_on_at(heart.due()):
+                data = await self._stream.receive()
+                heart.heard(trio.current_time())
+                return data
+            if heart.beat(trio.current_time()):
+                self._say(Ping(min(self._options.heartbeat_ttl // 100, LARGEST_TTL), b""))
 
     async def _room(self, pipe: Pipe) -> None:
         """Until the socket has read some of what it has. Meanwhile nothing is read from the peer."""
@@ -159,7 +189,13 @@ class Engine:
         room = trio.Event()
         pipe.inbound.wanted = True
         pipe.inbound.on_space = room.set
-        await room.wait()
+        while not room.is_set():
+            with trio.move_on_after(self._heart.rhythm()):
+                await room.wait()
+                break
+            if not self._outbox:  # or else what is on its way is sign enough
+                self._say(Pong(b""))
+        self._heart.heard(trio.current_time())  # nothing was heard, for nobody listened
 
     # --------------------------------------------------------------------------------------------------------- writing
 
@@ -167,9 +203,12 @@ class Engine:
         """Send what the protocol itself has to say."""
         data = self._connection.data_to_send()
         if data:
-            self._owed += len(data)
             self._add(None, data)
             self._offer_or_write()
+
+    def _say(self, word: Ping | Pong) -> None:
+        self._add(None, self._connection.send(word))
+        self._offer_or_write()
 
     def _flush(self) -> None:
         """Something was queued, or may have been."""
@@ -193,6 +232,8 @@ class Engine:
     def _add(self, item: Item | None, octets: bytes) -> None:
         self._outbox += octets
         self._batch.append((item, len(octets)))
+        if item is None:
+            self._owed += len(octets)
 
     def _offer_or_write(self) -> None:
         if self._writing:
@@ -215,10 +256,22 @@ class Engine:
             self._paid.set()
             return
         del self._outbox[:taken]
-        if not self._outbox:
+        if self._outbox:
+            self._forget(taken)
+        else:
             self._batch.clear()
-            self._owed = 0
+            self._gone = self._owed = 0
+        if self._owed <= MOST_OWED:
             self._paid.set()
+
+    def _forget(self, taken: int) -> None:
+        """What the system has whole is not ours to keep. (A busy connection's outbox may never be empty.)"""
+        self._gone += taken
+        while self._batch[0][1] <= self._gone:
+            item, size = self._batch.popleft()
+            self._gone -= size
+            if item is None:
+                self._owed -= size
 
     def _start_writer(self) -> None:
         self._writing = True

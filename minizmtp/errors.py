@@ -51,6 +51,7 @@ __all__ = [
     "ProtocolError",
     "Violation",
     "ZMQError",
+    "printable",
 ]
 
 # Numbers of libzmq's own, far above any system's: "this call does not fit the socket's state", "the context is gone".
@@ -115,3 +116,12 @@ class ProtocolError(Exception):
     def __init__(self, words: str, violation: Violation = Violation.UNSPECIFIED) -> None:
         super().__init__(words)
         self.violation = violation
+
+
+def printable(octets: bytes) -> str:
+    r"""What a stranger said, fit to stand in a sentence: nothing that moves a terminal's cursor, and not a page of it.
+
+    >>> printable(b"REQ"), printable(b"\x1b[2J"), len(printable(bytes(65536)))
+    ('REQ', '\\x1b[2J', 163)
+    """
+    return repr(octets[:40])[2:-1] + ("..." if len(octets) > 40 else "")

@@ -12,8 +12,10 @@ Either side may come first. A `connect` to a name that nobody has bound yet fill
 joined when the name is bound. There is no reconnect: a name bound again is a new beginning.
 
 Below this module: `patterns.pipe`, `session`. Above it: `sockets`.
-Read next: `sockets`.
+Read next: `monitor`, then `sockets`.
 """
+
+from collections.abc import Callable, Iterable
 
 from .constants import Event
 from .errors import EADDRINUSE, ZMQError
@@ -55,6 +57,7 @@ class Names:
         self._bound.pop(endpoint, None)
 
     def forget(self, joint: "Joint") -> None:
+        """joint waits no longer: its name need not be bound any more."""
         waiting = self._waiting.get(joint.endpoint, [])
         if joint in waiting:
             waiting.remove(joint)
@@ -69,7 +72,7 @@ class Bound:
         self._names = names
         self._owner = owner
         self._options = options
-        self._joints: list[Joint] = []
+        self._joints: dict[Joint, None] = {}
 
     def join(self, other: "Joint") -> None:
         """Give the connecting side's pipe a twin with the queues crossed."""
@@ -78,9 +81,9 @@ class Bound:
         twin = Pipe(outbound=other.pipe.inbound, inbound=other.pipe.outbound)
         twin.identity = other.options.routing_id
         other.pipe.identity = self._options.routing_id
-        joint = Joint(self._names, self._owner, self.endpoint, self._options, twin)
+        joint = Joint(self._names, self._owner, self.endpoint, self._options, twin, self._joints.pop)
         joint.other, other.other = other, joint
-        self._joints.append(joint)
+        self._joints[joint] = None
         self._owner.pattern.attach(twin)
         for one in (joint, other):
             if not one.finishing:
@@ -91,18 +94,29 @@ class Bound:
     def finish(self, linger: int) -> None:
         self.finishing = True
         self._names.release(self.endpoint)
-        for joint in self._joints:
+        for joint in list(self._joints):
             joint.finish(linger)
         self._owner.ended(self)
 
     def unsent(self) -> int:
         return 0
 
+    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
+        return [pipe for joint in self._joints for pipe in joint.pipes()]
+
 
 class Joint:
     """One side of two joined sockets, or, while `other` is None, of two to be joined."""
 
-    def __init__(self, names: Names, owner: Owner, endpoint: str, options: Options, pipe: Pipe) -> None:
+    def __init__(
+        self,
+        names: Names,
+        owner: Owner,
+        endpoint: str,
+        options: Options,
+        pipe: Pipe,
+        on_end: Callable[["Joint"], object] = lambda joint: None,
+    ) -> None:
         self.endpoint = endpoint
         self.owner = owner
         self.options = options
@@ -110,6 +124,7 @@ class Joint:
         self.other: Joint | None = None
         self.finishing = False
         self._names = names
+        self._on_end = on_end
 
     def finish(self, linger: int) -> None:
         """Part. What is queued is the other's to read, so there is nothing to linger for; what was queued for a name
@@ -122,17 +137,24 @@ class Joint:
             self.other.part()
         elif linger == 0 or not len(self.pipe.outbound):
             self._names.forget(self)
-        self.owner.ended(self)
+        self._end()
 
     def part(self) -> None:
         """The other side is gone."""
         if not self.finishing:
             self.finishing = True
             self.owner.pattern.detach(self.pipe)
-            self.owner.ended(self)
+            self._end()
+
+    def _end(self) -> None:
+        self._on_end(self)
+        self.owner.ended(self)
 
     def unsent(self) -> int:
         return 0
+
+    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
+        return [] if self.finishing else [(self.pipe, self.other is not None)]
 
 
 def _deepen(queue: Queue, hwm: int) -> None:

@@ -8,7 +8,7 @@
 
 Events are libzmq's, by its names and numbers. What libzmq has no place for is `reason`: why, in words.
 
-Read next: `context`.
+Read next: `sockets`.
 """
 
 from collections import deque

@@ -8,7 +8,7 @@ from it. Names, units and defaults are libzmq's; times are milliseconds.
     (-1, 1000)
     >>> options.linger = -5
     Traceback (most recent call last):
-    minizmtp.errors.ZMQError: EINVAL: linger=-5: expected -1 (for ever) or milliseconds >= 0
+    minizmtp.errors.ZMQError: EINVAL: linger=-5: expected -1 (for ever) or milliseconds >= 0, below 2**31
     >>> options.linger = "soon"
     Traceback (most recent call last):
     TypeError: linger='soon': expected int
@@ -20,7 +20,7 @@ An option counts for what begins after it was set: `bind` and `connect` take a c
 holds for later binds and connects (as in libzmq). The exceptions are `linger`, `sndtimeo` and `rcvtimeo`, which are
 looked at when they are needed.
 
-Read next: `endpoints`.
+Read next: `patterns.pipe`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,17 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
+from .constants import SocketType
 from .errors import EINVAL, ZMQError
 
 T = TypeVar("T")
 FOREVER = -1
+
+
+REQ, ROUTER = SocketType.REQ, SocketType.ROUTER
+ASKERS = (SocketType.REQ, SocketType.DEALER, SocketType.ROUTER)
+PUBLISHERS = (SocketType.PUB, SocketType.XPUB)
+SUBSCRIBERS = (SocketType.SUB, SocketType.XSUB)
 
 
 class Rule(NamedTuple):
@@ -42,12 +49,17 @@ class Rule(NamedTuple):
     allows: Callable[[Any], bool]
 
 
-COUNT = Rule("0 (no limit) or more", lambda value: value >= 0)
-TIME = Rule("-1 (for ever) or milliseconds >= 0", lambda value: value >= FOREVER)
-INTERVAL = Rule("-1 (never), 0 (never) or milliseconds > 0", lambda value: value >= -1)
-SPAN = Rule("milliseconds >= 0", lambda value: value >= 0)
-SIZE = Rule("-1 (no limit) or octets >= 0", lambda value: value >= -1)
-SYSTEM = Rule("-1 (the system's) or more", lambda value: value >= -1)
+# libzmq's numbers are C's int, and the system takes no larger ones; only the size of a frame has 63 bits.
+LARGEST = 2**31 - 1
+LARGEST_FRAME = 2**63 - 1
+
+COUNT = Rule("0 (no limit) or more, below 2**31", lambda value: 0 <= value <= LARGEST)
+TIME = Rule("-1 (for ever) or milliseconds >= 0, below 2**31", lambda value: FOREVER <= value <= LARGEST)
+INTERVAL = Rule("-1 (never), 0 (never) or milliseconds > 0, below 2**31", lambda value: -1 <= value <= LARGEST)
+SPAN = Rule("milliseconds >= 0, below 2**31", lambda value: 0 <= value <= LARGEST)
+TTL = Rule("milliseconds from 0 to 6553599", lambda value: 0 <= value <= 6553599)
+SIZE = Rule("-1 (no limit) or octets >= 0, below 2**63", lambda value: -1 <= value <= LARGEST_FRAME)
+SYSTEM = Rule("-1 (the system's) or more, below 2**31", lambda value: -1 <= value <= LARGEST)
 SWITCH = Rule("0 or 1", lambda value: value in (0, 1))
 TERNARY = Rule("-1 (the system's), 0 or 1", lambda value: value in (-1, 0, 1))
 ANY_OCTETS = Rule("any octets", lambda value: True)
@@ -57,11 +69,12 @@ NAME = Rule("1 to 255 octets that do not begin with a zero", lambda value: 0 < l
 class Option(Generic[T]):
     """One row: type, default, rule, and what it is for. As an attribute it gets, and sets what the rule allows."""
 
-    def __init__(self, default: T, rule: Rule, meaning: str) -> None:
+    def __init__(self, default: T, rule: Rule, meaning: str, *socket_types: SocketType) -> None:
         self.type = type(default)
         self.default = default
         self.rule = rule
         self.meaning = meaning
+        self.socket_types = socket_types  # empty: any
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -79,6 +92,10 @@ class Option(Generic[T]):
             raise TypeError(f"{self.name}={value!r}: expected {wanted}")
         if not self.rule.allows(value):
             raise ZMQError(EINVAL, f"{self.name}={value!r}: expected {self.rule.words}")
+        kind = getattr(instance, "socket_type", None)
+        if self.socket_types and kind is not None and kind not in self.socket_types:
+            wanted = " and ".join(kind.name for kind in self.socket_types)
+            raise ZMQError(EINVAL, f"{self.name} is for {wanted}; this is a {kind.name} socket")
         instance._values[self.name] = value
 
 
@@ -112,21 +129,35 @@ class Options:
     identity: Alias[bytes] = Alias("routing_id")
     immediate = Option(0, SWITCH, "1: queue for a peer only while it is connected")
     conflate = Option(0, SWITCH, "1: keep only the newest message for, and from, each peer; not for several frames")
-    router_mandatory = Option(0, SWITCH, "ROUTER: 1: sending to a peer that is unknown or full is told, not dropped")
-    router_handover = Option(0, SWITCH, "ROUTER: 1: a newcomer takes the name of the peer that has it")
-    probe_router = Option(0, SWITCH, "REQ DEALER ROUTER: 1: greet each peer with an empty message")
-    req_relaxed = Option(0, SWITCH, "REQ: 1: a new request may follow before the last is answered")
-    req_correlate = Option(0, SWITCH, "REQ: 1: number the requests, and take only the answer with the number")
-    xpub_verbose = Option(0, SWITCH, "XPUB: 1: show each subscription, not only the first to a prefix")
-    xpub_verboser = Option(0, SWITCH, "XPUB: 1: show each subscription and each end of one")
-    xpub_manual = Option(0, SWITCH, "XPUB: 1: the program subscribes its peers itself")
-    xpub_nodrop = Option(0, SWITCH, "XPUB: 1: send() waits for the slowest, where it would drop")
-    xpub_welcome_msg = Option(b"", ANY_OCTETS, "XPUB: sent first to every new subscriber; empty: nothing is")
-    invert_matching = Option(0, SWITCH, "PUB XPUB SUB: 1: what matches no subscription is what is wanted")
+    router_mandatory = Option(
+        0, SWITCH, "1: sending to a peer that is unknown or full is told, not dropped", SocketType.ROUTER
+    )
+    router_handover = Option(0, SWITCH, "1: a newcomer takes the name of the peer that has it", ROUTER)
+    probe_router = Option(0, SWITCH, "1: greet each peer with an empty message", *ASKERS)
+    req_relaxed = Option(0, SWITCH, "1: a new request may follow before the last is answered", REQ)
+    req_correlate = Option(0, SWITCH, "1: number the requests, take only the answer with the number", SocketType.REQ)
+    xpub_verbose = Option(0, SWITCH, "1: show each subscription, not only the first to a prefix", *PUBLISHERS)
+    xpub_verboser = Option(0, SWITCH, "1: show each subscription and each end of one", *PUBLISHERS)
+    xpub_manual = Option(0, SWITCH, "1: the program subscribes its peers itself", *PUBLISHERS)
+    xpub_nodrop = Option(0, SWITCH, "1: send() waits for the slowest, where it would drop", *PUBLISHERS)
+    xpub_welcome_msg = Option(b"", ANY_OCTETS, "sent first to every new subscriber; empty: nothing is", *PUBLISHERS)
+    invert_matching = Option(
+        0,
+        SWITCH,
+        "1: what matches no subscription is what is wanted",
+        SocketType.PUB,
+        SocketType.XPUB,
+        SocketType.SUB,
+        SocketType.XSUB,
+    )
     maxmsgsize = Option(-1, SIZE, "the largest frame to accept; a peer that sends a larger one is cut off")
     reconnect_ivl = Option(100, INTERVAL, "pause before dialling again; up to as much again is added at random")
     reconnect_ivl_max = Option(0, SPAN, "above 0: each failure doubles the pause, up to this, and nothing is random")
     handshake_ivl = Option(30000, SPAN, "how long a peer may take for greeting and handshake; 0: no limit")
+    heartbeat_ivl = Option(0, SPAN, "ask a silent peer for a sign of life so often; 0: never")
+    heartbeat_timeout = Option(-1, TIME, "so long without an answer and the peer is dead; -1: heartbeat_ivl")
+    heartbeat_ttl = Option(0, TTL, "tell peers to take us for dead after so long without a sign; 0: do not")
+    connect_routing_id = Option(b"", NAME, "what to call the peer of the next connect, at once", ROUTER)
     backlog = Option(100, COUNT, "connections that the system keeps waiting to be accepted")
     ipv6 = Option(0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4, and names may resolve to IPv6")
     sndbuf = Option(-1, SYSTEM, "the system's send buffer, octets (SO_SNDBUF)")
@@ -163,6 +194,19 @@ def unknown_option(name: str) -> str:
     """
     close = get_close_matches(name, OPTION_NAMES, n=1)
     return f"no option {name!r}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(OPTION_NAMES)}")
+
+
+def table() -> str:
+    """All options as a table in Markdown (docs/OPTIONS.md is this; a test compares them)."""
+    lines = ["| option | for | type | values | default | meaning |", "| --- | --- | --- | --- | --- | --- |"]
+    for name, row in OPTION_ROWS.items():
+        kinds = " ".join(kind.name for kind in row.socket_types) or "all"
+        lines.append(
+            f"| `{name}` | {kinds} | {row.type.__name__} | {row.rule.words} | {row.default!r} | {row.meaning} |"
+        )
+    aliases = [(name, row) for name, row in vars(Options).items() if isinstance(row, Alias)]
+    lines += ["", *(f"`{name}` sets {' and '.join(f'`{other}`' for other in row.names)}." for name, row in aliases)]
+    return "\n".join(lines) + "\n"
 
 
 # Every name that can be set, and the rows that say what with.

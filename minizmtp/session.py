@@ -1,4 +1,4 @@
-"""Sessions: what keeps a connection alive, and what is left when it dies.               37/ZMTP 3.1, "Connection"
+"""Sessions: what keeps a connection alive, and what is left when it dies.               37/ZMTP 3.1, "Overall Behavior"
 
 `connect` makes a Connector, `bind` an Acceptor, which makes an Accepted for everyone that comes:
 
@@ -26,7 +26,7 @@ import errno
 import logging
 import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 import trio
@@ -71,6 +71,9 @@ class Link(Protocol):
 
     def unsent(self) -> int:
         """How many messages are still to be sent."""
+
+    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
+        """Its pipes, and whether there is somebody at the other end now."""
 
 
 # The types that know what to do with one message where they expect many (libzmq's choice).
@@ -127,6 +130,9 @@ class Session:
         queued = len(self._pipe.outbound) if self._pipe is not None else 0
         return queued + (self._engine is not None and self._engine.unsent)
 
+    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
+        return [(self._pipe, self._engine is not None)] if self._pipe is not None else []
+
     def _drained(self) -> None:
         if self.finishing and not self.unsent():
             self._scope.cancel()
@@ -141,7 +147,7 @@ class Session:
             identity=self._options.routing_id,
             max_message_size=self._options.maxmsgsize,
         )
-        self._engine = engine = Engine(stream, connection, self._owner.start_task, self._drained)
+        self._engine = engine = Engine(stream, connection, self._options, self._owner.start_task, self._drained)
         ready = False
         again = True
         words = "closed by us"
@@ -153,7 +159,8 @@ class Session:
                 self._owner.pattern.connected(pipe)
             await engine.traffic(pipe, self._owner.pattern.inspect)
         except ProtocolError as error:
-            engine.speak()  # the last word, if the system takes it
+            if not ready:
+                engine.speak()  # the last word, if the system takes it; in traffic, a message may be half-way out
             again = False
             words = f"{endpoint}: {error}"
             log.info("%s", words)
@@ -176,18 +183,21 @@ class Session:
         patience = self._options.handshake_ivl / 1000 or math.inf
         with trio.move_on_after(patience):
             ready = await engine.handshake()
-            pipe = self._pipe_of_peer()
-            pipe.identity = ready.metadata.get(b"identity", b"")
-            pipe.metadata = {"Peer-Address": stream.peer_address} | {
+            identity = ready.metadata.get(b"identity", b"")
+            pipe = self._pipe_of_peer(identity)
+            pipe.identity = pipe.identity or identity
+            said = {
                 name.decode().title(): value.decode("utf-8", "backslashreplace")
                 for name, value in ready.metadata.items()
             }
+            pipe.metadata = said | {"Peer-Address": stream.peer_address}  # what we see goes before what is said
             return pipe
         raise Disconnected(errno.EAGAIN, f"no handshake within {self._options.handshake_ivl} ms (handshake_ivl)")
 
-    def _pipe_of_peer(self) -> Pipe:
+    def _pipe_of_peer(self, identity: bytes) -> Pipe:
         if self._pipe is None:
             self._pipe = new_pipe(self._owner, self._options)
+            self._pipe.identity = identity
             self._owner.pattern.attach(self._pipe)
         return self._pipe
 
@@ -200,7 +210,7 @@ class Connector(Session):
         self._address = endpoint
         self._failures = 0
         if not options.immediate:
-            self._pipe_of_peer()
+            self._pipe_of_peer(options.connect_routing_id)
 
     async def _work(self) -> None:
         while True:
@@ -314,6 +324,9 @@ class Acceptor:
 
     def unsent(self) -> int:
         return sum(session.unsent() for session in self._sessions)
+
+    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
+        return [pipe for session in self._sessions for pipe in session.pipes()]
 
 
 __all__ = ["Accepted", "Acceptor", "Connector", "Link", "Owner", "Session", "log", "new_pipe"]

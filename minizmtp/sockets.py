@@ -15,18 +15,20 @@ the cancellation came: the message changes hands in one step, and after it there
     return message
 
 Below this module: `session`, `inproc`, `patterns`. Above it: `context`, which makes sockets.
-Read next: `monitor`, then `context`.
+Read next: `context`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from itertools import cycle
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 import trio
+from trio.lowlevel import checkpoint_if_cancelled
 
 from .constants import NOBLOCK, POLLIN, POLLOUT, SNDMORE, Event, SocketType
 from .endpoints import Inproc, parse_endpoint
@@ -58,6 +60,9 @@ class Home:
     def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
         raise NotImplementedError
 
+    def check_caller(self) -> None:
+        raise NotImplementedError
+
     def forget(self, socket: Socket) -> None:
         raise NotImplementedError
 
@@ -83,9 +88,9 @@ class Socket(Options):
         "_rest",
         "_senders",
         "_turns",
-        "_watchers",
         "pattern",
         "socket_type",
+        "watchers",
     )
 
     def __init__(self, home: Home, socket_type: SocketType, options: dict[str, Any]) -> None:
@@ -99,10 +104,12 @@ class Socket(Options):
         self._monitors: list[Monitor] = []
         self._receivers = trio.lowlevel.ParkingLot()
         self._senders = trio.lowlevel.ParkingLot()
-        self._watchers: set[trio.Event] = set()
+        self.watchers: set[trio.Event] = set()
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
-        self._rest: Frames = []  # of a message of which recv() has given the first frames
-        self._turns = 0
+        self._rest: list[Frames] = []  # of each message of which recv() has given the first frames: the others
+        # Counts sends and receives; at each 0 the task lets the others run. (An iterator, for a plain number would have
+        # to be stored through __setattr__ below, which costs more than all the rest.)
+        self._turns = cycle(range(TURNS))
         if socket_type in (SocketType.SUB, SocketType.XSUB):
             self.linger = 0  # what a subscriber has queued are subscriptions, of no use to anybody when it is gone
         set_options(self, options)
@@ -161,6 +168,7 @@ class Socket(Options):
         if self.socket_type in CONNECT_ONCE and endpoint in self._connected():
             return
         options = snapshot(self)
+        self._values.pop("connect_routing_id", None)  # it names one peer
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.connect(self, endpoint, options)
@@ -184,12 +192,12 @@ class Socket(Options):
     def _finish_link(self, endpoint: str, how: str) -> None:
         self._check_open()
         links = [link for link in self._links if not link.finishing]
-        for link in links:
-            if link.endpoint == endpoint:
-                link.finish(self.linger)
-                return
-        known = ", ".join(link.endpoint for link in links) or "nothing"
-        raise ZMQError(ENOENT, f"this socket is not {how} {endpoint}; it is bound or connected to {known}")
+        meant = [link for link in links if link.endpoint == endpoint]
+        if not meant:
+            known = ", ".join(link.endpoint for link in links) or "nothing"
+            raise ZMQError(ENOENT, f"this socket is not {how} {endpoint}; it is bound or connected to {known}")
+        for link in meant:  # several, where connect() was called twice (L-17): libzmq ends them all
+            link.finish(self.linger)
 
     def close(self, linger: int | None = None) -> None:
         """Close now; may be repeated. What is queued is sent behind our back for `linger` milliseconds (L-21).
@@ -210,7 +218,7 @@ class Socket(Options):
         self._monitors.clear()
         self._receivers.unpark_all()
         self._senders.unpark_all()
-        for watcher in self._watchers:
+        for watcher in self.watchers:
             watcher.set()
         if not self._links:
             self._home.forget(self)
@@ -218,6 +226,7 @@ class Socket(Options):
     def _check_open(self) -> None:
         if self._closed:
             raise ZMQError(ENOTSOCK, f"this {self.socket_type.name} socket is closed")
+        self._home.check_caller()
 
     async def __aenter__(self) -> Self:
         return self
@@ -253,22 +262,26 @@ class Socket(Options):
         await self.send(json.dumps(value, separators=(",", ":")).encode(), flags)
 
     async def _send(self, frames: Frames, flags: int) -> None:
-        await self._breathe()
-        self._check_open()
+        if next(self._turns):
+            await checkpoint_if_cancelled()
+        else:
+            await self._breathe()
+        if self._closed:
+            self._check_open()
         if flags & SNDMORE:
             if not self._parts:
                 self.pattern.check_send()
-            self._parts += frames
+            self._parts.extend(frames)
             return
+        parts = len(self._parts)
         message = self._parts + frames
-
-        def attempt() -> bool | None:
-            return self.pattern.try_send(message) or None
-
-        if attempt() is None:
-            await self._wait(attempt, self._senders, flags, self.sndtimeo, "no peer can take a message")
-        self._parts = []
-        self._pass_on()
+        try_send = self.pattern.try_send
+        if not try_send(message):
+            words = "no peer can take a message"
+            await self._wait(lambda: try_send(message) or None, self._senders, flags, self.sndtimeo, words)
+        del self._parts[:parts]  # ours; another task may have begun a message while we waited
+        if self._receivers or self.watchers:
+            self._pass_on()
 
     # ------------------------------------------------------------------------------------------------------- receiving
 
@@ -278,22 +291,32 @@ class Socket(Options):
         Waits for a message, up to rcvtimeo; NOBLOCK does not wait. Raises Again when it must not wait longer, ZMQError
         (EFSM, ENOTSUP) when this socket cannot receive (now).
         """
-        if not self._rest:
-            self._rest = (await self._receive(flags))[1]
-        else:
+        if self._rest:
             await self._breathe()
-        return self._rest.pop(0)
+        if not self._rest:  # also if another task has taken it by now
+            _, frames = await self._receive(flags)
+            if len(frames) == 1:
+                return frames[0]
+            self._rest.append(frames)
+            return frames.pop(0)
+        frame = self._rest[0].pop(0)
+        if not self._rest[0]:
+            del self._rest[0]
+        return frame
 
     async def recv_multipart(self, flags: int = 0) -> list[bytes]:
         """The next message, or what recv() has left of one."""
-        return (await self.recv_message(flags)).frames
+        if self._rest:
+            return (await self.recv_message(flags)).frames
+        _, frames = await self._receive(flags)
+        return frames
 
     async def recv_message(self, flags: int = 0) -> Message:
         """The next message with what is known of its sender."""
         if self._rest:
             await self._breathe()
-            frames, self._rest = self._rest, []
-            return Message(frames, {})
+        if self._rest:
+            return Message(self._rest.pop(0), {})
         pipe, frames = await self._receive(flags)
         return Message(frames, pipe.metadata)
 
@@ -310,37 +333,37 @@ class Socket(Options):
         """Does the message that recv() gave a frame of go on?"""
         return bool(self._rest)
 
-    def __aiter__(self) -> AsyncIterator[list[bytes]]:
-        return self._messages()
+    def __aiter__(self) -> Self:
+        return self
 
-    async def _messages(self) -> AsyncIterator[list[bytes]]:
-        while not self._closed:
-            try:
-                message = await self.recv_multipart()
-            except ZMQError as error:
-                if error.errno == ENOTSOCK:
-                    return
-                raise
-            yield message
+    async def __anext__(self) -> list[bytes]:
+        try:
+            return await self.recv_multipart()
+        except ZMQError as error:
+            if error.errno == ENOTSOCK:
+                raise StopAsyncIteration from None
+            raise
 
     async def _receive(self, flags: int) -> Received:
-        await self._breathe()
-        self._check_open()
+        if next(self._turns):
+            await checkpoint_if_cancelled()
+        else:
+            await self._breathe()
+        if self._closed:
+            self._check_open()
         found = self.pattern.take()
         if found is None:
             found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
-        self._pass_on()
+        if self._receivers or self.watchers:
+            self._pass_on()
         return found
 
     # --------------------------------------------------------------------------------------------------------- waiting
 
     async def _breathe(self) -> None:
-        """A point of cancellation always, and every so often a chance for the other tasks."""
-        self._turns += 1
-        if self._turns % TURNS:
-            await trio.lowlevel.checkpoint_if_cancelled()
-        else:
-            await trio.lowlevel.checkpoint()
+        """A point of cancellation, and a chance for the other tasks."""
+        self._check_open()
+        await trio.lowlevel.checkpoint()
 
     async def _wait(
         self, attempt: Callable[[], T | None], lot: trio.lowlevel.ParkingLot, flags: int, timeout: int, words: str
@@ -352,7 +375,7 @@ class Socket(Options):
             if (answer := attempt()) is not None:
                 return answer
             raise Again(f"{words}, and this call was not to wait")
-        with trio.move_on_after(timeout / 1000) if timeout > 0 else nullcontext():
+        with timeout_scope(timeout):
             while True:
                 await lot.park()
                 self._check_open()
@@ -361,37 +384,34 @@ class Socket(Options):
         raise Again(f"{words} within {timeout} ms")
 
     def _pass_on(self) -> None:
-        """Wake one who waits if there is still something for it: arrivals wake one waiter each time a queue that was
-        empty is empty no more, and that one need not be the last who can be served."""
+        """Wake one more of those who wait if there is still something for it: an arrival wakes one each time a queue
+        that was empty is empty no more, and that one need not be the last who can be served.
+
+        And those who poll ask again: a REP that has answered may receive, and one that has received may answer, though
+        nothing came and no queue was emptied."""
         if self._receivers and self.pattern.can_receive():
             self._receivers.unpark()
+        for watcher in self.watchers:
+            watcher.set()
 
     def _on_arrival(self) -> None:
         self._receivers.unpark()
-        for watcher in self._watchers:
+        for watcher in self.watchers:
             watcher.set()
 
     def _on_space(self) -> None:
         self._senders.unpark_all()  # room for one message may be for any of them: they ask again, and see
-        for watcher in self._watchers:
+        for watcher in self.watchers:
             watcher.set()
 
     async def poll(self, timeout: float | None = None, flags: int = POLLIN) -> int:
         """Wait until the socket can do what flags ask for, POLLIN or POLLOUT or both; what it can do, 0 if nothing
         within timeout milliseconds (None or negative: wait for ever)."""
-        with trio.move_on_after(timeout / 1000) if timeout is not None and timeout >= 0 else nullcontext():
+        with timeout_scope(timeout):
             await trio.lowlevel.checkpoint()
-            watcher = trio.Event()
-            self._watchers.add(watcher)
-            try:
-                while not (mask := self.events & flags):
-                    await watcher.wait()
-                    self._watchers.remove(watcher)
-                    watcher = trio.Event()
-                    self._watchers.add(watcher)
-                return mask
-            finally:
-                self._watchers.discard(watcher)
+            while not (mask := self.events & flags):
+                await wait_for_change(self)
+            return mask
         return self.events & flags
 
     @property
@@ -422,6 +442,24 @@ class Socket(Options):
         self._monitors.append(monitor)
         return monitor
 
+    def peers(self) -> list[PeerStatistics]:
+        """What has passed between this socket and each of its peers, as it stands now."""
+        return [
+            PeerStatistics(
+                endpoint=link.endpoint,
+                address=pipe.metadata.get("Peer-Address", ""),
+                routing_id=pipe.routing_id or pipe.identity,
+                connected=connected,
+                sent=pipe.outbound.taken,
+                queued=len(pipe.outbound),
+                dropped=pipe.outbound.dropped,
+                received=pipe.inbound.taken,
+                unread=len(pipe.inbound),
+            )
+            for link in self._links
+            for pipe, connected in link.pipes()
+        ]
+
     def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
         for monitor in self._monitors:
             monitor.tell(MonitorEvent(event, endpoint, value, reason))
@@ -437,6 +475,44 @@ class Socket(Options):
     def unsent(self) -> dict[str, int]:
         """{endpoint: messages not yet sent}, for all that have some."""
         return {link.endpoint: link.unsent() for link in self._links if link.unsent()}
+
+
+def timeout_scope(milliseconds: float | None) -> AbstractContextManager[object]:
+    """A block that is left when its time is over; None or less than 0 gives it all the time there is."""
+    if milliseconds is None or milliseconds < 0:
+        return nullcontext()
+    return trio.move_on_after(milliseconds / 1000)
+
+
+async def wait_for_change(*sockets: Socket) -> None:
+    """Until one of sockets may be able to do what it was not. To ask again is cheap; to miss it would be for ever."""
+    change = trio.Event()
+    for socket in sockets:
+        socket.watchers.add(change)
+    try:
+        await change.wait()
+    finally:
+        for socket in sockets:
+            socket.watchers.discard(change)
+
+
+class PeerStatistics(NamedTuple):
+    """One peer, and what has passed between us. Counted in messages (subscriptions count as such), since its pipe was
+    made: see `patterns.pipe` for how long that is.
+
+    sent: given to its connection. queued: waiting for that. dropped: never queued, for want of room.
+    received: taken by the program. unread: waiting for that.
+    """
+
+    endpoint: str
+    address: str
+    routing_id: bytes
+    connected: bool
+    sent: int
+    queued: int
+    dropped: int
+    received: int
+    unread: int
 
 
 def _frame(data: Any) -> bytes:

@@ -9,7 +9,7 @@ a message for an idle connection can go out inside `send()`, without waking a ta
 (see `engine`).
 
 Errors come as OSError, with a sentence. Below this module: `endpoints`, `options`. Above it: `engine`.
-Read next: `engine`.
+Read next: `heartbeat`, or `engine` at once.
 """
 
 import errno
@@ -93,14 +93,18 @@ class Listener:
         self.directory: str | None = None  # made for ipc://*, to be removed with the file
 
     async def accept(self) -> Stream:
-        """The next connection. Raises OSError when the system has none to give (too many open files, say)."""
+        """The next connection. Raises OSError when the system has none to give (too many open files, say), and
+        trio.ClosedResourceError when we have been closed: also before anybody had the time to ask."""
         while True:
+            if self._socket.fileno() == -1:
+                raise trio.ClosedResourceError
             await trio.lowlevel.wait_readable(self._socket)
             with suppress(BlockingIOError, ConnectionAbortedError):  # it went away while it was waiting
                 sock, _ = self._socket.accept()
-                sock.setblocking(False)
-                _tune(sock, self._options)
-                return Stream(sock)
+                with _closed_on_error(sock):
+                    sock.setblocking(False)
+                    _tune(sock, self._options)
+                    return Stream(sock)
 
     def close(self) -> None:
         """At once, and the file of an ipc endpoint goes too."""
@@ -209,7 +213,10 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
     if isinstance(endpoint, Ipc):
         return await _connect(socket.AF_UNIX, _unix_address(endpoint), options)
     family = socket.AF_UNSPEC if options.ipv6 or ":" in endpoint.host else socket.AF_INET
-    found = await trio.socket.getaddrinfo(endpoint.host, endpoint.port, family, socket.SOCK_STREAM)
+    try:
+        found = await trio.socket.getaddrinfo(endpoint.host, endpoint.port, family, socket.SOCK_STREAM)
+    except ValueError as error:  # no name at all, such as one of 70 letters without a dot (UnicodeError)
+        raise OSError(EINVAL, f"{endpoint.host!r} is no name: {error}") from None
     reason: OSError | None = None
     for family, _, _, _, address in found:
         try:

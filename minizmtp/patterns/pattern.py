@@ -69,6 +69,8 @@ class Pattern:
         pipe.inbound.close()
         if self.incoming is not None:
             self.incoming.discard(pipe)
+        if self._next is not None and self._next[0] is pipe:
+            self._next = None
         self.detach(pipe)
 
     def connected(self, pipe: Pipe) -> None:
@@ -87,8 +89,9 @@ class Pattern:
 
     def try_send(self, message: Message) -> bool:
         """Send message now and return True; or return False, with nothing done, if that would have to wait."""
-        self.check_send()
-        assert self.outgoing is not None
+        if self.outgoing is None:
+            self.check_send()
+            return True
         return self.outgoing.send(message) is not None
 
     def take(self) -> Received | None:
@@ -105,7 +108,7 @@ class Pattern:
         while (found := self.incoming.take()) is not None:
             pipe, item = found
             if type(item) is list:
-                return pipe, item
+                return found  # type: ignore[return-value]  # an item that is a list is a message
             if isinstance(item, list):
                 return pipe, list(item)  # shared with other receivers in this process: each gets a list of its own
             # A subscription, sent to somebody who publishes nothing: it means nothing here.

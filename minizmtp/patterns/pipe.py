@@ -70,9 +70,14 @@ class Queue:
         self.set_hwm(hwm)
 
     def set_hwm(self, hwm: int) -> None:
-        """Change the limit; what is already queued stays."""
+        """Change the limit; what is already queued stays.
+
+        The bind of an inproc name adds the binder's limit to a queue that a writer may have filled long before. Half of
+        the new limit can be more than that queue holds, so no reading would ever wake the writer: it is told here.
+        """
         self.hwm = hwm
         self.lwm = (hwm + 1) // 2
+        self._report()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -105,16 +110,22 @@ class Queue:
         item = self._items.popleft()
         self._taken += 1
         if self._taken >= self.lwm:
-            self._unread -= self._taken
-            self._reported += self._taken
-            self._taken = 0
-            if self.wanted and not self.full:
-                self.wanted = False
-                self.on_space()
+            self._report()
         return item
+
+    def _report(self) -> None:
+        """Tell the writer how far the reader has come."""
+        self._unread -= self._taken
+        self._reported += self._taken
+        self._taken = 0
+        if self.wanted and not self.full:
+            self.wanted = False
+            self.on_space()
 
     def put_back(self, items: Iterable[Item]) -> None:
         """Undo takes: the items, oldest first, go to the front again. The engine does so with what never left."""
+        if self.closed:
+            return
         back = list(items)
         self._items.extendleft(reversed(back))
         self._unread += len(back)

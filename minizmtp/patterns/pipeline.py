@@ -27,6 +27,7 @@ Below this module: `pattern`. Read next: `pair`, or leave the patterns here and 
 
 from ..constants import SocketType
 from .pattern import Pattern
+from .pipe import Pipe
 
 
 class Push(Pattern):
@@ -34,6 +35,12 @@ class Push(Pattern):
 
     socket_type = SocketType.PUSH
     sends_in_turn = True
+
+    def attach(self, pipe: Pipe) -> None:
+        super().attach(pipe)
+        # What a peer sends all the same is dropped on the spot. Kept, it would fill the queue that nobody empties, the
+        # engine would stop reading, and never hear that the peer has gone: it would get work for ever.
+        pipe.inbound.close()
 
 
 class Pull(Pattern):

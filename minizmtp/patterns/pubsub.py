@@ -81,6 +81,8 @@ class Pub(Pattern):
 
     def attach(self, pipe: Pipe) -> None:
         super().attach(pipe)
+        if self._options.xpub_welcome_msg:
+            pipe.outbound.put([self._options.xpub_welcome_msg])
         pipe.inbound.on_arrival = partial(self._read_requests, pipe)
         self._read_requests(pipe)
 
@@ -124,9 +126,22 @@ class Pub(Pattern):
         return tuple(matching)
 
     def try_send(self, message: Message) -> bool:
-        """Always done: to whom it may concern, and who has room."""
-        send_to_all(self._audience(message[0]), message)
+        """Always done: to whom it may concern, and who has room.
+
+        With xpub_nodrop nothing is sent to anybody while one who wants it has no room.
+        """
+        audience = self._audience(message[0])
+        if self._options.xpub_nodrop and self._wait_for_room(audience):
+            return False
+        send_to_all(audience, message)
         return True
+
+    def _wait_for_room(self, audience: Iterable[Pipe]) -> bool:
+        full = [pipe for pipe in audience if pipe.outbound.full]
+        for pipe in full:
+            pipe.outbound.wanted = True
+            pipe.outbound.on_space = self._on_space
+        return bool(full)
 
     def can_send(self) -> bool:
         return True
@@ -160,11 +175,6 @@ class XPub(Pub):
         self._requests: Subscriptions[Pipe] = Subscriptions()  # what was asked for; with xpub_manual not what is given
         self._to_show: deque[Received] = deque()
         self._shown: Pipe | None = None
-
-    def attach(self, pipe: Pipe) -> None:
-        if self._options.xpub_welcome_msg:
-            pipe.outbound.put([self._options.xpub_welcome_msg])
-        super().attach(pipe)
 
     def detach(self, pipe: Pipe) -> None:
         held = self._requests.remove_all(pipe)
@@ -202,17 +212,6 @@ class XPub(Pub):
 
     def can_receive(self) -> bool:
         return bool(self._to_show)
-
-    def try_send(self, message: Message) -> bool:
-        """As PUB; with xpub_nodrop nothing is sent to anybody while one who wants it has no room."""
-        if self._options.xpub_nodrop:
-            full = [pipe for pipe in self._audience(message[0]) if pipe.outbound.full]
-            for pipe in full:
-                pipe.outbound.wanted = True
-                pipe.outbound.on_space = self._on_space
-            if full:
-                return False
-        return super().try_send(message)
 
     def subscribe(self, prefix: bytes) -> None:
         self._decide(Subscribe(prefix))

@@ -231,10 +231,14 @@ class Router(Pattern):
         self.pipes[pipe] = None
         if self._options.probe_router:
             pipe.outbound.put([b""])
+        if pipe.identity:
+            self._name(pipe)
 
     def connected(self, pipe: Pipe) -> None:
-        if pipe.routing_id:
-            return  # the same pipe with a new connection: it keeps its name
+        if not pipe.routing_id:  # else the same pipe has a new connection, and keeps its name
+            self._name(pipe)
+
+    def _name(self, pipe: Pipe) -> None:
         routing_id = self._choose_id(pipe)
         holder = self._by_id.get(routing_id)
         if holder is not None:

@@ -1,4 +1,4 @@
-r"""One connection: bytes in, events out; messages in, bytes out.                          37/ZMTP 3.1, "Connection"
+r"""One connection: bytes in, events out; messages in, bytes out.                        37/ZMTP 3.1, "Overall Behavior"
 
                     receive_data(bytes)  ┌────────────┐  next_event() → Greeting, Ready, [frames], Subscribe …
     from the stream ────────────────────►│ Connection │────────────────────────────► to the socket
@@ -33,7 +33,7 @@ State moves only in `next_event`, when an event is handed out: `receive_data` ju
 difference how a stream was cut into chunks, and an event is never about bytes that you have not come to yet.
 
 Below this module: all of `wire`. Above it: `engine`, which brings a Connection and a stream together.
-Read next: `patterns.pipe`, where the messages go.
+Read next: `options`, a table to look things up in, or at once `patterns.pipe`, where the messages go.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ from enum import Enum, auto
 from typing import Final
 
 from ..constants import PEERS, SocketType
-from ..errors import ProtocolError, Violation
+from ..errors import ProtocolError, Violation, printable
 from .commands import (
     decode_command,
     decode_error,
@@ -70,6 +70,8 @@ from .mechanisms import Mechanism, Null
 
 
 class State(Enum):
+    """Where a conversation is. How it goes on from there, `TRANSITIONS` tells."""
+
     GREETING = auto()
     HANDSHAKE = auto()
     TRAFFIC = auto()
@@ -141,7 +143,8 @@ class Connection:
         self._decoder = FrameDecoder(self._limit(HANDSHAKE_LIMIT))
         self._message: Message = []  # the frames so far of a message that is not whole
         self._ended = False
-        self._to_send = encode_greeting(self._mechanism.name, self._mechanism.as_server)
+        # Not bytes: they would be copied for each word that is added, and a peer may send ten thousand PINGs at a time.
+        self._to_send = bytearray(encode_greeting(self._mechanism.name, self._mechanism.as_server))
 
     def _our_metadata(self, identity: bytes) -> dict[bytes, bytes]:
         metadata = {b"Socket-Type": self._socket_type.name.encode()}
@@ -159,10 +162,10 @@ class Connection:
         """Keep what the stream gave; b"" says that the stream has ended. Nothing happens yet: see `next_event`."""
         if not data:
             self._ended = True
-        elif self.state is not State.GREETING:
-            self._decoder.receive_data(data)
-        else:
+        elif self.state is State.GREETING:
             self._greeting += data
+        elif self.state is not State.CLOSED:
+            self._decoder.receive_data(data)
 
     def next_event(self) -> Event | _NeedData:
         """The next thing that the peer said, or NEED_DATA.
@@ -183,7 +186,8 @@ class Connection:
 
     def data_to_send(self) -> bytes:
         """What the protocol itself has to say (greeting, handshake, PONG); b"" if nothing. It is given once."""
-        data, self._to_send = self._to_send, b""
+        data = bytes(self._to_send)
+        self._to_send.clear()
         return data
 
     def _read_event(self) -> Event | _NeedData:
@@ -212,7 +216,7 @@ class Connection:
             flags, body = frame
             if not flags & COMMAND:
                 raise ProtocolError(
-                    'a message before READY, required is a command until both sides are ready (37/ZMTP "Connection")',
+                    'a message before READY, required are commands until both are ready (37/ZMTP "Overall Behavior")',
                     Violation.UNEXPECTED_COMMAND,
                 )
             if body.startswith(_MISSPELT_ERROR):
@@ -258,14 +262,14 @@ class Connection:
         welcome = sorted(peer.name for peer in PEERS[self._socket_type])
         if name is not None and name.decode("ascii", "backslashreplace") not in welcome:
             raise ProtocolError(
-                f"{self._socket_type.name} cannot talk to {name.decode('ascii', 'backslashreplace')},"
-                f' a {self._socket_type.name} talks to {" or ".join(welcome)} (37/ZMTP "Socket-Type")',
+                f"{self._socket_type.name} cannot talk to {printable(name)},"
+                f' a {self._socket_type.name} talks to {" or ".join(welcome)} (37/ZMTP "The Socket-Type Property")',
                 Violation.INVALID_METADATA,
             )
         identity = metadata.get(b"identity", b"")
         if len(identity) > 255:
             raise ProtocolError(
-                f'identity of {len(identity)} octets, required are at most 255 (37/ZMTP "Identity")',
+                f'identity of {len(identity)} octets, required are at most 255 (37/ZMTP "The Identity Property")',
                 Violation.INVALID_METADATA,
             )
 
@@ -280,8 +284,8 @@ class Connection:
 
     # ------------------------------------------------------------------------------------------ messages in, bytes out
 
-    def send(self, item: Item | Ping) -> bytes:
-        """The bytes for one message, subscription or ping. They must reach the peer in the order of these calls.
+    def send(self, item: Item | Ping | Pong) -> bytes:
+        """The bytes for one message, subscription or sign of life, to reach the peer in the order of these calls.
 
         A peer of ZMTP 3.0 does not know SUBSCRIBE and CANCEL, and is sent the message form that 3.0 uses, 0x01 or 0x00
         and the prefix (37-58); it does not know PING either, and is sent none.
@@ -296,8 +300,9 @@ class Connection:
                 item.octets = encode_message(item)
             return item.octets
         modern = self.peer_version >= (3, 1)
-        if isinstance(item, Ping):
-            return encode_frame(encode_ping(item), COMMAND) if modern else b""
+        if isinstance(item, (Ping, Pong)):
+            body = encode_ping(item) if isinstance(item, Ping) else encode_command(b"PONG", item.context)
+            return encode_frame(body, COMMAND) if modern else b""
         assert isinstance(item, (Subscribe, Cancel))
         if modern:
             name = b"SUBSCRIBE" if isinstance(item, Subscribe) else b"CANCEL"

@@ -75,8 +75,8 @@ class FrameDecoder:
         self.limit = limit
         self._whole = b""  # octets in hand …
         self._position = 0  # … of which so many are used up
-        self._rest = bytearray()  # octets that come while the frame in hand is not whole …
-        self._needed = 0  # … until there are this many
+        self._rest = bytearray()  # octets that came while the frame in hand was not whole …
+        self._needed = 0  # … and which are of no use until there are this many in all
 
     @property
     def held(self) -> int:
@@ -85,16 +85,11 @@ class FrameDecoder:
 
     def receive_data(self, data: bytes) -> None:
         """Take what the stream gave. Costs the same for a frame that comes in a thousand pieces: each octet is kept
-        once in `_rest`, and only when the frame is whole are they cut."""
-        if not self._rest and self._position == len(self._whole):
+        once in `_rest`, and only when the frame is whole are they joined and cut."""
+        if self._rest or self._position < len(self._whole):
+            self._rest += data
+        else:
             self._whole, self._position = data, 0
-            return
-        if not self._rest:
-            self._rest += self._whole[self._position :]
-            self._whole, self._position = b"", 0
-        self._rest += data
-        if len(self._rest) >= self._needed:
-            self._whole, self._rest = bytes(self._rest), bytearray()
 
     def next_frame(self) -> Frame | None:
         """The next whole frame as (flags, body), or None while it is not whole.
@@ -102,11 +97,15 @@ class FrameDecoder:
         Raises ProtocolError for reserved flags, MORE on a command, and bodies above the limit (37-21 … 37-23).
         """
         if self._rest:
-            return None
+            if self.held < self._needed:
+                return None
+            self._whole, self._position = self._whole[self._position :] + self._rest, 0
+            self._rest, self._needed = bytearray(), 0
         octets, start = self._whole, self._position
         held = len(octets) - start
         # Two octets are the header of a short frame; the flags say whether it is one.
         if held < 2:
+            self._whole, self._position = octets[start:], 0  # an idle peer's last frame is not kept in memory
             self._needed = 2
             return None
         flags = octets[start]

@@ -1,4 +1,4 @@
-r"""The greeting: 64 octets, once each way, before anything else.                    37/ZMTP 3.1, "Greeting"
+r"""The greeting: 64 octets, once each way, before anything else.                    37/ZMTP 3.1, "Version Negotiation"
 
      0      1 ... 8    9      10  11     12 ... 31             32          33 ... 63
     +------+----------+------+---+---+----------------------+-----------+-----------+
@@ -25,7 +25,7 @@ Read next: `frames`.
 
 from typing import NamedTuple
 
-from ..errors import ProtocolError, Violation
+from ..errors import ProtocolError, Violation, printable
 
 GREETING_SIZE = 64
 VERSION = (3, 1)
@@ -58,7 +58,7 @@ def check_greeting(octets: bytes | bytearray) -> None:
     if octets and octets[0] != 0xFF:
         raise ProtocolError(
             f"the first octet is {octets[0]:02x}: this peer speaks ZMTP 1.0 or something else altogether,"
-            ' required is ff (37/ZMTP "Greeting")'
+            ' required is ff (37/ZMTP "Version Negotiation")'
         )
     if len(octets) > 9 and not octets[9] & 1:
         raise ProtocolError(
@@ -83,7 +83,7 @@ def check_mechanism(greeting: Greeting, ours: bytes) -> None:
     """Both peers must name the same mechanism; there is no negotiation, so none can be talked down (37-11, 37-86)."""
     if greeting.mechanism != ours:
         raise ProtocolError(
-            f"the peer's mechanism is {greeting.mechanism.decode('ascii', 'backslashreplace')},"
-            f' required is {ours.decode()} on both sides (37/ZMTP "Greeting")',
+            f"the peer's mechanism is {printable(greeting.mechanism)},"
+            f' required is {ours.decode()} on both sides (37/ZMTP "Authentication and Confidentiality")',
             Violation.MECHANISM_MISMATCH,
         )

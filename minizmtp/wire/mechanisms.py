@@ -24,7 +24,7 @@ Read next: `connection`.
 from collections.abc import Mapping
 from typing import Protocol
 
-from ..errors import ProtocolError, Violation
+from ..errors import ProtocolError, Violation, printable
 from .commands import decode_metadata, encode_command, encode_metadata
 from .events import Ready
 
@@ -66,7 +66,6 @@ class Null:
 def unexpected_command(name: bytes, required: str) -> ProtocolError:
     """The error for a command out of turn; in a handshake each of them is fatal."""
     return ProtocolError(
-        f"command {name.decode('ascii', 'backslashreplace')} in the handshake, required is {required}"
-        ' (37/ZMTP "Connection")',
+        f'command {printable(name)} in the handshake, required is {required} (37/ZMTP "Overall Behavior")',
         Violation.UNEXPECTED_COMMAND,
     )

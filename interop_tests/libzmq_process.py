@@ -1,0 +1,232 @@
+"""The libzmq side: a process of its own that holds real libzmq sockets and does what its standard input asks.
+
+Why a process? A crash, an `assert` or an endless wait inside libzmq is then a failed test, not a hung suite;
+and a peer that dies without saying goodbye is a `SIGKILL` away, the one way of dying that no library can
+soften.
+
+Why not simply `zmq.asyncio`? Some of libzmq's work is done in the thread of the application, and only while
+that application calls into it (PROTOCOL.md L-40): a SUB that nobody polls does not even subscribe again after
+a reconnect. So this process polls all its sockets *all the time*, also those of which nobody wants anything
+at the moment. That is what `IDLE` is for.
+
+    → {"id": 7, "call": "send", "socket": "s1"}, frames        asks: several questions may be open at once
+    ← {"id": 7, "value": null}                                 the answer, as soon as it is there
+    ← {"id": 7, "errno": 11, "words": "…"}                     or libzmq's refusal
+    ← {"event": "ACCEPTED", "socket": "s1", "value": 12, …}    unasked: what the monitor of a socket saw
+
+End of standard input ends the process. It never writes to standard error unless it is broken.
+"""
+
+import contextlib
+import os
+import struct
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import zmq
+
+from interop_tests.packets import Header, PacketReader, pack
+
+STDIN, STDOUT = 0, 1
+
+# What to poll for on a socket of which nobody wants anything. zmq_poll does not look at an item without flags
+# at all; with POLLERR, which means something for plain file descriptors only, it waits for the socket's
+# internal mailbox, does the work that it finds there, and never reports the socket as ready. Exactly the idle
+# attention that L-40 asks for.
+IDLE = zmq.POLLERR
+
+
+@dataclass
+class Served:
+    """One libzmq socket, its monitor, and the questions about it that wait for an answer."""
+
+    socket: "zmq.Socket[bytes]"
+    monitor: "zmq.Socket[bytes]"
+    sends: deque[tuple[int, list[bytes]]] = field(default_factory=deque)
+    receives: deque[int] = field(default_factory=deque)
+
+    def interest(self) -> int:
+        return IDLE | (zmq.POLLOUT if self.sends else 0) | (zmq.POLLIN if self.receives else 0)
+
+
+class Process:
+    """All of it: one libzmq context, its sockets by name, one loop."""
+
+    def __init__(self) -> None:
+        self.context = zmq.Context()
+        self.poller = zmq.Poller()
+        self.poller.register(STDIN, zmq.POLLIN)
+        self.packets = PacketReader()
+        self.sockets: dict[str, Served] = {}
+
+    def run(self) -> None:
+        while True:
+            ready = dict(self.poller.poll())
+            # Events before answers: who has the answer to "receive" can rely on having been told of the handshake.
+            for name, served in self.sockets.items():
+                if served.monitor in ready:
+                    self.report_events(name, served)
+            for served in list(self.sockets.values()):
+                if served.socket in ready:
+                    self.advance(served)
+            if STDIN in ready and not self.read_questions():
+                return
+
+    # --- talking with the parent ------------------------------------------------------------------
+
+    def say(self, header: Header, frames: list[bytes] | None = None) -> None:
+        data = memoryview(pack(header, frames or []))
+        while data:
+            data = data[os.write(STDOUT, data) :]
+
+    def read_questions(self) -> bool:
+        """Do what is asked. False at the end of the input."""
+        data = os.read(STDIN, 1 << 20)
+        self.packets.feed(data)
+        for header, frames in self.packets:
+            self.attempt(header["id"], lambda h=header, f=frames: self.answer(h, f))  # type: ignore[misc]
+        return bool(data)
+
+    def attempt(self, question: int, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except zmq.ZMQError as error:
+            self.say({"id": question, "errno": error.errno, "words": str(error)})
+
+    def answer(self, header: Header, frames: list[bytes]) -> None:
+        """Calls named `ask_…` answer now, and what they return is the answer; `send` and `receive` may take
+        their time."""
+        question, call = header.pop("id"), header.pop("call")
+        if call in ("send", "receive", "cancel"):
+            getattr(self, call)(question, frames, **header)
+        else:
+            self.say({"id": question, "value": getattr(self, f"ask_{call}")(*frames, **header)})
+
+    def report_events(self, name: str, served: Served) -> None:
+        while served.monitor.poll(0):
+            numbers, endpoint = served.monitor.recv_multipart()
+            number, value = struct.unpack("=Hi", numbers)  # zmq_socket_monitor(3): 16 and 32 bits, host order
+            event = {"event": zmq.Event(number).name, "value": value, "endpoint": endpoint.decode()}
+            self.say({**event, "socket": name})
+
+    # --- questions that are answered at once ------------------------------------------------------
+
+    def ask_socket(self, socket: str, socket_type: str, options: dict[str, Any]) -> None:
+        """A new socket. Options are libzmq's names in lower case; octets travel as text, one character each
+        (latin-1)."""
+        new = self.context.socket(getattr(zmq, socket_type))
+        for option, value in options.items():
+            set_option(new, option, value)
+        served = self.sockets[socket] = Served(new, new.get_monitor_socket())
+        self.poller.register(served.socket, served.interest())
+        self.poller.register(served.monitor, zmq.POLLIN)
+
+    def ask_set(self, socket: str, option: str, value: int | str) -> None:
+        set_option(self.sockets[socket].socket, option, value)
+
+    def ask_bind(self, socket: str, endpoint: str) -> str:
+        self.sockets[socket].socket.bind(endpoint)
+        return self.sockets[socket].socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+
+    def ask_connect(self, socket: str, endpoint: str) -> None:
+        self.sockets[socket].socket.connect(endpoint)
+
+    def ask_unbind(self, socket: str, endpoint: str) -> None:
+        self.sockets[socket].socket.unbind(endpoint)
+
+    def ask_disconnect(self, socket: str, endpoint: str) -> None:
+        self.sockets[socket].socket.disconnect(endpoint)
+
+    def ask_subscribe(self, topic: bytes, socket: str) -> None:
+        self.sockets[socket].socket.subscribe(topic)
+
+    def ask_unsubscribe(self, topic: bytes, socket: str) -> None:
+        self.sockets[socket].socket.unsubscribe(topic)
+
+    def ask_close(self, socket: str, linger: int | None) -> None:
+        served = self.sockets.pop(socket)
+        self.poller.unregister(served.socket)
+        self.poller.unregister(served.monitor)
+        served.socket.disable_monitor()
+        served.monitor.close(linger=0)
+        served.socket.close(linger)
+
+    def ask_term(self) -> None:
+        """Close the context, which waits until every closed socket has lingered. Nothing else is served
+        meanwhile: there is nothing else."""
+        for name in list(self.sockets):
+            self.ask_close(name, None)
+        self.context.term()
+        self.context = zmq.Context()
+
+    # --- questions that may have to wait ----------------------------------------------------------
+
+    def send(self, question: int, frames: list[bytes], socket: str, wait: bool) -> None:
+        served = self.sockets[socket]
+        # libzmq looks for newly connected peers in every send only if the last look was a millisecond ago.
+        # This is a look.
+        served.socket.getsockopt(zmq.EVENTS)
+        if not wait:
+            served.socket.send_multipart(frames, zmq.NOBLOCK)
+            return self.say({"id": question, "value": None})
+        served.sends.append((question, frames))
+        return self.advance(served)
+
+    def receive(self, question: int, frames: list[bytes], socket: str, wait: bool) -> None:
+        served = self.sockets[socket]
+        served.socket.getsockopt(zmq.EVENTS)
+        if not wait:
+            return self.say({"id": question, "value": None}, served.socket.recv_multipart(zmq.NOBLOCK))
+        served.receives.append(question)
+        return self.advance(served)
+
+    def cancel(self, question: int, frames: list[bytes], cancelled: int) -> None:
+        """Forget a question. Who asked it has gone, and what it would have taken belongs to the next."""
+        for served in self.sockets.values():
+            served.sends = deque(waiting for waiting in served.sends if waiting[0] != cancelled)
+            served.receives = deque(waiting for waiting in served.receives if waiting != cancelled)
+            self.poller.register(served.socket, served.interest())
+
+    def advance(self, served: Served) -> None:
+        """Answer what can be answered now, in the order in which it was asked."""
+        while served.sends and self.try_send(served, *served.sends[0]):
+            served.sends.popleft()
+        while served.receives and self.try_receive(served, served.receives[0]):
+            served.receives.popleft()
+        self.poller.register(served.socket, served.interest())
+
+    def try_send(self, served: Served, question: int, frames: list[bytes]) -> bool:
+        try:
+            served.socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        except zmq.ZMQError as error:
+            self.say({"id": question, "errno": error.errno, "words": str(error)})
+        else:
+            self.say({"id": question, "value": None})
+        return True
+
+    def try_receive(self, served: Served, question: int) -> bool:
+        try:
+            frames = served.socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        except zmq.ZMQError as error:
+            self.say({"id": question, "errno": error.errno, "words": str(error)})
+        else:
+            self.say({"id": question, "value": None}, frames)
+        return True
+
+
+def set_option(socket: "zmq.Socket[bytes]", option: str, value: int | str) -> None:
+    number = getattr(zmq, option.upper())
+    socket.setsockopt(number, value.encode("latin-1") if isinstance(value, str) else value)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):  # the parent has gone: there is nobody left to tell
+        Process().run()
+    # Not by leaving main: tidying up would wait for every socket that still lingers.
+    os._exit(0)

@@ -1,0 +1,91 @@
+"""A minizmtp socket with the interface of a Peer. What the real calls look like can be read off here."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import trio
+
+import minizmtp as zmq
+from interop_tests.world import Event, Peer, Refused, Side
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Our error as the neutral one, with its number."""
+    try:
+        yield
+    except zmq.ZMQError as error:
+        raise Refused(error.errno, str(error)) from error
+
+
+class OurPeer(Peer):
+    def __init__(self, name: str, socket: zmq.Socket) -> None:
+        super().__init__(name)
+        self.socket = socket
+
+    async def watch(self, monitor: zmq.Monitor) -> None:
+        async for event in monitor:
+            self.events.add(Event(event.event.name or str(event.event), event.endpoint, event.value))
+
+    async def _bind(self, endpoint: str) -> str:
+        with refusals():
+            self.socket.bind(endpoint)
+        return self.socket.last_endpoint
+
+    async def _command(self, call: str, argument: str | bytes) -> None:
+        with refusals():
+            getattr(self.socket, call)(argument)
+
+    async def _send(self, frames: list[bytes], *, wait: bool) -> None:
+        with refusals():
+            await self.socket.send_multipart(frames, 0 if wait else zmq.NOBLOCK)
+
+    async def _receive(self, *, wait: bool) -> list[bytes]:
+        with refusals():
+            return await self.socket.recv_multipart(0 if wait else zmq.NOBLOCK)
+
+    async def _close(self, linger: int | None) -> None:
+        self.socket.close(linger)
+
+
+class OurSide(Side):
+    """Sockets in one Context, which opens with the first of them, in a task of its own: so it can be
+    cancelled at any time, which is the nearest that a task comes to a crash."""
+
+    kind = "ours"
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        super().__init__(nursery)
+        self._context: zmq.Context | None = None
+
+    async def _live(self, *, task_status: trio.TaskStatus[zmq.Context]) -> None:
+        with trio.CancelScope() as self._life:
+            async with zmq.Context() as context:
+                task_status.started(context)
+                await self._leave.wait()
+        self._over.set()
+
+    async def socket(self, socket_type: str, **options: Any) -> Peer:
+        if self._context is None:
+            self._leave, self._over = trio.Event(), trio.Event()
+            self._context = await self._nursery.start(self._live)
+        with refusals():
+            socket = self._context.socket(zmq.SocketType[socket_type], **options)
+        peer = OurPeer(self.new_name(socket_type), socket)
+        # monitor() watches from the call on. Called in the task, it would miss what happens before that task runs.
+        self._nursery.start_soon(peer.watch, socket.monitor())
+        return peer
+
+    async def crash(self) -> None:
+        if self._context is not None:
+            self._life.cancel()
+            with trio.fail_after(5):
+                await self._over.wait()
+            self._context = None
+
+    async def term(self) -> None:
+        if self._context is not None:
+            self._leave.set()
+            await self._over.wait()
+            self._context = None

@@ -1,0 +1,98 @@
+"""What libzmq 4.3.5 puts on the wire, octet by octet.
+
+None of this was made up: `test_wire` asks a living libzmq for the same octets in every run. Spaces stand
+where a field ends, one literal is one frame.
+"""
+
+from dataclasses import dataclass
+
+# Octets 1 to 8 are padding. libzmq writes 1 + the size of its identity there, which nobody needs (37-4).
+GREETING = bytes.fromhex(
+    "ff 0000000000000000 7f"  # signature
+    "03 01"  # ZMTP 3.1
+    "4e554c4c 00000000000000000000000000000000"  # mechanism NULL
+    "00"  # as-server
+    "00000000000000000000000000000000000000000000000000000000000000"  # filler
+)
+
+# COMMAND, size, "READY", then properties: "Socket-Type" with its value; REQ, DEALER, ROUTER add an empty "Identity".
+READY = {
+    "REQ": bytes.fromhex("04 26 05 5245414459 0b 536f636b65742d54797065 00000003 524551 08 4964656e74697479 00000000"),
+    "REP": bytes.fromhex("04 19 05 5245414459 0b 536f636b65742d54797065 00000003 524550"),
+    "PUB": bytes.fromhex("04 19 05 5245414459 0b 536f636b65742d54797065 00000003 505542"),
+    "SUB": bytes.fromhex("04 19 05 5245414459 0b 536f636b65742d54797065 00000003 535542"),
+    "PUSH": bytes.fromhex("04 1a 05 5245414459 0b 536f636b65742d54797065 00000004 50555348"),
+    "PULL": bytes.fromhex("04 1a 05 5245414459 0b 536f636b65742d54797065 00000004 50554c4c"),
+    "DEALER": bytes.fromhex(
+        "04 29 05 5245414459 0b 536f636b65742d54797065 00000006 4445414c4552 08 4964656e74697479 00000000"
+    ),
+    "ROUTER": bytes.fromhex(
+        "04 29 05 5245414459 0b 536f636b65742d54797065 00000006 524f55544552 08 4964656e74697479 00000000"
+    ),
+    "XPUB": bytes.fromhex("04 1a 05 5245414459 0b 536f636b65742d54797065 00000004 58505542"),
+    "XSUB": bytes.fromhex("04 1a 05 5245414459 0b 536f636b65742d54797065 00000004 58535542"),
+    "PAIR": bytes.fromhex("04 1a 05 5245414459 0b 536f636b65742d54797065 00000004 50414952"),
+}
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """All that follows the greetings, frame by frame, from each end."""
+
+    server_type: str
+    client_type: str
+    client: list[bytes]
+    server: list[bytes]
+
+
+# A REQ asks "hello"; the REP answers "wor", "", "ld".
+REQREP = Conversation(
+    "REP",
+    "REQ",
+    client=[
+        READY["REQ"],
+        bytes.fromhex("01 00"),  # the delimiter: an empty frame, MORE
+        bytes.fromhex("00 05 68656c6c6f"),
+    ],
+    server=[
+        READY["REP"],
+        bytes.fromhex("01 00"),
+        bytes.fromhex("01 03 776f72"),
+        bytes.fromhex("01 00"),
+        bytes.fromhex("00 02 6c64"),
+    ],
+)
+
+# A PUSH sends "hello", then "a", "", 256 zeros: the first size that needs the long form.
+PIPELINE = Conversation(
+    "PULL",
+    "PUSH",
+    client=[
+        READY["PUSH"],
+        bytes.fromhex("00 05 68656c6c6f"),
+        bytes.fromhex("01 01 61"),
+        bytes.fromhex("01 00"),
+        bytes.fromhex("02 0000000000000100") + bytes(256),
+    ],
+    server=[READY["PULL"]],
+)
+
+# A SUB wants "A"; the PUB says "A", "x". It wants "B", and is told "B"; no longer "B", but "C", and is told "C".
+PUBSUB = Conversation(
+    "PUB",
+    "SUB",
+    client=[
+        READY["SUB"],
+        bytes.fromhex("04 0b 09 535542534352494245 41"),  # SUBSCRIBE A
+        bytes.fromhex("04 0b 09 535542534352494245 42"),  # SUBSCRIBE B
+        bytes.fromhex("04 08 06 43414e43454c 42"),  # CANCEL B
+        bytes.fromhex("04 0b 09 535542534352494245 43"),  # SUBSCRIBE C
+    ],
+    server=[
+        READY["PUB"],
+        bytes.fromhex("01 01 41"),
+        bytes.fromhex("00 01 78"),
+        bytes.fromhex("00 01 42"),
+        bytes.fromhex("00 01 43"),
+    ],
+)

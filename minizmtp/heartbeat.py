@@ -1,0 +1,95 @@
+"""Heartbeats: noticing that a peer has died without saying so.                   37/ZMTP 3.1, "Connection Heartbeating"
+
+A cable that is pulled sends no end of stream: TCP alone may take a quarter of an hour to find out. So each side may ask
+every `heartbeat_ivl` for a sign of life, and take silence for death:
+
+    PING ttl context  ──►                we ask, every heartbeat_ivl
+                      ◄──  PONG context  a sign of life; so is every other octet that comes (37-73)
+    PING ttl context  ──►
+          …  nothing within heartbeat_timeout: it is dead (37-75)
+
+The `ttl` in a PING is a promise that needs no answer: "if you hear nothing of me for so long, I am dead" (37-76).
+
+All that is decided here, from times that are given; nothing here waits:
+
+    >>> heart = Heartbeat(interval=1.0, timeout=2.5, now=0.0)
+    >>> heart.due()                                  # the first PING
+    1.0
+    >>> heart.beat(now=1.0), heart.due()
+    (True, 2.0)
+    >>> heart.beat(now=2.0), heart.due()             # asked again; the first is still not answered
+    (True, 3.0)
+    >>> heart.heard(now=2.2); heart.due()            # it lives: nothing is open but the next PING
+    3.0
+    >>> heart.beat(now=3.0), heart.beat(now=4.0), heart.beat(now=5.0), heart.due()
+    (True, True, True, 5.5)
+    >>> heart.beat(now=5.5)
+    Traceback (most recent call last):
+    minizmtp.heartbeat.Silence: no sign of life for 2.5 s after a PING (heartbeat_timeout)
+
+**A peer that we do not read is not dead.** When the program is slow and the inbound queue full, the engine stands
+still, and signs of life go unread. libzmq takes that for silence and parts from a healthy peer (L-14). We do not judge
+while we do not listen; and lest the peer, whose PINGs we do not read either, judge us, we then send PONGs unasked, in
+its rhythm.
+
+Below this module: nothing. Above it: `engine`. Read next: `engine`.
+"""
+
+import math
+
+NEVER = math.inf
+
+# Two PINGs that came in one read seem to be no time apart. No rhythm is quicker than this many seconds.
+SHORTEST = 0.01
+
+
+class Silence(Exception):
+    """The peer has been silent for too long."""
+
+
+class Heartbeat:
+    """interval: seconds between our PINGs (inf: none). timeout: seconds of silence after a PING that mean death.
+
+    All times are of one clock, in seconds.
+    """
+
+    def __init__(self, interval: float = NEVER, timeout: float = NEVER, now: float = 0.0) -> None:
+        self._interval = interval
+        self._timeout = timeout
+        self._next_ping = now + interval
+        self._unanswered = NEVER  # when we first asked, of what has not been answered
+        self._heard = now
+        self._peer_ttl = NEVER
+        self._peer_pinged = now
+        self._peer_interval = NEVER
+
+    def heard(self, now: float) -> None:
+        """Something came."""
+        self._heard = now
+        self._unanswered = NEVER
+
+    def heard_ping(self, ttl: float, now: float) -> None:
+        """A PING came. ttl: its promise in seconds, 0 for none."""
+        self._peer_ttl = ttl or NEVER
+        self._peer_interval = now - self._peer_pinged
+        self._peer_pinged = now
+
+    def due(self) -> float:
+        """When `beat` is to be called next."""
+        return min(self._next_ping, self._unanswered + self._timeout, self._heard + self._peer_ttl)
+
+    def beat(self, now: float) -> bool:
+        """The time has come: True if a PING is to be sent. Raises Silence if the peer is dead."""
+        if now >= self._unanswered + self._timeout:
+            raise Silence(f"no sign of life for {self._timeout:g} s after a PING (heartbeat_timeout)")
+        if now >= self._heard + self._peer_ttl:
+            raise Silence(f"no sign of life for {self._peer_ttl:g} s, the peer's own limit (the ttl of its PING)")
+        if now < self._next_ping:
+            return False
+        self._next_ping = now + self._interval
+        self._unanswered = min(self._unanswered, now)
+        return True
+
+    def rhythm(self) -> float:
+        """How often, in seconds, the peer wants to hear from us while we do not listen."""
+        return max(SHORTEST, min(self._interval, self._peer_interval / 2, self._peer_ttl / 2))

@@ -1,0 +1,44 @@
+"""A proxy: what comes in at one socket goes out at the other, both ways.                          libzmq's zmq_proxy
+
+    clients ──► ROUTER  proxy  DEALER ──► workers        requests, and their answers back
+    PUB     ──► XSUB    proxy  XPUB   ──► SUB            news, and subscriptions back
+    PUSH    ──► PULL    proxy  PUSH   ──► PULL           work
+                          └──────────────► capture       a copy of everything
+
+It runs until it is cancelled, and the one thing to get right is what it holds then: nothing. So it waits until a
+message is there *and* there is room for it at the other side, and then moves it in one step, without an await in
+between.
+
+Below this module: `sockets`. It can be read alone.
+"""
+
+from typing import NoReturn
+
+import trio
+
+from .constants import POLLIN, POLLOUT
+from .sockets import TURNS, Socket, wait_for_change
+
+
+async def proxy(frontend: Socket, backend: Socket, capture: Socket | None = None) -> NoReturn:
+    """Pass messages between frontend and backend, both ways, until cancelled. Each is also sent to capture, as long as
+    that has room. Raises ZMQError(ENOTSOCK) when one of them is closed."""
+    while True:
+        await trio.lowlevel.checkpoint()
+        moved = _move(frontend, backend, capture) + _move(backend, frontend, capture)
+        if not moved:
+            await wait_for_change(frontend, backend)
+
+
+def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
+    """Some of what source has, as far as target has room; how many messages."""
+    for moved in range(TURNS):
+        if not (source.events & POLLIN and target.events & POLLOUT):
+            return moved
+        received = source.pattern.take()
+        assert received is not None  # POLLIN says so
+        _, message = received
+        target.pattern.try_send(message)
+        if capture is not None and capture.events & POLLOUT:
+            capture.pattern.try_send(message)
+    return TURNS

@@ -1,0 +1,25 @@
+"""What all tests share: how hard Hypothesis looks, and that a test cites rules which exist."""
+
+import os
+import re
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# `everyday` draws the same examples every time, so that a red run stays red. To look for new ones:
+# HYPOTHESIS_PROFILE=search python -m pytest tests
+settings.register_profile("everyday", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile(
+    "search", max_examples=5000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
+
+RULE = re.compile(r"(2[3-9]|3[0-27])-[1-9]\d*|L-[1-9]\d*")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker in item.iter_markers("requirement"):
+            wrong = [rule for rule in marker.args if not RULE.fullmatch(rule)]
+            if wrong or not marker.args:
+                raise pytest.UsageError(f"{item.nodeid} cites {wrong or 'nothing'}: a rule is written 37-22 or L-7")

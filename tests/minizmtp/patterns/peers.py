@@ -1,0 +1,67 @@
+"""Peers without a wire: pipes with somebody at the other end who puts and takes."""
+
+from minizmtp.errors import ProtocolError
+from minizmtp.patterns import Pattern, Pipe
+from minizmtp.patterns.pipe import Queue
+from minizmtp.wire.events import Item, Message
+
+
+class Calls:
+    """Counts how often it was called."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+class Peer:
+    """The other end of a pipe, as the engine sees it."""
+
+    def __init__(self, pattern: Pattern, *, sndhwm: int = 1000, rcvhwm: int = 1000, connected: bool = True) -> None:
+        self.pattern = pattern
+        self.pipe = Pipe(outbound=Queue(sndhwm), inbound=Queue(rcvhwm))
+        self.refused: list[ProtocolError] = []
+        pattern.attach(self.pipe)
+        if connected:
+            pattern.connected(self.pipe)
+
+    def says(self, *items: Item) -> None:
+        """Items that arrive from it. One that no peer may send ends its connection, as the engine would."""
+        for item in items:
+            try:
+                if isinstance(item, list):
+                    self.pattern.inspect(item)
+            except ProtocolError as error:
+                self.refused.append(error)
+                return
+            self.pipe.inbound.put(item)
+
+    def hears(self) -> list[Item]:
+        """All that waits to go out to it."""
+        return list(iter(self.pipe.outbound.take, None))
+
+    def leaves(self) -> None:
+        """An accepted connection ends, and its pipe with it."""
+        self.pattern.disconnected(self.pipe)
+        self.pattern.detach(self.pipe)
+
+    def drops(self) -> None:
+        """A dialled connection breaks; its pipe waits for the next one."""
+        self.pattern.disconnected(self.pipe)
+
+    def returns(self) -> None:
+        """… which has come."""
+        self.pattern.connected(self.pipe)
+
+
+def received(pattern: Pattern) -> Message | None:
+    """The next message for the program, without whose it is."""
+    found = pattern.take()
+    return None if found is None else found[1]
+
+
+def all_received(pattern: Pattern) -> list[Message]:
+    """Every message that is there for the program."""
+    return list(iter(lambda: received(pattern), None))

@@ -1,0 +1,146 @@
+"""What all socket types have in common, and what each may not do."""
+
+import pytest
+
+from minizmtp.constants import SocketType
+from minizmtp.errors import EFSM, EINVAL, ENOTSUP, ZMQError
+from minizmtp.patterns import PATTERNS, Pattern
+from minizmtp.wire.events import SharedMessage, Subscribe
+from tests.minizmtp.patterns.peers import Calls, Peer, all_received, received
+
+
+def make(kind: SocketType) -> Pattern:
+    return PATTERNS[kind](Calls(), Calls())
+
+
+KINDS = [SocketType.PUSH, SocketType.PULL, SocketType.PUB, SocketType.SUB, SocketType.REQ, SocketType.REP]
+SENDERS_ONLY = [SocketType.PUSH, SocketType.PUB]
+RECEIVERS_ONLY = [SocketType.PULL, SocketType.SUB]
+
+
+@pytest.mark.parametrize("kind", PATTERNS)
+def test_a_pattern_knows_which_it_is(kind: SocketType) -> None:
+    assert make(kind).socket_type is kind
+
+
+@pytest.mark.requirement("29-1", "30-1")
+@pytest.mark.parametrize("kind", SENDERS_ONLY)
+def test_who_only_sends_cannot_receive(kind: SocketType) -> None:
+    with pytest.raises(ZMQError, match=f"a {kind.name} socket only sends") as caught:
+        make(kind).take()
+    assert caught.value.errno == ENOTSUP
+    assert not make(kind).can_receive()
+
+
+@pytest.mark.requirement("29-26", "30-12")
+@pytest.mark.parametrize("kind", RECEIVERS_ONLY)
+def test_who_only_receives_cannot_send(kind: SocketType) -> None:
+    pattern = make(kind)
+    Peer(pattern)
+    for ask in (pattern.check_send, lambda: pattern.try_send([b"x"])):
+        with pytest.raises(ZMQError, match=f"a {kind.name} socket only receives") as caught:
+            ask()
+        assert caught.value.errno == ENOTSUP
+    assert not pattern.can_send()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not SocketType.SUB])
+def test_only_a_sub_subscribes(kind: SocketType) -> None:
+    for ask in (make(kind).subscribe, make(kind).unsubscribe):
+        with pytest.raises(ZMQError, match=f"a {kind.name} socket does not subscribe") as caught:
+            ask(b"topic")
+        assert caught.value.errno == EINVAL
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_can_do_what_it_cannot_at_the_start(kind: SocketType) -> None:
+    pattern = make(kind)
+    assert pattern.can_send() == (kind is SocketType.PUB)  # a PUB drops for want of listeners, and so never waits
+    assert not pattern.can_receive()
+
+
+@pytest.mark.requirement("30-4", "28-22", "L-6")
+@pytest.mark.parametrize("kind", [SocketType.PUSH, SocketType.REQ])
+def test_a_pipe_of_connect_takes_messages_before_there_is_anybody_and_keeps_them_between_connections(
+    kind: SocketType,
+) -> None:
+    pattern = make(kind)
+    peer = Peer(pattern, connected=False)
+    assert pattern.try_send([b"early"])
+    peer.returns(), peer.drops(), peer.returns()
+    assert len(peer.hears()) == 1
+
+
+@pytest.mark.requirement("30-15", "29-28", "L-9")
+@pytest.mark.parametrize("kind", RECEIVERS_ONLY)
+def test_what_a_peer_sent_is_read_after_it_has_gone(kind: SocketType) -> None:
+    pattern = make(kind)
+    if kind is SocketType.SUB:
+        pattern.subscribe(b"")
+    peer = Peer(pattern)
+    peer.says([b"1"], [b"2"])
+    assert received(pattern) == [b"1"]
+    peer.leaves()
+    assert all_received(pattern) == [[b"2"]]
+
+
+@pytest.mark.requirement("L-18")
+def test_what_a_peer_sent_is_lost_when_the_program_disconnects_from_it() -> None:
+    pattern = make(SocketType.PULL)
+    peer, other = Peer(pattern), Peer(pattern)
+    peer.says([b"1"], [b"2"])
+    other.says([b"3"])
+    pattern.discard(peer.pipe)
+    assert all_received(pattern) == [[b"3"]]
+
+
+@pytest.mark.requirement("L-18")
+def test_that_is_so_even_for_a_message_that_poll_has_already_seen() -> None:
+    pattern = make(SocketType.PULL)
+    peer = Peer(pattern)
+    peer.says([b"1"])
+    assert pattern.can_receive()
+    pattern.discard(peer.pipe)
+    assert not pattern.can_receive()
+    assert received(pattern) is None
+
+
+def test_polling_loses_nothing_and_changes_no_order() -> None:
+    pattern = make(SocketType.PULL)
+    one, two = Peer(pattern), Peer(pattern)
+    one.says([b"a1"], [b"a2"])
+    two.says([b"b1"])
+    seen = []
+    while pattern.can_receive() and pattern.can_receive():
+        seen.append(received(pattern))
+    assert seen == [[b"a1"], [b"b1"], [b"a2"]]
+
+
+def test_a_message_that_others_in_this_process_receive_too_is_a_list_of_its_own() -> None:
+    """A PUB over inproc puts one SharedMessage into many pipes."""
+    pattern = make(SocketType.PULL)
+    shared = SharedMessage([b"a", b"b"])
+    Peer(pattern).says(shared)
+    message = received(pattern)
+    assert type(message) is list
+    assert message == [b"a", b"b"]
+    assert message is not shared
+
+
+@pytest.mark.parametrize("kind", [SocketType.PULL, SocketType.SUB, SocketType.REP])
+def test_a_subscription_to_somebody_who_publishes_nothing_means_nothing(kind: SocketType) -> None:
+    pattern = make(kind)
+    Peer(pattern).says(Subscribe(b"A"))
+    assert not pattern.can_receive()
+    assert received(pattern) is None
+
+
+@pytest.mark.requirement("28-1", "28-10")
+@pytest.mark.parametrize(
+    ("kind", "message"), [(SocketType.REQ, "send.*before recv"), (SocketType.REP, "recv.*before send")]
+)
+def test_strict_types_say_what_to_do_instead(kind: SocketType, message: str) -> None:
+    pattern = make(kind)
+    with pytest.raises(ZMQError, match=message) as caught:
+        pattern.take() if kind is SocketType.REQ else pattern.check_send()
+    assert caught.value.errno == EFSM

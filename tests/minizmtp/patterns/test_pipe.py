@@ -1,0 +1,223 @@
+"""Queue and Pipe: one peer's messages, and how many may wait (28 to 31, "shall create a double queue")."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minizmtp.patterns.pipe import Queue
+from minizmtp.wire.events import Cancel, Item, Subscribe
+from tests.minizmtp.patterns.peers import Calls
+
+
+def filled(hwm: int, count: int) -> Queue:
+    queue = Queue(hwm)
+    for number in range(count):
+        queue.put([b"%d" % number])
+    return queue
+
+
+def taken(queue: Queue) -> list[Item]:
+    return list(iter(queue.take, None))
+
+
+@pytest.mark.requirement("37-55")
+def test_what_is_put_first_is_taken_first() -> None:
+    assert taken(filled(0, 3)) == [[b"0"], [b"1"], [b"2"]]
+
+
+@pytest.mark.requirement("37-54")
+def test_what_was_taken_is_gone() -> None:
+    queue = filled(0, 1)
+    assert queue.take() == [b"0"]
+    assert queue.take() is None
+
+
+@pytest.mark.requirement("28-24", "29-5", "30-6", "L-4")
+@pytest.mark.parametrize("hwm", [1, 2, 3, 1000])
+def test_a_queue_is_full_at_its_high_water_mark_however_large_its_messages(hwm: int) -> None:
+    queue = Queue(hwm)
+    for number in range(hwm):
+        assert not queue.full
+        queue.put([b"large" * 1000] * (number % 3 + 1))
+    assert queue.full
+
+
+@pytest.mark.requirement("L-1")
+def test_a_high_water_mark_of_zero_is_none() -> None:
+    assert not filled(0, 5000).full
+
+
+@pytest.mark.requirement("L-3")
+@pytest.mark.parametrize(("hwm", "half"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (10, 5), (1000, 500)])
+def test_a_full_queue_has_room_when_half_of_it_was_taken_and_not_before(hwm: int, half: int) -> None:
+    queue = filled(hwm, hwm)
+    for _ in range(half - 1):
+        queue.take()
+        assert queue.full
+    queue.take()
+    assert not queue.full
+
+
+@pytest.mark.requirement("L-2", "L-3")
+def test_ten_reads_free_ten_places_at_once_over_inproc_with_ten_and_ten() -> None:
+    queue = filled(20, 20)
+    room = []
+    for _ in range(10):
+        queue.take()
+        room.append(queue.full)
+    assert room == [True] * 9 + [False]
+    for _ in range(10):
+        assert not queue.full
+        queue.put([b"more"])
+    assert queue.full
+
+
+def test_a_writer_who_asked_hears_of_room_once() -> None:
+    queue = filled(4, 4)
+    queue.on_space = heard = Calls()
+    queue.take(), queue.take()
+    assert heard.count == 0  # nobody wanted to know
+    queue.put([b"4"]), queue.put([b"5"])
+    queue.wanted = True
+    queue.take()
+    assert heard.count == 0
+    queue.take()
+    assert heard.count == 1
+    assert not queue.wanted
+    taken(queue)
+    assert heard.count == 1
+
+
+def test_a_reader_hears_of_the_first_message_only() -> None:
+    queue = Queue()
+    queue.on_arrival = heard = Calls()
+    queue.put([b"a"]), queue.put([b"b"])
+    assert heard.count == 1
+    taken(queue)
+    queue.put([b"c"])
+    assert heard.count == 2
+
+
+def test_subscriptions_are_never_refused() -> None:
+    queue = filled(1, 1)
+    queue.put(Subscribe(b"A")), queue.put(Cancel(b"A"))
+    assert taken(queue) == [[b"0"], Subscribe(b"A"), Cancel(b"A")]
+
+
+def test_what_is_put_back_is_taken_first_and_in_order() -> None:
+    queue = filled(0, 4)
+    back = [item for item in (queue.take(), queue.take()) if item]
+    queue.put_back(back)
+    assert taken(queue) == [[b"0"], [b"1"], [b"2"], [b"3"]]
+
+
+def test_what_is_put_back_counts_again() -> None:
+    queue = filled(2, 2)
+    back = [item for item in (queue.take(), queue.take()) if item]
+    assert not queue.full
+    queue.put_back(back)
+    assert queue.full
+    taken(queue)
+    assert not queue.full
+
+
+@pytest.mark.requirement("28-23", "29-4", "30-5")
+def test_a_closed_queue_forgets_what_it_holds_and_drops_what_comes() -> None:
+    queue = filled(3, 3)
+    queue.close()
+    queue.put([b"late"])
+    queue.put_back([[b"back"]])
+    assert taken(queue) == []
+    assert not queue.full
+
+
+def test_closing_sends_a_waiting_writer_on_its_way() -> None:
+    queue = filled(1, 1)
+    queue.on_space = heard = Calls()
+    queue.wanted = True
+    queue.close()
+    assert heard.count == 1
+
+
+@pytest.mark.requirement("L-2")
+@pytest.mark.parametrize("hwm", [3, 0])
+def test_a_writer_that_waits_hears_of_a_limit_that_is_raised(hwm: int) -> None:
+    """inproc, connect before bind: the bind adds the binder's limit to a queue that may already be full. Half of the
+    new limit is more than the queue holds, so no number of reads would ever tell the writer."""
+    queue = filled(1, 1)
+    queue.on_space = heard = Calls()
+    queue.wanted = True
+    queue.set_hwm(hwm)
+    assert not queue.full
+    assert heard.count == 1
+    assert not queue.wanted
+
+
+def test_a_limit_that_is_lowered_loses_nothing() -> None:
+    queue = filled(10, 10)
+    queue.on_space = heard = Calls()
+    queue.wanted = True
+    queue.set_hwm(2)
+    assert queue.full
+    assert heard.count == 0
+    assert len(taken(queue)) == 10
+    assert not queue.full
+
+
+class LibzmqPipe:
+    """The credit rule as libzmq keeps it (pipe.cpp): both ends count all that ever passed, and the reader tells the
+    writer its number whenever it is a multiple of half the limit."""
+
+    def __init__(self, hwm: int) -> None:
+        self.hwm = hwm
+        self.written = self.read = self.told = 0
+
+    def full(self) -> bool:
+        return self.hwm > 0 and self.written - self.told >= self.hwm
+
+    def step(self, read: bool) -> None:
+        if not read:
+            self.written += 1
+        elif self.read < self.written:
+            self.read += 1
+            if self.hwm == 0 or self.read % ((self.hwm + 1) // 2) == 0:
+                self.told = self.read
+
+
+@pytest.mark.requirement("L-3")
+@given(st.integers(0, 7), st.lists(st.booleans(), max_size=100), st.booleans())
+def test_a_queue_is_full_exactly_when_libzmqs_is(hwm: int, reads: list[bool], overfill: bool) -> None:
+    queue, model = Queue(hwm), LibzmqPipe(hwm)
+    for read in reads:
+        if read:
+            queue.take()
+        elif model.full() and not overfill:
+            continue
+        else:
+            queue.put([b"x"])
+        model.step(read)
+        assert (queue.full, len(queue)) == (model.full(), model.written - model.read)
+
+
+@given(st.integers(0, 5), st.lists(st.sampled_from(["put", "take", "back", "limit"]), max_size=60))
+def test_a_queue_that_was_emptied_has_room_and_its_waiting_writer_knows(hwm: int, steps: list[str]) -> None:
+    """Nobody waits for ever: whatever happened before, a writer that wants room has heard of it by the time that the
+    queue is empty, or would have it after as many more messages as the reader still owes."""
+    queue = Queue(hwm)
+    held: list[Item] = []
+    for number, step in enumerate(steps):
+        if step == "put" and not queue.full:
+            queue.put([b"%d" % number])
+        elif step == "put":
+            queue.wanted = True
+        elif step == "take" and (item := queue.take()) is not None:
+            held = [item]
+        elif step == "back":
+            queue.put_back(held)
+            held = []
+        elif step == "limit":
+            queue.set_hwm(number % 6)
+        assert not (queue.wanted and not queue.full)
+    taken(queue)
+    assert not queue.full
+    assert not queue.wanted

@@ -1,0 +1,297 @@
+"""PUB and SUB: news for whoever listens (29/PUBSUB)."""
+
+import pytest
+
+from minizmtp.patterns.pubsub import Pub, Sub, read_subscription
+from minizmtp.wire.events import Cancel, Item, SharedMessage, Subscribe
+from tests.minizmtp.patterns.peers import Calls, Peer, all_received, received
+
+
+def pub() -> Pub:
+    return Pub(Calls(), Calls())
+
+
+def sub(*prefixes: bytes) -> Sub:
+    listener = Sub(Calls(), Calls())
+    for prefix in prefixes:
+        listener.subscribe(prefix)
+    return listener
+
+
+# ------------------------------------------------------------------------------------------------------------- PUB
+
+
+@pytest.mark.requirement("29-2", "29-7", "29-8", "37-57")
+def test_each_listener_gets_what_it_asked_for_and_no_more() -> None:
+    station = pub()
+    europe, america, all_of_it = Peer(station), Peer(station), Peer(station)
+    europe.says(Subscribe(b"eu"))
+    america.says(Subscribe(b"us"))
+    all_of_it.says(Subscribe(b""))
+    station.try_send([b"eu", b"rain"])
+    station.try_send([b"us", b"snow"])
+    assert europe.hears() == [[b"eu", b"rain"]]
+    assert america.hears() == [[b"us", b"snow"]]
+    assert all_of_it.hears() == [[b"eu", b"rain"], [b"us", b"snow"]]
+
+
+@pytest.mark.requirement("29-8", "37-60")
+def test_the_first_frame_is_compared_and_only_the_first() -> None:
+    station = pub()
+    listener = Peer(station)
+    listener.says(Subscribe(b"eu"))
+    station.try_send([b"us", b"eu"])
+    assert listener.hears() == []
+
+
+@pytest.mark.requirement("29-10", "L-39")
+def test_what_is_sent_before_anybody_listens_is_lost_and_never_waits() -> None:
+    station = pub()
+    assert station.can_send()
+    assert station.try_send([b"eu"])
+    listener = Peer(station)
+    assert station.try_send([b"eu"])
+    listener.says(Subscribe(b""))
+    assert listener.hears() == []
+
+
+@pytest.mark.requirement("29-11", "29-12")
+@pytest.mark.parametrize(
+    ("asks", "ends"), [(Subscribe(b"eu"), Cancel(b"eu")), ([b"\x01eu"], [b"\x00eu"])], ids=["3.1", "3.0"]
+)
+def test_requests_are_heard_in_both_forms_and_never_shown(asks: Item, ends: Item) -> None:
+    station = pub()
+    listener = Peer(station)
+    listener.says(asks)
+    station.try_send([b"eu 1"])
+    listener.says(ends)
+    station.try_send([b"eu 2"])
+    assert listener.hears() == [[b"eu 1"]]
+    assert not station.can_receive()
+
+
+@pytest.mark.requirement("37-61")
+def test_two_subscribes_and_one_cancel_are_none() -> None:
+    station = pub()
+    listener = Peer(station)
+    listener.says(Subscribe(b"eu"), Subscribe(b"eu"), Cancel(b"eu"))
+    station.try_send([b"eu"])
+    assert listener.hears() == []
+
+
+@pytest.mark.requirement("29-6")
+def test_what_else_a_listener_says_is_dropped_on_the_spot() -> None:
+    station = pub()
+    listener = Peer(station, rcvhwm=2)
+    for number in range(10):
+        listener.says([b"%d" % number])
+        assert not listener.pipe.inbound.full
+    assert len(listener.pipe.inbound) == 0
+
+
+def test_requests_that_were_there_before_the_pipe_was_attached_count() -> None:
+    station = pub()
+    early = Peer(pub())
+    early.pipe.inbound.on_arrival = Calls()
+    early.says(Subscribe(b"eu"))
+    station.attach(early.pipe)
+    station.try_send([b"eu"])
+    assert early.hears() == [[b"eu"]]
+
+
+@pytest.mark.requirement("29-5", "29-9", "29-10")
+def test_a_slow_listener_loses_whole_messages_and_holds_up_nobody() -> None:
+    station = pub()
+    slow, quick = Peer(station, sndhwm=2), Peer(station)
+    slow.says(Subscribe(b""))
+    quick.says(Subscribe(b""))
+    for number in range(4):
+        assert station.try_send([b"%d" % number, b"body"])
+        assert station.can_send()
+    assert slow.hears() == [[b"0", b"body"], [b"1", b"body"]]
+    assert len(quick.hears()) == 4
+
+
+@pytest.mark.requirement("29-4")
+def test_a_listener_that_leaves_is_forgotten_with_all_its_subscriptions() -> None:
+    station = pub()
+    listener = Peer(station)
+    listener.says(Subscribe(b"eu"), Subscribe(b"us"))
+    listener.leaves()
+    listener.says(Subscribe(b"late"))
+    for topic in (b"eu", b"us", b"late"):
+        station.try_send([topic])
+        assert not station.subscriptions.matches(topic)
+    assert listener.hears() == []
+
+
+@pytest.mark.requirement("29-3", "L-39")
+def test_a_pub_that_connects_keeps_subscriptions_while_the_listener_is_away() -> None:
+    station = pub()
+    listener = Peer(station)
+    listener.says(Subscribe(b"eu"))
+    listener.drops()
+    station.try_send([b"eu"])
+    listener.returns()
+    assert listener.hears() == [[b"eu"]]
+
+
+def test_a_message_to_many_is_one_object_that_is_encoded_once() -> None:
+    station = pub()
+    listeners = [Peer(station) for _ in range(3)]
+    for listener in listeners:
+        listener.says(Subscribe(b""))
+    station.try_send([b"eu"])
+    one, two, three = (listener.pipe.outbound.take() for listener in listeners)
+    assert type(one) is SharedMessage
+    assert one is two is three
+
+
+def test_a_listener_with_overlapping_subscriptions_gets_each_message_once() -> None:
+    station = pub()
+    listener = Peer(station)
+    listener.says(Subscribe(b""), Subscribe(b"e"), Subscribe(b"eu"))
+    station.try_send([b"eu"])
+    assert listener.hears() == [[b"eu"]]
+
+
+@pytest.mark.parametrize(
+    ("frame", "request_"),
+    [
+        (b"\x01A", Subscribe(b"A")),
+        (b"\x01", Subscribe(b"")),
+        (b"\x00A", Cancel(b"A")),
+        (b"\x00", Cancel(b"")),
+        (b"", None),
+        (b"\x02A", None),
+        (b"A\x01", None),
+    ],
+)
+def test_a_frame_is_a_subscription_by_its_first_octet(frame: bytes, request_: Subscribe | Cancel | None) -> None:
+    assert read_subscription(frame) == request_
+
+
+# ------------------------------------------------------------------------------------------------------------- SUB
+
+
+@pytest.mark.requirement("29-27", "29-32", "29-33", "29-34")
+def test_a_listener_takes_from_each_station_in_turn_and_changes_nothing() -> None:
+    listener = sub(b"")
+    one, two = Peer(listener), Peer(listener)
+    one.says([b"a1", b"", b"x"], [b"a2"])
+    two.says([b"b1"])
+    assert all_received(listener) == [[b"a1", b"", b"x"], [b"b1"], [b"a2"]]
+
+
+def test_without_a_subscription_nothing_is_received() -> None:
+    listener = sub()
+    Peer(listener).says([b"eu"])
+    assert not listener.can_receive()
+    assert received(listener) is None
+
+
+@pytest.mark.requirement("29-34", "37-57")
+def test_what_a_station_sends_unasked_is_filtered_once_more() -> None:
+    """Between our CANCEL and its arrival a publisher still sends."""
+    listener = sub(b"eu", b"us")
+    station = Peer(listener)
+    listener.unsubscribe(b"us")
+    station.says([b"us"], [b"eu"], [b""])
+    assert all_received(listener) == [[b"eu"]]
+
+
+@pytest.mark.requirement("37-58", "37-59")
+def test_subscribing_tells_every_station_that_is_there() -> None:
+    listener = sub()
+    one, two, away = Peer(listener), Peer(listener), Peer(listener, connected=False)
+    listener.subscribe(b"eu")
+    listener.unsubscribe(b"eu")
+    assert one.hears() == two.hears() == [Subscribe(b"eu"), Cancel(b"eu")]
+    assert away.hears() == []
+
+
+@pytest.mark.requirement("37-61", "L-38")
+def test_a_listener_counts_and_takes_back_only_with_the_last() -> None:
+    listener = sub()
+    station = Peer(listener)
+    listener.subscribe(b"eu"), listener.subscribe(b"eu")
+    assert station.hears() == [Subscribe(b"eu"), Subscribe(b"eu")]
+    listener.unsubscribe(b"eu")
+    assert station.hears() == []
+    station.says([b"eu 1"])
+    assert received(listener) == [b"eu 1"]
+    listener.unsubscribe(b"eu")
+    assert station.hears() == [Cancel(b"eu")]
+
+
+@pytest.mark.requirement("L-38")
+def test_unsubscribing_what_was_never_subscribed_says_nothing() -> None:
+    listener = sub(b"eu")
+    station = Peer(listener)
+    station.hears()
+    listener.unsubscribe(b"us"), listener.unsubscribe(b"")
+    assert station.hears() == []
+
+
+@pytest.mark.requirement("L-38", "29-28")
+def test_on_each_new_connection_each_prefix_is_asked_for_once() -> None:
+    listener = sub(b"eu", b"us", b"eu")
+    station = Peer(listener)
+    assert station.hears() == [Subscribe(b"eu"), Subscribe(b"us")]
+    station.drops()
+    listener.subscribe(b"as")
+    listener.unsubscribe(b"us")
+    assert station.hears() == []
+    station.returns()
+    assert station.hears() == [Subscribe(b"eu"), Subscribe(b"as")]
+
+
+@pytest.mark.requirement("37-54", "L-38")
+def test_requests_that_did_not_get_out_before_a_connection_broke_are_not_said_twice() -> None:
+    listener = sub(b"eu")
+    station = Peer(listener)
+    listener.subscribe(b"us")
+    station.drops(), station.returns()
+    assert station.hears() == [Subscribe(b"eu"), Subscribe(b"us")]
+
+
+def test_a_station_that_has_left_is_told_nothing() -> None:
+    listener = sub()
+    station = Peer(listener)
+    station.leaves()
+    listener.subscribe(b"eu")
+    assert station.hears() == []
+
+
+@pytest.mark.requirement("29-29", "L-9")
+def test_what_a_station_said_before_it_left_is_heard() -> None:
+    listener = sub(b"eu")
+    station = Peer(listener)
+    station.says([b"eu"])
+    station.leaves()
+    assert all_received(listener) == [[b"eu"]]
+
+
+@pytest.mark.requirement("29-30", "29-31")
+def test_a_listener_at_its_limit_drops_nothing_its_queue_says_full() -> None:
+    """So the engine stops reading, and the drop happens at the publisher's queue."""
+    listener = sub(b"")
+    station = Peer(listener, rcvhwm=2)
+    station.says([b"1"], [b"2"])
+    assert station.pipe.inbound.full
+    station.says([b"3"])
+    assert all_received(listener) == [[b"1"], [b"2"], [b"3"]]
+
+
+# -------------------------------------------------------------------------------------------------- one and the other
+
+
+def test_a_sub_and_a_pub_understand_each_other() -> None:
+    station, listener = pub(), sub(b"eu")
+    to_listener, to_station = Peer(station), Peer(listener)
+    for _ in range(2):
+        to_listener.says(*to_station.hears())
+        station.try_send([b"eu", b"rain"]), station.try_send([b"us", b"snow"])
+        to_station.says(*to_listener.hears())
+        listener.subscribe(b"us")
+    assert all_received(listener) == [[b"eu", b"rain"], [b"eu", b"rain"], [b"us", b"snow"]]

@@ -1,0 +1,40 @@
+"""NULL: a word of introduction from each side (37/ZMTP, "The NULL Security Mechanism")."""
+
+import pytest
+
+from minizmtp.errors import ProtocolError, Violation
+from minizmtp.wire.events import Ready
+from minizmtp.wire.mechanisms import Null
+from tests.minizmtp.streams import READY_REP, READY_REQ
+
+
+@pytest.mark.requirement("37-28", "37-29", "37-30", "37-40")
+def test_null_opens_with_ready_whichever_side_it_is_on() -> None:
+    """In the RFC the connecting side speaks first. Both of libzmq's do, and nobody waits for somebody who waits."""
+    assert Null().open({b"Socket-Type": b"REQ", b"Identity": b""}) == READY_REQ[2:]
+    assert Null().open({b"Socket-Type": b"REP"}) == READY_REP[2:]
+
+
+@pytest.mark.requirement("37-31", "37-32", "37-40")
+def test_the_peers_ready_satisfies_null() -> None:
+    assert Null().receive(b"READY", READY_REP[8:]) == Ready({b"socket-type": b"REP"})
+
+
+@pytest.mark.requirement("37-8", "37-13")
+def test_null_is_nobodys_server() -> None:
+    assert Null.as_server is False
+
+
+@pytest.mark.requirement("37-31", "37-38")
+def test_a_malformed_ready_is_refused() -> None:
+    with pytest.raises(ProtocolError, match="property") as caught:
+        Null().receive(b"READY", READY_REP[8:-1])
+    assert caught.value.violation is Violation.INVALID_METADATA
+
+
+@pytest.mark.requirement("37-16", "37-66")
+@pytest.mark.parametrize("name", [b"HELLO", b"WELCOME", b"INITIATE", b"PING", b"PONG", b"SUBSCRIBE", b"ready", b"x"])
+def test_any_other_command_is_refused(name: bytes) -> None:
+    with pytest.raises(ProtocolError, match=f"command {name.decode()} in the handshake") as caught:
+        Null().receive(name, b"")
+    assert caught.value.violation is Violation.UNEXPECTED_COMMAND

@@ -1,0 +1,157 @@
+"""Every way to break the protocol that we know, and what the ProtocolError says: found, required, and by which rule."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import minizmtp.wire
+from minizmtp.constants import SocketType
+from minizmtp.errors import ProtocolError, Violation
+from minizmtp.patterns.reqrep import Req
+from minizmtp.wire import Connection
+from tests.minizmtp.streams import GREETING, command, frame, hear, property_, ready, refusal
+
+TRAFFIC = GREETING + ready(b"PUSH")
+IDENTITY_256 = property_(b"Identity", b"i" * 256)
+
+# What it says, what is found, which words of the requirement, the chapter, and the number for a monitor.
+REFUSALS = [
+    (b"GET /", "first octet is 47", "required is ff", '37/ZMTP "Version Negotiation"', Violation.UNSPECIFIED),
+    (
+        GREETING[:9] + b"\0",
+        "octet 9 of the greeting is 00",
+        "7f",
+        '37/ZMTP "Version Negotiation"',
+        Violation.UNSPECIFIED,
+    ),
+    (
+        GREETING[:10] + b"\1",
+        "octet 10 of the greeting is 01",
+        "3 or more",
+        '37/ZMTP "Version Negotiation"',
+        Violation.UNSPECIFIED,
+    ),
+    (
+        GREETING.replace(b"NULL", b"PLAIN", 1)[:64],
+        "mechanism is PLAIN",
+        "required is NULL",
+        '37/ZMTP "Authentication and Confidentiality"',
+        Violation.MECHANISM_MISMATCH,
+    ),
+    (GREETING + b"\x08\0", "flags are 08", "required is zero", '37/ZMTP "Framing"', Violation.UNSPECIFIED),
+    (GREETING + b"\x05\0", "flags are 05", "MORE must be zero", '37/ZMTP "Framing"', Violation.UNSPECIFIED),
+    (
+        TRAFFIC + b"\x02\xff" + bytes(7),
+        "frame of 18374686479671623680 octets",
+        "2^63-1",
+        '37/ZMTP "Framing"',
+        Violation.UNSPECIFIED,
+    ),
+    (TRAFFIC + frame(bytes(101)), "frame of 101 octets", "100", "maxmsgsize", Violation.UNSPECIFIED),
+    (
+        GREETING + frame(b"hi"),
+        "a message before READY",
+        "required is a command",
+        '37/ZMTP "Overall Behavior"',
+        Violation.UNEXPECTED_COMMAND,
+    ),
+    (
+        GREETING + command(b"PING", b"\0\0"),
+        "command PING in the handshake",
+        "required is READY or ERROR",
+        '37/ZMTP "Overall Behavior"',
+        Violation.UNEXPECTED_COMMAND,
+    ),
+    (
+        GREETING + frame(b"", command=True),
+        "command that starts with nothing",
+        "1 to 255",
+        '37/ZMTP "Commands"',
+        Violation.MALFORMED_COMMAND,
+    ),
+    (
+        TRAFFIC + frame(b"\x04P!NG", command=True),
+        "command that starts with 04 50 21 4e 47",
+        "letters",
+        '37/ZMTP "Commands"',
+        Violation.MALFORMED_COMMAND,
+    ),
+    (
+        GREETING + command(b"READY", b"\x02a b"),
+        "property that starts with 02 61 20 62",
+        "1 to 255",
+        '37/ZMTP "Connection Metadata"',
+        Violation.INVALID_METADATA,
+    ),
+    (
+        GREETING + command(b"ERROR", b"\x09no"),
+        "ERROR with 3 octets",
+        "required is a length",
+        '37/ZMTP "Error Handling"',
+        Violation.MALFORMED_ERROR,
+    ),
+    (
+        GREETING + ready(b"REQ"),
+        "PULL cannot talk to REQ",
+        "a PULL talks to PUSH",
+        '37/ZMTP "The Socket-Type Property"',
+        Violation.INVALID_METADATA,
+    ),
+    (
+        GREETING + command(b"READY", IDENTITY_256),
+        "identity of 256 octets",
+        "at most 255",
+        '37/ZMTP "The Identity Property"',
+        Violation.INVALID_METADATA,
+    ),
+    (
+        TRAFFIC + command(b"PING", b"\0"),
+        "PING with 1 octets",
+        "required are 2 to 18",
+        '37/ZMTP "Connection Heartbeating"',
+        Violation.MALFORMED_COMMAND,
+    ),
+]
+
+
+@pytest.mark.requirement("37-16")
+@pytest.mark.parametrize(
+    ("octets", "found", "required", "chapter", "violation"), REFUSALS, ids=[row[1] for row in REFUSALS]
+)
+def test_a_refusal_names_what_was_found_what_is_required_and_the_rule(
+    octets: bytes, found: str, required: str, chapter: str, violation: Violation
+) -> None:
+    limit = 100 if chapter == "maxmsgsize" else -1
+    error = refusal(hear(Connection(SocketType.PULL, max_message_size=limit), [octets]))
+    assert error is not None
+    words = str(error)
+    assert found in words
+    assert required in words
+    assert words.endswith(f"({chapter})")
+    assert error.violation is violation
+
+
+@pytest.mark.requirement("28-2", "L-33")
+def test_a_reply_without_delimiter_is_refused_in_the_same_manner() -> None:
+    with pytest.raises(ProtocolError) as caught:
+        Req(lambda: None, lambda: None).inspect([b"world"])
+    error = caught.value
+    assert str(error) == (
+        "a reply of 1 frames, the first of 5 octets; required is an empty frame and then the reply"
+        ' (28/REQREP, "The REQ Socket Type")'
+    )
+    assert error.violation is Violation.MALFORMED_MESSAGE
+
+
+def test_all_refusals_of_the_wire_are_in_this_list() -> None:
+    """A new `raise ProtocolError` without a line above is an untested refusal."""
+    (folder,) = minizmtp.wire.__path__
+    made = [
+        node
+        for path in Path(folder).glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ProtocolError"
+    ]
+    # Two lines are a second case of the same refusal: the command's name, empty and with a wrong character.
+    assert len(made) == len(REFUSALS) - 1

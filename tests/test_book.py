@@ -1,0 +1,240 @@
+"""The package is read as a book: its order, its layers and its prose are facts too."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import re
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import pytest
+
+import minizmtp
+
+(PACKAGE,) = (Path(folder) for folder in minizmtp.__path__)
+
+# From the first page to the last: nobody meets a thing before its chapter. A new module gets a place here.
+READING_ORDER = """
+    errors constants
+
+    wire.greeting wire.frames wire.events wire.commands wire.mechanisms wire.connection
+
+    options
+
+    patterns.pipe patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
+    patterns.pubsub patterns.reqrep
+
+    endpoints transports heartbeat engine session inproc monitor sockets context
+
+    poller proxy
+
+    examples.blocking
+""".split()  # noqa: SIM905
+
+# The layers below trio: bytes, and messages.
+WITHOUT_IO = [module for module in READING_ORDER if module.startswith(("wire.", "patterns.", "heartbeat"))]
+DOES_IO = {"trio", "anyio", "asyncio", "threading", "socket", "ssl", "select", "selectors", "time"}
+
+every_module = pytest.mark.parametrize("module", READING_ORDER)
+
+
+def source(module: str) -> str:
+    return PACKAGE.joinpath(*module.split(".")).with_suffix(".py").read_text("utf-8")
+
+
+def loaded(module: str) -> ModuleType:
+    return importlib.import_module(f"minizmtp.{module}")
+
+
+def imported(module: str, *, is_package: bool = False) -> set[str]:
+    """Every name that a module imports, wherever in its text, in full: `minizmtp.wire.events.Item`, `trio`, …"""
+    here = ["minizmtp", *module.split(".")] if module else ["minizmtp"]
+    text = source(module) if not is_package else PACKAGE.joinpath(*here[1:], "__init__.py").read_text("utf-8")
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            up = node.level - is_package
+            base = here[: len(here) - up] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            names |= {f"{origin}.{alias.name}" for alias in node.names}
+    return names
+
+
+@cache
+def modules_behind(name: str) -> frozenset[str]:
+    """The modules of the book that an imported name comes from: `wire.events.Item` from one, `wire.Item` from all that
+    the map of wire names."""
+    parts = name.split(".")
+    if parts[0] != "minizmtp":
+        return frozenset()
+    assert (
+        parts[1] in {module.split(".")[0] for module in READING_ORDER} or not (PACKAGE / f"{parts[1]}.py").exists()
+    ), f"{parts[1]} has no place in READING_ORDER"
+    for length in range(len(parts), 0, -1):
+        found = ".".join(parts[1:length])
+        if found in READING_ORDER:
+            return frozenset({found})
+        if PACKAGE.joinpath(*parts[1:length], "__init__.py").exists():
+            return frozenset().union(*(modules_behind(inner) for inner in imported(found, is_package=True)))
+    raise AssertionError(f"{name} is nowhere in the book")
+
+
+# ------------------------------------------------------------------------------------------------------------ order
+
+
+def test_every_module_has_its_place_in_the_reading_order() -> None:
+    """The `__init__` files are the maps of the book, and are exempt."""
+    modules = {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    assert modules == set(READING_ORDER)
+    assert len(READING_ORDER) == len(set(READING_ORDER))
+
+
+@every_module
+def test_imports_point_backwards(module: str) -> None:
+    already_read = set(READING_ORDER[: READING_ORDER.index(module)])
+    used = frozenset().union(*(modules_behind(name) for name in imported(module)))
+    assert used <= already_read, f"{module} uses {used - already_read} before its chapter"
+
+
+@every_module
+def test_read_next_points_forwards(module: str) -> None:
+    """Where a chapter sends its reader: to a module that comes later, by its name from here or from the top."""
+    sentence = re.search(r"Read next: (.*?)(?:\n\n|\Z)", loaded(module).__doc__ or "", re.DOTALL)
+    if sentence is None:
+        assert "It can be read alone." in (loaded(module).__doc__ or ""), f"{module} does not say what to read next"
+        return
+    folder = module.rpartition(".")[0]
+    for name in re.findall(r"`([\w.]+)`", sentence[1]):
+        if name.startswith("minihttp"):
+            continue
+        place = f"{folder}.{name}" if f"{folder}.{name}" in READING_ORDER else name
+        assert place in READING_ORDER, f"{module} sends its reader to {name}, which does not exist"
+        assert READING_ORDER.index(place) > READING_ORDER.index(module), f"{module} sends its reader back to {name}"
+
+
+@pytest.mark.parametrize("package", ["wire", "patterns"])
+def test_a_map_names_its_chapters_in_order(package: str) -> None:
+    chapters = [module.split(".")[1] for module in READING_ORDER if module.startswith(f"{package}.")]
+    text = loaded(package).__doc__ or ""
+    assert re.findall(rf"^    ({'|'.join(chapters)})  ", text, re.MULTILINE) == chapters
+
+
+# ----------------------------------------------------------------------------------------------------------- layers
+
+
+@pytest.mark.parametrize("module", WITHOUT_IO)
+def test_bytes_and_messages_know_no_io_and_no_clock(module: str) -> None:
+    assert not {name.split(".")[0] for name in imported(module)} & DOES_IO
+
+
+@pytest.mark.parametrize("module", [module for module in READING_ORDER if module.startswith("wire.")])
+def test_the_wire_knows_nothing_of_what_is_above_it(module: str) -> None:
+    used = frozenset().union(*(modules_behind(name) for name in imported(module)))
+    assert all(name in ("errors", "constants") or name.startswith("wire.") for name in used)
+
+
+@pytest.mark.parametrize("module", [module for module in READING_ORDER if module.startswith("patterns.")])
+def test_patterns_know_of_the_wire_only_its_events(module: str) -> None:
+    names = {name for name in imported(module) if name.startswith("minizmtp.wire")}
+    assert all(name.startswith("minizmtp.wire.events.") for name in names)
+
+
+def test_only_the_engine_holds_a_stream_and_only_it_reads_a_connection() -> None:
+    """Whoever else imports Connection (a session makes one) reads no events from it."""
+    readers = {
+        module
+        for module in READING_ORDER
+        if re.search(r"\.next_event\(\)|\.data_to_send\(\)", re.sub(r'""".*?"""', "", source(module), flags=re.DOTALL))
+    }
+    assert readers == {"engine", "examples.blocking"}
+
+
+# ------------------------------------------------------------------------------------------------------------ prose
+
+
+@every_module
+def test_a_module_opens_like_a_chapter(module: str) -> None:
+    text = loaded(module).__doc__ or ""
+    assert len(text.split()) >= 40, f"{module} says too little about itself"
+    first = text.splitlines()[0]
+    assert re.match(r"\S.*[.?:](  |$)|\S.*\S  ", first), f"{module} does not open with a sentence: {first}"
+
+
+@pytest.mark.parametrize("module", [*WITHOUT_IO, "options", "endpoints", "transports", "engine"])
+def test_a_chapter_names_where_its_rules_come_from(module: str) -> None:
+    assert re.search(r"\b(37/ZMTP|RFC|2[3-9]/|3[01]/|28 to 31|libzmq|\w+\(\d\)|[23]\d-\d|L-\d)", source(module))
+
+
+def has_example(module: ModuleType) -> bool:
+    return any(test.examples for test in doctest.DocTestFinder().find(module))
+
+
+@pytest.mark.parametrize("module", [module for module in WITHOUT_IO if module != "patterns.pattern"])
+def test_a_chapter_that_needs_no_network_has_an_example_that_runs(module: str) -> None:
+    """But for `pattern`, which is what the others have in common and does nothing by itself."""
+    assert has_example(loaded(module))
+
+
+@cache
+def protocols() -> list[type]:
+    """Every Protocol of the package: whoever fulfils one need not explain its methods again."""
+    return [
+        thing
+        for module in READING_ORDER
+        for thing in list(vars(loaded(module)).values())
+        if isinstance(thing, type) and issubclass(thing, Protocol) and thing is not Protocol  # type: ignore[arg-type]
+    ]
+
+
+def is_obvious(owner: type, name: str) -> bool:
+    """Does a method need no words of its own: an override, or the fulfilment of a Protocol?"""
+    return any(name in vars(other) for other in [*owner.__mro__[1:], *protocols()])
+
+
+def body_lines(thing: object) -> int:
+    """How many lines there are below the signature."""
+    function = getattr(thing, "fget", None) or getattr(thing, "__func__", thing)
+    tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(inspect.unwrap(function))))
+    (node,) = tree.body
+    assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    return node.body[-1].end_lineno - node.body[0].lineno + 1  # type: ignore[operator]
+
+
+@every_module
+def test_everything_public_says_what_it_is(module: str) -> None:
+    """Functions and classes always; a method unless it overrides one that says so, or can be read at a glance."""
+    here = loaded(module)
+    silent = []
+    for name, thing in list(vars(here).items()):
+        if name.startswith("_") or getattr(thing, "__module__", "") != here.__name__:
+            continue
+        if inspect.isfunction(thing) and not thing.__doc__:
+            silent.append(name)
+        if not inspect.isclass(thing):
+            continue
+        if "__doc__" not in vars(thing) or not thing.__doc__:
+            silent.append(name)
+        for inner, method in list(vars(thing).items()):
+            is_method = inspect.isfunction(method) or isinstance(method, (property, classmethod, staticmethod))
+            if inner.startswith("_") or not is_method or method.__doc__ or is_obvious(thing, inner):
+                continue
+            if body_lines(method) > 2:
+                silent.append(f"{name}.{inner}")
+    assert silent == []
+
+
+@pytest.mark.parametrize("folder", ["minizmtp", "minihttp", "tests", "interop_tests", "benchmarks"])
+def test_nothing_spells_a_path_of_somebodys_machine(folder: str) -> None:
+    machine = re.compile(r"/(?:home|work|root|Users|opt|build|venv)/\w")
+    for path in (PACKAGE.parent / folder).rglob("*.py"):
+        found = machine.search(path.read_text("utf-8"))
+        assert not found, f"{path.name} spells {found[0] if found else ''}"
