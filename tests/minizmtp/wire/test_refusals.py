@@ -52,7 +52,7 @@ REFUSALS = [
     (
         GREETING + frame(b"hi"),
         "a message before READY",
-        "required is a command",
+        "required are commands",
         '37/ZMTP "Overall Behavior"',
         Violation.UNEXPECTED_COMMAND,
     ),
