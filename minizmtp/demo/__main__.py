@@ -1,6 +1,10 @@
 """The demo's command line: `python -m minizmtp.demo --help`.
 
-Exit code: 0 if all that was claimed came true, 1 if not, 2 for a command line that cannot be meant, 130 for Ctrl-C.
+    exit code     0   all that was claimed came true         2     that command line cannot be meant
+                  1   something did not, and it was named    130   Ctrl-C
+
+This is the last chapter, and it is short: choose the parts, give them a stage, and turn what came of it into a number
+that a shell or a CI understands. It can be read alone.
 """
 
 import argparse
@@ -29,6 +33,7 @@ def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
 
 
 def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace:
+    """Read the command line. What cannot be meant ends the program here, with exit code 2."""
     names = [part.name for part in parts]
     parser = argparse.ArgumentParser(
         prog="python -m minizmtp.demo",
@@ -45,6 +50,7 @@ def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace
 
 
 def perform(parts: Sequence[Part], file: TextIO) -> int:
+    """Run the parts, speaking to file; the exit code."""
     if hasattr(file, "reconfigure"):
         file.reconfigure(errors="replace")  # an ASCII terminal gets a ? for a ✓, and not a traceback
     stage = Stage(file)

@@ -1,4 +1,6 @@
-"""The ends of a conversation, and what is put between them: what several parts of the demo need to get going.
+"""The ends of a conversation, and what is put between them.
+
+What several parts of the demo need to get going: each is an `async with`, and what it starts ends with its block.
 
     async with http_server(answer) as port, recorded(port) as relay:
         async with minihttp.AsyncClient(base_url=url(relay)) as client:
@@ -55,15 +57,18 @@ async def recorded(port: int, latency: float = 0.0, recording: Recording | None 
 
 
 def url(relay: Relay) -> str:
+    """Where an HTTP client finds what is behind the relay."""
     return f"http://{LOCALHOST}:{relay.port}"
 
 
 def endpoint(relay: Relay) -> str:
+    """Where a ZeroMQ socket finds it."""
     return f"tcp://{LOCALHOST}:{relay.port}"
 
 
 def port_of(endpoint: str) -> int:
-    """
+    """The port of a tcp endpoint.
+
     >>> port_of("tcp://127.0.0.1:5555")
     5555
     """

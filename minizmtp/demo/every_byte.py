@@ -59,6 +59,7 @@ class Conversation(NamedTuple):
 
 
 async def run(stage: Stage) -> None:
+    """Both conversations, each octet by octet, and then side by side."""
     stage.say(f"""A client sends "hello", a server answers "world"; both protocols over TCP. A relay between the two
         ends writes down every octet, and holds each back for {LATENCY * 1000:.0f} ms, as a wire to another continent
         would.""")
@@ -88,6 +89,8 @@ async def run(stage: Stage) -> None:
 
 
 async def over_http() -> Conversation:
+    """POST, twice, on one connection that is kept open."""
+
     async def answer(request: minihttp.Request) -> minihttp.Response:
         return minihttp.Response(200, content=REPLY if await request.aread() == REQUEST else b"what?")
 
@@ -104,6 +107,7 @@ async def over_http() -> Conversation:
 
 
 async def over_reqrep() -> Conversation:
+    """REQ and REP, twice, on the one connection that they have."""
     async with Context() as ctx:
         rep = ctx.socket(SocketType.REP, linger=0)
         rep.bind("tcp://127.0.0.1:*")
@@ -181,7 +185,8 @@ def span_table(spans: list[Span]) -> Table:
 
 
 def printable(octets: bytes) -> str:
-    r"""
+    r"""As ASCII, with a dot for what cannot be printed.
+
     >>> printable(b"\x05READY\r\n")
     '·READY··'
     """
@@ -194,6 +199,7 @@ def h11_agrees(recording: Recording) -> bool:
 
 
 def as_octets(events: list[h11.Event]) -> bytes:
+    """One message from h11's events, written by hand: start line, fields, blank line, body."""
     head, *data = events
     if isinstance(head, h11.Request):
         lines = [b"%s %s HTTP/%s" % (head.method, head.target, head.http_version)]
@@ -209,6 +215,7 @@ def as_octets(events: list[h11.Event]) -> bytes:
 
 
 def compare(stage: Stage, http: Conversation, zmtp: Conversation) -> None:
+    """What it came to, in figures, and the four claims that follow from them."""
     both = (http, zmtp)
     stage.table(
         ["", ">HTTP", ">REQ/REP"],

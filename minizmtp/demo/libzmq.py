@@ -9,7 +9,7 @@ pyzmq's sockets block, and a thread that waits in one cannot be cancelled. So ea
 PATIENCE, is used by one thread at a time, and forgets at its end what it could not send (linger 0): nothing here can
 hang.
 
-Read next: `__main__`, or go on with the library: `minizmtp.wire.greeting`.
+Read next: `tour`, which puts the parts in a row.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Outcome(NamedTuple):
 
 
 async def run(stage: Stage) -> None:
+    """Six conversations with libzmq, and their octets compared with ours."""
     try:
         import zmq
     except ImportError:
@@ -132,6 +133,7 @@ async def together(ours: Callable[[], Awaitable[None]], theirs: Callable[[], Non
 
 
 async def ask_theirs() -> Outcome:
+    """Request and reply; libzmq answers."""
     replies: list[bytes] = []
     async with facing(SocketType.REQ, SocketType.REP) as (req, rep, relay):
 
@@ -144,6 +146,7 @@ async def ask_theirs() -> Outcome:
 
 
 async def answer_theirs() -> Outcome:
+    """Request and reply; libzmq asks."""
     replies: list[bytes] = []
     async with facing(SocketType.REP, SocketType.REQ) as (rep, req, relay):
 
@@ -159,6 +162,7 @@ async def answer_theirs() -> Outcome:
 
 
 async def push_to_theirs() -> Outcome:
+    """Tasks; libzmq is the worker."""
     got: list[bytes] = []
     async with facing(SocketType.PUSH, SocketType.PULL) as (push, pull, relay):
 
@@ -171,6 +175,7 @@ async def push_to_theirs() -> Outcome:
 
 
 async def pull_from_theirs() -> Outcome:
+    """Tasks; libzmq hands them out."""
     got: list[bytes] = []
     async with facing(SocketType.PULL, SocketType.PUSH) as (pull, push, relay):
 
@@ -187,6 +192,7 @@ async def pull_from_theirs() -> Outcome:
 
 
 async def subscribe_to_theirs() -> Outcome:
+    """News; libzmq publishes."""
     got: list[list[bytes]] = []
     heard = trio.Event()
     async with facing(SocketType.SUB, SocketType.PUB) as (sub, pub, relay):
@@ -211,6 +217,7 @@ async def subscribe_to_theirs() -> Outcome:
 
 
 async def publish_to_theirs() -> Outcome:
+    """News; libzmq listens."""
     got: list[list[bytes]] = []
     heard = trio.Event()
     async with facing(SocketType.PUB, SocketType.SUB) as (pub, sub, relay):
@@ -233,6 +240,7 @@ async def publish_to_theirs() -> Outcome:
 
 
 def outcome_of_news(who: str, got: list[list[bytes]], relay: Relay) -> Outcome:
+    """Right is what begins with the prefix, and nothing else."""
     wanted = [message for message in NEWS if message[0].startswith(PREFIX)]
     return Outcome(who, f"{len(got)} of {len(NEWS)} news, by prefix", got == wanted, relay.recording)
 

@@ -1,8 +1,8 @@
 """`pubsub`: what HTTP has no word for. One says it once, and all who asked for it hear it.
 
-                  ┌── SUBSCRIBE "eu." ─────────── Ann            GET /news?since=0&topics=eu. ──►
-    the news  PUB ┼── SUBSCRIBE "us." ─────────── Ben            ◄── 204, nothing new                  … and again,
-                  └── SUBSCRIBE "eu.lisbon" ───── Cleo           GET /news?since=0&topics=eu. ──►      and again
+                  ┌── SUBSCRIBE "eu." ─────────── Ann            GET /news/0/Ann ──►
+    the news  PUB ┼── SUBSCRIBE "us." ─────────── Ben            ◄── 204, nothing new       … and again,
+                  └── SUBSCRIBE "eu.lisbon" ───── Cleo           GET /news/0/Ann ──►          and again
                                 "us."                            ◄── 200, eu.lisbon sun
 
 The same news, in the same rhythm, for the same three readers, once over PUB and SUB and once over HTTP, where readers
@@ -47,6 +47,7 @@ class Account(NamedTuple):
 
 
 async def run(stage: Stage) -> None:
+    """The same news both ways: who got what, and what it cost."""
     wishes = "; ".join(name + " wants " + " and ".join(f'"{topic}"' for topic in READERS[name]) for name in READERS)
     stage.say(f"""Every {RHYTHM * 1000:.0f} ms there is a piece of news. A subscriber says once which topics it wants,
         by how they begin: {wishes}. Over HTTP the readers have to ask whether there is something new; they do so
@@ -72,7 +73,8 @@ async def run(stage: Stage) -> None:
 
 
 def wants(name: str, words: str) -> bool:
-    """
+    """Does any of the reader's topics stand at the beginning?
+
     >>> wants("Cleo", "eu.lisbon sun"), wants("Cleo", "eu.paris rain")
     (True, False)
     """
@@ -80,6 +82,7 @@ def wants(name: str, words: str) -> bool:
 
 
 def costs(stage: Stage, pushed: Account, polled: Account) -> None:
+    """The two accounts, in figures, and what follows from them."""
     both = (pushed, polled)
     deliveries = sum(len(got) for got in pushed.got.values())
     stage.table(
@@ -132,6 +135,7 @@ class Newsroom:
 
 
 async def over_pubsub() -> Account:
+    """One PUB, a SUB for each reader; readers do nothing but listen."""
     room = Newsroom()
     got: dict[str, list[str]] = {name: [] for name in READERS}
     ages: list[float] = []
@@ -172,6 +176,7 @@ async def over_pubsub() -> Account:
 
 
 async def over_http() -> Account:
+    """One server, one client for all readers; readers ask again and again."""
     room = Newsroom()
     got: dict[str, list[str]] = {name: [] for name in READERS}
     ages: list[float] = []

@@ -3,7 +3,9 @@
 A part is a coroutine that is given a `Stage` and speaks there. It gets PATIENCE seconds, however it waits: a part that
 hangs, or fails with an error, is a claim that did not come true, and the next part has its turn all the same.
 
-Read next: `every_byte`, the first part.
+The names of the parts are for the command line, and an unknown one is refused there.
+
+Read next: `__main__`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -53,6 +55,7 @@ async def run_tour(parts: Sequence[Part], stage: Stage) -> bool:
 
 
 async def run_part(part: Part, stage: Stage) -> None:
+    """One part, come what may."""
     try:
         with trio.fail_after(PATIENCE):
             await part.run(stage)
@@ -63,7 +66,8 @@ async def run_part(part: Part, stage: Stage) -> None:
 
 
 def closing(stage: Stage) -> str:
-    """
+    """The sum of it, in a sentence.
+
     >>> import io
     >>> stage = Stage(io.StringIO())
     >>> stage.claim("one", True); stage.claim("two", False)

@@ -45,6 +45,7 @@ class Talk(NamedTuple):
 
 
 async def run(stage: Stage) -> None:
+    """Every way to get there, timed."""
     stage.say(f"""{ROUNDS} requests, each answered before the next is sent, by the same code every time: what changes is
         the endpoint. The time is that of a round trip, both ends in this one process.""")
     talks = [await over_reqrep(endpoint) for endpoint in ENDPOINTS]
@@ -77,7 +78,8 @@ async def run(stage: Stage) -> None:
 
 
 def bar(share: float) -> str:
-    """
+    """A share of the longest, as a bar; never quite nothing.
+
     >>> bar(1.0), bar(0.0)
     ('████████████████████████', '▏')
     """
@@ -85,6 +87,8 @@ def bar(share: float) -> str:
 
 
 async def over_reqrep(endpoint: str) -> Talk:
+    """A REQ asks a REP at endpoint, the string being all that tells one transport from another."""
+
     async def echo(rep: Socket) -> None:
         while True:
             await rep.send(await rep.recv())
@@ -108,6 +112,8 @@ async def over_reqrep(endpoint: str) -> Talk:
 
 
 async def over_http(path: str | None) -> Talk:
+    """A client asks a server: at a port or, given a path, at a Unix socket."""
+
     async def echo(request: minihttp.Request) -> minihttp.Response:
         return minihttp.Response(200, content=await request.aread())
 

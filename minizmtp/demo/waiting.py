@@ -58,6 +58,7 @@ class Run(NamedTuple):
 
 
 async def run(stage: Stage) -> None:
+    """Three manners with few requests, drawn; then with many, counted."""
     stage.say(f"""Squares are computed, slowly: each takes the server {WORK * 1000:.0f} ms, in which it sleeps and can
         serve others. The client starts {FEW} requests in a nursery; the end of the nursery is the rendezvous, where all
         answers are there. One row for each request: · it waits for a connection, █ it is under way.""")
@@ -122,6 +123,7 @@ async def with_many(stage: Stage) -> None:
 
 
 def ms(run: Run) -> str:
+    """How long a run took, in words."""
     return f"{run.seconds * 1000:.0f} ms"
 
 
@@ -135,6 +137,8 @@ async def square(number: int) -> int:
 
 
 async def over_http(manner: str, count: int, connections: int) -> Run:
+    """As many tasks as requests; the client's pool may open as many connections as it is told."""
+
     async def answer(request: minihttp.Request) -> minihttp.Response:
         return minihttp.Response(200, content=str(await square(number_in(request.url.path.encode()))))
 
@@ -222,7 +226,8 @@ async def ask_all(tasks: Socket, results: Socket, count: int) -> dict[int, Excha
 
 
 def number_in(task: bytes) -> int:
-    """
+    """Which of the tasks this is, or what an answer answers.
+
     >>> number_in(b"/square/12")
     12
     """
@@ -230,6 +235,7 @@ def number_in(task: bytes) -> int:
 
 
 async def req_refuses() -> bool:
+    """Does a REQ that has asked refuse to ask again?"""
     async with Context() as ctx:
         req = ctx.socket(SocketType.REQ, linger=0)
         req.connect("tcp://127.0.0.1:9")  # whether anybody is there makes no difference
@@ -260,7 +266,8 @@ def draw(stage: Stage, run: Run, longest: float) -> None:
 
 
 def cells(times: Sequence[float], longest: float) -> str:
-    """
+    """One row: when it was asked, sent and answered, in seconds from the left edge.
+
     >>> cells((0.0, 0.5, 0.75), longest=1.0).count("·"), cells((0.0, 0.5, 0.75), longest=1.0).count("█")
     (28, 14)
     """
