@@ -262,26 +262,23 @@ async def test_a_peer_of_zmtp_3_0_which_knows_no_ping_is_sent_none_and_may_be_si
 
 
 @pytest.mark.requirement("L-14", "37-75")
-async def test_two_who_beat_and_of_whom_one_does_not_read_for_minutes_stay_connected(quick_clock: MockClock) -> None:
+async def test_two_who_beat_and_of_whom_one_does_not_read_for_a_minute_stay_connected(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         beating = {"heartbeat_ivl": 1000, "heartbeat_timeout": 1500, "heartbeat_ttl": 2000}
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, hwm=2, sndbuf=4096, rcvbuf=4096, **beating)
-        here, there = pull.monitor(), push.monitor()
+        monitor = push.monitor()
         sent = 0
         with trio.fail_after(900):
             while await push.poll(1000, zmq.POLLOUT):
                 await push.send(b"%6d" % sent + bytes(5000))
                 sent += 1
-            await trio.sleep(300)
+            await trio.sleep(60)
             for number in range(sent):
                 assert (await pull.recv())[:6] == b"%6d" % number
             await push.send(b"on we go")
             assert await pull.recv() == b"on we go"
-        push.close(), pull.close()
-        assert [told.event async for told in here][:1] in ([], [Event.DISCONNECTED], [Event.CLOSED])
-        told = [told async for told in there]
-        assert all(event.reason in ("", "closed by us") for event in told)
-        assert Event.CONNECT_RETRIED not in [event.event for event in told]
+            push.close()
+            assert {event.event async for event in monitor} <= {Event.DISCONNECTED}  # which is of our own closing
 
 
 @pytest.mark.requirement("L-14")
