@@ -101,6 +101,11 @@ class Pattern:
         found, self._next = self._next, None
         return found
 
+    def give_back(self, received: Received) -> None:
+        """Undo the last take: there was no room for it where it was to go (see `proxy`). Not for REQ and REP, whose
+        turn has passed with it."""
+        self._next = received
+
     def _gather(self) -> Received | None:
         """The next message that is for the program, out of all that came."""
         if self.incoming is None:

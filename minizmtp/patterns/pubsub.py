@@ -210,6 +210,9 @@ class XPub(Pub):
         self._shown = received[0]
         return received
 
+    def give_back(self, received: Received) -> None:
+        self._to_show.appendleft(received)
+
     def can_receive(self) -> bool:
         return bool(self._to_show)
 
