@@ -453,8 +453,8 @@ class Socket(Options):
                 sent=pipe.outbound.taken,
                 queued=len(pipe.outbound),
                 dropped=pipe.outbound.dropped,
-                received=pipe.inbound.taken,
-                unread=len(pipe.inbound),
+                received=pipe.inbound.taken - self.pattern.aside(pipe),
+                unread=len(pipe.inbound) + self.pattern.aside(pipe),
             )
             for link in self._links
             for pipe, connected in link.pipes()

@@ -128,6 +128,10 @@ class Pattern:
             self._next = self._gather()
         return self._next is not None
 
+    def aside(self, pipe: Pipe) -> int:
+        """How many of pipe's messages are taken out of its queue, and not yet by the program."""
+        return int(self._next is not None and self._next[0] is pipe)
+
     def subscribe(self, prefix: bytes) -> None:
         raise self._no_subscriptions()
 

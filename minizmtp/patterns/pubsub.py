@@ -216,6 +216,9 @@ class XPub(Pub):
     def can_receive(self) -> bool:
         return bool(self._to_show)
 
+    def aside(self, pipe: Pipe) -> int:
+        return sum(whose is pipe for whose, _ in self._to_show)
+
     def subscribe(self, prefix: bytes) -> None:
         self._decide(Subscribe(prefix))
 
