@@ -266,8 +266,7 @@ class Socket(Options):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        if self._closed:
-            self._check_open()
+        self._check_open()
         if flags & SNDMORE:
             if not self._parts:
                 self.pattern.check_send()
@@ -349,8 +348,7 @@ class Socket(Options):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        if self._closed:
-            self._check_open()
+        self._check_open()
         found = self.pattern.take()
         if found is None:
             found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
