@@ -70,6 +70,7 @@ class Heartbeat:
 
     def heard_ping(self, ttl: float, now: float) -> None:
         """A PING came. ttl: its promise in seconds, 0 for none."""
+        self._heard = now  # it counts from here: until now, it may be, nobody had a reason to look at the clock
         self._peer_ttl = ttl or NEVER
         self._peer_interval = now - self._peer_pinged
         self._peer_pinged = now

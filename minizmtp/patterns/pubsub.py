@@ -210,8 +210,14 @@ class XPub(Pub):
         self._shown = received[0]
         return received
 
+    def give_back(self, received: Received) -> None:
+        self._to_show.appendleft(received)
+
     def can_receive(self) -> bool:
         return bool(self._to_show)
+
+    def aside(self, pipe: Pipe) -> int:
+        return sum(whose is pipe for whose, _ in self._to_show)
 
     def subscribe(self, prefix: bytes) -> None:
         self._decide(Subscribe(prefix))
