@@ -53,6 +53,7 @@ class Event:
     name: str
     endpoint: str = ""
     value: int = 0
+    reason: str = ""  # why, in words: only ours has any
 
 
 class EventLog:
@@ -129,6 +130,11 @@ class Peer(abc.ABC):
             with self.bounded(f"unsubscribe {topic!r}"):
                 await self._command("unsubscribe", topic)
 
+    async def set_option(self, option: str, value: int | bytes) -> None:
+        """By libzmq's name in lower case, as for a new socket."""
+        with self.bounded(f"set {option}"):
+            await self._set(option, value)
+
     async def send_multipart(self, frames: Sequence[bytes]) -> None:
         with self.bounded(f"send of {shown(frames)}"):
             await self._send(list(frames), wait=True)
@@ -184,6 +190,9 @@ class Peer(abc.ABC):
 
     @abc.abstractmethod
     async def _command(self, call: str, argument: str | bytes) -> None: ...
+
+    @abc.abstractmethod
+    async def _set(self, option: str, value: int | bytes) -> None: ...
 
     @abc.abstractmethod
     async def _send(self, frames: list[bytes], *, wait: bool) -> None: ...

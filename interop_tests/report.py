@@ -1,0 +1,108 @@
+"""docs/INTEROP.md: which pairings talk, which are refused, and where we differ from libzmq on purpose.
+
+The document is made of what has passed:
+
+    python -m pytest interop_tests/test_pairings.py --write-interop
+
+Each test of a pairing leaves a `Pairing` behind when it passes; a cell of the table has a mark when all its tests have.
+`test_pairings` checks that the document says what a run in which all of them pass would write.
+"""
+
+from collections.abc import Iterable, Set
+from itertools import product
+from typing import NamedTuple
+
+TYPES = ["REQ", "REP", "DEALER", "ROUTER", "PUB", "SUB", "XPUB", "XSUB", "PUSH", "PULL", "PAIR"]
+
+# Who may talk to whom: 37/ZMTP, "Connection Metadata".
+ALLOWED = [
+    ("PAIR", "PAIR"),
+    ("PUB", "SUB"),
+    ("PUB", "XSUB"),
+    ("XPUB", "SUB"),
+    ("XPUB", "XSUB"),
+    ("PUSH", "PULL"),
+    ("REQ", "REP"),
+    ("REQ", "ROUTER"),
+    ("DEALER", "REP"),
+    ("DEALER", "DEALER"),
+    ("DEALER", "ROUTER"),
+    ("ROUTER", "ROUTER"),
+]  # fmt: skip
+
+# The same with the one that binds first: each pair of two types both ways round.
+TALKING = sorted({pair for one, other in ALLOWED for pair in ((one, other), (other, one))})
+REFUSED = [pair for pair in product(TYPES, TYPES) if pair not in TALKING]
+
+TRANSPORTS = ["tcp", "ipc"]
+PAIRS = ["ours-ours", "ours-libzmq", "libzmq-ours", "libzmq-libzmq"]
+
+
+class Pairing(NamedTuple):
+    """One test: these two types, the first bound by the first of the pair, were seen to talk, or to be refused."""
+
+    binds: str
+    connects: str
+    pair: str
+    transport: str
+
+
+# What has passed in this run of pytest.
+PASSED: set[Pairing] = set()
+
+# Where a test asserts something of us that libzmq, as the control, does not do. Tests refer to these by the marker
+# `differs`. The first word or two are the heading.
+DIFFERENCES: dict[str, str] = {}
+
+INTRODUCTION = """\
+# Interoperation with libzmq
+
+Made by `python -m pytest interop_tests/test_pairings.py --write-interop`, of the tests that passed, against libzmq
+{version}. The first of a pair binds, the second connects; `libzmq-libzmq` is the control.
+
+"""
+
+
+def document(passed: Set[Pairing]) -> str:
+    """The whole of docs/INTEROP.md."""
+    import zmq
+
+    return INTRODUCTION.format(version=zmq.zmq_version()) + tables(passed)
+
+
+def tables(passed: Set[Pairing]) -> str:
+    """All of it but the introduction, which names a version."""
+    return "\n".join([*talking(passed), "", *refused(passed), "", *differences()]) + "\n"
+
+
+def talking(passed: Set[Pairing]) -> Iterable[str]:
+    columns = [(transport, pair) for transport in TRANSPORTS for pair in PAIRS]
+    yield "## Pairings that talk\n"
+    yield "| binds | connects | " + " | ".join(f"{pair}, {transport}" for transport, pair in columns) + " |"
+    yield "| --- | --- |" + " --- |" * len(columns)
+    for binds, connects in TALKING:
+        cells = [mark(Pairing(binds, connects, pair, transport) in passed) for transport, pair in columns]
+        yield f"| {binds} | {connects} | " + " | ".join(cells) + " |"
+
+
+def refused(passed: Set[Pairing]) -> Iterable[str]:
+    yield "## Pairings that are refused, over tcp\n"
+    yield "| binds | and none of these may connect | " + " | ".join(PAIRS) + " |"
+    yield "| --- | --- |" + " --- |" * len(PAIRS)
+    for binds in TYPES:
+        others = [connects for one, connects in REFUSED if one == binds]
+        cells = [mark(all(Pairing(binds, other, pair, "tcp") in passed for other in others)) for pair in PAIRS]
+        yield f"| {binds} | {' '.join(others)} | " + " | ".join(cells) + " |"
+
+
+def differences() -> Iterable[str]:
+    yield "## Where we differ on purpose\n"
+    yield "Each is asserted of us by a test that bears its name as a marker, `differs`.\n"
+    yield "| name | what |"
+    yield "| --- | --- |"
+    for key, words in DIFFERENCES.items():
+        yield f"| {key} | {words} |"
+
+
+def mark(passed: bool) -> str:
+    return "✓" if passed else "–"
