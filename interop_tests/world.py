@@ -343,6 +343,16 @@ def assert_same(received: Sequence[bytes], sent: Sequence[bytes]) -> None:
         assert is_same, f"frame {position} ({len(other)} octets) came back with other octets in it"
 
 
+async def has_nobody(peer: Peer) -> None:
+    """Return when `peer` takes no message any more. Its peer has gone, it knows, and what it is given until it acts on
+    that is lost."""
+    with trio.fail_after(PATIENCE):
+        while True:
+            if not await peer.try_send(b"to a peer that is just going"):
+                return
+            await trio.sleep(0.005)
+
+
 async def settle(publisher: Peer, *subscribers: Peer) -> None:
     """Return when `publisher` knows every subscription and cancellation that `subscribers` have made so far.
 
