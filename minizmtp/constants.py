@@ -1,7 +1,7 @@
 """The numbers that everybody who speaks ZeroMQ shares: socket types, flags, monitor events.
 
 They are libzmq's (zmq.h), so that `SocketType.REQ == zmq.REQ` in a program that uses both. On the wire a socket type
-is written as its name, never as its number (37/ZMTP, "Socket-Type").
+is written as its name, never as its number (37/ZMTP, "The Socket-Type Property").
 
     >>> SocketType.DEALER, SocketType.DEALER.value
     (<SocketType.DEALER: 5>, 5)

@@ -1,4 +1,4 @@
-"""Sessions: what keeps a connection alive, and what is left when it dies.               37/ZMTP 3.1, "Connection"
+"""Sessions: what keeps a connection alive, and what is left when it dies.               37/ZMTP 3.1, "Overall Behavior"
 
 `connect` makes a Connector, `bind` an Acceptor, which makes an Accepted for everyone that comes:
 

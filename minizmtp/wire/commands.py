@@ -1,4 +1,4 @@
-r"""Commands: how two peers talk about the conversation.                   37/ZMTP 3.1, "Commands" and "Traffic"
+r"""Commands: how two peers talk about the conversation.                   37/ZMTP 3.1, "Commands" and "Formal Grammar"
 
 The body of a COMMAND frame is a name and what belongs to it:
 
@@ -123,7 +123,7 @@ def decode_ping(data: bytes) -> Ping:
     """The data of a PING command (37-67, 37-70)."""
     if not 2 <= len(data) <= 2 + LONGEST_CONTEXT:
         raise ProtocolError(
-            f'PING with {len(data)} octets after its name, required are 2 to 18 (37/ZMTP "Heartbeating")',
+            f'PING with {len(data)} octets after its name, required are 2 to 18 (37/ZMTP "Connection Heartbeating")',
             Violation.MALFORMED_COMMAND,
         )
     return Ping(int.from_bytes(data[:2], "big"), data[2:])

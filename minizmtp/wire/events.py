@@ -1,4 +1,4 @@
-"""Events: what a Connection tells you, and what you may tell it.                       37/ZMTP 3.1, "Traffic"
+"""Events: what a Connection tells you, and what you may tell it.                       37/ZMTP 3.1, "Formal Grammar"
 
     told by next_event()                                      and, given to send():
     Greeting   Ready   Error        while getting acquainted

@@ -1,4 +1,4 @@
-r"""The greeting: 64 octets, once each way, before anything else.                    37/ZMTP 3.1, "Greeting"
+r"""The greeting: 64 octets, once each way, before anything else.                    37/ZMTP 3.1, "Version Negotiation"
 
      0      1 ... 8    9      10  11     12 ... 31             32          33 ... 63
     +------+----------+------+---+---+----------------------+-----------+-----------+
@@ -58,7 +58,7 @@ def check_greeting(octets: bytes | bytearray) -> None:
     if octets and octets[0] != 0xFF:
         raise ProtocolError(
             f"the first octet is {octets[0]:02x}: this peer speaks ZMTP 1.0 or something else altogether,"
-            ' required is ff (37/ZMTP "Greeting")'
+            ' required is ff (37/ZMTP "Version Negotiation")'
         )
     if len(octets) > 9 and not octets[9] & 1:
         raise ProtocolError(
@@ -84,6 +84,6 @@ def check_mechanism(greeting: Greeting, ours: bytes) -> None:
     if greeting.mechanism != ours:
         raise ProtocolError(
             f"the peer's mechanism is {printable(greeting.mechanism)},"
-            f' required is {ours.decode()} on both sides (37/ZMTP "Greeting")',
+            f' required is {ours.decode()} on both sides (37/ZMTP "Authentication and Confidentiality")',
             Violation.MECHANISM_MISMATCH,
         )

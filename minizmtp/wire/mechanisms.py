@@ -66,6 +66,6 @@ class Null:
 def unexpected_command(name: bytes, required: str) -> ProtocolError:
     """The error for a command out of turn; in a handshake each of them is fatal."""
     return ProtocolError(
-        f'command {printable(name)} in the handshake, required is {required} (37/ZMTP "Connection")',
+        f'command {printable(name)} in the handshake, required is {required} (37/ZMTP "Overall Behavior")',
         Violation.UNEXPECTED_COMMAND,
     )

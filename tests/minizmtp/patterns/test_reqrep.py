@@ -164,7 +164,7 @@ def test_a_reply_without_its_delimiter_ends_that_connection(reply: Message) -> N
     assert len(service.refused) == 1
 
 
-@pytest.mark.requirement("28-8", "L-22")
+@pytest.mark.requirement("28-8")
 @pytest.mark.parametrize("reply", [[b"x"], [b""], [b"ab", b"", b"x"], [b"abcd", b"", b"x"]])
 def test_over_inproc_where_no_connection_can_end_such_a_reply_is_dropped(reply: Message) -> None:
     asker = req()

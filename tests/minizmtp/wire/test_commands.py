@@ -1,4 +1,4 @@
-"""Commands and metadata (37/ZMTP, "Commands", "Connection Metadata", "Traffic")."""
+"""Commands and metadata (37/ZMTP, "Commands", "Connection Metadata")."""
 
 import pytest
 from hypothesis import given

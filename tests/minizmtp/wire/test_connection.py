@@ -1,4 +1,4 @@
-"""Connection: bytes in, events out; messages in, bytes out (37/ZMTP, "Connection", "Traffic")."""
+"""Connection: bytes in, events out; messages in, bytes out (37/ZMTP, "Overall Behavior")."""
 
 import tracemalloc
 from collections.abc import Mapping
@@ -348,7 +348,7 @@ def test_a_ping_is_answered_with_its_context(context: bytes) -> None:
     assert connection.data_to_send() == command(b"PONG", context)
 
 
-@pytest.mark.requirement("37-68", "L-12", "L-13")
+@pytest.mark.requirement("37-68", "L-12")
 def test_a_ping_between_two_frames_is_answered_and_the_message_is_one() -> None:
     connection = in_traffic(SocketType.PULL, b"PUSH")
     octets = bytes.fromhex("01 01 61  04 07 04 50 49 4e 47 00 14  00 01 62")

@@ -17,7 +17,7 @@ IDENTITY_256 = property_(b"Identity", b"i" * 256)
 
 # What it says, what is found, which words of the requirement, the chapter, and the number for a monitor.
 REFUSALS = [
-    (b"GET /", "first octet is 47", "required is ff", '37/ZMTP "Greeting"', Violation.UNSPECIFIED),
+    (b"GET /", "first octet is 47", "required is ff", '37/ZMTP "Version Negotiation"', Violation.UNSPECIFIED),
     (
         GREETING[:9] + b"\0",
         "octet 9 of the greeting is 00",
@@ -36,7 +36,7 @@ REFUSALS = [
         GREETING.replace(b"NULL", b"PLAIN", 1)[:64],
         "mechanism is PLAIN",
         "required is NULL",
-        '37/ZMTP "Greeting"',
+        '37/ZMTP "Authentication and Confidentiality"',
         Violation.MECHANISM_MISMATCH,
     ),
     (GREETING + b"\x08\0", "flags are 08", "required is zero", '37/ZMTP "Framing"', Violation.UNSPECIFIED),
@@ -50,17 +50,24 @@ REFUSALS = [
     ),
     (TRAFFIC + frame(bytes(101)), "frame of 101 octets", "100", "maxmsgsize", Violation.UNSPECIFIED),
     (
+        GREETING + frame(bytes(65537), command=True)[:9],
+        "frame of 65537 octets",
+        "65536",
+        "before READY",
+        Violation.UNSPECIFIED,
+    ),
+    (
         GREETING + frame(b"hi"),
         "a message before READY",
-        "required is a command",
-        '37/ZMTP "Connection"',
+        "required are commands",
+        '37/ZMTP "Overall Behavior"',
         Violation.UNEXPECTED_COMMAND,
     ),
     (
         GREETING + command(b"PING", b"\0\0"),
         "command PING in the handshake",
         "required is READY or ERROR",
-        '37/ZMTP "Connection"',
+        '37/ZMTP "Overall Behavior"',
         Violation.UNEXPECTED_COMMAND,
     ),
     (
@@ -95,21 +102,21 @@ REFUSALS = [
         GREETING + ready(b"REQ"),
         "PULL cannot talk to REQ",
         "a PULL talks to PUSH",
-        '37/ZMTP "Socket-Type"',
+        '37/ZMTP "The Socket-Type Property"',
         Violation.INVALID_METADATA,
     ),
     (
         GREETING + command(b"READY", IDENTITY_256),
         "identity of 256 octets",
         "at most 255",
-        '37/ZMTP "Identity"',
+        '37/ZMTP "The Identity Property"',
         Violation.INVALID_METADATA,
     ),
     (
         TRAFFIC + command(b"PING", b"\0"),
         "PING with 1 octets",
         "required are 2 to 18",
-        '37/ZMTP "Heartbeating"',
+        '37/ZMTP "Connection Heartbeating"',
         Violation.MALFORMED_COMMAND,
     ),
 ]
@@ -153,5 +160,6 @@ def test_all_refusals_of_the_wire_are_in_this_list() -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ProtocolError"
     ]
-    # Two lines are a second case of the same refusal: the command's name, empty and with a wrong character.
-    assert len(made) == len(REFUSALS) - 1
+    # Two lines are a second case of the refusal before them: the frame above a limit, and a command's name, empty and
+    # with a wrong character.
+    assert len(made) == len(REFUSALS) - 2
