@@ -128,9 +128,7 @@ class Engine:
         of a pipe that outlives this one sends it. What the system has taken is not sent twice (37-54).
         """
         self._pipe = pipe
-        if self._options.heartbeat_ivl and self._connection.peer_version >= (3, 1):
-            interval, timeout = self._options.heartbeat_ivl / 1000, self._options.heartbeat_timeout / 1000
-            self._heart = Heartbeat(interval, timeout if timeout >= 0 else interval, trio.current_time())
+        self._heart = self._new_heart()
         pipe.outbound.on_arrival = self._flush
         if len(pipe.outbound):
             self._flush()
@@ -155,6 +153,13 @@ class Engine:
             pipe.outbound.on_arrival = _nobody
             self._put_back(pipe)
             self._pipe = None
+
+    def _new_heart(self) -> Heartbeat:
+        now = trio.current_time()
+        if not self._options.heartbeat_ivl or self._connection.peer_version < (3, 1):
+            return Heartbeat(now=now)  # it asks nothing, but counts on what the peer promises
+        interval, timeout = self._options.heartbeat_ivl / 1000, self._options.heartbeat_timeout / 1000
+        return Heartbeat(interval, timeout if timeout >= 0 else interval, now)
 
     async def _read(self) -> None:
         """All that was read is used up: answer what asks for an answer, and read on."""
