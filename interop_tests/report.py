@@ -57,6 +57,11 @@ DIFFERENCES: dict[str, str] = {
     "not serve a second client that bears the name of the first; ours serves both.",
     "identity that begins with a zero": "37-48 forbids it. libzmq takes it, so that a peer can bear the name that a "
     "ROUTER has made up for another; to us it counts as none.",
+    "peer that is slow to be read": "A libzmq whose program does not read, so that its queue is full, hears no PONG, "
+    "and parts from a healthy peer (L-14). We do not judge while we do not listen, and send PONGs unasked meanwhile.",
+    "ttl after other traffic": "In libzmq the ttl of a PING holds until the next frame of any kind. With us it holds "
+    "until the next PING: a peer that says something and then dies is noticed (37-76).",
+    "ttl above 65.5 seconds": "Is sent as 65.5 seconds: libzmq takes 65.6 for 64 milliseconds (37-72).",
 }
 
 INTRODUCTION = """\
