@@ -63,6 +63,11 @@ class Disconnected(Exception):
 class Refused(ProtocolError):
     """The peer sent ERROR: it will not talk to us, now or later (37-15)."""
 
+    def __init__(self, reason: bytes) -> None:
+        super().__init__(f"the peer refuses us: {reason.decode('ascii', 'backslashreplace')}")
+        # A server that asks a ZAP handler gives the handler's status for a reason; a monitor shows it.
+        self.status = int(reason) if reason in (b"300", b"400", b"500") else 0
+
 
 class Engine:
     """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats.
@@ -115,7 +120,7 @@ class Engine:
                 self.speak()  # our own READY may still wait here, and must be out before any message (37-33)
                 return event
             if isinstance(event, Error):
-                raise Refused(f"the peer refuses us: {event.reason.decode('ascii', 'backslashreplace')}")
+                raise Refused(event.reason)
             if isinstance(event, ConnectionClosed):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}")
 
