@@ -59,6 +59,11 @@ DIFFERENCES: dict[str, str] = {
     "ROUTER has made up for another; to us it counts as none.",
     "peer that is slow to be read": "A libzmq whose program does not read, so that its queue is full, hears no PONG, "
     "and parts from a healthy peer (L-14). We do not judge while we do not listen, and send PONGs unasked meanwhile.",
+    "wrong type of socket": "Our monitors tell HANDSHAKE_FAILED_PROTOCOL, with the violation as its value, before "
+    "DISCONNECTED; libzmq's tell DISCONNECTED alone. And the peer is sent an ERROR that says why (37-45).",
+    "peer that speaks something else": "HTTP, ZMTP 1.0 or 2.0, noise: HANDSHAKE_FAILED_PROTOCOL and DISCONNECTED at "
+    "once. libzmq downgrades, or waits for more.",
+    "reason of an event": "Each event of ours that something went wrong carries words, where libzmq has a number.",
     "ttl after other traffic": "In libzmq the ttl of a PING holds until the next frame of any kind. With us it holds "
     "until the next PING: a peer that says something and then dies is noticed (37-76).",
     "ttl above 65.5 seconds": "Is sent as 65.5 seconds: libzmq takes 65.6 for 64 milliseconds (37-72).",

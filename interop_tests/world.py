@@ -79,6 +79,11 @@ class EventLog:
                     return event
             await self._arrival.park()
 
+    async def reach(self, number: int) -> None:
+        """There have been so many, of whatever name."""
+        while len(self.seen) < number:
+            await self._arrival.park()
+
     def count(self, name: str) -> int:
         return sum(event.name == name for event in self.seen)
 
@@ -178,6 +183,10 @@ class Peer(abc.ABC):
             with self.bounded(f"event {name}"):
                 event = await self.events.take(name)
         return event
+
+    async def has_told(self, events: int) -> None:
+        with self.bounded(f"{events} events"):
+            await self.events.reach(events)
 
     async def close(self, linger: int | None = None) -> None:
         with self.bounded("close"):
