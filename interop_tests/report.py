@@ -64,6 +64,8 @@ DIFFERENCES: dict[str, str] = {
     "peer that speaks something else": "HTTP, ZMTP 1.0 or 2.0, noise: HANDSHAKE_FAILED_PROTOCOL and DISCONNECTED at "
     "once. libzmq downgrades, or waits for more.",
     "reason of an event": "Each event of ours that something went wrong carries words, where libzmq has a number.",
+    "PING to a peer of 3.0": "Is not sent, whatever heartbeat_ivl says; libzmq sends it.",
+    "subscription of 255 octets to a peer of 3.0": "libzmq sends it corrupt (L-41).",
     "ttl after other traffic": "In libzmq the ttl of a PING holds until the next frame of any kind. With us it holds "
     "until the next PING: a peer that says something and then dies is noticed (37-76).",
     "ttl above 65.5 seconds": "Is sent as 65.5 seconds: libzmq takes 65.6 for 64 milliseconds (37-72).",

@@ -187,14 +187,14 @@ async def test_a_socket_of_the_wrong_type(world: World) -> None:
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
     async with RawPeer.dial(pull.last_endpoint) as raw:
-        await raw.handshake("SUB")
+        await raw.send(GREETING + READY["SUB"])
         await raw.receive_until_closed()
     await tells_no_more_than(pull, *BOUND, *ends)
     async with RawListener.listen() as listener:
         push = await world.server.socket("PUSH", **EAGER)
         await push.connect(listener.endpoint)
         async with listener.accept() as raw:
-            await raw.handshake("SUB")
+            await raw.send(GREETING + READY["SUB"])
             await raw.receive_until_closed()
         await tells_no_more_than(push, *DIALLED, *ends)
     if is_ours:
