@@ -72,13 +72,8 @@ class Heartbeat:
         self._unanswered = NEVER
 
     def heard_ping(self, ttl: float, now: float) -> None:
-<<<<<<< HEAD
-        """A PING came. ttl: its promise in seconds, 0 for none."""
-        self._heard = now  # it counts from here: until now, it may be, nobody had a reason to look at the clock
-=======
         """A PING came. ttl: its promise in seconds, 0 for none; it holds from now on."""
-        self._heard = now
->>>>>>> interop
+        self._heard = now  # it counts from here: until now, it may be, nobody had a reason to look at the clock
         self._peer_ttl = ttl or NEVER
         self._peer_interval = now - self._peer_pinged
         self._peer_pinged = now
