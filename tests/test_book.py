@@ -22,6 +22,8 @@ READING_ORDER = """
 
     wire.greeting wire.frames wire.events wire.commands wire.mechanisms wire.connection
 
+    z85 wire.plain wire.curve
+
     options
 
     patterns.pipe patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
@@ -29,7 +31,7 @@ READING_ORDER = """
 
     endpoints transports heartbeat engine session inproc monitor sockets context
 
-    poller proxy
+    poller proxy zap auth
 
     examples.blocking
 """.split()  # noqa: SIM905

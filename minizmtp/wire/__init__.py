@@ -7,14 +7,31 @@
     mechanisms   how two peers agree that they may talk
     connection   the five above, joined: bytes in, events out; messages in, bytes out
 
+    plain, curve the mechanisms with security, each a chapter of its own
+
 Nothing here waits, and nothing here knows trio. Read them in this order.
 """
 
 from .connection import NEED_DATA, Connection, State
-from .events import Cancel, ConnectionClosed, Error, Event, Greeting, Item, Message, Ping, Pong, Ready, Subscribe
+from .events import (
+    Authenticate,
+    Cancel,
+    ConnectionClosed,
+    Error,
+    Event,
+    Greeting,
+    Item,
+    Message,
+    Ping,
+    Pong,
+    Ready,
+    Subscribe,
+    Verdict,
+)
 
 __all__ = [
     "NEED_DATA",
+    "Authenticate",
     "Cancel",
     "Connection",
     "ConnectionClosed",
@@ -28,4 +45,5 @@ __all__ = [
     "Ready",
     "State",
     "Subscribe",
+    "Verdict",
 ]
