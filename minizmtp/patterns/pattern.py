@@ -115,7 +115,7 @@ class Pattern:
         return None
 
     def can_send(self) -> bool:
-        return self.outgoing is not None and len(self.outgoing) > 0
+        return bool(self.outgoing)
 
     def can_receive(self) -> bool:
         """True only if take() will find something: so the next message is looked for, and put aside."""
