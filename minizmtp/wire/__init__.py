@@ -6,8 +6,8 @@
     commands     what a COMMAND frame says, and the metadata in it
     mechanisms   how two peers agree that they may talk
     connection   the five above, joined: bytes in, events out; messages in, bytes out
-
-    plain, curve the mechanisms with security, each a chapter of its own
+    plain        a mechanism with a name and a password, in clear
+    curve        a mechanism with keys: nobody listens, nobody changes a bit
 
 Nothing here waits, and nothing here knows trio. Read them in this order.
 """

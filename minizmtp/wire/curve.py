@@ -54,8 +54,8 @@ Here is a handshake with all keys given. Each box is opened by hand in the tests
 (The RFC asks for 70 octets of padding in HELLO; only 72 make it 200. It puts MESSAGE into command frames; libzmq uses
 message frames, and drops the others without a word.)
 
-Below this module: `mechanisms`. The cryptography is NaCl's, by PyNaCl (`pip install 'minizmtp[curve]'`). It can be read
-alone.
+Below this module: `mechanisms`. The cryptography is NaCl's, by PyNaCl (`pip install 'minizmtp[curve]'`).
+It can be read alone.
 """
 
 from __future__ import annotations

@@ -307,16 +307,15 @@ async def test_a_message_cut_off_is_not_completed_by_a_pong(monkeypatch: pytest.
             room[0] -= count
             return count
 
-        async def never() -> None:
-            await trio.sleep_forever()
-
+        over = trio.Event()
         monkeypatch.setattr(stream, "try_send", narrow)
-        monkeypatch.setattr(stream, "wait_sendable", never)
+        monkeypatch.setattr(stream, "wait_sendable", over.wait)
         await push.send(b"a message")
         await wait_all_tasks_blocked(0.01)
         room[0] = 1000
         await peer.send(PING + b"\xff\xff")
         assert await peer.read(100) == b"\0\x09a messa"[:8]
+        over.set()
 
 
 # ------------------------------------------------------------------------------------------------------- hostile peers
