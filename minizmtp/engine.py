@@ -35,12 +35,26 @@ from typing import NoReturn
 
 import trio
 
-from .errors import ProtocolError
+from .errors import Refused, printable
 from .heartbeat import NEVER, Heartbeat, Silence
 from .options import Options
 from .patterns.pipe import Pipe, _nobody
 from .transports import Stream
-from .wire import NEED_DATA, Cancel, Connection, ConnectionClosed, Error, Item, Message, Ping, Pong, Ready, Subscribe
+from .wire import (
+    NEED_DATA,
+    Authenticate,
+    Cancel,
+    Connection,
+    ConnectionClosed,
+    Error,
+    Item,
+    Message,
+    Ping,
+    Pong,
+    Ready,
+    Subscribe,
+    Verdict,
+)
 
 # How many octets are joined into one write. Above it, joining gains nothing and delays the first.
 BATCH = 65536
@@ -58,15 +72,6 @@ class Disconnected(Exception):
     def __init__(self, code: int, reason: str = "") -> None:
         super().__init__(reason or os.strerror(code))
         self.errno = code
-
-
-class Refused(ProtocolError):
-    """The peer sent ERROR: it will not talk to us, now or later (37-15)."""
-
-    def __init__(self, reason: bytes) -> None:
-        super().__init__(f"the peer refuses us: {reason.decode('ascii', 'backslashreplace')}")
-        # A server that asks a ZAP handler gives the handler's status for a reason; a monitor shows it.
-        self.status = int(reason) if reason in (b"300", b"400", b"500") else 0
 
 
 class Engine:
@@ -107,9 +112,10 @@ class Engine:
 
     # --------------------------------------------------------------------------------------------------------- reading
 
-    async def handshake(self) -> Ready:
+    async def handshake(self, ask: Callable[[Authenticate], Awaitable[Verdict]]) -> Ready:
         """Until both sides are ready.
 
+        ask: decides whether a peer may come in, if the mechanism wants to know.
         Raises ProtocolError (Refused, if the peer says so) or Disconnected.
         """
         while True:
@@ -119,8 +125,11 @@ class Engine:
             if isinstance(event, Ready):
                 self.speak()  # our own READY may still wait here, and must be out before any message (37-33)
                 return event
+            if isinstance(event, Authenticate):
+                self._connection.receive_verdict(await ask(event))
             if isinstance(event, Error):
-                raise Refused(event.reason)
+                status = int(event.reason) if event.reason in (b"300", b"400", b"500") else 0
+                raise Refused(f"the peer refuses us: {printable(event.reason)}", status)
             if isinstance(event, ConnectionClosed):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}")
 

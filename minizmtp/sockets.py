@@ -38,8 +38,9 @@ from .monitor import Monitor, MonitorEvent
 from .options import Options, set_options, snapshot, unknown_option
 from .patterns import PATTERNS
 from .patterns.pattern import Received
-from .session import Acceptor, Connector, Link
+from .session import Acceptor, Connector, Link, new_mechanism
 from .transports import check_dialable, listen
+from .wire.events import Authenticate, Verdict
 from .wire.events import Message as Frames
 
 T = TypeVar("T")
@@ -61,6 +62,9 @@ class Home:
         raise NotImplementedError
 
     def check_caller(self) -> None:
+        raise NotImplementedError
+
+    async def authenticate(self, question: Authenticate, options: Options, address: str) -> Verdict:
         raise NotImplementedError
 
     def forget(self, socket: Socket) -> None:
@@ -140,6 +144,7 @@ class Socket(Options):
         self._check_open()
         address = parse_endpoint(endpoint)
         options = snapshot(self)
+        new_mechanism(options)  # what is missing is missed here, and not at the first connection
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.bind(self, endpoint, options)
@@ -169,6 +174,7 @@ class Socket(Options):
             return
         options = snapshot(self)
         self._values.pop("connect_routing_id", None)  # it names one peer
+        new_mechanism(options)
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.connect(self, endpoint, options)
@@ -465,6 +471,9 @@ class Socket(Options):
 
     def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
         self._home.start_task(function)
+
+    async def authenticate(self, question: Authenticate, address: str) -> Verdict:
+        return await self._home.authenticate(question, self, address)
 
     def ended(self, link: Link) -> None:
         self._links.pop(link, None)
