@@ -133,10 +133,10 @@ class Engine:
             if isinstance(event, ConnectionClosed):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}")
 
-    async def traffic(self, pipe: Pipe, inspect: Callable[[Message], None]) -> NoReturn:
+    async def traffic(self, pipe: Pipe, inspect: Callable[[Message], None] | None) -> NoReturn:
         """Carry messages between pipe and peer until the connection ends; then raise why.
 
-        inspect: is shown each message that comes, and may raise ProtocolError.
+        inspect: if given, is shown each message that comes, and may raise ProtocolError.
 
         What was in the outbox then, and cannot have reached the peer whole, goes back to the pipe: the next connection
         of a pipe that outlives this one sends it. What the system has taken is not sent twice (37-54).
@@ -146,21 +146,25 @@ class Engine:
         pipe.outbound.on_arrival = self._flush
         if len(pipe.outbound):
             self._flush()
-        next_event = self._connection.next_event
+        inbound, next_event, next_messages = pipe.inbound, self._connection.next_event, self._connection.next_messages
         try:
             while True:
+                if inspect is None and not inbound.full and (messages := next_messages(inbound.room)):
+                    inbound.put_all(messages)
+                    continue
                 event = next_event()
                 if event is NEED_DATA:
                     await self._read()
                 elif type(event) is list:
-                    inspect(event)
-                    if pipe.inbound.full:
+                    if inspect is not None:
+                        inspect(event)
+                    if inbound.full:
                         await self._room(pipe)
-                    pipe.inbound.put(event)
+                    inbound.put(event)
                 elif isinstance(event, ConnectionClosed):
                     raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}".rstrip())
                 elif isinstance(event, (Subscribe, Cancel)):
-                    pipe.inbound.put(event)
+                    inbound.put(event)
                 elif isinstance(event, Ping):
                     self._heart.heard_ping(event.ttl / 10, trio.current_time())
         finally:
@@ -245,9 +249,13 @@ class Engine:
         """Encode what is queued, as much as makes a good write."""
         if self._pipe is None:
             return
-        queue = self._pipe.outbound
-        while len(self._outbox) < BATCH and (item := queue.take()) is not None:
-            self._add(item, self._connection.send(item))
+        queue, send, outbox = self._pipe.outbound, self._connection.send, self._outbox
+        count = 1
+        while len(outbox) < BATCH and (items := queue.take_some(count)):
+            octets = [send(item) for item in items]
+            outbox += b"".join(octets)
+            self._batch.extend(zip(items, map(len, octets), strict=True))
+            count = BATCH // (len(octets[-1]) + 1) + 1  # if they are all like the last one, so many fill the batch
 
     def _add(self, item: Item | None, octets: bytes) -> None:
         self._outbox += octets

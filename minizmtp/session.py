@@ -183,7 +183,8 @@ class Session:
             tell(Event.HANDSHAKE_SUCCEEDED, endpoint)
             if not self.finishing:
                 self._owner.pattern.connected(pipe)
-            await engine.traffic(pipe, self._owner.pattern.inspect)
+            pattern = self._owner.pattern
+            await engine.traffic(pipe, pattern.inspect if pattern.inspects else None)
         except ProtocolError as error:
             if not ready:
                 engine.speak()  # the last word, if the system takes it; in traffic, a message may be half-way out

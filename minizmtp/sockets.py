@@ -92,6 +92,7 @@ class Socket(Options):
         "_rest",
         "_senders",
         "_turns",
+        "_waiting",
         "pattern",
         "socket_type",
         "watchers",
@@ -107,6 +108,7 @@ class Socket(Options):
         self._links: dict[Link, None] = {}  # bound and connected endpoints, in order; also those that still linger
         self._monitors: list[Monitor] = []
         self._receivers = trio.lowlevel.ParkingLot()
+        self._waiting: list[None] = []  # one for each who waits: a list is asked for its truth sooner than a ParkingLot
         self._senders = trio.lowlevel.ParkingLot()
         self.watchers: set[trio.Event] = set()
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
@@ -285,7 +287,7 @@ class Socket(Options):
             words = "no peer can take a message"
             await self._wait(lambda: try_send(message) or None, self._senders, flags, self.sndtimeo, words)
         del self._parts[:parts]  # ours; another task may have begun a message while we waited
-        if self._receivers or self.watchers:
+        if self._waiting or self.watchers:
             self._pass_on()
 
     # ------------------------------------------------------------------------------------------------------- receiving
@@ -358,7 +360,7 @@ class Socket(Options):
         found = self.pattern.take()
         if found is None:
             found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
-        if self._receivers or self.watchers:
+        if self._waiting or self.watchers:
             self._pass_on()
         return found
 
@@ -381,7 +383,11 @@ class Socket(Options):
             raise Again(f"{words}, and this call was not to wait")
         with timeout_scope(timeout):
             while True:
-                await lot.park()
+                self._waiting.append(None)
+                try:
+                    await lot.park()
+                finally:
+                    self._waiting.pop()
                 self._check_open()
                 if (answer := attempt()) is not None:
                     return answer
