@@ -30,10 +30,11 @@ from . import zap
 from .constants import SocketType
 from .errors import EINVAL, ContextTerminated, ZMQError
 from .inproc import Names
+from .linked import Home, Linked
 from .options import Options
 from .patterns import PATTERNS
 from .session import log
-from .sockets import Home, Socket
+from .sockets import Socket
 from .wire.events import Authenticate, Verdict
 
 # Seconds of lingering after which the log says who and why.
@@ -45,7 +46,7 @@ class Context(Home):
 
     def __init__(self) -> None:
         self.names = Names()
-        self._sockets: dict[Socket, None] = {}  # also those that are closed and still linger
+        self._sockets: dict[Linked, None] = {}  # also those that are closed and still linger
         self._working = 0  # tasks of sockets
         self._at_rest = trio.Event()  # … none of which is left
         self._nursery: trio.Nursery | None = None
@@ -165,5 +166,5 @@ class Context(Home):
                 " where you are, and let the two talk over ipc or tcp"
             )
 
-    def forget(self, socket: Socket) -> None:
+    def forget(self, socket: Linked) -> None:
         self._sockets.pop(socket, None)

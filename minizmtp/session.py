@@ -18,7 +18,7 @@ What ends a connection, and what follows (L-20):
 Every session is a task in the context's nursery, and whatever goes wrong in it ends there: it is told to the monitor
 and never raised, so that no connection can harm another.
 
-Below this module: `engine`, `transports`. Above it: `sockets`.
+Below this module: `engine`, `transports`. Above it: `linked`.
 Read next: `inproc`.
 """
 

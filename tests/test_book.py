@@ -29,7 +29,7 @@ READING_ORDER = """
     patterns.pipe patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.pubsub patterns.reqrep
 
-    endpoints transports heartbeat engine session inproc monitor sockets
+    endpoints transports heartbeat engine session inproc monitor linked sockets
 
     zap context
 
