@@ -266,8 +266,7 @@ class Socket(Options):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        if self._closed:
-            self._check_open()
+        self._check_open()
         if flags & SNDMORE:
             if not self._parts:
                 self.pattern.check_send()
@@ -349,8 +348,7 @@ class Socket(Options):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        if self._closed:
-            self._check_open()
+        self._check_open()
         found = self.pattern.take()
         if found is None:
             found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
@@ -453,8 +451,8 @@ class Socket(Options):
                 sent=pipe.outbound.taken,
                 queued=len(pipe.outbound),
                 dropped=pipe.outbound.dropped,
-                received=pipe.inbound.taken,
-                unread=len(pipe.inbound),
+                received=pipe.inbound.taken - self.pattern.aside(pipe),
+                unread=len(pipe.inbound) + self.pattern.aside(pipe),
             )
             for link in self._links
             for pipe, connected in link.pipes()
