@@ -54,6 +54,9 @@ class Names:
             bound.join(joint)
         return joint
 
+    def is_bound(self, endpoint: str) -> bool:
+        return endpoint in self._bound
+
     def release(self, endpoint: str) -> None:
         self._bound.pop(endpoint, None)
 
