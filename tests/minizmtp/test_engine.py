@@ -485,18 +485,13 @@ async def test_a_mistake_of_ours_costs_one_connection_and_is_logged(
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH)
         with trio.fail_after(10), logged(caplog) as words:
-            inspect = pull.pattern.inspect
 
-            def stumble(message: list[bytes]) -> None:
-                if message == [b"banana"]:
-                    raise RuntimeError("slipped")
-                inspect(message)
+            def stumble(pipe: Pipe) -> None:
+                raise RuntimeError("slipped")
 
-            monkeypatch.setattr(pull.pattern, "inspect", stumble)
-            monkeypatch.setattr(pull.pattern, "inspects", True)
+            monkeypatch.setattr(pull.pattern, "connected", stumble)
             async with await Raw.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"PUSH")
-                await peer.send(b"\0\6banana")
                 assert await peer.ended()
             await _still_well(pull, push, b"other")
             assert len(pull.pattern.pipes) == 1
