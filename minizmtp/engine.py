@@ -132,7 +132,8 @@ class Engine:
             interval, timeout = self._options.heartbeat_ivl / 1000, self._options.heartbeat_timeout / 1000
             self._heart = Heartbeat(interval, timeout if timeout >= 0 else interval, trio.current_time())
         pipe.outbound.on_arrival = self._flush
-        self._flush()
+        if len(pipe.outbound):
+            self._flush()
         next_event = self._connection.next_event
         try:
             while True:
