@@ -405,6 +405,7 @@ class Socket(Options):
     async def poll(self, timeout: float | None = None, flags: int = POLLIN) -> int:
         """Wait until the socket can do what flags ask for, POLLIN or POLLOUT or both; what it can do, 0 if nothing
         within timeout milliseconds (None or negative: wait for ever)."""
+        self._check_open()
         with timeout_scope(timeout):
             await trio.lowlevel.checkpoint()
             while not (mask := self.events & flags):
