@@ -26,12 +26,15 @@ from typing import Any, Self
 
 import trio
 
+from . import zap
 from .constants import SocketType
 from .errors import EINVAL, ContextTerminated, ZMQError
 from .inproc import Names
+from .options import Options
 from .patterns import PATTERNS
 from .session import log
 from .sockets import Home, Socket
+from .wire.events import Authenticate, Verdict
 
 # Seconds of lingering after which the log says who and why.
 PATIENCE = 1.0
@@ -142,6 +145,18 @@ class Context(Home):
             if not self._working:
                 self._at_rest.set()
                 self._at_rest = trio.Event()
+
+    async def authenticate(self, question: Authenticate, options: Options, address: str) -> Verdict:
+        """Ask the ZAP handler of this context, by a socket of its own for each question."""
+        if not self.names.is_bound(zap.ENDPOINT):
+            return zap.without_handler(question, bool(options.zap_enforce_domain))
+        asking = Socket(self, SocketType.DEALER, {"linger": 0})
+        try:
+            asking.connect(zap.ENDPOINT)
+            await asking.send_multipart(zap.request(question, options.zap_domain, address))
+            return zap.read_reply(await asking.recv_multipart())
+        finally:
+            asking.close()
 
     def check_caller(self) -> None:
         if self._at_home != (os.getpid(), threading.get_ident()):

@@ -38,8 +38,9 @@ from .monitor import Monitor, MonitorEvent
 from .options import Options, set_options, snapshot, unknown_option
 from .patterns import PATTERNS
 from .patterns.pattern import Received
-from .session import Acceptor, Connector, Link
+from .session import Acceptor, Connector, Link, new_mechanism
 from .transports import check_dialable, listen
+from .wire.events import Authenticate, Verdict
 from .wire.events import Message as Frames
 
 T = TypeVar("T")
@@ -61,6 +62,9 @@ class Home:
         raise NotImplementedError
 
     def check_caller(self) -> None:
+        raise NotImplementedError
+
+    async def authenticate(self, question: Authenticate, options: Options, address: str) -> Verdict:
         raise NotImplementedError
 
     def forget(self, socket: Socket) -> None:
@@ -88,6 +92,7 @@ class Socket(Options):
         "_rest",
         "_senders",
         "_turns",
+        "_waiting",
         "pattern",
         "socket_type",
         "watchers",
@@ -103,6 +108,7 @@ class Socket(Options):
         self._links: dict[Link, None] = {}  # bound and connected endpoints, in order; also those that still linger
         self._monitors: list[Monitor] = []
         self._receivers = trio.lowlevel.ParkingLot()
+        self._waiting: list[None] = []  # one for each who waits: a list is asked for its truth sooner than a ParkingLot
         self._senders = trio.lowlevel.ParkingLot()
         self.watchers: set[trio.Event] = set()
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
@@ -140,6 +146,7 @@ class Socket(Options):
         self._check_open()
         address = parse_endpoint(endpoint)
         options = snapshot(self)
+        new_mechanism(options)  # what is missing is missed here, and not at the first connection
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.bind(self, endpoint, options)
@@ -169,6 +176,7 @@ class Socket(Options):
             return
         options = snapshot(self)
         self._values.pop("connect_routing_id", None)  # it names one peer
+        new_mechanism(options)
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.connect(self, endpoint, options)
@@ -279,7 +287,7 @@ class Socket(Options):
             words = "no peer can take a message"
             await self._wait(lambda: try_send(message) or None, self._senders, flags, self.sndtimeo, words)
         del self._parts[:parts]  # ours; another task may have begun a message while we waited
-        if self._receivers or self.watchers:
+        if self._waiting or self.watchers:
             self._pass_on()
 
     # ------------------------------------------------------------------------------------------------------- receiving
@@ -352,7 +360,7 @@ class Socket(Options):
         found = self.pattern.take()
         if found is None:
             found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
-        if self._receivers or self.watchers:
+        if self._waiting or self.watchers:
             self._pass_on()
         return found
 
@@ -375,7 +383,11 @@ class Socket(Options):
             raise Again(f"{words}, and this call was not to wait")
         with timeout_scope(timeout):
             while True:
-                await lot.park()
+                self._waiting.append(None)
+                try:
+                    await lot.park()
+                finally:
+                    self._waiting.pop()
                 self._check_open()
                 if (answer := attempt()) is not None:
                     return answer
@@ -405,7 +417,7 @@ class Socket(Options):
     async def poll(self, timeout: float | None = None, flags: int = POLLIN) -> int:
         """Wait until the socket can do what flags ask for, POLLIN or POLLOUT or both; what it can do, 0 if nothing
         within timeout milliseconds (None or negative: wait for ever)."""
-        self._check_open()
+        self._check_open()  # before the checkpoint: in a child of a fork not even that may run
         with timeout_scope(timeout):
             await trio.lowlevel.checkpoint()
             while not (mask := self.events & flags):
@@ -465,6 +477,9 @@ class Socket(Options):
 
     def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
         self._home.start_task(function)
+
+    async def authenticate(self, question: Authenticate, address: str) -> Verdict:
+        return await self._home.authenticate(question, self, address)
 
     def ended(self, link: Link) -> None:
         self._links.pop(link, None)

@@ -37,10 +37,10 @@ PING = command(b"PING", b"\0\0")
 
 @asynccontextmanager
 async def bound(kind: zmq.SocketType, **options: object) -> AsyncIterator[zmq.Socket]:
-    async with zmq.Context() as ctx:
-        sock = ctx.socket(kind, **({"linger": 0} | options))
-        sock.bind("tcp://127.0.0.1:*")
-        with trio.fail_after(30):
+    with trio.fail_after(30):
+        async with zmq.Context() as ctx:
+            sock = ctx.socket(kind, **({"linger": 0} | options))
+            sock.bind("tcp://127.0.0.1:*")
             yield sock
 
 
@@ -307,16 +307,16 @@ async def test_a_message_cut_off_is_not_completed_by_a_pong(monkeypatch: pytest.
             room[0] -= count
             return count
 
-        async def never() -> None:
-            await trio.sleep_forever()
-
         monkeypatch.setattr(stream, "try_send", narrow)
-        monkeypatch.setattr(stream, "wait_sendable", never)
+        over = trio.Event()
+        monkeypatch.setattr(stream, "wait_sendable", over.wait)
         await push.send(b"a message")
         await wait_all_tasks_blocked(0.01)
         room[0] = 1000
         await peer.send(PING + b"\xff\xff")
-        assert await peer.read(100) == b"\0\x09a messa"[:8]
+        seen = await peer.read(100)
+        over.set()
+        assert seen == b"\0\x09a messa"[:8]
 
 
 # ------------------------------------------------------------------------------------------------------- hostile peers
