@@ -51,7 +51,7 @@ class Context(Home):
         self._nursery: trio.Nursery | None = None
         self._manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._closed = False
-        self._at_home = 0, 0  # the process and the thread that entered it
+        self.at_home = 0, 0  # the process and the thread that entered it
 
     @property
     def closed(self) -> bool:
@@ -104,7 +104,7 @@ class Context(Home):
     async def __aenter__(self) -> Self:
         if self._manager is not None:
             raise RuntimeError("a Context can be entered once: make a new one")
-        self._at_home = os.getpid(), threading.get_ident()
+        self.at_home = os.getpid(), threading.get_ident()
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
         return self
@@ -159,7 +159,7 @@ class Context(Home):
             asking.close()
 
     def check_caller(self) -> None:
-        if self._at_home != (os.getpid(), threading.get_ident()):
+        if self.at_home != (os.getpid(), threading.get_ident()):
             raise RuntimeError(
                 "this socket belongs to the thread and the process in which its Context was entered: make a Context"
                 " where you are, and let the two talk over ipc or tcp"

@@ -24,6 +24,8 @@ import json
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import cycle
+from os import getpid
+from threading import get_ident
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -57,6 +59,7 @@ class Home:
     """What a socket needs of its context: a nursery for its tasks, and the inproc names."""
 
     names: Names
+    at_home: tuple[int, int]  # the process and the thread in which its sockets may be used
 
     def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
         raise NotImplementedError
@@ -82,6 +85,7 @@ class Socket(Options):
     """One socket. Made by `Context.socket`; options are its attributes (see `options`)."""
 
     __slots__ = (
+        "_at_home",
         "_closed",
         "_home",
         "_last_endpoint",
@@ -103,6 +107,7 @@ class Socket(Options):
         self.socket_type = socket_type
         self.pattern = PATTERNS[socket_type](self._on_arrival, self._on_space, self)
         self._home = home
+        self._at_home = home.at_home
         self._closed = False
         self._last_endpoint = ""
         self._links: dict[Link, None] = {}  # bound and connected endpoints, in order; also those that still linger
@@ -274,19 +279,21 @@ class Socket(Options):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        self._check_open()
+        if self._closed or self._at_home != (getpid(), get_ident()):
+            self._check_open()
         if flags & SNDMORE:
             if not self._parts:
                 self.pattern.check_send()
             self._parts.extend(frames)
             return
         parts = len(self._parts)
-        message = self._parts + frames
+        message = self._parts + frames if parts else frames
         try_send = self.pattern.try_send
         if not try_send(message):
             words = "no peer can take a message"
             await self._wait(lambda: try_send(message) or None, self._senders, flags, self.sndtimeo, words)
-        del self._parts[:parts]  # ours; another task may have begun a message while we waited
+        if parts:
+            del self._parts[:parts]  # ours; another task may have begun a message while we waited
         if self._waiting or self.watchers:
             self._pass_on()
 
@@ -356,7 +363,8 @@ class Socket(Options):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        self._check_open()
+        if self._closed or self._at_home != (getpid(), get_ident()):
+            self._check_open()
         found = self.pattern.take()
         if found is None:
             found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
