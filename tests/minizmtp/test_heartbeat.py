@@ -262,7 +262,7 @@ async def test_a_peer_of_zmtp_3_0_which_knows_no_ping_is_sent_none_and_may_be_si
 
 
 @pytest.mark.requirement("L-14", "37-75")
-async def test_two_who_beat_and_of_whom_one_does_not_read_for_a_minute_stay_connected(quick_clock: MockClock) -> None:
+async def test_two_who_beat_and_of_whom_one_does_not_read_for_long_stay_connected(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         beating = {"heartbeat_ivl": 1000, "heartbeat_timeout": 1500, "heartbeat_ttl": 2000}
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, hwm=2, sndbuf=4096, rcvbuf=4096, **beating)
@@ -272,7 +272,7 @@ async def test_two_who_beat_and_of_whom_one_does_not_read_for_a_minute_stay_conn
             while await push.poll(1000, zmq.POLLOUT):
                 await push.send(b"%6d" % sent + bytes(5000))
                 sent += 1
-            await trio.sleep(60)
+            await trio.sleep(20)
             for number in range(sent):
                 assert (await pull.recv())[:6] == b"%6d" % number
             await push.send(b"on we go")
