@@ -3,7 +3,7 @@
     ventilator                   workers                      sink
       PUSH ──┬── 4, task ──► PULL     PUSH ── 4, result ──┬─► PULL     {0: …, 1: …, 2: …}
              └── 5, task ──► PULL ✗   PUSH                ┘            5 is missing
-      PULL ◄──────────────────── 5, again ────────────────────── PUSH
+      PULL ◄───────────────────── [5], again ─────────────────── PUSH
 
 PUSH sends each task to one worker, and waits when none has room. It never drops a task *for want of room*. But with a
 worker that is killed, everything dies that was on its way to it: what it worked on, what its PULL had queued, what was
@@ -37,13 +37,14 @@ import minizmtp as zmq
 
 async def ventilator(ctx: zmq.Context, work: str, again: str, tasks: list[bytes]) -> None:
     """Every task once, and then until cancelled those that are asked for again."""
-    async with ctx.socket(zmq.PUSH, linger=0, sndhwm=1) as push, ctx.socket(zmq.PULL) as pull:
+    async with ctx.socket(zmq.PUSH, linger=0, sndhwm=1) as push, ctx.socket(zmq.PULL, conflate=1) as pull:
         push.bind(work)
         pull.bind(again)
         for number, task in enumerate(tasks):
             await push.send_multipart([b"%d" % number, task])
-        async for [which] in pull:
-            await push.send_multipart([which, tasks[int(which)]])
+        while True:
+            for number in await pull.recv_json():
+                await push.send_multipart([b"%d" % number, tasks[number]])
 
 
 async def worker(ctx: zmq.Context, work: str, results: str, do: Callable[[bytes], Awaitable[bytes]]) -> None:
@@ -58,7 +59,8 @@ async def worker(ctx: zmq.Context, work: str, results: str, do: Callable[[bytes]
 async def sink(ctx: zmq.Context, results: str, again: str, count: int, patience: float) -> list[bytes]:
     """The results of tasks 0 to count - 1, in this order, each once."""
     done: dict[int, bytes] = {}
-    async with ctx.socket(zmq.PULL) as pull, ctx.socket(zmq.PUSH, linger=0) as push:
+    # conflate: of several lists that the ventilator has not read, only the newest counts; they never pile up.
+    async with ctx.socket(zmq.PULL) as pull, ctx.socket(zmq.PUSH, linger=0, conflate=1) as push:
         pull.bind(results)
         push.connect(again)
         while len(done) < count:
@@ -69,8 +71,7 @@ async def sink(ctx: zmq.Context, results: str, again: str, count: int, patience:
                 continue
             missing = [number for number in range(count) if number not in done]
             print(f"sink: nothing for {patience} s, and {missing} are missing")
-            for lost in missing:
-                await push.send(b"%d" % lost)
+            await push.send_json(missing)
     return [done[number] for number in range(count)]
 
 
