@@ -1,1 +1,106 @@
-"""An asynchronous HTTP/1.1 client on trio and h11."""
+r"""An asynchronous HTTP/1.1 client, and a small server, on trio and h11, written to be read.
+
+    import trio, minihttp
+
+    async def main():
+        async with minihttp.AsyncClient(base_url="http://127.0.0.1:8000") as client:
+            response = await client.get("/items", params={"q": "zmq"})
+            print(response.raise_for_status().json())
+
+    trio.run(main)
+
+The names are httpx's: who knows httpx can use this without a manual, and what is learned here is true there.
+
+Every module is a chapter, and uses only chapters before it.  The reading order:
+
+    errors, config                          what can go wrong; how long and how many
+    urls, headers, cookies                  values: no I/O, nothing to wait for
+    request, decoders, response             what is asked, what came back, and how bodies are undone
+    connection                              h11, which knows the bytes, meets trio, which waits for them
+    pool                                    which connection serves which request: one plain function
+    client, api                             redirects, cookies, passwords; calls without a client
+    server                                  the other side, as small as it can be
+"""
+
+from .api import delete, get, head, options, patch, post, put, request, stream
+from .client import AsyncClient
+from .config import Limits, Timeout
+from .cookies import Cookies
+from .errors import (
+    CloseError,
+    ConnectError,
+    ConnectTimeout,
+    DecodingError,
+    HTTPError,
+    HTTPStatusError,
+    InvalidURL,
+    LocalProtocolError,
+    NetworkError,
+    PoolTimeout,
+    ProtocolError,
+    ReadError,
+    ReadTimeout,
+    RemoteProtocolError,
+    RequestError,
+    ResponseNotRead,
+    StreamClosed,
+    StreamConsumed,
+    StreamError,
+    TimeoutException,
+    TooManyRedirects,
+    TransportError,
+    UnsupportedProtocol,
+    WriteError,
+    WriteTimeout,
+)
+from .headers import Headers
+from .request import Request
+from .response import Response
+from .server import serve
+from .urls import URL
+
+__all__ = [
+    "URL",
+    "AsyncClient",
+    "CloseError",
+    "ConnectError",
+    "ConnectTimeout",
+    "Cookies",
+    "DecodingError",
+    "HTTPError",
+    "HTTPStatusError",
+    "Headers",
+    "InvalidURL",
+    "Limits",
+    "LocalProtocolError",
+    "NetworkError",
+    "PoolTimeout",
+    "ProtocolError",
+    "ReadError",
+    "ReadTimeout",
+    "RemoteProtocolError",
+    "Request",
+    "RequestError",
+    "Response",
+    "ResponseNotRead",
+    "StreamClosed",
+    "StreamConsumed",
+    "StreamError",
+    "Timeout",
+    "TimeoutException",
+    "TooManyRedirects",
+    "TransportError",
+    "UnsupportedProtocol",
+    "WriteError",
+    "WriteTimeout",
+    "delete",
+    "get",
+    "head",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "request",
+    "serve",
+    "stream",
+]

@@ -63,6 +63,11 @@ class Disconnected(Exception):
 class Refused(ProtocolError):
     """The peer sent ERROR: it will not talk to us, now or later (37-15)."""
 
+    def __init__(self, reason: bytes) -> None:
+        super().__init__(f"the peer refuses us: {reason.decode('ascii', 'backslashreplace')}")
+        # A server that asks a ZAP handler gives the handler's status for a reason; a monitor shows it.
+        self.status = int(reason) if reason in (b"300", b"400", b"500") else 0
+
 
 class Engine:
     """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats.
@@ -115,7 +120,7 @@ class Engine:
                 self.speak()  # our own READY may still wait here, and must be out before any message (37-33)
                 return event
             if isinstance(event, Error):
-                raise Refused(f"the peer refuses us: {event.reason.decode('ascii', 'backslashreplace')}")
+                raise Refused(event.reason)
             if isinstance(event, ConnectionClosed):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}")
 
@@ -128,11 +133,10 @@ class Engine:
         of a pipe that outlives this one sends it. What the system has taken is not sent twice (37-54).
         """
         self._pipe = pipe
-        if self._options.heartbeat_ivl and self._connection.peer_version >= (3, 1):
-            interval, timeout = self._options.heartbeat_ivl / 1000, self._options.heartbeat_timeout / 1000
-            self._heart = Heartbeat(interval, timeout if timeout >= 0 else interval, trio.current_time())
+        self._heart = self._new_heart()
         pipe.outbound.on_arrival = self._flush
-        self._flush()
+        if len(pipe.outbound):
+            self._flush()
         next_event = self._connection.next_event
         try:
             while True:
@@ -154,6 +158,13 @@ class Engine:
             pipe.outbound.on_arrival = _nobody
             self._put_back(pipe)
             self._pipe = None
+
+    def _new_heart(self) -> Heartbeat:
+        now = trio.current_time()
+        if not self._options.heartbeat_ivl or self._connection.peer_version < (3, 1):
+            return Heartbeat(now=now)  # it asks nothing, but counts on what the peer promises
+        interval, timeout = self._options.heartbeat_ivl / 1000, self._options.heartbeat_timeout / 1000
+        return Heartbeat(interval, timeout if timeout >= 0 else interval, now)
 
     async def _read(self) -> None:
         """All that was read is used up: answer what asks for an answer, and read on."""

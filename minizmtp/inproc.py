@@ -45,6 +45,7 @@ class Names:
     def connect(self, owner: Owner, endpoint: str, options: Options) -> "Joint":
         """Join whoever has the name, or wait for somebody to take it."""
         joint = Joint(self, owner, endpoint, options, new_pipe(owner, options))
+        joint.pipe.identity = options.connect_routing_id
         owner.pattern.attach(joint.pipe)
         bound = self._bound.get(endpoint)
         if bound is None:
@@ -80,7 +81,7 @@ class Bound:
         _deepen(other.pipe.inbound, self._options.sndhwm)
         twin = Pipe(outbound=other.pipe.inbound, inbound=other.pipe.outbound)
         twin.identity = other.options.routing_id
-        other.pipe.identity = self._options.routing_id
+        other.pipe.identity = other.pipe.identity or self._options.routing_id
         joint = Joint(self._names, self._owner, self.endpoint, self._options, twin, self._joints.pop)
         joint.other, other.other = other, joint
         self._joints[joint] = None

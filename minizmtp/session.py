@@ -165,7 +165,7 @@ class Session:
             words = f"{endpoint}: {error}"
             log.info("%s", words)
             if isinstance(error, Refused):
-                tell(Event.HANDSHAKE_FAILED_AUTH, endpoint, 0, words)
+                tell(Event.HANDSHAKE_FAILED_AUTH, endpoint, error.status, words)
             elif not ready:
                 tell(Event.HANDSHAKE_FAILED_PROTOCOL, endpoint, error.violation, words)
         except Disconnected as error:

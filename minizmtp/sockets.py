@@ -266,8 +266,7 @@ class Socket(Options):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        if self._closed:
-            self._check_open()
+        self._check_open()
         if flags & SNDMORE:
             if not self._parts:
                 self.pattern.check_send()
@@ -349,8 +348,7 @@ class Socket(Options):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        if self._closed:
-            self._check_open()
+        self._check_open()
         found = self.pattern.take()
         if found is None:
             found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
@@ -407,6 +405,7 @@ class Socket(Options):
     async def poll(self, timeout: float | None = None, flags: int = POLLIN) -> int:
         """Wait until the socket can do what flags ask for, POLLIN or POLLOUT or both; what it can do, 0 if nothing
         within timeout milliseconds (None or negative: wait for ever)."""
+        self._check_open()  # before the checkpoint: in a child of a fork not even that may run
         with timeout_scope(timeout):
             await trio.lowlevel.checkpoint()
             while not (mask := self.events & flags):
@@ -453,8 +452,8 @@ class Socket(Options):
                 sent=pipe.outbound.taken,
                 queued=len(pipe.outbound),
                 dropped=pipe.outbound.dropped,
-                received=pipe.inbound.taken,
-                unread=len(pipe.inbound),
+                received=pipe.inbound.taken - self.pattern.aside(pipe),
+                unread=len(pipe.inbound) + self.pattern.aside(pipe),
             )
             for link in self._links
             for pipe, connected in link.pipes()

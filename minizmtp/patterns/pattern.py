@@ -101,6 +101,11 @@ class Pattern:
         found, self._next = self._next, None
         return found
 
+    def give_back(self, received: Received) -> None:
+        """Undo the last take: there was no room for it where it was to go (see `proxy`). Not for REQ and REP, whose
+        turn has passed with it."""
+        self._next = received
+
     def _gather(self) -> Received | None:
         """The next message that is for the program, out of all that came."""
         if self.incoming is None:
@@ -115,13 +120,17 @@ class Pattern:
         return None
 
     def can_send(self) -> bool:
-        return self.outgoing is not None and len(self.outgoing) > 0
+        return bool(self.outgoing)
 
     def can_receive(self) -> bool:
         """True only if take() will find something: so the next message is looked for, and put aside."""
         if self._next is None and self.incoming is not None and len(self.incoming):
             self._next = self._gather()
         return self._next is not None
+
+    def aside(self, pipe: Pipe) -> int:
+        """How many of pipe's messages are taken out of its queue, and not yet by the program."""
+        return int(self._next is not None and self._next[0] is pipe)
 
     def subscribe(self, prefix: bytes) -> None:
         raise self._no_subscriptions()

@@ -39,7 +39,12 @@ def _nobody() -> None:
 
 
 class Queue:
-    """One direction of a pipe: messages on their way from a writer to a reader, at most hwm of them (0: any number)."""
+    """One direction of a pipe: messages on their way from a writer to a reader, at most hwm of them (0: any number).
+
+    on_arrival is called in the midst of the writer's put, on_space in the midst of the reader's take. So neither may
+    put into this queue: what it put might overtake the item that the reader is about to carry away. on_arrival may
+    take; on_space just leaves word.
+    """
 
     __slots__ = (
         "_conflate",

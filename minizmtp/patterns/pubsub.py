@@ -163,7 +163,7 @@ class XPub(Pub):
     A subscription is shown when it is the first for its prefix, and its end when it was the last (29-24);
     with xpub_verbose each is shown that comes, with xpub_verboser also each that goes (L-36). With xpub_manual the
     program decides: nothing is subscribed until it calls subscribe(), which acts for the peer that it last heard of
-    (L-37).
+    (L-37); so it hears of each.
     """
 
     socket_type = SocketType.XPUB
@@ -187,10 +187,10 @@ class XPub(Pub):
         options = self._options
         if isinstance(request, Subscribe):
             first = self._requests.add(request.prefix, pipe)
-            show = first or options.xpub_verbose or options.xpub_verboser
+            show = first or options.xpub_verbose or options.xpub_verboser or options.xpub_manual
         else:
             self._requests.remove(request.prefix, pipe)
-            show = request.prefix not in self._requests or options.xpub_verboser
+            show = request.prefix not in self._requests or options.xpub_verboser or options.xpub_manual
         if not options.xpub_manual:
             super()._requested(pipe, request)
         if show:
@@ -210,8 +210,14 @@ class XPub(Pub):
         self._shown = received[0]
         return received
 
+    def give_back(self, received: Received) -> None:
+        self._to_show.appendleft(received)
+
     def can_receive(self) -> bool:
         return bool(self._to_show)
+
+    def aside(self, pipe: Pipe) -> int:
+        return sum(whose is pipe for whose, _ in self._to_show)
 
     def subscribe(self, prefix: bytes) -> None:
         self._decide(Subscribe(prefix))

@@ -7,9 +7,9 @@
               └──► 2  5  8                                c ──┘
             round robin                                     fair queue
 
-Both keep the pipes that can take part *now* in a row, serve the first and send it to the end. A pipe that is full (or
-empty) leaves the row, and joins at its end when it has word of room (or arrivals). So a turn costs the same with three
-peers and with three thousand, and nobody is asked in vain.
+Both keep the pipes that can take part *now* in a row, serve the first and send it to the end. A pipe that is found
+full (or empty) leaves the row, and joins at its end when it has word of room (or arrivals). So a turn costs the same
+with three peers and with three thousand, and nobody is asked in vain twice.
 
     >>> pipes = [Pipe(Queue(hwm=2), Queue()) for _ in range(3)]
     >>> robin = RoundRobin()
@@ -85,7 +85,7 @@ class RoundRobin:
     """
 
     def __init__(self, on_space: Callable[[], None] = _nobody) -> None:
-        self._open: deque[Pipe] = deque()  # the pipes that have room, next one first
+        self._open: deque[Pipe] = deque()  # the pipes that have not been found full, next one first
         self._on_space = on_space
 
     def attach(self, pipe: Pipe) -> None:
@@ -103,21 +103,20 @@ class RoundRobin:
         self._open.append(pipe)
         self._on_space()
 
-    def __len__(self) -> int:
-        """How many pipes have room."""
-        return len(self._open)
+    def __bool__(self) -> bool:
+        """Is there a pipe with room?"""
+        # Asked now, not remembered from the last put: what a connection that broke gives back may fill a queue, too.
+        while self._open and self._open[0].outbound.full:
+            self._open.popleft().outbound.wanted = True
+        return bool(self._open)
 
     def send(self, message: Message) -> Pipe | None:
         """Give message to the next pipe that has room, and tell which; None if there is none, and nothing happened."""
-        if not self._open:
+        if not self:
             return None
         pipe = self._open[0]
         pipe.outbound.put(message)
-        if pipe.outbound.full:
-            pipe.outbound.wanted = True
-            self._open.popleft()
-        else:
-            self._open.rotate(-1)
+        self._open.rotate(-1)
         return pipe
 
 

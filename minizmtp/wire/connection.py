@@ -140,7 +140,10 @@ class Connection:
         self._metadata = self._our_metadata(identity) | dict(properties or {})
         self._max_message_size = max_message_size
         self._greeting = bytearray()
-        self._decoder = FrameDecoder(self._limit(HANDSHAKE_LIMIT))
+        if 0 <= max_message_size < HANDSHAKE_LIMIT:
+            self._decoder = FrameDecoder(max_message_size)
+        else:
+            self._decoder = FrameDecoder(HANDSHAKE_LIMIT, "before READY")
         self._message: Message = []  # the frames so far of a message that is not whole
         self._ended = False
         # Not bytes: they would be copied for each word that is added, and a peer may send ten thousand PINGs at a time.
@@ -152,9 +155,6 @@ class Connection:
         if self._socket_type in (SocketType.REQ, SocketType.DEALER, SocketType.ROUTER):
             metadata[b"Identity"] = identity
         return metadata
-
-    def _limit(self, limit: int) -> int:
-        return limit if self._max_message_size < 0 else min(limit, self._max_message_size)
 
     # ------------------------------------------------------------------------------------------- bytes in, events out
 
@@ -227,7 +227,7 @@ class Connection:
             answer = self._mechanism.receive(name, data)
             if isinstance(answer, Ready):
                 self._check_metadata(answer.metadata)
-                self._decoder.limit = self._max_message_size
+                self._decoder.limit, self._decoder.whose_limit = self._max_message_size, "maxmsgsize"
                 return answer
             self._say(answer)
         return NEED_DATA
@@ -287,6 +287,8 @@ class Connection:
     def send(self, item: Item | Ping | Pong) -> bytes:
         """The bytes for one message, subscription or sign of life, to reach the peer in the order of these calls.
 
+        What `data_to_send` has goes first: our own READY may still be there when the peer's is in, and a message in
+        front of it would be the end (37-33).
         A peer of ZMTP 3.0 does not know SUBSCRIBE and CANCEL, and is sent the message form that 3.0 uses, 0x01 or 0x00
         and the prefix (37-58); it does not know PING either, and is sent none.
         Calling this before Ready was handed out, or after the end, is a RuntimeError: the mistake is the caller's.

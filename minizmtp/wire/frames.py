@@ -68,11 +68,12 @@ class FrameDecoder:
 
     limit: the largest body to accept, in octets (−1: as large as the format allows). A frame that announces more is
     refused as soon as its header is read, before room is made for it. Whoever uses the decoder may change it between
-    two frames.
+    two frames. whose_limit: where it comes from, for the sentence that refuses.
     """
 
-    def __init__(self, limit: int = -1) -> None:
+    def __init__(self, limit: int = -1, whose_limit: str = "maxmsgsize") -> None:
         self.limit = limit
+        self.whose_limit = whose_limit
         self._whole = b""  # octets in hand …
         self._position = 0  # … of which so many are used up
         self._rest = bytearray()  # octets that came while the frame in hand was not whole …
@@ -140,4 +141,4 @@ class FrameDecoder:
         if size > LARGEST_FRAME:
             raise ProtocolError(f'frame of {size} octets, the largest that can be is 2^63-1 (37/ZMTP "Framing")')
         if 0 <= self.limit < size:
-            raise ProtocolError(f"frame of {size} octets, the limit here is {self.limit} (maxmsgsize)")
+            raise ProtocolError(f"frame of {size} octets, the limit here is {self.limit} ({self.whose_limit})")

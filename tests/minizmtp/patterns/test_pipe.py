@@ -121,6 +121,16 @@ def test_what_is_put_back_counts_again() -> None:
     assert not queue.full
 
 
+def test_when_word_comes_of_an_arrival_it_is_there_and_when_of_room_there_is_room() -> None:
+    queue = Queue(2)
+    seen: list[int] = []
+    queue.on_arrival = queue.on_space = lambda: seen.append(len(queue))
+    queue.put([b"1"]), queue.put([b"2"])
+    queue.wanted = True
+    queue.take()
+    assert seen == [1, 1]
+
+
 @pytest.mark.requirement("28-23", "29-4", "30-5")
 def test_a_closed_queue_forgets_what_it_holds_and_drops_what_comes() -> None:
     queue = filled(3, 3)

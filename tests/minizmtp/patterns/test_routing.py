@@ -55,11 +55,40 @@ def test_a_peer_that_has_room_again_joins_at_the_end_and_the_sender_hears() -> N
     assert heard.count == 2
     while robin.send([b"x"]):
         pass
-    assert len(robin) == 0
+    assert not robin
     two.outbound.take()
     one.outbound.take()
     assert heard.count == 4
     assert [robin.send([b"x"]), robin.send([b"x"])] == [two, one]
+
+
+def test_a_queue_that_fills_up_behind_the_writers_back_is_full_all_the_same() -> None:
+    """What did not leave before a connection broke goes back into the queue, past the messages of the next turns."""
+    pipe = Pipe(Queue(4), Queue())
+    heard = Calls()
+    robin = RoundRobin(heard)
+    robin.attach(pipe)
+    for number in range(4):
+        robin.send([b"%d" % number])
+    under_way = [item for item in (pipe.outbound.take(), pipe.outbound.take()) if item]
+    assert robin.send([b"4"]) is pipe
+    pipe.outbound.put_back(under_way)
+    assert not robin
+    assert robin.send([b"too many"]) is None
+    heard.count = 0
+    assert list(iter(pipe.outbound.take, None)) == [[b"%d" % number] for number in range(5)]
+    assert heard.count == 1
+    assert robin.send([b"5"]) is pipe
+
+
+def test_a_pipe_that_is_full_when_it_joins_waits_for_room_like_any_other() -> None:
+    full, empty = Pipe(Queue(1), Queue()), Pipe(Queue(0), Queue())
+    full.outbound.put([b"probe"])
+    robin = RoundRobin()
+    robin.attach(full), robin.attach(empty)
+    assert [robin.send([b"x"]) for _ in range(2)] == [empty, empty]
+    full.outbound.take()
+    assert {robin.send([b"x"]) for _ in range(2)} == {full, empty}
 
 
 def test_a_peer_that_left_is_given_nothing_even_if_its_queue_drains_later() -> None:

@@ -16,7 +16,7 @@ from minizmtp.errors import ProtocolError
 from minizmtp.wire import Cancel, Connection, ConnectionClosed, Error, Greeting, Ping, Pong, Ready, Subscribe
 from tests.minizmtp.streams import hear, refusal
 
-NAMES_ITS_RULE = re.compile(r'\((37/ZMTP "[A-Z].+"|maxmsgsize)\)$')
+NAMES_ITS_RULE = re.compile(r'\((37/ZMTP "[A-Z].+"|maxmsgsize|before READY)\)$')
 Allowed = Callable[[int], bool]
 
 

@@ -50,6 +50,13 @@ REFUSALS = [
     ),
     (TRAFFIC + frame(bytes(101)), "frame of 101 octets", "100", "maxmsgsize", Violation.UNSPECIFIED),
     (
+        GREETING + frame(bytes(65537), command=True)[:9],
+        "frame of 65537 octets",
+        "65536",
+        "before READY",
+        Violation.UNSPECIFIED,
+    ),
+    (
         GREETING + frame(b"hi"),
         "a message before READY",
         "required are commands",
@@ -153,5 +160,6 @@ def test_all_refusals_of_the_wire_are_in_this_list() -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ProtocolError"
     ]
-    # Two lines are a second case of the same refusal: the command's name, empty and with a wrong character.
-    assert len(made) == len(REFUSALS) - 1
+    # Two lines are a second case of the refusal before them: the frame above a limit, and a command's name, empty and
+    # with a wrong character.
+    assert len(made) == len(REFUSALS) - 2

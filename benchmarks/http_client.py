@@ -1,0 +1,305 @@
+"""How fast is minihttp?  Ratios in one run: against httpx on trio, aiohttp, and the floor.
+
+    python benchmarks/http_client.py            # all; some 90 s
+    python benchmarks/http_client.py get fresh  # some
+
+The server is the same for all: a child process that looks for the end of a request's head and sends octets
+made beforehand, so that nearly all time is the client's.  The floor is what these tools can do at best: bare
+h11 on a bare trio stream, without timeouts, pool, headers to merge or errors to translate.  Contenders take
+turns, and the best of several rounds counts, since noise only ever adds.  The clock's time holds what the
+server does meanwhile; the CPU's is the client's alone, and steadier on a machine that others use, too.
+
+What bounds a download is copying: the kernel's octets into bytes, these into h11's buffer, and out of it.
+"""
+
+import asyncio
+import multiprocessing
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any
+
+import aiohttp
+import h11
+import httpx
+import trio
+
+import minihttp
+
+ROUNDS = 5
+BIG = 100_000_000
+PIECE = 65536
+
+# ── the server ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Canned(asyncio.Protocol):
+    """GET /big: 100 MB; any other GET: 13 octets; PUT with Content-Length: 13 octets, after the body."""
+
+    small = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!"
+    big = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % BIG
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.head = b""
+        self.body_left = 0
+        self.writable = asyncio.Event()
+        self.writable.set()
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        if self.body_left:
+            self.take_body(data)
+            return
+        self.head += data
+        head, end, rest = self.head.partition(b"\r\n\r\n")
+        if not end:
+            return
+        self.head = b""
+        if head.startswith(b"PUT"):
+            self.body_left = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            self.take_body(rest)
+        elif head.startswith(b"GET /big"):
+            self.sending = asyncio.ensure_future(self.send_big())
+        else:
+            self.transport.write(self.small)
+
+    def take_body(self, data: bytes) -> None:
+        self.body_left -= len(data)
+        if not self.body_left:
+            self.transport.write(self.small)
+
+    async def send_big(self) -> None:
+        self.transport.write(self.big)
+        piece = bytes(PIECE)
+        for start in range(0, BIG, PIECE):
+            await self.writable.wait()
+            self.transport.write(piece[: BIG - start])
+
+
+def run_server(announce: Any) -> None:
+    async def main() -> None:
+        server = await asyncio.get_running_loop().create_server(Canned, "127.0.0.1", 0)
+        announce.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(main())
+
+
+# ── the contenders: each opens a client and gives what it can do ────────────────────────────────────────────
+
+
+class Floor:
+    """Bare h11 on a bare trio stream, one connection."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.idle: list[tuple[trio.SocketStream, h11.Connection]] = []
+
+    async def exchange(self, request: h11.Request, body: bytes = b"", times: int = 1) -> None:
+        if self.idle:
+            stream, connection = self.idle.pop()
+        else:
+            stream = await trio.open_tcp_stream("127.0.0.1", self.port)
+            connection = h11.Connection(h11.CLIENT)
+        if not body:
+            await stream.send_all(connection.send(request) + connection.send(h11.EndOfMessage()))
+        else:
+            await stream.send_all(connection.send(request))
+            for _ in range(times):
+                await stream.send_all(connection.send(h11.Data(data=body)))
+            connection.send(h11.EndOfMessage())
+        while type(event := connection.next_event()) is not h11.EndOfMessage:
+            if event is h11.NEED_DATA:
+                connection.receive_data(await stream.receive_some(PIECE))
+        connection.start_next_cycle()
+        self.idle.append((stream, connection))
+
+    def request(self, method: str, target: str, *more: tuple[str, str]) -> h11.Request:
+        headers = [  # the same as minihttp sends: what a header costs h11 is part of the floor
+            ("Host", f"127.0.0.1:{self.port}"),
+            ("Accept", "*/*"),
+            ("Accept-Encoding", "gzip, deflate"),
+            ("Connection", "keep-alive"),
+            ("User-Agent", "floor"),
+            *more,
+        ]
+        return h11.Request(method=method, target=target, headers=headers)
+
+    async def get(self) -> None:
+        await self.exchange(self.request("GET", "/"))
+
+    async def down(self) -> None:
+        await self.exchange(self.request("GET", "/big"))
+
+    async def up(self) -> None:
+        size = ("Content-Length", str(BIG // PIECE * PIECE))
+        await self.exchange(self.request("PUT", "/", size), bytes(PIECE), BIG // PIECE)
+
+    async def fresh(self) -> None:
+        await self.exchange(self.request("GET", "/"))
+        await self.close()
+
+    async def close(self) -> None:
+        for stream, _ in self.idle:
+            await stream.aclose()
+        self.idle.clear()
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    piece = bytes(PIECE)
+    for _ in range(BIG // PIECE):
+        yield piece
+
+
+class Httpx:
+    """httpx, and minihttp, which has the same names."""
+
+    def __init__(self, port: int, package: Any = httpx) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.package = package
+        kept = package.Limits(max_connections=100, max_keepalive_connections=100)
+        self.client = package.AsyncClient(timeout=30, limits=kept)
+        none_idle = package.Limits(max_keepalive_connections=0)
+        self.fresh_client = package.AsyncClient(timeout=30, limits=none_idle)
+
+    async def get(self) -> None:
+        assert (await self.client.get(self.url)).status_code == 200
+
+    async def down(self) -> None:
+        size = 0
+        async with self.client.stream("GET", self.url + "/big") as response:
+            async for piece in response.aiter_bytes():
+                size += len(piece)
+        assert size == BIG
+
+    async def up(self) -> None:
+        size = {"Content-Length": str(BIG // PIECE * PIECE)}
+        assert (await self.client.put(self.url, content=pieces(), headers=size)).status_code == 200
+
+    async def fresh(self) -> None:
+        assert (await self.fresh_client.get(self.url)).status_code == 200
+
+    async def close(self) -> None:
+        await self.client.aclose()
+        await self.fresh_client.aclose()
+
+
+class Aiohttp:
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.client = aiohttp.ClientSession()
+        self.fresh_client = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
+
+    async def get(self) -> None:
+        async with self.client.get(self.url) as response:
+            assert await response.read()
+
+    async def down(self) -> None:
+        async with self.client.get(self.url + "/big") as response:
+            async for _ in response.content.iter_any():
+                pass
+
+    async def up(self) -> None:
+        size = {"Content-Length": str(BIG // PIECE * PIECE)}
+        async with self.client.put(self.url, data=pieces(), headers=size) as response:
+            assert await response.read()
+
+    async def fresh(self) -> None:
+        async with self.fresh_client.get(self.url) as response:
+            assert await response.read()
+
+    async def close(self) -> None:
+        await self.client.close()
+        await self.fresh_client.close()
+
+
+# ── the measurements, each in a process of its own ──────────────────────────────────────────────────────────
+
+CONTENDERS: dict[str, tuple[Callable[[int], Any], str]] = {
+    "floor": (Floor, "trio"),
+    "minihttp": (partial(Httpx, package=minihttp), "trio"),
+    "httpx": (Httpx, "trio"),
+    "aiohttp": (Aiohttp, "asyncio"),
+}
+SCENARIOS = {  # (what one does, how often, in how many tasks, in words)
+    "get": ("get", 2000, 1, "one kept-alive GET after the other"),
+    "many": ("get", 2000, 50, "50 tasks, kept-alive GETs"),
+    "fresh": ("fresh", 500, 1, "a new connection for each GET"),
+    "down": ("down", 3, 1, "100 MB down"),
+    "up": ("up", 3, 1, "100 MB up, in pieces of 64 KiB"),
+}
+
+
+async def measure(contender: Any, action: str, times: int, tasks: int, nursery: Any) -> None:
+    """Print seconds and seconds of CPU per action, and by how many MB the process grew."""
+    act = getattr(contender, action)
+
+    async def some(count: int) -> None:
+        for _ in range(count):
+            await act()
+
+    async def all_tasks(count: int) -> None:
+        async with nursery() as group:
+            start = getattr(group, "start_soon", None) or (lambda f, *args: group.create_task(f(*args)))
+            for _ in range(tasks):
+                start(some, count // tasks)
+
+    await all_tasks(tasks)  # open connections, fill caches
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started, cpu = time.perf_counter(), time.process_time()
+    await all_tasks(times)
+    seconds, cpu = (time.perf_counter() - started) / times, (time.process_time() - cpu) / times
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(seconds, cpu, grown)
+
+
+def run_one(name: str, scenario: str, port: int) -> None:
+    make, library = CONTENDERS[name]
+    action, times, tasks, _ = SCENARIOS[scenario]
+    nursery = trio.open_nursery if library == "trio" else asyncio.TaskGroup
+
+    async def main() -> None:
+        contender = make(port)
+        await measure(contender, action, times, tasks, nursery)
+        await contender.close()
+
+    trio.run(main) if library == "trio" else asyncio.run(main())
+
+
+def table(scenarios: list[str], port: int) -> None:
+    for scenario in scenarios:
+        best: dict[str, list[float]] = {}
+        for _ in range(ROUNDS):
+            for name in CONTENDERS:
+                command = [sys.executable, __file__, "--one", name, scenario, str(port)]
+                figures = [float(figure) for figure in subprocess.check_output(command).split()]
+                best[name] = list(map(min, best.get(name, figures), figures))
+        print(f"\n{SCENARIOS[scenario][3]}")
+        for name, (seconds, cpu, grown) in best.items():
+            floor, floor_cpu, _ = best["floor"]
+            wall = f"{seconds * 1e6:8.0f} µs, {seconds / floor:5.2f} x floor"
+            print(f"  {name:9}{wall}   CPU {cpu * 1e6:8.0f} µs, {cpu / floor_cpu:5.2f} x   grew {grown:.0f} MB")
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--one"]:
+        run_one(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+        return
+    ours, theirs = multiprocessing.Pipe()
+    server = multiprocessing.Process(target=run_server, args=(theirs,), daemon=True)
+    server.start()
+    table(sys.argv[1:] or list(SCENARIOS), ours.recv())
+    server.terminate()
+
+
+if __name__ == "__main__":
+    main()

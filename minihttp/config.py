@@ -1,0 +1,104 @@
+"""Timeout and Limits: how long, and how many.                                       names and meaning: httpx
+
+A request goes through four phases, and each has its own patience, in seconds; `None` waits for ever:
+
+    pool ──────────► connect ───────────► write ──────────► read
+    wait for a       DNS, TCP, TLS        per piece sent    per piece received
+    free place       (new ones only)
+
+None of them bounds the whole request: a server that sends an octet now and then never meets the read timeout.
+For a bound on the whole, write `with trio.fail_after(10):` around the call; cancelling is always safe here.
+
+    >>> Timeout(5, connect=1)
+    Timeout(connect=1, read=5, write=5, pool=5)
+    >>> Timeout(None) == Timeout(connect=None, read=None, write=None, pool=None)
+    True
+
+Below this module: nothing.  Above it: `connection` and `pool` obey these numbers.  Read next: `urls`.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class _Given(Enum):
+    """NO marks an argument that was left out, where None already means "for ever"."""
+
+    NO = auto()
+
+
+class Timeout:
+    """Patience per phase, in seconds.  One number sets all four; keywords set one phase each."""
+
+    connect: float | None
+    read: float | None
+    write: float | None
+    pool: float | None
+
+    def __init__(
+        self,
+        timeout: "Timeout | float | tuple[float | None, ...] | _Given | None" = _Given.NO,
+        *,
+        connect: float | _Given | None = _Given.NO,
+        read: float | _Given | None = _Given.NO,
+        write: float | _Given | None = _Given.NO,
+        pool: float | _Given | None = _Given.NO,
+    ) -> None:
+        if isinstance(timeout, Timeout):
+            defaults: tuple[float | _Given | None, ...] = (
+                timeout.connect,
+                timeout.read,
+                timeout.write,
+                timeout.pool,
+            )
+        else:
+            defaults = timeout if isinstance(timeout, tuple) else (timeout,) * 4
+        phases = [
+            default if given is _Given.NO else given
+            for default, given in zip(defaults, (connect, read, write, pool), strict=True)
+        ]
+        self.connect, self.read, self.write, self.pool = map(_checked, phases)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Timeout) and repr(self) == repr(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as for any mutable value
+
+    def __repr__(self) -> str:
+        return f"Timeout(connect={self.connect}, read={self.read}, write={self.write}, pool={self.pool})"
+
+
+def _checked(seconds: float | _Given | None) -> float | None:
+    if isinstance(seconds, _Given):
+        raise ValueError("Timeout: give one number for all phases, or each of connect, read, write and pool")
+    if seconds is not None and not seconds >= 0:
+        raise ValueError(f"timeout of {seconds}: expected seconds >= 0, or None for no limit")
+    return seconds
+
+
+def seconds(timeout: float | None) -> float:
+    """What trio wants to hear: "for ever" is an infinite number there.
+
+    >>> seconds(None), seconds(5)
+    (inf, 5)
+    """
+    return math.inf if timeout is None else timeout
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many connections; None is no limit.
+
+    max_connections            open at the same time, over all origins; who comes later waits
+    max_keepalive_connections  of these, how many may be kept idle
+    keepalive_expiry           seconds after which an idle one is closed instead of used
+    """
+
+    max_connections: int | None = None
+    max_keepalive_connections: int | None = None
+    keepalive_expiry: float | None = 5.0
+
+
+DEFAULT_TIMEOUT = Timeout(5.0)
+DEFAULT_LIMITS = Limits(max_connections=100, max_keepalive_connections=20)

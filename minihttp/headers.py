@@ -1,0 +1,130 @@
+r"""Headers: names and values, in the order in which they travel.                    RFC 9110 §5; RFC 9112 §5
+
+    C o n t e n t - T y p e :   t e x t / p l a i n CR LF
+    └──────── name ───────┘   └─────── value ─────┘
+
+Names are compared without case; a name may come several times, and then the order of its values matters
+(RFC 9110 §5.3).  So this is a list of pairs that can be asked like a dict, and it stays as it was received:
+
+    >>> headers = Headers([("Accept", "text/html"), ("X-Tag", "a"), ("X-Tag", "b")])
+    >>> headers["x-tag"], headers.get_list("X-Tag"), headers.get("x-none")
+    ('a, b', ['a', 'b'], None)
+    >>> headers["ACCEPT"] = "*/*"; headers.raw
+    [(b'ACCEPT', b'*/*'), (b'X-Tag', b'a'), (b'X-Tag', b'b')]
+
+On the wire a header is octets.  Text given here must be ASCII; octets that came are read as UTF-8, or else as
+ISO 8859-1, which every octet has.  Whether a name or value is allowed at all is h11's to say.
+
+Below this module: `errors`.  Above it: `request` and `response`.  Read next: `cookies`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+
+from .errors import LocalProtocolError
+
+HeaderTypes = Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | bytes, str | bytes]]
+
+# What logs must not show.
+_SECRETS = (b"authorization", b"proxy-authorization")
+
+
+class Headers(MutableMapping[str, str]):
+    """A dict of str to str over `raw`, a list of pairs of bytes."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, headers: "HeaderTypes | None" = None) -> None:
+        if isinstance(headers, Headers):
+            self.raw: list[tuple[bytes, bytes]] = list(headers.raw)
+        else:
+            pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+            self.raw = [(_octets(name), _octets(value)) for name, value in pairs]
+
+    @classmethod
+    def received(cls, raw: list[tuple[bytes, bytes]]) -> "Headers":
+        """Take a list over as it is: it came from h11, so there is nothing to check or encode."""
+        headers = cls()
+        headers.raw = raw
+        return headers
+
+    def get_list(self, name: str, split_commas: bool = False) -> list[str]:
+        """Every value of that name.  split_commas: values that are lists themselves are taken apart."""
+        key = name.lower().encode()
+        values = [_text(value) for found, value in self.raw if found.lower() == key]
+        if not split_commas:
+            return values
+        return [item.strip() for value in values for item in value.split(",")]
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """Every pair, also of names that come several times."""
+        return [(_text(name.lower()), _text(value)) for name, value in self.raw]
+
+    def update(self, headers: HeaderTypes | None = None, /, **more: str) -> None:  # type: ignore[override]
+        """Each name given replaces what was there, with all the values given for it."""
+        added = Headers(headers)
+        added.raw += Headers(more).raw
+        names = {name.lower() for name, _ in added.raw}
+        self.raw = [pair for pair in self.raw if pair[0].lower() not in names] + added.raw
+
+    def __getitem__(self, name: str) -> str:
+        values = self.get_list(name)
+        if not values:
+            raise KeyError(name)
+        return ", ".join(values)
+
+    def __setitem__(self, name: str, value: str) -> None:
+        key, pair = name.lower().encode(), (_octets(name), _octets(value))
+        places = [place for place, (found, _) in enumerate(self.raw) if found.lower() == key]
+        if not places:
+            self.raw.append(pair)
+            return
+        self.raw[places[0]] = pair
+        for place in reversed(places[1:]):
+            del self.raw[place]
+
+    def __delitem__(self, name: str) -> None:
+        key = name.lower().encode()
+        kept = [pair for pair in self.raw if pair[0].lower() != key]
+        if len(kept) == len(self.raw):
+            raise KeyError(name)
+        self.raw = kept
+
+    def __contains__(self, name: object) -> bool:
+        key = str(name).lower().encode()
+        return any(found.lower() == key for found, _ in self.raw)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(_text(name.lower()) for name, _ in self.raw))
+
+    def __len__(self) -> int:
+        return len({name.lower() for name, _ in self.raw})
+
+    def __eq__(self, other: object) -> bool:
+        """Equal when every name has the same values; case and order of the names say nothing."""
+        if not isinstance(other, Headers | Mapping | list):
+            return NotImplemented
+        return sorted(self.multi_items()) == sorted(Headers(other).multi_items())
+
+    def __repr__(self) -> str:
+        shown = [
+            (_text(name.lower()), "[secure]" if name.lower() in _SECRETS else _text(value)) for name, value in self.raw
+        ]
+        return f"Headers({dict(shown) if len(dict(shown)) == len(shown) else shown})"
+
+
+def _octets(value: str | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise TypeError(f"header {value!r} is {type(value).__name__}: expected str or bytes")
+    try:
+        return value.encode("ascii")
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"header {value!r}: expected ASCII; give bytes to send other octets") from error
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("iso-8859-1")

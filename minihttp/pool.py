@@ -1,0 +1,301 @@
+r"""Pool: which connection serves which request.                                      RFC 9112 §9.3, §9.4
+
+A connection costs a round trip or three before it carries its first request, so it is kept for the next one.
+At any time each is in one of these states, has one owner, and knows its way out:
+
+    state     owner                           leaves by
+    ───────   ─────────────────────────────   ───────────────────────────────────────────────────────────────
+    new       the request that was given it   dialled → busy;   failed or cancelled → dropped
+    busy      the request, then the body of   body at its end → idle if HTTP allows another, or dropped;
+              its response                    failed, cancelled or closed early → dropped
+    idle      the pool                        taken → busy;   too old, one too many, closed or written to by
+                                              the server, in the way of another origin → dropped
+    dropped   nobody; its socket is closed
+
+`_decide` is the only function that gives connections away.  It is plain: between its questions and its answer
+nothing else runs, so two requests can never be promised one place.  Whoever waits in `_acquire` holds
+nothing, so that being cancelled there leaves nothing behind.  And whoever holds a connection gives it back in
+one plain call.
+
+A server may close an idle connection just while we write to it.  Whether it saw the request, nobody can know;
+so what may be seen twice without harm (GET, PUT, …; RFC 9110 §9.2.2) is sent again, once, on a new
+connection, and anything else fails.
+
+    >>> pool = Pool(Limits(max_connections=1))
+    >>> first = pool._decide(("http", "a.example", 80))
+    >>> pool._decide(("http", "b.example", 80)) is None     # no place is free: this one would have to wait
+    True
+    >>> pool.drop(first); pool
+    <Pool: 0 active, 0 idle, 0 waiting>
+
+Below this module: `connection`.  Above it: `client`.  Read next: `client`.
+"""
+
+import ssl
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+
+import h11
+import trio
+
+from .config import Limits, Timeout, seconds
+from .connection import Connection, Origin, head_of
+from .errors import PoolTimeout, RemoteProtocolError, StreamClosed, TimeoutException, TransportError
+from .headers import Headers
+from .request import BodyStream, Request
+from .response import Response
+
+IDEMPOTENT = {
+    "GET",
+    "HEAD",
+    "OPTIONS",
+    "TRACE",
+    "PUT",
+    "DELETE",
+}  # RFC 9110 §9.2.2: twice does as much as once
+GOODBYE_PATIENCE = 1.0  # seconds, for the TLS goodbyes of all idle connections together when the pool closes
+
+
+class Waiter:
+    """A request that found no place.  Whoever frees one puts a connection here."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.connection: Connection | None = None
+        self.called = trio.Event()
+
+
+class Pool:
+    """All connections of one client.  uds: the path of a Unix socket that leads to every origin."""
+
+    def __init__(self, limits: Limits, *, uds: str | None = None, verify: bool | ssl.SSLContext = True) -> None:
+        self._limits = limits
+        self._uds = uds
+        self._verify = verify
+        self._places: set[Connection] = set()
+        # Both are queues from which anyone may leave. OrderedDict, for a dict takes longer and longer to find
+        # its first entry the more have been deleted before it.
+        self._idle: OrderedDict[Connection, float] = OrderedDict()  # since when; the longest idle first
+        self._waiting: OrderedDict[Waiter, None] = OrderedDict()
+        self._idle_at: dict[Origin, dict[Connection, None]] = {}  # the same connections, by origin
+        self.is_closed = False
+
+    # ── deciding: plain functions ───────────────────────────────────────────────────────────────────────────
+
+    def _decide(self, origin: Origin) -> Connection | None:
+        """A connection for a request to this origin, idle or new; None if there is no place for one."""
+        self._drop_expired()
+        while idle := self._idle_at.get(origin):
+            connection = next(reversed(idle))  # the last one used is the least likely to be closed by its server
+            self._take_from_idle(connection)
+            if connection.is_alive:
+                return connection
+            self._close(connection)
+        if self._is_over(len(self._places) + 1, self._limits.max_connections):
+            if not self._idle:
+                return None
+            self._close(next(iter(self._idle)))
+        connection = Connection(origin)
+        self._places.add(connection)
+        return connection
+
+    def _serve_waiters(self) -> None:
+        """First come, first served: while the first has to wait, so do all."""
+        while self._waiting:
+            waiter = next(iter(self._waiting))
+            waiter.connection = self._decide(waiter.origin)
+            if waiter.connection is None:
+                return
+            del self._waiting[waiter]
+            waiter.called.set()
+
+    def release(self, connection: Connection) -> None:
+        """Its response is complete: keep it for the next request if there can be one."""
+        if connection not in self._places or not connection.finish():
+            self.drop(connection)
+            return
+        self._idle[connection] = trio.current_time()
+        self._idle_at.setdefault(connection.origin, {})[connection] = None
+        self._serve_waiters()
+        if self._is_over(len(self._idle), self._limits.max_keepalive_connections):
+            self._close(next(iter(self._idle)))
+
+    def drop(self, connection: Connection) -> None:
+        """Nobody can use it any more: close it, and its place is free."""
+        self._close(connection)
+        self._serve_waiters()
+
+    def _close(self, connection: Connection) -> None:
+        if connection in self._idle:
+            self._take_from_idle(connection)
+        self._places.discard(connection)
+        connection.close()
+
+    def _take_from_idle(self, connection: Connection) -> None:
+        del self._idle[connection]
+        same_origin = self._idle_at[connection.origin]
+        del same_origin[connection]
+        if not same_origin:
+            del self._idle_at[connection.origin]
+
+    def _drop_expired(self) -> None:
+        if not self._idle:
+            return
+        oldest_allowed = trio.current_time() - seconds(self._limits.keepalive_expiry)
+        while self._idle and next(iter(self._idle.values())) < oldest_allowed:
+            self._close(next(iter(self._idle)))
+
+    @staticmethod
+    def _is_over(count: int, limit: int | None) -> bool:
+        return limit is not None and count > limit
+
+    # ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _acquire(self, origin: Origin, timeout: float | None) -> Connection:
+        if self.is_closed:
+            raise RuntimeError("the client has been closed: make a new one")
+        if not self._waiting and (connection := self._decide(origin)):
+            return connection
+        waiter = Waiter(origin)
+        self._waiting[waiter] = None
+        try:
+            with trio.move_on_after(seconds(timeout)):
+                await waiter.called.wait()
+        finally:
+            self._waiting.pop(waiter, None)
+        if waiter.connection is not None:
+            return waiter.connection
+        if self.is_closed:
+            raise RuntimeError("the client was closed while this request waited for a connection")
+        raise PoolTimeout(f"all {self._limits.max_connections} connections were busy for {timeout} s")
+
+    async def send(self, request: Request, timeout: Timeout) -> Response:
+        """The response, its body still to come; until that has been read or closed, it owns a connection."""
+        head = head_of(request)
+        started = trio.current_time()
+        connection, answer = await self._ask(request, head, timeout, may_repeat=True)
+        return Response(
+            answer.status_code,
+            headers=Headers.received(answer.headers.raw_items()),
+            request=request,
+            arriving=Body(self, connection, timeout.read, started),
+            reason=answer.reason,
+            http_version=f"HTTP/{answer.http_version.decode()}",
+        )
+
+    async def _ask(
+        self, request: Request, head: h11.Request, timeout: Timeout, *, may_repeat: bool
+    ) -> tuple[Connection, h11.Response]:
+        origin = request.url.origin
+        connection = await self._acquire(origin, timeout.pool)
+        try:
+            if not connection.is_open:
+                await connection.dial(self._uds, self._context(origin), timeout.connect)
+                if self.is_closed:
+                    raise RuntimeError("the client was closed while this request connected")
+            return connection, await connection.ask(head, request.stream, timeout)
+        except BaseException as error:
+            self.drop(connection)
+            if not (may_repeat and _was_idle_too_long(error, connection) and _can_be_repeated(request)):
+                raise
+        # What closed this one has most likely closed its idle neighbours, too: go to a new connection.
+        for neighbour in list(self._idle_at.get(origin, ())):
+            self._close(neighbour)
+        return await self._ask(request, head, timeout, may_repeat=False)
+
+    def _context(self, origin: Origin) -> ssl.SSLContext | None:
+        """For https, the SSL context; a default one is made when it is first needed (it takes some 20 ms)."""
+        if origin[0] != "https":
+            return None
+        if isinstance(self._verify, bool):
+            context = ssl.create_default_context()
+            context.set_alpn_protocols(["http/1.1"])
+            if not self._verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            self._verify = context
+        return self._verify
+
+    async def aclose(self) -> None:
+        """Close everything: who waits or reads is told, and the idle ones say goodbye, but not for ever."""
+        self.is_closed = True
+        for waiter in self._waiting:
+            waiter.called.set()
+        self._waiting.clear()
+        idle = list(self._idle)
+        for connection in self._places.difference(idle):
+            connection.close()
+        with trio.move_on_after(GOODBYE_PATIENCE, shield=True):
+            for connection in idle:
+                await connection.aclose()
+        for connection in list(self._places):
+            self._close(connection)
+
+    def __repr__(self) -> str:
+        active = len(self._places) - len(self._idle)
+        return f"<Pool: {active} active, {len(self._idle)} idle, {len(self._waiting)} waiting>"
+
+
+class Body:
+    """The body of a response on its way.  It owns the connection until its end, or until it is closed."""
+
+    def __init__(self, pool: Pool, connection: Connection, timeout: float | None, started: float) -> None:
+        self._pool = pool
+        self._connection: Connection | None = connection
+        self._timeout = timeout
+        self._started = started
+        self._is_complete = False
+        self.elapsed: float | None = None
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._is_complete:
+            raise StopAsyncIteration
+        if self._connection is None:
+            raise StreamClosed("the response was closed before the end of its body")
+        try:
+            event = await self._connection.next_event(self._timeout)
+            if isinstance(event, h11.Data):
+                return bytes(event.data)
+            self._is_complete = True
+            self._let_go(keep=await self._connection.is_in_step())
+        except BaseException:
+            self._let_go(keep=False)
+            raise
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Let go of the connection.  What is already here is read, so a short body does not end it."""
+        if self._connection is None:
+            return
+        try:
+            while isinstance(event := self._connection.event_at_hand(), h11.Data):
+                pass
+            is_at_end = isinstance(event, h11.EndOfMessage)
+            self._let_go(keep=is_at_end and await self._connection.is_in_step())
+        except RemoteProtocolError:  # nobody wants this body, so nobody wants to know
+            self._let_go(keep=False)
+        except BaseException:
+            self._let_go(keep=False)
+            raise
+
+    def _let_go(self, keep: bool) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:  # closed by another task while we were reading
+            return
+        self.elapsed = trio.current_time() - self._started
+        (self._pool.release if keep else self._pool.drop)(connection)
+
+
+def _was_idle_too_long(error: BaseException, connection: Connection) -> bool:
+    """Not its first request, and no octet of answer: the server closed it just when we began to write."""
+    broke = isinstance(error, TransportError) and not isinstance(error, TimeoutException)
+    return broke and connection.requests > 1 and connection.is_silent
+
+
+def _can_be_repeated(request: Request) -> bool:
+    """The server may have seen the request after all, so only one which it may see twice is sent again."""
+    spent = isinstance(request.stream, BodyStream) and request.stream.is_spent
+    return request.method in IDEMPOTENT and not spent

@@ -1,0 +1,23 @@
+"""The demo: how is an asynchronous HTTP request different from sending a message with ZeroMQ?
+
+    python -m minizmtp.demo                 the whole tour, a few seconds
+    python -m minizmtp.demo bytes pubsub    some parts of it
+    python -m minizmtp.demo --list          which parts there are
+
+Both protocols do the same work side by side, on real sockets, in this one process. What is printed is what was measured
+or recorded a moment before, and each sentence with a tick is a *claim*: it was checked just then.
+
+    __main__      the command line
+    tour          which parts there are, and how they are run
+    ┌ every_byte  `bytes`       one request and one reply, each octet shown and named
+    │ waiting     `waiting`     many requests in flight, and their rendezvous
+    │ pubsub      `pubsub`      what HTTP has no word for
+    │ transports  `transports`  the same code over tcp, ipc and inproc
+    └ libzmq      `libzmq`      the same conversations with the real thing
+    spans         octets get names: minizmtp.wire for ZMTP, h11 for HTTP
+    ends          a server, a relay on the way to it, a publisher's call
+    relay         a wire that writes down what passes
+    stage         what is said, and what is claimed
+
+Nothing in the library needs this package. Read next: `stage`, or a part that you are curious about.
+"""

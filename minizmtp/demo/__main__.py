@@ -1,0 +1,70 @@
+"""The demo's command line: `python -m minizmtp.demo --help`.
+
+    exit code     0   all that was claimed came true         2     that command line cannot be meant
+                  1   something did not, and it was named    130   Ctrl-C
+
+This is the last chapter, and it is short: choose the parts, give them a stage, and turn what came of it into a number
+that a shell or a CI understands. It can be read alone.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import trio
+
+from .stage import Stage
+from .tour import PARTS, Part, run_tour
+
+INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
+
+
+def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
+    """Do what the command line says; the exit code."""
+    options = parse(arguments, parts)
+    if options.list:
+        for part in parts:
+            print(f"{part.name:12}{part.question}")
+        return 0
+    chosen = [part for part in parts if part.name in options.parts or not options.parts]
+    return perform(chosen, sys.stdout)
+
+
+def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace:
+    """Read the command line. What cannot be meant ends the program here, with exit code 2."""
+    names = [part.name for part in parts]
+    parser = argparse.ArgumentParser(
+        prog="python -m minizmtp.demo",
+        description="How is an asynchronous HTTP request different from sending a message with ZeroMQ? "
+        "Both do the same work here, on real sockets, and each claim is checked while you read it.",
+        epilog="The exit code is 0 if all that was claimed came true.",
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"which parts to run: {', '.join(names)} (all)")
+    parser.add_argument("--list", action="store_true", help="say which parts there are, and end")
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.parts if name not in names]:
+        parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(names)}")
+    return options
+
+
+def perform(parts: Sequence[Part], file: TextIO) -> int:
+    """Run the parts, speaking to file; the exit code."""
+    if hasattr(file, "reconfigure"):
+        file.reconfigure(errors="replace")  # an ASCII terminal gets a ? for a ✓, and not a traceback
+    stage = Stage(file)
+    code = INTERRUPTED
+    try:
+        code = 0 if trio.run(run_tour, parts, stage) else 1
+    except* KeyboardInterrupt:
+        pass  # alone, or in the group that a nursery makes of it
+    if stage.deserted:
+        # What nobody read is still in Python's buffer, and at the exit Python would complain that nobody takes it.
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), file.fileno())
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,247 @@
+"""`bytes`: one request and one reply, over HTTP and over REQ/REP. Each octet that crossed the wire, and its name.
+
+    client ──► Relay, 40 ms each way ──► server          "hello" →   ← "world"
+
+The relay stands between the two ends and records; `spans` gives names. The 40 ms make visible who waits for whom: on a
+wire without length both greetings, both READYs and the request would leave in the same instant.
+
+Read next: `waiting`.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import h11
+from rich.table import Table
+from rich.text import Text
+
+import minihttp
+
+from ..constants import SocketType
+from ..context import Context
+from .ends import endpoint, http_server, port_of, recorded, url
+from .relay import Chunk, Recording, Side
+from .spans import Span, cover, name_http, name_zmtp, read_http
+from .stage import Stage
+
+LATENCY = 0.04
+REQUEST, REPLY = b"hello", b"world"
+OCTETS_PER_LINE = 8
+MEANING_WIDTH = 39  # what offset, hex and text leave of a line
+COLOURS = ("yellow", "green")
+NEWLINE = "\n"
+
+
+class Conversation(NamedTuple):
+    """first: what was said until the first reply had come. then: what a second request and reply added."""
+
+    replies: list[bytes]
+    first: Recording
+    then: Recording
+
+    @property
+    def began(self) -> float:
+        """When the client said its first octet."""
+        return self.first_by(Side.CLIENT).at
+
+    def first_by(self, side: Side) -> Chunk:
+        return next(chunk for chunk in self.first.chunks if chunk.side is side)
+
+    @property
+    def round_trips(self) -> int:
+        """How often the wire was crossed there and back before the request set out."""
+        return int((self.first.find(REQUEST).at - self.began) / (2 * LATENCY))
+
+    @property
+    def server_waited(self) -> bool:
+        """Had the client's first octet arrived when the server said its own?"""
+        return self.first_by(Side.SERVER).at >= self.began + LATENCY
+
+
+async def run(stage: Stage) -> None:
+    """Both conversations, each octet by octet, and then side by side."""
+    stage.say(f"""A client sends "hello", a server answers "world"; both protocols over TCP. A relay between the two
+        ends writes down every octet, and holds each back for {LATENCY * 1000:.0f} ms, as a wire to another continent
+        would.""")
+    stage.gap()
+    stage.say("""From left to right: offset, octets in hex, octets as text, and what they mean, with RFC and section
+        where it changes (9112 and 9110 are HTTP; 37 is ZMTP, 28 its request-reply).""")
+    http, zmtp = await over_http(), await over_reqrep()
+    stage.title("HTTP")
+    stage.say("""A request is a head, lines of text, then a blank line and a body. So is a response.""")
+    show(stage, http, name_http)
+    stage.claim("h11 reads the same start lines, fields and bodies out of these octets", h11_agrees(http.first))
+    stage.title("REQ and REP, over ZMTP")
+    stage.say("""Each side begins with a greeting, 64 octets. After it all travels in frames: flags, size, body. A
+        command is a frame in which the two libraries talk to each other, such as READY: this is my socket, messages may
+        come. A message is one or more frames from program to program.""")
+    show(stage, zmtp, lambda octets, side: name_zmtp(octets))
+    stage.title("Side by side")
+    compare(stage, http, zmtp)
+    stage.lesson("""HTTP introduces itself with every request. ZMTP does so once for each connection, with greeting and
+        READY, and from then on a message is little more than its body. Which is the request and which the reply, HTTP
+        says in so many words. On ZMTP's wire they are two messages like any others; that they belong together is known
+        to the two sockets. The delimiter is all that shows of it: in front of it goes the envelope, the way back
+        through whatever lies between, and here that is nothing.""")
+
+
+# -------------------------------------------------------------------------------------------- the two conversations
+
+
+async def over_http() -> Conversation:
+    """POST, twice, on one connection that is kept open."""
+
+    async def answer(request: minihttp.Request) -> minihttp.Response:
+        return minihttp.Response(200, content=REPLY if await request.aread() == REQUEST else b"what?")
+
+    replies, recordings = [], []
+    async with (
+        http_server(answer) as port,
+        recorded(port, LATENCY) as relay,
+        minihttp.AsyncClient(base_url=url(relay)) as client,
+    ):
+        for _ in range(2):
+            replies.append((await client.post("/", content=REQUEST)).content)
+            recordings.append(take(relay.recording))
+    return Conversation(replies, *recordings)
+
+
+async def over_reqrep() -> Conversation:
+    """REQ and REP, twice, on the one connection that they have."""
+    async with Context() as ctx:
+        rep = ctx.socket(SocketType.REP, linger=0)
+        rep.bind("tcp://127.0.0.1:*")
+        async with recorded(port_of(rep.last_endpoint), LATENCY) as relay:
+            req = ctx.socket(SocketType.REQ, linger=0)
+            req.connect(endpoint(relay))
+            replies, recordings = [], []
+            for _ in range(2):
+                await req.send(REQUEST)
+                await rep.send(REPLY if await rep.recv() == REQUEST else b"what?")
+                replies.append(await req.recv())
+                recordings.append(take(relay.recording))
+            return Conversation(replies, *recordings)
+
+
+def take(recording: Recording) -> Recording:
+    """What has passed until now, in a recording of its own."""
+    taken = Recording()
+    taken.chunks, recording.chunks = recording.chunks, []
+    taken.connections = recording.connections
+    return taken
+
+
+# -------------------------------------------------------------------------------------------------------- every octet
+
+
+def show(stage: Stage, conversation: Conversation, name: Callable[[bytes, Side], list[Span]]) -> None:
+    """The whole recording, chunk by chunk, in the order in which it was said."""
+    recording = conversation.first
+    spans = {side: name(recording.said(side), side) for side in Side}
+    for chunk, chunk_spans in by_chunk(recording.chunks, spans):
+        when = f"{(chunk.at - recording.chunks[0].at) * 1000:.0f} ms".rjust(6)
+        to = Side.SERVER if chunk.side is Side.CLIENT else Side.CLIENT
+        stage.gap()
+        stage.show(Text(f"{when}  {chunk.side.value} → {to.value}, {len(chunk.octets)} octets", style="bold magenta"))
+        stage.show(span_table(chunk_spans))
+    stage.gap()
+    stage.claim(
+        f"""these are all {recording.octets} octets that crossed the wire for one request and one reply, each named
+        once, in order""",
+        all(cover(spans[side], recording.said(side)) for side in Side),
+    )
+
+
+def by_chunk(chunks: list[Chunk], spans: dict[Side, list[Span]]) -> Iterator[tuple[Chunk, list[Span]]]:
+    """Each chunk with the spans that begin in it. (A span may end in a later chunk: TCP cuts where it likes.)"""
+    position = dict.fromkeys(Side, 0)
+    for chunk in chunks:
+        start = position[chunk.side]
+        position[chunk.side] = end = start + len(chunk.octets)
+        yield chunk, [span for span in spans[chunk.side] if start <= span.start < end]
+
+
+def span_table(spans: list[Span]) -> Table:
+    """A row for each span, as many lines as it needs. The source is named where it changes."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(justify="right", width=4, style="dim")
+    table.add_column(width=3 * OCTETS_PER_LINE - 1)
+    table.add_column(width=OCTETS_PER_LINE)
+    table.add_column()
+    for number, span in enumerate(spans):
+        offsets, hexes, texts = [], [], []
+        for start in range(0, len(span.octets), OCTETS_PER_LINE):
+            piece = span.octets[start : start + OCTETS_PER_LINE]
+            offsets.append(str(span.start + start))
+            hexes.append(piece.hex(" "))
+            texts.append(printable(piece))
+        colour = COLOURS[number % len(COLOURS)]
+        meaning = Text.assemble((span.name, f"bold {colour}"), f": {span.meaning}")
+        if number == 0 or span.source != spans[number - 1].source:
+            fits = len(meaning) + len(f" [{span.source}]") <= MEANING_WIDTH
+            meaning.append(f"{' ' if fits else NEWLINE}[{span.source}]", "dim")
+        table.add_row("\n".join(offsets), Text("\n".join(hexes), colour), Text("\n".join(texts), colour), meaning)
+    return table
+
+
+def printable(octets: bytes) -> str:
+    r"""As ASCII, with a dot for what cannot be printed.
+
+    >>> printable(b"\x05READY\r\n")
+    '·READY··'
+    """
+    return "".join(chr(octet) if 32 <= octet < 127 else "·" for octet in octets)
+
+
+def h11_agrees(recording: Recording) -> bool:
+    """Does what h11 understood, written down again, give the very octets? Then nothing was read into them."""
+    return all(as_octets(read_http(recording.said(side), side)[0]) == recording.said(side) for side in Side)
+
+
+def as_octets(events: list[h11.Event]) -> bytes:
+    """One message from h11's events, written by hand: start line, fields, blank line, body."""
+    head, *data = events
+    if isinstance(head, h11.Request):
+        lines = [b"%s %s HTTP/%s" % (head.method, head.target, head.http_version)]
+    else:
+        assert isinstance(head, h11.Response)
+        lines = [b"HTTP/%s %d %s" % (head.http_version, head.status_code, head.reason)]
+    lines += [b"%s: %s" % field for field in head.headers.raw_items()]
+    body = b"".join(bytes(event.data) for event in data if isinstance(event, h11.Data))
+    return b"\r\n".join([*lines, b"", body])
+
+
+# --------------------------------------------------------------------------------------------------------- comparison
+
+
+def compare(stage: Stage, http: Conversation, zmtp: Conversation) -> None:
+    """What it came to, in figures, and the four claims that follow from them."""
+    both = (http, zmtp)
+    stage.table(
+        ["", ">HTTP", ">REQ/REP"],
+        [
+            ["octets, client → server", *(str(len(it.first.said(Side.CLIENT))) for it in both)],
+            ["octets, server → client", *(str(len(it.first.said(Side.SERVER))) for it in both)],
+            ["of these, what the programs sent", *(str(len(REQUEST + REPLY)) for _ in both)],
+            ["octets of a second request and reply", *(str(it.then.octets) for it in both)],
+            ["who spoke first", *("the client" if it.server_waited else "both at once" for it in both)],
+            ["round trips before the request set out", *(str(it.round_trips) for it in both)],
+        ],
+    )
+    stage.gap()
+    stage.claim(
+        'each request, "hello", got its reply, "world"', all(reply == REPLY for it in both for reply in it.replies)
+    )
+    stage.claim(
+        "an HTTP server says nothing until it is asked; a ZMTP server greets before it has heard a word",
+        http.server_waited and not zmtp.server_waited,
+    )
+    stage.claim(
+        """an HTTP request sets out at once; the first ZMTP message waits for the peer's READY, one round trip""",
+        (http.round_trips, zmtp.round_trips) == (0, 1),
+    )
+    stage.claim(
+        f"""a second request and reply on the same connection cost HTTP as much as the first ({http.then.octets}
+        octets), and ZMTP {zmtp.then.octets}: flags and size of two delimiters and two bodies, and the bodies""",
+        http.then.octets == http.first.octets and zmtp.then.octets == len(REQUEST + REPLY) + 4 * 2,
+    )

@@ -1,0 +1,217 @@
+"""`pubsub`: what HTTP has no word for. One says it once, and all who asked for it hear it.
+
+                  ┌── SUBSCRIBE "eu." ─────────── Ann            GET /news/0/Ann ──►
+    the news  PUB ┼── SUBSCRIBE "us." ─────────── Ben            ◄── 204, nothing new       … and again,
+                  └── SUBSCRIBE "eu.lisbon" ───── Cleo           GET /news/0/Ann ──►          and again
+                                "us."                            ◄── 200, eu.lisbon sun
+
+The same news, in the same rhythm, for the same three readers, once over PUB and SUB and once over HTTP, where readers
+have to ask. Relays count what each cost.
+
+Read next: `transports`.
+"""
+
+from statistics import mean
+from typing import NamedTuple
+
+import trio
+
+import minihttp
+
+from ..constants import SocketType
+from ..context import Context
+from ..sockets import Socket
+from .ends import call_until_heard, endpoint, http_server, port_of, recorded, url
+from .relay import Recording, Side
+from .stage import Stage
+
+NEWS = ["eu.lisbon sun", "us.boston snow", "asia.tokyo wind", "eu.paris rain", "us.boston sleet", "eu.lisbon fog"]
+READERS = {"Ann": ["eu."], "Ben": ["us."], "Cleo": ["eu.lisbon", "us."]}
+
+RHYTHM = 0.1  # seconds between two pieces of news
+POLL = 0.02  # seconds between an answer and asking again
+
+# What a publisher says about itself: everyone subscribes to it, too.
+DESK, CALL, END = "!", b"!are you there?", b"!that is all"
+
+
+class Account(NamedTuple):
+    """got: who read what. ages: how old each piece was, in seconds, when its reader had it. questions: how often a
+    reader asked, and in_vain how often for nothing."""
+
+    got: dict[str, list[str]]
+    ages: list[float]
+    questions: int
+    in_vain: int
+    recording: Recording
+
+
+async def run(stage: Stage) -> None:
+    """The same news both ways: who got what, and what it cost."""
+    wishes = "; ".join(name + " wants " + " and ".join(f'"{topic}"' for topic in READERS[name]) for name in READERS)
+    stage.say(f"""Every {RHYTHM * 1000:.0f} ms there is a piece of news. A subscriber says once which topics it wants,
+        by how they begin: {wishes}. Over HTTP the readers have to ask whether there is something new; they do so
+        {POLL * 1000:.0f} ms after each answer.""")
+    pushed, polled = await over_pubsub(), await over_http()
+    stage.title("Who got what")
+    stage.table(
+        ["news", *READERS],
+        [[words, *("●" if words in pushed.got[name] else "" for name in READERS)] for words in NEWS],
+    )
+    stage.gap()
+    stage.claim(
+        "each got exactly what begins with one of its prefixes, once and in order",
+        pushed.got == {name: [words for words in NEWS if wants(name, words)] for name in READERS},
+    )
+    stage.claim("by asking over HTTP, each got the same", polled.got == pushed.got)
+    stage.title("What it cost")
+    costs(stage, pushed, polled)
+    stage.lesson("""With HTTP one asks and another answers; who has news must wait to be asked. (Long polling,
+        server-sent events and WebSocket are ways around that, each one more protocol inside HTTP.) A PUB turns it
+        round, at a price: what it has for a subscriber that is absent, or too slow for its high-water mark (a limit on
+        what is queued for one peer), it drops.""")
+
+
+def wants(name: str, words: str) -> bool:
+    """Does any of the reader's topics stand at the beginning?
+
+    >>> wants("Cleo", "eu.lisbon sun"), wants("Cleo", "eu.paris rain")
+    (True, False)
+    """
+    return any(words.startswith(topic) for topic in READERS[name])
+
+
+def costs(stage: Stage, pushed: Account, polled: Account) -> None:
+    """The two accounts, in figures, and what follows from them."""
+    both = (pushed, polled)
+    deliveries = sum(len(got) for got in pushed.got.values())
+    stage.table(
+        ["", ">PUB/SUB", ">HTTP, polling"],
+        [
+            ["pieces delivered", *(str(len(it.ages)) for it in both)],
+            ["questions asked for them", *(str(it.questions) for it in both)],
+            ["of these in vain", *(str(it.in_vain) for it in both)],
+            ["octets, from the readers", *(f"{len(it.recording.said(Side.CLIENT)):,}" for it in both)],
+            ["octets, to the readers", *(f"{len(it.recording.said(Side.SERVER)):,}" for it in both)],
+            ["age of the news on arrival, mean", *(f"{mean(it.ages) * 1000:.1f} ms" for it in both)],
+        ],
+    )
+    said = pushed.recording.said(Side.SERVER)
+    stage.gap()
+    stage.claim(
+        """the publisher filters: nobody wants asia.tokyo, and not one octet of it crossed the wire; of the others,
+        one copy for each who wants it""",
+        b"tokyo" not in said and sum(said.count(words.split()[1].encode()) for words in NEWS) == deliveries,
+    )
+    stage.claim("once subscribed, the readers said nothing more", speechless(pushed.recording))
+    stage.claim("most HTTP questions were asked in vain", polled.in_vain > polled.questions / 2)
+    stage.claim("PUB/SUB took less than a tenth of the octets", 10 * pushed.recording.octets < polled.recording.octets)
+    stage.claim("the news were younger when they came of themselves", mean(pushed.ages) < mean(polled.ages))
+
+
+def speechless(recording: Recording) -> bool:
+    """Did all that clients said come before the first piece of news?"""
+    first = recording.find(NEWS[0].split()[1].encode())
+    return all(chunk.at <= first.at for chunk in recording.chunks if chunk.side is Side.CLIENT)
+
+
+class Newsroom:
+    """Brings the news, and knows when each was brought."""
+
+    def __init__(self) -> None:
+        self.out: list[str] = []
+        self.is_closed = False
+        self._when: dict[str, float] = {}
+
+    def bring(self, words: str) -> None:
+        self._when[words] = trio.current_time()
+        self.out.append(words)
+
+    def age(self, words: str) -> float:
+        return trio.current_time() - self._when[words]
+
+
+# ------------------------------------------------------------------------------------------------------ over PUB/SUB
+
+
+async def over_pubsub() -> Account:
+    """One PUB, a SUB for each reader; readers do nothing but listen."""
+    room = Newsroom()
+    got: dict[str, list[str]] = {name: [] for name in READERS}
+    ages: list[float] = []
+    heard = {name: trio.Event() for name in READERS}
+
+    async def read(sub: Socket, name: str) -> None:
+        while True:
+            topic, words = await sub.recv_multipart()
+            if topic == END:
+                return
+            if topic == CALL:
+                heard[name].set()
+            else:
+                piece = f"{topic.decode()} {words.decode()}"
+                got[name].append(piece)
+                ages.append(room.age(piece))
+
+    async with Context() as ctx:
+        pub = ctx.socket(SocketType.PUB, linger=0)
+        pub.bind("tcp://127.0.0.1:*")
+        async with recorded(port_of(pub.last_endpoint)) as relay, trio.open_nursery() as readers:
+            for name, topics in READERS.items():
+                sub = ctx.socket(SocketType.SUB)
+                for topic in [*topics, DESK]:
+                    sub.subscribe(topic)
+                sub.connect(endpoint(relay))
+                readers.start_soon(read, sub, name)
+            await call_until_heard(lambda: pub.send_multipart([CALL, b""]), heard.values())
+            for piece in NEWS:
+                room.bring(piece)
+                await pub.send_multipart(piece.encode().split())
+                await trio.sleep(RHYTHM)
+            await pub.send_multipart([END, b""])
+        return Account(got, ages, 0, 0, relay.recording)
+
+
+# ---------------------------------------------------------------------------------------------------------- over HTTP
+
+
+async def over_http() -> Account:
+    """One server, one client for all readers; readers ask again and again."""
+    room = Newsroom()
+    got: dict[str, list[str]] = {name: [] for name in READERS}
+    ages: list[float] = []
+    answers: list[int] = []  # status codes
+
+    async def answer(request: minihttp.Request) -> minihttp.Response:
+        """/news/SINCE/NAME: what is new for NAME, of what came after SINCE pieces."""
+        since, name = request.url.path.split("/")[2:]
+        new = [words for words in room.out[int(since) :] if wants(name, words)]
+        if not new and not room.is_closed:
+            return minihttp.Response(204, headers={"Since": str(len(room.out))})
+        return minihttp.Response(200, headers={"Since": str(len(room.out))}, content="\n".join(new))
+
+    async def read(client: minihttp.AsyncClient, name: str) -> None:
+        since, is_over = "0", False
+        while not is_over:
+            is_over = room.is_closed
+            response = await client.get(f"/news/{since}/{name}")
+            since = response.headers["Since"]
+            answers.append(response.status_code)
+            for piece in response.text.splitlines():
+                got[name].append(piece)
+                ages.append(room.age(piece))
+            await trio.sleep(POLL)
+
+    async with (
+        http_server(answer) as port,
+        recorded(port) as relay,
+        minihttp.AsyncClient(base_url=url(relay)) as client,
+        trio.open_nursery() as readers,
+    ):
+        for name in READERS:
+            readers.start_soon(read, client, name)
+        for piece in NEWS:
+            room.bring(piece)
+            await trio.sleep(RHYTHM)
+        room.is_closed = True
+    return Account(got, ages, len(answers), answers.count(204), relay.recording)

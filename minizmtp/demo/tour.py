@@ -1,0 +1,90 @@
+"""The tour: which parts there are, and how they are run.
+
+A part is a coroutine that is given a `Stage` and speaks there. It gets PATIENCE seconds, however it waits: a part that
+hangs, or fails with an error, is a claim that did not come true, and the next part has its turn all the same.
+
+The names of the parts are for the command line, and an unknown one is refused there.
+
+Read next: `__main__`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+import trio
+
+from . import every_byte, libzmq, pubsub, transports, waiting
+from .stage import Stage
+
+# Seconds for one part. Each takes about one.
+PATIENCE = 10.0
+
+
+class Part(NamedTuple):
+    """name: as on the command line. question: what it answers. read_next: the file where the answer's code is."""
+
+    name: str
+    question: str
+    read_next: str
+    run: Callable[[Stage], Awaitable[None]]
+
+
+PARTS = (
+    Part("bytes", "What crosses the wire for one request and one reply?", "minizmtp/wire/greeting.py", every_byte.run),
+    Part("waiting", "What does it take not to wait?", "minizmtp/patterns/pipeline.py", waiting.run),
+    Part("pubsub", "What if the news come when they come?", "minizmtp/patterns/pubsub.py", pubsub.run),
+    Part("transports", "What changes when the wire does?", "minizmtp/transports.py", transports.run),
+    Part("libzmq", "Does the real libzmq understand us?", "minizmtp/wire/connection.py", libzmq.run),
+)
+
+
+async def run_tour(parts: Sequence[Part], stage: Stage) -> bool:
+    """Run the parts in turn; True if all that was claimed came true."""
+    stage.say("""How is an asynchronous HTTP request different from sending a message with ZeroMQ? Here both do the same
+        work, on real sockets. ✓ marks what was checked.""")
+    for part in parts:
+        stage.heading(part.name, part.question)
+        await run_part(part, stage)
+    stage.heading("the end", closing(stage))
+    for words in stage.broken:
+        stage.point("✗", words, "bold red")
+    if stage.broken:
+        stage.gap()
+    stage.say(f"Read next: {parts[0].read_next}")
+    return not stage.broken
+
+
+async def run_part(part: Part, stage: Stage) -> None:
+    """One part, come what may."""
+    try:
+        with trio.fail_after(PATIENCE):
+            await part.run(stage)
+    except trio.TooSlowError:
+        stage.claim(f"part {part.name} is done within {PATIENCE:.0f} s", False)
+    except Exception as error:
+        stage.claim(f"part {part.name} runs to its end (it stopped at {reasons(error)})", False)
+
+
+def closing(stage: Stage) -> str:
+    """The sum of it, in a sentence.
+
+    >>> import io
+    >>> stage = Stage(io.StringIO())
+    >>> stage.claim("one", True); stage.claim("two", False)
+    >>> closing(stage)
+    '1 of 2 claims did not come true:'
+    """
+    if stage.broken:
+        return f"{len(stage.broken)} of {len(stage.claims)} claims did not come true:"
+    return f"All {len(stage.claims)} claims came true."
+
+
+def reasons(error: BaseException) -> str:
+    """What happened, in one line. Nurseries wrap errors in groups; of interest is what is inside.
+
+    >>> reasons(ExceptionGroup("", [ValueError("a"), ExceptionGroup("", [KeyError("b")])]))
+    "ValueError: a; KeyError: 'b'"
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(reasons(one) for one in error.exceptions)
+    return f"{type(error).__name__}: {error}"

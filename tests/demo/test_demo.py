@@ -1,0 +1,265 @@
+"""The demo, run as a person runs it; and what happens to its exit code when something that it says is not so."""
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import trio
+
+from minizmtp.demo.__main__ import main, perform
+from minizmtp.demo.stage import WIDTH, Stage
+from minizmtp.demo.tour import PARTS, PATIENCE, Part, run_tour
+
+ROOT = Path(__file__).parents[2]
+NAMES = [part.name for part in PARTS]
+# Warnings are errors there, too: none may reach a reader.
+DEMO = [sys.executable, "-W", "error", "-m", "minizmtp.demo"]
+ESCAPE = "\x1b"
+
+
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"} | environment,
+    )
+
+
+def run_here(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The demo after something has been done to its process."""
+    start = "; from minizmtp.demo.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    return run(sys.executable, "-c", f"import sys; {code}{start}", *arguments)
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[subprocess.CompletedProcess[str], float]:
+    began = time.monotonic()
+    return run(*DEMO), time.monotonic() - began
+
+
+# ------------------------------------------------------------------------------------------------------ the whole tour
+
+
+def test_the_whole_tour_comes_true_in_time(whole):
+    result, seconds = whole
+    assert (result.returncode, result.stderr) == (0, ""), result.stdout
+    assert [name for name in NAMES if f"── {name} ─" in result.stdout] == NAMES
+    assert re.search(r"^All \d+ claims came true\.$", result.stdout, re.MULTILINE)
+    assert seconds < 20
+
+
+def test_its_last_line_names_a_file_that_is_there(whole):
+    last = whole[0].stdout.splitlines()[-1]
+    assert last.startswith("Read next: ")
+    for file in (last.removeprefix("Read next: "), *(part.read_next for part in PARTS)):
+        assert (ROOT / file).is_file()
+
+
+def test_plain_output_is_80_columns_wide_and_has_no_escapes(whole):
+    lines = whole[0].stdout.splitlines()
+    assert not [line for line in lines if len(line) > WIDTH or ESCAPE in line or line != line.rstrip()]
+
+
+def test_every_octet_that_is_shown_is_one_that_is_counted(whole):
+    # The dumps as a reader sees them: as many octets as the line above each promises.
+    promised, shown = [], []
+    for line in whole[0].stdout.splitlines():
+        if found := re.search(r"(?:client|server) → (?:client|server), (\d+) octets$", line):
+            promised.append(int(found[1]))
+            shown.append(0)
+        elif found := re.match(r" *\d+  ((?:[0-9a-f]{2} ?){1,8})(?:  |$)", line):
+            shown[-1] += len(bytes.fromhex(found[1]))
+    assert promised == shown
+    assert len(promised) == 2 + 6  # two writes of HTTP; greeting, READY and message from both sides of ZMTP
+
+
+# ---------------------------------------------------------------------------------------------------- the command line
+
+
+def test_list_names_the_parts():
+    result = run(*DEMO, "--list")
+    assert result.returncode == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == NAMES
+
+
+def test_help_names_them_too():
+    result = run(*DEMO, "--help")
+    assert result.returncode == 0
+    assert all(name in result.stdout for name in NAMES)
+
+
+def test_parts_are_chosen_by_name():
+    result = run(*DEMO, "transports")
+    assert result.returncode == 0
+    assert [name for name in NAMES if f"── {name} ─" in result.stdout] == ["transports"]
+    assert result.stdout.endswith("Read next: minizmtp/transports.py\n")
+
+
+def test_an_unknown_part_is_an_error_that_names_the_known():
+    result = run(*DEMO, "bytes", "btyes")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "there is no part btyes; there are bytes, waiting," in " ".join(result.stderr.split())
+
+
+def test_an_ascii_terminal_gets_question_marks_and_no_traceback():
+    result = run(*DEMO, "transports", PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+# ------------------------------------------------------------------------------------------------------- colour, or not
+
+
+def run_on_terminal(**environment: str) -> str:
+    """What a terminal of 80 columns is sent."""
+    terminal, stdout = os.openpty()
+    environment = {"TERM": "xterm-256color", "COLUMNS": "80"} | environment
+    clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    process = subprocess.Popen([*DEMO, "transports"], stdout=stdout, stdin=stdout, cwd=ROOT, env=clean | environment)
+    os.close(stdout)
+    sent = b""
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # Linux: the other end is closed
+            break
+        if not piece:
+            break
+        sent += piece
+    os.close(terminal)
+    assert process.wait(timeout=60) == 0
+    return sent.decode()
+
+
+def test_a_terminal_gets_colours_and_the_same_width():
+    text = run_on_terminal()
+    assert ESCAPE in text
+    visible = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert ESCAPE not in visible
+    assert max(map(len, visible.splitlines())) <= WIDTH
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_color_means_none_on_a_terminal(environment):
+    assert ESCAPE not in run_on_terminal(**environment)
+
+
+def test_a_pipe_gets_none_even_where_others_force_them():
+    assert ESCAPE not in run(*DEMO, "transports", FORCE_COLOR="1", CLICOLOR_FORCE="1").stdout
+
+
+# ---------------------------------------------------------------------------------------------------- with and without
+
+
+def test_without_pyzmq_there_is_one_plain_sentence():
+    result = run_here("sys.modules['zmq'] = None", "libzmq")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "pyzmq is not installed here, so there is no libzmq to talk to" in " ".join(result.stdout.split())
+
+
+def test_ctrl_c_ends_quietly():
+    process = subprocess.Popen(
+        DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", cwd=ROOT, env=os.environ
+    )
+    assert process.stdout is not None
+    while "── waiting" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (130, "")
+
+
+def test_a_reader_who_leaves_early_is_no_error():
+    process = subprocess.Popen([*DEMO, "bytes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(timeout=10) == 0
+
+
+# ----------------------------------------------------------------------------------------------------- what if it lies?
+
+
+def test_a_publisher_that_does_not_filter_is_found_out():
+    # The readers would not notice: they filter once more. Only the claim about the wire does.
+    everybody = "lambda self, topic: {one: None for some in self._wanted.values() for one in some}"
+    result = run_here(
+        f"from minizmtp.patterns.subscriptions import Subscriptions; Subscriptions.matching = {everybody}", "pubsub"
+    )
+    assert result.returncode == 1
+    assert "✗ NOT TRUE: the publisher filters" in result.stdout
+    assert re.search(r"^\d of \d+ claims did not come true:$", result.stdout, re.MULTILINE)
+
+
+def test_a_greeting_with_other_octets_is_found_out():
+    pytest.importorskip("zmq")
+    result = run_here(
+        "from minizmtp.wire import connection as c; old = c.encode_greeting;"
+        " c.encode_greeting = lambda *a: old(*a)[:33] + b'surprise' + old(*a)[41:]",
+        "libzmq",
+    )
+    assert result.returncode == 1
+    assert "✗ NOT TRUE: what libzmq's REQ and REP said is what ours say" in result.stdout
+
+
+def parts_of(function) -> list[Part]:
+    return [Part("one", "One?", "one.py", function), Part("two", "Two?", "two.py", claims_the_truth)]
+
+
+async def claims_the_truth(stage: Stage) -> None:
+    stage.claim("one is one", 1 == 1)
+
+
+async def claims_what_is_false(stage: Stage) -> None:
+    stage.claim("one is two", 1 == 2)
+
+
+async def hangs(stage: Stage) -> None:
+    await trio.sleep_forever()
+
+
+async def fails(stage: Stage) -> None:
+    async with trio.open_nursery():
+        raise ConnectionRefusedError("nobody there")
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (claims_what_is_false, "one is two"),
+        (fails, "part one runs to its end (it stopped at ConnectionRefusedError: nobody there)"),
+    ],
+)
+def test_what_is_not_true_is_named_and_the_exit_code_is_1(function, words):
+    file = io.StringIO()
+    assert perform(parts_of(function), file) == 1
+    text = " ".join(file.getvalue().split())
+    assert f"✗ NOT TRUE: {words}" in text
+    assert f"1 of 2 claims did not come true: ✗ {words} Read next: one.py" in text
+    assert "✓ one is one" in text  # the next part has its turn
+
+
+def test_what_is_true_gives_0():
+    assert perform(parts_of(claims_the_truth), io.StringIO()) == 0
+
+
+async def test_a_part_that_hangs_is_not_waited_for(autojump_clock):
+    stage = Stage(io.StringIO())
+    assert not await run_tour(parts_of(hangs), stage)
+    assert stage.broken == [f"part one is done within {PATIENCE:.0f} s"]
+
+
+def test_main_can_be_called(capsys):
+    assert main(["--list"]) == 0
+    assert capsys.readouterr().out.startswith("bytes")

@@ -1,0 +1,118 @@
+"""Responses: what the head says, and each way to read a body."""
+
+import pytest
+
+from minihttp import (
+    HTTPStatusError,
+    Request,
+    Response,
+    ResponseNotRead,
+    StreamClosed,
+    StreamConsumed,
+)
+
+
+def streamed(*pieces: bytes, **options) -> Response:
+    return Response(200, content=iter(pieces), **options)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "encoding"),
+    [
+        (None, "utf-8"),
+        ("text/plain", "utf-8"),
+        ("text/plain; charset=ISO-8859-1", "iso-8859-1"),
+        ('text/plain; charset="utf-16"', "utf-16"),
+        ("text/plain; charset=klingon", "utf-8"),
+        ("text/plain; charset=hex", "utf-8"),
+        ("text/plain; charset=idna", "utf-8"),
+        ("text/plain; charset=undefined", "utf-8"),
+        ("text/plain; charset=a\0b", "utf-8"),
+    ],
+)
+def test_encoding(content_type, encoding):
+    headers = {"Content-Type": content_type} if content_type else {}
+    assert Response(200, headers=headers).encoding == encoding
+
+
+def test_wrong_octets_do_not_hide_the_rest():
+    assert Response(200, content=b"a\xffb").text == "a\ufffdb"
+
+
+def test_the_encoding_can_be_set_by_who_knows_better():
+    response = Response(200, content="ü".encode("latin-1"))
+    response.encoding = "latin-1"
+    assert response.text == "ü"
+
+
+@pytest.mark.parametrize("status", [200, 204, 299])
+def test_success_raises_nothing(status):
+    response = Response(status, request=Request("GET", "http://example.org/"))
+    assert response.raise_for_status() is response
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (302, "redirect 302 Found for GET http://example.org/, which leads to /x"),
+        (404, "client error 404 Not Found"),
+        (503, "server error 503 Service Unavailable"),
+        (799, "unknown 799 for GET"),
+    ],
+)
+def test_anything_else_raises(status, words):
+    response = Response(status, request=Request("GET", "http://example.org/"), headers={"location": "/x"})
+    with pytest.raises(HTTPStatusError, match=words) as caught:
+        response.raise_for_status()
+    assert (caught.value.response, caught.value.request) == (response, response.request)
+
+
+async def test_a_body_is_content_only_after_it_was_read():
+    response = streamed(b"a", b"b")
+    with pytest.raises(ResponseNotRead, match="aread"):
+        response.content  # noqa: B018
+    assert await response.aread() == response.content == b"ab"
+    assert [piece async for piece in response.aiter_bytes(1)] == [b"a", b"b"]
+
+
+async def test_a_stream_is_read_once():
+    response = streamed(b"a")
+    assert [piece async for piece in response.aiter_bytes()] == [b"a"]
+    with pytest.raises(StreamConsumed, match="read once"):
+        response.aiter_bytes()
+    with pytest.raises(StreamConsumed):
+        await response.aread()
+
+
+async def test_a_closed_one_is_not_read():
+    response = streamed(b"a")
+    await response.aclose()
+    with pytest.raises(StreamClosed, match="closed before"):
+        await response.aread()
+
+
+async def test_text_and_lines():
+    pieces = "ein\r\nzw".encode("utf-16-le"), b"e", b"\x00i\x00"
+    response = streamed(*pieces, headers={"content-type": "text/plain; charset=utf-16-le"})
+    assert [line async for line in response.aiter_lines()] == ["ein", "zwei"]
+    response = streamed(*pieces, headers={"content-type": "text/plain; charset=utf-16-le"})
+    assert [text async for text in response.aiter_text(4)] == ["ein\r", "\nzwe", "i"]
+
+
+async def test_leaving_a_loop_early_leaves_nothing_to_warn_about():
+    response = streamed(b"a\n", b"b\n")
+    async for line in response.aiter_lines():
+        assert line == "a"
+        break
+
+
+def test_what_a_response_made_by_hand_does_not_know():
+    with pytest.raises(RuntimeError, match="without a request"):
+        Response(200).request  # noqa: B018
+    with pytest.raises(RuntimeError, match="elapsed"):
+        Response(200).elapsed  # noqa: B018
+
+
+def test_repr():
+    assert repr(Response(404)) == "<Response [404 Not Found]>"
+    assert repr(Response(799)) == "<Response [799]>"

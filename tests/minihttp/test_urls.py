@@ -1,0 +1,89 @@
+"""URLs: what is cut where, what is encoded, and what is refused before anything is sent."""
+
+import pytest
+
+from minihttp import URL, InvalidURL
+
+
+@pytest.mark.parametrize(
+    ("text", "raw_host", "netloc", "target"),
+    [
+        ("http://example.org", "example.org", "example.org", b"/"),
+        ("http://EXAMPLE.org:80/", "example.org", "example.org", b"/"),
+        ("https://example.org:443/?", "example.org", "example.org", b"/?"),
+        ("http://example.org:8080?q", "example.org", "example.org:8080", b"/?q"),
+        ("http://[2001:DB8::1]:8080/x", "2001:db8::1", "[2001:db8::1]:8080", b"/x"),
+        ("http://127.0.0.1/a%2Fb", "127.0.0.1", "127.0.0.1", b"/a%2Fb"),
+        ("http://bücher.example/ü?ü", "xn--bcher-kva.example", "xn--bcher-kva.example", b"/%C3%BC?%C3%BC"),
+        ("http://u:p@host/#only-here", "host", "host", b"/"),
+    ],
+)
+def test_the_parts_that_travel(text, raw_host, netloc, target):
+    url = URL(text)
+    assert (url.raw_host, url.netloc, url.raw_path) == (raw_host, netloc, target)
+
+
+def test_a_unicode_host_can_be_read_again():
+    assert URL("http://bücher.example/").host == "bücher.example"
+
+
+def test_a_host_that_is_no_idna_stays_as_it_is():
+    assert URL("http://xn--\x2d\x2d.example/").host == "xn----.example"
+
+
+def test_userinfo_is_decoded_for_the_password_and_hidden_from_logs():
+    url = URL("http://al%40ice:p%3Ass@host/")
+    assert (url.username, url.password) == ("al@ice", "p:ss")
+    assert "p%3Ass" not in repr(url)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://example.org:65536/",
+        "http://example.org:-1/",
+        "http://example.org:http/",
+        "http://example.org:１/",
+        "http://exa mple.org/",
+        "http://example.org\\@evil.example/",
+        "http://[::1/",
+        "http://[::zz]/",
+        "http://256.1.1.1/",
+        "http://1.2.3/",
+        "http://127.000.0.1/",
+        "http://straße.example/",
+        "http://" + "ü" * 100 + ".example/",
+        "http://example.org/\udcff",
+        "http://<host>/",
+        *(f"http://example.org/{chr(control)}" for control in [*range(0x20), 0x7F]),
+        *(f"http://example.org{chr(control)}/" for control in [*range(0x20), 0x7F]),
+    ],
+)
+def test_what_is_no_url_is_refused(text):
+    with pytest.raises(InvalidURL):
+        URL(text)
+
+
+@pytest.mark.parametrize(
+    ("link", "leads_to"),
+    [
+        ("/x", "http://example.org/x"),
+        ("x", "http://example.org/a/x"),
+        ("?q", "http://example.org/a/b?q"),
+        ("#f", "http://example.org/a/b?old#f"),
+        ("//other.example/x", "http://other.example/x"),
+        ("https://other.example", "https://other.example"),
+    ],
+)
+def test_relative_links(link, leads_to):
+    assert str(URL("http://example.org/a/b?old").join(link)) == leads_to
+
+
+def test_equal_when_the_text_is():
+    assert URL("http://EXAMPLE.org:80/") == URL("http://example.org/") == "http://example.org/"
+    assert len({URL("http://a/"), URL("http://a/")}) == 1
+
+
+def test_something_else_is_a_type_error():
+    with pytest.raises(TypeError, match="expected str or URL"):
+        URL(b"http://example.org/")

@@ -1,0 +1,107 @@
+"""PAIR: two sockets, and nobody else (31/EXPAIR)."""
+
+import pytest
+
+from minizmtp.patterns.pair import Pair
+from minizmtp.wire.events import Message
+from tests.minizmtp.patterns.peers import Calls, Peer, all_received, received
+
+
+def pair() -> Pair:
+    return Pair(Calls(), Calls())
+
+
+@pytest.mark.requirement("31-2", "31-3", "31-11", "31-12")
+@pytest.mark.parametrize("message", [[b""], [b"a", b"", b"b"], [b"\x01a"], [bytes(300)]])
+def test_each_tells_the_other_whatever_it_likes_and_it_arrives_as_it_was(message: Message) -> None:
+    one, other = pair(), pair()
+    to_other, to_one = Peer(one), Peer(other)
+    for _ in range(2):
+        assert one.try_send(message)
+        to_one.says(*to_other.hears())
+        assert received(other) == message
+        assert other.try_send([b"re", *message])
+        to_other.says(*to_one.hears())
+        assert received(one) == [b"re", *message]
+
+
+@pytest.mark.requirement("31-1")
+def test_a_second_peer_is_neither_heard_nor_told_anything() -> None:
+    one = pair()
+    first, second = Peer(one), Peer(one)
+    second.says([b"me too"])
+    assert not one.can_receive()
+    assert received(one) is None
+    for _ in range(3):
+        one.try_send([b"x"])
+    assert len(first.hears()) == 3
+    assert second.hears() == []
+
+
+@pytest.mark.requirement("31-1")
+def test_when_the_first_leaves_not_the_second_but_the_next_to_come_takes_its_place() -> None:
+    one = pair()
+    first, second = Peer(one), Peer(one)
+    first.leaves()
+    assert not one.can_send()
+    assert not one.try_send([b"x"])
+    second.says([b"now me?"])
+    assert received(one) is None
+    third = Peer(one)
+    assert one.try_send([b"x"])
+    assert (second.hears(), third.hears()) == ([], [[b"x"]])
+    third.says([b"thanks"])
+    assert received(one) == [b"thanks"]
+
+
+@pytest.mark.requirement("31-1")
+def test_a_second_peer_that_leaves_again_changes_nothing() -> None:
+    one = pair()
+    first, second = Peer(one), Peer(one)
+    second.leaves()
+    assert one.try_send([b"x"])
+    assert first.hears() == [[b"x"]]
+    Peer(one).says([b"a third"])
+    assert received(one) is None
+
+
+@pytest.mark.requirement("31-8", "31-9", "31-10")
+def test_without_a_peer_a_message_is_not_taken() -> None:
+    one = pair()
+    assert not one.can_send()
+    assert not one.try_send([b"x"])
+    assert Peer(one).hears() == []
+
+
+@pytest.mark.requirement("31-6", "31-7", "31-8", "31-9", "31-10")
+def test_a_peer_whose_queue_is_full_has_to_be_waited_for() -> None:
+    one = pair()
+    other = Peer(one, sndhwm=2)
+    assert [one.try_send([b"%d" % number]) for number in range(3)] == [True, True, False]
+    assert not one.can_send()
+    assert other.hears() == [[b"0"], [b"1"]]
+    assert one.try_send([b"2"])
+
+
+@pytest.mark.requirement("31-4")
+def test_a_peer_that_was_dialled_has_its_queue_before_it_comes_and_while_it_is_away() -> None:
+    one = pair()
+    other = Peer(one, connected=False)
+    assert one.try_send([b"early"])
+    other.returns()
+    other.drops()
+    assert one.try_send([b"away"])
+    other.returns()
+    assert other.hears() == [[b"early"], [b"away"]]
+
+
+@pytest.mark.requirement("31-5", "L-9")
+def test_what_a_peer_said_before_it_left_is_heard_and_its_queue_is_gone() -> None:
+    one = pair()
+    other = Peer(one)
+    one.try_send([b"unread"])
+    other.says([b"1"], [b"2"])
+    other.leaves()
+    assert all_received(one) == [[b"1"], [b"2"]]
+    assert not one.try_send([b"x"])
+    assert Peer(one).hears() == []

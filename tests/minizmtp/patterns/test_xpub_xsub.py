@@ -1,0 +1,454 @@
+"""XPUB and XSUB: subscriptions that the program sees and makes (29/PUBSUB)."""
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule, run_state_machine_as_test
+
+from minizmtp.errors import EINVAL, ZMQError
+from minizmtp.options import Options
+from minizmtp.patterns import Pipe
+from minizmtp.patterns.pipe import Queue
+from minizmtp.patterns.pubsub import Pub, Sub, XPub, XSub
+from minizmtp.wire.events import Cancel, Item, Message, Subscribe
+from tests.minizmtp.patterns.peers import Calls, Peer, all_received, received
+
+
+def options(**values: object) -> Options:
+    set_ = Options()
+    for name, value in values.items():
+        setattr(set_, name, value)
+    return set_
+
+
+def xpub(**values: object) -> XPub:
+    return XPub(Calls(), Calls(), options(**values))
+
+
+def xsub(*prefixes: bytes, **values: object) -> XSub:
+    broker = XSub(Calls(), Calls(), options(**values))
+    for prefix in prefixes:
+        broker.try_send([b"\x01" + prefix])
+    return broker
+
+
+both = pytest.mark.parametrize("kind", [Pub, XPub])
+
+# ------------------------------------------------------------------------------------------------------------ XPUB
+
+
+@pytest.mark.requirement("29-23", "29-24", "L-36")
+@pytest.mark.parametrize(
+    ("asks", "ends"), [(Subscribe(b"eu"), Cancel(b"eu")), ([b"\x01eu"], [b"\x00eu"])], ids=["3.1", "3.0"]
+)
+def test_requests_are_shown_as_messages_of_one_frame_and_acted_upon(asks: Item, ends: Item) -> None:
+    station = xpub()
+    listener = Peer(station)
+    listener.says(asks)
+    station.try_send([b"eu 1"])
+    listener.says(ends)
+    station.try_send([b"eu 2"])
+    assert all_received(station) == [[b"\x01eu"], [b"\x00eu"]]
+    assert listener.hears() == [[b"eu 1"]]
+
+
+@pytest.mark.requirement("29-17", "29-18")
+@pytest.mark.parametrize("message", [[b"eu"], [b"eu", b"", b"us"], [b"europe" * 60]])
+def test_a_message_goes_to_whoever_wants_its_beginning_and_as_it_is(message: Message) -> None:
+    station = xpub()
+    europe, america, everything = Peer(station), Peer(station), Peer(station)
+    europe.says(Subscribe(b"eu")), america.says(Subscribe(b"us")), everything.says(Subscribe(b""))
+    station.try_send(message)
+    assert (europe.hears(), america.hears(), everything.hears()) == ([message], [], [message])
+
+
+# What is shown when one listener, then another asks for "eu"; then each takes it back, and a third never asked.
+MODES = {
+    "xpub_verbose=0": [b"+", b"-", b"-"],
+    "xpub_verbose=1": [b"+", b"+", b"-", b"-"],
+    "xpub_verboser=1": [b"+", b"+", b"-", b"-", b"-"],
+}
+
+
+@pytest.mark.requirement("29-24", "L-36")
+@pytest.mark.parametrize(("mode", "signs"), MODES.items(), ids=MODES)
+def test_the_first_to_want_a_prefix_and_the_last_to_have_wanted_it_are_shown_or_more_if_asked(
+    mode: str, signs: list[bytes]
+) -> None:
+    name, _, value = mode.partition("=")
+    station = xpub(**{name: int(value)})
+    one, other, third = Peer(station), Peer(station), Peer(station)
+    one.says(Subscribe(b"eu")), other.says(Subscribe(b"eu"))
+    one.says(Cancel(b"eu")), other.says(Cancel(b"eu"))
+    third.says(Cancel(b"eu"))  # of what nobody has: shown all the same
+    shown = {b"+": b"\x01eu", b"-": b"\x00eu"}
+    assert all_received(station) == [[shown[sign]] for sign in signs]
+
+
+@pytest.mark.requirement("29-15", "29-25")
+@pytest.mark.parametrize(("verboser", "ends"), [(0, [b"\x00us"]), (1, [b"\x00eu", b"\x00us"])])
+def test_a_listener_that_is_gone_without_a_word_has_taken_back_what_it_asked_for(
+    verboser: int, ends: list[bytes]
+) -> None:
+    station = xpub(xpub_verboser=verboser)
+    stays, gone = Peer(station), Peer(station)
+    stays.says(Subscribe(b"eu"))
+    gone.says(Subscribe(b"eu"), Subscribe(b"us"))
+    all_received(station)
+    station.try_send([b"us"])
+    gone.leaves()
+    assert sorted(all_received(station)) == [[end] for end in ends]
+    station.try_send([b"eu"]), station.try_send([b"us"])
+    assert stays.hears() == [[b"eu"]]
+    assert Peer(station).hears() == []
+
+
+@pytest.mark.requirement("29-14")
+def test_a_listener_that_was_dialled_keeps_its_queue_and_its_subscriptions_while_it_is_away() -> None:
+    station = xpub()
+    listener = Peer(station)
+    listener.says(Subscribe(b"eu"))
+    listener.drops()
+    assert all_received(station) == [[b"\x01eu"]]
+    station.try_send([b"eu"])
+    listener.returns()
+    assert listener.hears() == [[b"eu"]]
+
+
+@pytest.mark.requirement("29-16", "29-19", "29-20")
+def test_a_slow_listener_loses_whole_messages_and_holds_up_nobody() -> None:
+    station = xpub()
+    slow, quick = Peer(station, sndhwm=2), Peer(station)
+    slow.says(Subscribe(b"")), quick.says(Subscribe(b""))
+    for number in range(4):
+        assert station.can_send()
+        assert station.try_send([b"%d" % number, b"body"])
+    assert slow.pipe.outbound.dropped == 2
+    assert slow.hears() == [[b"0", b"body"], [b"1", b"body"]]
+    assert len(quick.hears()) == 4
+
+
+@pytest.mark.requirement("29-19")
+@both
+def test_with_xpub_nodrop_nobody_gets_a_message_before_all_who_want_it_have_room(kind: type[Pub]) -> None:
+    space = Calls()
+    station = kind(Calls(), space, options(xpub_nodrop=1))
+    slow, quick, other = Peer(station, sndhwm=2), Peer(station), Peer(station, sndhwm=1)
+    slow.says(Subscribe(b"eu")), quick.says(Subscribe(b"eu")), other.says(Subscribe(b"us"))
+    assert [station.try_send([b"eu %d" % number]) for number in range(3)] == [True, True, False]
+    assert station.try_send([b"us"])  # the slow one does not want it
+    assert len(quick.hears()) == 2
+    assert space.count == 0
+    slow.pipe.outbound.take()
+    assert space.count == 1
+    assert station.try_send([b"eu 2"])
+    assert quick.hears() == [[b"eu 2"]]
+    assert slow.hears() == [[b"eu 1"], [b"eu 2"]]
+
+
+@pytest.mark.requirement("29-13", "29-21", "29-22")
+def test_what_listeners_send_is_shown_in_the_order_in_which_it_comes_and_without_limit() -> None:
+    station = xpub()
+    a, b = Peer(station, rcvhwm=2), Peer(station, rcvhwm=2)
+    for number in range(5):
+        a.says([b"a%d" % number, b"more"]), b.says(Subscribe(b"b%d" % number))
+        assert not a.pipe.inbound.full
+    expected = [frames for number in range(5) for frames in ([b"a%d" % number, b"more"], [b"\x01b%d" % number])]
+    assert station.can_receive()
+    assert all_received(station) == expected
+    assert not station.can_receive()
+
+
+@pytest.mark.requirement("29-22")
+def test_each_frame_of_a_message_that_looks_like_a_subscription_is_one() -> None:
+    station = xpub()
+    listener = Peer(station)
+    listener.says([b"\x01eu", b"hello", b"\x01us"])
+    assert all_received(station) == [[b"\x01eu"], [b"\x01us"], [b"hello"]]
+    station.try_send([b"us"])
+    assert listener.hears() == [[b"us"]]
+
+
+def test_receiving_without_anything_to_show_gives_nothing() -> None:
+    station = xpub()
+    Peer(station)
+    assert not station.can_receive()
+    assert station.take() is None
+
+
+@pytest.mark.requirement("L-37")
+@both
+def test_a_welcome_is_the_first_message_to_each_listener(kind: type[Pub]) -> None:
+    station = kind(Calls(), Calls(), options(xpub_welcome_msg=b"welcome"))
+    listener = Peer(station)
+    listener.says(Subscribe(b"eu"))
+    station.try_send([b"eu"])
+    assert listener.hears() == [[b"welcome"], [b"eu"]]
+    assert Peer(station).hears() == [[b"welcome"]]
+
+
+@pytest.mark.requirement("29-8", "29-18")
+@both
+def test_with_invert_matching_a_listener_gets_what_it_did_not_ask_for(kind: type[Pub]) -> None:
+    station = kind(Calls(), Calls(), options(invert_matching=1))
+    listener, silent = Peer(station), Peer(station)
+    listener.says(Subscribe(b"eu"))
+    station.try_send([b"eu"]), station.try_send([b"us"])
+    assert listener.hears() == [[b"us"]]
+    assert silent.hears() == [[b"eu"], [b"us"]]
+
+
+# ----------------------------------------------------------------------------------------------------- xpub_manual
+
+
+@pytest.mark.requirement("L-37")
+def test_with_xpub_manual_nothing_is_subscribed_until_the_program_says_so_for_the_peer_it_last_heard_of() -> None:
+    station = xpub(xpub_manual=1)
+    one, other = Peer(station), Peer(station)
+    one.says(Subscribe(b"A")), other.says(Subscribe(b"B"))
+    station.try_send([b"A"]), station.try_send([b"B"])
+    assert received(station) == [b"\x01A"]
+    station.subscribe(b"XA")
+    assert received(station) == [b"\x01B"]
+    station.subscribe(b"XB")
+    for topic in (b"A", b"B", b"XA", b"XB"):
+        station.try_send([topic])
+    assert (one.hears(), other.hears()) == ([[b"XA"]], [[b"XB"]])
+    station.unsubscribe(b"XB")
+    station.try_send([b"XA"]), station.try_send([b"XB"])
+    assert (one.hears(), other.hears()) == ([[b"XA"]], [])
+
+
+@pytest.mark.requirement("L-37")
+def test_with_xpub_manual_the_end_of_a_subscription_is_shown_and_not_acted_upon_either() -> None:
+    station = xpub(xpub_manual=1)
+    listener = Peer(station)
+    listener.says(Subscribe(b"A"))
+    received(station)
+    station.subscribe(b"A")
+    listener.says(Cancel(b"A"))
+    station.try_send([b"A"])
+    assert received(station) == [b"\x00A"]
+    station.unsubscribe(b"A")
+    station.try_send([b"A"])
+    assert listener.hears() == [[b"A"]]
+
+
+@pytest.mark.requirement("L-37")
+def test_with_xpub_manual_a_decision_about_a_peer_that_has_gone_is_nothing() -> None:
+    station = xpub(xpub_manual=1)
+    gone, stays = Peer(station), Peer(station)
+    gone.says(Subscribe(b"A"))
+    received(station)
+    gone.leaves()
+    station.subscribe(b"A")
+    station.try_send([b"A"])
+    assert gone.hears() == stays.hears() == []
+    assert received(station) == [b"\x00A"]  # what it had asked for is over, granted or not
+
+
+def test_without_xpub_manual_a_program_does_not_subscribe_its_peers() -> None:
+    station = xpub()
+    Peer(station).says(Subscribe(b"A"))
+    received(station)
+    for call in (station.subscribe, station.unsubscribe):
+        with pytest.raises(ZMQError, match="xpub_manual") as caught:
+            call(b"B")
+        assert caught.value.errno == EINVAL
+
+
+# ------------------------------------------------------------------------------------------------- notices, as a model
+
+PREFIXES = st.sampled_from([b"", b"A", b"AB", b"B"])
+
+
+class Notices(RuleBasedStateMachine):
+    """XPUB against a model that asks everybody each time."""
+
+    peers = Bundle("peers")
+
+    @initialize(mode=st.sampled_from(["", "xpub_verbose", "xpub_verboser"]))
+    def begin(self, mode: str) -> None:
+        self.mode = mode
+        self.station = xpub(**({mode: 1} if mode else {}))
+        self.wants: dict[Peer, set[bytes]] = {}
+        self.shown: list[Message] = []
+
+    def wanted(self, prefix: bytes) -> bool:
+        return any(prefix in prefixes for prefixes in self.wants.values())
+
+    @rule(target=peers)
+    def arrives(self) -> Peer:
+        peer = Peer(self.station)
+        self.wants[peer] = set()
+        return peer
+
+    @rule(peer=peers, prefix=PREFIXES, old=st.booleans())
+    def subscribes(self, peer: Peer, prefix: bytes, old: bool) -> None:
+        if self.mode or not self.wanted(prefix):
+            self.shown.append([b"\x01" + prefix])
+        self.wants[peer].add(prefix)
+        peer.says([b"\x01" + prefix] if old else Subscribe(prefix))
+        self.look()
+
+    @rule(peer=peers, prefix=PREFIXES, old=st.booleans())
+    def cancels(self, peer: Peer, prefix: bytes, old: bool) -> None:
+        self.wants[peer].discard(prefix)
+        if self.mode == "xpub_verboser" or not self.wanted(prefix):
+            self.shown.append([b"\x00" + prefix])
+        peer.says([b"\x00" + prefix] if old else Cancel(prefix))
+        self.look()
+
+    @rule(peer=consumes(peers))
+    def leaves(self, peer: Peer) -> None:
+        held = self.wants.pop(peer)
+        ends = [[b"\x00" + p] for p in sorted(held) if self.mode == "xpub_verboser" or not self.wanted(p)]
+        peer.leaves()
+        assert sorted(all_received(self.station)) == ends
+
+    @rule(peer=peers)
+    def breaks_and_is_dialled_again(self, peer: Peer) -> None:
+        peer.drops(), peer.returns()
+        self.look()
+
+    @rule(topic=st.sampled_from([b"", b"A", b"ABC", b"BA", b"C"]))
+    def publishes(self, topic: bytes) -> None:
+        self.station.try_send([topic])
+        for peer, prefixes in self.wants.items():
+            assert peer.hears() == [[topic]] * any(topic.startswith(prefix) for prefix in prefixes)
+
+    def look(self) -> None:
+        assert self.station.can_receive() == bool(self.shown)
+        assert all_received(self.station) == self.shown
+        self.shown = []
+
+
+@pytest.mark.requirement("29-18", "29-24", "29-25", "L-36")
+def test_an_xpub_shows_what_a_model_shows_that_asks_everybody() -> None:
+    run_state_machine_as_test(Notices)
+
+
+# ------------------------------------------------------------------------------------------------------------ XSUB
+
+
+@pytest.mark.requirement("29-43", "29-44", "29-47", "29-48", "L-38")
+def test_a_message_that_begins_with_one_or_zero_subscribes_with_all_publishers() -> None:
+    broker = xsub()
+    one, other = Peer(broker), Peer(broker)
+    for frame in (b"\x01eu", b"\x01eu", b"\x00eu", b"\x00eu", b"\x00us"):
+        assert broker.can_send()
+        assert broker.try_send([frame])
+    # Counted: the first end is not the last, and of what was never asked for there is no end.
+    expected = [Subscribe(b"eu"), Subscribe(b"eu"), Cancel(b"eu")]
+    assert one.hears() == other.hears() == expected
+
+
+@pytest.mark.requirement("29-47")
+def test_subscribing_by_a_call_is_not_for_an_xsub() -> None:
+    broker = xsub()
+    for call in (broker.subscribe, broker.unsubscribe):
+        with pytest.raises(ZMQError, match="that is for SUB") as caught:
+            call(b"eu")
+        assert caught.value.errno == EINVAL
+
+
+@pytest.mark.requirement("29-35", "29-43", "29-44")
+@pytest.mark.parametrize("message", [[b"hello"], [b""], [b"\x02x"], [b"\x01eu", b"more"], [b"a", b"\x01eu"]])
+def test_any_other_message_goes_upstream_as_it_is(message: Message) -> None:
+    broker = xsub()
+    one, other = Peer(broker), Peer(broker)
+    broker.try_send(message)
+    assert one.hears() == other.hears() == [message]
+
+
+@pytest.mark.requirement("29-38", "29-45", "29-46")
+def test_a_slow_publisher_misses_messages_but_never_a_subscription() -> None:
+    broker = xsub()
+    slow, quick = Peer(broker, sndhwm=2), Peer(broker)
+    for number in range(4):
+        assert broker.can_send()
+        assert broker.try_send([b"up %d" % number])
+    broker.try_send([b"\x01eu"])
+    assert slow.hears() == [[b"up 0"], [b"up 1"], Subscribe(b"eu")]
+    assert len(quick.hears()) == 5
+
+
+@pytest.mark.requirement("29-36", "L-38")
+def test_on_each_new_connection_an_xsub_asks_for_each_prefix_once() -> None:
+    broker = xsub(b"eu", b"us", b"eu")
+    station = Peer(broker, connected=False)
+    assert station.hears() == []
+    for _ in range(2):
+        station.returns()
+        assert station.hears() == [Subscribe(b"eu"), Subscribe(b"us")]
+        station.drops()
+
+
+@pytest.mark.requirement("29-37", "29-49", "L-9")
+def test_a_publisher_that_left_is_told_nothing_and_what_it_said_is_heard() -> None:
+    broker = xsub(b"eu")
+    station = Peer(broker)
+    station.hears()
+    station.says([b"eu"])
+    station.leaves()
+    broker.try_send([b"\x01us"]), broker.try_send([b"up"])
+    assert station.hears() == []
+    assert all_received(broker) == [[b"eu"]]
+
+
+@pytest.mark.requirement("29-35", "29-39", "29-41", "29-42")
+def test_an_xsub_hears_all_that_comes_each_in_turn_wanted_or_not() -> None:
+    broker = xsub(b"eu")
+    one, other = Peer(broker), Peer(broker)
+    one.says([b"eu"], [b"", b"x", b""]), other.says([b"us", b"\0"])
+    assert all_received(broker) == [[b"eu"], [b"us", b"\0"], [b"", b"x", b""]]
+
+
+@pytest.mark.requirement("29-38", "29-40")
+def test_an_xsub_at_its_limit_drops_nothing_its_queue_says_full() -> None:
+    """So the engine stops reading, and the drop happens at the publisher's queue."""
+    broker = xsub(b"")
+    station = Peer(broker, rcvhwm=2)
+    station.says([b"1"], [b"2"])
+    assert station.pipe.inbound.full
+    station.says([b"3"])
+    assert all_received(broker) == [[b"1"], [b"2"], [b"3"]]
+
+
+def test_with_invert_matching_a_sub_hears_what_it_did_not_ask_for_and_an_xsub_everything() -> None:
+    sub = Sub(Calls(), Calls(), options(invert_matching=1))
+    sub.subscribe(b"eu")
+    broker = xsub(b"eu", invert_matching=1)
+    for listener in (sub, broker):
+        Peer(listener).says([b"eu"], [b"us"])
+    assert all_received(sub) == [[b"us"]]
+    assert all_received(broker) == [[b"eu"], [b"us"]]
+
+
+# ------------------------------------------------------------------------------------------------------- conflate
+
+
+def conflated(pattern: Pub | Sub) -> Pipe:
+    pipe = Pipe(outbound=Queue(conflate=True), inbound=Queue(conflate=True))
+    pattern.attach(pipe)
+    pattern.connected(pipe)
+    return pipe
+
+
+def test_with_conflate_a_listener_that_was_away_gets_the_newest_message_and_no_other() -> None:
+    station = Pub(Calls(), Calls())
+    pipe = conflated(station)
+    pipe.inbound.put(Subscribe(b""))
+    for number in range(5):
+        assert station.try_send([b"%d" % number])
+    assert list(iter(pipe.outbound.take, None)) == [[b"4"]]
+    assert pipe.outbound.dropped == 4
+
+
+def test_with_conflate_a_subscription_is_never_replaced() -> None:
+    listener = Sub(Calls(), Calls())
+    pipe = conflated(listener)
+    listener.subscribe(b"eu"), listener.subscribe(b"us")
+    assert list(iter(pipe.outbound.take, None)) == [Subscribe(b"eu"), Subscribe(b"us")]
+    for number in range(5):
+        pipe.inbound.put([b"eu %d" % number])
+    assert all_received(listener) == [[b"eu 4"]]

@@ -1,0 +1,671 @@
+"""The engine: one connection at work, seen from a peer made by hand. And: what a hostile peer can not do."""
+
+import errno
+import random
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+import minizmtp as zmq
+from minizmtp import engine as engine_module
+from minizmtp.engine import BATCH, MOST_OWED, Engine
+from minizmtp.options import Options
+from minizmtp.patterns.pipe import Pipe, Queue
+from minizmtp.wire import Connection
+from tests.minizmtp.helpers import (
+    GREETING,
+    WIRES,
+    Event,
+    Raw,
+    command,
+    frame,
+    logged,
+    pair,
+    raw_server,
+    ready,
+    receive_all,
+    until,
+)
+
+SUBSCRIBE_ALL = command(b"SUBSCRIBE")
+PING = command(b"PING", b"\0\0")
+
+
+@asynccontextmanager
+async def bound(kind: zmq.SocketType, **options: object) -> AsyncIterator[zmq.Socket]:
+    with trio.fail_after(30):
+        async with zmq.Context() as ctx:
+            sock = ctx.socket(kind, **({"linger": 0} | options))
+            sock.bind("tcp://127.0.0.1:*")
+            yield sock
+
+
+def engine_of(sock: zmq.Socket) -> Engine:
+    """The engine of a socket's only connection."""
+    (link,) = sock._links
+    sessions = getattr(link, "_sessions", [link])
+    (engine,) = [session._engine for session in sessions]
+    assert engine is not None
+    return engine
+
+
+# ------------------------------------------------------------------------------------------------------- on the wire
+
+
+@pytest.mark.requirement("37-1", "37-2", "37-80")
+@pytest.mark.parametrize("endpoint", WIRES)
+async def test_the_whole_greeting_comes_at_once_and_ready_after_the_peers(endpoint: str) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        pull.bind(endpoint)
+        with trio.fail_after(5):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                assert await peer.read(64) == GREETING
+                await peer.send(GREETING)
+                assert await peer.read(28) == ready(b"PULL")
+                await peer.send(ready(b"PUSH") + b"\1\1a\0\1b")
+                assert await pull.recv_multipart() == [b"a", b"b"]
+
+
+@pytest.mark.requirement("37-33", "L-6")
+async def test_no_message_goes_out_before_the_peer_is_ready() -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        push.connect(server.endpoint)
+        for number in range(3):
+            await push.send(b"%d" % number)
+        with trio.fail_after(5):
+            async with await server.accept() as peer:
+                assert await peer.read(64) == GREETING
+                await peer.send(GREETING)
+                assert await peer.read(28) == ready(b"PUSH")
+                with trio.move_on_after(0.05) as scope:
+                    await peer.read(1)
+                assert scope.cancelled_caught
+                await peer.send(ready(b"PULL"))
+                assert await peer.read(9) == b"\0\x010\0\x011\0\x012"
+
+
+async def test_a_message_for_an_idle_connection_goes_out_inside_send() -> None:
+    """Before any other task has run: it is with the system when send() returns."""
+    async with bound(zmq.PUSH) as push, await Raw.dial(push.last_endpoint) as peer:
+        await peer.greet(b"PULL")
+        await push.poll(None, zmq.POLLOUT)
+        await wait_all_tasks_blocked(0.01)
+        push._turns = iter(lambda: 1, 0)  # type: ignore[assignment]  # no turn in which others may run
+        await push.send(b"now")
+        assert peer.stream.socket._sock.recv(100) == b"\0\3now"
+
+
+async def test_a_burst_is_a_few_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bound(zmq.PUSH) as push, await Raw.dial(push.last_endpoint) as peer:
+        await peer.greet(b"PULL")
+        await push.poll(None, zmq.POLLOUT)
+        await wait_all_tasks_blocked(0.01)
+        writes: list[int] = []
+        stream = engine_of(push)._stream
+        try_send = stream.try_send
+        monkeypatch.setattr(stream, "try_send", lambda data: (writes.append(len(data)), try_send(data))[1])
+        for _ in range(1000):
+            await push.send(b"x" * 8)
+        expected = (b"\0\x08" + b"x" * 8) * 1000
+        assert await peer.read(len(expected)) == expected
+        assert len(writes) < 50
+        assert max(writes) <= BATCH + 10
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 65535, 65536, 1 << 20, (1 << 20) + 1])
+@pytest.mark.parametrize("endpoint", WIRES)
+async def test_frames_of_any_size_arrive_whole(size: int, endpoint: str) -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, endpoint)
+        message = [random.randbytes(size), b"", b"x" * size]
+        with trio.fail_after(20):
+            for _ in range(3):
+                await push.send_multipart(message)
+            for _ in range(3):
+                assert await pull.recv_multipart() == message
+
+
+@pytest.mark.requirement("L-12", "37-68")
+async def test_a_ping_inside_a_message_is_answered_and_the_message_goes_on() -> None:
+    async with bound(zmq.PULL) as pull, await Raw.dial(pull.last_endpoint) as peer:
+        await peer.greet(b"PUSH")
+        await peer.send(b"\1\1a" + command(b"PING", b"\0\0ctx") + b"\0\1b")
+        assert await peer.frame() == (4, b"\4PONGctx")
+        assert await pull.recv_multipart() == [b"a", b"b"]
+
+
+@pytest.mark.requirement("L-10", "37-27", "30-16")
+async def test_a_message_without_its_end_is_never_delivered_but_those_before_it_are() -> None:
+    async with bound(zmq.PULL) as pull:
+        whole = b"\0\1a" + b"\1\1b\0\1c"
+        half = b"\1\1d\1\1e\0\5fff"
+        for end in range(len(half) + 1):
+            monitor = pull.monitor()
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.greet(b"PUSH")
+                await peer.send(whole + half[:end])
+            await until(monitor, Event.DISCONNECTED)
+            assert await receive_all(pull, 0) == [[b"a"], [b"b", b"c"]]
+
+
+# ------------------------------------------------------------------------------------------------------- back-pressure
+
+
+async def _fill(push: zmq.Socket, message: bytes) -> int:
+    """How many messages are taken until nothing moves any more."""
+    count = 0
+    while True:
+        with trio.move_on_after(0.1) as scope:
+            await push.send(message)
+            count += 1
+        if scope.cancelled_caught:
+            return count
+
+
+@pytest.mark.requirement("30-9", "30-11", "30-17", "L-4")
+async def test_a_push_waits_for_a_pull_that_does_not_read_and_memory_is_bounded() -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, hwm=10, sndbuf=20000, rcvbuf=20000)
+        tracemalloc.start()
+        try:
+            taken = await _fill(push, bytes(10_000))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        # Two queues of ten, a write under way, a read under way, and what the system holds.
+        assert 20 <= taken < 60
+        assert peak < 2_000_000
+        assert len(await receive_all(pull)) == taken
+
+
+@pytest.mark.requirement("29-9", "29-10", "37-27")
+async def test_a_pub_never_waits_and_drops_whole_messages_for_the_slow() -> None:
+    async with zmq.Context() as ctx:
+        pub = ctx.socket(zmq.XPUB, linger=0, sndhwm=10, sndbuf=20000)
+        pub.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(20):
+            slow, quick = (ctx.socket(zmq.SUB, rcvhwm=hwm, rcvbuf=20000) for hwm in (1, 1000))
+            for sub in (slow, quick):
+                sub.connect(pub.last_endpoint)
+                sub.subscribe("b" if sub is slow else "")
+                await pub.recv()  # its subscription is in
+            got = []
+            for number in range(300):
+                await pub.send_multipart([b"beat", b"%d" % number, bytes(5000), b"end"])
+                got.append(await quick.recv_multipart())
+            assert [int(message[1]) for message in got] == list(range(300))
+            late = await receive_all(slow)
+            assert 1 < len(late) < 200
+            numbers = [int(message[1]) for message in late]
+            assert numbers == sorted(set(numbers))
+            assert all(len(message) == 4 and message[3] == b"end" and len(message[2]) == 5000 for message in late)
+            assert {peer.dropped > 0 for peer in pub.peers()} == {True, False}
+            await pub.send_multipart([b"beat", b"999"])
+            assert await slow.recv_multipart() == [b"beat", b"999"]
+
+
+async def test_what_was_sent_is_not_kept() -> None:
+    """A connection so busy that its outbox is never empty keeps books of what is in the outbox, and of no more."""
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, hwm=4, sndbuf=4096, rcvbuf=4096)
+
+        async def send() -> None:
+            while True:
+                await push.send(bytes(20_000))
+
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(send)
+                for _ in range(200):
+                    await pull.recv()
+                assert len(engine_of(push)._batch) < 10
+                nursery.cancel_scope.cancel()
+
+
+class Narrow:
+    """A stream whose system takes so many octets and no more, until told otherwise."""
+
+    fileno = 99
+
+    def __init__(self) -> None:
+        self.room = 0
+        self.taken = b""
+
+    def try_send(self, data: bytearray) -> int:
+        count = min(self.room, len(data))
+        self.taken += bytes(data[:count])
+        self.room -= count
+        return count
+
+
+def narrow_engine() -> tuple[Engine, Narrow]:
+    stream = Narrow()
+    engine = Engine(stream, Connection(zmq.PULL), Options(), lambda function: None)  # type: ignore[arg-type]
+    return engine, stream
+
+
+def test_pongs_are_paid_for_as_they_leave() -> None:
+    """… and not only when everything has left, which on a busy connection may be never."""
+    engine, stream = narrow_engine()
+    for _ in range(3):
+        engine._add(None, b"pong!")
+        engine._add([b"message"], b"message")
+    assert engine._owed == 15
+    stream.room = 4
+    engine._offer()
+    assert (engine._owed, len(engine._batch)) == (15, 6)
+    stream.room = 1
+    engine._offer()
+    assert (engine._owed, len(engine._batch)) == (10, 5)
+    stream.room = 8 + 5
+    engine._offer()
+    assert (engine._owed, len(engine._batch)) == (5, 3)
+    engine._add(None, b"pong!")
+    stream.room = 100
+    engine._offer()
+    assert (engine._owed, len(engine._batch), engine.unsent) == (0, 0, False)
+    assert stream.taken == b"pong!message" * 3 + b"pong!"
+
+
+@pytest.mark.requirement("30-4", "37-54", "L-8")
+@pytest.mark.parametrize("taken", range(23))
+def test_what_has_not_left_whole_goes_back_in_order_and_what_has_left_does_not(taken: int) -> None:
+    engine, stream = narrow_engine()
+    pipe = Pipe(outbound=Queue(100), inbound=Queue(100))
+    messages = [[b"first"], [b"second"], [b"third"]]
+    pipe.outbound.put([b"later"])
+    engine._add(messages[0], b"1111111")
+    engine._add(None, b"pong")
+    engine._add(messages[1], b"222222")
+    engine._add(messages[2], b"33333")
+    stream.room = taken
+    for _ in range(2):  # at once, or in two goes
+        engine._offer()
+    engine._put_back(pipe)
+    left = [message for message, end in zip(messages, (7, 17, 22), strict=True) if taken < end]
+    assert list(iter(pipe.outbound.take, None)) == [*left, [b"later"]]
+
+
+@pytest.mark.requirement("37-27", "L-13")
+async def test_a_message_cut_off_is_not_completed_by_a_pong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PING and then garbage, while half a message of ours is out. What comes after that half must be the end."""
+    async with bound(zmq.PUSH) as push, await Raw.dial(push.last_endpoint) as peer:
+        await peer.greet(b"PULL")
+        await push.poll(None, zmq.POLLOUT)
+        await wait_all_tasks_blocked(0.01)
+        stream = engine_of(push)._stream
+        try_send, room = stream.try_send, [8]
+
+        def narrow(data: bytearray) -> int:
+            count = try_send(bytes(data[: room[0]])) if room[0] else 0
+            room[0] -= count
+            return count
+
+        monkeypatch.setattr(stream, "try_send", narrow)
+        over = trio.Event()
+        monkeypatch.setattr(stream, "wait_sendable", over.wait)
+        await push.send(b"a message")
+        await wait_all_tasks_blocked(0.01)
+        room[0] = 1000
+        await peer.send(PING + b"\xff\xff")
+        seen = await peer.read(100)
+        over.set()
+        assert seen == b"\0\x09a messa"[:8]
+
+
+# ------------------------------------------------------------------------------------------------------- hostile peers
+
+
+async def _still_well(pull: zmq.Socket, push: zmq.Socket, word: bytes) -> None:
+    await push.send_multipart([b"still", word])
+    assert await pull.recv_multipart() == [b"still", word]
+
+
+STAGES = {
+    "nothing": b"",
+    "half a greeting": GREETING[:20],
+    "greeting": GREETING,
+    "half of READY": GREETING + ready(b"PUSH")[:9],
+    "ready": GREETING + ready(b"PUSH"),
+    "in a message": GREETING + ready(b"PUSH") + b"\1\1a",
+    "in a frame": GREETING + ready(b"PUSH") + b"\0\xffaaa",
+}
+
+
+@pytest.mark.requirement("L-10")
+@pytest.mark.parametrize("stage", STAGES)
+async def test_garbage_at_any_stage_ends_its_own_connection_and_no_other(stage: str) -> None:
+    dice = random.Random(stage)
+    async with bound(zmq.PULL, handshake_ivl=2000) as pull:
+        push = pull._home.socket(zmq.PUSH, linger=0)  # type: ignore[attr-defined]
+        push.connect(pull.last_endpoint)
+        for number in range(30):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                try:
+                    await peer.send(STAGES[stage] + dice.randbytes(dice.randrange(1, 300)))
+                    await peer.stream.send_eof()
+                    await peer.read(10_000)
+                except (trio.BrokenResourceError, OSError):
+                    pass
+            await push.send(b"still %d" % number)
+            while (message := await pull.recv()) != b"still %d" % number:
+                pass  # random octets may be a message, after all
+            assert message == b"still %d" % number
+
+
+@pytest.mark.requirement("37-16")
+@pytest.mark.parametrize("endpoint", WIRES)
+async def test_a_peer_may_hang_up_at_every_octet_of_a_handshake(endpoint: str) -> None:
+    said = GREETING + ready(b"PUSH", Identity=b"x") + b"\1\1a\0\1b"
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, endpoint)
+        with trio.fail_after(30):
+            for end in range(len(said)):
+                monitor = pull.monitor()
+                async with await Raw.dial(pull.last_endpoint) as peer:
+                    await peer.send(said[:end])
+                await until(monitor, Event.DISCONNECTED)
+                pull._monitors.clear()
+                await _still_well(pull, push, b"%d" % end)
+            assert len(pull.pattern.pipes) == 1
+
+
+@pytest.mark.requirement("37-16", "L-20")
+@pytest.mark.parametrize("endpoint", WIRES)
+async def test_a_server_may_hang_up_at_every_octet_and_is_dialled_again(endpoint: str, quick_clock: MockClock) -> None:
+    said = GREETING + ready(b"PULL")
+    quick_clock.autojump_threshold = 0.001
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        push.connect(server.endpoint)
+        await push.send(b"precious")
+        for end in range(len(said)):
+            with trio.fail_after(60):
+                async with await server.accept() as peer:
+                    await peer.read(64)
+                    await peer.send(said[:end])
+        with trio.fail_after(60):
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                assert await peer.message() == [b"precious"]
+
+
+@pytest.mark.parametrize("limit", [10_000])
+async def test_a_frame_above_the_limit_costs_nothing_but_its_connection(limit: int) -> None:
+    async with bound(zmq.PULL, maxmsgsize=limit) as pull:
+        push = pull._home.socket(zmq.PUSH, linger=0)  # type: ignore[attr-defined]
+        push.connect(pull.last_endpoint)
+        for size in (limit + 1, 2**31, 2**40, 2**63 - 1, 2**63, 2**64 - 1):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.greet(b"PUSH")
+                tracemalloc.start()
+                try:
+                    await peer.send(b"\2" + size.to_bytes(8, "big") + b"a" * 100)
+                    assert await peer.ended()
+                    _, peak = tracemalloc.get_traced_memory()
+                finally:
+                    tracemalloc.stop()
+                assert peak < 1_000_000
+            await _still_well(pull, push, b"%d" % size)
+        async with await Raw.dial(pull.last_endpoint) as peer:
+            await peer.greet(b"PUSH")
+            await peer.send(frame(bytes(limit)))
+            assert await pull.recv() == bytes(limit)
+
+
+async def test_a_flood_of_pings_whose_answers_nobody_reads_stops_being_read() -> None:
+    async with bound(zmq.PULL, sndbuf=4096) as pull:
+        push = pull._home.socket(zmq.PUSH, linger=0)  # type: ignore[attr-defined]
+        push.connect(pull.last_endpoint)
+        await _still_well(pull, push, b"before")
+        listener_sessions = next(iter(pull._links))._sessions  # type: ignore[attr-defined]
+        known = set(listener_sessions)
+        async with await Raw.dial(pull.last_endpoint) as peer:
+            await peer.greet(b"PUSH")
+            flood, sent = command(b"PING", b"\0\0" + b"c" * 16) * 1000, 0
+            while True:
+                with trio.move_on_after(0.2) as scope:
+                    await peer.send(flood)
+                    sent += len(flood)
+                if scope.cancelled_caught:
+                    break
+                assert sent < 100_000_000, "it is still read"
+            (hostile,) = set(listener_sessions) - known
+            # One read's worth of answers may come on top of what is owed.
+            assert 0 < len(hostile._engine._outbox) < 3 * MOST_OWED
+            await _still_well(pull, push, b"meanwhile")
+            # When it reads its answers it is heard again. (Its last flood was cut off somewhere; the pongs count.)
+            for _ in range(5000):
+                assert await peer.frame() == (4, b"\4PONG" + b"c" * 16)
+
+
+@pytest.mark.requirement("L-14")
+async def test_pings_on_each_others_heels_are_no_rhythm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two PINGs in one read, a full queue behind them: the engine says PONG now and then, not without a pause."""
+    async with bound(zmq.PULL, rcvhwm=1) as pull, await Raw.dial(pull.last_endpoint) as peer:
+        await peer.greet(b"PUSH")
+        said = 0
+        say = engine_module.Engine._say
+
+        def counted(self: Engine, word: object) -> None:
+            nonlocal said
+            said += 1
+            say(self, word)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(engine_module.Engine, "_say", counted)
+        await peer.send(PING * 2 + b"\0\1a" * 50)
+        await trio.sleep(0.3)
+        assert said < 40
+        for _ in range(50):
+            assert await pull.recv() == b"a"
+
+
+async def test_a_peer_that_talks_to_a_push_is_seen_to_leave() -> None:
+    """A PUSH reads no messages. What is sent to it must not stand in the way of the end behind it."""
+    async with bound(zmq.PUSH) as push:
+        monitor = push.monitor()
+        async with await Raw.dial(push.last_endpoint) as peer:
+            await peer.greet(b"PULL")
+            await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+            await peer.send(b"\0\1x" * 3000)
+        await until(monitor, Event.DISCONNECTED)
+        with pytest.raises(zmq.Again):
+            await push.send(b"to nobody", zmq.NOBLOCK)
+
+
+async def test_a_mistake_of_ours_costs_one_connection_and_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, errors_expected: None
+) -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH)
+        with trio.fail_after(10), logged(caplog) as words:
+            inspect = pull.pattern.inspect
+
+            def stumble(message: list[bytes]) -> None:
+                if message == [b"banana"]:
+                    raise RuntimeError("slipped")
+                inspect(message)
+
+            monkeypatch.setattr(pull.pattern, "inspect", stumble)
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.greet(b"PUSH")
+                await peer.send(b"\0\6banana")
+                assert await peer.ended()
+            await _still_well(pull, push, b"other")
+            assert len(pull.pattern.pipes) == 1
+        assert words == ["a connection ended by an error in this library"]
+        (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert record.exc_info is not None
+        assert "slipped" in str(record.exc_info[1])
+
+
+async def test_a_mistake_of_ours_while_sending_ends_that_connect_and_not_the_nursery(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, errors_expected: None
+) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        pull.bind("tcp://127.0.0.1:*")
+        push = ctx.socket(zmq.PUSH, linger=0)
+        monitor = push.monitor()
+        with trio.fail_after(10), logged(caplog) as words:
+
+            def stumble(pipe: Pipe) -> None:
+                raise RuntimeError("slipped")
+
+            monkeypatch.setattr(push.pattern, "connected", stumble)
+            push.connect(pull.last_endpoint)
+            await until(monitor, Event.DISCONNECTED)
+            await wait_all_tasks_blocked()
+            monkeypatch.undo()
+            push.connect(pull.last_endpoint)
+            await push.send(b"again")
+            assert await pull.recv() == b"again"
+        assert words == ["a connection ended by an error in this library"]
+
+
+# ------------------------------------------------------------------------------------------------------- time
+
+
+async def test_a_silent_peer_has_handshake_ivl_and_no_longer(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, handshake_ivl=700)
+        pull.bind("tcp://127.0.0.1:*")
+        monitor = pull.monitor()
+        with trio.fail_after(60):
+            for said in (b"", GREETING[:1], GREETING, GREETING + ready(b"PUSH")[:-1]):
+                async with await Raw.dial(pull.last_endpoint) as peer:
+                    await until(monitor, Event.ACCEPTED)
+                    begun = trio.current_time()
+                    await peer.send(said)
+                    await until(monitor, Event.HANDSHAKE_FAILED_NO_DETAIL)
+                    assert trio.current_time() - begun == pytest.approx(0.7)
+
+
+async def test_a_slow_drip_does_not_prolong_it(quick_clock: MockClock) -> None:
+    """The limit is for the whole handshake, not for each octet of it."""
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, handshake_ivl=1000)
+        pull.bind("tcp://127.0.0.1:*")
+        monitor = pull.monitor()
+        with trio.fail_after(600):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await until(monitor, Event.ACCEPTED)
+                begun = trio.current_time()
+                for octet in GREETING[:5]:
+                    await peer.send(bytes([octet]))
+                    await trio.sleep(0.3)
+                told = await until(monitor, Event.HANDSHAKE_FAILED_NO_DETAIL)
+                assert told.value == errno.EAGAIN
+                assert "no handshake within 1000 ms (handshake_ivl)" in told.reason
+                assert trio.current_time() - begun == pytest.approx(1.5)
+
+
+async def test_handshake_ivl_0_is_no_limit_and_traffic_has_none(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, handshake_ivl=0)
+        patient = ctx.socket(zmq.PULL, handshake_ivl=100)
+        for sock in (pull, patient):
+            sock.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(1e6):
+            async with await Raw.dial(pull.last_endpoint) as peer, await Raw.dial(patient.last_endpoint) as other:
+                await other.greet(b"PUSH")
+                await trio.sleep(80_000)
+                await peer.greet(b"PUSH")
+                await peer.send(b"\0\4late")
+                await other.send(b"\0\4late")
+                assert await pull.recv() == b"late"
+                assert await patient.recv() == b"late"
+
+
+@pytest.mark.requirement("L-20", "37-17", "37-18")
+async def test_a_server_that_says_nothing_is_left_and_dialled_again(quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, handshake_ivl=500, reconnect_ivl=100)
+        push.connect(server.endpoint)
+        await push.send(b"kept")
+        with trio.fail_after(60):
+            async with await server.accept() as silent:
+                begun = trio.current_time()
+                async with await server.accept() as peer:
+                    assert 0.6 <= trio.current_time() - begun < 0.7
+                    await peer.greet(b"PULL")
+                    assert await peer.message() == [b"kept"]
+                assert await silent.read(65) == GREETING
+
+
+# ------------------------------------------------------------------------------------------------------- fairness
+
+
+async def test_a_flood_does_not_starve_other_tasks() -> None:
+    """A ticker beside PUSH and PULL that never have to wait runs at least every so many messages."""
+    async with zmq.Context() as ctx:
+        for endpoint in ("tcp://127.0.0.1:*", "inproc://flood"):
+            pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, endpoint)
+            sent = received = 0
+            gaps: list[int] = []
+
+            async def ticker() -> None:
+                last = 0
+                while True:
+                    gaps.append(sent + received - last)  # noqa: B023
+                    last = sent + received  # noqa: B023
+                    await trio.lowlevel.checkpoint()
+
+            with trio.fail_after(20):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(ticker)
+                    for _ in range(20):
+                        for _ in range(500):
+                            await push.send(b"x")
+                            sent += 1
+                        for _ in range(500):
+                            await pull.recv()
+                            received += 1
+                    nursery.cancel_scope.cancel()
+            assert max(gaps) <= 3 * 64
+
+
+async def test_a_receiver_in_a_noblock_loop_lets_the_message_come() -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH)
+
+        async def send() -> None:
+            await push.send(b"at last")
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(send)
+                for _ in range(10_000):
+                    try:
+                        assert await pull.recv(zmq.NOBLOCK) == b"at last"
+                        break
+                    except zmq.Again:
+                        continue
+                else:
+                    raise AssertionError("ten thousand turns, and nothing came")
+
+
+async def test_a_sender_in_a_noblock_loop_lets_the_system_take_what_is_queued() -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, hwm=1, sndbuf=4096, rcvbuf=4096)
+        sent = 0
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+
+                async def read() -> None:
+                    for number in range(50):
+                        assert (await pull.recv())[:2] == b"%02d" % number
+
+                nursery.start_soon(read)
+                while sent < 50:
+                    try:
+                        await push.send(b"%02d" % sent + bytes(10_000), zmq.NOBLOCK)
+                        sent += 1
+                    except zmq.Again:
+                        continue

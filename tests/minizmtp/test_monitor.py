@@ -1,0 +1,194 @@
+"""Monitors: the sequences of libzmq's events (PROTOCOL.md §4.3), with values, and reasons in words."""
+
+import errno
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+import minizmtp as zmq
+from minizmtp.errors import Violation
+from minizmtp.monitor import MOST_KEPT, Monitor, MonitorEvent
+from tests.minizmtp.helpers import GREETING, Event, Raw, command, free_endpoint, raw_server, ready, until
+
+
+async def names(monitor: zmq.Monitor, count: int) -> list[str]:
+    return [str((await monitor.__anext__()).event.name) for _ in range(count)]
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "ipc://*"])
+async def test_the_life_of_a_connection_from_both_ends(endpoint: str, quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        pull, push = ctx.socket(zmq.PULL, linger=0), ctx.socket(zmq.PUSH, linger=0)
+        here, there = pull.monitor(), push.monitor()
+        with trio.fail_after(60):
+            pull.bind(endpoint)
+            push.connect(pull.last_endpoint)
+            assert await names(here, 3) == ["LISTENING", "ACCEPTED", "HANDSHAKE_SUCCEEDED"]
+            assert await names(there, 3) == ["CONNECT_DELAYED", "CONNECTED", "HANDSHAKE_SUCCEEDED"]
+            pull.close()
+            assert await names(there, 3) == ["DISCONNECTED", "CONNECT_RETRIED", "CONNECT_DELAYED"]
+            assert await names(there, 3) == ["CLOSED", "CONNECT_RETRIED", "CONNECT_DELAYED"]
+
+
+async def test_the_accepting_side_hears_of_the_end_and_of_its_own_unbind() -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        monitor = pull.monitor()
+        pull.bind("tcp://127.0.0.1:*")
+        endpoint = pull.last_endpoint
+        with trio.fail_after(5):
+            async with await Raw.dial(endpoint) as peer:
+                await peer.greet(b"PUSH")
+            await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+            told = await until(monitor, Event.DISCONNECTED)
+            assert told.endpoint == endpoint
+            assert "closed by the peer" in told.reason
+            pull.unbind(endpoint)
+            assert (await until(monitor, Event.CLOSED)).endpoint == endpoint
+
+
+async def test_values_are_libzmqs_and_the_endpoint_is_the_bound_or_connected_one(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        pull, push = ctx.socket(zmq.PULL), ctx.socket(zmq.PUSH, linger=0, reconnect_ivl=40, reconnect_ivl_max=80)
+        here, there = pull.monitor(), push.monitor()
+        pull.bind("tcp://127.0.0.1:*")
+        push.connect(pull.last_endpoint)
+        with trio.fail_after(60):
+            listening = await until(here, Event.LISTENING)
+            accepted = await until(here, Event.ACCEPTED)
+            assert listening.value > 2
+            assert accepted.value > 2
+            assert listening.value != accepted.value
+            assert (await until(there, Event.CONNECT_DELAYED)).value == errno.EINPROGRESS
+            assert (await until(there, Event.CONNECTED)).value > 2
+            done = await until(there, Event.HANDSHAKE_SUCCEEDED)
+            assert done == MonitorEvent(Event.HANDSHAKE_SUCCEEDED, pull.last_endpoint, 0, "")
+            pull.close()
+            assert (await until(there, Event.CONNECT_RETRIED)).value == 40
+            refused = await until(there, Event.CLOSED)
+            assert refused.value == errno.ECONNREFUSED
+            assert refused.reason.startswith(f"{pull.last_endpoint}: ")
+
+
+async def test_a_bind_that_fails_is_told_and_raised() -> None:
+    async with zmq.Context() as ctx:
+        one, two = ctx.socket(zmq.PULL), ctx.socket(zmq.PULL)
+        one.bind("tcp://127.0.0.1:*")
+        monitor = two.monitor()
+        with pytest.raises(zmq.ZMQError):
+            two.bind(one.last_endpoint)
+        told = await monitor.__anext__()
+        assert told[:3] == (Event.BIND_FAILED, one.last_endpoint, zmq.EADDRINUSE)
+
+
+@pytest.mark.parametrize(
+    ("octets", "event", "value", "words"),
+    [
+        (b"", Event.HANDSHAKE_FAILED_NO_DETAIL, errno.EPIPE, "after 0 of the 64 octets of the greeting"),
+        (GREETING[:30], Event.HANDSHAKE_FAILED_NO_DETAIL, errno.EPIPE, "after 30 of the 64 octets"),
+        (GREETING, Event.HANDSHAKE_FAILED_NO_DETAIL, errno.EPIPE, "in the handshake"),
+        (b"GET / HTTP/1.1\r\n", Event.HANDSHAKE_FAILED_PROTOCOL, Violation.UNSPECIFIED, "the first octet is 47"),
+        (
+            GREETING.replace(b"NULL", b"GSSA"),
+            Event.HANDSHAKE_FAILED_PROTOCOL,
+            Violation.MECHANISM_MISMATCH,
+            "GSSA",
+        ),
+        (GREETING + command(b"HELLO"), Event.HANDSHAKE_FAILED_PROTOCOL, Violation.UNEXPECTED_COMMAND, "HELLO"),
+        (GREETING + b"\0\2hi", Event.HANDSHAKE_FAILED_PROTOCOL, Violation.UNEXPECTED_COMMAND, "a message before READY"),
+        (
+            GREETING + ready(b"SUB"),
+            Event.HANDSHAKE_FAILED_PROTOCOL,
+            Violation.INVALID_METADATA,
+            "PULL cannot talk to SUB, a PULL talks to PUSH",
+        ),
+        (GREETING + command(b"ERROR", b"\x04late"), Event.HANDSHAKE_FAILED_AUTH, 0, "the peer refuses us: late"),
+    ],
+)
+async def test_a_failed_handshake_says_how_and_why(octets: bytes, event: Event, value: int, words: str) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        pull.bind("tcp://127.0.0.1:*")
+        monitor = pull.monitor()
+        with trio.fail_after(5):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.send(octets)
+                await peer.stream.send_eof()
+                assert await names(monitor, 1) == ["ACCEPTED"]
+                told = await monitor.__anext__()
+                assert (told.event, told.endpoint, told.value) == (event, pull.last_endpoint, value)
+                assert words in told.reason
+                assert await names(monitor, 1) == ["DISCONNECTED"]
+
+
+async def test_watching_starts_at_the_call_and_ends_with_the_socket() -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        pull.bind("tcp://127.0.0.1:*")
+        late = pull.monitor()
+        pull.bind("tcp://127.0.0.1:*")
+        pull.close()
+        told = [event async for event in late]
+        assert [event.event for event in told] == [Event.LISTENING, Event.CLOSED, Event.CLOSED]
+        with pytest.raises(StopAsyncIteration):
+            await late.__anext__()
+        with pytest.raises(zmq.ZMQError) as caught:
+            pull.monitor()
+        assert caught.value.errno == zmq.ENOTSOCK
+
+
+async def test_several_monitors_hear_the_same() -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        one, two = pull.monitor(), pull.monitor()
+        pull.bind("tcp://127.0.0.1:*")
+        assert await one.__anext__() == await two.__anext__()
+
+
+async def test_waiting_for_an_event_can_be_cancelled_and_repeated() -> None:
+    monitor = Monitor()
+    with trio.move_on_after(0.01):
+        await monitor.__anext__()
+    monitor.tell(MonitorEvent(Event.LISTENING, "", 0, ""))
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await monitor.__anext__()
+    assert (await monitor.__anext__()).event is Event.LISTENING
+
+
+async def test_a_monitor_that_nobody_reads_keeps_the_newest() -> None:
+    monitor = Monitor()
+    for number in range(MOST_KEPT + 5):
+        monitor.tell(MonitorEvent(Event.LISTENING, "", number, ""))
+    assert (await monitor.__anext__()).value == 5
+
+
+async def test_leaving_a_loop_over_events_and_beginning_again_misses_none(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        monitor = push.monitor()
+        push.connect(free_endpoint())
+        seen = []
+        for _ in range(4):
+            async for told in monitor:
+                seen.append(told.event)
+                break
+        assert seen == [Event.CONNECT_DELAYED, Event.CLOSED, Event.CONNECT_RETRIED, Event.CONNECT_DELAYED]
+
+
+@pytest.mark.requirement("L-20", "37-14", "37-15")
+async def test_a_refusal_is_told_as_such_and_ends_the_connect() -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        with trio.fail_after(5):
+            async with await server.accept() as peer:
+                await peer.send(GREETING + command(b"ERROR", b"\x03400"))
+                told = await until(monitor, Event.HANDSHAKE_FAILED_AUTH)
+                assert "400" in told.reason
+                await until(monitor, Event.DISCONNECTED)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            push.close()
+            assert [event.event async for event in monitor] == []

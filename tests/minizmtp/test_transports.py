@@ -1,0 +1,423 @@
+"""Transports: binding, dialling, and the files that ipc leaves behind or does not."""
+
+import errno
+import os
+import socket
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+import minizmtp as zmq
+from minizmtp import transports
+from minizmtp.endpoints import Ipc, Tcp
+from minizmtp.options import Options
+from minizmtp.transports import LONGEST_PATH, Stream, dial, listen
+from tests.minizmtp.helpers import Event, free_endpoint, logged, until
+
+LOCAL = Tcp("127.0.0.1", 0)
+
+
+@pytest.fixture
+def path() -> object:
+    """A path for a socket, short enough whatever the system's temporary directory is called."""
+    with tempfile.TemporaryDirectory(prefix="z") as directory:
+        yield os.path.join(directory, "s")
+
+
+def there(path: str) -> bool:
+    return os.path.exists(path)
+
+
+def write(path: str, text: str) -> None:
+    Path(path).write_text(text)
+
+
+def read(path: str) -> str:
+    return Path(path).read_text()
+
+
+def mode(path: str) -> int:
+    return os.stat(path).st_mode
+
+
+def a_stream() -> tuple[Stream, socket.socket]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    return Stream(ours), theirs
+
+
+# ------------------------------------------------------------------------------------------------------- tcp
+
+
+@pytest.mark.requirement("L-15")
+@pytest.mark.parametrize(
+    ("host", "ipv6", "bound"), [("127.0.0.1", 0, "127.0.0.1"), ("*", 0, "0.0.0.0"), ("*", 1, "::"), ("::1", 0, "::1")]
+)
+async def test_a_wildcard_becomes_an_address_and_a_port(host: str, ipv6: int, bound: str) -> None:
+    options = Options()
+    options.ipv6 = ipv6
+    listener = listen(Tcp(host, 0), options)
+    assert isinstance(listener.endpoint, Tcp)
+    assert listener.endpoint.host == bound
+    assert listener.endpoint.port > 0
+    listener.close()
+
+
+async def test_all_interfaces_of_ipv6_are_those_of_ipv4_too() -> None:
+    options = Options()
+    options.ipv6 = 1
+    listener = listen(Tcp("*", 0), options)
+    assert isinstance(listener.endpoint, Tcp)
+    with trio.fail_after(5):
+        for host in ("127.0.0.1", "::1"):
+            stream = await dial(Tcp(host, listener.endpoint.port), options)
+            (await listener.accept()).close()
+            stream.close()
+    listener.close()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1"])
+async def test_dial_takes_names_and_addresses_of_either_family(host: str) -> None:
+    listener = listen(Tcp("::1" if host == "::1" else "127.0.0.1", 0), Options())
+    assert isinstance(listener.endpoint, Tcp)
+    with trio.fail_after(5):
+        stream = await dial(Tcp(host, listener.endpoint.port), Options())
+        accepted = await listener.accept()
+        assert accepted.peer_address == listener.endpoint.host
+        stream.try_send(b"hello")
+        assert await accepted.receive() == b"hello"
+        stream.close()
+        assert await accepted.receive() == b""
+        accepted.close()
+    listener.close()
+
+
+@pytest.mark.requirement("L-16")
+@pytest.mark.parametrize(
+    ("host", "code", "advice"),
+    [
+        ("localhost", errno.ENODEV, "names are for connect"),
+        ("no-such-interface", errno.ENODEV, r"bind takes an address of this machine or \*"),
+        ("192.0.2.1", errno.EADDRNOTAVAIL, r"no address of this machine: use one that is, or `\*` for all"),
+    ],
+)
+def test_bind_wants_an_address_of_this_machine(host: str, code: int, advice: str) -> None:
+    with pytest.raises(zmq.ZMQError, match=advice) as caught:
+        listen(Tcp(host, 0), Options())
+    assert caught.value.errno == code
+
+
+@pytest.mark.requirement("L-16")
+async def test_a_port_in_use_is_refused_and_free_again_at_once_after_close() -> None:
+    listener = listen(LOCAL, Options())
+    with pytest.raises(zmq.ZMQError, match="somebody listens there: choose another") as caught:
+        listen(listener.endpoint, Options())
+    assert caught.value.errno == zmq.EADDRINUSE
+    with trio.fail_after(5):
+        stream = await dial(listener.endpoint, Options())
+        accepted = await listener.accept()
+        accepted.close()  # the side that closes first keeps the port in TIME_WAIT
+        assert await stream.receive() == b""
+        stream.close()
+    listener.close()
+    listen(listener.endpoint, Options()).close()
+
+
+async def test_nobody_there_is_an_oserror() -> None:
+    with trio.fail_after(5), pytest.raises(ConnectionRefusedError):
+        await dial(Tcp("127.0.0.1", int(free_endpoint().rpartition(":")[2])), Options())
+
+
+@pytest.mark.parametrize("host", ["a" * 70, "a..b", "name\0zero", "\ud800"])
+async def test_what_is_no_name_is_an_oserror(host: str) -> None:
+    with trio.fail_after(5), pytest.raises(OSError, match=r"is no name|not known"):
+        await dial(Tcp(host, 5555), Options())
+
+
+@pytest.mark.requirement("L-16")
+async def test_a_name_that_is_none_is_retried(quick_clock: trio.testing.MockClock) -> None:
+    """libzmq accepts it silently, and so do we: a name may get an address one day. The monitor tells."""
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        monitor = push.monitor()
+        with trio.fail_after(60):
+            push.connect(f"tcp://{'a' * 70}:5555")
+            assert "is no name" in (await until(monitor, Event.CLOSED)).reason
+            await until(monitor, Event.CONNECT_RETRIED)
+            await until(monitor, Event.CONNECT_DELAYED)
+
+
+async def test_options_reach_the_system() -> None:
+    options = Options()
+    options.tcp_keepalive, options.tcp_keepalive_idle, options.tcp_keepalive_cnt = 1, 77, 5
+    options.sndbuf = options.rcvbuf = 20000
+    listener = listen(LOCAL, options)
+    with trio.fail_after(5):
+        stream = await dial(listener.endpoint, options)
+        accepted = await listener.accept()
+    for end in (stream, accepted):
+        sock = end._socket
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 77
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 5
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) in (20000, 40000)  # Linux doubles it
+        end.close()
+    listener.close()
+
+
+# ------------------------------------------------------------------------------------------------------- ipc
+
+
+async def test_an_ipc_socket_is_a_file_while_it_is_bound(path: str) -> None:
+    listener = listen(Ipc(path), Options())
+    assert stat.S_ISSOCK(mode(path))
+    with trio.fail_after(5):
+        stream = await dial(Ipc(path), Options())
+        accepted = await listener.accept()
+        assert accepted.peer_address == ""
+        stream.close()
+        accepted.close()
+    listener.close()
+    assert not there(path)
+    listener.close()  # again
+
+
+async def test_a_stale_file_is_replaced(path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as crashed:
+        crashed.bind(path)
+    assert there(path)
+    listen(Ipc(path), Options()).close()
+
+
+async def test_a_live_one_is_not_stolen(path: str) -> None:
+    first = listen(Ipc(path), Options())
+    with pytest.raises(zmq.ZMQError, match="somebody listens there") as caught:
+        listen(Ipc(path), Options())
+    assert caught.value.errno == zmq.EADDRINUSE
+    assert there(path)
+    first.close()
+
+
+async def test_a_live_one_is_not_stolen_even_when_its_queue_is_full(path: str) -> None:
+    with (
+        socket.socket(socket.AF_UNIX) as busy,
+        socket.socket(socket.AF_UNIX) as one,
+        socket.socket(socket.AF_UNIX) as two,
+    ):
+        busy.bind(path)
+        busy.listen(0)
+        for caller in (one, two):
+            caller.setblocking(False)
+            try:
+                caller.connect(path)
+            except BlockingIOError:
+                break
+        with pytest.raises(zmq.ZMQError) as caught:
+            listen(Ipc(path), Options())
+        assert caught.value.errno == zmq.EADDRINUSE
+        assert there(path)
+
+
+async def test_a_file_of_another_kind_is_not_touched(path: str) -> None:
+    write(path, "precious")
+    with pytest.raises(zmq.ZMQError, match="a file of another kind") as caught:
+        listen(Ipc(path), Options())
+    assert caught.value.errno == zmq.EADDRINUSE
+    assert read(path) == "precious"
+
+
+async def test_closing_leaves_a_file_that_took_our_files_place(path: str) -> None:
+    ours = listen(Ipc(path), Options())
+    os.rename(path, path + "2")
+    write(path, "another's")
+    ours.close()
+    assert read(path) == "another's"
+    os.unlink(path + "2")
+
+
+async def test_a_wildcard_is_a_fresh_path_and_its_directory_goes_too() -> None:
+    one, two = listen(Ipc("*"), Options()), listen(Ipc("*"), Options())
+    assert isinstance(one.endpoint, Ipc)
+    assert isinstance(two.endpoint, Ipc)
+    assert one.endpoint != two.endpoint
+    for listener in (one, two):
+        assert isinstance(listener.endpoint, Ipc)
+        assert there(listener.endpoint.path)
+        listener.close()
+        assert not there(listener.endpoint.path.rpartition("/")[0])
+
+
+@pytest.mark.skipif(not hasattr(socket, "SO_PEERCRED"), reason="abstract names are Linux's")
+async def test_an_abstract_name_is_in_no_file_system() -> None:
+    name = f"@minizmtp-test-{os.getpid()}"
+    listener = listen(Ipc(name), Options())
+    assert not there(name)
+    with pytest.raises(zmq.ZMQError) as caught:
+        listen(Ipc(name), Options())
+    assert caught.value.errno == zmq.EADDRINUSE
+    with trio.fail_after(5):
+        (await dial(Ipc(name), Options())).close()
+    listener.close()
+    listen(Ipc(name), Options()).close()
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "advice"),
+    [
+        ("/no/such/directory/s", errno.ENOENT, "make the directory first"),
+        ("/tmp/" + "x" * LONGEST_PATH, errno.ENAMETOOLONG, f"at most {LONGEST_PATH} octets"),
+    ],
+)
+async def test_a_path_that_cannot_be_is_refused_with_advice(where: str, code: int, advice: str) -> None:
+    with pytest.raises(zmq.ZMQError, match=advice) as caught:
+        listen(Ipc(where), Options())
+    assert caught.value.errno == code
+    if code == errno.ENAMETOOLONG:
+        async with zmq.Context() as ctx:
+            with pytest.raises(zmq.ZMQError, match=advice):
+                ctx.socket(zmq.PUSH, linger=0).connect(f"ipc://{where}")
+
+
+# ------------------------------------------------------------------------------------------------------- streams
+
+
+async def test_receive_gives_what_has_come_and_nothing_at_the_end() -> None:
+    stream, peer = a_stream()
+    peer.send(b"one")
+    peer.send(b"two")
+    assert await stream.receive() == b"onetwo"
+    peer.close()
+    assert await stream.receive() == b""
+    stream.close()
+    stream.close()  # again
+
+
+async def test_a_cancelled_receive_has_read_nothing() -> None:
+    stream, peer = a_stream()
+    peer.send(bytes(transports.READ_SIZE) + b"rest")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await stream.receive()
+    assert len(await stream.receive()) == transports.READ_SIZE
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await stream.receive()
+    assert await stream.receive() == b"rest"
+    stream.close()
+    peer.close()
+
+
+async def test_receive_is_a_checkpoint_however_much_has_come() -> None:
+    """A peer that floods us does not keep other tasks from running."""
+    stream, peer = a_stream()
+    peer.setblocking(False)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        for _ in range(20):
+            peer.send(bytes(transports.READ_SIZE))
+            await stream.receive()
+        nursery.cancel_scope.cancel()
+    assert turns > 10
+    stream.close()
+    peer.close()
+
+
+async def test_try_send_never_waits() -> None:
+    stream, peer = a_stream()
+    taken = 0
+    while count := stream.try_send(bytes(100_000)):
+        taken += count
+    assert taken > 0
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.wait_sendable)
+            await wait_all_tasks_blocked()
+            while taken:
+                taken -= len(peer.recv(100_000))
+    stream.close()
+    peer.close()
+
+
+async def test_who_waits_on_a_stream_hears_of_its_end() -> None:
+    stream, peer = a_stream()
+
+    async def wait() -> None:
+        with pytest.raises(trio.ClosedResourceError):
+            await stream.receive()
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait)
+            await wait_all_tasks_blocked()
+            stream.close()
+    peer.close()
+
+
+async def test_a_listener_may_be_closed_before_anybody_waits_on_it() -> None:
+    listener = listen(LOCAL, Options())
+    listener.close()
+    with pytest.raises(trio.ClosedResourceError):
+        await listener.accept()
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "ipc://*"])
+async def test_bind_and_close_at_once_leaves_no_trace(endpoint: str, caplog: pytest.LogCaptureFixture) -> None:
+    with logged(caplog) as words:
+        async with zmq.Context() as ctx:
+            for _ in range(3):
+                sock = ctx.socket(zmq.PULL)
+                sock.bind(endpoint)
+                sock.unbind(sock.last_endpoint)
+                sock.bind(endpoint)
+                sock.close()
+    assert words == []
+
+
+async def test_running_out_of_files_is_told_and_survived(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, quick_clock: trio.testing.MockClock
+) -> None:
+    """Who waits meanwhile is served afterwards; and the listener may be closed in the pause."""
+    async with zmq.Context() as ctx:
+        pull, push = ctx.socket(zmq.PULL), ctx.socket(zmq.PUSH, linger=0)
+        pull.bind("tcp://127.0.0.1:*")
+        monitor = pull.monitor()
+        accept, failures = socket.socket.accept, 2
+
+        def no_more(sock: socket.socket) -> object:
+            nonlocal failures
+            if failures:
+                failures -= 1
+                raise OSError(errno.EMFILE, "Too many open files")
+            return accept(sock)
+
+        monkeypatch.setattr(socket.socket, "accept", no_more)
+        with trio.fail_after(60), logged(caplog) as words:
+            push.connect(pull.last_endpoint)
+            for _ in range(2):
+                assert (await until(monitor, Event.ACCEPT_FAILED)).value == errno.EMFILE
+            await push.send(b"patience")
+            assert await pull.recv() == b"patience"
+        assert len(words) == 2
+        assert all("Too many open files; trying again in a moment" in word for word in words)
+        failures = 1
+        other = ctx.socket(zmq.PUSH, linger=0)
+        with trio.fail_after(60), logged(caplog) as words:
+            other.connect(pull.last_endpoint)
+            await until(monitor, Event.ACCEPT_FAILED)
+            pull.close()
+            await trio.sleep(1)
+        assert len(words) == 1
