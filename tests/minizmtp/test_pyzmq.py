@@ -25,6 +25,8 @@ from zmq.utils.monitor import recv_monitor_message
 import minizmtp
 from minizmtp import Event
 
+from .helpers import CUT, cut_at, cuts
+
 PAGE = Path(__file__).parents[2].joinpath("docs", "PYZMQ.md").read_text("utf-8")
 PROGRAM, TRIO, ASYNCIO, OUTPUT = re.findall(r"^```\w*\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 OURS, THEIRS = zip(*re.findall(r"^\| `(.*?import .*?)` \| `(.*?import .*?)` \|$", PAGE, re.MULTILINE), strict=True)
@@ -147,20 +149,11 @@ async def test_a_cancelled_recv() -> None:
     await trio.to_thread.run_sync(on_asyncio, theirs)
     async with minizmtp.Context() as ctx, trio.open_nursery() as nursery:
         push, pull = our_pair(ctx)
-        with trio.CancelScope() as scope:
-
-            async def send_and_cancel() -> None:
-                await push.send(b"first")
-                while not pull.events:
-                    await trio.lowlevel.checkpoint()
-                scope.cancel()
-
-            nursery.start_soon(send_and_cancel)
-            received = await pull.recv()
-            scope.cancel()  # if it was quicker than the cancellation, then it has the message
-        if scope.cancelled_caught:
-            received = await pull.recv()
-        assert received == b"first"
+        for late in (False, True):
+            for step, received in cuts(late):  # at any moment, among them that one
+                nursery.start_soon(push.send, b"message %d" % step)
+                received.append(await cut_at(step, late, pull.recv))
+                assert (await pull.recv() if received[-1] is CUT else received[-1]) == b"message %d" % step
 
 
 async def test_closing_under_a_recv() -> None:
