@@ -1,5 +1,6 @@
 """ZeroMQ from scratch, in pure Python on trio: the names of pyzmq, and code to be read."""
 
+from . import z85
 from .constants import DONTWAIT, NOBLOCK, POLLIN, POLLOUT, SNDMORE, Event, SocketType
 from .context import Context
 from .errors import (
@@ -18,10 +19,24 @@ from .errors import (
     ProtocolError,
     ZMQError,
 )
+from .linked import PeerStatistics
 from .monitor import Monitor, MonitorEvent
 from .poller import Poller
 from .proxy import proxy
-from .sockets import Message, PeerStatistics, Socket
+from .sockets import Message, Socket
+from .wire.curve import keypair as _keypair
+
+
+def curve_keypair() -> tuple[bytes, bytes]:
+    """A public and a secret key for CURVE, in Z85."""
+    public, secret = _keypair()
+    return z85.encode(public), z85.encode(secret)
+
+
+def curve_public(secret: bytes | str) -> bytes:
+    """The public key that belongs to a secret one, both in Z85."""
+    return z85.encode(_keypair(z85.decode(secret))[0])
+
 
 PAIR = SocketType.PAIR
 PUB = SocketType.PUB
@@ -75,5 +90,8 @@ __all__ = [
     "Socket",
     "SocketType",
     "ZMQError",
+    "curve_keypair",
+    "curve_public",
     "proxy",
+    "z85",
 ]

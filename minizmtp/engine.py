@@ -35,12 +35,26 @@ from typing import NoReturn
 
 import trio
 
-from .errors import ProtocolError
+from .errors import Refused, printable
 from .heartbeat import NEVER, Heartbeat, Silence
 from .options import Options
 from .patterns.pipe import Pipe, _nobody
 from .transports import Stream
-from .wire import NEED_DATA, Cancel, Connection, ConnectionClosed, Error, Item, Message, Ping, Pong, Ready, Subscribe
+from .wire import (
+    NEED_DATA,
+    Authenticate,
+    Cancel,
+    Connection,
+    ConnectionClosed,
+    Error,
+    Item,
+    Message,
+    Ping,
+    Pong,
+    Ready,
+    Subscribe,
+    Verdict,
+)
 
 # How many octets are joined into one write. Above it, joining gains nothing and delays the first.
 BATCH = 65536
@@ -58,15 +72,6 @@ class Disconnected(Exception):
     def __init__(self, code: int, reason: str = "") -> None:
         super().__init__(reason or os.strerror(code))
         self.errno = code
-
-
-class Refused(ProtocolError):
-    """The peer sent ERROR: it will not talk to us, now or later (37-15)."""
-
-    def __init__(self, reason: bytes) -> None:
-        super().__init__(f"the peer refuses us: {reason.decode('ascii', 'backslashreplace')}")
-        # A server that asks a ZAP handler gives the handler's status for a reason; a monitor shows it.
-        self.status = int(reason) if reason in (b"300", b"400", b"500") else 0
 
 
 class Engine:
@@ -107,9 +112,10 @@ class Engine:
 
     # --------------------------------------------------------------------------------------------------------- reading
 
-    async def handshake(self) -> Ready:
+    async def handshake(self, ask: Callable[[Authenticate], Awaitable[Verdict]]) -> Ready:
         """Until both sides are ready.
 
+        ask: decides whether a peer may come in, if the mechanism wants to know.
         Raises ProtocolError (Refused, if the peer says so) or Disconnected.
         """
         while True:
@@ -119,15 +125,18 @@ class Engine:
             if isinstance(event, Ready):
                 self.speak()  # our own READY may still wait here, and must be out before any message (37-33)
                 return event
+            if isinstance(event, Authenticate):
+                self._connection.receive_verdict(await ask(event))
             if isinstance(event, Error):
-                raise Refused(event.reason)
+                status = int(event.reason) if event.reason in (b"300", b"400", b"500") else 0
+                raise Refused(f"the peer refuses us: {printable(event.reason)}", status)
             if isinstance(event, ConnectionClosed):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}")
 
-    async def traffic(self, pipe: Pipe, inspect: Callable[[Message], None]) -> NoReturn:
+    async def traffic(self, pipe: Pipe, inspect: Callable[[Message], None] | None) -> NoReturn:
         """Carry messages between pipe and peer until the connection ends; then raise why.
 
-        inspect: is shown each message that comes, and may raise ProtocolError.
+        inspect: if given, is shown each message that comes, and may raise ProtocolError.
 
         What was in the outbox then, and cannot have reached the peer whole, goes back to the pipe: the next connection
         of a pipe that outlives this one sends it. What the system has taken is not sent twice (37-54).
@@ -137,21 +146,25 @@ class Engine:
         pipe.outbound.on_arrival = self._flush
         if len(pipe.outbound):
             self._flush()
-        next_event = self._connection.next_event
+        inbound, next_event, next_messages = pipe.inbound, self._connection.next_event, self._connection.next_messages
         try:
             while True:
+                if inspect is None and not inbound.full and (messages := next_messages(inbound.room)):
+                    inbound.put_all(messages)
+                    continue
                 event = next_event()
                 if event is NEED_DATA:
                     await self._read()
                 elif type(event) is list:
-                    inspect(event)
-                    if pipe.inbound.full:
+                    if inspect is not None:
+                        inspect(event)
+                    if inbound.full:
                         await self._room(pipe)
-                    pipe.inbound.put(event)
+                    inbound.put(event)
                 elif isinstance(event, ConnectionClosed):
                     raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}".rstrip())
                 elif isinstance(event, (Subscribe, Cancel)):
-                    pipe.inbound.put(event)
+                    inbound.put(event)
                 elif isinstance(event, Ping):
                     self._heart.heard_ping(event.ttl / 10, trio.current_time())
         finally:
@@ -236,9 +249,13 @@ class Engine:
         """Encode what is queued, as much as makes a good write."""
         if self._pipe is None:
             return
-        queue = self._pipe.outbound
-        while len(self._outbox) < BATCH and (item := queue.take()) is not None:
-            self._add(item, self._connection.send(item))
+        queue, send, outbox = self._pipe.outbound, self._connection.send, self._outbox
+        count = 1
+        while len(outbox) < BATCH and (items := queue.take_some(count)):
+            octets = [send(item) for item in items]
+            outbox += b"".join(octets)
+            self._batch.extend(zip(items, map(len, octets), strict=True))
+            count = BATCH // (len(octets[-1]) + 1) + 1  # if they are all like the last one, so many fill the batch
 
     def _add(self, item: Item | None, octets: bytes) -> None:
         self._outbox += octets

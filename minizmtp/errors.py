@@ -49,6 +49,7 @@ __all__ = [
     "Again",
     "ContextTerminated",
     "ProtocolError",
+    "Refused",
     "Violation",
     "ZMQError",
     "printable",
@@ -116,6 +117,14 @@ class ProtocolError(Exception):
     def __init__(self, words: str, violation: Violation = Violation.UNSPECIFIED) -> None:
         super().__init__(words)
         self.violation = violation
+
+
+class Refused(ProtocolError):
+    """The peer will not have us, or we will not have it (37-15). status: 300, 400 or 500 (27-17), 0 if unknown."""
+
+    def __init__(self, words: str, status: int = 0) -> None:
+        super().__init__(words)
+        self.status = status
 
 
 def printable(octets: bytes) -> str:

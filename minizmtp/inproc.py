@@ -11,8 +11,8 @@ messages in it are the very lists that were sent. It holds what both sides allow
 Either side may come first. A `connect` to a name that nobody has bound yet fills its queue, up to its own mark, and is
 joined when the name is bound. There is no reconnect: a name bound again is a new beginning.
 
-Below this module: `patterns.pipe`, `session`. Above it: `sockets`.
-Read next: `monitor`, then `sockets`.
+Below this module: `patterns.pipe`, `session`. Above it: `linked`.
+Read next: `monitor`, then `linked`.
 """
 
 from collections.abc import Callable, Iterable
@@ -53,6 +53,9 @@ class Names:
         else:
             bound.join(joint)
         return joint
+
+    def is_bound(self, endpoint: str) -> bool:
+        return endpoint in self._bound
 
     def release(self, endpoint: str) -> None:
         self._bound.pop(endpoint, None)

@@ -29,6 +29,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
+from . import z85
 from .constants import SocketType
 from .errors import EINVAL, ZMQError
 
@@ -62,6 +63,9 @@ SIZE = Rule("-1 (no limit) or octets >= 0, below 2**63", lambda value: -1 <= val
 SYSTEM = Rule("-1 (the system's) or more, below 2**31", lambda value: -1 <= value <= LARGEST)
 SWITCH = Rule("0 or 1", lambda value: value in (0, 1))
 TERNARY = Rule("-1 (the system's), 0 or 1", lambda value: value in (-1, 0, 1))
+SHORT = Rule("1 to 255 octets", lambda value: 0 < len(value) < 256)
+UP_TO_255 = Rule("up to 255 octets", lambda value: len(value) < 256)
+KEY = Rule("a key: 32 octets, or 40 characters of Z85", lambda value: _is_key(value))
 ANY_OCTETS = Rule("any octets", lambda value: True)
 NAME = Rule("1 to 255 octets that do not begin with a zero", lambda value: 0 < len(value) < 256 and value[0] != 0)
 
@@ -97,6 +101,22 @@ class Option(Generic[T]):
             wanted = " and ".join(kind.name for kind in self.socket_types)
             raise ZMQError(EINVAL, f"{self.name} is for {wanted}; this is a {kind.name} socket")
         instance._values[self.name] = value
+
+
+class Key(Option[bytes]):
+    """A row for a CURVE key: 32 octets, or 40 characters of Z85. It is kept, and read, as Z85."""
+
+    def __set__(self, instance: Options, value: bytes | str) -> None:
+        if isinstance(value, bytes) and len(value) == 32:
+            value = z85.encode(value)
+        super().__set__(instance, value)
+
+
+def _is_key(text: bytes) -> bool:
+    try:
+        return len(z85.decode(text)) == 32
+    except ValueError:
+        return False
 
 
 class Alias(Generic[T]):
@@ -158,6 +178,15 @@ class Options:
     heartbeat_timeout = Option(-1, TIME, "so long without an answer and the peer is dead; -1: heartbeat_ivl")
     heartbeat_ttl = Option(0, TTL, "tell peers to take us for dead after so long without a sign; 0: do not")
     connect_routing_id = Option(b"", NAME, "what to call the peer of the next connect, at once", ROUTER)
+    plain_server = Option(0, SWITCH, "1: peers have to say name and password (PLAIN), and this side asks for them")
+    plain_username = Option(b"", SHORT, "PLAIN, the client's name; setting it chooses PLAIN")
+    plain_password = Option(b"", SHORT, "PLAIN, the client's password")
+    curve_server = Option(0, SWITCH, "1: peers have to know our key (CURVE), and this side is the server")
+    curve_publickey = Key(b"", KEY, "CURVE, our public key")
+    curve_secretkey = Key(b"", KEY, "CURVE, our secret key")
+    curve_serverkey = Key(b"", KEY, "CURVE, the server's public key; setting it chooses CURVE, as a client")
+    zap_domain = Option(b"", UP_TO_255, "what a ZAP handler is told of us; with NULL, setting it has the handler asked")
+    zap_enforce_domain = Option(0, SWITCH, "1: with NULL and a zap_domain, nobody comes in without a handler's word")
     backlog = Option(100, COUNT, "connections that the system keeps waiting to be accepted")
     ipv6 = Option(0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4, and names may resolve to IPv6")
     sndbuf = Option(-1, SYSTEM, "the system's send buffer, octets (SO_SNDBUF)")

@@ -18,7 +18,7 @@ What ends a connection, and what follows (L-20):
 Every session is a task in the context's nursery, and whatever goes wrong in it ends there: it is told to the monitor
 and never raised, so that no connection can harm another.
 
-Below this module: `engine`, `transports`. Above it: `sockets`.
+Below this module: `engine`, `transports`. Above it: `linked`.
 Read next: `inproc`.
 """
 
@@ -31,15 +31,19 @@ from typing import Protocol
 
 import trio
 
+from . import z85
 from .constants import Event, SocketType
 from .endpoints import Endpoint
-from .engine import Disconnected, Engine, Refused
-from .errors import ProtocolError
+from .engine import Disconnected, Engine
+from .errors import EINVAL, ProtocolError, Refused, ZMQError
 from .options import Options
 from .patterns import Pattern, Pipe
 from .patterns.pipe import Queue
 from .transports import Listener, Stream, dial
-from .wire import Connection
+from .wire import Authenticate, Connection, Verdict
+from .wire.curve import CurveClient, CurveServer
+from .wire.mechanisms import Mechanism, Null
+from .wire.plain import PlainClient, PlainServer
 
 log = logging.getLogger("minizmtp")
 
@@ -55,6 +59,9 @@ class Owner(Protocol):
 
     def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
         """Tell whoever monitors the socket."""
+
+    async def authenticate(self, question: Authenticate, address: str) -> Verdict:
+        """Ask whoever decides who may come in."""
 
     def ended(self, link: "Link") -> None:
         """The link has ended by itself."""
@@ -85,6 +92,24 @@ def new_pipe(owner: Owner, options: Options) -> Pipe:
     if options.conflate and owner.socket_type in CONFLATE:
         return Pipe(outbound=Queue(conflate=True), inbound=Queue(conflate=True))
     return Pipe(outbound=Queue(options.sndhwm), inbound=Queue(options.rcvhwm))
+
+
+def new_mechanism(options: Options) -> Mechanism:
+    """The mechanism that the options ask for. Raises ZMQError where they ask for CURVE and it cannot be had."""
+    if options.curve_server:
+        if not options.curve_secretkey:
+            raise ZMQError(EINVAL, "curve_server needs curve_secretkey: see minizmtp.curve_keypair()")
+        return CurveServer(z85.decode(options.curve_secretkey))
+    if options.curve_serverkey:
+        if not (options.curve_publickey and options.curve_secretkey):
+            raise ZMQError(EINVAL, "curve_serverkey needs our own curve_publickey and curve_secretkey, too")
+        public, secret = z85.decode(options.curve_publickey), z85.decode(options.curve_secretkey)
+        return CurveClient(public, secret, z85.decode(options.curve_serverkey))
+    if options.plain_server:
+        return PlainServer()
+    if options.plain_username or options.plain_password:
+        return PlainClient(options.plain_username, options.plain_password)
+    return Null(ask=bool(options.zap_domain))
 
 
 class Session:
@@ -145,6 +170,7 @@ class Session:
         connection = Connection(
             self._owner.socket_type,
             identity=self._options.routing_id,
+            mechanism=new_mechanism(self._options),
             max_message_size=self._options.maxmsgsize,
         )
         self._engine = engine = Engine(stream, connection, self._options, self._owner.start_task, self._drained)
@@ -157,7 +183,8 @@ class Session:
             tell(Event.HANDSHAKE_SUCCEEDED, endpoint)
             if not self.finishing:
                 self._owner.pattern.connected(pipe)
-            await engine.traffic(pipe, self._owner.pattern.inspect)
+            pattern = self._owner.pattern
+            await engine.traffic(pipe, pattern.inspect if pattern.inspects else None)
         except ProtocolError as error:
             if not ready:
                 engine.speak()  # the last word, if the system takes it; in traffic, a message may be half-way out
@@ -182,7 +209,7 @@ class Session:
         """Until the peer is ready; its pipe."""
         patience = self._options.handshake_ivl / 1000 or math.inf
         with trio.move_on_after(patience):
-            ready = await engine.handshake()
+            ready = await engine.handshake(lambda question: self._owner.authenticate(question, stream.peer_address))
             identity = ready.metadata.get(b"identity", b"")
             pipe = self._pipe_of_peer(identity)
             pipe.identity = pipe.identity or identity

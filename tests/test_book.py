@@ -20,16 +20,20 @@ import minizmtp
 READING_ORDER = """
     errors constants
 
-    wire.greeting wire.frames wire.events wire.commands wire.mechanisms wire.connection
+    wire.greeting wire.frames wire.events wire.commands wire.mechanisms wire.connection wire.plain wire.curve
+
+    z85
 
     options
 
     patterns.pipe patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.pubsub patterns.reqrep
 
-    endpoints transports heartbeat engine session inproc monitor sockets context
+    endpoints transports heartbeat engine session inproc monitor linked sockets
 
-    poller proxy
+    zap context
+
+    poller proxy auth
 
     examples.blocking
     examples.lazy_pirate examples.broker examples.paranoid_pirate examples.last_value_cache examples.late_joiner

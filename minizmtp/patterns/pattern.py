@@ -79,6 +79,8 @@ class Pattern:
     def disconnected(self, pipe: Pipe) -> None:
         """A connection broke; pipe waits for the next one, and keeps what is queued in it."""
 
+    inspects: ClassVar[bool] = False  # inspect() wants to see each message
+
     def inspect(self, message: Message) -> None:
         """Look at a message as it comes off the wire. Raises ProtocolError if no peer of ours may send such a thing."""
 

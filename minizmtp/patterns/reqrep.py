@@ -134,6 +134,8 @@ class Req(Dealer):
             self._awaiting = False
         return found
 
+    inspects = True
+
     def inspect(self, message: Message) -> None:
         """A reply has an empty frame in front, or a number and an empty frame (28-2, L-33)."""
         numbered = len(message[0]) == 4 and message[1:2] == [DELIMITER]

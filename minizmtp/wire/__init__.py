@@ -6,15 +6,32 @@
     commands     what a COMMAND frame says, and the metadata in it
     mechanisms   how two peers agree that they may talk
     connection   the five above, joined: bytes in, events out; messages in, bytes out
+    plain        a mechanism with a name and a password, in clear
+    curve        a mechanism with keys: nobody listens, nobody changes a bit
 
 Nothing here waits, and nothing here knows trio. Read them in this order.
 """
 
 from .connection import NEED_DATA, Connection, State
-from .events import Cancel, ConnectionClosed, Error, Event, Greeting, Item, Message, Ping, Pong, Ready, Subscribe
+from .events import (
+    Authenticate,
+    Cancel,
+    ConnectionClosed,
+    Error,
+    Event,
+    Greeting,
+    Item,
+    Message,
+    Ping,
+    Pong,
+    Ready,
+    Subscribe,
+    Verdict,
+)
 
 __all__ = [
     "NEED_DATA",
+    "Authenticate",
     "Cancel",
     "Connection",
     "ConnectionClosed",
@@ -28,4 +45,5 @@ __all__ = [
     "Ready",
     "State",
     "Subscribe",
+    "Verdict",
 ]

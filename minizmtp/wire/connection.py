@@ -41,7 +41,7 @@ from enum import Enum, auto
 from typing import Final
 
 from ..constants import PEERS, SocketType
-from ..errors import ProtocolError, Violation, printable
+from ..errors import ProtocolError, Refused, Violation, printable
 from .commands import (
     decode_command,
     decode_error,
@@ -51,6 +51,7 @@ from .commands import (
     encode_ping,
 )
 from .events import (
+    Authenticate,
     Cancel,
     ConnectionClosed,
     Error,
@@ -63,10 +64,11 @@ from .events import (
     Ready,
     SharedMessage,
     Subscribe,
+    Verdict,
 )
 from .frames import COMMAND, MORE, FrameDecoder, encode_frame, encode_message
 from .greeting import GREETING_SIZE, check_greeting, check_mechanism, decode_greeting, encode_greeting
-from .mechanisms import Mechanism, Null
+from .mechanisms import Mechanism, Null, Steps
 
 
 class State(Enum):
@@ -91,6 +93,7 @@ NEED_DATA: Final = _NeedData.NEED_DATA
 TRANSITIONS: dict[tuple[State, type], State] = {  # (where we are, what the peer sent): where we go
     (State.GREETING, Greeting): State.HANDSHAKE,
     (State.GREETING, ConnectionClosed): State.CLOSED,
+    (State.HANDSHAKE, Authenticate): State.HANDSHAKE,  # until somebody has decided
     (State.HANDSHAKE, Ready): State.TRAFFIC,
     (State.HANDSHAKE, Error): State.CLOSED,  # fatal; dialling again would end the same way (37-14, 37-15)
     (State.HANDSHAKE, ConnectionClosed): State.CLOSED,  # bad luck; dialling again may help (37-17)
@@ -147,7 +150,11 @@ class Connection:
         self._message: Message = []  # the frames so far of a message that is not whole
         self._ended = False
         # Not bytes: they would be copied for each word that is added, and a peer may send ten thousand PINGs at a time.
-        self._to_send = bytearray(encode_greeting(self._mechanism.name, self._mechanism.as_server))
+        self._to_send = bytearray(encode_greeting(self._mechanism.name))
+        self._answers: list[bytes] = []  # commands of traffic, to be sealed when they are sent
+        self._told: list[Ready | Authenticate] = []  # by the mechanism, not yet handed out
+        self._undecided = False  # Authenticate was handed out, and no verdict has come yet
+        self._judged: dict[bytes, bytes] = {}  # what the verdict says of the peer
 
     def _our_metadata(self, identity: bytes) -> dict[bytes, bytes]:
         metadata = {b"Socket-Type": self._socket_type.name.encode()}
@@ -175,7 +182,7 @@ class Connection:
         try:
             event = self._read_event()
         except ProtocolError as error:
-            if self.state is State.HANDSHAKE:
+            if self.state is State.HANDSHAKE and self._mechanism.frank:
                 # The peer may want to know; libzmq never tells (37-45).
                 self._say(encode_error(str(error).encode("ascii", "replace")))
             self.state = State.CLOSED
@@ -184,11 +191,39 @@ class Connection:
             self.state = TRANSITIONS[self.state, type(event)]
         return event
 
+    def next_messages(self, most: int) -> list[Message]:
+        """The next messages, up to most, if they are short and come one after the other; [] says: ask next_event.
+
+        Asking only next_event gives the same messages in the same order. This is its quick twin for the reader of a
+        busy connection.
+        """
+        if self.state is not State.TRAFFIC or self._message or self._mechanism.seals:
+            return []
+        return self._decoder.next_messages(most)
+
     def data_to_send(self) -> bytes:
         """What the protocol itself has to say (greeting, handshake, PONG); b"" if nothing. It is given once."""
+        for command in self._answers:
+            self._to_send += self._encode(COMMAND, command)
+        self._answers.clear()
         data = bytes(self._to_send)
         self._to_send.clear()
         return data
+
+    def receive_verdict(self, verdict: Verdict) -> None:
+        """Whether the peer of the last Authenticate may come in. Raises Refused, and tells the peer, if it may not.
+
+        The peer hears of 400 and 500 and not of 300, which means "try again" (24-8, 26-29).
+        """
+        self._undecided = False
+        if verdict.status == 200:
+            self._judged = verdict.metadata
+            self._take_steps(self._mechanism.admitted())
+            return
+        if verdict.status >= 400:
+            self._say(encode_error(str(verdict.status).encode()))
+        self.state = State.CLOSED
+        raise Refused(f"refused with status {verdict.status}: {verdict.text}", verdict.status)
 
     def _read_event(self) -> Event | _NeedData:
         read = _READ[self.state]
@@ -206,13 +241,13 @@ class Connection:
         self.peer_version = (greeting.major, greeting.minor)
         self._decoder.receive_data(bytes(self._greeting[GREETING_SIZE:]))
         self._greeting.clear()
-        opening = self._mechanism.open(self._metadata)
-        if opening is not None:
-            self._say(opening)
+        self._take_steps(self._mechanism.open(self._metadata))
         return greeting
 
     def _read_handshake(self) -> Event | _NeedData:
-        while (frame := self._decoder.next_frame()) is not None:
+        if self._told:
+            return self._told.pop()
+        while not self._undecided and (frame := self._decoder.next_frame()) is not None:
             flags, body = frame
             if not flags & COMMAND:
                 raise ProtocolError(
@@ -224,23 +259,39 @@ class Connection:
             name, data = decode_command(body)
             if name == b"ERROR":
                 return decode_error(data)
-            answer = self._mechanism.receive(name, data)
-            if isinstance(answer, Ready):
-                self._check_metadata(answer.metadata)
-                self._decoder.limit, self._decoder.whose_limit = self._max_message_size, "maxmsgsize"
-                return answer
-            self._say(answer)
+            self._take_steps(self._mechanism.receive(name, data))
+            if self._told:
+                return self._told.pop()
         return NEED_DATA
+
+    def _take_steps(self, steps: Steps) -> None:
+        """Do what the mechanism wants done. At most one of the steps is an event, and it is the last."""
+        for step in steps:
+            if isinstance(step, Ready):
+                self._check_metadata(step.metadata)
+        for step in steps:
+            if isinstance(step, bytes):
+                self._say(step)
+            elif isinstance(step, Ready):
+                self._decoder.limit, self._decoder.whose_limit = self._max_message_size, "maxmsgsize"
+                # Who the peer is, only the verdict says: a User-Id that it gives itself is worth nothing.
+                claimed = {name: value for name, value in step.metadata.items() if name != b"user-id"}
+                self._told.append(Ready(claimed | self._judged))
+            else:
+                self._undecided = True
+                self._told.append(step)
 
     def _read_traffic(self) -> Event | _NeedData:
         while (frame := self._decoder.next_frame()) is not None:
             flags, body = frame
+            if self._mechanism.seals:
+                flags, body = self._unseal(flags, body)
             if flags & COMMAND:
                 # It may stand between two frames of one message: libzmq's timer sends PING there. So the frames that
                 # we have of that message stay where they are.
                 event = decode_traffic(*decode_command(body))
                 if type(event) is Ping:
-                    self._say(encode_command(b"PONG", event.context))
+                    self._answers.append(encode_command(b"PONG", event.context))
                 if event is not None:
                     return event
                 continue
@@ -252,6 +303,15 @@ class Connection:
 
     def _read_nothing(self) -> Event | _NeedData:
         return ConnectionClosed("")
+
+    def _unseal(self, flags: int, body: bytes) -> tuple[int, bytes]:
+        """What is inside a MESSAGE. libzmq sends it in a message frame and the RFC wants a command; both are taken."""
+        if flags & MORE:
+            raise ProtocolError(
+                'MESSAGE with MORE on the outside, required is zero (26/CURVEZMQ "The MESSAGE Command")',
+                Violation.MALFORMED_MESSAGE,
+            )
+        return self._mechanism.unseal(body)
 
     def _say(self, command: bytes) -> None:
         self._to_send += encode_frame(command, COMMAND)
@@ -295,21 +355,33 @@ class Connection:
         """
         if self.state is not State.TRAFFIC:
             raise RuntimeError(f"send() in state {self.state.name}: wait until next_event() has given Ready")
-        if type(item) is list:
+        if type(item) is list and not self._mechanism.seals:
             return encode_message(item)
-        if isinstance(item, SharedMessage):
-            if item.octets is None:
-                item.octets = encode_message(item)
-            return item.octets
+        if isinstance(item, list):
+            return self._encode_shared(item)
         modern = self.peer_version >= (3, 1)
         if isinstance(item, (Ping, Pong)):
             body = encode_ping(item) if isinstance(item, Ping) else encode_command(b"PONG", item.context)
-            return encode_frame(body, COMMAND) if modern else b""
+            return self._encode(COMMAND, body) if modern else b""
         assert isinstance(item, (Subscribe, Cancel))
         if modern:
             name = b"SUBSCRIBE" if isinstance(item, Subscribe) else b"CANCEL"
-            return encode_frame(encode_command(name, item.prefix), COMMAND)
-        return encode_frame(as_message(item)[0])
+            return self._encode(COMMAND, encode_command(name, item.prefix))
+        return self._encode(0, as_message(item)[0])
+
+    def _encode(self, flags: int, body: bytes) -> bytes:
+        """One frame of traffic. A sealed one is a message frame without flags: its own are inside (37-84, 26-36)."""
+        return encode_frame(self._mechanism.seal(flags, body)) if self._mechanism.seals else encode_frame(body, flags)
+
+    def _encode_shared(self, message: Message) -> bytes:
+        """A message that others get as well is encoded once; but what is sealed is sealed for each peer."""
+        if self._mechanism.seals:
+            last = len(message) - 1
+            return b"".join(self._encode(MORE if i < last else 0, frame) for i, frame in enumerate(message))
+        assert isinstance(message, SharedMessage)
+        if message.octets is None:
+            message.octets = encode_message(message)
+        return message.octets
 
 
 def as_message(subscription: Subscribe | Cancel) -> Message:

@@ -1,7 +1,7 @@
 """Events: what a Connection tells you, and what you may tell it.                       37/ZMTP 3.1, "Formal Grammar"
 
     told by next_event()                                      and, given to send():
-    Greeting   Ready   Error        while getting acquainted
+    Greeting   Ready   Error        while getting acquainted    (Authenticate: somebody has to decide, see `zap`)
     Message    Subscribe  Cancel    what a socket works with   → the same three
     Ping       Pong                 signs of life              → Ping (the Connection itself answers with Pong)
     ConnectionClosed                the end
@@ -55,6 +55,29 @@ class Ready(NamedTuple):
     metadata: dict[bytes, bytes]
 
 
+class Authenticate(NamedTuple):
+    """The peer has said who it is, and somebody has to decide: answer with `receive_verdict` (27/ZAP).
+
+    credentials: as the mechanism has them: none (NULL), username and password (PLAIN), the peer's key (CURVE).
+    identity: the peer's, where it is known by now.
+    """
+
+    mechanism: bytes
+    credentials: tuple[bytes, ...]
+    identity: bytes
+
+
+class Verdict(NamedTuple):
+    """The answer to Authenticate. status: 200 lets the peer in, 300 not now, 400 never, 500 the judge is ill (27-17).
+
+    metadata: what the judge says of the peer, its `User-Id` among it, {name in lower case: value}.
+    """
+
+    status: int
+    text: str = ""
+    metadata: dict[bytes, bytes] = {}  # noqa: RUF012  # never changed
+
+
 class Error(NamedTuple):
     """The peer refuses us; the reason is for people (37-39). Trying again would end the same way (37-15)."""
 
@@ -84,4 +107,4 @@ class ConnectionClosed(NamedTuple):
 # What passes through a socket's pipes.
 Item = Message | Subscribe | Cancel
 
-Event = Greeting | Ready | Error | Item | Ping | Pong | ConnectionClosed
+Event = Greeting | Ready | Authenticate | Error | Item | Ping | Pong | ConnectionClosed

@@ -8,11 +8,11 @@ word of introduction from each side:
                                      ← READY Socket-Type=REP                      now messages may pass
                                      ← ERROR reason                               or they may not
 
-    >>> ours, theirs = Null(), Null()
-    >>> ours.open({b"Socket-Type": b"REP"})
-    b'\x05READY\x0bSocket-Type\x00\x00\x00\x03REP'
-    >>> theirs.receive(b"READY", b"\x0bSocket-Type\x00\x00\x00\x03REP")
-    Ready(metadata={b'socket-type': b'REP'})
+    >>> null = Null()
+    >>> null.open({b"Socket-Type": b"REP"})              # what to say at once
+    [b'\x05READY\x0bSocket-Type\x00\x00\x00\x03REP']
+    >>> null.receive(b"READY", b"\x0bSocket-Type\x00\x00\x00\x03REP")
+    [Ready(metadata={b'socket-type': b'REP'})]
 
 Neither waits for the other: the RFC has the connecting side speak first, but libzmq's both speak at once, and then
 nobody can wait for somebody who waits (37-28 … 37-32).
@@ -26,41 +26,72 @@ from typing import Protocol
 
 from ..errors import ProtocolError, Violation, printable
 from .commands import decode_metadata, encode_command, encode_metadata
-from .events import Ready
+from .events import Authenticate, Ready
+
+# What a mechanism wants done, in order: bytes are the body of a command to say, the rest is told as an event.
+Steps = list[bytes | Ready | Authenticate]
 
 
 class Mechanism(Protocol):
     """What a Connection asks of a mechanism. All of it is bytes in, bytes out."""
 
     name: bytes
-    as_server: bool
+    frank: bool  # a peer that we cannot talk to is told why
+    seals: bool  # traffic goes through seal and unseal
 
-    def open(self, metadata: Mapping[bytes, bytes]) -> bytes | None:
-        """The greetings agree: the body of the command to begin with, or None to let the peer begin.
+    def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
+        """The greetings agree. Who has nothing to do now lets the peer begin.
 
         metadata: what the peer is to be told about us, when the time for it comes.
         """
 
-    def receive(self, name: bytes, data: bytes) -> bytes | Ready:
-        """The peer's next command: the body of our answer to it, or Ready when nothing is left to say.
+    def receive(self, name: bytes, data: bytes) -> Steps:
+        """The peer's next command. Raises ProtocolError for one that has no place here."""
 
-        Raises ProtocolError for a command that has no place here.
-        """
+    def admitted(self) -> Steps:
+        """The verdict on the peer that we asked for by Authenticate is that it may come in."""
+
+    def seal(self, flags: int, body: bytes) -> bytes:
+        """The body of the frame that takes a frame of traffic across. flags: MORE or COMMAND or 0."""
+
+    def unseal(self, body: bytes) -> tuple[int, bytes]:
+        """The flags and the body that `seal` was given at the other side. Raises ProtocolError if it was not."""
 
 
-class Null:
-    """No security: whoever says READY is let in."""
+class InClear:
+    """What mechanisms have in common that do not encrypt."""
+
+    seals = False
+
+    def seal(self, flags: int, body: bytes) -> bytes:
+        raise NotImplementedError
+
+    def unseal(self, body: bytes) -> tuple[int, bytes]:
+        raise NotImplementedError
+
+
+class Null(InClear):
+    """No security: whoever says READY is let in. With ask, somebody is asked all the same, who sees the address only
+    (27-26)."""
 
     name = b"NULL"
-    as_server = False  # has no meaning for NULL, so it is zero (37-13)
+    frank = True
 
-    def open(self, metadata: Mapping[bytes, bytes]) -> bytes | None:
-        return encode_command(b"READY", encode_metadata(metadata))
+    def __init__(self, ask: bool = False) -> None:
+        self._ask = ask
+        self._metadata: Mapping[bytes, bytes] = {}
 
-    def receive(self, name: bytes, data: bytes) -> bytes | Ready:
+    def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
+        self._metadata = metadata
+        return [Authenticate(self.name, (), b"")] if self._ask else self.admitted()
+
+    def admitted(self) -> Steps:
+        return [encode_command(b"READY", encode_metadata(self._metadata))]
+
+    def receive(self, name: bytes, data: bytes) -> Steps:
         if name != b"READY":
             raise unexpected_command(name, "READY or ERROR")
-        return Ready(decode_metadata(data))
+        return [Ready(decode_metadata(data))]
 
 
 def unexpected_command(name: bytes, required: str) -> ProtocolError:

@@ -493,6 +493,7 @@ async def test_a_mistake_of_ours_costs_one_connection_and_is_logged(
                 inspect(message)
 
             monkeypatch.setattr(pull.pattern, "inspect", stumble)
+            monkeypatch.setattr(pull.pattern, "inspects", True)
             async with await Raw.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"PUSH")
                 await peer.send(b"\0\6banana")

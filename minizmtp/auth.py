@@ -1,0 +1,143 @@
+"""Authenticator: a ZAP handler with the names of pyzmq's.                                                    RFC 27/ZAP
+
+    async with Authenticator(ctx) as auth:
+        auth.allow("127.0.0.1")
+        auth.configure_plain(passwords={"anna": "secret"})
+        auth.configure_curve(location="authorized_keys")            # a folder of public certificates
+        server = ctx.socket(REP, curve_server=1, curve_secretkey=secret)
+        …
+
+It goes by address first: if anything is allowed nothing else comes in, and what is denied does not. Then by mechanism.
+All of it may be changed while it runs, and counts for the next who knocks.
+
+Below this module: `zap`, `context`, `z85`. It can be read alone.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from . import z85, zap
+from .constants import SocketType
+from .context import Context
+from .errors import ENOTSOCK, ZMQError
+from .session import log
+from .wire.events import Message
+
+CURVE_ALLOW_ANY = "*"
+
+# What a handler says to who knocks: status, text, user id.
+Answer = tuple[bytes, bytes, bytes]
+
+
+class Authenticator:
+    """Answers for all servers in a Context. start and stop it, or use `async with`."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._socket = context.socket(SocketType.REP, linger=0)
+        self._allowed: set[str] = set()
+        self._denied: set[str] = set()
+        self._passwords: dict[str, dict[str, str]] = {}
+        self._keys: dict[str, dict[bytes, str] | None] = {}  # by domain: {public key: user id}, None for anybody
+
+    def start(self) -> None:
+        """Answer from now on. ZMQError(EADDRINUSE) if this Context has a handler."""
+        if self._socket.closed:
+            self._socket = self._context.socket(SocketType.REP, linger=0)
+        self._socket.bind(zap.ENDPOINT)
+        self._context.start_task(self._serve)
+
+    def stop(self) -> None:
+        """Answer no more. From now on it is as if there were no handler."""
+        self._socket.close()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def allow(self, *addresses: str) -> None:
+        """Let in these addresses, and no others but those allowed before."""
+        self._allowed |= set(addresses)
+
+    def deny(self, *addresses: str) -> None:
+        """Do not let in these addresses."""
+        self._denied |= set(addresses)
+
+    def configure_plain(self, domain: str = "*", passwords: Mapping[str, str] | None = None) -> None:
+        """Who may come with PLAIN: {name: password}. domain: a server's zap_domain, `*` for any that has no own."""
+        self._passwords[domain] = dict(passwords or {})
+
+    def configure_curve(self, domain: str = "*", location: str | Path = ".") -> None:
+        """Who may come with CURVE: those whose public certificates (`*.key`) lie in the folder location, or, with
+        CURVE_ALLOW_ANY, everybody. Call it again when the folder has changed."""
+        self._keys[domain] = None if location == CURVE_ALLOW_ANY else load_certificates(location)
+
+    async def _serve(self) -> None:
+        try:
+            while True:
+                request = await self._socket.recv_multipart()
+                await self._socket.send_multipart(self.answer(request))
+        except ZMQError as error:
+            if error.errno != ENOTSOCK:
+                raise
+
+    def answer(self, request: Message) -> Message:
+        """The reply to a request, both without the delimiter."""
+        if len(request) < 6 or request[0] != zap.VERSION:
+            return [zap.VERSION, request[1] if len(request) > 1 else b"", b"500", b"malformed request", b"", b""]
+        _, request_id, domain, address, _, mechanism, *credentials = request
+        status, text, user_id = self._judge(domain.decode(), address.decode(), mechanism, credentials)
+        if status != b"200":
+            log.info("ZAP: %s from %s refused: %s", mechanism.decode(), address.decode() or "ipc", text.decode())
+        return [zap.VERSION, request_id, status, text, user_id, b""]
+
+    def _judge(self, domain: str, address: str, mechanism: bytes, credentials: list[bytes]) -> Answer:
+        if address in self._denied or (self._allowed and address not in self._allowed):
+            return b"400", b"Address denied", b""
+        if mechanism == b"NULL":
+            return b"200", b"OK", b""
+        if mechanism == b"PLAIN" and len(credentials) == 2:
+            return self._judge_plain(domain, *(credential.decode("utf-8", "replace") for credential in credentials))
+        if mechanism == b"CURVE" and len(credentials) == 1:
+            return self._judge_curve(domain, credentials[0])
+        return b"400", b"Security mechanism not supported", b""
+
+    def _judge_plain(self, domain: str, username: str, password: str) -> Answer:
+        passwords = self._passwords.get(domain, self._passwords.get("*", {}))
+        if passwords.get(username) == password:
+            return b"200", b"OK", username.encode()
+        return b"400", b"Invalid username or password", b""
+
+    def _judge_curve(self, domain: str, key: bytes) -> Answer:
+        keys = self._keys.get(domain, self._keys.get("*", {}))
+        if keys is None or key in keys:
+            return b"200", b"OK", z85.encode(key)
+        return b"400", b"Unknown key", b""
+
+
+_PUBLIC_KEY = re.compile(r'^\s*public-key\s*=\s*"(.{40})"\s*$', re.MULTILINE)
+
+
+def load_certificates(location: str | Path) -> dict[bytes, str]:
+    """The public keys in a folder of certificates as pyzmq writes them, with the name of the file that each is in.
+
+    A file that holds no key is an error (ValueError): better than to wonder why its owner is not let in.
+    """
+    keys: dict[bytes, str] = {}
+    for path in sorted(Path(location).glob("*.key")):
+        found = _PUBLIC_KEY.search(path.read_text("utf-8"))
+        if found is None:
+            raise ValueError(f'{path}: no line public-key = "40 characters of Z85" in this certificate')
+        keys[z85.decode(found[1])] = path.stem
+    return keys
+
+
+__all__ = ["CURVE_ALLOW_ANY", "Authenticator", "load_certificates"]

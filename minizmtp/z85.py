@@ -1,0 +1,58 @@
+r"""Z85: binary as text that survives source code, a shell and a mail.                                        RFC 32/Z85
+
+Four octets, read as one number, are five digits of base 85:
+
+    86 4f d2 6f   =   2253378159   =   17 14 21 21 24   →   H e l l o
+
+    >>> encode(bytes.fromhex("864fd26fb559f75b"))
+    b'HelloWorld'
+    >>> decode(b"HelloWorld").hex()
+    '864fd26fb559f75b'
+
+85 because 85⁵ is just above 2³²: five characters hold four octets, where hexadecimal needs eight. It also means that
+some groups of five stand for more than four octets can hold. They are refused, as is every character that is not in the
+alphabet; a key that is mistyped should not decode to another key (32-5).
+
+    >>> decode(b"#####")
+    Traceback (most recent call last):
+    ValueError: '#####' stands for 4437053124, the largest that four octets hold is 4294967295
+
+CURVE keys are written so: 32 octets, 40 characters. It can be read alone.
+"""
+
+ALPHABET = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+
+_VALUES = {character: value for value, character in enumerate(ALPHABET)}
+
+
+def encode(data: bytes) -> bytes:
+    """Octets as Z85. ValueError if their number is not divisible by 4 (32-1)."""
+    if len(data) % 4:
+        raise ValueError(f"{len(data)} octets: Z85 needs a multiple of 4; pad them, in a way that both sides know")
+    text = bytearray()
+    for start in range(0, len(data), 4):
+        number = int.from_bytes(data[start : start + 4], "big")
+        text += bytes(ALPHABET[number // 85**power % 85] for power in (4, 3, 2, 1, 0))
+    return bytes(text)
+
+
+def decode(text: bytes | str) -> bytes:
+    """Z85 as octets. ValueError for a length not divisible by 5, other characters, and groups that are too large."""
+    characters = text.encode() if isinstance(text, str) else text
+    if len(characters) % 5:
+        raise ValueError(f"{len(characters)} characters: Z85 needs a multiple of 5")
+    data = bytearray()
+    for start in range(0, len(characters), 5):
+        data += _decode_group(characters[start : start + 5])
+    return bytes(data)
+
+
+def _decode_group(group: bytes) -> bytes:
+    number = 0
+    for character in group:
+        if character not in _VALUES:
+            raise ValueError(f"{chr(character)!r} is no character of Z85 (32/Z85)")
+        number = number * 85 + _VALUES[character]
+    if number >= 2**32:
+        raise ValueError(f"{group.decode()!r} stands for {number}, the largest that four octets hold is {2**32 - 1}")
+    return number.to_bytes(4, "big")
