@@ -461,6 +461,7 @@ class Socket(Options):
                 dropped=pipe.outbound.dropped,
                 received=pipe.inbound.taken,
                 unread=len(pipe.inbound),
+                subscriptions=self.pattern.subscriptions_of(pipe),
             )
             for link in self._links
             for pipe, connected in link.pipes()
@@ -511,6 +512,7 @@ class PeerStatistics(NamedTuple):
 
     sent: given to its connection. queued: waiting for that. dropped: never queued, for want of room.
     received: taken by the program. unread: waiting for that.
+    subscriptions: prefixes that the peer wants of us now. Nothing limits them, as in libzmq: look here whose they are.
     """
 
     endpoint: str
@@ -522,6 +524,7 @@ class PeerStatistics(NamedTuple):
     dropped: int
     received: int
     unread: int
+    subscriptions: int
 
 
 def _frame(data: Any) -> bytes:

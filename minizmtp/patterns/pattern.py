@@ -123,6 +123,10 @@ class Pattern:
             self._next = self._gather()
         return self._next is not None
 
+    def subscriptions_of(self, pipe: Pipe) -> int:
+        """How many prefixes the peer has subscribed to here."""
+        return 0
+
     def subscribe(self, prefix: bytes) -> None:
         raise self._no_subscriptions()
 
