@@ -7,12 +7,15 @@
         server = ctx.socket(REP, curve_server=1, curve_secretkey=secret)
         …
 
-It goes by address first: if anything is allowed nothing else comes in, and what is denied does not. Then by mechanism.
-All of it may be changed while it runs, and counts for the next who knocks.
+It goes by address first: if anything is allowed nothing else comes in, and what is denied does not. (pyzmq's takes
+either allow or deny; here an address that is denied stays out though it is allowed, too.) Then by mechanism. A peer of
+ipc has no address: once anything is allowed, none of them comes in. All of it may be changed while it runs, and counts
+for the next who knocks; who is in, stays.
 
 Below this module: `zap`, `context`, `z85`. It can be read alone.
 """
 
+import hmac
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +25,7 @@ from typing import Self
 from . import z85, zap
 from .constants import SocketType
 from .context import Context
-from .errors import ENOTSOCK, ZMQError
+from .errors import ENOTSOCK, ZMQError, printable
 from .session import log
 from .wire.events import Message
 
@@ -64,7 +67,7 @@ class Authenticator:
         self.stop()
 
     def allow(self, *addresses: str) -> None:
-        """Let in these addresses, and no others but those allowed before."""
+        """Let in these addresses, and no others but those allowed before. As text: `127.0.0.1`, `::1`."""
         self._allowed |= set(addresses)
 
     def deny(self, *addresses: str) -> None:
@@ -72,13 +75,21 @@ class Authenticator:
         self._denied |= set(addresses)
 
     def configure_plain(self, domain: str = "*", passwords: Mapping[str, str] | None = None) -> None:
-        """Who may come with PLAIN: {name: password}. domain: a server's zap_domain, `*` for any that has no own."""
+        """Who may come with PLAIN: {name: password}; a copy is made, so call it again for changes.
+
+        domain: a server's zap_domain, `*` for all domains that are not configured themselves.
+        """
         self._passwords[domain] = dict(passwords or {})
 
     def configure_curve(self, domain: str = "*", location: str | Path = ".") -> None:
         """Who may come with CURVE: those whose public certificates (`*.key`) lie in the folder location, or, with
-        CURVE_ALLOW_ANY, everybody. Call it again when the folder has changed."""
+        CURVE_ALLOW_ANY, everybody. Call it again when the folder has changed. Raises OSError for a folder that is not
+        there and ValueError for a certificate without a key; then all stays as it was. domain: see configure_plain."""
         self._keys[domain] = None if location == CURVE_ALLOW_ANY else load_certificates(location)
+
+    def curve_user_id(self, client_public_key: bytes) -> str:
+        """What a peer with this key, 32 octets, is called in the metadata of its messages. To be overridden."""
+        return z85.encode(client_public_key).decode()
 
     async def _serve(self) -> None:
         try:
@@ -94,32 +105,35 @@ class Authenticator:
         if len(request) < 6 or request[0] != zap.VERSION:
             return [zap.VERSION, request[1] if len(request) > 1 else b"", b"500", b"malformed request", b"", b""]
         _, request_id, domain, address, _, mechanism, *credentials = request
-        status, text, user_id = self._judge(domain.decode(), address.decode(), mechanism, credentials)
+        where = address.decode("utf-8", "replace")
+        status, text, user_id = self._judge(domain.decode("utf-8", "replace"), where, mechanism, credentials)
         if status != b"200":
-            log.info("ZAP: %s from %s refused: %s", mechanism.decode(), address.decode() or "ipc", text.decode())
+            log.info("ZAP: %s from %s refused: %s", printable(mechanism), where or "ipc", text.decode())
         return [zap.VERSION, request_id, status, text, user_id, b""]
 
     def _judge(self, domain: str, address: str, mechanism: bytes, credentials: list[bytes]) -> Answer:
         if address in self._denied or (self._allowed and address not in self._allowed):
             return b"400", b"Address denied", b""
         if mechanism == b"NULL":
-            return b"200", b"OK", b""
+            return b"200", b"OK", b"anonymous"
         if mechanism == b"PLAIN" and len(credentials) == 2:
-            return self._judge_plain(domain, *(credential.decode("utf-8", "replace") for credential in credentials))
+            return self._judge_plain(domain, *credentials)
         if mechanism == b"CURVE" and len(credentials) == 1:
             return self._judge_curve(domain, credentials[0])
         return b"400", b"Security mechanism not supported", b""
 
-    def _judge_plain(self, domain: str, username: str, password: str) -> Answer:
+    def _judge_plain(self, domain: str, username: bytes, password: bytes) -> Answer:
         passwords = self._passwords.get(domain, self._passwords.get("*", {}))
-        if passwords.get(username) == password:
-            return b"200", b"OK", username.encode()
+        known = passwords.get(username.decode("utf-8", "surrogateescape"))
+        # Not ==, which takes the longer the more of the password is right.
+        if known is not None and hmac.compare_digest(known.encode(), password):
+            return b"200", b"OK", username
         return b"400", b"Invalid username or password", b""
 
     def _judge_curve(self, domain: str, key: bytes) -> Answer:
         keys = self._keys.get(domain, self._keys.get("*", {}))
         if keys is None or key in keys:
-            return b"200", b"OK", z85.encode(key)
+            return b"200", b"OK", self.curve_user_id(key).encode()
         return b"400", b"Unknown key", b""
 
 
@@ -131,12 +145,17 @@ def load_certificates(location: str | Path) -> dict[bytes, str]:
 
     A file that holds no key is an error (ValueError): better than to wonder why its owner is not let in.
     """
+    if not Path(location).is_dir():
+        raise NotADirectoryError(f"{location}: no such folder of certificates")
     keys: dict[bytes, str] = {}
     for path in sorted(Path(location).glob("*.key")):
         found = _PUBLIC_KEY.search(path.read_text("utf-8"))
         if found is None:
             raise ValueError(f'{path}: no line public-key = "40 characters of Z85" in this certificate')
-        keys[z85.decode(found[1])] = path.stem
+        try:
+            keys[z85.decode(found[1])] = path.stem
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
     return keys
 
 

@@ -106,6 +106,12 @@ class Violation(IntEnum):
     INVALID_METADATA = 0x10000018
     CRYPTOGRAPHIC = 0x11000001
     MECHANISM_MISMATCH = 0x11000002
+    # … by whom we asked whether a peer may come in, see `zap`:
+    ZAP_MALFORMED_REPLY = 0x20000001
+    ZAP_BAD_REQUEST_ID = 0x20000002
+    ZAP_BAD_VERSION = 0x20000003
+    ZAP_INVALID_STATUS_CODE = 0x20000004
+    ZAP_INVALID_METADATA = 0x20000005
 
 
 class ProtocolError(Exception):

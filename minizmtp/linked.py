@@ -60,6 +60,7 @@ class PeerStatistics(NamedTuple):
 
     sent: given to its connection. queued: waiting for that. dropped: never queued, for want of room.
     received: taken by the program. unread: waiting for that.
+    subscriptions: prefixes that the peer wants of us now. Nothing limits them, as in libzmq: look here whose they are.
     """
 
     endpoint: str
@@ -71,6 +72,7 @@ class PeerStatistics(NamedTuple):
     dropped: int
     received: int
     unread: int
+    subscriptions: int
 
 
 class Linked(Options):
@@ -237,6 +239,7 @@ class Linked(Options):
                 dropped=pipe.outbound.dropped,
                 received=pipe.inbound.taken - self.pattern.aside(pipe),
                 unread=len(pipe.inbound) + self.pattern.aside(pipe),
+                subscriptions=self.pattern.subscriptions_of(pipe),
             )
             for link in self._links
             for pipe, connected in link.pipes()

@@ -60,6 +60,7 @@ INTERVAL = Rule("-1 (never), 0 (never) or milliseconds > 0, below 2**31", lambda
 SPAN = Rule("milliseconds >= 0, below 2**31", lambda value: 0 <= value <= LARGEST)
 TTL = Rule("milliseconds from 0 to 6553599", lambda value: 0 <= value <= 6553599)
 SIZE = Rule("-1 (no limit) or octets >= 0, below 2**63", lambda value: -1 <= value <= LARGEST_FRAME)
+SPAN_OF_OCTETS = Rule("octets >= 0, below 2**63", lambda value: 0 <= value <= LARGEST_FRAME)
 SYSTEM = Rule("-1 (the system's) or more, below 2**31", lambda value: -1 <= value <= LARGEST)
 SWITCH = Rule("0 or 1", lambda value: value in (0, 1))
 TERNARY = Rule("-1 (the system's), 0 or 1", lambda value: value in (-1, 0, 1))
@@ -171,6 +172,11 @@ class Options:
         SocketType.XSUB,
     )
     maxmsgsize = Option(-1, SIZE, "the largest frame to accept; a peer that sends a larger one is cut off")
+    maxunfinished = Option(
+        2**30,
+        SPAN_OF_OCTETS,
+        "most to keep of a message before its last frame comes, 64 octets more for each frame",
+    )
     reconnect_ivl = Option(100, INTERVAL, "pause before dialling again; up to as much again is added at random")
     reconnect_ivl_max = Option(0, SPAN, "above 0: each failure doubles the pause, up to this, and nothing is random")
     handshake_ivl = Option(30000, SPAN, "how long a peer may take for greeting and handshake; 0: no limit")

@@ -172,6 +172,7 @@ class Session:
             identity=self._options.routing_id,
             mechanism=new_mechanism(self._options),
             max_message_size=self._options.maxmsgsize,
+            max_unfinished=self._options.maxunfinished,
         )
         self._engine = engine = Engine(stream, connection, self._options, self._owner.start_task, self._drained)
         ready = False

@@ -134,6 +134,10 @@ class Pattern:
         """How many of pipe's messages are taken out of its queue, and not yet by the program."""
         return int(self._next is not None and self._next[0] is pipe)
 
+    def subscriptions_of(self, pipe: Pipe) -> int:
+        """How many prefixes the peer has subscribed to here."""
+        return 0
+
     def subscribe(self, prefix: bytes) -> None:
         raise self._no_subscriptions()
 

@@ -113,6 +113,9 @@ class Pub(Pattern):
         else:
             self.subscriptions.remove(request.prefix, pipe)
 
+    def subscriptions_of(self, pipe: Pipe) -> int:
+        return self.subscriptions.count(pipe)
+
     def _sent_upstream(self, pipe: Pipe, message: Message) -> None:
         """Not for a PUB."""
 
@@ -195,6 +198,9 @@ class XPub(Pub):
             super()._requested(pipe, request)
         if show:
             self._show(pipe, write_subscription(request))
+
+    def subscriptions_of(self, pipe: Pipe) -> int:
+        return self._requests.count(pipe)
 
     def _sent_upstream(self, pipe: Pipe, message: Message) -> None:
         self._show(pipe, message)

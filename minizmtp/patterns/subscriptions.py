@@ -38,6 +38,7 @@ class Subscriptions(Generic[Subscriber]):
     def __init__(self) -> None:
         self._wanted: dict[bytes, dict[Subscriber, None]] = {}
         self._lengths: Counter[int] = Counter()  # of the prefixes, and how many have each
+        self._counts: Counter[Subscriber] = Counter()  # how many prefixes each subscriber has
 
     def add(self, prefix: bytes, subscriber: Subscriber) -> bool:
         """Note that subscriber wants prefix; True if nobody did before."""
@@ -45,7 +46,9 @@ class Subscriptions(Generic[Subscriber]):
         if first:
             self._wanted[prefix] = {}
             self._lengths[len(prefix)] += 1
-        self._wanted[prefix][subscriber] = None
+        if subscriber not in self._wanted[prefix]:
+            self._wanted[prefix][subscriber] = None
+            self._counts[subscriber] += 1
         return first
 
     def remove(self, prefix: bytes, subscriber: Subscriber) -> bool:
@@ -54,6 +57,9 @@ class Subscriptions(Generic[Subscriber]):
         if subscriber not in subscribers:
             return False
         del subscribers[subscriber]
+        self._counts[subscriber] -= 1
+        if not self._counts[subscriber]:
+            del self._counts[subscriber]
         if subscribers:
             return False
         del self._wanted[prefix]
@@ -79,6 +85,10 @@ class Subscriptions(Generic[Subscriber]):
         if len(found) == 1:
             return found[0]
         return {subscriber: None for subscribers in found for subscriber in subscribers}
+
+    def count(self, subscriber: Subscriber) -> int:
+        """How many prefixes it has."""
+        return self._counts[subscriber]
 
     def __contains__(self, prefix: bytes) -> bool:
         """Does anybody want exactly this prefix?"""

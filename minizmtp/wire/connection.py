@@ -110,6 +110,11 @@ TRANSITIONS: dict[tuple[State, type], State] = {  # (where we are, what the peer
 # would send is a few hundred octets.
 HANDSHAKE_LIMIT = 65536
 
+# … and so much of a message that has not ended, and no more: a peer could send frames with MORE for ever. The last
+# frame does not count, which in large messages is the large one. A frame that is empty still takes a place in memory.
+MAX_UNFINISHED = 2**30
+FRAME_COST = 64
+
 # libzmq's PLAIN server writes ERROR with its length octet lost and the first letter spoilt (24-9).
 _MISSPELT_ERROR = b"\x5eRROR"
 
@@ -121,6 +126,7 @@ class Connection:
     identity:         the routing id that we ask a ROUTER to know us by, 0 to 255 octets
     mechanism:        security; NULL unless given
     max_message_size: the largest frame to accept, in octets; −1 for any. Counts for the handshake too, as in libzmq
+    max_unfinished:   how much to keep of a message whose last frame does not come, in octets, 64 counted for a frame
     properties:       more metadata for the peer, under names that start with `X-` (37-42)
 
     Errors of the peer are raised by `next_event` as ProtocolError; after one, the connection is CLOSED, and
@@ -134,6 +140,7 @@ class Connection:
         identity: bytes = b"",
         mechanism: Mechanism | None = None,
         max_message_size: int = -1,
+        max_unfinished: int = MAX_UNFINISHED,
         properties: Mapping[bytes, bytes] | None = None,
     ) -> None:
         self.state = State.GREETING
@@ -147,7 +154,9 @@ class Connection:
             self._decoder = FrameDecoder(max_message_size)
         else:
             self._decoder = FrameDecoder(HANDSHAKE_LIMIT, "before READY")
-        self._message: Message = []  # the frames so far of a message that is not whole
+        self._message: Message = []  # the frames so far of a message that is not whole …
+        self._max_unfinished = max_unfinished
+        self._unfinished = 0  # … and what they count
         self._ended = False
         # Not bytes: they would be copied for each word that is added, and a peer may send ten thousand PINGs at a time.
         self._to_send = bytearray(encode_greeting(self._mechanism.name))
@@ -298,8 +307,21 @@ class Connection:
             self._message.append(body)
             if not flags & MORE:
                 message, self._message = self._message, []
+                self._unfinished = 0
                 return message
+            self._unfinished += len(body) + FRAME_COST
+            if self._unfinished > self._max_unfinished:
+                raise self._endless()
         return NEED_DATA
+
+    def _endless(self) -> ProtocolError:
+        """maxmsgsize limits a frame, and nothing in the protocol limits how many make a message."""
+        frames = len(self._message)
+        self._message = []
+        return ProtocolError(
+            f"{frames} frames, {self._unfinished - frames * FRAME_COST} octets, of a message that does not end;"
+            f" the limit here is {self._max_unfinished} octets, {FRAME_COST} of them for each frame (maxunfinished)"
+        )
 
     def _read_nothing(self) -> Event | _NeedData:
         return ConnectionClosed("")

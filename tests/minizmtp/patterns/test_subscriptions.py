@@ -63,6 +63,18 @@ def test_first_and_last_are_told_apart_from_the_rest() -> None:
     assert [wants.remove(b"n", "anna"), wants.remove(b"n", "ben")] == [False, True]
 
 
+def test_what_somebody_wants_is_counted_once_for_each_prefix() -> None:
+    wants: Subscriptions[str] = Subscriptions()
+    for prefix in (b"a", b"a", b"b", b"c"):
+        wants.add(prefix, "anna")
+    wants.add(b"a", "ben")
+    wants.remove(b"c", "anna")
+    wants.remove(b"c", "anna")
+    assert [wants.count(name) for name in ("anna", "ben", "carla")] == [2, 1, 0]
+    wants.remove_all("anna")
+    assert wants.count("anna") == 0
+
+
 def test_who_leaves_takes_all_with_it_and_tells_what_it_had() -> None:
     wants: Subscriptions[str] = Subscriptions()
     for prefix in (b"a", b"b", b"c"):

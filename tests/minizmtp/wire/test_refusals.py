@@ -50,6 +50,13 @@ REFUSALS = [
     ),
     (TRAFFIC + frame(bytes(101)), "frame of 101 octets", "100", "maxmsgsize", Violation.UNSPECIFIED),
     (
+        TRAFFIC + frame(b"abcd", more=True) * 3,
+        "3 frames, 12 octets, of a message that does not end",
+        "limit here is 200 octets, 64 of them for each frame",
+        "maxunfinished",
+        Violation.UNSPECIFIED,
+    ),
+    (
         GREETING + frame(bytes(65537), command=True)[:9],
         "frame of 65537 octets",
         "65536",
@@ -130,7 +137,7 @@ def test_a_refusal_names_what_was_found_what_is_required_and_the_rule(
     octets: bytes, found: str, required: str, chapter: str, violation: Violation
 ) -> None:
     limit = 100 if chapter == "maxmsgsize" else -1
-    error = refusal(hear(Connection(SocketType.PULL, max_message_size=limit), [octets]))
+    error = refusal(hear(Connection(SocketType.PULL, max_message_size=limit, max_unfinished=200), [octets]))
     assert error is not None
     words = str(error)
     assert found in words

@@ -1,0 +1,34 @@
+"""`python -m tests.fuzz TARGET [options of libFuzzer] [folder of a corpus]`: atheris looks for trouble.
+
+With a folder it begins with what is there, or, if that is nothing, with conversations that are right. What it finds it
+writes to a file `crash-…`, and ends; run the target with that file as its argument to see it again.
+"""
+
+import sys
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["minizmtp"]):
+    import minizmtp.wire  # noqa: F401
+
+from tests.fuzz import targets
+
+
+def main() -> None:
+    """The first argument names the target, the others are libFuzzer's."""
+    name = sys.argv.pop(1) if len(sys.argv) > 1 else ""
+    if name not in targets.TARGETS:
+        sys.exit(f"{__doc__}\ntargets: {' '.join(targets.TARGETS)}")
+    target = targets.TARGETS[name]
+    for folder in filter(Path.is_dir, map(Path, sys.argv[1:])):
+        if not any(folder.iterdir()):
+            for number, octets in enumerate(targets.seeds(name)):
+                (folder / f"seed-{number}").write_bytes(octets)
+    words = Path(__file__).with_name("dictionary.txt")
+    atheris.Setup([*sys.argv, f"-dict={words}", "-max_len=4096"], lambda data: target(bytes(data)))
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""What must hold for any octets: each target takes some, and raises AssertionError where it does not.
+
+    connection    octets as they come from the stream, in all mechanisms and roles
+    traffic       the octets are what is said after the handshake; with CURVE they are sealed with the right keys, as
+                  by a peer that is let in and then turns
+
+In both: no exception but ProtocolError, an end after so many events as there are octets, nothing kept that did not
+come, and no answer that is much longer than the question.
+"""
+
+from collections.abc import Callable, Iterator
+
+from minizmtp.constants import SocketType
+from minizmtp.errors import ProtocolError
+from minizmtp.wire import NEED_DATA, Authenticate, Connection, ConnectionClosed, Error, State, Verdict
+from minizmtp.wire.curve import CurveClient, CurveServer, keypair
+from minizmtp.wire.events import SharedMessage
+from minizmtp.wire.mechanisms import Mechanism, Null
+from minizmtp.wire.plain import PlainClient, PlainServer
+
+SERVER, SERVER_SECRET = keypair(b"\x01" * 32)
+CLIENT, CLIENT_SECRET = keypair(b"\x02" * 32)
+TYPES = [SocketType.PULL, SocketType.XPUB, SocketType.REP, SocketType.DEALER, SocketType.SUB]
+PEERS = [SocketType.PUSH, SocketType.SUB, SocketType.REQ, SocketType.ROUTER, SocketType.PUB]
+MECHANISMS: list[Callable[[], Mechanism]] = [
+    Null,
+    lambda: Null(ask=True),
+    lambda: PlainClient(b"admin", b"secret"),
+    PlainServer,
+    lambda: CurveClient(CLIENT, CLIENT_SECRET, SERVER),
+    lambda: CurveServer(SERVER_SECRET),
+]
+OTHER_SIDE = [Null, Null, PlainServer, lambda: PlainClient(b"admin", b"secret"), MECHANISMS[5], MECHANISMS[4]]
+VERDICTS = [200, 200, 300, 400]
+
+# What a Connection may say of its own: greeting and handshake, and for each octet that comes about as much.
+MOST_SAID = 1500
+UNFINISHED = 5000
+
+
+def connection(data: bytes) -> None:
+    """The first four octets choose who listens and how the rest is cut; the rest is what a stranger sends."""
+    choice, stranger = data[:4].ljust(4, b"\0"), data[4:]
+    ours = Connection(
+        TYPES[choice[0] % len(TYPES)],
+        mechanism=MECHANISMS[choice[1] % len(MECHANISMS)](),
+        max_message_size=[-1, 100, 100_000][choice[2] % 3],
+        max_unfinished=UNFINISHED,
+    )
+    if choice[3] & 1:  # else the fuzzer would have to find the greeting, again and again
+        stranger = ours.data_to_send()[:64] + stranger
+    listen(ours, stranger, cut=choice[3] >> 1, verdict=VERDICTS[choice[2] >> 6])
+
+
+def traffic(data: bytes) -> None:
+    """The first octet chooses mechanism and type; the rest are frames of traffic: flags, size, body."""
+    choice, said = data[:1] or b"\0", data[1:]
+    which, kind = choice[0] % len(MECHANISMS), choice[0] // len(MECHANISMS) % len(TYPES)
+    ours = Connection(TYPES[kind], mechanism=MECHANISMS[which](), max_unfinished=UNFINISHED)
+    theirs = Connection(PEERS[kind], mechanism=OTHER_SIDE[which]())
+    shake_hands(ours, theirs)
+    assert ours.state is theirs.state is State.TRAFFIC
+    listen(ours, b"".join(frame_by_frame(theirs, said)), cut=choice[0] >> 4, verdict=200)
+
+
+def frame_by_frame(theirs: Connection, said: bytes) -> Iterator[bytes]:
+    """said as frames of any flags; a mechanism that seals seals each."""
+    while said:
+        flags, size = said[0], said[1] if len(said) > 1 else 0
+        body, said = said[2 : 2 + size], said[2 + size :]
+        if theirs._mechanism.seals:
+            yield theirs._encode(flags & 5, body)
+        else:
+            yield bytes([flags, size]) + body
+
+
+def shake_hands(one: Connection, other: Connection) -> None:
+    """Until both are in traffic, or nobody has anything more to say."""
+    for _ in range(20):
+        for speaker, hearer in ((one, other), (other, one)):
+            if said := speaker.data_to_send():
+                hearer.receive_data(said)
+            while (event := hearer.next_event()) is not NEED_DATA:
+                if isinstance(event, Authenticate):
+                    hearer.receive_verdict(Verdict(200))
+
+
+def listen(ours: Connection, stranger: bytes, cut: int, verdict: int) -> None:
+    """Hear it all, in pieces of cut octets (0: whole), and the end after it."""
+    said = 0
+    events = 0
+    step = cut or len(stranger) or 1
+    pieces = [stranger[at : at + step] for at in range(0, len(stranger), step)]
+    for piece in [*pieces, b""]:
+        ours.receive_data(piece)
+        while ours.state is not State.CLOSED:
+            try:
+                event = ours.next_event()
+                if isinstance(event, Authenticate):
+                    ours.receive_verdict(Verdict(verdict))
+            except ProtocolError as error:
+                refused(ours, error)
+                break
+            events += 1
+            assert events <= 2 * len(stranger) + 10
+            if event is NEED_DATA:
+                break
+            if type(event) is list:
+                echo(ours, event)
+            if isinstance(event, Error):
+                break
+        assert ours._decoder.held <= len(stranger)
+        assert ours._unfinished <= UNFINISHED + len(stranger)
+        said += len(ours.data_to_send())
+    assert said <= MOST_SAID + 40 * len(stranger)  # PONG, sealed: 40 octets for a frame of 8 or more
+    assert ours.state is State.CLOSED
+    assert ours.next_event() == ConnectionClosed("")
+
+
+def refused(ours: Connection, error: ProtocolError) -> None:
+    """It ends the connection, and in words that fit into a log."""
+    assert 0 < len(str(error)) < 1000
+    assert ours.state is State.CLOSED
+
+
+def echo(ours: Connection, message: list[bytes]) -> None:
+    """Whatever was heard can be said."""
+    ours.send(message)
+    ours.send(SharedMessage(message))
+
+
+TARGETS = {"connection": connection, "traffic": traffic}
+
+
+# ------------------------------------------------------------------------------------------------------------- seeds
+
+# What libzmq 4.3.5 says after its greeting: READY of a REQ and a request; a PUSH that sends PING inside a message; a
+# SUB's subscriptions in both forms; PLAIN of both sides, with its misspelt ERROR.
+RECORDED = [
+    "0426 0552454144590b536f636b65742d54797065000000035245510849 64656e7469747900000000 01000005 68656c6c6f",
+    "041a 0552454144590b536f636b65742d547970650000000450555348 010161 0407 0450494e470014 000162",
+    "0419 0552454144590b536f636b65742d5479706500000003535542 040b 09535542534352494245 41 00020141 04080643414e43454c41",
+    "0413 0548454c4c4f0561646d696e06736563726574 0429 08494e4954494154450b536f636b65742d5479706500000003524551"
+    "084964656e7469747900000000 01000002 6869",
+    "0408 0757454c434f4d45 0419 0552454144590b536f636b65742d5479706500000003524550",
+    "0409 5e52524f5203343030",
+]
+
+
+def seeds(target: str) -> list[bytes]:
+    """Where to begin: conversations that are right, in each mechanism and type."""
+    if target == "traffic":
+        said = [b"\x00\x05hello", b"\x01\x01a\x04\x07\x04PING\x00\x14\x00\x01b", b"\x04\x0b\tSUBSCRIBEA\x00\x02\x00A"]
+        return [bytes([choice]) + words for choice in range(len(MECHANISMS) * len(TYPES)) for words in said]
+    recorded = [bytes.fromhex(text) for text in RECORDED]
+    kinds = [(kind, which) for kind in range(len(TYPES)) for which in range(len(MECHANISMS))]
+    return [bytes([kind, which, 0, 1]) + words for kind, which in kinds for words in recorded]
