@@ -27,7 +27,7 @@ READING_ORDER = """
     options
 
     patterns.pipe patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
-    patterns.pubsub patterns.reqrep
+    patterns.pubsub patterns.xpubsub patterns.reqrep patterns.router
 
     endpoints transports heartbeat engine session inproc monitor linked sockets
 

@@ -49,10 +49,16 @@ class Pattern:
         self._on_arrival = on_arrival
         self._on_space = on_space
         self._next: Received | None = None  # found by can_receive, not yet taken
+        self._begin()
+
+    def _begin(self) -> None:
+        """What else a socket type keeps."""
 
     def attach(self, pipe: Pipe) -> None:
         """A peer has come (or will: a pipe of `connect` is attached before there is anybody at its other end)."""
         self.pipes[pipe] = None
+        if self._options.probe_router:
+            pipe.outbound.put([b""])  # a word, so that a ROUTER learns of us before we have anything to say (L-30)
         if self.incoming is not None:
             self.incoming.attach(pipe)
         if self.outgoing is not None:
