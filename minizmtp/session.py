@@ -33,7 +33,7 @@ import trio
 
 from . import z85
 from .constants import Event, SocketType
-from .endpoints import Endpoint
+from .endpoints import Endpoint, Tcp
 from .engine import Disconnected, Engine
 from .errors import EINVAL, ProtocolError, Refused, ZMQError
 from .options import Options
@@ -256,7 +256,8 @@ class Connector(Session):
 
     async def _dial(self) -> Stream | None:
         tell = self._owner.tell
-        tell(Event.CONNECT_DELAYED, self.endpoint, errno.EINPROGRESS)
+        if isinstance(self._address, Tcp):  # over ipc a connect is done at once, or not at all
+            tell(Event.CONNECT_DELAYED, self.endpoint, errno.EINPROGRESS)
         try:
             stream = await dial(self._address, self._options)
         except OSError as error:
