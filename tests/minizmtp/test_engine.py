@@ -187,7 +187,7 @@ async def test_a_push_waits_for_a_pull_that_does_not_read_and_memory_is_bounded(
 @pytest.mark.requirement("L-4", "30-6", "30-11")
 @pytest.mark.parametrize("small", [0, 1, 50])
 async def test_what_goes_first_does_not_raise_the_limit_for_what_follows(small: int) -> None:
-    """Short messages and then long ones, for a peer that does not read: the engine takes one write's worth at a time."""
+    """Short messages, then long ones, for a peer that does not read: the engine takes one write's worth at a time."""
     async with raw_server() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndhwm=100, sndbuf=20_000)
         push.connect(server.endpoint)
