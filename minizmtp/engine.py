@@ -31,6 +31,7 @@ import errno
 import os
 from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import chain, islice
 from typing import NoReturn
 
 import trio
@@ -251,7 +252,12 @@ class Engine:
             return
         queue, send, outbox = self._pipe.outbound, self._connection.send, self._outbox
         count = 1
-        while len(outbox) < BATCH and (items := queue.take_some(count)):
+        while len(outbox) < BATCH and queue.items:
+            # The guess below may be far off: a word, and then a thousand files. Taken all at once they would be encoded
+            # side by side, and the queue, emptied, would let the program send as many again.
+            while count > 1 and sum(map(len, chain.from_iterable(islice(queue.items, count)))) > BATCH:
+                count //= 2
+            items = queue.take_some(count)
             octets = [send(item) for item in items]
             outbox += b"".join(octets)
             self._batch.extend(zip(items, map(len, octets), strict=True))

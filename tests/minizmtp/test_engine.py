@@ -184,6 +184,23 @@ async def test_a_push_waits_for_a_pull_that_does_not_read_and_memory_is_bounded(
         assert len(await receive_all(pull)) == taken
 
 
+@pytest.mark.requirement("L-4", "30-6", "30-11")
+@pytest.mark.parametrize("small", [0, 1, 50])
+async def test_what_goes_first_does_not_raise_the_limit_for_what_follows(small: int) -> None:
+    """Short messages, then long ones, for a peer that does not read: the engine takes one write's worth at a time."""
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, sndhwm=100, sndbuf=20_000)
+        push.connect(server.endpoint)
+        for number in range(100):
+            await push.send(b"s" if number < small else bytes(1_000_000))
+        with trio.fail_after(20):
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                await _fill(push, bytes(1_000_000))
+                assert len(engine_of(push)._outbox) < 1_000_000 + 2 * BATCH
+                assert push.peers()[0].queued > 40
+
+
 @pytest.mark.requirement("29-9", "29-10", "37-27")
 async def test_a_pub_never_waits_and_drops_whole_messages_for_the_slow() -> None:
     async with zmq.Context() as ctx:
