@@ -42,6 +42,7 @@ class XPub(Pub):
     socket_type = SocketType.XPUB
 
     def _begin(self) -> None:
+        super()._begin()
         self._requests: Subscriptions[Pipe] = Subscriptions()  # what was asked for; with xpub_manual not what is given
         self._to_show: deque[Received] = deque()
         self._shown: Pipe | None = None
