@@ -31,7 +31,7 @@ from .session import Acceptor, Connector, Link, new_mechanism
 from .transports import check_dialable, listen
 from .wire.events import Authenticate, Verdict
 
-# Connecting twice to the same endpoint makes one connection for these types, two for all others (L-17).
+# Connecting twice to the same endpoint makes one connection for these types, two for all others and over inproc (L-17).
 CONNECT_ONCE = {SocketType.DEALER, SocketType.SUB, SocketType.PUB, SocketType.REQ}
 
 
@@ -146,7 +146,8 @@ class Linked(Options):
         self._check_open()
         address = parse_endpoint(endpoint, connect=True)
         self._last_endpoint = endpoint
-        if self.socket_type in CONNECT_ONCE and endpoint in self._connected():
+        once = self.socket_type in CONNECT_ONCE and not isinstance(address, Inproc)
+        if once and endpoint in self._connected():
             return
         options = snapshot(self)
         self._values.pop("connect_routing_id", None)  # it names one peer
@@ -192,8 +193,7 @@ class Linked(Options):
             self.linger = linger
         self._closed = True
         for link in list(self._links):
-            if not link.finishing:
-                link.finish(self.linger)
+            link.finish(self.linger)  # also those that linger already: they have no longer than this
         self.tell(Event.MONITOR_STOPPED, "")
         self._monitors.clear()
         self._let_go()

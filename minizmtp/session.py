@@ -74,7 +74,8 @@ class Link(Protocol):
     finishing: bool
 
     def finish(self, linger: int) -> None:
-        """Take no more, and end when what is queued is sent, or after linger milliseconds (−1: whenever that is)."""
+        """Take no more, and end when what is queued is sent, or after linger milliseconds (−1: whenever that is). Asked
+        again, the shorter time counts."""
 
     def unsent(self) -> int:
         """How many messages are still to be sent."""
@@ -343,9 +344,10 @@ class Acceptor:
 
     def finish(self, linger: int) -> None:
         """Accept nobody more, and part from all who came (L-19)."""
-        self.finishing = True
-        self._listener.close()
-        self._owner.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
+        if not self.finishing:
+            self.finishing = True
+            self._listener.close()
+            self._owner.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
         for session in list(self._sessions):
             session.finish(linger)
         if not self._sessions:

@@ -168,7 +168,7 @@ class Queue:
 
     def put_back(self, items: Iterable[Item]) -> None:
         """Undo takes: the items, oldest first, go to the front again. The engine does so with what never left."""
-        if self.closed:
+        if self.closed or (self._conflate and self.items):
             return
         back = list(items)
         self.items.extendleft(reversed(back))

@@ -502,3 +502,28 @@ async def test_with_conflate_only_the_newest_message_is_there(transport: str) ->
                 await push.send(b"%d" % number)
             await wait_all_tasks_blocked(0.02)
             assert await receive_all(pull) == [[b"99"]]
+
+
+@pytest.mark.requirement("L-18", "L-21")
+async def test_close_shortens_the_linger_of_what_was_disconnected_before() -> None:
+    """disconnect() lets an endpoint linger for ever; close(0) means at once, for that one too."""
+    with trio.fail_after(10):
+        async with zmq.Context() as ctx:
+            push = ctx.socket(zmq.PUSH)
+            push.connect("tcp://127.0.0.1:9")
+            await push.send(b"for nobody")
+            push.disconnect("tcp://127.0.0.1:9")
+            push.close(linger=0)
+
+
+@pytest.mark.requirement("L-17")
+async def test_over_inproc_connecting_twice_makes_two_connections_for_any_type() -> None:
+    async with zmq.Context() as ctx:
+        pub, sub = ctx.socket(zmq.PUB), ctx.socket(zmq.SUB)
+        pub.bind("inproc://news")
+        sub.subscribe("")
+        sub.connect("inproc://news")
+        sub.connect("inproc://news")
+        await pub.send(b"twice")
+        with trio.fail_after(5):
+            assert [await sub.recv(), await sub.recv()] == [b"twice", b"twice"]
