@@ -161,11 +161,13 @@ ROWS = [
     round_trip(
         "req-rep", "REQ/REP 64 B round trip", Work(200), targets=({"raw": 1.0, "zmq.asyncio": 2, "pyzmq": 0.9},)
     ),
-    round_trip("ipc-req-rep", "… over ipc", Work(200, transport="ipc"), targets=({"pyzmq": 1.0},)),
-    round_trip("inproc-req-rep", "… over inproc", Work(200, transport="inproc"), targets=({"pyzmq": 1.0},)),
+    round_trip("ipc-req-rep", "REQ/REP 64 B round trip, ipc", Work(200, transport="ipc"), targets=({"pyzmq": 1.0},)),
+    round_trip(
+        "inproc-req-rep", "REQ/REP 64 B round trip, inproc", Work(200, transport="inproc"), targets=({"pyzmq": 1.0},)
+    ),
     one_way("push-64", "PUSH→PULL 64 B", Work(2000), targets=({"pyzmq": 1.0, "zmq.asyncio": 15},)),
-    one_way("ipc-push-64", "… over ipc", Work(2000, transport="ipc"), targets=({"pyzmq": 0.7},)),
-    one_way("inproc-push-64", "… over inproc", Work(2000, transport="inproc"), targets=({"pyzmq": 1.0},)),
+    one_way("ipc-push-64", "PUSH→PULL 64 B, ipc", Work(2000, transport="ipc"), targets=({"pyzmq": 0.7},)),
+    one_way("inproc-push-64", "PUSH→PULL 64 B, inproc", Work(2000, transport="inproc"), targets=({"pyzmq": 1.0},)),
     one_way("push-1k", "PUSH→PULL 1 KiB", Work(2000, size=KIB), targets=({"pyzmq": 0.8},)),
     large("64k", "64 KiB", 64 * KIB, 200, 1.0),
     large("1m", "1 MiB", MIB, 20, 1.5),
@@ -231,7 +233,7 @@ class Bench:
         except Stalled as error:
             if self.tiny:
                 raise
-            print(f"{row.name}, {rival}: {str(error).strip().splitlines()[-1]}", file=sys.stderr)
+            print(f"{row.name}, {rival}: {last_words(error)}", file=sys.stderr)
             crew.kill()
             if not row.fresh:
                 self.crews[rival] = Crew()
@@ -280,6 +282,11 @@ class Bench:
             return None
         each = work.count if row.roles[0] != "publish" else work.count * work.peers
         return replace(work, count=max(2, min(row.most, int(work.count * self.seconds / (costs[0] * each)))))
+
+
+def last_words(error: Exception) -> str:
+    """The last line of a traceback that says anything."""
+    return [line for line in str(error).splitlines() if line.strip(" |+-")][-1].strip(" |+-")
 
 
 def chosen(names: list[str]) -> list[Row]:

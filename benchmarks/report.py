@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-WORDS, MINI, CELL = 54, 13, 25
+NAME, MINI, CELL = 15, 22, 24
 RIVALS = ("pyzmq", "zmq.asyncio", "zmq-anyio", "raw")
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 
@@ -36,23 +36,21 @@ def ratio(figures: Any, rival: str) -> str:
 
 
 def heading(rivals: Iterable[str]) -> str:
-    first = f"{'above 1: we are ahead  (≥: aimed at)':{WORDS}}{'minizmtp':>{MINI}}"
-    return first + "".join(f"{'× ' + name:>{CELL}}" for name in rivals if name != "mini")
+    cells = "".join(f"{'× ' + name:>{CELL}}" for name in rivals if name != "mini")
+    return f"{'':{NAME}}{'minizmtp':>{MINI}}{cells}   above 1: we are ahead; ≥ and ≤: aimed at"
 
 
 def line(figures: Any, rivals: Iterable[str]) -> str:
     """One row, with what is aimed at."""
-    words = f"{figures.name:16}{figures.words}"
+    ours = amount(figures.cost("mini"), figures.unit, figures.size)
     if "mini" in figures.targets:
-        words += f" (≤ {amount(figures.targets['mini'], figures.unit, 0)})"
-    cells = []
+        ours += f" ≤{amount(figures.targets['mini'], figures.unit, 0).split()[0]}"
+    cells = ""
     for name in rivals:
-        if name == "mini":
-            continue
-        aim = f" ≥{figures.targets[name]:g}" if name in figures.targets else ""
-        cells.append(f"{ratio(figures, name) + aim:>{CELL}}")
-    room = max(1, WORDS + MINI - len(words))
-    return f"{words}{amount(figures.cost('mini'), figures.unit, figures.size):>{room}}" + "".join(cells)
+        if name != "mini":
+            aim = f" ≥{figures.targets[name]:g}" if name in figures.targets else ""
+            cells += f"{ratio(figures, name) + aim:>{CELL}}"
+    return f"{figures.name:{NAME}}{ours:>{MINI}}{cells}   {figures.words}"
 
 
 def markdown(about: dict[str, str], results: list[Any]) -> str:
@@ -97,12 +95,8 @@ def plot(about: dict[str, str], results: list[Any], file: Path) -> None:
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    before = ""  # "… over ipc" goes on from the row before
-    labels = []
-    for figures in results:
-        before = before if figures.words.startswith("…") else figures.words
-        unit = f", {figures.unit}" if figures.unit in ("KiB", "µs of CPU") else ""
-        labels.append(figures.words.replace("…", before) + unit)
+    units = ("KiB", "µs of CPU")  # of which one row has both
+    labels = [figures.words + f", {figures.unit}" * (figures.unit in units) for figures in results]
     axes.set_yticks([height[id(figures)] for figures in results], labels)
     axes.set_ylim(0.7 - len(results), 0.7)
     axes.grid(axis="x", linewidth=0.3)

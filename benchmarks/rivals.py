@@ -113,6 +113,7 @@ class AnyioEnd(TrioEnd):
 
         make = partial(zmq_anyio.Socket, self.shared["context"], task_group=self.shared["tasks"])
         sock = zmq_socket(make, kind, options)
+        await sock.start()
         self.shared["open"].append(sock)
         return sock
 

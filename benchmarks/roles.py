@@ -283,10 +283,11 @@ async def dealers_in_turn(end: Any) -> Figures:
 
 async def hold(end: Any) -> tuple[float, float]:
     """KiB and seconds of CPU for each connection of a ROUTER to which nobody says anything."""
-    await end.listen("ROUTER", backlog=1000)
+    sock = await end.listen("ROUTER", backlog=1000)
     ledger = Ledger()
     end.tell("come")
     await end.told()
     costs = ledger.costs(end.work.peers)
     end.tell("enough")
+    await end.close(sock)
     return costs
