@@ -34,6 +34,7 @@ from .crew import Crew, Stalled, most_files
 from .ends import Work
 from .rivals import RIVALS, installed
 
+QUICK, THOROUGH = (3, 0.06), (7, 0.5)  # rounds, and about how many seconds a run takes
 KIB, MIB = 1024, 1024 * 1024
 TINY = {"count": 20, "size": 4 * KIB, "peers": 12, "topics": 50}  # at most: for a test that everything works
 
@@ -254,7 +255,7 @@ class Bench:
         works = dict.fromkeys(rivals, work)
         rounds = self.rounds
         if row.fresh:
-            rounds = min(rounds, 3)
+            rounds = 1 if rounds <= QUICK[0] else 3  # memory is the same each time
         elif not self.tiny:
             for name in rivals:
                 if (found := self.calibrated(row, name)) is None:
@@ -343,8 +344,8 @@ def arguments() -> argparse.Namespace:
 
 def measured(options: argparse.Namespace) -> tuple[dict[str, str], list[Figures]]:
     rivals = options.rivals.split(",") if options.rivals else installed()
-    rounds = options.rounds or (3 if options.quick else 7)
-    seconds = options.seconds or (0.08 if options.quick else 0.5)
+    rounds, seconds = QUICK if options.quick else THOROUGH
+    rounds, seconds = options.rounds or rounds, options.seconds or seconds
     about = machine() | {"rounds": f"{rounds} rounds of about {seconds:g} s"}
     results: list[Figures] = []
     bench = Bench(rivals, rounds, seconds)
