@@ -151,6 +151,15 @@ def open_box(opening: Callable[[], bytes], what: str) -> bytes:
         raise _broken(what, "its box does not open with the keys of this connection", Violation.CRYPTOGRAPHIC) from None
 
 
+def seal_box(text: bytes, nonce: bytes, theirs: bytes, ours: bytes, whose: str) -> bytes:
+    """Box[text](ours→theirs), or ProtocolError: theirs, which whose has told us, is one of the few keys with which
+    everybody can open everything, and NaCl does not take it."""
+    try:
+        return crypto_box(text, nonce, theirs, ours)
+    except CryptoError:
+        raise _broken("key", f"nothing can be sealed with that of {whose}", Violation.CRYPTOGRAPHIC) from None
+
+
 def check_nonce(short: bytes, last: int) -> int:
     """The counter in a short nonce, which must have grown. Gaps are allowed: what counts is that none comes twice."""
     nonce = int.from_bytes(short, "big")
@@ -202,7 +211,8 @@ class CurveClient(_Curve):
         """HELLO. The 72 zeros make it longer than any answer to it, so that nobody is flooded in our name."""
         self._metadata = metadata
         short = (1).to_bytes(8, "big")
-        box = crypto_box(bytes(64), b"CurveZMQHELLO---" + short, self._server, self._our_secret)
+        nonce = b"CurveZMQHELLO---" + short
+        box = seal_box(bytes(64), nonce, self._server, self._our_secret, "curve_serverkey")
         return [encode_command(b"HELLO", b"\x01\x00" + bytes(72) + self._our_public + short + box)]
 
     def receive(self, name: bytes, data: bytes) -> Steps:
@@ -224,7 +234,7 @@ class CurveClient(_Curve):
         """Who we are (C), the proof of it (the vouch), and our metadata."""
         long = self._entropy(16)
         said = self._our_public + self._server
-        vouch = long + crypto_box(said, b"VOUCH---" + long, self._their_public, self._secret)
+        vouch = long + seal_box(said, b"VOUCH---" + long, self._their_public, self._secret, "WELCOME")
         short = (2).to_bytes(8, "big")
         inner = self._public + vouch + encode_metadata(self._metadata)
         return short + crypto_box(inner, b"CurveZMQINITIATE" + short, self._their_public, self._our_secret)
@@ -271,6 +281,8 @@ class CurveServer(_Curve):
         if len(data) != 194 or data[:2] != b"\x01\x00" or any(data[2:74]):
             raise _broken("HELLO", "required are 200 octets, version 1.0 and 72 zeros", Violation.MALFORMED_HELLO)
         self._their_public, short = data[74:106], data[106:114]
+        if self._their_public[-1] > 127:  # a bit that is no part of a number here: X25519 does not see it change
+            raise _broken("HELLO", "C' has 256 bits, required are 255", Violation.MALFORMED_HELLO)
         self._received = check_nonce(short, 0)
         zeros = open_box(
             lambda: crypto_box_open(data[114:], b"CurveZMQHELLO---" + short, self._their_public, self._secret), "HELLO"

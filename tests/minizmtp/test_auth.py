@@ -1,0 +1,295 @@
+"""Authenticator: a ZAP handler with the names of pyzmq's."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import zmq.auth
+import zmq.auth.asyncio
+
+import minizmtp
+from minizmtp import PULL, PUSH, Event
+from minizmtp.auth import CURVE_ALLOW_ANY, Authenticator, load_certificates
+from tests.minizmtp.helpers import WIRES, until
+from tests.minizmtp.test_zap import CURVE, MECHANISMS, PLAIN, PUBLIC, SERVER_PUBLIC, SERVER_SECRET, meet, outcome
+
+IN = (Event.HANDSHAKE_SUCCEEDED, 0)
+OUT = (Event.HANDSHAKE_FAILED_AUTH, 400)
+KEY = minizmtp.z85.decode(PUBLIC)
+
+
+async def knock(ctx: minizmtp.Context, options: Any, endpoint: str = WIRES[0], **more: Any) -> tuple[Event, int]:
+    """How the handshake of one new client with one new server ends."""
+    server, client, here, _ = await meet(ctx, options, endpoint, **more)
+    ended = await outcome(here)
+    client.close()
+    server.close()
+    return ended
+
+
+def plain(name: str, password: str, domain: str = "global") -> Any:
+    server: dict[str, Any] = {"plain_server": 1} | ({"zap_domain": domain} if domain else {})
+    return server, {"plain_username": name, "plain_password": password}
+
+
+def test_it_has_pyzmqs_names() -> None:
+    theirs = zmq.auth.asyncio.AsyncioAuthenticator
+    for name in ("start", "stop", "allow", "deny", "configure_plain", "configure_curve", "curve_user_id"):
+        ours = inspect.signature(getattr(Authenticator, name)).parameters
+        assert list(ours) == list(inspect.signature(getattr(theirs, name)).parameters)
+    assert CURVE_ALLOW_ANY == zmq.auth.CURVE_ALLOW_ANY
+
+
+# ------------------------------------------------------------------------------------------------------- addresses
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_who_is_allowed_comes_in_and_others_do_not(mechanism: str) -> None:
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        auth.configure_plain(passwords={"anna": "secret"})
+        auth.configure_curve(location=CURVE_ALLOW_ANY)
+        assert await knock(ctx, MECHANISMS[mechanism]) == IN
+        auth.allow("10.0.0.1")
+        assert await knock(ctx, MECHANISMS[mechanism]) == OUT
+        auth.allow("10.0.0.2", "127.0.0.1")
+        assert await knock(ctx, MECHANISMS[mechanism]) == IN
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+async def test_who_is_denied_stays_out_also_if_allowed(mechanism: str) -> None:
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        auth.configure_plain(passwords={"anna": "secret"})
+        auth.configure_curve(location=CURVE_ALLOW_ANY)
+        auth.deny("10.0.0.1")
+        assert await knock(ctx, MECHANISMS[mechanism]) == IN
+        auth.deny("127.0.0.1")
+        assert await knock(ctx, MECHANISMS[mechanism]) == OUT
+        auth.allow("127.0.0.1")
+        assert await knock(ctx, MECHANISMS[mechanism]) == OUT
+
+
+async def test_a_peer_of_ipc_has_no_address_to_be_allowed() -> None:
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        auth.configure_plain(passwords={"anna": "secret"})
+        assert await knock(ctx, PLAIN, WIRES[1]) == IN
+        auth.deny("127.0.0.1")
+        assert await knock(ctx, PLAIN, WIRES[1]) == IN
+        auth.allow("127.0.0.1")
+        assert await knock(ctx, PLAIN, WIRES[1]) == OUT
+
+
+async def test_an_allowed_address_must_still_know_the_password() -> None:
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        auth.allow("127.0.0.1")
+        assert await knock(ctx, PLAIN) == OUT
+        assert await knock(ctx, CURVE) == OUT
+
+
+async def test_who_is_in_stays_in_when_it_is_denied() -> None:
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        auth.configure_plain(passwords={"anna": "secret"})
+        server, client, here, _ = await meet(ctx, PLAIN)
+        assert await outcome(here) == IN
+        auth.deny("127.0.0.1")
+        await client.send(b"still here")
+        with trio.fail_after(10):
+            assert await server.recv() == b"still here"
+
+
+# ------------------------------------------------------------------------------------------------------- passwords
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "domain", "expected"),
+    [
+        ("anna", "secret", "global", IN),
+        ("anna", "Secret", "global", OUT),
+        ("anna", "secretly", "global", OUT),
+        ("ben", "secret", "global", OUT),
+        ("zoë", "pässword", "global", IN),
+        ("anna", "other", "inner", IN),
+        ("anna", "secret", "inner", OUT),
+        ("anna", "starred", "elsewhere", IN),
+        ("anna", "starred", "", IN),
+        ("anna", "secret", "", OUT),
+    ],
+)
+async def test_passwords_belong_to_a_domain(name: str, password: str, domain: str, expected: object) -> None:
+    """A server without a domain, and a domain without passwords of its own, is under `*`. (pyzmq's documentation says
+    so of the second, too; its code refuses there.)"""
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        auth.configure_plain(passwords={"anna": "starred"})
+        auth.configure_plain("global", {"anna": "secret", "zoë": "pässword"})
+        auth.configure_plain("inner", {"anna": "other"})
+        assert await knock(ctx, plain(name, password, domain)) == expected
+
+
+@pytest.mark.parametrize("credentials", [(b"\xff", b"secret"), (b"anna", b"\xff\xfe"), (b"", b""), (b"anna", b"")])
+async def test_octets_that_are_no_text_are_refused_and_the_handler_lives(credentials: tuple[bytes, bytes]) -> None:
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        auth.configure_plain(passwords={"anna": "secret", "\ufffd": "secret"})
+        request = [b"1.0", b"7", b"\xff", b"\xff", b"", b"PLAIN", *credentials]
+        assert auth.answer(request)[1:3] == [b"7", b"400"]
+        assert await knock(ctx, PLAIN) == IN
+
+
+async def test_passwords_may_change_while_it_runs() -> None:
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        assert await knock(ctx, PLAIN) == OUT
+        passwords = {"anna": "secret"}
+        auth.configure_plain("global", passwords)
+        assert await knock(ctx, PLAIN) == IN
+        passwords.clear()  # a copy was made
+        assert await knock(ctx, PLAIN) == IN
+        auth.configure_plain("global", passwords)
+        assert await knock(ctx, PLAIN) == OUT
+
+
+# ---------------------------------------------------------------------------------------------------- certificates
+
+
+def curve_of(folder: Path, name: str) -> Any:
+    """Options for a server, and for a client with this certificate, written by pyzmq."""
+    public, secret = zmq.auth.load_certificate(folder / f"{name}.key_secret")
+    server = {"curve_server": 1, "curve_secretkey": SERVER_SECRET}
+    return server, {"curve_serverkey": SERVER_PUBLIC, "curve_publickey": public, "curve_secretkey": secret}
+
+
+async def test_a_folder_of_pyzmqs_certificates_says_who_comes_in(tmp_path: Path) -> None:
+    for name in ("anna", "ben"):
+        zmq.auth.create_certificates(tmp_path, name, {"email": f"{name}@example.org"})
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        assert await knock(ctx, curve_of(tmp_path, "anna")) == OUT  # nothing is configured
+        auth.configure_curve(location=tmp_path)
+        assert await knock(ctx, curve_of(tmp_path, "anna")) == IN
+        assert await knock(ctx, CURVE) == OUT
+        (tmp_path / "ben.key").unlink()
+        assert await knock(ctx, curve_of(tmp_path, "ben")) == IN  # not read again by itself
+        auth.configure_curve(location=str(tmp_path))
+        assert await knock(ctx, curve_of(tmp_path, "ben")) == OUT
+        auth.configure_curve(location=CURVE_ALLOW_ANY)
+        assert await knock(ctx, curve_of(tmp_path, "ben")) == await knock(ctx, CURVE) == IN
+
+
+def test_the_same_keys_are_found_as_by_pyzmq(tmp_path: Path) -> None:
+    for name in ("anna", "ben"):
+        zmq.auth.create_certificates(tmp_path, name)
+    found = load_certificates(tmp_path)
+    assert {minizmtp.z85.encode(key) for key in found} == set(zmq.auth.load_certificates(tmp_path))
+    assert sorted(found.values()) == ["anna", "ben"]
+
+
+@pytest.mark.parametrize("text", ["", "curve\n", 'public-key = "too short"', f'public-key = "{"#" * 40}"'])
+async def test_a_certificate_without_a_key_is_an_error_that_names_the_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.key").write_text(text)
+    async with minizmtp.Context() as ctx:
+        auth = Authenticator(ctx)
+        auth.configure_curve(location=CURVE_ALLOW_ANY)
+        with pytest.raises(ValueError, match=r"bad\.key: "):
+            auth.configure_curve(location=tmp_path)
+        assert auth.answer([b"1.0", b"1", b"", b"", b"", b"CURVE", KEY])[2] == b"200"  # all is as it was
+
+
+async def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    async with minizmtp.Context() as ctx:
+        with pytest.raises(OSError, match="no such folder of certificates"):
+            Authenticator(ctx).configure_curve(location=tmp_path / "nowhere")
+
+
+# ----------------------------------------------------------------------------------------------------------- user ids
+
+
+@pytest.mark.parametrize(("mechanism", "user"), [("NULL", "anonymous"), ("PLAIN", "anna"), ("CURVE", PUBLIC.decode())])
+async def test_the_receiver_is_told_pyzmqs_user_ids(mechanism: str, user: str) -> None:
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        auth.configure_plain(passwords={"anna": "secret"})
+        auth.configure_curve(location=CURVE_ALLOW_ANY)
+        server, client, _, _ = await meet(ctx, MECHANISMS[mechanism])
+        await client.send(b"hi")
+        with trio.fail_after(10):
+            assert (await server.recv_message()).metadata["User-Id"] == user
+
+
+async def test_a_user_id_may_be_made_of_the_key_in_another_way() -> None:
+    class Named(Authenticator):
+        def curve_user_id(self, client_public_key: bytes) -> str:
+            return f"key-{client_public_key[:2].hex()}"
+
+    async with minizmtp.Context() as ctx:
+        auth = Named(ctx)
+        auth.configure_curve(location=CURVE_ALLOW_ANY)
+        assert auth.answer([b"1.0", b"1", b"", b"", b"", b"CURVE", KEY])[4] == b"key-" + KEY[:2].hex().encode()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        [b"1.0", b"1", b"", b"", b"", b"CURVE"],
+        [b"1.0", b"1", b"", b"", b"", b"PLAIN", b"anna"],
+        [b"1.0", b"1", b"", b"", b"", b"GSSAPI", b"x"],
+        [b"1.1", b"1", b"", b"", b"", b"NULL"],
+        [b"1.0", b"1"],
+        [b"1.0"],
+    ],
+)
+async def test_what_is_no_request_lets_nobody_in(request_: list[bytes]) -> None:
+    async with minizmtp.Context() as ctx:
+        auth = Authenticator(ctx)
+        answer = auth.answer(request_)
+        assert len(answer) == 6
+        assert answer[2] in (b"400", b"500")
+        assert answer[4] == b""
+
+
+# --------------------------------------------------------------------------------------------------------- life
+
+
+async def test_it_may_start_and_stop_and_start_again() -> None:
+    async with minizmtp.Context() as ctx:
+        auth = Authenticator(ctx)
+        auth.configure_plain(passwords={"anna": "secret"})
+        for _ in range(2):
+            auth.start()
+            assert await knock(ctx, PLAIN) == IN
+            assert await knock(ctx, plain("anna", "wrong")) == OUT
+            auth.stop()
+            assert (await knock(ctx, PLAIN))[0] is Event.HANDSHAKE_FAILED_NO_DETAIL
+        auth.stop()
+
+
+async def test_a_second_one_is_refused_and_the_first_goes_on() -> None:
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        auth.configure_plain(passwords={"anna": "secret"})
+        with pytest.raises(minizmtp.ZMQError, match="bound already"):
+            Authenticator(ctx).start()
+        assert await knock(ctx, PLAIN) == IN
+
+
+async def test_a_client_that_waits_for_the_handler_comes_in_when_it_has_started() -> None:
+    async with minizmtp.Context() as ctx:
+        auth = Authenticator(ctx)
+        auth.configure_plain(passwords={"anna": "secret"})
+        _, _, here, there = await meet(ctx, PLAIN)
+        await until(there, Event.HANDSHAKE_FAILED_NO_DETAIL)
+        auth.start()
+        with trio.fail_after(10):
+            await until(here, Event.HANDSHAKE_SUCCEEDED)
+
+
+async def test_many_knock_at_once_and_each_gets_its_own_answer() -> None:
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        auth.configure_plain(passwords={f"user{number}": f"{number}" for number in range(0, 40, 2)})
+        server = ctx.socket(PULL, plain_server=1)
+        server.bind(WIRES[0])
+        for number in range(40):
+            client = ctx.socket(PUSH, linger=0, plain_username=f"user{number}", plain_password=f"{number}")
+            client.connect(server.last_endpoint)
+            await client.send(b"%d" % number)
+        with trio.fail_after(20):
+            came = [await server.recv_message() for _ in range(20)]
+        assert sorted(int(message.frames[0]) for message in came) == list(range(0, 40, 2))
+        assert all(message.metadata["User-Id"] == f"user{message.frames[0].decode()}" for message in came)

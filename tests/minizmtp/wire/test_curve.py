@@ -1,0 +1,698 @@
+"""CURVE: nobody listens, nobody changes a bit, nobody pretends (26/CURVEZMQ, 25/ZMTP-CURVE).
+
+With all keys and long nonces given, our bytes are known beforehand; libzmq 4.3.5 was seen to take this HELLO, and its
+WELCOME to be opened. The boxes are opened here with NaCl alone, and the commands that no honest peer says are made so.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nacl.bindings import crypto_box, crypto_box_open, crypto_scalarmult_base, crypto_secretbox, crypto_secretbox_open
+
+from minizmtp.constants import SocketType
+from minizmtp.errors import ProtocolError, Refused, Violation
+from minizmtp.wire import (
+    NEED_DATA,
+    Authenticate,
+    Connection,
+    ConnectionClosed,
+    Error,
+    Greeting,
+    Ping,
+    Pong,
+    Ready,
+    State,
+    Subscribe,
+    Verdict,
+)
+from minizmtp.wire.curve import CurveClient, CurveServer, Sealer, keypair, scripted
+from minizmtp.wire.events import SharedMessage
+from minizmtp.wire.plain import PlainServer
+from tests.minizmtp.streams import GREETING, command, drain, frame, hear, property_, refusal
+
+CURVE = GREETING.replace(b"NULL\0", b"CURVE", 1)
+GREETED = Greeting(3, 1, b"CURVE", False)
+
+# Secret keys, then the public ones. c, s: permanent; c1, s1: of the connection (C', S' in the RFC); K: the cookie's.
+s, c, c1, s1, K = (bytes([number]) * 32 for number in (1, 2, 3, 4, 5))
+S, C, C1, S1 = (crypto_scalarmult_base(secret) for secret in (s, c, c1, s1))
+WELCOME_NONCE, COOKIE_NONCE, VOUCH_NONCE = (bytes([number]) * 16 for number in (6, 7, 8))
+ROUTER_METADATA = property_(b"Socket-Type", b"ROUTER") + property_(b"Identity", b"")
+DEALER_METADATA = property_(b"Socket-Type", b"DEALER") + property_(b"Identity", b"")
+
+
+def short(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
+def client_mechanism() -> CurveClient:
+    return CurveClient(C, c, S, scripted(c1, VOUCH_NONCE))
+
+
+def server_mechanism() -> CurveServer:
+    return CurveServer(s, scripted(s1, K, COOKIE_NONCE, WELCOME_NONCE))
+
+
+def dealer() -> Connection:
+    return Connection(SocketType.DEALER, mechanism=client_mechanism())
+
+
+def router() -> Connection:
+    return Connection(SocketType.ROUTER, mechanism=server_mechanism())
+
+
+def said_by(connection: Connection) -> bytes:
+    """The body of the one command that it says."""
+    octets = connection.data_to_send()
+    assert octets[0] in (4, 6)
+    header = 2 if octets[0] == 4 else 9
+    assert len(octets) - header == int.from_bytes(octets[1:header], "big")
+    return octets[header:]
+
+
+def handshake(client: Connection, server: Connection, status: int = 200) -> list[bytes]:
+    """All four commands, bodies only; both are in traffic then."""
+    client.receive_data(server.data_to_send())
+    server.receive_data(client.data_to_send())
+    assert (client.next_event(), server.next_event()) == (GREETED, GREETED)
+    bodies = []
+    for speaker, hearer in ((client, server), (server, client), (client, server)):
+        bodies.append(said_by(speaker))
+        hearer.receive_data(frame(bodies[-1], command=True))
+        event = hearer.next_event()
+        assert event == (QUESTION if len(bodies) == 3 else NEED_DATA)
+    server.receive_verdict(Verdict(status))
+    assert server.next_event() == Ready({b"socket-type": b"DEALER", b"identity": b""})
+    bodies.append(said_by(server))
+    client.receive_data(frame(bodies[-1], command=True))
+    assert client.next_event() == Ready({b"socket-type": b"ROUTER", b"identity": b""})
+    return bodies
+
+
+QUESTION = Authenticate(b"CURVE", (C,), b"")
+HELLO, WELCOME, INITIATE, READY = handshake(dealer(), router())
+
+
+def in_traffic() -> tuple[Connection, Connection]:
+    client, server = dealer(), router()
+    handshake(client, server)
+    return client, server
+
+
+def box(text: bytes, nonce: bytes, to: bytes, by: bytes) -> bytes:
+    return crypto_box(text, nonce, to, by)
+
+
+def server_after(*bodies: bytes) -> Connection:
+    """A server that was told so much."""
+    connection = router()
+    hear(connection, [CURVE, *(frame(body, command=True) for body in bodies)])
+    connection.data_to_send()
+    return connection
+
+
+def client_after(*bodies: bytes) -> Connection:
+    connection = dealer()
+    hear(connection, [CURVE, *(frame(body, command=True) for body in bodies)])
+    connection.data_to_send()
+    return connection
+
+
+def violation(connection: Connection, body: bytes, *, is_command: bool = True) -> Violation | None:
+    """What this says of a frame; nothing may be said to the peer (26-11, 26-38)."""
+    error = refusal(hear(connection, [frame(body, command=is_command)]))
+    assert error is None or connection.data_to_send() == b""
+    assert error is None or connection.state is State.CLOSED
+    return error and error.violation
+
+
+# ------------------------------------------------------------------------------------------------- the known bytes
+
+
+@pytest.mark.requirement("26-41")
+def test_keys_belong_together_as_nacl_has_it() -> None:
+    assert S.hex() == "a4e09292b651c278b9772c569f5fa9bb13d906b46ab68c9df9dc2b4409f8a209"
+    assert C.hex() == "ce8d3ad1ccb633ec7b70c17814a5c76ecd029685050d344745ba05870e587d59"
+    assert C1.hex() == "5dfedd3b6bd47f6fa28ee15d969d5bb0ea53774d488bdaf9df1c6e0124b3ef22"
+    assert S1.hex() == "ac01b2209e86354fb853237b5de0f4fab13c7fcbf433a61c019369617fecf10b"
+    assert keypair(s) == (S, s)
+    assert keypair() != keypair()
+
+
+@pytest.mark.requirement("25-3", "26-5", "26-16", "26-23", "26-31")
+@pytest.mark.parametrize(
+    ("body", "size", "digest", "tail"),
+    [
+        (HELLO, 200, "cfadc28cb684ed408c8ad3c4fc406884", "cd8e510261fbee5db7e05c017156fa31"),
+        (WELCOME, 168, "3768223c81f2648c6921c429a3552993", "7b4ab7c1700f405eb710a16669ee6444"),
+        (INITIATE, 292, "19cbb75dd9bf76e321a3dc7d5d59422b", "e12c63484fb130483125db0c6078c484"),
+        (READY, 65, "4367ca8791cd9551118a337000365f29", "98532c4749ab54afb0f7f44a894bb77a"),
+    ],
+    ids=["HELLO", "WELCOME", "INITIATE", "READY"],
+)
+def test_the_commands_are_these_octets(body: bytes, size: int, digest: str, tail: str) -> None:
+    assert len(body) == size
+    assert hashlib.sha256(body).hexdigest()[:32] == digest
+    assert body[-16:].hex() == tail
+
+
+@pytest.mark.requirement("26-13", "26-35", "26-36", "37-84")
+def test_messages_are_these_octets_in_message_frames() -> None:
+    client, server = in_traffic()
+    hello = bytes.fromhex("074d455353414745 0000000000000003 53c2b8595219542c2ff3fe5ed9e5f9c32ddb4f78b1ed")
+    world = bytes.fromhex("074d455353414745 0000000000000002 e5fd80eaf2da852d837463448aa4beb7ec62fe8de7bc")
+    assert client.send([b"hello"]) == b"\x00\x26" + hello
+    assert server.send([b"world", b""])[:40] == b"\x00\x26" + world
+    assert hear(server, [frame(hello)]) == [[b"hello"]]
+    assert (
+        hear(client, [frame(world, command=True)]) == []
+    )  # also in the command frame that the RFC wants; MORE follows
+
+
+@pytest.mark.requirement("25-1")
+def test_the_octet_as_server_is_zero_on_both_sides() -> None:
+    assert dealer().data_to_send() == router().data_to_send() == CURVE[:32] + bytes(32)
+
+
+# ------------------------------------------------------------------------------------------------- opened by hand
+
+
+@pytest.mark.requirement("26-5", "26-6", "26-7", "26-9", "26-10")
+def test_hello_by_hand() -> None:
+    assert HELLO[:8] == b"\x05HELLO\x01\x00"
+    assert HELLO[8:80] == bytes(72)
+    assert HELLO[80:112] == C1
+    assert HELLO[112:120] == short(1)
+    assert crypto_box_open(HELLO[120:], b"CurveZMQHELLO---" + short(1), C1, s) == bytes(64)
+
+
+@pytest.mark.requirement("26-12", "26-16", "26-17", "26-19")
+def test_welcome_and_its_cookie_by_hand() -> None:
+    assert WELCOME[:8] == b"\x07WELCOME"
+    assert WELCOME[8:24] == WELCOME_NONCE
+    inner = crypto_box_open(WELCOME[24:], b"WELCOME-" + WELCOME_NONCE, S, c1)
+    assert inner[:32] == S1
+    cookie = inner[32:]
+    assert len(cookie) == 96
+    assert cookie[:16] == COOKIE_NONCE
+    assert crypto_secretbox_open(cookie[16:], b"COOKIE--" + COOKIE_NONCE, K) == C1 + s1
+
+
+@pytest.mark.requirement("26-4", "26-23", "26-24", "26-25", "26-26", "26-27")
+def test_initiate_and_its_vouch_by_hand() -> None:
+    assert INITIATE[:9] == b"\x08INITIATE"
+    assert INITIATE[9:105] == crypto_box_open(WELCOME[24:], b"WELCOME-" + WELCOME_NONCE, S, c1)[32:]
+    assert INITIATE[105:113] == short(2)
+    inner = crypto_box_open(INITIATE[113:], b"CurveZMQINITIATE" + short(2), C1, s1)
+    client, nonce, vouch, metadata = inner[:32], inner[32:48], inner[48:128], inner[128:]
+    assert (client, nonce, metadata) == (C, VOUCH_NONCE, DEALER_METADATA)
+    assert crypto_box_open(vouch, b"VOUCH---" + nonce, C, s1) == C1 + S
+
+
+@pytest.mark.requirement("26-30", "26-31")
+def test_ready_by_hand() -> None:
+    assert READY[:14] == b"\x05READY" + short(1)
+    assert crypto_box_open(READY[14:], b"CurveZMQREADY---" + short(1), S1, c1) == ROUTER_METADATA
+
+
+@pytest.mark.requirement("26-35", "26-36")
+@pytest.mark.parametrize(
+    ("item", "inner"),
+    [
+        ([b"hi"], [b"\x00hi"]),
+        ([b"", b"hi"], [b"\x01", b"\x00hi"]),
+        (Subscribe(b"A"), [b"\x02\x09SUBSCRIBEA"]),
+        (Ping(20, b"xy"), [b"\x02\x04PING\x00\x14xy"]),
+        (Pong(b"xy"), [b"\x02\x04PONGxy"]),
+        (SharedMessage([b"a", b"b"]), [b"\x01a", b"\x00b"]),
+    ],
+    ids=str,
+)
+def test_each_frame_of_traffic_by_hand(item: object, inner: list[bytes]) -> None:
+    client, server = in_traffic()
+    for sender, name, theirs, ours, nonce in ((client, b"C", C1, s1, 3), (server, b"S", S1, c1, 2)):
+        octets = sender.send(item)  # type: ignore[arg-type]
+        for number, text in enumerate(inner):
+            size = 33 + len(text) - 1
+            body, octets = octets[2 : 2 + size], octets[2 + size :]
+            assert body[:16] == b"\x07MESSAGE" + short(nonce + number)
+            assert crypto_box_open(body[16:], b"CurveZMQMESSAGE" + name + body[8:16], theirs, ours) == text
+        assert octets == b""
+
+
+def test_the_sizes_are_libzmqs() -> None:
+    """As seen on the wire: a SUBSCRIBE of one octet 44, a PING 40, a PONG 38."""
+    client, _ = in_traffic()
+    assert [len(client.send(item)) - 2 for item in (Subscribe(b"A"), Ping(20, b""), Pong(b""))] == [44, 40, 38]
+
+
+# --------------------------------------------------------------------------------------------------- no two alike
+
+
+@pytest.mark.requirement("26-8", "26-12", "26-18", "26-20", "26-21", "26-25")
+def test_keys_cookies_and_long_nonces_are_new_for_each_connection() -> None:
+    seen: dict[str, set[bytes]] = {}
+    for _ in range(20):
+        mechanisms = CurveClient(C, c, S), CurveServer(s)
+        client = Connection(SocketType.DEALER, mechanism=mechanisms[0])
+        server = Connection(SocketType.ROUTER, mechanism=mechanisms[1])
+        hello, welcome, initiate, _ = handshake(client, server)
+        cookie = initiate[9:105]
+        found = {"C'": hello[80:112], "welcome": welcome[8:24], "cookie": cookie[16:], "cookie nonce": cookie[:16]}
+        for name, value in found.items():
+            seen.setdefault(name, set()).add(value)
+        assert mechanisms[1]._cookie_key == b""  # its duty is done
+    assert {name: len(values) for name, values in seen.items()} == dict.fromkeys(seen, 20)
+
+
+@pytest.mark.requirement("26-13")
+def test_our_nonces_count_up_over_all_that_we_say_and_never_come_twice() -> None:
+    client, server = in_traffic()
+    octets = b"".join(
+        [
+            client.send([b"a", b"b"]),
+            client.send(Ping(0, b"")),
+            client.send(SharedMessage([b"c"])),
+            client.send(Subscribe(b"d")),
+        ]
+    )
+    server.receive_data(octets)
+    assert drain(server) == [[b"a", b"b"], Ping(0, b""), [b"c"], Subscribe(b"d")]
+    nonces = [HELLO[112:120], INITIATE[105:113]]
+    while octets:
+        nonces.append(octets[10:18])
+        octets = octets[2 + octets[1] :]
+    assert nonces == [short(number) for number in range(1, 8)]
+
+
+@pytest.mark.requirement("26-13")
+def test_the_answer_to_a_ping_is_sealed_when_it_leaves_and_not_before() -> None:
+    """PONG is ready when PING is read, but a message may go out first: the boxes must be in the order of the wire."""
+    client, server = in_traffic()
+    server.receive_data(client.send(Ping(0, b"x")))
+    assert server.next_event() == Ping(0, b"x")
+    first, second = server.send([b"first"]), server.data_to_send()
+    client.receive_data(first + second)
+    assert drain(client) == [[b"first"], Pong(b"x")]
+
+
+@pytest.mark.requirement("26-14")
+def test_the_last_nonce_is_not_used_twice_but_ends_the_connection() -> None:
+    sealer = Sealer(bytes(32), b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES", sent=2**64 - 2, received=0)
+    assert sealer.seal(0, b"")[8:16] == b"\xff" * 8
+    with pytest.raises(RuntimeError, match="keys are used up"):
+        sealer.seal(0, b"")
+
+
+# ------------------------------------------------------------------------------------------------ every bit counts
+
+Maker = Callable[[], Connection]
+PLACES: dict[str, tuple[bytes, Maker]] = {
+    "HELLO": (HELLO, lambda: server_after()),
+    "WELCOME": (WELCOME, lambda: client_after()),
+    "INITIATE": (INITIATE, lambda: server_after(HELLO)),
+    "READY": (READY, lambda: client_after(WELCOME)),
+}
+
+
+@pytest.mark.requirement("26-7", "26-10", "26-11", "26-22", "26-28", "26-32")
+@pytest.mark.parametrize("name", PLACES)
+def test_a_handshake_with_any_one_bit_changed_is_refused(name: str) -> None:
+    body, make = PLACES[name]
+    assert violation(make(), body) is None
+    for bit in range(8 * len(body)):
+        changed = bytearray(body)
+        changed[bit // 8] ^= 1 << bit % 8
+        assert violation(make(), bytes(changed)) is not None, f"bit {bit % 8} of octet {bit // 8}"
+
+
+@pytest.mark.requirement("26-11", "26-22", "26-28", "26-32", "26-5", "26-16", "26-23", "26-31")
+@pytest.mark.parametrize("name", PLACES)
+def test_a_handshake_cut_at_any_octet_or_longer_is_refused(name: str) -> None:
+    body, make = PLACES[name]
+    for end in range(len(body)):
+        assert violation(make(), body[:end]) is not None, f"cut to {end} octets"
+    assert violation(make(), body + b"\0") is not None
+
+
+@pytest.mark.requirement("26-36", "26-37", "26-38")
+def test_a_message_with_any_one_bit_changed_is_refused() -> None:
+    """Of the nonce, too: the box was made for another."""
+    size = len(in_traffic()[0].send([b"hello"]))
+    for bit in range(8 * 2, 8 * size):
+        client, server = in_traffic()
+        changed = bytearray(client.send([b"hello"]))
+        changed[bit // 8] ^= 1 << bit % 8
+        heard = hear(server, [bytes(changed)])
+        assert [type(event) for event in heard] == [ProtocolError, ConnectionClosed], f"bit {bit}"
+        assert server.data_to_send() == b""
+
+
+@pytest.mark.requirement("26-35", "26-37")
+def test_a_message_cut_at_any_octet_is_refused() -> None:
+    client, _ = in_traffic()
+    body = client.send([b"hello"])[2:]
+    for end in range(len(body)):
+        _, server = in_traffic()
+        expected = Violation.MALFORMED_MESSAGE if end < 33 else Violation.CRYPTOGRAPHIC
+        assert violation(server, body[:end], is_command=False) is expected
+
+
+# ------------------------------------------------------------------------------------- well made, and still wrong
+
+
+def hello(zeros: bytes = bytes(64), nonce: int = 1, key: bytes = S, by: bytes = c1, version: bytes = b"\1\0") -> bytes:
+    padding = bytes(72)
+    sealed = box(zeros, b"CurveZMQHELLO---" + short(nonce), key, by)
+    return b"\x05HELLO" + version + padding + crypto_scalarmult_base(by) + short(nonce) + sealed
+
+
+def initiate(
+    *,
+    said: bytes = C1 + S,
+    vouched_by: bytes = c,
+    vouched_to: bytes = S1,
+    client: bytes = C,
+    by: bytes = c1,
+    nonce: int = 2,
+    cookie: bytes = INITIATE[9:105],
+    metadata: bytes = DEALER_METADATA,
+) -> bytes:
+    vouch = VOUCH_NONCE + box(said, b"VOUCH---" + VOUCH_NONCE, vouched_to, vouched_by)
+    inner = client + vouch + metadata
+    return b"\x08INITIATE" + cookie + short(nonce) + box(inner, b"CurveZMQINITIATE" + short(nonce), S1, by)
+
+
+def test_made_by_hand_they_are_the_known_ones() -> None:
+    assert hello() == HELLO
+    assert initiate() == INITIATE
+
+
+stranger = b"\x09" * 32
+COOKIE_OF_ANOTHER_KEY = COOKIE_NONCE + crypto_secretbox(C1 + s1, b"COOKIE--" + COOKIE_NONCE, stranger)
+COOKIE_OF_ANOTHER_CLIENT = COOKIE_NONCE + crypto_secretbox(
+    crypto_scalarmult_base(stranger) + s1, b"COOKIE--" + COOKIE_NONCE, K
+)
+
+
+@pytest.mark.requirement("26-6", "26-10", "26-11", "26-13", "26-15")
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (hello(zeros=bytes(63) + b"\1"), Violation.CRYPTOGRAPHIC),
+        (hello(key=C), Violation.CRYPTOGRAPHIC),
+        (hello(version=b"\1\1"), Violation.MALFORMED_HELLO),
+        (hello(version=b"\2\0"), Violation.MALFORMED_HELLO),
+        (hello(nonce=0), Violation.INVALID_SEQUENCE),
+    ],
+    ids=["other than zeros", "for another server", "version 1.1", "version 2.0", "nonce 0"],
+)
+def test_a_hello_that_is_well_made_and_wrong_is_refused_without_a_word(body: bytes, expected: Violation) -> None:
+    assert violation(server_after(), body) is expected
+
+
+@pytest.mark.requirement("26-15", "26-26", "26-28")
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (initiate(cookie=COOKIE_OF_ANOTHER_KEY), Violation.CRYPTOGRAPHIC),
+        (initiate(cookie=COOKIE_OF_ANOTHER_CLIENT), Violation.CRYPTOGRAPHIC),
+        (initiate(by=stranger), Violation.CRYPTOGRAPHIC),
+        (initiate(vouched_by=stranger), Violation.CRYPTOGRAPHIC),
+        (initiate(client=crypto_scalarmult_base(stranger)), Violation.CRYPTOGRAPHIC),
+        (initiate(said=crypto_scalarmult_base(stranger) + S), Violation.CRYPTOGRAPHIC),
+        (initiate(said=C1 + crypto_scalarmult_base(stranger)), Violation.CRYPTOGRAPHIC),
+        (initiate(vouched_to=S), Violation.CRYPTOGRAPHIC),
+        (initiate(nonce=1), Violation.INVALID_SEQUENCE),
+        (initiate(nonce=0), Violation.INVALID_SEQUENCE),
+        (initiate(metadata=b"\x0bSocket"), Violation.INVALID_METADATA),
+    ],
+    ids=[
+        "a cookie of another server",
+        "a cookie of another client",
+        "a box by another",
+        "a vouch by another",
+        "the name of another",
+        "a vouch for another C'",
+        "a vouch to another server",
+        "a vouch to S and not S'",
+        "nonce repeated",
+        "nonce before",
+        "bad metadata",
+    ],
+)
+def test_an_initiate_that_is_well_made_and_wrong_is_refused_without_a_word(body: bytes, expected: Violation) -> None:
+    assert violation(server_after(HELLO), body) is expected
+
+
+@pytest.mark.requirement("26-22", "26-32")
+def test_a_client_refuses_a_server_that_has_not_the_key_that_it_knows() -> None:
+    cookie = INITIATE[9:105]
+    for by in (stranger, s1):
+        sealed = box(S1 + cookie, b"WELCOME-" + WELCOME_NONCE, C1, by)
+        assert violation(client_after(), b"\x07WELCOME" + WELCOME_NONCE + sealed) is Violation.CRYPTOGRAPHIC
+    for by in (stranger, s):
+        sealed = box(ROUTER_METADATA, b"CurveZMQREADY---" + short(1), C1, by)
+        assert violation(client_after(WELCOME), b"\x05READY" + short(1) + sealed) is Violation.CRYPTOGRAPHIC
+
+
+@pytest.mark.requirement("26-22", "26-28")
+@pytest.mark.parametrize("key", [bytes(32), b"\1" + bytes(31), b"\xed" + b"\xff" * 30 + b"\x7f"])
+def test_a_key_with_which_every_box_opens_is_refused(key: bytes) -> None:
+    """A few points of the curve make a shared key that everybody knows. NaCl does not take them; nor do we."""
+    hello = b"\x05HELLO\x01\x00" + bytes(72) + key + short(1) + bytes(80)
+    assert violation(server_after(), hello) is Violation.CRYPTOGRAPHIC
+    welcome = b"\x07WELCOME" + WELCOME_NONCE + box(key + bytes(96), b"WELCOME-" + WELCOME_NONCE, C1, s)
+    assert violation(client_after(), welcome) is Violation.CRYPTOGRAPHIC
+    inner = key + bytes(96) + DEALER_METADATA
+    initiate = INITIATE[:105] + short(2) + box(inner, b"CurveZMQINITIATE" + short(2), S1, c1)
+    assert violation(server_after(HELLO), initiate) is Violation.CRYPTOGRAPHIC
+
+
+@pytest.mark.requirement("26-27", "26-33")
+def test_a_ready_with_bad_metadata_or_nonce_is_refused() -> None:
+    def ready(metadata: bytes, nonce: int) -> bytes:
+        return b"\x05READY" + short(nonce) + box(metadata, b"CurveZMQREADY---" + short(nonce), C1, s1)
+
+    assert violation(client_after(WELCOME), ready(b"\x0bSocket", 1)) is Violation.INVALID_METADATA
+    assert violation(client_after(WELCOME), ready(property_(b"Socket-Type", b"PULL"), 1)) is Violation.INVALID_METADATA
+    assert violation(client_after(WELCOME), ready(ROUTER_METADATA, 0)) is Violation.INVALID_SEQUENCE
+    assert violation(client_after(WELCOME), ready(ROUTER_METADATA, 7)) is None  # gaps are allowed
+    assert violation(client_after(WELCOME), ready(b"", 1)) is None  # 30 octets, the least that can be
+
+
+@pytest.mark.requirement("25-2", "26-3", "26-5")
+@pytest.mark.parametrize("name", [*PLACES, "PING", "message"])
+def test_each_command_has_one_place_and_is_refused_in_any_other(name: str) -> None:
+    said = frame(PLACES[name][0], command=True) if name in PLACES else frame(b"\x04PING\0\0", command=name == "PING")
+    for place, (_, make) in PLACES.items():
+        error = refusal(hear(make(), [said]))
+        assert (error is None) is (place == name)
+        assert error is None or error.violation is Violation.UNEXPECTED_COMMAND
+
+
+@pytest.mark.requirement("26-3")
+def test_a_client_that_is_refused_something_says_nothing() -> None:
+    """Not even where NULL would explain itself."""
+    client = client_after(WELCOME)
+    assert refusal(hear(client, [frame(b"hi")])) is not None
+    assert client.data_to_send() == b""
+
+
+def test_a_mechanism_in_clear_is_no_match() -> None:
+    error = refusal(hear(Connection(SocketType.REP, mechanism=PlainServer()), [CURVE]))
+    assert error is not None
+    assert error.violation is Violation.MECHANISM_MISMATCH
+
+
+# ------------------------------------------------------------------------------------------------------- admission
+
+
+@pytest.mark.requirement("26-1", "26-29", "26-39")
+@pytest.mark.parametrize(
+    ("status", "said"), [(400, b"\x04\x0a\x05ERROR\x03400"), (500, b"\x04\x0a\x05ERROR\x03500"), (300, b"")]
+)
+def test_who_is_not_let_in_is_told_400_and_500_and_not_300(status: int, said: bytes) -> None:
+    server = server_after(HELLO, INITIATE)
+    with pytest.raises(Refused):
+        server.receive_verdict(Verdict(status))
+    assert server.data_to_send() == said
+    assert server.next_event() == ConnectionClosed("")
+
+
+@pytest.mark.requirement("26-1", "26-39")
+@pytest.mark.parametrize("reason", [b"", b"400", b"r" * 255])
+def test_a_client_reads_error_at_either_stage(reason: bytes) -> None:
+    for client in (client_after(), client_after(WELCOME)):
+        assert hear(client, [command(b"ERROR", bytes([len(reason)]) + reason)])[0] == Error(reason)
+    assert violation(client_after(), b"\x05ERROR") is Violation.MALFORMED_ERROR
+
+
+@pytest.mark.requirement("26-30", "26-34")
+def test_messages_wait_for_ready_and_may_follow_it() -> None:
+    client, server = client_after(WELCOME), server_after(HELLO, INITIATE)
+    for connection in (client, server):
+        with pytest.raises(RuntimeError, match="wait until"):
+            connection.send([b"early"])
+    server.receive_verdict(Verdict(200))
+    server.next_event()
+    client.receive_data(server.data_to_send() + server.send([b"at once"]))
+    assert drain(client) == [Ready({b"socket-type": b"ROUTER", b"identity": b""}), [b"at once"]]
+
+
+@pytest.mark.requirement("26-37")
+def test_a_message_before_its_time_is_refused() -> None:
+    early = b"\x07MESSAGE" + short(3) + box(b"\0hi", b"CurveZMQMESSAGEC" + short(3), S1, c1)
+    assert violation(server_after(HELLO), early) is Violation.UNEXPECTED_COMMAND
+    assert violation(server_after(HELLO), early, is_command=False) is Violation.UNEXPECTED_COMMAND
+
+
+# -------------------------------------------------------------------------------------------------------- traffic
+
+
+def sealed(inner: bytes, nonce: int, by: bytes = c1, prefix: bytes = b"CurveZMQMESSAGEC") -> bytes:
+    """A MESSAGE to the server."""
+    return b"\x07MESSAGE" + short(nonce) + box(inner, prefix + short(nonce), S1, by)
+
+
+@pytest.mark.requirement("26-15", "26-33")
+def test_a_message_replayed_or_out_of_order_is_refused_and_gaps_are_not() -> None:
+    for order, accepted in (([3, 4], 2), ([3, 3], 1), ([4, 3], 1), ([3, 9], 2), ([2], 0), ([1], 0), ([0], 0)):
+        _, server = in_traffic()
+        heard = hear(server, [frame(sealed(b"\0x", nonce)) for nonce in order])
+        assert [event for event in heard if event == [b"x"]] == [[b"x"]] * accepted
+        error = refusal(heard)
+        assert (error is None) is (accepted == len(order))
+        assert error is None or error.violation is Violation.INVALID_SEQUENCE
+    client, server = in_traffic()
+    said = server.send([b"x"])
+    assert hear(client, [said]) == [[b"x"]]
+    assert "repeated or out of order" in str(refusal(hear(client, [said])))
+
+
+@pytest.mark.requirement("26-15")
+def test_the_largest_nonce_is_the_last() -> None:
+    _, server = in_traffic()
+    assert hear(server, [frame(sealed(b"\0x", 2**64 - 1))]) == [[b"x"]]
+    assert violation(server, sealed(b"\0x", 0), is_command=False) is Violation.INVALID_SEQUENCE
+
+
+@pytest.mark.requirement("26-35", "26-37")
+def test_a_message_of_the_other_direction_or_connection_is_refused() -> None:
+    """What the server said is not heard as the client's, though the keys are the same. Other keys are other keys."""
+    _, server = in_traffic()
+    assert violation(server, sealed(b"\0x", 3, prefix=b"CurveZMQMESSAGES"), is_command=False) is Violation.CRYPTOGRAPHIC
+    _, server = in_traffic()
+    assert violation(server, sealed(b"\0x", 3, by=stranger), is_command=False) is Violation.CRYPTOGRAPHIC
+    client, server = in_traffic()
+    assert violation(client, server.send([b"x"])[2:].replace(b"MESSAGE", b"massage"), is_command=False) is not None
+    client, _ = in_traffic()
+    assert violation(client, client.send([b"echo"])[2:], is_command=False) is Violation.CRYPTOGRAPHIC
+
+
+@pytest.mark.requirement("26-36")
+@pytest.mark.parametrize("flags", range(256))
+def test_of_the_inner_flags_more_and_command_are_known_and_not_together(flags: int) -> None:
+    _, server = in_traffic()
+    heard = hear(server, [frame(sealed(bytes([flags]) + b"\x04PONG", 3))])
+    known = {0: [[b"\x04PONG"]], 1: [], 2: [Pong(b"")]}
+    if flags in known:
+        assert heard == known[flags]
+    else:
+        error = refusal(heard)
+        assert error is not None
+        assert error.violation is Violation.MALFORMED_MESSAGE
+
+
+@pytest.mark.requirement("26-36")
+def test_more_on_the_outside_is_refused() -> None:
+    _, server = in_traffic()
+    error = refusal(hear(server, [frame(sealed(b"\0x", 3), more=True)]))
+    assert error is not None
+    assert str(error) == 'MESSAGE with MORE on the outside, required is zero (26/CURVEZMQ "The MESSAGE Command")'
+    assert error.violation is Violation.MALFORMED_MESSAGE
+
+
+@pytest.mark.requirement("26-37", "37-84")
+@pytest.mark.parametrize(
+    "said",
+    [
+        frame(b"hi"),
+        frame(b""),
+        command(b"PING", b"\0\0"),
+        command(b"SUBSCRIBE", b""),
+        command(b"ERROR", b"\0"),
+        frame(READY, command=True),
+    ],
+    ids=["message", "nothing", "PING", "SUBSCRIBE", "ERROR", "READY"],
+)
+def test_nothing_in_clear_is_taken_any_more(said: bytes) -> None:
+    client, _ = in_traffic()
+    error = refusal(hear(client, [said]))
+    assert error is not None
+    assert error.violation is Violation.MALFORMED_MESSAGE
+    assert client.data_to_send() == b""
+
+
+MESSAGES = st.lists(st.binary(max_size=300), min_size=1, max_size=4)
+
+
+@given(st.lists(st.one_of(MESSAGES, st.binary(max_size=9).map(Subscribe))), st.integers(1, 100))
+def test_what_is_sealed_is_opened_however_it_is_cut(items: list[list[bytes] | Subscribe], size: int) -> None:
+    client, server = in_traffic()
+    octets = b"".join(map(client.send, items))
+    assert hear(server, [octets[at : at + size] for at in range(0, len(octets), size)]) == items
+
+
+def test_a_message_for_many_is_sealed_for_each() -> None:
+    message = SharedMessage([b"news"])
+    octets = set()
+    for _ in range(3):
+        client = Connection(SocketType.DEALER, mechanism=CurveClient(C, c, S))
+        server = Connection(SocketType.ROUTER, mechanism=CurveServer(s))
+        handshake(client, server)
+        octets.add(server.send(message))
+        client.receive_data(server.send(message))
+    assert len(octets) == 3
+    assert message.octets is None
+
+
+@pytest.mark.requirement("26-13")
+def test_the_end_may_come_at_every_octet_of_either_side() -> None:
+    greeting_and = {
+        "client": (dealer, [CURVE, frame(WELCOME, command=True), frame(READY, command=True)]),
+        "server": (router, [CURVE, frame(HELLO, command=True), frame(INITIATE, command=True)]),
+    }
+    for make, said in greeting_and.values():
+        octets = b"".join(said)
+        for end in range(len(octets) + 1):
+            connection = make()
+            heard = hear(connection, [octets[:end]], end=True)
+            assert isinstance(heard[-1], ConnectionClosed), f"ended after {end} octets"
+            assert refusal(heard) is None
+
+
+@pytest.mark.requirement("26-18")
+def test_random_octets_come_from_the_system() -> None:
+    assert CurveServer(s)._entropy is CurveClient(C, c, S)._entropy is os.urandom
+
+
+@pytest.mark.parametrize("mechanism", [client_mechanism, server_mechanism])
+def test_only_a_server_admits(mechanism: Callable[[], CurveClient | CurveServer]) -> None:
+    made = mechanism()
+    if isinstance(made, CurveClient):
+        with pytest.raises(NotImplementedError):
+            made.admitted()
+    else:
+        assert made.open({}) == []
+
+
+def test_a_server_key_that_is_none_ends_the_connection_and_says_so() -> None:
+    client = Connection(SocketType.DEALER, mechanism=CurveClient(C, c, bytes(32)))
+    client.receive_data(CURVE)
+    with pytest.raises(ProtocolError, match="nothing can be sealed with that of curve_serverkey"):
+        client.next_event()
