@@ -181,6 +181,10 @@ class LibzmqSide(Side):
         super().__init__(nursery)
         self._process: LibzmqProcess | None = None
 
+    async def guard(self, passwords: dict[str, str], certificates: str) -> None:
+        self._process = self._process or LibzmqProcess(self._nursery)
+        await self._process.ask("guard", passwords=passwords, certificates=certificates)
+
     async def socket(self, socket_type: str, **options: Any) -> Peer:
         if self._process is None:
             self._process = LibzmqProcess(self._nursery)

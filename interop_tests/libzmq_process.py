@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import zmq
+from zmq.auth.base import Authenticator
 
 from interop_tests.packets import Header, PacketReader, pack
 
@@ -60,6 +61,7 @@ class Process:
         self.poller.register(STDIN, zmq.POLLIN)
         self.packets = PacketReader()
         self.sockets: dict[str, Served] = {}
+        self.authenticator: Authenticator | None = None
 
     def run(self) -> None:
         while True:
@@ -71,6 +73,8 @@ class Process:
             for served in list(self.sockets.values()):
                 if served.socket in ready:
                     self.advance(served)
+            if self.authenticator is not None and self.authenticator.zap_socket in ready:
+                self.authenticate(self.authenticator)
             if STDIN in ready and not self.read_questions():
                 return
 
@@ -125,6 +129,20 @@ class Process:
 
     def ask_set(self, socket: str, option: str, value: int | str) -> None:
         set_option(self.sockets[socket].socket, option, value)
+
+    def ask_guard(self, passwords: dict[str, str], certificates: str) -> None:
+        """pyzmq's Authenticator, as ZAP handler of this context."""
+        self.authenticator = Authenticator(self.context)
+        self.authenticator.configure_plain("*", passwords)
+        self.authenticator.configure_curve("*", certificates)
+        self.authenticator.start()
+        self.poller.register(self.authenticator.zap_socket, zmq.POLLIN)
+
+    def authenticate(self, authenticator: Authenticator) -> None:
+        """Answer one request. pyzmq's method is a coroutine, which waits for nothing as we use it."""
+        request = authenticator.zap_socket.recv_multipart()
+        with contextlib.suppress(StopIteration):
+            authenticator.handle_zap_message(request).send(None)
 
     def ask_bind(self, socket: str, endpoint: str) -> str:
         self.sockets[socket].socket.bind(endpoint)

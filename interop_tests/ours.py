@@ -8,6 +8,7 @@ import trio
 
 import minizmtp as zmq
 from interop_tests.world import Event, Peer, Refused, Side
+from minizmtp.auth import Authenticator
 
 
 @contextlib.contextmanager
@@ -70,16 +71,26 @@ class OurSide(Side):
                 await self._leave.wait()
         self._over.set()
 
-    async def socket(self, socket_type: str, **options: Any) -> Peer:
+    async def _open(self) -> zmq.Context:
         if self._context is None:
             self._leave, self._over = trio.Event(), trio.Event()
             self._context = await self._nursery.start(self._live)
+        return self._context
+
+    async def socket(self, socket_type: str, **options: Any) -> Peer:
+        context = await self._open()
         with refusals():
-            socket = self._context.socket(zmq.SocketType[socket_type], **options)
+            socket = context.socket(zmq.SocketType[socket_type], **options)
         peer = OurPeer(self.new_name(socket_type), socket)
         # monitor() watches from the call on. Called in the task, it would miss what happens before that task runs.
         self._nursery.start_soon(peer.watch, socket.monitor())
         return peer
+
+    async def guard(self, passwords: dict[str, str], certificates: str) -> None:
+        authenticator = Authenticator(await self._open())
+        authenticator.configure_plain(passwords=passwords)
+        authenticator.configure_curve(location=certificates)
+        authenticator.start()
 
     async def crash(self) -> None:
         if self._context is not None:

@@ -231,6 +231,10 @@ class Side(abc.ABC):
         """A new socket, watched by a monitor from its first moment. Options by libzmq's names in lower case."""
 
     @abc.abstractmethod
+    async def guard(self, passwords: dict[str, str], certificates: str) -> None:
+        """Let in by PLAIN who knows a password, by CURVE whose certificate is in this folder, and by NULL anybody."""
+
+    @abc.abstractmethod
     async def crash(self) -> None:
         """End at once, with nothing sent and nobody told. The next `socket` begins a new life."""
 
@@ -278,6 +282,11 @@ class World:
         if self.transport == "ipc":
             return f"ipc://{self._folder}/{self._names}"
         return f"inproc://{self._names}"
+
+    @property
+    def folder(self) -> str:
+        """A directory of this scenario's own."""
+        return self._folder
 
     def known_endpoint(self) -> str:
         """A fresh endpoint that is known before it is bound, so that a client can connect first."""

@@ -219,7 +219,7 @@ def test_ready_by_hand() -> None:
     assert crypto_box_open(READY[14:], b"CurveZMQREADY---" + short(1), S1, c1) == ROUTER_METADATA
 
 
-@pytest.mark.requirement("26-35", "26-36")
+@pytest.mark.requirement("26-35", "26-36", "37-85")
 @pytest.mark.parametrize(
     ("item", "inner"),
     [
