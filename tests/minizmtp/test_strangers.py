@@ -1,0 +1,338 @@
+"""Strangers who send anything, or nothing: what each may cost, and that nobody else pays for it.
+
+A peer that has not shaken hands may cost one connection (a file descriptor, and the memory that is measured here) for
+handshake_ivl, whatever it sends. docs/SECURITY.md has the figures.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import resource
+import socket
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+import minizmtp as zmq
+from minizmtp import Event, z85
+from minizmtp.auth import CURVE_ALLOW_ANY, Authenticator
+from minizmtp.engine import MOST_OWED
+from minizmtp.wire import NEED_DATA, Connection, ConnectionClosed, Ping, Ready, Subscribe
+from minizmtp.wire.connection import HANDSHAKE_LIMIT
+from minizmtp.wire.curve import CurveClient
+from minizmtp.wire.mechanisms import Mechanism, Null
+from minizmtp.wire.plain import PlainClient
+from tests.minizmtp.helpers import GREETING, TRANSPORTS, Raw, command, frame, ready, until
+
+PUBLIC, SECRET = zmq.curve_keypair()
+SERVER_PUBLIC, SERVER_SECRET = zmq.curve_keypair()
+SERVERS: dict[str, dict[str, Any]] = {
+    "NULL": {},
+    "PLAIN": {"plain_server": 1},
+    "CURVE": {"curve_server": 1, "curve_secretkey": SERVER_SECRET},
+}
+CLIENTS: dict[str, dict[str, Any]] = {
+    "NULL": {},
+    "PLAIN": {"plain_username": "anna", "plain_password": "secret"},
+    "CURVE": {"curve_serverkey": SERVER_PUBLIC, "curve_publickey": PUBLIC, "curve_secretkey": SECRET},
+}
+every_mechanism = pytest.mark.parametrize("mechanism", SERVERS)
+
+
+def client_mechanism(name: str) -> Mechanism:
+    if name == "PLAIN":
+        return PlainClient(b"anna", b"secret")
+    return CurveClient(*map(z85.decode, (PUBLIC, SECRET, SERVER_PUBLIC))) if name == "CURVE" else Null()
+
+
+def greeting(name: str) -> bytes:
+    return GREETING[:12] + name.encode().ljust(52, b"\0")
+
+
+class Stranger:
+    """A client that keeps to the protocol as long as it likes: it says exactly as many octets as it is allowed to."""
+
+    def __init__(self, raw: Raw, mechanism: str, kind: zmq.SocketType = zmq.PUSH, octets: int = 10**9) -> None:
+        self.raw = raw
+        self.connection = Connection(kind, mechanism=client_mechanism(mechanism))
+        self.left = octets
+        self.said = 0
+
+    async def speak(self) -> bool:
+        """What is to be said now, cut off where nothing is left; False from then on."""
+        octets = self.connection.data_to_send()[: self.left]
+        self.left -= len(octets)
+        self.said += len(octets)
+        await self.raw.send(octets)
+        return self.left > 0
+
+    async def shake_hands(self) -> bool:
+        """True if it was let finish."""
+        while True:
+            event = self.connection.next_event()
+            if not await self.speak():
+                return False
+            if isinstance(event, Ready):
+                return True
+            assert not isinstance(event, ConnectionClosed)
+            if event is NEED_DATA:
+                self.connection.receive_data(await self.raw.stream.receive_some(65536))
+
+
+class House:
+    """A server, a healthy peer of it that has shaken hands, and what the monitor says."""
+
+    def __init__(self, ctx: zmq.Context, server: zmq.Socket, healthy: zmq.Socket, monitor: zmq.Monitor) -> None:
+        self.ctx, self.server, self.healthy, self.monitor = ctx, server, healthy, monitor
+
+    async def is_well(self) -> None:
+        """Messages still pass, and of all who came nobody is left but the healthy peer."""
+        with trio.fail_after(10):
+            await self.healthy.send(b"still here")
+            assert await self.server.recv() == b"still here"
+        await wait_all_tasks_blocked(0.005)
+        (link,) = self.server._links
+        assert len(link._sessions) == len(self.server.pattern.pipes) == 1  # type: ignore[attr-defined]
+
+    async def reason(self) -> tuple[Event, int, str]:
+        """Why the last stranger has gone."""
+        with trio.fail_after(10):
+            async for told in self.monitor:
+                if told.event not in (Event.ACCEPTED, Event.HANDSHAKE_SUCCEEDED):
+                    return told.event, told.value, told.reason
+        raise AssertionError
+
+
+@asynccontextmanager
+async def house(mechanism: str = "NULL", **options: Any) -> AsyncIterator[House]:
+    async with zmq.Context() as ctx, Authenticator(ctx) as auth:
+        auth.configure_plain(passwords={"anna": "secret"})
+        auth.configure_curve(location=CURVE_ALLOW_ANY)
+        server = ctx.socket(zmq.PULL, linger=0, **SERVERS[mechanism], **options)
+        healthy = ctx.socket(zmq.PUSH, linger=0, **CLIENTS[mechanism])
+        server.bind(TRANSPORTS[0])
+        monitor = server.monitor()
+        healthy.connect(server.last_endpoint)
+        with trio.fail_after(10):
+            await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+        yield House(ctx, server, healthy, monitor)
+
+
+# ---------------------------------------------------------------------------------------------------------- slowly
+
+
+@every_mechanism
+async def test_one_octet_a_second_is_heard_for_handshake_ivl_and_no_longer(
+    mechanism: str, quick_clock: MockClock
+) -> None:
+    async with house(mechanism, handshake_ivl=30_000) as home:
+        begin = trio.current_time()
+        async with await Raw.dial(home.server.last_endpoint) as peer, trio.open_nursery() as nursery:
+
+            async def drip() -> None:
+                for octet in greeting(mechanism) + command(b"HELLO", bytes(194)):
+                    try:
+                        await peer.send(bytes([octet]))
+                    except trio.BrokenResourceError:
+                        return
+                    await trio.sleep(1)
+
+            nursery.start_soon(drip)
+            told = await until(home.monitor, Event.HANDSHAKE_FAILED_NO_DETAIL)
+            nursery.cancel_scope.cancel()
+        assert told.value == errno.EAGAIN
+        assert told.reason.endswith("no handshake within 30000 ms (handshake_ivl)")
+        assert trio.current_time() - begin == pytest.approx(30, abs=1)
+        await home.is_well()
+
+
+@every_mechanism
+async def test_two_thousand_who_never_greet_cost_their_connections_and_go(
+    mechanism: str, quick_clock: MockClock
+) -> None:
+    """As many as the limit of file descriptors allows, both ends being in this process; 2,000 where it is 4,200."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = max(100, min(2000, (soft - 200) // 2))
+    async with house(mechanism, backlog=4096) as home:
+        strangers = [await Raw.dial(home.server.last_endpoint) for _ in range(10)]
+        await wait_all_tasks_blocked(0.01)
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            sample = [await Raw.dial(home.server.last_endpoint) for _ in range(100)]
+            await wait_all_tasks_blocked(0.02)
+            each = (tracemalloc.get_traced_memory()[0] - before) / 100
+        finally:
+            tracemalloc.stop()
+        strangers += sample
+        assert each < 40_000, f"{each:.0f} octets for one that never greets, both ends"
+        while len(strangers) < count:
+            strangers.append(await Raw.dial(home.server.last_endpoint))
+        await home.healthy.send(b"unharmed")
+        with trio.fail_after(10):
+            assert await home.server.recv() == b"unharmed"
+        with trio.fail_after(100):
+            for _ in range(count):
+                told = await until(home.monitor, Event.HANDSHAKE_FAILED_NO_DETAIL)
+                assert told.value == errno.EAGAIN
+        await home.is_well()
+        for stranger in strangers:
+            stranger.close()
+
+
+# ---------------------------------------------------------------------------------------------- too much, too early
+
+
+@every_mechanism
+@pytest.mark.parametrize("size", [HANDSHAKE_LIMIT + 1, 2**31, 2**40, 2**63 - 1, 2**63, 2**64 - 1])
+async def test_a_command_of_any_size_above_64_kib_is_refused_by_its_header(mechanism: str, size: int) -> None:
+    async with house(mechanism) as home:
+        async with await Raw.dial(home.server.last_endpoint) as peer:
+            await peer.send(greeting(mechanism) + b"\x06" + size.to_bytes(8, "big") + b"\x05HELLO")
+            event, _, words = await home.reason()
+        assert event is Event.HANDSHAKE_FAILED_PROTOCOL
+        assert f"frame of {size} octets" in words
+        await home.is_well()
+
+
+async def test_metadata_without_end_is_not_kept() -> None:
+    """64 KiB of it are: in one command, which is read whole or not at all."""
+    properties = b"\x03X-a\x00\x00\x00\x64" + bytes(100)
+    async with house() as home:
+        tracemalloc.start()
+        try:
+            for commands in ([ready(b"PUSH", X_a=bytes(HANDSHAKE_LIMIT))], [command(b"READY", properties)] * 10_000):
+                async with await Raw.dial(home.server.last_endpoint) as peer:
+                    try:
+                        await peer.send(GREETING + b"".join(commands[:1]))
+                        for said in commands[1:]:
+                            await peer.send(said)
+                    except trio.BrokenResourceError:
+                        pass
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 3_000_000
+        assert (await home.reason())[0] is Event.HANDSHAKE_FAILED_PROTOCOL
+        await until(home.monitor, Event.DISCONNECTED)
+
+
+async def test_more_for_ever_is_refused_and_given_back() -> None:
+    async with house(maxunfinished=1_000_000) as home:
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            for part in (b"", b"x" * 10_000):
+                async with await Raw.dial(home.server.last_endpoint) as peer:
+                    await peer.greet(b"PUSH")
+                    with trio.fail_after(20), suppress(trio.BrokenResourceError):
+                        while True:
+                            await peer.send(frame(part, 1) * 100)
+                event, _, words = await home.reason()
+                assert event is Event.DISCONNECTED
+                assert "of a message that does not end; the limit here is 1000000 octets" in words
+                assert "(maxunfinished)" in words
+            _, peak = tracemalloc.get_traced_memory()
+            await home.is_well()
+            gc.collect()
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak - before < 5_000_000
+        assert after - before < 500_000
+
+
+async def test_a_message_may_be_as_large_as_the_limit_if_its_end_comes() -> None:
+    async with house(maxunfinished=1_000_000) as home:
+        parts = [b"x" * 936] * 1000
+        await home.healthy.send_multipart([*parts, b"y" * 5_000_000])  # the last frame does not count
+        await home.healthy.send_multipart(parts)
+        with trio.fail_after(10):
+            assert await home.server.recv_multipart() == [*parts, b"y" * 5_000_000]
+            assert await home.server.recv_multipart() == parts
+
+
+# -------------------------------------------------------------------------------------------------------- floods
+
+
+@pytest.mark.requirement("37-70")
+async def test_a_flood_of_sealed_pings_whose_answers_nobody_reads_stops_being_read() -> None:
+    async with house("CURVE", sndbuf=4096) as home, await Raw.dial(home.server.last_endpoint) as peer:
+        peer.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # or the system would read megabytes for it
+        stranger = Stranger(peer, "CURVE")
+        assert await stranger.shake_hands()
+        with trio.fail_after(30):
+            for _ in range(1000):
+                flood = b"".join(stranger.connection.send(Ping(0, b"c" * 16)) for _ in range(500))
+                with trio.move_on_after(0.2) as stuck:
+                    await peer.send(flood)
+                if stuck.cancelled_caught:
+                    break
+        assert stuck.cancelled_caught, "it went on reading"
+        (link,) = home.server._links
+        engines = [session._engine for session in link._sessions]  # type: ignore[attr-defined]
+        assert all(engine._outbox.size < MOST_OWED + 2**21 for engine in engines)
+        await home.healthy.send(b"unharmed")
+        assert await home.server.recv() == b"unharmed"
+
+
+@pytest.mark.parametrize("kind", [zmq.PUB, zmq.XPUB])
+async def test_a_flood_of_subscriptions_is_counted_and_goes_with_its_peer(kind: zmq.SocketType) -> None:
+    async with zmq.Context() as ctx:
+        pub = ctx.socket(kind, linger=0)
+        pub.bind(TRANSPORTS[0])
+        monitor = pub.monitor()
+        sub = ctx.socket(zmq.SUB, linger=0)
+        sub.subscribe(b"news")
+        sub.connect(pub.last_endpoint)
+        await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+        async with await Raw.dial(pub.last_endpoint) as peer:
+            stranger = Stranger(peer, "NULL", zmq.SUB)
+            assert await stranger.shake_hands()
+            connection = stranger.connection
+            await peer.send(b"".join(connection.send(Subscribe(b"%d" % number)) for number in range(20_000)))
+            await peer.send(b"".join(connection.send(Subscribe(b"0")) for _ in range(1000)))  # one it has
+            with trio.fail_after(20):
+                await peer.send(connection.send(Ping(0, b"")))
+                await peer.frame()  # the answer: all before it was heard
+            assert sorted(one.subscriptions for one in pub.peers()) == [1, 20_000]
+            await pub.send(b"news!")
+            assert await sub.recv() == b"news!"
+        await until(monitor, Event.DISCONNECTED)
+        assert [one.subscriptions for one in pub.peers()] == [1]
+        assert len(pub.pattern.subscriptions._wanted) == 1  # type: ignore[attr-defined]
+
+
+# --------------------------------------------------------------------------------------------------- hanging up
+
+
+@every_mechanism
+@pytest.mark.requirement("37-16", "26-11", "24-10")
+async def test_a_peer_may_hang_up_at_every_octet_of_every_handshake(mechanism: str) -> None:
+    async with house(mechanism, handshake_ivl=5000) as home:
+        end, finished = 0, False
+        with trio.fail_after(100):
+            while not finished:
+                async with await Raw.dial(home.server.last_endpoint) as peer:
+                    stranger = Stranger(peer, mechanism, octets=end)
+                    finished = await stranger.shake_hands()
+                if not finished:
+                    event, value, words = await home.reason()
+                    assert (event, value) in [
+                        (Event.HANDSHAKE_FAILED_NO_DETAIL, errno.EPIPE),
+                        (Event.HANDSHAKE_FAILED_NO_DETAIL, errno.ECONNRESET),
+                        (Event.DISCONNECTED, value),
+                    ]
+                    assert words
+                    if event is not Event.DISCONNECTED:
+                        assert (await home.reason())[0] is Event.DISCONNECTED
+                end += 1
+        assert stranger.said >= {"NULL": 90, "PLAIN": 110, "CURVE": 500}[mechanism]
+        await until(home.monitor, Event.DISCONNECTED)
+        await home.is_well()
