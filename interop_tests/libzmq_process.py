@@ -5,7 +5,7 @@ and a peer that dies without saying goodbye is a `SIGKILL` away, the one way of 
 soften.
 
 Why not simply `zmq.asyncio`? Some of libzmq's work is done in the thread of the application, and only while
-that application calls into it (PROTOCOL.md L-40): a SUB that nobody polls does not even subscribe again after
+that application calls into it (L-40): a SUB that nobody polls does not even subscribe again after
 a reconnect. So this process polls all its sockets *all the time*, also those of which nobody wants anything
 at the moment. That is what `IDLE` is for.
 

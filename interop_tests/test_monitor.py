@@ -1,4 +1,4 @@
-"""Monitors: what they tell of a connection, in libzmq's names and order (PROTOCOL.md, 4.3).
+"""Monitors: what they tell of a connection, in libzmq's names and order.
 
 Each test states one sequence for both kinds; that the control passes is what makes it libzmq's.
 """

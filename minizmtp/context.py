@@ -11,6 +11,10 @@ Leaving it normally closes every socket and waits until each has sent what it ha
 second of that a log line names who is still waiting, and for what: a `linger` of −1 and a peer that never comes would
 otherwise look like a hang. Leaving it by an exception, or by being cancelled, drops everything at once.
 
+To linger is to wait until the *system* has taken all, as in libzmq. What it does then is TCP's business: a peer that
+still sends to us after we have closed is answered with a reset, and that may cost it what it had not read yet. Who must
+know that the last message arrived asks for an answer.
+
 Below this module: `sockets`. This is the last of the tasks' chapters.
 Read next: `minihttp.connection`, to meet the same shape again.
 """

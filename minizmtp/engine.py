@@ -13,7 +13,7 @@ system's buffers, TCP slows the peer, the peer's own queue fills, its `send` wai
 **Writing** has no task of its own. A message for an idle connection goes to the system at once, inside `send()`: a
 request is on its way before anybody is woken. If more comes on its heels it waits for the *writer*, a task that begins
 when there is something to write, joins all that is queued into one write, and ends when all is written. So a burst of a
-thousand messages costs two writes, and a connection at rest costs no task.
+thousand messages costs two writes, and a connection that has nothing to say has no task for saying it.
 
     message 1   ──► system            at once
     message 2   ──► queue             the writer is called, and will run when this task lets go …

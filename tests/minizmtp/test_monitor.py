@@ -1,4 +1,4 @@
-"""Monitors: the sequences of libzmq's events (PROTOCOL.md §4.3), with values, and reasons in words."""
+"""Monitors: the sequences of libzmq's events, with values, and reasons in words."""
 
 import errno
 

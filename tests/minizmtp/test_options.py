@@ -9,7 +9,7 @@ import minizmtp as zmq
 from minizmtp import options
 from minizmtp.options import OPTION_NAMES, OPTION_ROWS, Options, set_options, snapshot
 
-# Of libzmq's table (PROTOCOL.md §4.1), and what each must take and refuse.
+# libzmq's options, and what each must take and refuse.
 COUNTS = {"sndhwm": 1000, "rcvhwm": 1000, "backlog": 100}
 TIMES = {"linger": -1, "sndtimeo": -1, "rcvtimeo": -1, "heartbeat_timeout": -1}
 SPANS = {"reconnect_ivl_max": 0, "handshake_ivl": 30000, "heartbeat_ivl": 0}

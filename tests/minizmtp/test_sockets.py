@@ -341,7 +341,7 @@ async def test_parts_of_a_message_survive_another_tasks_send() -> None:
 
 
 async def test_poll_says_what_each_type_can_do() -> None:
-    """§3 of PROTOCOL.md: alone, with a peer, with a message."""
+    """Alone, with a peer, with a message."""
     async with zmq.Context() as ctx:
         alone = {
             zmq.PUSH: 0, zmq.PULL: 0, zmq.PUB: OUT, zmq.SUB: 0, zmq.XPUB: OUT, zmq.XSUB: OUT,

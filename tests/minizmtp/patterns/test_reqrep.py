@@ -299,7 +299,7 @@ def test_an_asker_that_reads_no_replies_holds_up_nobody() -> None:
 
 @pytest.mark.requirement("28-9", "28-16")
 def test_the_vector_of_two_hands_on_the_way() -> None:
-    """01 02"r2" 01 02"r1" 01 00 00 05"hello", as it stands in the fact sheet."""
+    """01 02"r2" 01 02"r1" 01 00 00 05"hello"."""
     assert split_envelope([b"r2", b"r1", b"", b"hello"]) == ([b"r2", b"r1", b""], [b"hello"])
 
 

@@ -174,7 +174,7 @@ def test_ready_tells_all_that_the_peer_told() -> None:
     ]
 
 
-# §3 of the fact sheet, written out: who may talk to whom.
+# Who may talk to whom, written out.
 WELCOME = {
     "REQ": "REP ROUTER",
     "REP": "REQ DEALER",
