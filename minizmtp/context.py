@@ -56,7 +56,7 @@ class Context(Home):
         self._nursery: trio.Nursery | None = None
         self._manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._closed = False
-        self.at_home = 0, 0  # the process and the thread that entered it
+        self.at_home: list[int] = []  # the thread that entered it, in this process
 
     @property
     def closed(self) -> bool:
@@ -109,7 +109,8 @@ class Context(Home):
     async def __aenter__(self) -> Self:
         if self._manager is not None:
             raise RuntimeError("a Context can be entered once: make a new one")
-        self.at_home = os.getpid(), threading.get_ident()
+        self.at_home.append(threading.get_ident())
+        _forget_in_children(self.at_home)
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
         return self
@@ -164,7 +165,7 @@ class Context(Home):
             asking.close()
 
     def check_caller(self) -> None:
-        if self.at_home != (os.getpid(), threading.get_ident()):
+        if self.at_home != [threading.get_ident()]:
             raise RuntimeError(
                 "this socket belongs to the thread and the process in which its Context was entered: make a Context"
                 " where you are, and let the two talk over ipc or tcp"
@@ -172,3 +173,10 @@ class Context(Home):
 
     def forget(self, socket: Linked) -> None:
         self._sockets.pop(socket, None)
+
+
+def _forget_in_children(at_home: list[int]) -> None:
+    """Empty the list in every child that this process forks: a child has our sockets, but not the tasks that work for
+    them. (To ask for the process's number at each call would be simpler, and cost as much as all the rest of it.)"""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=at_home.clear)

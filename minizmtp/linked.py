@@ -39,7 +39,7 @@ class Home:
     """What a socket needs of its context: a nursery for its tasks, and the inproc names."""
 
     names: Names
-    at_home: tuple[int, int]  # the process and the thread in which its sockets may be used
+    at_home: list[int]  # the thread in which its sockets may be used; emptied in a child of a fork
 
     def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
         raise NotImplementedError

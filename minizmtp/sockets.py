@@ -24,7 +24,6 @@ import json
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import cycle
-from os import getpid
 from threading import get_ident
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -100,7 +99,7 @@ class Socket(Linked):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        if self._closed or self._at_home != (getpid(), get_ident()):
+        if self._closed or self._at_home != [get_ident()]:
             self._check_open()
         if flags & SNDMORE:
             if not self._parts:
@@ -184,7 +183,7 @@ class Socket(Linked):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        if self._closed or self._at_home != (getpid(), get_ident()):
+        if self._closed or self._at_home != [get_ident()]:
             self._check_open()
         found = self.pattern.take()
         if found is None:
