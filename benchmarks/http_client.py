@@ -287,9 +287,7 @@ def table(scenarios: list[str], port: int) -> None:
         for name, (seconds, cpu, grown) in best.items():
             floor, floor_cpu, _ = best["floor"]
             wall = f"{seconds * 1e6:8.0f} µs, {seconds / floor:5.2f} x floor"
-            print(
-                f"  {name:9}{wall}   CPU {cpu * 1e6:8.0f} µs, {cpu / floor_cpu:5.2f} x   grew {grown:.0f} MB"
-            )
+            print(f"  {name:9}{wall}   CPU {cpu * 1e6:8.0f} µs, {cpu / floor_cpu:5.2f} x   grew {grown:.0f} MB")
 
 
 def main() -> None:

@@ -20,7 +20,8 @@ so that a scenario does not know whom it has before it.
     world              Peer, the two sides, the endpoints they meet at
     raw                no ZeroMQ at all: a TCP stream that plays bytes, and a wiretap that records them
     vectors            what libzmq 4.3.5 puts on the wire, octet by octet
-    test_*             one file per RFC: 28, 29, 30, the life of connections, and 37
+    report             docs/INTEROP.md, made of the pairings that pass; and where we differ from libzmq on purpose
+    test_*             a file or two per RFC: 28, 29, 30, 31, the life of connections, and 37
 
 Read next: `test_reqrep`, then `world`.
 """

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from interop_tests.libzmq import spares
+from interop_tests.report import DIFFERENCES, PASSED, document
 from interop_tests.world import World
 
 PAIRS = ["ours-ours", "ours-libzmq", "libzmq-ours", "libzmq-libzmq"]
@@ -13,9 +15,24 @@ TRANSPORTS = ["tcp", "ipc", "inproc"]
 REQUIREMENT = re.compile(r"(2[3-9]|3[0-27])-[1-9]\d*|L-[1-9]\d*")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-interop", action="store_true", help="write docs/INTEROP.md from the pairings that pass")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "pairs(*names): run only these, e.g. pairs('ours-libzmq', 'libzmq-libzmq')")
     config.addinivalue_line("markers", "over(*transports): run over these only, e.g. over('tcp', 'ipc')")
+    config.addinivalue_line("markers", "differs(key): where libzmq does otherwise, told in interop_tests.report")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call" and report.passed:
+        PASSED.update(value for name, value in report.user_properties if name == "pairing")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--write-interop"):
+        Path(session.config.rootpath, "docs", "INTEROP.md").write_text(document(PASSED), encoding="utf-8")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -41,14 +58,18 @@ def marked(test: pytest.Item, name: str) -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each test here says which requirements it proves: a table is made of these citations."""
+    """Each test of ZeroMQ says which requirements it proves, for a table of these citations. HTTP has no numbers."""
     for item in items:
-        if isinstance(item, pytest.Function) and item.module.__name__.startswith("interop_tests.test_"):
+        name = item.module.__name__ if isinstance(item, pytest.Function) else ""
+        if name.startswith("interop_tests.test_") and name != "interop_tests.test_http":
             ids = [i for marker in item.iter_markers("requirement") for i in marker.args]
             if not ids or not all(REQUIREMENT.fullmatch(i) for i in ids):
                 raise pytest.UsageError(
                     f"{item.nodeid}: @pytest.mark.requirement names no requirement, or a strange one: {ids}"
                 )
+            for marker in item.iter_markers("differs"):
+                if marker.args[0] not in DIFFERENCES:
+                    raise pytest.UsageError(f"{item.nodeid}: interop_tests.report tells of no {marker.args[0]!r}")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -136,6 +136,11 @@ def trio_stream(pipe: IO[bytes] | None) -> trio.lowlevel.FdStream:
         return trio.lowlevel.FdStream(os.dup(pipe.fileno()))
 
 
+def as_text(value: int | bytes) -> int | str:
+    """An option for the way through JSON: octets travel as text, one character each."""
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
 class LibzmqPeer(Peer):
     def __init__(self, name: str, process: LibzmqProcess) -> None:
         super().__init__(name)
@@ -152,6 +157,9 @@ class LibzmqPeer(Peer):
             await self._process.ask(call, [argument], socket=self.name)
         else:
             await self._process.ask(call, socket=self.name, endpoint=argument)
+
+    async def _set(self, option: str, value: int | bytes) -> None:
+        await self._process.ask("set", socket=self.name, option=option, value=as_text(value))
 
     async def _send(self, frames: list[bytes], *, wait: bool) -> None:
         await self._process.ask("send", frames, socket=self.name, wait=wait)
@@ -181,9 +189,9 @@ class LibzmqSide(Side):
         if self._process is None:
             self._process = LibzmqProcess(self._nursery)
         peer = LibzmqPeer(self.new_name(socket_type), self._process)
-        octets_as_text = {o: v.decode("latin-1") if isinstance(v, bytes) else v for o, v in options.items()}
+        values = {option: as_text(value) for option, value in options.items()}
         with peer.bounded("a new socket"):
-            await self._process.ask("socket", socket=peer.name, socket_type=socket_type, options=octets_as_text)
+            await self._process.ask("socket", socket=peer.name, socket_type=socket_type, options=values)
         return peer
 
     async def crash(self) -> None:

@@ -27,7 +27,7 @@ class OurPeer(Peer):
 
     async def watch(self, monitor: zmq.Monitor) -> None:
         async for event in monitor:
-            self.events.add(Event(event.event.name or str(event.event), event.endpoint, event.value))
+            self.events.add(Event(event.event.name or str(event.event), event.endpoint, event.value, event.reason))
 
     async def _bind(self, endpoint: str) -> str:
         with refusals():
@@ -37,6 +37,10 @@ class OurPeer(Peer):
     async def _command(self, call: str, argument: str | bytes) -> None:
         with refusals():
             getattr(self.socket, call)(argument)
+
+    async def _set(self, option: str, value: int | bytes) -> None:
+        with refusals():
+            setattr(self.socket, option, value)
 
     async def _send(self, frames: list[bytes], *, wait: bool) -> None:
         with refusals():

@@ -27,6 +27,23 @@ def metadata(*properties: tuple[bytes, bytes]) -> bytes:
     return b"".join(bytes([len(n)]) + n + len(v).to_bytes(4, "big") + v for n, v in properties)
 
 
+def frames_in(octets: bytes) -> list[bytes]:
+    """The octets that follow a greeting, cut into frames. Part of one at the end is left out.
+
+    >>> frames_in(bytes.fromhex("01 00  00 02 6869  04 05 04 50"))
+    [b'\\x01\\x00', b'\\x00\\x02hi']
+    """
+    frames, begin = [], 0
+    while begin + 2 <= len(octets):
+        width = 8 if octets[begin] & LONG else 1
+        end = begin + 1 + width + int.from_bytes(octets[begin + 1 : begin + 1 + width], "big")
+        if end > len(octets):
+            break
+        frames.append(octets[begin:end])
+        begin = end
+    return frames
+
+
 def messages_in(octets: bytes) -> list[bytes]:
     """The octets that follow a greeting, cut where a message or a command ends. Half of one at the end is
     kept as it is.

@@ -53,6 +53,7 @@ class Event:
     name: str
     endpoint: str = ""
     value: int = 0
+    reason: str = ""  # why, in words: only ours has any
 
 
 class EventLog:
@@ -76,6 +77,11 @@ class EventLog:
                 if event.name == name:
                     self._untaken.remove(event)
                     return event
+            await self._arrival.park()
+
+    async def reach(self, number: int) -> None:
+        """There have been so many, of whatever name."""
+        while len(self.seen) < number:
             await self._arrival.park()
 
     def count(self, name: str) -> int:
@@ -129,6 +135,11 @@ class Peer(abc.ABC):
             with self.bounded(f"unsubscribe {topic!r}"):
                 await self._command("unsubscribe", topic)
 
+    async def set_option(self, option: str, value: int | bytes) -> None:
+        """By libzmq's name in lower case, as for a new socket."""
+        with self.bounded(f"set {option}"):
+            await self._set(option, value)
+
     async def send_multipart(self, frames: Sequence[bytes]) -> None:
         with self.bounded(f"send of {shown(frames)}"):
             await self._send(list(frames), wait=True)
@@ -173,6 +184,10 @@ class Peer(abc.ABC):
                 event = await self.events.take(name)
         return event
 
+    async def has_told(self, events: int) -> None:
+        with self.bounded(f"{events} events"):
+            await self.events.reach(events)
+
     async def close(self, linger: int | None = None) -> None:
         with self.bounded("close"):
             await self._close(linger)
@@ -184,6 +199,9 @@ class Peer(abc.ABC):
 
     @abc.abstractmethod
     async def _command(self, call: str, argument: str | bytes) -> None: ...
+
+    @abc.abstractmethod
+    async def _set(self, option: str, value: int | bytes) -> None: ...
 
     @abc.abstractmethod
     async def _send(self, frames: list[bytes], *, wait: bool) -> None: ...
@@ -341,6 +359,16 @@ def assert_same(received: Sequence[bytes], sent: Sequence[bytes]) -> None:
     for position, (one, other) in enumerate(zip(received, sent, strict=True)):
         is_same = one == other
         assert is_same, f"frame {position} ({len(other)} octets) came back with other octets in it"
+
+
+async def has_nobody(peer: Peer) -> None:
+    """Return when `peer` takes no message any more. Its peer has gone, it knows, and what it is given until it acts on
+    that is lost."""
+    with trio.fail_after(PATIENCE):
+        while True:
+            if not await peer.try_send(b"to a peer that is just going"):
+                return
+            await trio.sleep(0.005)
 
 
 async def settle(publisher: Peer, *subscribers: Peer) -> None:

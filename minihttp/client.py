@@ -128,9 +128,7 @@ class AsyncClient:
         return response
 
     @asynccontextmanager
-    async def stream(
-        self, method: str, url: URL | str, **options: Unpack[RequestOptions]
-    ) -> AsyncIterator[Response]:
+    async def stream(self, method: str, url: URL | str, **options: Unpack[RequestOptions]) -> AsyncIterator[Response]:
         """The response with its body still to come; leaving the block ends it, read or not."""
         response = await self._start(method, url, options)
         try:
@@ -241,9 +239,7 @@ class AsyncClient:
                 await response.aclose()
             history.append(response)
             if len(history) > self.max_redirects:
-                raise TooManyRedirects(
-                    f"more than max_redirects={self.max_redirects} redirects, now at {request.url}"
-                )
+                raise TooManyRedirects(f"more than max_redirects={self.max_redirects} redirects, now at {request.url}")
             request = self._redirected(request, response)
 
     def _redirected(self, request: Request, response: Response) -> Request:
@@ -260,9 +256,7 @@ class AsyncClient:
             dropped |= {"content-length", "transfer-encoding"}
         if not (_same_origin(request.url, url) or _is_upgrade(request.url, url)):
             dropped |= {"authorization", "proxy-authorization"}
-        headers = [
-            (name, value) for name, value in request.headers.raw if name.lower().decode() not in dropped
-        ]
+        headers = [(name, value) for name, value in request.headers.raw if name.lower().decode() not in dropped]
         content = request.stream if keeps_body and request.stream else None
         following = Request(method, url, headers=headers, content=content)
         self._add_cookies(following)

@@ -108,9 +108,7 @@ class Channel:
         except h11.LocalProtocolError as error:
             raise LocalProtocolError(str(error)) from error
 
-    async def write_body(
-        self, head: bytes, body: bytes | AsyncIterator[bytes], timeout: float | None
-    ) -> None:
+    async def write_body(self, head: bytes, body: bytes | AsyncIterator[bytes], timeout: float | None) -> None:
         """Head and body, in writes of about one piece; a small message leaves in a single one.
 
         Pieces, so that the timeout asks for progress and not for the whole; a stream's head does not wait for

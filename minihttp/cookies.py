@@ -121,9 +121,7 @@ class Cookies(MutableMapping[str, str]):
         return len(set(self))
 
     def __repr__(self) -> str:
-        return (
-            f"<Cookies[{', '.join(f'{c.name} for {c.domain or None}{c.path}' for c in self._jar.values())}]>"
-        )
+        return f"<Cookies[{', '.join(f'{c.name} for {c.domain or None}{c.path}' for c in self._jar.values())}]>"
 
 
 def _parse_set_cookie(line: str, url: URL) -> Cookie | None:
@@ -170,9 +168,7 @@ def _has_inner_dot(domain: str) -> bool:
 
 def _path_matches(path: str, cookie_path: str) -> bool:
     """/app holds /app and /app/x, and not /apple.                                     RFC 6265 §5.1.4"""
-    return path == cookie_path or path.startswith(
-        cookie_path if cookie_path.endswith("/") else cookie_path + "/"
-    )
+    return path == cookie_path or path.startswith(cookie_path if cookie_path.endswith("/") else cookie_path + "/")
 
 
 def _default_path(url: URL) -> str:

@@ -151,9 +151,7 @@ def decoders_for(content_encoding: str) -> list[GzipDecoder]:
     """
     names = [name.strip().lower() for name in content_encoding.split(",")]
     if len(names) > MAX_CODINGS:
-        raise DecodingError(
-            f"{len(names)} content codings on top of each other: expected at most {MAX_CODINGS}"
-        )
+        raise DecodingError(f"{len(names)} content codings on top of each other: expected at most {MAX_CODINGS}")
     return [CODINGS[name]() for name in reversed(names) if name in CODINGS]
 
 
@@ -209,9 +207,7 @@ class LineSplitter:
     """Lines without their ends.  A CR at the end of a piece waits: an LF after it would belong to it."""
 
     def __init__(self) -> None:
-        self._held: list[
-            str
-        ] = []  # a list, since a line that comes in many pieces must not be copied at each
+        self._held: list[str] = []  # a list, since a line that comes in many pieces must not be copied at each
 
     def feed(self, text: str) -> Iterator[str]:
         if self._held and self._held[-1].endswith("\r"):

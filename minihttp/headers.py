@@ -107,8 +107,7 @@ class Headers(MutableMapping[str, str]):
 
     def __repr__(self) -> str:
         shown = [
-            (_text(name.lower()), "[secure]" if name.lower() in _SECRETS else _text(value))
-            for name, value in self.raw
+            (_text(name.lower()), "[secure]" if name.lower() in _SECRETS else _text(value)) for name, value in self.raw
         ]
         return f"Headers({dict(shown) if len(dict(shown)) == len(shown) else shown})"
 
@@ -121,9 +120,7 @@ def _octets(value: str | bytes) -> bytes:
     try:
         return value.encode("ascii")
     except UnicodeEncodeError as error:
-        raise LocalProtocolError(
-            f"header {value!r}: expected ASCII; give bytes to send other octets"
-        ) from error
+        raise LocalProtocolError(f"header {value!r}: expected ASCII; give bytes to send other octets") from error
 
 
 def _text(value: bytes) -> str:

@@ -68,9 +68,7 @@ class Waiter:
 class Pool:
     """All connections of one client.  uds: the path of a Unix socket that leads to every origin."""
 
-    def __init__(
-        self, limits: Limits, *, uds: str | None = None, verify: bool | ssl.SSLContext = True
-    ) -> None:
+    def __init__(self, limits: Limits, *, uds: str | None = None, verify: bool | ssl.SSLContext = True) -> None:
         self._limits = limits
         self._uds = uds
         self._verify = verify
@@ -88,9 +86,7 @@ class Pool:
         """A connection for a request to this origin, idle or new; None if there is no place for one."""
         self._drop_expired()
         while idle := self._idle_at.get(origin):
-            connection = next(
-                reversed(idle)
-            )  # the last one used is the least likely to be closed by its server
+            connection = next(reversed(idle))  # the last one used is the least likely to be closed by its server
             self._take_from_idle(connection)
             if connection.is_alive:
                 return connection

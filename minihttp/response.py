@@ -243,9 +243,7 @@ def _charset(content_type: str) -> str | None:
     message["content-type"] = content_type
     try:
         charset = message.get_content_charset() or "utf-8"
-        b"\xff".decode(
-            charset, errors="replace"
-        )  # Python has codecs for other things, too: hex, idna, undefined
+        b"\xff".decode(charset, errors="replace")  # Python has codecs for other things, too: hex, idna, undefined
         return charset
     except (LookupError, ValueError):
         return None

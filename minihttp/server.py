@@ -186,9 +186,7 @@ class Session(Channel):
     def _request(self, event: h11.Request) -> Request:
         headers = Headers.received(event.headers.raw_items())
         if "content-length" in headers and "transfer-encoding" in headers:
-            raise RemoteProtocolError(
-                "request with both Transfer-Encoding and Content-Length (RFC 9112 §6.1)"
-            )
+            raise RemoteProtocolError("request with both Transfer-Encoding and Content-Length (RFC 9112 §6.1)")
         target = event.target.decode("ascii")
         scheme = "https" if isinstance(self.stream, trio.SSLStream) else "http"
         if target.startswith("/"):

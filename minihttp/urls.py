@@ -41,9 +41,7 @@ Params = Mapping[str, Primitive | Sequence[Primitive]] | Iterable[tuple[str, Pri
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 # RFC 3986, appendix B: this expression matches any text, so what is wrong is found part by part afterwards.
-_PARTS = re.compile(
-    r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL
-)
+_PARTS = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 _AUTHORITY = re.compile(r"(?:(.*)@)?(\[[^\]]*\]|[^:]*)(?::(.*))?", re.DOTALL)
 _REG_NAME = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%-]*")
@@ -196,9 +194,7 @@ def _idna(host: str) -> str:
     # Python's codec knows IDNA 2003, which turns these four letters into others, and so into another host
     # than the one that IDNA 2008 (and the registry) has. To ask a stranger would be worse than to say no.
     if found := re.search("[ßς\u200c\u200d]", host):
-        raise InvalidURL(
-            f"host {host!r}: {found[0]!r} means two different hosts to old and new IDNA, write xn--…"
-        )
+        raise InvalidURL(f"host {host!r}: {found[0]!r} means two different hosts to old and new IDNA, write xn--…")
     try:
         return host.encode("idna").decode("ascii")
     except UnicodeError as error:

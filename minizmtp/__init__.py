@@ -19,10 +19,11 @@ from .errors import (
     ProtocolError,
     ZMQError,
 )
+from .linked import PeerStatistics
 from .monitor import Monitor, MonitorEvent
 from .poller import Poller
 from .proxy import proxy
-from .sockets import Message, PeerStatistics, Socket
+from .sockets import Message, Socket
 from .wire.curve import keypair as _keypair
 
 

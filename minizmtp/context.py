@@ -30,10 +30,11 @@ from . import zap
 from .constants import SocketType
 from .errors import EINVAL, ContextTerminated, ZMQError
 from .inproc import Names
+from .linked import Home, Linked
 from .options import Options
 from .patterns import PATTERNS
 from .session import log
-from .sockets import Home, Socket
+from .sockets import Socket
 from .wire.events import Authenticate, Verdict
 
 # Seconds of lingering after which the log says who and why.
@@ -45,13 +46,13 @@ class Context(Home):
 
     def __init__(self) -> None:
         self.names = Names()
-        self._sockets: dict[Socket, None] = {}  # also those that are closed and still linger
+        self._sockets: dict[Linked, None] = {}  # also those that are closed and still linger
         self._working = 0  # tasks of sockets
         self._at_rest = trio.Event()  # … none of which is left
         self._nursery: trio.Nursery | None = None
         self._manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._closed = False
-        self._at_home = 0, 0  # the process and the thread that entered it
+        self.at_home = 0, 0  # the process and the thread that entered it
 
     @property
     def closed(self) -> bool:
@@ -104,7 +105,7 @@ class Context(Home):
     async def __aenter__(self) -> Self:
         if self._manager is not None:
             raise RuntimeError("a Context can be entered once: make a new one")
-        self._at_home = os.getpid(), threading.get_ident()
+        self.at_home = os.getpid(), threading.get_ident()
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
         return self
@@ -159,11 +160,11 @@ class Context(Home):
             asking.close()
 
     def check_caller(self) -> None:
-        if self._at_home != (os.getpid(), threading.get_ident()):
+        if self.at_home != (os.getpid(), threading.get_ident()):
             raise RuntimeError(
                 "this socket belongs to the thread and the process in which its Context was entered: make a Context"
                 " where you are, and let the two talk over ipc or tcp"
             )
 
-    def forget(self, socket: Socket) -> None:
+    def forget(self, socket: Linked) -> None:
         self._sockets.pop(socket, None)

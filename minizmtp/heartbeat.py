@@ -30,7 +30,7 @@ All that is decided here, from times that are given; nothing here waits:
 **A peer that we do not read is not dead.** When the program is slow and the inbound queue full, the engine stands
 still, and signs of life go unread. libzmq takes that for silence and parts from a healthy peer (L-14). We do not judge
 while we do not listen; and lest the peer, whose PINGs we do not read either, judge us, we then send PONGs unasked, in
-its rhythm.
+its rhythm; and if it has not asked yet, in a brisk one of our own, for its first PING may be among what we do not read.
 
 Below this module: nothing. Above it: `engine`. Read next: `engine`.
 """
@@ -41,6 +41,9 @@ NEVER = math.inf
 
 # Two PINGs that came in one read seem to be no time apart. No rhythm is quicker than this many seconds.
 SHORTEST = 0.01
+
+# Seconds between PONGs for a peer whose rhythm is not known.
+UNASKED = 0.1
 
 
 class Silence(Exception):
@@ -69,7 +72,8 @@ class Heartbeat:
         self._unanswered = NEVER
 
     def heard_ping(self, ttl: float, now: float) -> None:
-        """A PING came. ttl: its promise in seconds, 0 for none."""
+        """A PING came. ttl: its promise in seconds, 0 for none; it holds from now on."""
+        self._heard = now  # it counts from here: until now, it may be, nobody had a reason to look at the clock
         self._peer_ttl = ttl or NEVER
         self._peer_interval = now - self._peer_pinged
         self._peer_pinged = now
@@ -92,4 +96,5 @@ class Heartbeat:
 
     def rhythm(self) -> float:
         """How often, in seconds, the peer wants to hear from us while we do not listen."""
-        return max(SHORTEST, min(self._interval, self._peer_interval / 2, self._peer_ttl / 2))
+        peer_interval = self._peer_interval / 2 if self._peer_interval < NEVER else UNASKED
+        return max(SHORTEST, min(self._interval, peer_interval, self._peer_ttl / 2))

@@ -11,8 +11,8 @@ messages in it are the very lists that were sent. It holds what both sides allow
 Either side may come first. A `connect` to a name that nobody has bound yet fills its queue, up to its own mark, and is
 joined when the name is bound. There is no reconnect: a name bound again is a new beginning.
 
-Below this module: `patterns.pipe`, `session`. Above it: `sockets`.
-Read next: `monitor`, then `sockets`.
+Below this module: `patterns.pipe`, `session`. Above it: `linked`.
+Read next: `monitor`, then `linked`.
 """
 
 from collections.abc import Callable, Iterable
@@ -45,6 +45,7 @@ class Names:
     def connect(self, owner: Owner, endpoint: str, options: Options) -> "Joint":
         """Join whoever has the name, or wait for somebody to take it."""
         joint = Joint(self, owner, endpoint, options, new_pipe(owner, options))
+        joint.pipe.identity = options.connect_routing_id
         owner.pattern.attach(joint.pipe)
         bound = self._bound.get(endpoint)
         if bound is None:
@@ -83,7 +84,7 @@ class Bound:
         _deepen(other.pipe.inbound, self._options.sndhwm)
         twin = Pipe(outbound=other.pipe.inbound, inbound=other.pipe.outbound)
         twin.identity = other.options.routing_id
-        other.pipe.identity = self._options.routing_id
+        other.pipe.identity = other.pipe.identity or self._options.routing_id
         joint = Joint(self._names, self._owner, self.endpoint, self._options, twin, self._joints.pop)
         joint.other, other.other = other, joint
         self._joints[joint] = None

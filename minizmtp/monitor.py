@@ -8,7 +8,7 @@
 
 Events are libzmq's, by its names and numbers. What libzmq has no place for is `reason`: why, in words.
 
-Read next: `sockets`.
+Read next: `linked`, or `sockets` at once.
 """
 
 from collections import deque

@@ -44,6 +44,7 @@ class Poller:
     async def poll(self, timeout: float | None = None) -> list[tuple[Socket, int]]:
         """Wait until a socket can do what it is watched for; all that can, with what they can do, in the order of
         registration. [] if none can within timeout milliseconds (None or negative: wait for ever)."""
+        self._able()  # refuses what may not be polled, before anything waits
         with timeout_scope(timeout):
             await trio.lowlevel.checkpoint()
             while not (able := self._able()):

@@ -18,7 +18,7 @@ What ends a connection, and what follows (L-20):
 Every session is a task in the context's nursery, and whatever goes wrong in it ends there: it is told to the monitor
 and never raised, so that no connection can harm another.
 
-Below this module: `engine`, `transports`. Above it: `sockets`.
+Below this module: `engine`, `transports`. Above it: `linked`.
 Read next: `inproc`.
 """
 
@@ -33,7 +33,7 @@ import trio
 
 from . import z85
 from .constants import Event, SocketType
-from .endpoints import Endpoint
+from .endpoints import Endpoint, Tcp
 from .engine import Disconnected, Engine
 from .errors import EINVAL, ProtocolError, Refused, ZMQError
 from .options import Options
@@ -74,7 +74,8 @@ class Link(Protocol):
     finishing: bool
 
     def finish(self, linger: int) -> None:
-        """Take no more, and end when what is queued is sent, or after linger milliseconds (−1: whenever that is)."""
+        """Take no more, and end when what is queued is sent, or after linger milliseconds (−1: whenever that is). Asked
+        again, the shorter time counts."""
 
     def unsent(self) -> int:
         """How many messages are still to be sent."""
@@ -184,7 +185,8 @@ class Session:
             tell(Event.HANDSHAKE_SUCCEEDED, endpoint)
             if not self.finishing:
                 self._owner.pattern.connected(pipe)
-            await engine.traffic(pipe, self._owner.pattern.inspect)
+            pattern = self._owner.pattern
+            await engine.traffic(pipe, pattern.inspect if pattern.inspects else None)
         except ProtocolError as error:
             if not ready:
                 engine.speak()  # the last word, if the system takes it; in traffic, a message may be half-way out
@@ -256,7 +258,8 @@ class Connector(Session):
 
     async def _dial(self) -> Stream | None:
         tell = self._owner.tell
-        tell(Event.CONNECT_DELAYED, self.endpoint, errno.EINPROGRESS)
+        if isinstance(self._address, Tcp):  # over ipc a connect is done at once, or not at all
+            tell(Event.CONNECT_DELAYED, self.endpoint, errno.EINPROGRESS)
         try:
             stream = await dial(self._address, self._options)
         except OSError as error:
@@ -341,9 +344,10 @@ class Acceptor:
 
     def finish(self, linger: int) -> None:
         """Accept nobody more, and part from all who came (L-19)."""
-        self.finishing = True
-        self._listener.close()
-        self._owner.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
+        if not self.finishing:
+            self.finishing = True
+            self._listener.close()
+            self._owner.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
         for session in list(self._sessions):
             session.finish(linger)
         if not self._sessions:

@@ -14,61 +14,35 @@ the cancellation came: the message changes hands in one step, and after it there
         message = pattern.take()
     return message
 
-Below this module: `session`, `inproc`, `patterns`. Above it: `context`, which makes sockets.
+Below this module: `linked`, `patterns`. Above it: `context`, which makes sockets.
 Read next: `context`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import cycle
-from types import TracebackType
+from os import getpid
+from threading import get_ident
 from typing import Any, NamedTuple, Self, TypeVar
 
 import trio
 from trio.lowlevel import checkpoint_if_cancelled
 
-from .constants import NOBLOCK, POLLIN, POLLOUT, SNDMORE, Event, SocketType
-from .endpoints import Inproc, parse_endpoint
-from .errors import EINVAL, ENOENT, ENOTSOCK, Again, ZMQError
-from .inproc import Names
-from .monitor import Monitor, MonitorEvent
-from .options import Options, set_options, snapshot, unknown_option
+from .constants import NOBLOCK, POLLIN, POLLOUT, SNDMORE, SocketType
+from .errors import EINVAL, ENOTSOCK, Again, ZMQError
+from .linked import Home, Linked
 from .patterns import PATTERNS
 from .patterns.pattern import Received
-from .session import Acceptor, Connector, Link, new_mechanism
-from .transports import check_dialable, listen
-from .wire.events import Authenticate, Verdict
 from .wire.events import Message as Frames
 
 T = TypeVar("T")
 
-# Connecting twice to the same endpoint makes one connection for these types, two for all others (L-17).
-CONNECT_ONCE = {SocketType.DEALER, SocketType.SUB, SocketType.PUB, SocketType.REQ}
-
 # Every so many sends and receives that need not wait, a task lets the others run all the same. A full checkpoint costs
 # about four microseconds, as much as a few messages.
 TURNS = 64
-
-
-class Home:
-    """What a socket needs of its context: a nursery for its tasks, and the inproc names."""
-
-    names: Names
-
-    def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
-        raise NotImplementedError
-
-    def check_caller(self) -> None:
-        raise NotImplementedError
-
-    async def authenticate(self, question: Authenticate, options: Options, address: str) -> Verdict:
-        raise NotImplementedError
-
-    def forget(self, socket: Socket) -> None:
-        raise NotImplementedError
 
 
 class Message(NamedTuple):
@@ -78,169 +52,23 @@ class Message(NamedTuple):
     metadata: dict[str, str]
 
 
-class Socket(Options):
+class Socket(Linked):
     """One socket. Made by `Context.socket`; options are its attributes (see `options`)."""
 
-    __slots__ = (
-        "_closed",
-        "_home",
-        "_last_endpoint",
-        "_links",
-        "_monitors",
-        "_parts",
-        "_receivers",
-        "_rest",
-        "_senders",
-        "_turns",
-        "pattern",
-        "socket_type",
-        "watchers",
-    )
+    __slots__ = ("_parts", "_receivers", "_rest", "_senders", "_turns", "_waiting", "watchers")
 
     def __init__(self, home: Home, socket_type: SocketType, options: dict[str, Any]) -> None:
-        super().__init__()
-        self.socket_type = socket_type
+        super().__init__(home, socket_type, options)
         self.pattern = PATTERNS[socket_type](self._on_arrival, self._on_space, self)
-        self._home = home
-        self._closed = False
-        self._last_endpoint = ""
-        self._links: dict[Link, None] = {}  # bound and connected endpoints, in order; also those that still linger
-        self._monitors: list[Monitor] = []
         self._receivers = trio.lowlevel.ParkingLot()
         self._senders = trio.lowlevel.ParkingLot()
+        self._waiting: list[None] = []  # one for each who waits: a list is asked for its truth sooner than a ParkingLot
         self.watchers: set[trio.Event] = set()
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
         self._rest: list[Frames] = []  # of each message of which recv() has given the first frames: the others
         # Counts sends and receives; at each 0 the task lets the others run. (An iterator, for a plain number would have
-        # to be stored through __setattr__ below, which costs more than all the rest.)
+        # to be stored through __setattr__, which costs more than all the rest.)
         self._turns = cycle(range(TURNS))
-        if socket_type in (SocketType.SUB, SocketType.XSUB):
-            self.linger = 0  # what a subscriber has queued are subscriptions, of no use to anybody when it is gone
-        set_options(self, options)
-
-    def __repr__(self) -> str:
-        state = " closed" if self._closed else f" {self._last_endpoint}".rstrip()
-        return f"<minizmtp {self.socket_type.name} socket{state}>"
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        try:
-            object.__setattr__(self, name, value)
-        except AttributeError:
-            raise AttributeError(unknown_option(name)) from None
-
-    # ------------------------------------------------------------------------------------------------------- endpoints
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
-    @property
-    def last_endpoint(self) -> str:
-        """The endpoint last bound, as resolved, or last connected; "" before."""
-        return self._last_endpoint
-
-    def bind(self, endpoint: str) -> None:
-        """Let peers connect to endpoint. Raises ZMQError: EADDRINUSE, EINVAL, ENODEV …, with what would help."""
-        self._check_open()
-        address = parse_endpoint(endpoint)
-        options = snapshot(self)
-        new_mechanism(options)  # what is missing is missed here, and not at the first connection
-        link: Link
-        if isinstance(address, Inproc):
-            link = self._home.names.bind(self, endpoint, options)
-        else:
-            try:
-                listener = listen(address, options)
-            except ZMQError as error:
-                self.tell(Event.BIND_FAILED, endpoint, error.errno, str(error))
-                raise
-            link = acceptor = Acceptor(self, listener, options)
-            self.start_task(acceptor.run)
-        self._links[link] = None
-        self._last_endpoint = link.endpoint
-
-    def bind_to_random_port(self, address: str) -> int:
-        """bind to any free port of address, such as `tcp://127.0.0.1`; the port."""
-        self.bind(f"{address}:*")
-        return int(self._last_endpoint.rpartition(":")[2])
-
-    def connect(self, endpoint: str) -> None:
-        """Reach for a peer at endpoint, now and whenever the connection breaks. Returns at once; nobody need be there
-        yet. Raises ZMQError (EINVAL, EPROTONOSUPPORT) only for what can never be."""
-        self._check_open()
-        address = parse_endpoint(endpoint, connect=True)
-        self._last_endpoint = endpoint
-        if self.socket_type in CONNECT_ONCE and endpoint in self._connected():
-            return
-        options = snapshot(self)
-        self._values.pop("connect_routing_id", None)  # it names one peer
-        new_mechanism(options)
-        link: Link
-        if isinstance(address, Inproc):
-            link = self._home.names.connect(self, endpoint, options)
-        else:
-            check_dialable(address)
-            link = connector = Connector(self, address, endpoint, options)
-            self.start_task(connector.run)
-        self._links[link] = None
-
-    def _connected(self) -> list[str]:
-        return [link.endpoint for link in self._links if not link.finishing]
-
-    def unbind(self, endpoint: str) -> None:
-        """Stop listening at endpoint, and part from those who came by it (L-19). ENOENT if it is not bound."""
-        self._finish_link(endpoint, "bound to")
-
-    def disconnect(self, endpoint: str) -> None:
-        """Part from the peer at endpoint. What is queued for it lingers, what came from it is gone (L-18)."""
-        self._finish_link(endpoint, "connected to")
-
-    def _finish_link(self, endpoint: str, how: str) -> None:
-        self._check_open()
-        links = [link for link in self._links if not link.finishing]
-        meant = [link for link in links if link.endpoint == endpoint]
-        if not meant:
-            known = ", ".join(link.endpoint for link in links) or "nothing"
-            raise ZMQError(ENOENT, f"this socket is not {how} {endpoint}; it is bound or connected to {known}")
-        for link in meant:  # several, where connect() was called twice (L-17): libzmq ends them all
-            link.finish(self.linger)
-
-    def close(self, linger: int | None = None) -> None:
-        """Close now; may be repeated. What is queued is sent behind our back for `linger` milliseconds (L-21).
-
-        Whoever waits on this socket gets ZMQError(ENOTSOCK).
-        """
-        if self._closed:
-            return
-        if linger is not None:
-            self.linger = linger
-        self._closed = True
-        self._parts.clear()
-        self._rest.clear()
-        for link in list(self._links):
-            if not link.finishing:
-                link.finish(self.linger)
-        self.tell(Event.MONITOR_STOPPED, "")
-        self._monitors.clear()
-        self._receivers.unpark_all()
-        self._senders.unpark_all()
-        for watcher in self.watchers:
-            watcher.set()
-        if not self._links:
-            self._home.forget(self)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ZMQError(ENOTSOCK, f"this {self.socket_type.name} socket is closed")
-        self._home.check_caller()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --------------------------------------------------------------------------------------------------------- sending
 
@@ -272,7 +100,7 @@ class Socket(Options):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        if self._closed:
+        if self._closed or self._at_home != (getpid(), get_ident()):
             self._check_open()
         if flags & SNDMORE:
             if not self._parts:
@@ -280,13 +108,14 @@ class Socket(Options):
             self._parts.extend(frames)
             return
         parts = len(self._parts)
-        message = self._parts + frames
+        message = self._parts + frames if parts else frames
         try_send = self.pattern.try_send
         if not try_send(message):
             words = "no peer can take a message"
             await self._wait(lambda: try_send(message) or None, self._senders, flags, self.sndtimeo, words)
-        del self._parts[:parts]  # ours; another task may have begun a message while we waited
-        if self._receivers or self.watchers:
+        if parts:
+            del self._parts[:parts]  # ours; another task may have begun a message while we waited
+        if self._waiting or self.watchers:
             self._pass_on()
 
     # ------------------------------------------------------------------------------------------------------- receiving
@@ -355,12 +184,12 @@ class Socket(Options):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        if self._closed:
+        if self._closed or self._at_home != (getpid(), get_ident()):
             self._check_open()
         found = self.pattern.take()
         if found is None:
             found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
-        if self._receivers or self.watchers:
+        if self._waiting or self.watchers:
             self._pass_on()
         return found
 
@@ -383,11 +212,23 @@ class Socket(Options):
             raise Again(f"{words}, and this call was not to wait")
         with timeout_scope(timeout):
             while True:
-                await lot.park()
+                self._waiting.append(None)
+                try:
+                    await lot.park()
+                finally:
+                    self._waiting.pop()
                 self._check_open()
                 if (answer := attempt()) is not None:
                     return answer
         raise Again(f"{words} within {timeout} ms")
+
+    def _let_go(self) -> None:
+        self._parts.clear()
+        self._rest.clear()
+        self._receivers.unpark_all()
+        self._senders.unpark_all()
+        for watcher in self.watchers:
+            watcher.set()
 
     def _pass_on(self) -> None:
         """Wake one more of those who wait if there is still something for it: an arrival wakes one each time a queue
@@ -413,6 +254,7 @@ class Socket(Options):
     async def poll(self, timeout: float | None = None, flags: int = POLLIN) -> int:
         """Wait until the socket can do what flags ask for, POLLIN or POLLOUT or both; what it can do, 0 if nothing
         within timeout milliseconds (None or negative: wait for ever)."""
+        self._check_open()  # before the checkpoint: in a child of a fork not even that may run
         with timeout_scope(timeout):
             await trio.lowlevel.checkpoint()
             while not (mask := self.events & flags):
@@ -439,53 +281,6 @@ class Socket(Options):
         self._check_open()
         self.pattern.unsubscribe(_prefix(prefix))
 
-    # -------------------------------------------------------------------------- what sessions ask of it (session.Owner)
-
-    def monitor(self) -> Monitor:
-        """What happens to this socket's connections from now on: `async for event in sock.monitor()`."""
-        self._check_open()
-        monitor = Monitor()
-        self._monitors.append(monitor)
-        return monitor
-
-    def peers(self) -> list[PeerStatistics]:
-        """What has passed between this socket and each of its peers, as it stands now."""
-        return [
-            PeerStatistics(
-                endpoint=link.endpoint,
-                address=pipe.metadata.get("Peer-Address", ""),
-                routing_id=pipe.routing_id or pipe.identity,
-                connected=connected,
-                sent=pipe.outbound.taken,
-                queued=len(pipe.outbound),
-                dropped=pipe.outbound.dropped,
-                received=pipe.inbound.taken,
-                unread=len(pipe.inbound),
-                subscriptions=self.pattern.subscriptions_of(pipe),
-            )
-            for link in self._links
-            for pipe, connected in link.pipes()
-        ]
-
-    def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
-        for monitor in self._monitors:
-            monitor.tell(MonitorEvent(event, endpoint, value, reason))
-
-    def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
-        self._home.start_task(function)
-
-    async def authenticate(self, question: Authenticate, address: str) -> Verdict:
-        return await self._home.authenticate(question, self, address)
-
-    def ended(self, link: Link) -> None:
-        self._links.pop(link, None)
-        if self._closed and not self._links:
-            self._home.forget(self)
-
-    def unsent(self) -> dict[str, int]:
-        """{endpoint: messages not yet sent}, for all that have some."""
-        return {link.endpoint: link.unsent() for link in self._links if link.unsent()}
-
 
 def timeout_scope(milliseconds: float | None) -> AbstractContextManager[object]:
     """A block that is left when its time is over; None or less than 0 gives it all the time there is."""
@@ -504,27 +299,6 @@ async def wait_for_change(*sockets: Socket) -> None:
     finally:
         for socket in sockets:
             socket.watchers.discard(change)
-
-
-class PeerStatistics(NamedTuple):
-    """One peer, and what has passed between us. Counted in messages (subscriptions count as such), since its pipe was
-    made: see `patterns.pipe` for how long that is.
-
-    sent: given to its connection. queued: waiting for that. dropped: never queued, for want of room.
-    received: taken by the program. unread: waiting for that.
-    subscriptions: prefixes that the peer wants of us now. Nothing limits them, as in libzmq: look here whose they are.
-    """
-
-    endpoint: str
-    address: str
-    routing_id: bytes
-    connected: bool
-    sent: int
-    queued: int
-    dropped: int
-    received: int
-    unread: int
-    subscriptions: int
 
 
 def _frame(data: Any) -> bytes:

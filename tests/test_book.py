@@ -5,6 +5,8 @@ import doctest
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -27,15 +29,17 @@ READING_ORDER = """
     options
 
     patterns.pipe patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
-    patterns.pubsub patterns.reqrep
+    patterns.pubsub patterns.xpubsub patterns.reqrep patterns.router
 
-    endpoints transports heartbeat engine session inproc monitor sockets
+    endpoints transports heartbeat engine session inproc monitor linked sockets
 
     zap context
 
     poller proxy auth
 
     examples.blocking
+    examples.lazy_pirate examples.broker examples.paranoid_pirate examples.last_value_cache examples.late_joiner
+    examples.pipeline examples.actors
 
     demo.stage demo.relay demo.ends demo.spans demo.every_byte demo.waiting demo.pubsub demo.transports demo.libzmq
     demo.tour demo.__main__
@@ -79,9 +83,10 @@ def modules_behind(name: str) -> frozenset[str]:
     parts = name.split(".")
     if parts[0] != "minizmtp":
         return frozenset()
-    assert (
-        parts[1] in {module.split(".")[0] for module in READING_ORDER} or not (PACKAGE / f"{parts[1]}.py").exists()
-    ), f"{parts[1]} has no place in READING_ORDER"
+    for first in parts[1:2]:  # none in `import minizmtp`, which is all that the package's own map names
+        assert first in {module.split(".")[0] for module in READING_ORDER} or not (PACKAGE / f"{first}.py").exists(), (
+            f"{first} has no place in READING_ORDER"
+        )
     for length in range(len(parts), 0, -1):
         found = ".".join(parts[1:length])
         if found in READING_ORDER:
@@ -245,3 +250,36 @@ def test_nothing_spells_a_path_of_somebodys_machine(folder: str) -> None:
     for path in (PACKAGE.parent / folder).rglob("*.py"):
         found = machine.search(path.read_text("utf-8"))
         assert not found, f"{path.name} spells {found[0] if found else ''}"
+
+
+# ----------------------------------------------------------------------------------------------------------- README
+
+README = (PACKAGE.parent / "README.md").read_text("utf-8")
+
+
+def test_the_readme_lists_every_module_in_reading_order() -> None:
+    """All but the demo, which has an entry of its own."""
+    listed = re.findall(r"^\| ●? ?\| \[`([a-z0-9_.]+)`\]", README, re.MULTILINE)
+    assert listed == [module for module in READING_ORDER if not module.startswith("demo.")]
+
+
+def test_the_readme_points_to_files_that_exist() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (PACKAGE.parent / target).exists(), target
+
+
+def test_the_afternoon_path_is_an_afternoons_reading() -> None:
+    path = re.findall(r"^\| ● \| \[`([a-z0-9_.]+)`\]", README, re.MULTILINE)
+    assert len(path) > 10
+    assert sum(len(source(module).splitlines()) for module in path) <= 2500
+
+
+def test_the_programs_in_the_readme_print_what_it_says() -> None:
+    program, printed = re.findall(r"```python\n(import.*?)```\n\n```\n(.*?)```", README, re.DOTALL)[0]
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout == printed
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    command = next(line for line in README.splitlines() if line.endswith("-m pytest"))
+    assert command in (PACKAGE.parent / ".ci" / "run").read_text("utf-8").splitlines()

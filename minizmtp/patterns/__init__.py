@@ -6,8 +6,10 @@
     pipeline        30/PIPELINE   PUSH PULL               the gentlest start
     pair            31/EXPAIR     PAIR
     subscriptions   which subscribers want this topic, without asking each
-    pubsub          29/PUBSUB     PUB SUB XPUB XSUB
-    reqrep          28/REQREP     REQ REP DEALER ROUTER
+    pubsub          29/PUBSUB     PUB SUB
+    xpubsub         29/PUBSUB     XPUB XSUB
+    reqrep          28/REQREP     REQ REP
+    router          28/REQREP     DEALER ROUTER
 
 A socket type is a row of this table: how it chooses a pipe for what it sends, how it gathers what it receives, and one
 small rule of its own.
@@ -30,8 +32,10 @@ from .pair import Pair
 from .pattern import Pattern
 from .pipe import Pipe
 from .pipeline import Pull, Push
-from .pubsub import Pub, Sub, XPub, XSub
-from .reqrep import Dealer, Rep, Req, Router
+from .pubsub import Pub, Sub
+from .reqrep import Rep, Req
+from .router import Dealer, Router
+from .xpubsub import XPub, XSub
 
 TYPES: tuple[type[Pattern], ...] = (Push, Pull, Pair, Pub, Sub, XPub, XSub, Req, Rep, Dealer, Router)
 PATTERNS = {pattern.socket_type: pattern for pattern in TYPES}

@@ -49,10 +49,16 @@ class Pattern:
         self._on_arrival = on_arrival
         self._on_space = on_space
         self._next: Received | None = None  # found by can_receive, not yet taken
+        self._begin()
+
+    def _begin(self) -> None:
+        """What else a socket type keeps."""
 
     def attach(self, pipe: Pipe) -> None:
         """A peer has come (or will: a pipe of `connect` is attached before there is anybody at its other end)."""
         self.pipes[pipe] = None
+        if self._options.probe_router:
+            pipe.outbound.put([b""])  # a word, so that a ROUTER learns of us before we have anything to say (L-30)
         if self.incoming is not None:
             self.incoming.attach(pipe)
         if self.outgoing is not None:
@@ -79,6 +85,8 @@ class Pattern:
     def disconnected(self, pipe: Pipe) -> None:
         """A connection broke; pipe waits for the next one, and keeps what is queued in it."""
 
+    inspects: ClassVar[bool] = False  # inspect() wants to see each message
+
     def inspect(self, message: Message) -> None:
         """Look at a message as it comes off the wire. Raises ProtocolError if no peer of ours may send such a thing."""
 
@@ -101,6 +109,11 @@ class Pattern:
         found, self._next = self._next, None
         return found
 
+    def give_back(self, received: Received) -> None:
+        """Undo the last take: there was no room for it where it was to go (see `proxy`). Not for REQ and REP, whose
+        turn has passed with it."""
+        self._next = received
+
     def _gather(self) -> Received | None:
         """The next message that is for the program, out of all that came."""
         if self.incoming is None:
@@ -122,6 +135,10 @@ class Pattern:
         if self._next is None and self.incoming is not None and len(self.incoming):
             self._next = self._gather()
         return self._next is not None
+
+    def aside(self, pipe: Pipe) -> int:
+        """How many of pipe's messages are taken out of its queue, and not yet by the program."""
+        return int(self._next is not None and self._next[0] is pipe)
 
     def subscriptions_of(self, pipe: Pipe) -> int:
         """How many prefixes the peer has subscribed to here."""

@@ -31,7 +31,10 @@ Read next: `routing`.
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from ..wire.events import Item
+from ..wire.events import Item, Message
+
+# Messages that are handed on at a time where no limit is set.
+MUCH = 1000
 
 
 def _nobody() -> None:
@@ -48,13 +51,14 @@ class Queue:
 
     __slots__ = (
         "_conflate",
-        "_items",
         "_reported",
         "_taken",
         "_unread",
         "closed",
         "dropped",
+        "full",
         "hwm",
+        "items",
         "lwm",
         "on_arrival",
         "on_space",
@@ -62,12 +66,13 @@ class Queue:
     )
 
     def __init__(self, hwm: int = 0, conflate: bool = False) -> None:
-        self._items: deque[Item] = deque()
+        self.items: deque[Item] = deque()  # oldest first
         self._conflate = conflate
         self._unread = 0  # put, and not yet reported as taken
         self._taken = 0  # taken, and not yet reported
         self._reported = 0  # taken, and reported, since the beginning
         self.dropped = 0  # never put, for want of room
+        self.full = False
         self.closed = False  # nobody will take: what is put is dropped
         self.wanted = False  # a writer found it full, and wants to hear of room
         self.on_arrival: Callable[[], None] = _nobody
@@ -85,34 +90,68 @@ class Queue:
         self._report()
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.items)
 
     @property
     def taken(self) -> int:
         """How many have been taken since the beginning."""
         return self._reported + self._taken
 
-    @property
-    def full(self) -> bool:
-        return 0 < self.hwm <= self._unread
+    def _count(self, items: int) -> None:
+        """So many more are unread. (`full` is asked more often than it changes, so it is kept and not worked out.)"""
+        self._unread += items
+        self.full = 0 < self.hwm <= self._unread
 
     def put(self, item: Item) -> None:
         """Append. A writer that must not overfill asks `full` first: subscriptions, for one, are never refused."""
         if self.closed:
             return
-        if self._conflate and self._items and isinstance(item, list):
+        items = self.items
+        if self._conflate and items and isinstance(item, list):
             self._replace(item)
             return
-        self._items.append(item)
+        items.append(item)
         self._unread += 1
-        if len(self._items) == 1:
+        if self._unread == self.hwm:
+            self.full = True
+        if len(items) == 1:
             self.on_arrival()
+
+    def put_all(self, messages: list[Message]) -> None:
+        """Append several, at the cost of one."""
+        if self._conflate or self.closed:
+            for message in messages:
+                self.put(message)
+            return
+        first = not self.items
+        self.items.extend(messages)
+        self._count(len(messages))
+        if first:
+            self.on_arrival()
+
+    @property
+    def room(self) -> int:
+        """How many more may be put; of an endless number, a good deal."""
+        return self.hwm - self._unread if self.hwm else MUCH
+
+    def take_some(self, most: int) -> list[Item]:
+        """The oldest items, up to most, at the cost of one."""
+        items = self.items
+        if len(items) > most:
+            taken = [items.popleft() for _ in range(most)]
+        else:
+            taken = list(items)
+            items.clear()
+        self._taken += len(taken)
+        if self._taken >= self.lwm:
+            self._report()
+        return taken
 
     def take(self) -> Item | None:
         """The oldest item, or None."""
-        if not self._items:
+        if not self.items:
             return None
-        item = self._items.popleft()
+        item = self.items.popleft()
         self._taken += 1
         if self._taken >= self.lwm:
             self._report()
@@ -120,7 +159,7 @@ class Queue:
 
     def _report(self) -> None:
         """Tell the writer how far the reader has come."""
-        self._unread -= self._taken
+        self._count(-self._taken)
         self._reported += self._taken
         self._taken = 0
         if self.wanted and not self.full:
@@ -129,27 +168,28 @@ class Queue:
 
     def put_back(self, items: Iterable[Item]) -> None:
         """Undo takes: the items, oldest first, go to the front again. The engine does so with what never left."""
-        if self.closed:
+        if self.closed or (self._conflate and self.items):
             return
         back = list(items)
-        self._items.extendleft(reversed(back))
-        self._unread += len(back)
+        self.items.extendleft(reversed(back))
+        self._count(len(back))
         self._reported -= len(back)
 
     def _replace(self, message: Item) -> None:
         """conflate: only the newest message counts. (Subscriptions are no messages: each of them stays.)"""
-        if isinstance(self._items[-1], list):
-            self._items[-1] = message
+        if isinstance(self.items[-1], list):
+            self.items[-1] = message
             self.dropped += 1
         else:
-            self._items.append(message)
-            self._unread += 1
+            self.items.append(message)
+            self._count(1)
 
     def close(self) -> None:
         """The reader is gone: forget what is queued, drop what comes."""
         self.closed = True
-        self._items.clear()
+        self.items.clear()
         self._unread = self._taken = 0
+        self.full = False
         if self.wanted:
             self.wanted = False
             self.on_space()

@@ -23,25 +23,15 @@ finds the next name in the first frame, and the reply finds home without anybody
 Both sides are strict. A REQ that has asked must hear the answer before it asks again, a REP that has heard must answer
 before it hears the next; anything else is the error EFSM, "not in this state" (28-1, 28-10).
 
-**DEALER and ROUTER** are the same two with neither rule. A DEALER adds nothing and asks as often as it likes; a ROUTER
-puts the name of the peer in front of what it receives, and takes it off, and goes by it, when it sends:
-
-    program       ROUTER                                      DEALER    program
-    id, "job" ◄── │ 00 03 job                                 │  ◄── "job"
-    id, "ok"  ──► │ 00 02 ok                                  │  ──► "ok"
-
-The name is what the peer asked for (`routing_id`, on the wire Identity), or else one that the ROUTER makes up: five
-octets, the first a zero, so that the two can never meet.
+DEALER and ROUTER, the same two without these rules, are in `router`.
 
 Below this module: `pattern`. Read next: `endpoints`.
 """
 
 import random
-from collections.abc import Callable
 
 from ..constants import SocketType
-from ..errors import EFSM, EHOSTUNREACH, ProtocolError, Violation, ZMQError
-from ..options import Options
+from ..errors import EFSM, ProtocolError, Violation, ZMQError
 from ..wire.events import Message
 from .pattern import Pattern, Received
 from .pipe import Pipe
@@ -65,20 +55,7 @@ def counter() -> int:
     return random.getrandbits(32)
 
 
-class Dealer(Pattern):
-    """Sends to its peers in turn, receives from them in turn, and adds nothing."""
-
-    socket_type = SocketType.DEALER
-    sends_in_turn = True
-    receives = True
-
-    def attach(self, pipe: Pipe) -> None:
-        if self._options.probe_router:
-            pipe.outbound.put([b""])  # a word, so that a ROUTER learns of us before we have anything to say (L-30)
-        super().attach(pipe)
-
-
-class Req(Dealer):
+class Req(Pattern):
     """Sends to its peers in turn, then receives from the one it asked, then sends …
 
     With req_relaxed it may ask again before it has heard, and then waits for the newer answer. With req_correlate each
@@ -86,11 +63,10 @@ class Req(Dealer):
     """
 
     socket_type = SocketType.REQ
+    sends_in_turn = True
+    receives = True
 
-    def __init__(
-        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
-    ) -> None:
-        super().__init__(on_arrival, on_space, options)
+    def _begin(self) -> None:
         self._awaiting = False
         self._asked: Pipe | None = None  # None while awaiting: the one we asked has gone, anybody may answer (28-7)
         self._number = counter()
@@ -134,6 +110,8 @@ class Req(Dealer):
             self._awaiting = False
         return found
 
+    inspects = True
+
     def inspect(self, message: Message) -> None:
         """A reply has an empty frame in front, or a number and an empty frame (28-2, L-33)."""
         numbered = len(message[0]) == 4 and message[1:2] == [DELIMITER]
@@ -167,10 +145,7 @@ class Rep(Pattern):
     socket_type = SocketType.REP
     receives = True
 
-    def __init__(
-        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
-    ) -> None:
-        super().__init__(on_arrival, on_space, options)
+    def _begin(self) -> None:
         self._return_to: tuple[Pipe, Message] | None = None  # whom we owe a reply, and by which envelope
 
     def check_send(self) -> None:
@@ -211,88 +186,3 @@ class Rep(Pattern):
 
     def can_receive(self) -> bool:
         return self._return_to is None and super().can_receive()
-
-
-class Router(Pattern):
-    """Names its peers, and sends to the one that the first frame names."""
-
-    socket_type = SocketType.ROUTER
-    receives = True
-
-    def __init__(
-        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
-    ) -> None:
-        super().__init__(on_arrival, on_space, options)
-        self._by_id: dict[bytes, Pipe] = {}
-        self._number = counter()
-
-    def attach(self, pipe: Pipe) -> None:
-        # Not to the fair queue yet: a peer has its name first, and without one is never heard (28-33).
-        self.pipes[pipe] = None
-        if self._options.probe_router:
-            pipe.outbound.put([b""])
-        if pipe.identity:
-            self._name(pipe)
-
-    def connected(self, pipe: Pipe) -> None:
-        if not pipe.routing_id:  # else the same pipe has a new connection, and keeps its name
-            self._name(pipe)
-
-    def _name(self, pipe: Pipe) -> None:
-        routing_id = self._choose_id(pipe)
-        holder = self._by_id.get(routing_id)
-        if holder is not None:
-            if not self._options.router_handover:
-                return  # the name is taken: this peer is neither heard nor reached (L-28)
-            self._forget(holder)
-        pipe.routing_id = routing_id
-        self._by_id[routing_id] = pipe
-        pipe.outbound.on_space = self._on_space
-        assert self.incoming is not None
-        self.incoming.attach(pipe)
-
-    def _choose_id(self, pipe: Pipe) -> bytes:
-        # An Identity that begins with a zero could pose as one of ours; it counts as none (37-48).
-        if pipe.identity and pipe.identity[0]:
-            return pipe.identity
-        self._number = (self._number + 1) % 2**32
-        return b"\0" + self._number.to_bytes(4, "big")
-
-    def _forget(self, pipe: Pipe) -> None:
-        """Another has its name now. What it sent before is not read any more: it would seem to come from the other."""
-        assert self.incoming is not None
-        pipe.inbound.close()
-        self.incoming.discard(pipe)
-        self.detach(pipe)
-
-    def detach(self, pipe: Pipe) -> None:
-        super().detach(pipe)
-        # The pipe itself keeps its name, for what it sent before and is not read yet.
-        if self._by_id.get(pipe.routing_id) is pipe:
-            del self._by_id[pipe.routing_id]
-
-    def check_send(self) -> None:
-        """A ROUTER may always send."""
-
-    def try_send(self, message: Message) -> bool:
-        """Done, or dropped where the peer is unknown or full; with router_mandatory the program hears of both."""
-        routing_id, rest = message[0], message[1:]
-        pipe = self._by_id.get(routing_id)
-        if pipe is None:
-            if self._options.router_mandatory:
-                raise ZMQError(EHOSTUNREACH, f"no peer is called {routing_id!r}: it never came, or has gone")
-        elif pipe.outbound.full:
-            if self._options.router_mandatory:
-                pipe.outbound.wanted = True
-                return False
-            pipe.outbound.dropped += 1
-        elif rest:  # a name alone says nothing, and is not sent (28-41)
-            pipe.outbound.put(rest)
-        return True
-
-    def _gather(self) -> Received | None:
-        found = super()._gather()
-        return None if found is None else (found[0], [found[0].routing_id, *found[1]])
-
-    def can_send(self) -> bool:
-        return not self._options.router_mandatory or any(not pipe.outbound.full for pipe in self._by_id.values())

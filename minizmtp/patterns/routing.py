@@ -69,9 +69,10 @@ class FairQueue:
         if not self._ready:
             return None
         pipe = self._ready[0]
-        item = pipe.inbound.take()
+        queue = pipe.inbound
+        item = queue.take()
         assert item is not None  # or it would not stand in the row
-        if len(pipe.inbound):
+        if queue.items:
             self._ready.rotate(-1)
         else:
             self._ready.popleft()

@@ -200,6 +200,16 @@ class Connection:
             self.state = TRANSITIONS[self.state, type(event)]
         return event
 
+    def next_messages(self, most: int) -> list[Message]:
+        """The next messages, up to most, if they are short and come one after the other; [] says: ask next_event.
+
+        Asking only next_event gives the same messages in the same order. This is its quick twin for the reader of a
+        busy connection.
+        """
+        if self.state is not State.TRAFFIC or self._message or self._mechanism.seals:
+            return []
+        return self._decoder.next_messages(most)
+
     def data_to_send(self) -> bytes:
         """What the protocol itself has to say (greeting, handshake, PONG); b"" if nothing. It is given once."""
         for command in self._answers:

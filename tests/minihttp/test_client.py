@@ -159,9 +159,7 @@ async def test_a_status_that_is_no_success_is_an_error_only_when_asked(start_ser
     async with minihttp.AsyncClient(base_url=await start_server(missing)) as client:
         response = await client.get("/x")
         assert response.is_error
-        with pytest.raises(
-            minihttp.HTTPStatusError, match="client error 404 Not Found for GET http"
-        ) as caught:
+        with pytest.raises(minihttp.HTTPStatusError, match="client error 404 Not Found for GET http") as caught:
             response.raise_for_status()
     assert caught.value.response is response
 
@@ -261,9 +259,7 @@ async def test_a_password_stays_within_its_origin(start_server):
 
 
 async def test_a_body_that_is_used_up_cannot_follow_a_redirect(start_server):
-    async with minihttp.AsyncClient(
-        base_url=await start_server(redirecting), follow_redirects=True
-    ) as client:
+    async with minihttp.AsyncClient(base_url=await start_server(redirecting), follow_redirects=True) as client:
         response = await client.post("/307//x", content=[b"a", b"b"])
         assert response.json()["body"] == "ab"
         with pytest.raises(minihttp.StreamConsumed, match="used up"):
@@ -352,9 +348,7 @@ async def test_only_http_is_spoken(url):
 
 async def test_a_truncated_gzip_body_is_a_decoding_error(start_server):
     async def truncated(request):
-        return minihttp.Response(
-            200, headers={"Content-Encoding": "gzip"}, content=gzip.compress(b"x" * 99)[:-9]
-        )
+        return minihttp.Response(200, headers={"Content-Encoding": "gzip"}, content=gzip.compress(b"x" * 99)[:-9])
 
     async with minihttp.AsyncClient(base_url=await start_server(truncated)) as client:
         with pytest.raises(minihttp.DecodingError, match="ends in the middle") as caught:
@@ -365,9 +359,7 @@ async def test_a_truncated_gzip_body_is_a_decoding_error(start_server):
 
 async def test_a_bomb_meets_max_content_size(start_server):
     async def bomb(request):
-        return minihttp.Response(
-            200, headers={"Content-Encoding": "gzip"}, content=gzip.compress(bytes(10**7))
-        )
+        return minihttp.Response(200, headers={"Content-Encoding": "gzip"}, content=gzip.compress(bytes(10**7)))
 
     async with minihttp.AsyncClient(base_url=await start_server(bomb), max_content_size=10**6) as client:
         with pytest.raises(minihttp.DecodingError, match="max_content_size=1000000"):

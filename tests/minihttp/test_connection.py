@@ -73,8 +73,7 @@ CONVERSATIONS = {
     "length": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"2;extension=y\r\nhe\r\n3\r\nllo\r\n0\r\nX-Trailer: 5\r\n\r\n",
-    "after 1xx": b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
-    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    "after 1xx": b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
 }
 
 

@@ -136,9 +136,7 @@ async def test_max_connections_holds_under_thousands_of_requests(start_server):
         return minihttp.Response(204)
 
     limits = minihttp.Limits(max_connections=7)
-    async with minihttp.AsyncClient(
-        base_url=await start_server(count), limits=limits, timeout=None
-    ) as client:
+    async with minihttp.AsyncClient(base_url=await start_server(count), limits=limits, timeout=None) as client:
         async with trio.open_nursery() as nursery:
             for _ in range(2000):
                 nursery.start_soon(client.get, "/")
@@ -264,9 +262,7 @@ async def test_closing_the_client_tells_all_who_wait(start_server, nursery):
         await trio.sleep_forever()
 
     failures = []
-    client = minihttp.AsyncClient(
-        base_url=await start_server(never), limits=minihttp.Limits(max_connections=1)
-    )
+    client = minihttp.AsyncClient(base_url=await start_server(never), limits=minihttp.Limits(max_connections=1))
 
     async def ask():
         try:
@@ -284,9 +280,7 @@ async def test_closing_the_client_tells_all_who_wait(start_server, nursery):
     assert counts(client) == "0 active, 0 idle, 0 waiting"
 
 
-async def test_a_body_closed_early_frees_the_place_and_a_finished_one_keeps_the_connection(
-    start_script, answering
-):
+async def test_a_body_closed_early_frees_the_place_and_a_finished_one_keeps_the_connection(start_script, answering):
     url = await start_script(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"))
     async with minihttp.AsyncClient() as client:
         async with client.stream("GET", url):

@@ -114,9 +114,7 @@ EXPECTING = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-con
 async def test_100_continue_is_said_when_the_handler_reads(start_server):
     url = minihttp.URL(await start_server(echo))
     async with await trio.open_tcp_stream(url.host, url.port) as stream:
-        await stream.send_all(
-            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
-        )
+        await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
         assert (await stream.receive_some()).startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
         await stream.send_all(b"body")
         assert (await stream.receive_some()).endswith(b"\r\n\r\nbody")

@@ -271,7 +271,7 @@ async def _storm(
     async def feed() -> None:
         for number in range(messages):
             await send(b"%d" % number)
-            if number % 3 == 2:
+            if number % 2:
                 await trio.sleep(random.random() * 0.0006)
 
     async with trio.open_nursery() as nursery:
@@ -291,7 +291,7 @@ async def test_a_storm_of_cancelled_receives_loses_nothing() -> None:
             pull, push = await pair(ctx, zmq.PULL, zmq.PUSH)
             cancelled, lost, doubled = await _storm(pull.recv, push.send)
     assert (lost, doubled) == (0, 0)
-    assert cancelled > 300
+    assert cancelled > 500
 
 
 async def test_a_memory_channel_is_no_better_in_the_same_storm() -> None:
@@ -300,7 +300,7 @@ async def test_a_memory_channel_is_no_better_in_the_same_storm() -> None:
         sender, receiver = trio.open_memory_channel[bytes](1000)
         cancelled, lost, doubled = await _storm(receiver.receive, sender.send)
     assert (lost, doubled) == (0, 0)
-    assert cancelled > 300
+    assert cancelled > 500
 
 
 async def test_a_storm_of_cancelled_sends_sends_what_was_not_cancelled_and_no_more() -> None:

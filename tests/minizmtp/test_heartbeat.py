@@ -1,10 +1,15 @@
 """Heartbeats: from times that are given, when to ask and when to give up (37/ZMTP, "Connection Heartbeating")."""
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
+import minizmtp as zmq
+from minizmtp import Event
 from minizmtp.heartbeat import NEVER, Heartbeat, Silence
+from tests.minizmtp.helpers import Raw, command, frame, free_endpoint, pair, raw_server, until
 
 
 def test_without_options_and_without_a_peers_promise_nothing_is_ever_due() -> None:
@@ -57,6 +62,14 @@ def test_the_peers_own_limit_counts_from_the_last_thing_it_said_of_whatever_kind
         heart.beat(1.5)
 
 
+@pytest.mark.requirement("37-71", "37-76")
+def test_a_promise_counts_from_the_ping_that_made_it() -> None:
+    """Where nothing is due nobody tells of what came: the first PING is the first that is heard of."""
+    heart = Heartbeat(now=0.0)
+    heart.heard_ping(0.3, 1000.0)
+    assert heart.due() == pytest.approx(1000.3)
+
+
 @pytest.mark.requirement("37-71")
 def test_a_ttl_of_zero_is_no_promise_and_takes_an_earlier_one_back() -> None:
     heart = Heartbeat()
@@ -86,3 +99,241 @@ def test_a_peer_is_dead_exactly_when_a_ping_stayed_unanswered_for_so_long(
             return
         assert not dead
         assert heart.due() > now
+
+
+# ------------------------------------------------------------------- on sockets, against a peer by hand, time flying by
+
+
+@pytest.mark.requirement("37-71", "37-72", "37-74", "37-85")
+@pytest.mark.parametrize(("ttl", "tenths"), [(0, 0), (99, 0), (6000, 60), (65_500, 655), (6_553_599, 655)])
+async def test_a_ping_for_each_interval_whose_name_and_ttl_can_be_read(
+    quick_clock: MockClock, ttl: int, tenths: int
+) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, heartbeat_ivl=1000, heartbeat_timeout=2500, heartbeat_ttl=ttl)
+        push.connect(server.endpoint)
+        with trio.fail_after(60):
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                start = trio.current_time()
+                for second in range(1, 8):
+                    assert await peer.read(9) == b"\x04\x07\x04PING" + tenths.to_bytes(2, "big")
+                    assert trio.current_time() - start == pytest.approx(second, abs=0.1)
+                    await peer.send(command(b"PONG"))
+
+
+@pytest.mark.requirement("37-19", "37-75", "37-77", "37-78")
+@pytest.mark.parametrize(("timeout", "seconds"), [(2500, 3.5), (-1, 2.0), (300, 1.3)])
+async def test_a_silent_peer_is_dropped_after_the_timeout_and_dialled_again(
+    quick_clock: MockClock, timeout: int, seconds: float
+) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, heartbeat_ivl=1000, heartbeat_timeout=timeout)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        with trio.fail_after(60):
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                start = trio.current_time()
+                told = await until(monitor, Event.DISCONNECTED)
+                assert "no sign of life" in told.reason
+                assert trio.current_time() - start == pytest.approx(seconds, abs=0.1)
+                assert 100 <= (await until(monitor, Event.CONNECT_RETRIED)).value <= 200
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                await push.send(b"still there")
+                assert await peer.message() == [b"still there"]
+
+
+@pytest.mark.requirement("37-75")
+async def test_a_silent_peer_that_had_dialled_us_is_dropped_too(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, heartbeat_ivl=1000)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(60):
+            async with await Raw.dial(pull.last_endpoint) as silent, await Raw.dial(pull.last_endpoint) as other:
+                await silent.greet(b"PUSH"), await other.greet(b"PUSH")
+                async with trio.open_nursery() as nursery:
+
+                    async def answer() -> None:
+                        for _ in range(5):
+                            await other.frame()
+                            await other.send(command(b"PONG"))
+
+                    nursery.start_soon(answer)
+                    assert await silent.read(1000) == b"\x04\x07\x04PING\0\0"  # one, and then the end
+                await other.send(frame(b"still here"))
+                assert await pull.recv() == b"still here"
+
+
+@pytest.mark.requirement("37-73")
+async def test_an_octet_of_a_long_frame_is_a_sign_of_life(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, heartbeat_ivl=1000, heartbeat_timeout=1500)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(60):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.greet(b"PUSH")
+                for octet in frame(b"so very slow"):
+                    await peer.send(bytes([octet]))
+                    await trio.sleep(0.9)
+                assert await pull.recv() == b"so very slow"
+
+
+@pytest.mark.requirement("37-68", "37-79")
+async def test_a_ping_is_answered_with_its_context_and_a_pong_that_nobody_asked_for_does_no_harm() -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(10):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.greet(b"PUSH")
+                for context in (b"", b"x", b"sixteen octets!!"):
+                    await peer.send(command(b"PONG", b"unasked") + command(b"PING", b"\0\0" + context))
+                    assert await peer.frame() == (4, b"\x04PONG" + context)
+                await peer.send(frame(b"a", 1) + command(b"PING", b"\0\0in a message") + frame(b"b"))
+                assert await peer.frame() == (4, b"\x04PONGin a message")
+                assert await pull.recv_multipart() == [b"a", b"b"]
+
+
+@pytest.mark.requirement("37-67", "37-69", "37-70")
+@pytest.mark.parametrize("ping", [b"", b"\0", b"\0\0" + b"seventeen octets!"])
+async def test_a_ping_without_ttl_or_with_too_long_a_context_ends_the_connection(ping: bytes) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(10):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.greet(b"PUSH")
+                await peer.send(command(b"PING", ping))
+                assert await peer.ended()
+
+
+@pytest.mark.requirement("37-66")
+async def test_a_ping_before_ready_ends_the_connection() -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        pull.bind("tcp://127.0.0.1:*")
+        monitor = pull.monitor()
+        with trio.fail_after(10):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.send(bytes.fromhex("ff 00 00 00 00 00 00 00 00 7f 03 01 4e 55 4c 4c") + bytes(48))
+                await peer.send(command(b"PING", b"\0\0"))
+                told = await until(monitor, Event.HANDSHAKE_FAILED_PROTOCOL)
+                assert "PING" in told.reason
+
+
+@pytest.mark.requirement("37-71", "37-76")
+async def test_a_peer_that_promised_a_ttl_and_then_is_silent_is_dropped_though_we_never_ask(
+    quick_clock: MockClock,
+) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(600):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.greet(b"PUSH")
+                await trio.sleep(100)
+                await peer.send(command(b"PING", b"\0\x1e"))
+                assert await peer.frame() == (4, b"\x04PONG")
+                await trio.sleep(2.9)
+                await peer.send(frame(b"alive"))  # any sign will do, and the clock starts again
+                assert await pull.recv() == b"alive"
+                start = trio.current_time()
+                assert await peer.ended()
+                assert trio.current_time() - start == pytest.approx(3.0, abs=0.1)
+
+
+async def test_a_peer_of_zmtp_3_0_which_knows_no_ping_is_sent_none_and_may_be_silent(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, heartbeat_ivl=100)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(600):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.send(bytes.fromhex("ff 00 00 00 00 00 00 00 01 7f 03 00 4e 55 4c 4c") + bytes(48))
+                await peer.read(64)
+                await peer.send(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH")
+                await peer.frame()
+                with trio.move_on_after(300) as scope:
+                    await peer.read(1)
+                assert scope.cancelled_caught
+                await peer.send(frame(b"old but alive"))
+                assert await pull.recv() == b"old but alive"
+
+
+@pytest.mark.requirement("L-14", "37-75")
+async def test_two_who_beat_and_of_whom_one_does_not_read_for_long_stay_connected(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        beating = {"heartbeat_ivl": 1000, "heartbeat_timeout": 1500, "heartbeat_ttl": 2000}
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, hwm=2, sndbuf=4096, rcvbuf=4096, **beating)
+        monitor = push.monitor()
+        sent = 0
+        with trio.fail_after(900):
+            while await push.poll(1000, zmq.POLLOUT):
+                await push.send(b"%6d" % sent + bytes(5000))
+                sent += 1
+            await trio.sleep(20)
+            for number in range(sent):
+                assert (await pull.recv())[:6] == b"%6d" % number
+            await push.send(b"on we go")
+            assert await pull.recv() == b"on we go"
+            push.close()
+            assert {event.event async for event in monitor} <= {Event.DISCONNECTED}  # which is of our own closing
+
+
+@pytest.mark.requirement("L-14")
+async def test_a_peer_whom_we_do_not_read_hears_from_us_in_its_own_rhythm(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, rcvhwm=1)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(60):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.greet(b"PUSH")
+                for _ in range(2):
+                    await trio.sleep(1)
+                    await peer.send(command(b"PING", b"\0\x14"))  # each second; two seconds of silence are death
+                    assert await peer.frame() == (4, b"\x04PONG")
+                await peer.send(frame(b"1") + frame(b"2"))  # there is room for one
+                for _ in range(20):
+                    with trio.fail_after(1):
+                        assert await peer.frame() == (4, b"\x04PONG")
+                assert [await pull.recv(), await pull.recv()] == [b"1", b"2"]
+
+
+# -------------------------------------------------------------------------------------------------- dialling again
+
+
+async def pauses(ctx: zmq.Context, count: int, **options: int) -> list[int]:
+    """What a socket that dials in vain announces, in milliseconds."""
+    push = ctx.socket(zmq.PUSH, linger=0, **options)
+    monitor = push.monitor()
+    push.connect(free_endpoint())
+    return [(await until(monitor, Event.CONNECT_RETRIED)).value for _ in range(count)]
+
+
+@pytest.mark.requirement("37-19", "L-5")
+async def test_between_two_attempts_is_a_pause_and_no_two_are_alike(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        with trio.fail_after(60):
+            found = await pauses(ctx, 20)
+        assert all(100 <= pause <= 200 for pause in found)
+        assert len(set(found)) > 5
+
+
+@pytest.mark.requirement("37-20", "L-5")
+async def test_with_reconnect_ivl_max_each_attempt_that_fails_makes_the_pause_longer(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        with trio.fail_after(60):
+            assert await pauses(ctx, 5, reconnect_ivl=50, reconnect_ivl_max=300) == [50, 100, 200, 300, 300]
+
+
+@pytest.mark.requirement("37-20", "L-5")
+async def test_an_attempt_that_succeeds_makes_the_next_pause_short_again(quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, reconnect_ivl=50, reconnect_ivl_max=300)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        with trio.fail_after(60):
+            for _ in range(4):
+                (await server.accept()).close()
+                assert (await until(monitor, Event.CONNECT_RETRIED)).value == 50

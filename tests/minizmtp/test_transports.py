@@ -16,7 +16,7 @@ from minizmtp import transports
 from minizmtp.endpoints import Ipc, Tcp
 from minizmtp.options import Options
 from minizmtp.transports import LONGEST_PATH, Stream, dial, listen
-from tests.minizmtp.helpers import Event, free_endpoint, logged, until
+from tests.minizmtp.helpers import CUT, Event, cut_at, cuts, free_endpoint, logged, until
 
 LOCAL = Tcp("127.0.0.1", 0)
 
@@ -309,6 +309,28 @@ async def test_a_cancelled_receive_has_read_nothing() -> None:
         scope.cancel()
         await stream.receive()
     assert await stream.receive() == b"rest"
+    stream.close()
+    peer.close()
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["woken", "waiting"])
+async def test_a_receive_cancelled_at_any_point_has_read_nothing(late: bool) -> None:
+    """A heartbeat cancels it in the midst of traffic, and nobody may notice."""
+    stream, peer = a_stream()
+    for chunk in (b"x", bytes(transports.READ_SIZE)):
+        for step, results in cuts(late):
+
+            async def speak(chunk: bytes = chunk) -> None:
+                await wait_all_tasks_blocked()
+                peer.sendall(chunk)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(speak)
+                results.append(await cut_at(step, late, stream.receive))
+            got = b"" if results[-1] is CUT else results[-1]
+            while len(got) < len(chunk):
+                got += await stream.receive()
+            assert got == chunk
     stream.close()
     peer.close()
 

@@ -10,7 +10,8 @@ from minizmtp.errors import EHOSTUNREACH, ZMQError
 from minizmtp.options import Options
 from minizmtp.patterns import Pipe
 from minizmtp.patterns.pipe import Queue
-from minizmtp.patterns.reqrep import Dealer, Rep, Req, Router, split_envelope
+from minizmtp.patterns.reqrep import Rep, Req, split_envelope
+from minizmtp.patterns.router import Dealer, Router
 from minizmtp.wire.events import Message
 from tests.minizmtp.patterns.peers import Calls, Peer, all_received, received
 

@@ -144,3 +144,16 @@ def test_strict_types_say_what_to_do_instead(kind: SocketType, message: str) -> 
     with pytest.raises(ZMQError, match=message) as caught:
         pattern.take() if kind is SocketType.REQ else pattern.check_send()
     assert caught.value.errno == EFSM
+
+
+@pytest.mark.parametrize("kind", [SocketType.PULL, SocketType.XPUB])
+def test_what_was_taken_and_given_back_is_the_next_to_be_taken(kind: SocketType) -> None:
+    pattern = make(kind)
+    peer = Peer(pattern)
+    for number in range(3):
+        peer.says([b"%d" % number])
+    first = pattern.take()
+    assert first is not None
+    pattern.give_back(first)
+    assert pattern.can_receive()
+    assert all_received(pattern) == [[b"0"], [b"1"], [b"2"]]

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minizmtp.errors import EFSM, ZMQError
-from minizmtp.patterns.reqrep import Rep, Req, Router, split_envelope
+from minizmtp.patterns.reqrep import Rep, Req, split_envelope
+from minizmtp.patterns.router import Router
 from minizmtp.wire.events import Message
 from tests.minizmtp.patterns.peers import Calls, Peer, received
 

@@ -8,7 +8,8 @@ from minizmtp.errors import EINVAL, ZMQError
 from minizmtp.options import Options
 from minizmtp.patterns import Pipe
 from minizmtp.patterns.pipe import Queue
-from minizmtp.patterns.pubsub import Pub, Sub, XPub, XSub
+from minizmtp.patterns.pubsub import Pub, Sub
+from minizmtp.patterns.xpubsub import XPub, XSub
 from minizmtp.wire.events import Cancel, Item, Message, Subscribe
 from tests.minizmtp.patterns.peers import Calls, Peer, all_received, received
 

@@ -1,0 +1,293 @@
+"""What each end of a run does, for every rival alike: `pull` at one end, `push` at the other, and so on.
+
+A role is given its `End` (see `rivals`), and speaks through it with the role at the other end of the run, beside the
+traffic: `tell` says a word, `told` waits for one.  The end that receives measures, from the first message to the last,
+and answers (how many, in how many seconds); whoever sends stays until it is told that all has come.  How much has come
+is checked outside the measured time: the first and the last message are what they have to be, and LAST follows.
+
+This text is used twice.  As it stands, for minizmtp, zmq.asyncio and zmq-anyio; and for blocking pyzmq with every
+`async` and `await` taken out of it (`rivals.blocking` does that), so that all do the very same work.  Only where many
+sockets are read at once the two differ: asynchronous programs have a task for each, and a blocking one goes round.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from itertools import cycle, islice, repeat
+from time import perf_counter
+from typing import Any
+
+from .idle import Ledger
+
+HELLO, PROBE, LAST = b"hello", b"probe", b"last"
+WARM = 10  # round trips before those that count
+WINDOW = 100  # requests that each DEALER has under way
+TOPICS = 1000  # at most so many different ones are published in turn
+
+Figures = tuple[int, float]
+
+
+# ── PUSH → PULL ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def pull(end: Any) -> Figures:
+    work = end.work
+    sock = await end.listen("PULL")
+    receive = end.receiver(sock, several=work.frames > 1)
+    assert await receive() == work.message(HELLO)
+    end.tell("go")
+    first = await receive()
+    started = perf_counter()
+    for _ in repeat(None, work.count - 1):
+        message = await receive()
+    seconds = perf_counter() - started
+    assert first == message == work.message()
+    assert await receive() == work.message(LAST)
+    end.tell("enough")
+    return work.count - 1, seconds
+
+
+async def push(end: Any) -> None:
+    work = end.work
+    sock = await end.reach("PUSH", await end.told())
+    send = end.sender(sock, several=work.frames > 1)
+    await send(work.message(HELLO))
+    await end.told()
+    message = work.message()
+    for _ in repeat(None, work.count):
+        await send(message)
+    await send(work.message(LAST))
+    await end.told()
+
+
+# ── REQ ⇄ REP ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def request(end: Any) -> Figures:
+    work = end.work
+    sock = await end.reach("REQ", await end.told())
+    send, receive = end.sender(sock), end.receiver(sock)
+    message = work.message()
+    for _ in range(WARM):
+        await send(message)
+        assert await receive() == message
+    started = perf_counter()
+    for _ in repeat(None, work.count):
+        await send(message)
+        answer = await receive()
+    seconds = perf_counter() - started
+    assert answer == message
+    end.tell("enough")
+    return work.count, seconds
+
+
+async def reply(end: Any) -> None:
+    sock = await end.listen("REP")
+    send, receive = end.sender(sock), end.receiver(sock)
+    for _ in repeat(None, WARM + end.work.count):
+        await send(await receive())
+    await end.told()
+
+
+async def request_each_anew(end: Any) -> Figures:
+    """A new connection for each request."""
+    work = end.work
+    endpoint = await end.told()
+    message = work.message()
+    started = perf_counter()
+    for _ in repeat(None, work.count):
+        sock = await end.reach("REQ", endpoint)
+        await end.sender(sock)(message)
+        assert await end.receiver(sock)() == message
+        await end.close(sock)
+    seconds = perf_counter() - started
+    end.tell("enough")
+    return work.count, seconds
+
+
+async def reply_to_all(end: Any) -> None:
+    sock = await end.listen("REP")
+    send, receive = end.sender(sock), end.receiver(sock)
+    for _ in repeat(None, end.work.count):
+        await send(await receive())
+    await end.told()
+
+
+# ── PUB → SUB ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def published(work: Any) -> Iterator[bytes]:
+    """The counted messages: of all topics in turn, or of none."""
+    if not work.topics:
+        return repeat(work.message(), work.count)
+    topics = min(work.topics, TOPICS)
+    messages = [topic(index * work.topics // topics).ljust(work.size, b".") for index in range(topics)]
+    return islice(cycle(messages), work.count)
+
+
+def topic(index: int) -> bytes:
+    return b"topic%07d" % index
+
+
+def last_topic(work: Any) -> bytes:
+    """The one subscribed last: who gets a message of it gets all."""
+    return topic(work.topics - 1) if work.topics else b""
+
+
+async def publish(end: Any) -> None:
+    work = end.work
+    sock = await end.listen("PUB", sndhwm=0, rcvhwm=0)  # without a limit, for a PUB drops what is above it
+    send = end.sender(sock)
+    while not end.heard():
+        await send(last_topic(work) + PROBE)
+        await end.sleep(0.005)
+    await end.told()
+    for message in published(work):
+        await send(message)
+    await send(last_topic(work) + LAST)
+    await end.told()
+
+
+async def subscribe(end: Any) -> list[Any]:
+    """The receivers of all subscribers, each of which has had a first probe."""
+    work = end.work
+    endpoint = await end.told()
+    receivers = []
+    for _ in range(work.peers):
+        sock = await end.reach("SUB", endpoint, sndhwm=0, rcvhwm=0)
+        for index in range(work.topics):
+            sock.subscribe(topic(index))
+        if not work.topics:
+            sock.subscribe(b"")
+        receivers.append(end.receiver(sock))
+    for receive in receivers:
+        assert await receive() == last_topic(work) + PROBE
+    end.tell("go")
+    return receivers
+
+
+async def first_of(work: Any, receive: Callable[[], Awaitable[bytes]]) -> float:
+    """When the first message came that is no probe."""
+    while (message := await receive()) == last_topic(work) + PROBE:
+        pass
+    started = perf_counter()
+    assert message == next(published(work))
+    return started
+
+
+async def subscribers(end: Any) -> Figures:
+    work = end.work
+
+    async def one(receive: Callable[[], Awaitable[bytes]]) -> tuple[float, float]:
+        started = await first_of(work, receive)
+        for _ in repeat(None, work.count - 1):
+            message = await receive()
+        ended = perf_counter()
+        assert len(message) == work.size
+        assert await receive() == last_topic(work) + LAST
+        return started, ended
+
+    times = await end.together([partial(one, receive) for receive in await subscribe(end)])
+    end.tell("enough")
+    started, ended = min(started for started, _ in times), max(ended for _, ended in times)
+    return (work.count - 1) * work.peers, ended - started
+
+
+async def subscribers_in_turn(end: Any) -> Figures:
+    work = end.work
+    receivers = await subscribe(end)
+    starts = [await first_of(work, receive) for receive in receivers]
+    for _ in repeat(None, work.count - 1):
+        for receive in receivers:
+            message = await receive()
+    seconds = perf_counter() - starts[0]
+    assert len(message) == work.size
+    for receive in receivers:
+        assert await receive() == last_topic(work) + LAST
+    end.tell("enough")
+    return (work.count - 1) * work.peers, seconds
+
+
+# ── DEALER ⇄ ROUTER ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def route(end: Any) -> None:
+    """Every message back to whom it came from."""
+    work = end.work
+    sock = await end.listen("ROUTER")
+    send, receive = end.sender(sock, several=True), end.receiver(sock, several=True)
+    for _ in repeat(None, work.peers * (1 + work.count // work.peers)):
+        await send(await receive())
+    await end.told()
+
+
+async def reach_router(end: Any) -> list[tuple[Any, Any]]:
+    """The ways to send and receive of all DEALERs, each of which has had a first answer."""
+    work = end.work
+    endpoint = await end.told()
+    socks = [await end.reach("DEALER", endpoint) for _ in range(work.peers)]
+    both = [(end.sender(sock), end.receiver(sock)) for sock in socks]
+    for send, _ in both:
+        await send(HELLO)
+    for _, receive in both:
+        assert await receive() == HELLO
+    return both
+
+
+async def dealers(end: Any) -> Figures:
+    work = end.work
+    count, message = work.count // work.peers, work.message()
+    window = min(WINDOW, count)
+
+    async def one(send: Callable[[bytes], Awaitable[None]], receive: Callable[[], Awaitable[bytes]]) -> None:
+        for _ in repeat(None, window):
+            await send(message)
+        for _ in repeat(None, count - window):
+            await receive()
+            await send(message)
+        for _ in repeat(None, window):
+            answer = await receive()
+        assert answer == message
+
+    both = await reach_router(end)
+    started = perf_counter()
+    await end.together([partial(one, send, receive) for send, receive in both])
+    seconds = perf_counter() - started
+    end.tell("enough")
+    return count * work.peers, seconds
+
+
+async def dealers_in_turn(end: Any) -> Figures:
+    work = end.work
+    count, message = work.count // work.peers, work.message()
+    window = min(WINDOW, count)
+    both = await reach_router(end)
+    started = perf_counter()
+    for send, _ in both:
+        for _ in repeat(None, window):
+            await send(message)
+    for _ in repeat(None, count - window):
+        for send, receive in both:
+            await receive()
+            await send(message)
+    for _ in repeat(None, window):
+        for _, receive in both:
+            answer = await receive()
+    seconds = perf_counter() - started
+    assert answer == message
+    end.tell("enough")
+    return count * work.peers, seconds
+
+
+# ── idle connections ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def hold(end: Any) -> tuple[float, float]:
+    """KiB and seconds of CPU for each connection of a ROUTER to which nobody says anything."""
+    sock = await end.listen("ROUTER", backlog=1000)
+    ledger = Ledger()
+    end.tell("come")
+    await end.told()
+    costs = ledger.costs(end.work.peers)
+    end.tell("enough")
+    await end.close(sock)
+    return costs

@@ -1,0 +1,125 @@
+"""docs/INTEROP.md: which pairings talk, which are refused, and where we differ from libzmq on purpose.
+
+The document is made of what has passed:
+
+    python -m pytest interop_tests/test_pairings.py --write-interop
+
+Each test of a pairing leaves a `Pairing` behind when it passes; a cell of the table has a mark when all its tests have.
+`test_pairings` checks that the document says what a run in which all of them pass would write.
+"""
+
+from collections.abc import Iterable, Set
+from itertools import product
+from typing import NamedTuple
+
+TYPES = ["REQ", "REP", "DEALER", "ROUTER", "PUB", "SUB", "XPUB", "XSUB", "PUSH", "PULL", "PAIR"]
+
+# Who may talk to whom: 37/ZMTP, "Connection Metadata".
+ALLOWED = [
+    ("PAIR", "PAIR"),
+    ("PUB", "SUB"),
+    ("PUB", "XSUB"),
+    ("XPUB", "SUB"),
+    ("XPUB", "XSUB"),
+    ("PUSH", "PULL"),
+    ("REQ", "REP"),
+    ("REQ", "ROUTER"),
+    ("DEALER", "REP"),
+    ("DEALER", "DEALER"),
+    ("DEALER", "ROUTER"),
+    ("ROUTER", "ROUTER"),
+]  # fmt: skip
+
+# The same with the one that binds first: each pair of two types both ways round.
+TALKING = sorted({pair for one, other in ALLOWED for pair in ((one, other), (other, one))})
+REFUSED = [pair for pair in product(TYPES, TYPES) if pair not in TALKING]
+
+TRANSPORTS = ["tcp", "ipc"]
+PAIRS = ["ours-ours", "ours-libzmq", "libzmq-ours", "libzmq-libzmq"]
+
+
+class Pairing(NamedTuple):
+    """One test: these two types, the first bound by the first of the pair, were seen to talk, or to be refused."""
+
+    binds: str
+    connects: str
+    pair: str
+    transport: str
+
+
+# What has passed in this run of pytest.
+PASSED: set[Pairing] = set()
+
+# Where a test asserts something of us that libzmq, as the control, does not do. Tests refer to these by the marker
+# `differs`. The first word or two are the heading.
+DIFFERENCES: dict[str, str] = {
+    "identity of a REP's peers": "37-46 says that only a ROUTER looks at an Identity. libzmq's REP looks too, and does "
+    "not serve a second client that bears the name of the first; ours serves both.",
+    "identity that begins with a zero": "37-48 forbids it. libzmq takes it, so that a peer can bear the name that a "
+    "ROUTER has made up for another; to us it counts as none.",
+    "peer that is slow to be read": "A libzmq whose program does not read, so that its queue is full, hears no PONG, "
+    "and parts from a healthy peer (L-14). We do not judge while we do not listen, and send PONGs unasked meanwhile.",
+    "wrong type of socket": "Our monitors tell HANDSHAKE_FAILED_PROTOCOL, with the violation as its value, before "
+    "DISCONNECTED; libzmq's tell DISCONNECTED alone. And the peer is sent an ERROR that says why (37-45).",
+    "peer that speaks something else": "HTTP, ZMTP 1.0 or 2.0, noise: HANDSHAKE_FAILED_PROTOCOL and DISCONNECTED at "
+    "once. libzmq downgrades, or waits for more.",
+    "reason of an event": "Each event of ours that something went wrong carries words, where libzmq has a number.",
+    "PING to a peer of 3.0": "Is not sent, whatever heartbeat_ivl says; libzmq sends it.",
+    "subscription of 255 octets to a peer of 3.0": "libzmq sends it corrupt (L-41).",
+    "ttl after other traffic": "In libzmq the ttl of a PING holds until the next frame of any kind. With us it holds "
+    "until the next PING: a peer that says something and then dies is noticed (37-76).",
+    "ttl above 65.5 seconds": "Is sent as 65.5 seconds: libzmq takes 65.6 for 64 milliseconds (37-72).",
+}
+
+INTRODUCTION = """\
+# Interoperation with libzmq
+
+Made by `python -m pytest interop_tests/test_pairings.py --write-interop`, of the tests that passed, against libzmq
+{version}. The first of a pair binds, the second connects; `libzmq-libzmq` is the control.
+
+"""
+
+
+def document(passed: Set[Pairing]) -> str:
+    """The whole of docs/INTEROP.md."""
+    import zmq
+
+    return INTRODUCTION.format(version=zmq.zmq_version()) + tables(passed)
+
+
+def tables(passed: Set[Pairing]) -> str:
+    """All of it but the introduction, which names a version."""
+    return "\n".join([*talking(passed), "", *refused(passed), "", *differences()]) + "\n"
+
+
+def talking(passed: Set[Pairing]) -> Iterable[str]:
+    columns = [(transport, pair) for transport in TRANSPORTS for pair in PAIRS]
+    yield "## Pairings that talk\n"
+    yield "| binds | connects | " + " | ".join(f"{pair}, {transport}" for transport, pair in columns) + " |"
+    yield "| --- | --- |" + " --- |" * len(columns)
+    for binds, connects in TALKING:
+        cells = [mark(Pairing(binds, connects, pair, transport) in passed) for transport, pair in columns]
+        yield f"| {binds} | {connects} | " + " | ".join(cells) + " |"
+
+
+def refused(passed: Set[Pairing]) -> Iterable[str]:
+    yield "## Pairings that are refused, over tcp\n"
+    yield "| binds | and none of these may connect | " + " | ".join(PAIRS) + " |"
+    yield "| --- | --- |" + " --- |" * len(PAIRS)
+    for binds in TYPES:
+        others = [connects for one, connects in REFUSED if one == binds]
+        cells = [mark(all(Pairing(binds, other, pair, "tcp") in passed for other in others)) for pair in PAIRS]
+        yield f"| {binds} | {' '.join(others)} | " + " | ".join(cells) + " |"
+
+
+def differences() -> Iterable[str]:
+    yield "## Where we differ on purpose\n"
+    yield "Each is asserted of us by a test that bears its name as a marker, `differs`.\n"
+    yield "| name | what |"
+    yield "| --- | --- |"
+    for key, words in DIFFERENCES.items():
+        yield f"| {key} | {words} |"
+
+
+def mark(passed: bool) -> str:
+    return "✓" if passed else "–"

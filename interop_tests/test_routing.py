@@ -1,0 +1,293 @@
+"""28/REQREP: DEALER and ROUTER. Names: who gets which, who may have it, and what is sent to whom.
+
+The rules of names are in one sentence of the RFC and a dozen of libzmq's habits; the control shows each of them.
+"""
+
+import errno
+
+import pytest
+import trio
+
+from interop_tests.raw import RawListener, RawPeer, command, metadata
+from interop_tests.vectors import GREETING
+from interop_tests.world import PATIENCE, Peer, Refused, World, assert_same, payload, refuses
+
+EAGER = {"reconnect_ivl": 10}
+LITTLE = {"sndbuf": 65536, "rcvbuf": 65536}
+EVERY_KIND = pytest.mark.pairs("ours-libzmq", "libzmq-libzmq")  # one kind, and a bare stream
+
+
+async def introduce(router: Peer, dealer: Peer) -> bytes:
+    """The name under which the ROUTER knows the DEALER."""
+    await dealer.send(b"hello")
+    name, word = await router.recv_multipart()
+    assert word == b"hello"
+    return name
+
+
+async def becomes_unreachable(router: Peer, name: bytes) -> None:
+    """A name is gone soon after its peer; `router_mandatory` tells."""
+    with trio.fail_after(PATIENCE):
+        while True:
+            try:
+                await router.send_multipart([name, b"still there?"])
+            except Refused as refusal:
+                if refusal.errno != errno.EHOSTUNREACH:
+                    raise
+                return
+            await trio.sleep(0.005)
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.over("tcp", "inproc")
+@pytest.mark.requirement("28-33", "28-35", "28-39", "28-40", "28-41", "28-42", "L-25")
+async def test_a_router_makes_up_names_of_five_octets(world: World) -> None:
+    router = await world.server.socket("ROUTER")
+    dealers = [await world.client.socket("DEALER") for _ in range(3)]
+    await world.join(router, *dealers)
+    names = [await introduce(router, dealer) for dealer in dealers]
+    assert len(set(names)) == 3
+    assert all(len(name) == 5 and name[0] == 0 for name in names), names
+    for dealer, name in reversed(list(zip(dealers, names, strict=True))):
+        await router.send_multipart([name, b"you are", name])
+        assert await dealer.recv_multipart() == [b"you are", name]
+        assert await introduce(router, dealer) == name  # it stays the same
+
+
+@pytest.mark.over("tcp", "inproc")
+@pytest.mark.parametrize("name", [b"a", b"alice", bytes(range(1, 256))], ids=["1", "5", "255"])
+@pytest.mark.requirement("28-36", "37-46", "37-47", "L-25")
+async def test_a_peer_may_choose_its_name(world: World, name: bytes) -> None:
+    router, dealer = await world.pair("ROUTER", "DEALER", {}, {"routing_id": name})
+    assert await introduce(router, dealer) == name
+    await router.send_multipart([name, b"hello"])
+    assert await dealer.recv() == b"hello"
+
+
+@pytest.mark.over("tcp")
+@pytest.mark.requirement("28-36", "37-46")
+async def test_a_req_too_may_choose_its_name_and_keeps_it_over_a_reconnect(world: World) -> None:
+    endpoint = world.known_endpoint()
+    req = await world.client.socket("REQ", routing_id=b"alice", req_relaxed=1, **EAGER)
+    await req.connect(endpoint)
+    for _ in range(2):
+        router = await world.server.socket("ROUTER")
+        await router.bind(endpoint)
+        await world.handshakes(router, req)
+        await req.send(b"who am I?")
+        assert await router.recv_multipart() == [b"alice", b"", b"who am I?"]
+        await router.send_multipart([b"alice", b"", b"alice"])
+        assert await req.recv() == b"alice"
+        await world.server.crash()
+        await req.wait_event("DISCONNECTED")
+
+
+@pytest.mark.over("tcp")
+@pytest.mark.requirement("L-28", "28-35")
+async def test_a_second_peer_of_the_same_name_is_not_looked_at(world: World) -> None:
+    """It is let in, stays, is not read, and does not take the place of the first when that one goes."""
+    router = await world.server.socket("ROUTER", router_mandatory=1)
+    first, second, third = [await world.client.socket("DEALER", routing_id=b"twin") for _ in range(3)]
+    await world.join(router, first)
+    assert await introduce(router, first) == b"twin"
+    await world.join(router, second)
+    await second.send(b"from the second")
+    await router.send_multipart([b"twin", b"for the first"])
+    assert await first.recv() == b"for the first"
+    assert await introduce(router, first) == b"twin"
+    await first.close()
+    await router.wait_event("DISCONNECTED")
+    await becomes_unreachable(router, b"twin")
+    await world.join(router, third)
+    assert await introduce(router, third) == b"twin"
+    await router.send_multipart([b"twin", b"for the third"])
+    assert await third.recv() == b"for the third"
+    assert await router.try_recv() is None
+    assert await second.try_recv() is None
+    assert second.events.count("DISCONNECTED") == 0
+
+
+@pytest.mark.over("tcp")
+@pytest.mark.requirement("L-28", "L-29")
+async def test_with_handover_the_newcomer_takes_the_name(world: World) -> None:
+    """The connection of the one before stays open, and nothing is carried on it any more."""
+    router = await world.server.socket("ROUTER", router_handover=1, router_mandatory=1)
+    first, second = [await world.client.socket("DEALER", routing_id=b"twin") for _ in range(2)]
+    await world.join(router, first)
+    assert await introduce(router, first) == b"twin"
+    await world.join(router, second)
+    assert await introduce(router, second) == b"twin"
+    await first.try_send(b"from the first")
+    for n in range(3):
+        await router.send_multipart([b"twin", b"%d" % n])
+        assert await second.recv() == b"%d" % n
+    await first.close()
+    assert await introduce(router, second) == b"twin"
+    await router.send_multipart([b"twin", b"still"])
+    assert await second.recv() == b"still"
+
+
+@pytest.mark.over("tcp")
+@pytest.mark.pairs("ours-ours", "ours-libzmq")
+@pytest.mark.differs("identity of a REP's peers")
+@pytest.mark.requirement("37-46")
+async def test_two_clients_of_one_name_are_both_served_by_a_rep(world: World) -> None:
+    rep = await world.server.socket("REP")
+    reqs = [await world.client.socket("REQ", routing_id=b"twin") for _ in range(2)]
+    await world.join(rep, *reqs)
+    for req in reqs:
+        await req.send(b"question")
+        assert await rep.recv() == b"question"
+        await rep.send(b"answer")
+        assert await req.recv() == b"answer"
+
+
+@pytest.mark.over("tcp")
+@pytest.mark.pairs("ours-libzmq")
+@pytest.mark.differs("identity that begins with a zero")
+@pytest.mark.requirement("37-48")
+async def test_nobody_can_pose_as_a_peer_that_the_router_has_named(world: World) -> None:
+    router, honest = await world.pair("ROUTER", "DEALER")
+    name = await introduce(router, honest)
+    thief = metadata((b"Socket-Type", b"DEALER"), (b"Identity", name))
+    async with RawPeer.dial(router.last_endpoint) as raw:
+        await raw.send(GREETING + command(b"READY", thief) + b"\x00\x01x")
+        other, word = await router.recv_multipart()
+        assert word == b"x"
+        assert other != name
+        await router.send_multipart([name, b"for the honest"])
+        assert await honest.recv() == b"for the honest"
+
+
+@pytest.mark.over("tcp", "inproc")
+@pytest.mark.requirement("L-25", "28-33", "L-17")
+async def test_the_connecting_router_names_its_peers(world: World) -> None:
+    """connect_routing_id holds for one connect, and the name is good at once: before there is anybody."""
+    endpoints = [world.known_endpoint() for _ in range(2)]
+    router = await world.client.socket("ROUTER", router_mandatory=1, **EAGER)
+    for name, endpoint in zip((b"left", b"right"), endpoints, strict=True):
+        await router.set_option("connect_routing_id", name)
+        await router.connect(endpoint)
+    for name in (b"left", b"right"):
+        await router.send_multipart([name, b"you are", name])
+    for name, endpoint in zip((b"left", b"right"), endpoints, strict=True):
+        dealer = await world.server.socket("DEALER", routing_id=b"somebody else")
+        await dealer.bind(endpoint)
+        assert await dealer.recv_multipart() == [b"you are", name]
+        await dealer.send(b"so be it")
+        assert await router.recv_multipart() == [name, b"so be it"]
+
+
+# --- who cannot be reached ------------------------------------------------------------------------
+
+
+@pytest.mark.over("tcp", "inproc")
+@pytest.mark.requirement("L-26", "28-41", "28-43", "28-44")
+async def test_what_is_sent_to_nobody_is_dropped_or_refused(world: World) -> None:
+    silent = await world.server.socket("ROUTER")
+    strict = await world.server.socket("ROUTER", router_mandatory=1)
+    for router in (silent, strict):
+        dealer = await world.client.socket("DEALER", routing_id=b"alice")
+        await world.join(router, dealer)
+        assert await introduce(router, dealer) == b"alice"
+        if router is silent:
+            await router.send_multipart([b"nobody", b"dropped"])
+        else:
+            with refuses(errno.EHOSTUNREACH):
+                await router.send_multipart([b"nobody", b"refused"])
+        await router.send_multipart([b"alice"])  # a name alone is no message
+        await router.send_multipart([b"alice", b"kept"])
+        assert await dealer.recv_multipart() == [b"kept"]
+        await dealer.close()
+    await becomes_unreachable(strict, b"alice")
+    await silent.send_multipart([b"alice", b"too late"])
+
+
+@pytest.mark.over("tcp", "ipc")
+@pytest.mark.requirement("L-27", "28-24", "28-37", "28-43", "28-44")
+async def test_a_full_peer_is_told_of_or_its_messages_are_dropped(world: World) -> None:
+    body = payload(65_536)
+    strict = await world.server.socket("ROUTER", router_mandatory=1, sndhwm=2, **LITTLE)
+    silent = await world.server.socket("ROUTER", sndhwm=2, **LITTLE)
+    for router in (strict, silent):
+        dealer = await world.client.socket("DEALER", routing_id=b"slow", rcvhwm=2, **LITTLE)
+        await world.join(router, dealer)
+        await introduce(router, dealer)
+        sent = 0
+        while sent < 200 and await router.try_send(b"slow", b"%d" % sent, body):
+            sent += 1
+        if router is silent:
+            assert sent == 200, "it waits: a ROUTER drops"
+            assert_same(await dealer.recv_multipart(), [b"0", body])
+            assert_same(await dealer.recv_multipart(), [b"1", body])
+            continue
+        assert sent < 200, "nothing is full: this test has not tested anything"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(router.send_multipart, [b"slow", b"%d" % sent, body])  # this one waits
+            for n in range(sent + 1):
+                assert_same(await dealer.recv_multipart(), [b"%d" % n, body])
+
+
+# --- probes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.over("tcp")
+@pytest.mark.parametrize("kind", ["DEALER", "REQ", "ROUTER"])
+@pytest.mark.requirement("L-30")
+async def test_a_probe_tells_a_router_of_its_peer(world: World, kind: str) -> None:
+    router, prober = await world.pair("ROUTER", kind, {}, {"probe_router": 1, "routing_id": b"prober"})
+    assert await router.recv_multipart() == [b"prober", b""]
+    if kind == "DEALER":
+        await router.send_multipart([b"prober", b"welcome"])
+        assert await prober.recv() == b"welcome"
+
+
+@EVERY_KIND
+@pytest.mark.over("tcp")
+@pytest.mark.requirement("L-30", "37-83")
+async def test_a_probe_is_an_empty_message_before_all_others(world: World) -> None:
+    async with RawListener.listen() as listener:
+        dealer = await world.server.socket("DEALER", probe_router=1)
+        await dealer.connect(listener.endpoint)
+        await dealer.send(b"hello")
+        async with listener.accept() as raw:
+            await raw.handshake("ROUTER")
+            assert await raw.receive(2 + 7) == bytes.fromhex("00 00") + b"\x00\x05hello"
+
+
+# --- taking turns ---------------------------------------------------------------------------------
+
+
+@pytest.mark.over("tcp", "inproc")
+@pytest.mark.requirement("28-12", "28-20", "28-21", "28-26", "28-30", "28-31", "28-38")
+async def test_a_dealer_sends_in_turn_and_receives_in_turn(world: World) -> None:
+    dealer = await world.server.socket("DEALER")
+    others = [await world.client.socket("DEALER") for _ in range(3)]
+    await world.join(dealer, *others)
+    for n in range(9):
+        await dealer.send(b"%d" % n)
+    hands = [[int(await other.recv()) for _ in range(3)] for other in others]
+    assert sorted(n for hand in hands for n in hand) == list(range(9))
+    assert all([n % 3 for n in hand] == [hand[0] % 3] * 3 for hand in hands), hands
+    for name, other in zip((b"a", b"b", b"c"), others, strict=True):
+        for n in range(3):
+            await other.send(name + b"%d" % n)
+    heard = sorted([await dealer.recv() for _ in range(9)])
+    assert heard == [b"a0", b"a1", b"a2", b"b0", b"b1", b"b2", b"c0", b"c1", b"c2"]
+
+
+@pytest.mark.over("tcp", "inproc")
+@pytest.mark.requirement("28-27", "28-28", "28-29", "28-22", "28-25", "L-1", "L-6")
+async def test_a_dealer_without_a_peer_takes_nothing_and_with_one_to_come_so_much(world: World) -> None:
+    endpoint = world.known_endpoint()
+    dealer = await world.client.socket("DEALER", sndhwm=3, **EAGER)
+    assert not await dealer.try_send(b"to nobody")
+    await dealer.connect(endpoint)
+    for n in range(3):
+        assert await dealer.try_send(b"%d" % n)
+    assert not await dealer.try_send(b"one too many")
+    router = await world.server.socket("ROUTER")
+    await router.bind(endpoint)
+    assert [(await router.recv_multipart())[1] for _ in range(3)] == [b"0", b"1", b"2"]

@@ -1,0 +1,265 @@
+"""What a socket is linked to: bind and connect, close, and what others may know of it.
+
+    bind("tcp://…")      ──►  Acceptor   ──►  Accepted, Accepted …      (`session`)
+    connect("tcp://…")   ──►  Connector
+    bind("inproc://…")   ──►  Bound      ──►  Joint, Joint …            (`inproc`)
+    connect("inproc://…")──►  Joint
+
+Each is a *link*: it brings pipes to the socket's pattern, and takes them away again. Links end by themselves, or by
+`unbind`, `disconnect` and `close`, which let them linger: so a closed socket may have links for a while.
+
+These are all plain calls. Nothing here waits; what takes time is done by tasks of the context.
+
+Below this module: `session`, `inproc`, `monitor`. Above it: `sockets`, which adds the messages.
+Read next: `sockets`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from .constants import Event, SocketType
+from .endpoints import Inproc, parse_endpoint
+from .errors import ENOENT, ENOTSOCK, ZMQError
+from .inproc import Names
+from .monitor import Monitor, MonitorEvent
+from .options import Options, set_options, snapshot, unknown_option
+from .patterns import Pattern
+from .session import Acceptor, Connector, Link, new_mechanism
+from .transports import check_dialable, listen
+from .wire.events import Authenticate, Verdict
+
+# Connecting twice to the same endpoint makes one connection for these types, two for all others and over inproc (L-17).
+CONNECT_ONCE = {SocketType.DEALER, SocketType.SUB, SocketType.PUB, SocketType.REQ}
+
+
+class Home:
+    """What a socket needs of its context: a nursery for its tasks, and the inproc names."""
+
+    names: Names
+    at_home: tuple[int, int]  # the process and the thread in which its sockets may be used
+
+    def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
+        raise NotImplementedError
+
+    def check_caller(self) -> None:
+        raise NotImplementedError
+
+    async def authenticate(self, question: Authenticate, options: Options, address: str) -> Verdict:
+        raise NotImplementedError
+
+    def forget(self, socket: Linked) -> None:
+        raise NotImplementedError
+
+
+class PeerStatistics(NamedTuple):
+    """One peer, and what has passed between us. Counted in messages (subscriptions count as such), since its pipe was
+    made: see `patterns.pipe` for how long that is.
+
+    sent: given to its connection. queued: waiting for that. dropped: never queued, for want of room.
+    received: taken by the program. unread: waiting for that.
+    subscriptions: prefixes that the peer wants of us now. Nothing limits them, as in libzmq: look here whose they are.
+    """
+
+    endpoint: str
+    address: str
+    routing_id: bytes
+    connected: bool
+    sent: int
+    queued: int
+    dropped: int
+    received: int
+    unread: int
+    subscriptions: int
+
+
+class Linked(Options):
+    """The half of a socket that has to do with peers, and nothing with messages."""
+
+    __slots__ = ("_at_home", "_closed", "_home", "_last_endpoint", "_links", "_monitors", "pattern", "socket_type")
+    pattern: Pattern
+
+    def __init__(self, home: Home, socket_type: SocketType, options: dict[str, Any]) -> None:
+        super().__init__()
+        self.socket_type = socket_type
+        self._home = home
+        self._at_home = home.at_home
+        self._closed = False
+        self._last_endpoint = ""
+        self._links: dict[Link, None] = {}  # bound and connected endpoints, in order; also those that still linger
+        self._monitors: list[Monitor] = []
+        if socket_type in (SocketType.SUB, SocketType.XSUB):
+            self.linger = 0  # what a subscriber has queued are subscriptions, of no use to anybody when it is gone
+        set_options(self, options)
+
+    def __repr__(self) -> str:
+        state = " closed" if self._closed else f" {self._last_endpoint}".rstrip()
+        return f"<minizmtp {self.socket_type.name} socket{state}>"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            object.__setattr__(self, name, value)
+        except AttributeError:
+            raise AttributeError(unknown_option(name)) from None
+
+    # ------------------------------------------------------------------------------------------------------- endpoints
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
+    def last_endpoint(self) -> str:
+        """The endpoint last bound, as resolved, or last connected; "" before."""
+        return self._last_endpoint
+
+    def bind(self, endpoint: str) -> None:
+        """Let peers connect to endpoint. Raises ZMQError: EADDRINUSE, EINVAL, ENODEV …, with what would help."""
+        self._check_open()
+        address = parse_endpoint(endpoint)
+        options = snapshot(self)
+        new_mechanism(options)  # what is missing is missed here, and not at the first connection
+        link: Link
+        if isinstance(address, Inproc):
+            link = self._home.names.bind(self, endpoint, options)
+        else:
+            try:
+                listener = listen(address, options)
+            except ZMQError as error:
+                self.tell(Event.BIND_FAILED, endpoint, error.errno, str(error))
+                raise
+            link = acceptor = Acceptor(self, listener, options)
+            self.start_task(acceptor.run)
+        self._links[link] = None
+        self._last_endpoint = link.endpoint
+
+    def bind_to_random_port(self, address: str) -> int:
+        """bind to any free port of address, such as `tcp://127.0.0.1`; the port."""
+        self.bind(f"{address}:*")
+        return int(self._last_endpoint.rpartition(":")[2])
+
+    def connect(self, endpoint: str) -> None:
+        """Reach for a peer at endpoint, now and whenever the connection breaks. Returns at once; nobody need be there
+        yet. Raises ZMQError (EINVAL, EPROTONOSUPPORT) only for what can never be."""
+        self._check_open()
+        address = parse_endpoint(endpoint, connect=True)
+        self._last_endpoint = endpoint
+        once = self.socket_type in CONNECT_ONCE and not isinstance(address, Inproc)
+        if once and endpoint in self._connected():
+            return
+        options = snapshot(self)
+        self._values.pop("connect_routing_id", None)  # it names one peer
+        new_mechanism(options)
+        link: Link
+        if isinstance(address, Inproc):
+            link = self._home.names.connect(self, endpoint, options)
+        else:
+            check_dialable(address)
+            link = connector = Connector(self, address, endpoint, options)
+            self.start_task(connector.run)
+        self._links[link] = None
+
+    def _connected(self) -> list[str]:
+        return [link.endpoint for link in self._links if not link.finishing]
+
+    def unbind(self, endpoint: str) -> None:
+        """Stop listening at endpoint, and part from those who came by it (L-19). ENOENT if it is not bound."""
+        self._finish_link(endpoint, "bound to")
+
+    def disconnect(self, endpoint: str) -> None:
+        """Part from the peer at endpoint. What is queued for it lingers, what came from it is gone (L-18)."""
+        self._finish_link(endpoint, "connected to")
+
+    def _finish_link(self, endpoint: str, how: str) -> None:
+        self._check_open()
+        links = [link for link in self._links if not link.finishing]
+        meant = [link for link in links if link.endpoint == endpoint]
+        if not meant:
+            known = ", ".join(link.endpoint for link in links) or "nothing"
+            raise ZMQError(ENOENT, f"this socket is not {how} {endpoint}; it is bound or connected to {known}")
+        for link in meant:  # several, where connect() was called twice (L-17): libzmq ends them all
+            link.finish(self.linger)
+
+    def close(self, linger: int | None = None) -> None:
+        """Close now; may be repeated. What is queued is sent behind our back for `linger` milliseconds (L-21).
+
+        Whoever waits on this socket gets ZMQError(ENOTSOCK).
+        """
+        if self._closed:
+            return
+        if linger is not None:
+            self.linger = linger
+        self._closed = True
+        for link in list(self._links):
+            link.finish(self.linger)  # also those that linger already: they have no longer than this
+        self.tell(Event.MONITOR_STOPPED, "")
+        self._monitors.clear()
+        self._let_go()
+        if not self._links:
+            self._home.forget(self)
+
+    def _let_go(self) -> None:
+        """Closed: whoever waits is to hear of it."""
+        raise NotImplementedError
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ZMQError(ENOTSOCK, f"this {self.socket_type.name} socket is closed")
+        self._home.check_caller()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -------------------------------------------------------------------------- what sessions ask of it (session.Owner)
+
+    def monitor(self) -> Monitor:
+        """What happens to this socket's connections from now on: `async for event in sock.monitor()`."""
+        self._check_open()
+        monitor = Monitor()
+        self._monitors.append(monitor)
+        return monitor
+
+    def peers(self) -> list[PeerStatistics]:
+        """What has passed between this socket and each of its peers, as it stands now."""
+        return [
+            PeerStatistics(
+                endpoint=link.endpoint,
+                address=pipe.metadata.get("Peer-Address", ""),
+                routing_id=pipe.routing_id or pipe.identity,
+                connected=connected,
+                sent=pipe.outbound.taken,
+                queued=len(pipe.outbound),
+                dropped=pipe.outbound.dropped,
+                received=pipe.inbound.taken - self.pattern.aside(pipe),
+                unread=len(pipe.inbound) + self.pattern.aside(pipe),
+                subscriptions=self.pattern.subscriptions_of(pipe),
+            )
+            for link in self._links
+            for pipe, connected in link.pipes()
+        ]
+
+    def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
+        for monitor in self._monitors:
+            monitor.tell(MonitorEvent(event, endpoint, value, reason))
+
+    def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
+        self._home.start_task(function)
+
+    async def authenticate(self, question: Authenticate, address: str) -> Verdict:
+        return await self._home.authenticate(question, self, address)
+
+    def ended(self, link: Link) -> None:
+        self._links.pop(link, None)
+        if self._closed and not self._links:
+            self._home.forget(self)
+
+    def unsent(self) -> dict[str, int]:
+        """{endpoint: messages not yet sent}, for all that have some."""
+        return {link.endpoint: link.unsent() for link in self._links if link.unsent()}

@@ -1,0 +1,121 @@
+"""DEALER and ROUTER: requests without a rule of turns, and peers with names.                        RFC 28/REQREP
+
+    program       ROUTER                                      DEALER    program
+    id, "job" ◄── │ 00 03 job                                 │  ◄── "job"
+    id, "ok"  ──► │ 00 02 ok                                  │  ──► "ok"
+
+They are REQ and REP without the strictness. A DEALER adds nothing and asks as often as it likes; a ROUTER puts the name
+of the peer in front of what it receives, and takes it off, and goes by it, when it sends. Between a REQ and a REP they
+make a broker: the ROUTER's name is one more frame of the envelope, and the delimiter passes through both.
+
+The name is what the peer asked for (`routing_id`, on the wire Identity), or else one that the ROUTER makes up: five
+octets, the first a zero, so that the two can never meet.
+
+    >>> from .pipe import Queue
+    >>> router = Router(on_arrival=lambda: None, on_space=lambda: None)
+    >>> anna = Pipe(Queue(10), Queue(10)); anna.identity = b"anna"
+    >>> router.attach(anna); router.connected(anna)
+    >>> anna.inbound.put([b"job"]); router.take()[1]
+    [b'anna', b'job']
+    >>> router.try_send([b"anna", b"ok"]), anna.outbound.take()
+    (True, [b'ok'])
+
+Below this module: `reqrep`, `pattern`. It can be read alone.
+"""
+
+from ..constants import SocketType
+from ..errors import EHOSTUNREACH, ZMQError
+from ..wire.events import Message
+from .pattern import Pattern, Received
+from .pipe import Pipe
+from .reqrep import counter
+
+
+class Dealer(Pattern):
+    """Sends to its peers in turn, receives from them in turn, and adds nothing."""
+
+    socket_type = SocketType.DEALER
+    sends_in_turn = True
+    receives = True
+
+
+class Router(Pattern):
+    """Names its peers, and sends to the one that the first frame names."""
+
+    socket_type = SocketType.ROUTER
+    receives = True
+
+    def _begin(self) -> None:
+        self._by_id: dict[bytes, Pipe] = {}
+        self._number = counter()
+
+    def attach(self, pipe: Pipe) -> None:
+        # Not to the fair queue yet: a peer has its name first, and without one is never heard (28-33).
+        self.pipes[pipe] = None
+        if self._options.probe_router:
+            pipe.outbound.put([b""])
+        if pipe.identity:
+            self._name(pipe)
+
+    def connected(self, pipe: Pipe) -> None:
+        if not pipe.routing_id:  # else the same pipe has a new connection, and keeps its name
+            self._name(pipe)
+
+    def _name(self, pipe: Pipe) -> None:
+        routing_id = self._choose_id(pipe)
+        holder = self._by_id.get(routing_id)
+        if holder is not None:
+            if not self._options.router_handover:
+                return  # the name is taken: this peer is neither heard nor reached (L-28)
+            self._forget(holder)
+        pipe.routing_id = routing_id
+        self._by_id[routing_id] = pipe
+        pipe.outbound.on_space = self._on_space
+        assert self.incoming is not None
+        self.incoming.attach(pipe)
+
+    def _choose_id(self, pipe: Pipe) -> bytes:
+        # An Identity that begins with a zero could pose as one of ours; it counts as none (37-48).
+        if pipe.identity and pipe.identity[0]:
+            return pipe.identity
+        self._number = (self._number + 1) % 2**32
+        return b"\0" + self._number.to_bytes(4, "big")
+
+    def _forget(self, pipe: Pipe) -> None:
+        """Another has its name now. What it sent before is not read any more: it would seem to come from the other."""
+        assert self.incoming is not None
+        pipe.inbound.close()
+        self.incoming.discard(pipe)
+        self.detach(pipe)
+
+    def detach(self, pipe: Pipe) -> None:
+        super().detach(pipe)
+        # The pipe itself keeps its name, for what it sent before and is not read yet.
+        if self._by_id.get(pipe.routing_id) is pipe:
+            del self._by_id[pipe.routing_id]
+
+    def check_send(self) -> None:
+        """A ROUTER may always send."""
+
+    def try_send(self, message: Message) -> bool:
+        """Done, or dropped where the peer is unknown or full; with router_mandatory the program hears of both."""
+        routing_id, rest = message[0], message[1:]
+        pipe = self._by_id.get(routing_id)
+        if pipe is None:
+            if self._options.router_mandatory:
+                raise ZMQError(EHOSTUNREACH, f"no peer is called {routing_id!r}: it never came, or has gone")
+        elif pipe.outbound.full:
+            if self._options.router_mandatory:
+                pipe.outbound.wanted = True
+                return False
+            pipe.outbound.dropped += 1
+        elif rest:  # a name alone says nothing, and is not sent (28-41)
+            pipe.outbound.put(rest)
+        return True
+
+    def _gather(self) -> Received | None:
+        found = super()._gather()
+        return None if found is None else (found[0], [found[0].routing_id, *found[1]])
+
+    def can_send(self) -> bool:
+        return not self._options.router_mandatory or any(not pipe.outbound.full for pipe in self._by_id.values())

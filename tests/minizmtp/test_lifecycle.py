@@ -1,0 +1,529 @@
+"""Many sockets in one context; closing, leaving, lingering, coming back; and who may not touch a socket at all."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+import minizmtp as zmq
+from minizmtp import Event
+from tests.minizmtp.helpers import TRANSPORTS, WIRES, Raw, free_endpoint, pair, raw_server, receive_all, until
+
+every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
+every_wire = pytest.mark.parametrize("transport", WIRES)
+
+
+# ------------------------------------------------------------------------------------------------------------ many
+
+
+async def test_two_thousand_sockets_over_inproc_and_five_hundred_over_tcp_live_in_one_context() -> None:
+    with trio.fail_after(30):
+        async with zmq.Context() as ctx:
+            inbox, far = ctx.socket(zmq.PULL, rcvhwm=0), ctx.socket(zmq.PULL, rcvhwm=0)
+            inbox.bind("inproc://inbox"), far.bind("tcp://127.0.0.1:*")
+            monitor = far.monitor()
+            near = [ctx.socket(zmq.PUSH) for _ in range(2000)]
+            for push in near:
+                push.connect("inproc://inbox")
+            remote = [ctx.socket(zmq.PUSH) for _ in range(250)]  # with the other ends that makes 500
+            for push in remote:
+                push.connect(far.last_endpoint)
+            for _ in remote:
+                await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+            for number, push in enumerate(near + remote):
+                await push.send(b"%d" % number)
+            assert {int(await inbox.recv()) for _ in near} == set(range(2000))
+            assert {int(await far.recv()) for _ in remote} == set(range(2000, 2250))
+            assert len(far.peers()) == 250
+
+
+async def test_sockets_that_were_closed_leave_nothing_behind_in_their_context() -> None:
+    async with zmq.Context() as ctx:
+        with trio.fail_after(20):
+            for _ in range(200):
+                pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://again")
+                await push.send(b"x")
+                assert await pull.recv() == b"x"
+                push.close(), pull.close()
+            for _ in range(30):
+                pull, push = await pair(ctx, zmq.PULL, zmq.PUSH)
+                push.close(), pull.close()
+            await wait_all_tasks_blocked(0.01)
+        assert ctx._sockets == {}
+        assert ctx._working == 0
+        assert (ctx.names._bound, [joints for joints in ctx.names._waiting.values() if joints]) == ({}, [])
+
+
+# ---------------------------------------------------------------------------------------------------------- closing
+
+
+@every_transport
+async def test_whoever_waits_on_a_socket_that_is_closed_hears_so_at_once(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        pull, _ = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
+        push, dealer = ctx.socket(zmq.PUSH), ctx.socket(zmq.DEALER)
+        ended: list[str] = []
+
+        async def turns() -> None:
+            async for _ in dealer:
+                pass
+            ended.append("for")
+
+        async def refused(name: str, call: Callable[[], object]) -> None:
+            with pytest.raises(zmq.ZMQError, match="closed") as caught:
+                await call()  # type: ignore[misc]
+            assert caught.value.errno == zmq.ENOTSOCK
+            ended.append(name)
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                for name, call in (
+                    ("recv", pull.recv),
+                    ("another recv", pull.recv_multipart),
+                    ("poll", pull.poll),
+                    ("send", lambda: push.send(b"x")),
+                ):
+                    nursery.start_soon(refused, name, call)
+                nursery.start_soon(turns)
+                await wait_all_tasks_blocked()
+                for sock in (pull, push, dealer):
+                    sock.close()
+                    sock.close()
+        assert sorted(ended) == ["another recv", "for", "poll", "recv", "send"]
+
+
+async def test_every_call_on_a_closed_socket_says_that_it_is_closed() -> None:
+    async with zmq.Context() as ctx:
+        sock = ctx.socket(zmq.DEALER)
+        sock.close()
+        assert sock.closed
+        for plain in (lambda: sock.bind("inproc://x"), lambda: sock.connect("inproc://x"), sock.monitor):
+            with pytest.raises(zmq.ZMQError, match="closed"):
+                plain()
+        for call in (sock.recv, sock.recv_multipart, sock.recv_message, lambda: sock.send(b"x"), sock.poll):
+            with pytest.raises(zmq.ZMQError, match="closed"):
+                await call()
+
+
+# ---------------------------------------------------------------------------------------------------------- leaving
+
+
+class Oops(Exception):
+    pass
+
+
+@every_transport
+async def test_leaving_by_an_exception_drops_all_at_once_and_the_exception_comes_out_as_it_was(transport: str) -> None:
+    oops = Oops()
+    ctx = zmq.Context()
+    sockets: list[zmq.Socket] = []
+
+    async def fail() -> None:
+        async with ctx:
+            sockets.extend(await pair(ctx, zmq.PULL, zmq.PUSH, transport, linger=-1))
+            sockets.append(ctx.socket(zmq.PUSH))
+            sockets[2].connect(free_endpoint())
+            for sock in sockets[1:]:
+                await sock.send(b"x")
+            raise oops
+
+    with trio.fail_after(10):
+        with pytest.raises(Oops) as caught:
+            await fail()
+    assert caught.value is oops
+    assert [ctx.closed, *(sock.closed for sock in sockets)] == [True] * 4
+    with pytest.raises(zmq.ContextTerminated):
+        ctx.socket(zmq.PULL)
+
+
+async def test_leaving_by_a_cancellation_drops_all_at_once() -> None:
+    with trio.fail_after(10):
+        with trio.CancelScope() as scope:
+            async with zmq.Context() as ctx:
+                push = ctx.socket(zmq.PUSH, linger=-1)
+                push.connect(free_endpoint())
+                await push.send(b"x")
+                scope.cancel()
+                await trio.sleep_forever()
+        assert scope.cancelled_caught
+        assert push.closed
+
+
+# --------------------------------------------------------------------------------------------------------- lingering
+
+
+@pytest.mark.requirement("L-21")
+@pytest.mark.parametrize(("linger", "seconds"), [(0, 0), (1, 0.001), (5000, 5)])
+async def test_what_nobody_takes_is_waited_for_as_long_as_linger_says(
+    quick_clock: MockClock, linger: int, seconds: float
+) -> None:
+    start = trio.current_time()
+    with trio.fail_after(100):
+        async with zmq.Context() as ctx:
+            push = ctx.socket(zmq.PUSH, linger=linger)
+            push.connect(free_endpoint())
+            await push.send(b"x")
+    assert trio.current_time() - start == pytest.approx(seconds, abs=0.01)
+
+
+@pytest.mark.requirement("L-21")
+@pytest.mark.parametrize("how", ["socket", "context"])
+async def test_with_linger_for_ever_a_peer_that_comes_late_gets_all(quick_clock: MockClock, how: str) -> None:
+    endpoint = free_endpoint()
+    got: list[list[bytes]] = []
+    async with zmq.Context() as other:
+
+        async def come_late() -> None:
+            await trio.sleep(100)
+            pull = other.socket(zmq.PULL)
+            pull.bind(endpoint)
+            for _ in range(10):
+                got.append(await pull.recv_multipart())  # noqa: PERF401
+
+        with trio.fail_after(10_000):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(come_late)
+                async with zmq.Context() as ctx:
+                    push = ctx.socket(zmq.PUSH, linger=-1, reconnect_ivl=5000)
+                    push.connect(endpoint)
+                    for number in range(10):
+                        await push.send_multipart([b"%d" % number, b""])
+                    if how == "socket":
+                        push.close()
+    assert got == [[b"%d" % number, b""] for number in range(10)]
+
+
+@pytest.mark.requirement("L-21")
+@every_wire
+async def test_a_socket_without_anything_to_send_does_not_linger(transport: str) -> None:
+    with trio.fail_after(10):
+        async with zmq.Context() as ctx:
+            pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport, linger=-1)
+            idle = ctx.socket(zmq.PUSH, linger=-1)
+            idle.connect(free_endpoint())
+            await push.send(b"x")
+            assert await pull.recv() == b"x"
+
+
+async def test_close_may_say_how_long_to_linger(quick_clock: MockClock) -> None:
+    start = trio.current_time()
+    with trio.fail_after(100):
+        async with zmq.Context() as ctx:
+            for linger in (0, 3000):
+                push = ctx.socket(zmq.PUSH, linger=-1)
+                push.connect(free_endpoint())
+                await push.send(b"x")
+                push.close(linger)
+    assert trio.current_time() - start == pytest.approx(3, abs=0.01)
+
+
+# ------------------------------------------------------------------------------------------- again, and not any more
+
+
+@every_transport
+async def test_an_endpoint_can_be_bound_again_as_soon_as_it_was_closed_or_unbound(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
+        endpoint = pull.last_endpoint
+        if transport == "ipc://*":
+            pull.unbind(endpoint)
+            endpoint = endpoint.removesuffix("/socket") + "-again"
+            pull.bind(endpoint)
+        for number in range(5):
+            if number % 2:
+                pull.unbind(endpoint)
+            else:
+                pull.close()
+                pull = ctx.socket(zmq.PULL)
+            pull.bind(endpoint)
+        with trio.fail_after(10):
+            push = ctx.socket(zmq.PUSH)
+            push.connect(endpoint)
+            await push.send(b"x")
+            assert await pull.recv() == b"x"
+
+
+@every_wire
+@pytest.mark.requirement("L-19", "L-21")
+async def test_unbind_parts_from_those_who_came_and_sends_what_was_queued_for_them(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        push, pull = await pair(ctx, zmq.PUSH, zmq.PULL, transport, linger=-1, reconnect_ivl=-1, sndbuf=4096)
+        monitor = pull.monitor()
+        with trio.fail_after(10):
+            for number in range(50):
+                await push.send_multipart([b"%d" % number, bytes(20_000)])
+            push.unbind(push.last_endpoint)
+            with pytest.raises(zmq.Again):
+                await push.send(b"to nobody", zmq.NOBLOCK)
+            for number in range(50):
+                assert await pull.recv_multipart() == [b"%d" % number, bytes(20_000)]
+            await until(monitor, Event.DISCONNECTED)
+
+
+@every_wire
+@pytest.mark.requirement("L-18", "L-21")
+async def test_disconnect_sends_what_was_queued_and_drops_what_came(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        there, here = await pair(ctx, zmq.DEALER, zmq.DEALER, transport, linger=-1, sndbuf=4096)
+        monitor = there.monitor()
+        with trio.fail_after(10):
+            await there.send(b"unread")
+            assert await here.poll()
+            for number in range(50):
+                await here.send_multipart([b"%d" % number, bytes(20_000)])
+            here.disconnect(here.last_endpoint)
+            assert await here.poll(0) == 0
+            for number in range(50):
+                assert await there.recv_multipart() == [b"%d" % number, bytes(20_000)]
+            await until(monitor, Event.DISCONNECTED)
+            assert here.peers() == []
+
+
+@every_wire
+@pytest.mark.parametrize("end", ["unbind", "disconnect"])
+async def test_with_linger_zero_what_is_queued_goes_with_the_peer(transport: str, end: str) -> None:
+    async with zmq.Context() as ctx:
+        kinds = (zmq.PUSH, zmq.PULL) if end == "unbind" else (zmq.PULL, zmq.PUSH)
+        one, other = await pair(ctx, *kinds, transport, linger=0, sndbuf=4096, rcvbuf=4096, rcvhwm=1, reconnect_ivl=-1)
+        push, pull = (one, other) if end == "unbind" else (other, one)
+        with trio.fail_after(10):
+            for number in range(100):
+                await push.send_multipart([b"%d" % number, bytes(20_000)])
+            getattr(push, end)(one.last_endpoint)
+            got = await receive_all(pull)
+            assert got == [[b"%d" % number, bytes(20_000)] for number in range(len(got))]
+            assert len(got) < 100
+
+
+async def test_unbind_and_disconnect_of_what_is_not_says_what_is() -> None:
+    async with zmq.Context() as ctx:
+        sock = ctx.socket(zmq.DEALER)
+        sock.bind("inproc://here")
+        for call in (sock.unbind, sock.disconnect):
+            with pytest.raises(zmq.ZMQError, match="inproc://here") as caught:
+                call("inproc://there")
+            assert caught.value.errno == zmq.ENOENT
+
+
+async def test_a_server_that_is_closed_and_bound_again_is_found_again_by_its_clients() -> None:
+    async with zmq.Context() as ctx:
+        rep, req = await pair(ctx, zmq.REP, zmq.REQ, reconnect_ivl=1)
+        endpoint = rep.last_endpoint
+        with trio.fail_after(10):
+            for number in range(5):
+                await req.send(b"%d" % number)
+                await rep.send(await rep.recv())
+                assert await req.recv() == b"%d" % number
+                rep.close()
+                rep = ctx.socket(zmq.REP, linger=0)
+                rep.bind(endpoint)
+                monitor = rep.monitor()
+                await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+
+
+# --------------------------------------------------------------------------------------------------- who may not
+
+
+CHILD = """
+import os, sys, trio
+import minizmtp as zmq
+
+async def main():
+    async with zmq.Context() as ctx:
+        pull, push = ctx.socket(zmq.PULL), ctx.socket(zmq.PUSH)
+        pull.bind("tcp://127.0.0.1:*")
+        push.connect(pull.last_endpoint)
+        for _ in range({warm}):
+            await push.send(b"x")
+            await pull.recv()
+        await push.send(b"for the parent")
+        child = os.fork()
+        if not child:
+            refused = 0
+            for call in [
+                lambda: push.send(b"from the child"), pull.recv, lambda: push.send_multipart([b"a"]),
+                pull.recv_multipart, pull.recv_message, pull.poll,
+            ]:
+                try:
+                    with trio.fail_after(5):
+                        await call()
+                except RuntimeError as error:
+                    refused += "in which its Context was entered" in str(error)
+            for plain in [lambda: push.connect("inproc://x"), lambda: pull.bind("inproc://x"), pull.monitor]:
+                try:
+                    plain()
+                except RuntimeError as error:
+                    refused += "in which its Context was entered" in str(error)
+            os._exit(refused)
+        _, status = os.waitpid(child, 0)
+        assert await pull.recv() == b"for the parent"
+        await push.send(b"on we go")
+        assert await pull.recv() == b"on we go"
+        print(os.waitstatus_to_exitcode(status))
+
+trio.run(main)
+"""
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("warm", [0, 7])
+def test_a_child_of_a_fork_is_refused_each_call_and_its_parent_goes_on(warm: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD.format(warm=warm)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.returncode) == ("9\n", 0), done.stderr
+
+
+@pytest.mark.parametrize("warm", [0, 7])
+async def test_another_thread_is_refused(warm: int) -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+        for _ in range(warm):
+            await push.send(b"x")
+            await pull.recv()
+        await push.send(b"x")
+
+        async def elsewhere(call: Callable[[], object]) -> None:
+            await call()  # type: ignore[misc]
+
+        with trio.fail_after(10):
+            for call in (lambda: push.send(b"y"), pull.recv, pull.recv_multipart, pull.poll):
+                with pytest.raises(RuntimeError, match="belongs to the thread"):
+                    await trio.to_thread.run_sync(trio.run, elsewhere, call)
+            assert await pull.recv() == b"x"
+            assert await pull.poll(0) == 0
+
+
+async def test_a_context_is_entered_before_it_is_used_and_once() -> None:
+    ctx = zmq.Context()
+    with pytest.raises(RuntimeError, match="async with"):
+        ctx.socket(zmq.PULL)
+    async with ctx:
+        pass
+    with pytest.raises(RuntimeError, match="make a new one"):
+        async with ctx:
+            pass
+
+
+# ------------------------------------------------------------------------------------------- an option for each life
+
+
+@pytest.mark.requirement("L-7")
+async def test_with_immediate_a_message_waits_for_a_peer_that_is_there() -> None:
+    endpoint = free_endpoint()
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, immediate=1, reconnect_ivl=1)
+        push.connect(endpoint)
+        with pytest.raises(zmq.Again):
+            await push.send(b"x", zmq.NOBLOCK)
+        with trio.fail_after(10):
+            for number in range(3):
+                pull = ctx.socket(zmq.PULL, linger=0)
+                pull.bind(endpoint)
+                await push.send(b"%d" % number)
+                assert await pull.recv() == b"%d" % number
+                monitor = push.monitor()
+                pull.close()
+                await until(monitor, Event.DISCONNECTED)
+                with pytest.raises(zmq.Again):
+                    await push.send(b"x", zmq.NOBLOCK)
+
+
+@pytest.mark.requirement("28-33", "L-26")
+async def test_connect_routing_id_names_the_next_peer_and_no_other() -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        router = ctx.socket(zmq.ROUTER, linger=0, router_mandatory=1, connect_routing_id=b"friend")
+        router.connect(server.endpoint)
+        await router.send_multipart([b"friend", b"early"])
+        assert router.connect_routing_id == b""
+        with trio.fail_after(10):
+            async with await server.accept() as peer:
+                await peer.greet(b"DEALER", Identity=b"what it calls itself")
+                assert await peer.message() == [b"early"]
+                await peer.send(b"\x00\x05hello")
+                assert await router.recv_multipart() == [b"friend", b"hello"]
+
+
+@pytest.mark.requirement("L-28", "L-29")
+@pytest.mark.parametrize("handover", [0, 1])
+async def test_a_client_that_returns_before_its_old_connection_is_known_to_be_dead(handover: int) -> None:
+    async with zmq.Context() as ctx:
+        router = ctx.socket(zmq.ROUTER, linger=0, router_handover=handover)
+        router.bind("tcp://127.0.0.1:*")
+        monitor = router.monitor()
+        with trio.fail_after(10):
+            async with await Raw.dial(router.last_endpoint) as old, await Raw.dial(router.last_endpoint) as new:
+                for peer in (old, new):
+                    await peer.greet(b"DEALER", Identity=b"me")
+                    await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+                await new.send(b"\x00\x03new"), await old.send(b"\x00\x03old")
+                heard, deaf = (new, old) if handover else (old, new)
+                assert await router.recv_multipart() == [b"me", b"new" if handover else b"old"]
+                await router.send_multipart([b"me", b"hello"])
+                assert await heard.message() == [b"hello"]
+                assert await router.poll(20) == 0
+                with trio.move_on_after(0.02) as scope:
+                    await deaf.read(1)
+                assert scope.cancelled_caught  # connected, and nothing is said to it
+
+
+@pytest.mark.requirement("31-1")
+async def test_a_second_peer_of_a_pair_is_let_in_and_not_looked_at() -> None:
+    async with zmq.Context() as ctx:
+        one, first = await pair(ctx, zmq.PAIR, zmq.PAIR)
+        monitor = one.monitor()
+        with trio.fail_after(10):
+            async with await Raw.dial(one.last_endpoint) as second:
+                await second.greet(b"PAIR")
+                await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+                await second.send(b"\x00\x05hello")
+                assert await one.poll(20) == 0
+                await one.send(b"for the first")
+                assert await first.recv() == b"for the first"
+                first.close()
+                await until(monitor, Event.DISCONNECTED)
+                with pytest.raises(zmq.Again):
+                    await one.send(b"x", zmq.NOBLOCK)
+                third = ctx.socket(zmq.PAIR, linger=0)
+                third.connect(one.last_endpoint)
+                await one.send(b"for the third")
+                assert await third.recv() == b"for the third"
+
+
+@every_transport
+async def test_with_conflate_only_the_newest_message_is_there(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport, conflate=1)
+        with trio.fail_after(10):
+            for number in range(100):
+                await push.send(b"%d" % number)
+            await wait_all_tasks_blocked(0.02)
+            assert await receive_all(pull) == [[b"99"]]
+
+
+@pytest.mark.requirement("L-18", "L-21")
+async def test_close_shortens_the_linger_of_what_was_disconnected_before() -> None:
+    """disconnect() lets an endpoint linger for ever; close(0) means at once, for that one too."""
+    with trio.fail_after(10):
+        async with zmq.Context() as ctx:
+            push = ctx.socket(zmq.PUSH)
+            push.connect("tcp://127.0.0.1:9")
+            await push.send(b"for nobody")
+            push.disconnect("tcp://127.0.0.1:9")
+            push.close(linger=0)
+
+
+@pytest.mark.requirement("L-17")
+async def test_over_inproc_connecting_twice_makes_two_connections_for_any_type() -> None:
+    async with zmq.Context() as ctx:
+        pub, sub = ctx.socket(zmq.PUB), ctx.socket(zmq.SUB)
+        pub.bind("inproc://news")
+        sub.subscribe("")
+        sub.connect("inproc://news")
+        sub.connect("inproc://news")
+        await pub.send(b"twice")
+        with trio.fail_after(5):
+            assert [await sub.recv(), await sub.recv()] == [b"twice", b"twice"]

@@ -1,0 +1,220 @@
+"""Poller and poll: which sockets can do what, and waiting until one can."""
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+import minizmtp as zmq
+from minizmtp import POLLIN, POLLOUT
+from tests.minizmtp.helpers import TRANSPORTS, pair, raw_server
+
+every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
+
+BOTH = POLLIN | POLLOUT
+
+
+@every_transport
+async def test_a_poller_tells_of_all_that_can_and_what_in_the_order_of_registration(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
+        idle = ctx.socket(zmq.PULL)
+        poller = zmq.Poller()
+        for sock in (idle, push, pull):
+            poller.register(sock)
+        with trio.fail_after(10):
+            assert await poller.poll() == [(push, POLLOUT)]
+            await push.send(b"x")
+            assert await pull.poll() == POLLIN
+            assert await poller.poll() == [(push, POLLOUT), (pull, POLLIN)]
+            assert await pull.recv() == b"x"
+            assert await poller.poll() == [(push, POLLOUT)]
+
+
+@every_transport
+async def test_a_poller_wakes_at_the_first_arrival_on_any_of_its_sockets(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        pairs = [
+            await pair(ctx, zmq.PULL, zmq.PUSH, transport + ("-" + "abc"[n]) * ("inproc" in transport))
+            for n in range(3)
+        ]
+        poller = zmq.Poller()
+        for pull, _ in pairs:
+            poller.register(pull, POLLIN)
+        with trio.fail_after(10):
+            for pull, push in (pairs[2], pairs[0], pairs[1]):
+                async with trio.open_nursery() as nursery:
+
+                    async def ask(expected: zmq.Socket = pull) -> None:
+                        assert await poller.poll() == [(expected, POLLIN)]
+
+                    nursery.start_soon(ask)
+                    await wait_all_tasks_blocked()
+                    await push.send(b"x")
+                assert await pull.recv() == b"x"
+        assert not any(pull.watchers for pull, _ in pairs)
+
+
+@every_transport
+async def test_pollout_comes_when_there_is_room_again(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport, hwm=2, sndbuf=4096, rcvbuf=4096)
+        poller = zmq.Poller()
+        poller.register(push, POLLOUT)
+        sent = got = 0
+        with trio.fail_after(10):
+            while await poller.poll(20):
+                await push.send(b"%6d" % sent + bytes(4000))
+                sent += 1
+            async with trio.open_nursery() as nursery:
+
+                async def ask() -> None:
+                    assert await poller.poll() == [(push, POLLOUT)]
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(ask)
+                while got < sent:
+                    assert (await pull.recv())[:6] == b"%6d" % got
+                    got += 1
+                await trio.sleep_forever()
+            await push.send(b"room")
+
+
+async def test_pollout_comes_with_the_first_peer() -> None:
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH)
+        push.bind("inproc://here")
+        assert await push.poll(0, POLLOUT) == 0
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+
+                async def ask() -> None:
+                    assert await push.poll(flags=POLLOUT) == POLLOUT
+
+                nursery.start_soon(ask)
+                await wait_all_tasks_blocked()
+                ctx.socket(zmq.PULL).connect("inproc://here")
+
+
+async def test_a_poll_in_vain_takes_its_time_and_no_longer(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        poller = zmq.Poller()
+        poller.register(pull)
+        for milliseconds in (0, 20, 1500):
+            start = trio.current_time()
+            assert await poller.poll(milliseconds) == []
+            assert await pull.poll(milliseconds) == 0
+            assert trio.current_time() - start == pytest.approx(2 * milliseconds / 1000)
+        for for_ever in (None, -1):
+            with trio.move_on_after(100) as scope:
+                await poller.poll(for_ever)
+            assert scope.cancelled_caught
+        assert not pull.watchers
+
+
+async def test_a_poll_without_sockets_just_waits(quick_clock: MockClock) -> None:
+    assert await zmq.Poller().poll(100) == []
+
+
+async def test_registering_modifying_and_taking_off_the_list() -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+        poller = zmq.Poller()
+        poller.register(push)
+        assert await poller.poll(0) == [(push, POLLOUT)]
+        poller.register(push, POLLIN)
+        assert await poller.poll(0) == []
+        poller.modify(push, POLLOUT)
+        assert await poller.poll(0) == [(push, POLLOUT)]
+        poller.register(push, 0)
+        assert await poller.poll(0) == []
+        for call in (lambda: poller.modify(push, POLLIN), lambda: poller.unregister(pull)):
+            with pytest.raises(KeyError, match="not registered"):
+                call()
+        poller.register(pull)
+        poller.unregister(pull)
+        poller.register(pull, 0)
+        assert poller.sockets == {}
+
+
+@pytest.mark.parametrize("with_poller", [True, False], ids=["poller", "poll"])
+async def test_whoever_polls_a_socket_that_is_closed_hears_of_it(with_poller: bool) -> None:
+    async with zmq.Context() as ctx:
+        pull, other = ctx.socket(zmq.PULL), ctx.socket(zmq.PULL)
+        poller = zmq.Poller()
+        poller.register(other), poller.register(pull)
+
+        async def ask() -> None:
+            for _ in range(2):  # while it waits, and once more
+                with pytest.raises(zmq.ZMQError, match="closed") as caught:
+                    await (poller.poll() if with_poller else pull.poll())
+                assert caught.value.errno == zmq.ENOTSOCK
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask)
+                await wait_all_tasks_blocked()
+                pull.close()
+        assert not pull.watchers
+        assert not other.watchers
+
+
+@every_transport
+async def test_a_req_and_a_rep_are_ready_for_what_is_their_turn(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        rep, req = await pair(ctx, zmq.REP, zmq.REQ, transport)
+        with trio.fail_after(10):
+            assert (await req.poll(0, BOTH), await rep.poll(0, BOTH)) == (POLLOUT, 0)
+            await req.send(b"?")
+            assert (await req.poll(0, BOTH), await rep.poll(None, BOTH)) == (0, POLLIN)
+            await rep.recv()
+            assert (await req.poll(0, BOTH), await rep.poll(0, BOTH)) == (0, POLLOUT)
+            await rep.send(b"!")
+            assert (await req.poll(None, BOTH), await rep.poll(0, BOTH)) == (POLLIN, 0)
+            await req.recv()
+            assert (await req.poll(0, BOTH), await rep.poll(0, BOTH)) == (POLLOUT, 0)
+
+
+async def test_who_only_sends_or_never_waits_is_ready_accordingly() -> None:
+    async with zmq.Context() as ctx:
+        ready = {
+            kind: await ctx.socket(kind).poll(0, BOTH)
+            for kind in (zmq.PUB, zmq.XPUB, zmq.XSUB, zmq.ROUTER, zmq.SUB, zmq.PULL, zmq.PUSH, zmq.DEALER, zmq.PAIR)
+        }
+    assert ready == {
+        zmq.PUB: POLLOUT,
+        zmq.XPUB: POLLOUT,
+        zmq.XSUB: POLLOUT,
+        zmq.ROUTER: POLLOUT,
+        zmq.SUB: 0,
+        zmq.PULL: 0,
+        zmq.PUSH: 0,
+        zmq.DEALER: 0,
+        zmq.PAIR: 0,
+    }
+
+
+async def test_pollin_is_a_promise_what_is_not_for_the_program_does_not_count() -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        sub = ctx.socket(zmq.SUB)
+        sub.subscribe(b"eu")
+        sub.connect(server.endpoint)
+        with trio.fail_after(10):
+            async with await server.accept() as peer:
+                await peer.greet(b"PUB")
+                await peer.send(b"\x00\x02us" * 10)
+                assert await sub.poll(20) == 0
+                await peer.send(b"\x00\x02eu")
+                assert await sub.poll() == POLLIN
+                assert await sub.recv(zmq.NOBLOCK) == b"eu"
+
+
+async def test_while_recv_is_in_the_midst_of_a_message_there_is_more_to_read() -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+        with trio.fail_after(10):
+            await push.send_multipart([b"a", b"b"])
+            assert await pull.recv() == b"a"
+            assert await pull.poll() == POLLIN
+            assert await pull.recv() == b"b"
+            assert await pull.poll(0) == 0

@@ -1,0 +1,232 @@
+"""proxy: what comes in at one socket goes out at the other, both ways, and nothing stays in between."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+import minizmtp as zmq
+from tests.minizmtp.helpers import CUT, cut_at, receive_all
+
+TRANSPORTS = ["tcp", "inproc"]
+every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
+
+
+def bound(ctx: zmq.Context, kind: zmq.SocketType, transport: str, **options: object) -> zmq.Socket:
+    sock = ctx.socket(kind, **({"linger": 0} | options))
+    sock.bind("tcp://127.0.0.1:*" if transport == "tcp" else f"inproc://{kind.name}-{id(sock)}")
+    return sock
+
+
+def connected(ctx: zmq.Context, kind: zmq.SocketType, to: zmq.Socket, **options: object) -> zmq.Socket:
+    sock = ctx.socket(kind, **({"linger": 0} | options))
+    sock.connect(to.last_endpoint)
+    return sock
+
+
+@asynccontextmanager
+async def running(*sockets: zmq.Socket) -> AsyncIterator[None]:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(zmq.proxy, *sockets)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+@every_transport
+async def test_requests_of_many_go_to_many_and_each_reply_finds_home(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        frontend, backend = bound(ctx, zmq.ROUTER, transport), bound(ctx, zmq.DEALER, transport)
+
+        async def serve(name: bytes) -> None:
+            async with connected(ctx, zmq.REP, backend) as rep:
+                async for request in rep:
+                    await rep.send_multipart([name, *request])
+
+        async def ask(name: bytes, served_by: set[bytes]) -> None:
+            async with connected(ctx, zmq.REQ, frontend) as req:
+                for number in range(20):
+                    await req.send_multipart([name, b"", b"%d" % number])
+                    who, *rest = await req.recv_multipart()
+                    assert rest == [name, b"", b"%d" % number]
+                    served_by.add(who)
+
+        served_by: set[bytes] = set()
+        with trio.fail_after(20):
+            async with running(frontend, backend), trio.open_nursery() as servers:
+                for name in (b"one", b"two"):
+                    servers.start_soon(serve, name)
+                async with trio.open_nursery() as askers:
+                    for name in (b"a", b"b", b"c"):
+                        askers.start_soon(ask, name, served_by)
+                servers.cancel_scope.cancel()
+        assert served_by == {b"one", b"two"}
+
+
+@every_transport
+async def test_subscriptions_go_up_and_only_what_is_wanted_comes_down(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        frontend, backend = bound(ctx, zmq.XSUB, transport), bound(ctx, zmq.XPUB, transport)
+        station = connected(ctx, zmq.XPUB, frontend)  # which sees what is asked for; otherwise a PUB
+        with trio.fail_after(20):
+            async with running(frontend, backend):
+                europe, america = (connected(ctx, zmq.SUB, backend) for _ in range(2))
+                europe.subscribe(b"eu")
+                assert await station.recv() == b"\x01eu"
+                america.subscribe(b"us")
+                assert await station.recv() == b"\x01us"
+                for topic in (b"as", b"us", b"eu"):
+                    await station.send_multipart([topic, b"news"])
+                assert await europe.recv_multipart() == [b"eu", b"news"]
+                assert await america.recv_multipart() == [b"us", b"news"]
+                europe.close()
+                assert await station.recv() == b"\x00eu"
+
+
+@every_transport
+async def test_work_passes_in_order_and_a_copy_of_it_goes_to_capture(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        frontend, backend = bound(ctx, zmq.PULL, transport), bound(ctx, zmq.PUSH, transport)
+        capture = bound(ctx, zmq.PUSH, transport)
+        source, sink, copy = (
+            connected(ctx, kind, to) for kind, to in ((zmq.PUSH, frontend), (zmq.PULL, backend), (zmq.PULL, capture))
+        )
+        messages = [[b"%d" % number, b"", b"body"] for number in range(200)]
+        with trio.fail_after(20):
+            assert await backend.poll(flags=zmq.POLLOUT)
+            assert await capture.poll(flags=zmq.POLLOUT)
+            async with running(frontend, backend, capture):
+                for message in messages:
+                    await source.send_multipart(message)
+                assert [await sink.recv_multipart() for _ in messages] == messages
+                assert [await copy.recv_multipart() for _ in messages] == messages
+
+
+async def test_capture_gets_both_directions_and_holds_up_neither() -> None:
+    async with zmq.Context() as ctx:
+        frontend, backend = bound(ctx, zmq.ROUTER, "inproc"), bound(ctx, zmq.DEALER, "inproc")
+        capture = bound(ctx, zmq.PUSH, "inproc", sndhwm=1)
+        req, rep = connected(ctx, zmq.REQ, frontend, routing_id=b"me"), connected(ctx, zmq.REP, backend)
+        copy = connected(ctx, zmq.PULL, capture, rcvhwm=1)
+        with trio.fail_after(20):
+            async with running(frontend, backend, capture):
+                for _ in range(5):  # the copies of the first two fill its queue; nobody reads them
+                    await req.send(b"?")
+                    assert await rep.recv() == b"?"
+                    await rep.send(b"!")
+                    assert await req.recv() == b"!"
+                assert await receive_all(copy) == [[b"me", b"", b"?"], [b"me", b"", b"!"]]
+
+
+@every_transport
+async def test_a_target_that_is_stuck_loses_nothing_and_reorders_nothing(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        small = {"hwm": 2, "sndbuf": 4096, "rcvbuf": 4096}
+        frontend, backend = bound(ctx, zmq.PULL, transport, **small), bound(ctx, zmq.PUSH, transport, **small)
+        source, sink = connected(ctx, zmq.PUSH, frontend, **small), connected(ctx, zmq.PULL, backend, **small)
+        sent = got = 0
+        with trio.fail_after(20):
+            async with running(frontend, backend):
+                for _ in range(3):
+                    while await source.poll(20, zmq.POLLOUT):
+                        await source.send(b"%6d" % sent + bytes(4000))
+                        sent += 1
+                    while got < sent - 1:
+                        assert (await sink.recv())[:6] == b"%6d" % got
+                        got += 1
+                assert (await sink.recv())[:6] == b"%6d" % got
+                assert await sink.poll(20) == 0
+        assert sent > 10
+
+
+async def test_a_target_without_a_peer_is_waited_for_and_the_other_direction_goes_on() -> None:
+    async with zmq.Context() as ctx:
+        one, other = bound(ctx, zmq.DEALER, "inproc"), bound(ctx, zmq.DEALER, "inproc")
+        left, late = connected(ctx, zmq.DEALER, one), ctx.socket(zmq.DEALER)
+        with trio.fail_after(20):
+            async with running(one, other):
+                await left.send(b"to whom?")
+                await wait_all_tasks_blocked()
+                late.connect(other.last_endpoint)
+                assert await late.recv() == b"to whom?"
+                await late.send(b"to me")
+                assert await left.recv() == b"to me"
+
+
+@every_transport
+async def test_with_xpub_nodrop_a_slow_listener_behind_a_proxy_misses_nothing(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        small = {"hwm": 2, "sndbuf": 4096, "rcvbuf": 4096}
+        frontend = bound(ctx, zmq.XSUB, transport, **small)
+        backend = bound(ctx, zmq.XPUB, transport, xpub_nodrop=1, **small)
+        station = connected(ctx, zmq.XPUB, frontend, xpub_nodrop=1, **small)
+        listener = connected(ctx, zmq.SUB, backend, **small)
+        listener.subscribe(b"")
+        with trio.fail_after(20):
+            async with running(frontend, backend), trio.open_nursery() as nursery:
+                assert await station.recv() == b"\x01"
+
+                async def publish() -> None:
+                    for number in range(100):
+                        await station.send(b"%6d" % number + bytes(4000))
+
+                nursery.start_soon(publish)
+                await wait_all_tasks_blocked(0.02)
+                assert [int((await listener.recv())[:6]) for _ in range(100)] == list(range(100))
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["woken", "waiting"])
+@every_transport
+async def test_a_proxy_cancelled_at_any_checkpoint_holds_nothing(transport: str, late: bool) -> None:
+    """The first proxy is cancelled somewhere, a second goes on: each message comes once, and in order."""
+    with trio.fail_after(60):
+        for step in range(12):
+            async with zmq.Context() as ctx:
+                frontend, backend = bound(ctx, zmq.PULL, transport), bound(ctx, zmq.PUSH, transport)
+                source, sink = connected(ctx, zmq.PUSH, frontend), connected(ctx, zmq.PULL, backend)
+                assert await backend.poll(flags=zmq.POLLOUT)
+
+                async def feed(source: zmq.Socket = source) -> None:
+                    for number in range(20):
+                        await source.send(b"%d" % number)
+                        if number % 2:
+                            await wait_all_tasks_blocked()
+
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(feed)
+                    proxy = zmq.proxy
+                    assert await cut_at(step, late, lambda: proxy(frontend, backend)) is CUT  # noqa: B023
+                assert not frontend.watchers
+                assert not backend.watchers
+                async with running(frontend, backend):
+                    assert [int(await sink.recv()) for _ in range(20)] == list(range(20))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_closing_either_end_ends_a_proxy_with_an_error(which: int) -> None:
+    async with zmq.Context() as ctx:
+        ends = [bound(ctx, zmq.PULL, "inproc"), bound(ctx, zmq.PUSH, "inproc")]
+
+        async def run() -> None:
+            with pytest.raises(zmq.ZMQError, match="closed") as caught:
+                await zmq.proxy(*ends)
+            assert caught.value.errno == zmq.ENOTSOCK
+
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(run)
+                await wait_all_tasks_blocked()
+                ends[which].close()
+
+
+async def test_a_busy_proxy_lets_others_run() -> None:
+    async with zmq.Context() as ctx:
+        frontend, backend = bound(ctx, zmq.PULL, "inproc", hwm=0), bound(ctx, zmq.PUSH, "inproc", hwm=0)
+        source, sink = connected(ctx, zmq.PUSH, frontend, hwm=0), connected(ctx, zmq.PULL, backend, hwm=0)
+        for number in range(2000):
+            await source.send(b"%d" % number)
+        with trio.fail_after(10):
+            async with running(frontend, backend):
+                await sink.recv()
+                assert await frontend.poll(0) == zmq.POLLIN  # it is not through, and we have come in between

@@ -1,0 +1,362 @@
+"""docs/PYZMQ.md is true: one program runs on both libraries, and each difference is one.
+
+pyzmq's side of a test runs on asyncio in a plain function, ours on trio beside it.
+"""
+
+import asyncio
+import inspect
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import zmq as pyzmq
+import zmq.asyncio
+from zmq.utils.monitor import recv_monitor_message
+
+import minizmtp
+from minizmtp import Event
+
+from .helpers import CUT, cut_at, cuts
+
+PAGE = Path(__file__).parents[2].joinpath("docs", "PYZMQ.md").read_text("utf-8")
+PROGRAM, TRIO, ASYNCIO, OUTPUT = re.findall(r"^```\w*\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+OURS, THEIRS = zip(*re.findall(r"^\| `(.*?import .*?)` \| `(.*?import .*?)` \|$", PAGE, re.MULTILINE), strict=True)
+
+
+@pytest.mark.requirement("L-23", "L-26", "L-31")
+@pytest.mark.parametrize(("imports", "start"), [(OURS, TRIO), (THEIRS, ASYNCIO)], ids=["minizmtp", "pyzmq"])
+def test_the_same_program(imports: tuple[str, ...], start: str) -> None:
+    text = "\n".join([*imports, PROGRAM, start])
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-"],
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    assert (ran.stdout, ran.stderr, ran.returncode) == (OUTPUT, "", 0)
+
+
+def test_each_row_has_its_test_and_each_test_its_row() -> None:
+    shown = re.findall(r"\| `(test_\w+)` \|$", PAGE, re.MULTILINE)
+    rows = [line for line in PAGE.partition("## What is not the same")[2].splitlines() if line.startswith("| ")]
+    assert len(rows) == len(shown) + 2  # and the two lines of the table's head
+    tests = [name for name in globals() if name.startswith("test_")]
+    assert shown == tests[2:]
+
+
+# ---------------------------------------------------------------------------------------------------- the differences
+
+
+class Keeper:
+    """Makes pyzmq's sockets, and keeps them: pyzmq complains of one that nobody holds and nobody closed."""
+
+    def __init__(self) -> None:
+        self.ctx = zmq.asyncio.Context()
+        self.sockets: list[Any] = []
+
+    def socket(self, kind: int) -> Any:
+        self.sockets.append(self.ctx.socket(kind))
+        return self.sockets[-1]
+
+
+def on_asyncio(body: Callable[[Keeper], Awaitable[None]]) -> None:
+    """Run pyzmq's side."""
+
+    async def main() -> None:
+        keeper = Keeper()
+        try:
+            await asyncio.wait_for(body(keeper), 20)
+        finally:
+            keeper.ctx.destroy(linger=0)
+
+    asyncio.run(main())
+
+
+def pyzmq_pair(ctx: Keeper) -> tuple[Any, Any]:
+    """A PUSH, connected, and a PULL, bound."""
+    push, pull = ctx.socket(pyzmq.PUSH), ctx.socket(pyzmq.PULL)
+    pull.bind("tcp://127.0.0.1:*")
+    push.connect(pull.last_endpoint)
+    return push, pull
+
+
+def our_pair(ctx: minizmtp.Context) -> tuple[minizmtp.Socket, minizmtp.Socket]:
+    push, pull = ctx.socket(minizmtp.PUSH), ctx.socket(minizmtp.PULL)
+    pull.bind("tcp://127.0.0.1:*")
+    push.connect(pull.last_endpoint)
+    return push, pull
+
+
+async def test_lifetime() -> None:
+    assert not hasattr(zmq.asyncio.Context, "__aenter__")
+    assert not inspect.iscoroutinefunction(zmq.asyncio.Context.term)
+    assert not hasattr(minizmtp.Context, "__enter__")
+    assert inspect.iscoroutinefunction(minizmtp.Context.term)
+    with pytest.raises(RuntimeError, match="async with"):
+        minizmtp.Context().socket(minizmtp.REQ)
+
+
+def test_no_global_context() -> None:
+    assert zmq.asyncio.Context.instance() is zmq.asyncio.Context.instance()
+    zmq.asyncio.Context.instance().term()
+    assert not hasattr(minizmtp.Context, "instance")
+
+
+async def test_when_a_send_begins() -> None:
+    async def theirs(ctx: Keeper) -> None:
+        push, pull = pyzmq_pair(ctx)
+        push.send(b"not awaited")
+        assert await pull.recv() == b"not awaited"
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        push, pull = our_pair(ctx)
+        push.send(b"not awaited").close()
+        await push.send(b"awaited")
+        assert await pull.recv() == b"awaited"
+
+
+async def test_a_cancelled_recv() -> None:
+    """Cancelled at the worst moment: the message is there, and the task has not yet gone on."""
+
+    async def theirs(ctx: Keeper) -> None:
+        push, pull = pyzmq_pair(ctx)
+
+        async def receive() -> bytes:
+            coming = pull.recv()
+            coming.add_done_callback(lambda _: task.cancel())
+            message: bytes = await coming
+            return message
+
+        task = asyncio.create_task(receive())
+        await push.send(b"first")
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await push.send(b"second")
+        assert await pull.recv() == b"second"
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx, trio.open_nursery() as nursery:
+        push, pull = our_pair(ctx)
+        for late in (False, True):
+            for step, received in cuts(late):  # at any moment, among them that one
+                nursery.start_soon(push.send, b"message %d" % step)
+                received.append(await cut_at(step, late, pull.recv))
+                assert (await pull.recv() if received[-1] is CUT else received[-1]) == b"message %d" % step
+
+
+async def test_closing_under_a_recv() -> None:
+    async def theirs(ctx: Keeper) -> None:
+        _, pull = pyzmq_pair(ctx)
+        coming = pull.recv()
+        pull.close()
+        with pytest.raises(asyncio.CancelledError):
+            await coming
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx, trio.open_nursery() as nursery:
+        _, pull = our_pair(ctx)
+
+        async def receive() -> None:
+            with pytest.raises(minizmtp.ZMQError) as caught:
+                await pull.recv()
+            assert caught.value.errno == minizmtp.ENOTSOCK
+
+        nursery.start_soon(receive)
+        await trio.testing.wait_all_tasks_blocked()
+        pull.close()
+
+
+async def test_receiving_out_of_turn() -> None:
+    """pyzmq first waits until there is something, and only then asks libzmq, which would have said no."""
+
+    async def theirs(ctx: Keeper) -> None:
+        req = ctx.socket(pyzmq.REQ)
+        coming = req.recv()
+        await asyncio.sleep(0.1)
+        assert not coming.done()
+        coming.cancel()
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        with pytest.raises(minizmtp.ZMQError) as caught:
+            await ctx.socket(minizmtp.REQ).recv()
+        assert caught.value.errno == minizmtp.EFSM
+
+
+async def test_iteration() -> None:
+    assert not hasattr(zmq.asyncio.Socket, "__aiter__")
+    async with minizmtp.Context() as ctx:
+        push, pull = our_pair(ctx)
+        await push.send(b"message")
+        async for message in pull:
+            assert message == [b"message"]
+            pull.close()
+
+
+async def test_options() -> None:
+    async def theirs(ctx: Keeper) -> None:
+        with pytest.raises(TypeError, match="linger"):
+            ctx.ctx.socket(pyzmq.REQ, linger=0)
+        req = ctx.socket(pyzmq.REQ)
+        req.linger = 5
+        req.setsockopt(pyzmq.LINGER, 6)
+        assert req.linger == 6
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the socket that could not be made
+        await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        req = ctx.socket(minizmtp.REQ, linger=5)
+        assert req.linger == 5
+        req.linger = 6
+        assert not hasattr(req, "setsockopt")
+
+
+async def test_last_endpoint() -> None:
+    async def theirs(ctx: Keeper) -> None:
+        _, pull = pyzmq_pair(ctx)
+        assert type(pull.last_endpoint) is bytes
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        _, pull = our_pair(ctx)
+        assert type(pull.last_endpoint) is str
+
+
+async def test_metadata() -> None:
+    async def theirs(ctx: Keeper) -> None:
+        push, pull = pyzmq_pair(ctx)
+        await push.send(b"")
+        frame = await pull.recv(copy=False)
+        assert (frame.get("Socket-Type"), frame.get("Peer-Address")) == ("PUSH", "127.0.0.1")
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        push, pull = our_pair(ctx)
+        await push.send(b"")
+        metadata = (await pull.recv_message()).metadata
+        assert (metadata["Socket-Type"], metadata["Peer-Address"]) == ("PUSH", "127.0.0.1")
+
+
+def test_no_copy_flag() -> None:
+    theirs, ours = (inspect.signature(library.send).parameters for library in (zmq.asyncio.Socket, minizmtp.Socket))
+    assert {"copy", "track"} <= set(theirs)
+    assert not {"copy", "track"} & set(ours)
+
+
+def test_no_pickles() -> None:
+    assert hasattr(zmq.asyncio.Socket, "send_pyobj")
+    assert not hasattr(minizmtp.Socket, "send_pyobj")
+    assert not hasattr(minizmtp.Socket, "recv_pyobj")
+
+
+async def test_monitor() -> None:
+    async def theirs(ctx: Keeper) -> None:
+        pull = ctx.socket(pyzmq.PULL)
+        monitor = pull.get_monitor_socket()
+        pull.bind("tcp://127.0.0.1:*")
+        told = await recv_monitor_message(monitor)
+        assert (told["event"], told["endpoint"]) == (Event.LISTENING, pull.last_endpoint)
+        pull.disable_monitor()
+        monitor.close()
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        pull = ctx.socket(minizmtp.PULL)
+        monitor = pull.monitor()
+        pull.bind("tcp://127.0.0.1:*")
+        async for told in monitor:
+            assert (told.event, told.endpoint, told.reason) == (Event.LISTENING, pull.last_endpoint, "")
+            break
+
+
+async def test_counters() -> None:
+    assert not hasattr(zmq.asyncio.Socket, "peers")
+    async with minizmtp.Context() as ctx:
+        push, pull = our_pair(ctx)
+        await push.send(b"")
+        await pull.recv()
+        assert [peer.received for peer in pull.peers()] == [1]
+
+
+def test_proxy() -> None:
+    assert not inspect.iscoroutinefunction(pyzmq.proxy)
+    assert inspect.iscoroutinefunction(minizmtp.proxy)
+
+
+async def test_another_thread() -> None:
+    def in_a_thread(call: Callable[[], object]) -> list[BaseException]:
+        raised: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                call()
+            except RuntimeError as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        return raised
+
+    async def theirs(ctx: Keeper) -> None:
+        pull = ctx.socket(pyzmq.PULL)
+        assert in_a_thread(lambda: pull.bind("inproc://here")) == []
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        pull = ctx.socket(minizmtp.PULL)
+        (error,) = in_a_thread(lambda: pull.bind("inproc://here"))
+        assert "belongs to the thread" in str(error)
+
+
+# ZMTP 2.0: signature, revision 1, socket type 8 (PUSH), an empty identity.
+OLD_GREETING = bytes.fromhex("ff 00 00 00 00 00 00 00 01 7f  01  08  00 00")
+
+
+async def test_an_old_peer() -> None:
+    def answer(endpoint: str) -> tuple[bytes, bool]:
+        """What it says, as far as a greeting of 2.0 goes; and whether a message of 2.0 may follow."""
+        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=20) as stream:
+            stream.sendall(OLD_GREETING)
+            said = b""
+            try:
+                while len(said) < 14 and (data := stream.recv(14 - len(said))):
+                    said += data
+                stream.sendall(b"\x00\x03old")
+            except ConnectionError:
+                pass
+            return said, len(said) == 14
+
+    async def theirs(ctx: Keeper) -> None:
+        pull = ctx.socket(pyzmq.PULL)
+        pull.bind("tcp://127.0.0.1:*")
+        said, spoken = await asyncio.to_thread(answer, pull.last_endpoint.decode())
+        assert spoken
+        assert said[11:12] == b"\x07"  # its socket type, PULL, in the place where 2.0 has it
+        assert await pull.recv() == b"old"
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        pull = ctx.socket(minizmtp.PULL)
+        monitor = pull.monitor()
+        pull.bind("tcp://127.0.0.1:*")
+        said, spoken = await trio.to_thread.run_sync(answer, pull.last_endpoint)
+        assert not spoken or said[11:12] != b"\x07"
+        async for told in monitor:
+            if told.event is Event.HANDSHAKE_FAILED_PROTOCOL:
+                assert "2.x" in told.reason
+                break

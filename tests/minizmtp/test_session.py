@@ -1,0 +1,658 @@
+"""Sessions: dialling, dialling again, giving up, and what becomes of the messages."""
+
+import logging
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+import minizmtp as zmq
+from tests.minizmtp.helpers import (
+    GREETING,
+    WIRES,
+    Event,
+    Raw,
+    command,
+    free_endpoint,
+    logged,
+    pair,
+    raw_server,
+    ready,
+    receive_all,
+    until,
+)
+
+
+async def fill(sock: zmq.Socket) -> int:
+    """How many messages it takes until it would have to wait."""
+    count = 0
+    try:
+        while True:
+            await sock.send(b"%d" % count, zmq.NOBLOCK)
+            count += 1
+    except zmq.Again:
+        return count
+
+
+async def pauses(monitor: zmq.Monitor, count: int) -> list[tuple[int, float]]:
+    """For each of the next retries: what the event says in ms, and how long it was until the next attempt."""
+    found = []
+    for _ in range(count):
+        told = await until(monitor, Event.CONNECT_RETRIED)
+        begun = trio.current_time()
+        await until(monitor, Event.CONNECT_DELAYED)
+        found.append((told.value, trio.current_time() - begun))
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------- the queue
+
+
+@pytest.mark.requirement("L-1", "L-4", "L-6", "30-3", "30-6")
+@pytest.mark.parametrize("hwm", [1, 2, 1000])
+async def test_a_connect_holds_sndhwm_messages_before_there_is_anybody(hwm: int) -> None:
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, sndhwm=hwm)
+        assert await fill(push) == 0
+        push.connect(free_endpoint())
+        assert await fill(push) == hwm
+        push.connect(free_endpoint())
+        assert await fill(push) == hwm
+
+
+async def test_messages_count_and_not_frames() -> None:
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, sndhwm=2)
+        push.connect(free_endpoint())
+        for _ in range(2):
+            await push.send_multipart([b"x"] * 100, zmq.NOBLOCK)
+        with pytest.raises(zmq.Again):
+            await push.send(b"", zmq.NOBLOCK)
+
+
+async def test_sndhwm_0_is_no_limit() -> None:
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, sndhwm=0)
+        push.connect(free_endpoint())
+        for _ in range(5000):
+            await push.send(b"", zmq.NOBLOCK)
+
+
+@pytest.mark.requirement("L-6", "37-52", "37-55")
+async def test_what_was_queued_before_there_was_a_server_is_sent_in_order(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        endpoint = free_endpoint()
+        push = ctx.socket(zmq.PUSH)
+        push.connect(endpoint)
+        for number in range(100):
+            await push.send(b"%d" % number)
+        await trio.sleep(10)
+        pull = ctx.socket(zmq.PULL)
+        pull.bind(endpoint)
+        with trio.fail_after(60):
+            assert [int(await pull.recv()) for _ in range(100)] == list(range(100))
+
+
+@pytest.mark.requirement("L-7")
+async def test_immediate_queues_only_while_there_is_somebody(quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, immediate=1, sndhwm=5)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        assert await fill(push) == 0
+        with trio.fail_after(60):
+            async with await server.accept() as peer:
+                await until(monitor, Event.CONNECTED)
+                assert await fill(push) == 0
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(push.send, b"waited")
+                    await wait_all_tasks_blocked(0.01)
+                    await peer.greet(b"PULL")
+                assert await peer.message() == [b"waited"]
+            await until(monitor, Event.DISCONNECTED)
+            assert await fill(push) == 0
+
+
+# ------------------------------------------------------------------------------------------------------- dialling again
+
+
+@pytest.mark.requirement("L-5", "37-19")
+async def test_attempts_are_one_to_two_intervals_apart(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        monitor = push.monitor()
+        begun = trio.current_time()
+        push.connect(free_endpoint())
+        await until(monitor, Event.CONNECT_DELAYED)
+        assert trio.current_time() == begun  # the first one at once
+        with trio.fail_after(60):
+            found = await pauses(monitor, 30)
+        for told, waited in found:
+            assert 100 <= told <= 200
+            assert waited == pytest.approx(told / 1000, abs=0.001)
+        assert len({told for told, _ in found}) > 5
+
+
+@pytest.mark.requirement("L-5", "37-20")
+async def test_with_a_maximum_they_double_up_to_it_and_begin_anew_after_a_success(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        endpoint = free_endpoint()
+        push = ctx.socket(zmq.PUSH, linger=0, reconnect_ivl=50, reconnect_ivl_max=300)
+        monitor = push.monitor()
+        push.connect(endpoint)
+        with trio.fail_after(60):
+            found = await pauses(monitor, 6)
+            assert [told for told, _ in found] == [50, 100, 200, 300, 300, 300]
+            assert [waited for _, waited in found] == [pytest.approx(told / 1000) for told, _ in found]
+            pull = ctx.socket(zmq.PULL)
+            pull.bind(endpoint)
+            await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+            pull.close()
+            assert [told for told, _ in await pauses(monitor, 3)] == [50, 100, 200]
+
+
+async def test_a_maximum_below_the_interval_changes_nothing(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, reconnect_ivl=50, reconnect_ivl_max=20)
+        monitor = push.monitor()
+        push.connect(free_endpoint())
+        with trio.fail_after(60):
+            assert [told for told, _ in await pauses(monitor, 3)] == [50, 50, 50]
+
+
+@pytest.mark.parametrize("interval", [0, -1])
+async def test_reconnect_ivl_0_and_minus_1_both_mean_never(interval: int, quick_clock: MockClock) -> None:
+    """… not after a first attempt that failed, nor after a connection that broke."""
+    async with raw_server() as server, zmq.Context() as ctx:
+        for endpoint, attempts in [(free_endpoint(), 0), (server.endpoint, 1)]:
+            push = ctx.socket(zmq.PUSH, linger=0, reconnect_ivl=interval)
+            monitor = push.monitor()
+            push.connect(endpoint)
+            if attempts:
+                (await server.accept()).close()
+            await trio.sleep(1000)
+            push.close()
+            told = [event.event async for event in monitor]
+            assert told.count(Event.CONNECT_DELAYED) == 1
+            assert Event.CONNECT_RETRIED not in told
+
+
+@pytest.mark.requirement("L-8", "30-4", "37-17", "37-18", "37-54")
+async def test_a_connection_that_breaks_is_made_again_and_nothing_is_sent_twice(quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        with trio.fail_after(60):
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                await push.send(b"read")
+                assert await peer.message() == [b"read"]
+            await until(monitor, Event.DISCONNECTED)
+            await push.send(b"queued 1")
+            await push.send(b"queued 2")
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                assert await peer.message() == [b"queued 1"]
+                assert await peer.message() == [b"queued 2"]
+
+
+@pytest.mark.requirement("L-8", "L-11", "L-13", "37-27", "37-54")
+async def test_a_message_cut_off_by_the_break_is_sent_whole_to_the_next() -> None:
+    """Of what went out before, the last message can have arrived in part only: a peer throws such a part away."""
+    # In real time: what the kernel holds back when its buffers are full comes by the kernel's clock.
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, sndbuf=65536, reconnect_ivl=1)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        large = bytes(20_000_000)
+        with trio.fail_after(60):
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                await push.send(b"small")
+                assert await peer.message() == [b"small"]
+                await push.send_multipart([b"large", large])
+                await push.send(b"after")
+                await peer.read(1_000_000)
+            await until(monitor, Event.DISCONNECTED)
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                assert await peer.message() == [b"large", large]
+                assert await peer.message() == [b"after"]
+
+
+@pytest.mark.requirement("29-3", "L-39")
+async def test_a_pub_that_connects_keeps_the_subscriptions_while_the_peer_is_away(quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        pub = ctx.socket(zmq.PUB, linger=0)
+        monitor = pub.monitor()
+        pub.connect(server.endpoint)
+        await pub.send(b"a: lost, for nobody has subscribed")
+        with trio.fail_after(60):
+            async with await server.accept() as peer:
+                await peer.greet(b"SUB")
+                await peer.send(command(b"SUBSCRIBE", b"a"))
+                await wait_all_tasks_blocked(0.01)
+                await pub.send(b"a: heard")
+                assert await peer.message() == [b"a: heard"]
+            await until(monitor, Event.DISCONNECTED)
+            await pub.send(b"a: queued")
+            await pub.send(b"b: not wanted")
+            async with await server.accept() as peer:
+                await peer.greet(b"SUB")
+                assert await peer.message() == [b"a: queued"]
+
+
+@pytest.mark.requirement("L-38", "37-58")
+async def test_a_sub_subscribes_again_each_topic_once(quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        sub = ctx.socket(zmq.SUB)
+        for topic in ("a", "b", "a", "c"):
+            sub.subscribe(topic)
+        sub.unsubscribe("c")
+        monitor = sub.monitor()
+        sub.connect(server.endpoint)
+        with trio.fail_after(60):
+            for _ in range(3):
+                async with await server.accept() as peer:
+                    await peer.greet(b"PUB")
+                    assert await peer.frame() == (4, b"\x09SUBSCRIBEa")
+                    assert await peer.frame() == (4, b"\x09SUBSCRIBEb")
+                    await peer.send(frame_of(b"a1"))
+                    assert await sub.recv() == b"a1"
+                await until(monitor, Event.DISCONNECTED)
+            sub.subscribe("d")
+            async with await server.accept() as peer:
+                await peer.greet(b"PUB")
+                assert [(await peer.frame())[1][10:] for _ in range(3)] == [b"a", b"b", b"d"]
+
+
+def frame_of(body: bytes) -> bytes:
+    return bytes([0, len(body)]) + body
+
+
+@pytest.mark.requirement("L-34")
+async def test_a_request_is_not_repeated_and_the_reply_may_come_after_the_reconnect(quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        req = ctx.socket(zmq.REQ, linger=0)
+        req.connect(server.endpoint)
+        with trio.fail_after(60):
+            await req.send(b"question")
+            async with await server.accept() as peer:
+                await peer.greet(b"REP")
+                assert await peer.message() == [b"", b"question"]
+            async with await server.accept() as peer:
+                await peer.greet(b"REP")
+                with trio.move_on_after(1) as scope:
+                    await peer.read(1)
+                assert scope.cancelled_caught
+                await peer.send(b"\1\0\0\6answer")
+                assert await req.recv() == b"answer"
+
+
+# ------------------------------------------------------------------------------------------------------- giving up
+
+WRONG: dict[str, bytes] = {
+    "ZMTP 1.0": b"\x01\x00",
+    "ZMTP 2.0": b"\xff" + bytes(8) + b"\x7f\x01\x07\x00\x00",
+    "mechanism": GREETING.replace(b"NULL", b"PLAI"),
+    "type": GREETING + ready(b"PUSH"),
+    "command": GREETING + command(b"HELLO"),
+    "metadata": GREETING + command(b"READY", b"\x0bSocket-Type\0\0\0\xffPULL"),
+    "ERROR": GREETING + command(b"ERROR", b"\x03400"),
+    "frame above maxmsgsize": GREETING + ready(b"PULL") + frame_of(bytes(101)),
+    "reserved flag": GREETING + ready(b"PULL") + b"\x10\x00",
+}
+
+
+@pytest.mark.requirement("L-20", "37-11", "37-14", "37-15", "37-44")
+@pytest.mark.parametrize("what", WRONG)
+async def test_a_protocol_error_ends_a_connect_for_good(
+    what: str, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, maxmsgsize=100)
+        monitor = push.monitor()
+        with trio.fail_after(600), logged(caplog, logging.INFO) as words:
+            push.connect(server.endpoint)
+            async with await server.accept() as peer:
+                await peer.send(WRONG[what])
+                told = await until(monitor, Event.DISCONNECTED)
+            await trio.sleep(100)
+            with pytest.raises(zmq.Again):  # nor is anything queued for it any more
+                await push.send(b"nowhere", zmq.NOBLOCK)
+            push.close()
+            assert [event async for event in monitor] == []
+        assert told.reason.startswith(f"{server.endpoint}: ")
+        assert words == [told.reason]
+
+
+@pytest.mark.requirement("L-20", "L-33")
+@pytest.mark.parametrize("reply", [b"\0\1x", b"\0\0", b"\1\2ab\0\1x", b"\1\4abcd\0\1x"])
+async def test_a_malformed_reply_ends_a_req_connection_for_good(reply: bytes, quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        req = ctx.socket(zmq.REQ, linger=0)
+        monitor = req.monitor()
+        req.connect(server.endpoint)
+        await req.send(b"question")
+        with trio.fail_after(600):
+            async with await server.accept() as peer:
+                await peer.greet(b"REP")
+                assert await peer.message() == [b"", b"question"]
+                await peer.send(reply)
+                assert await peer.ended()
+            assert "required is an empty frame" in (await until(monitor, Event.DISCONNECTED)).reason
+            await trio.sleep(100)
+            req.close()
+            assert [event async for event in monitor] == []
+
+
+@pytest.mark.requirement("37-45")
+async def test_a_peer_of_the_wrong_type_is_told_why() -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(5):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.greet(b"SUB")
+                flags, body = await peer.frame()
+                assert (flags, body[:6]) == (4, b"\5ERROR")
+                assert b"PULL cannot talk to SUB" in body
+                assert await peer.ended()
+
+
+@pytest.mark.requirement("L-20", "37-17")
+@pytest.mark.parametrize("said", [b"", GREETING[:10], GREETING, GREETING + ready(b"PULL")])
+async def test_anything_else_is_tried_again(said: bytes, quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        push.connect(server.endpoint)
+        with trio.fail_after(60):
+            for _ in range(3):
+                async with await server.accept() as peer:
+                    await peer.send(said)
+
+
+async def test_a_connect_that_has_given_up_may_be_made_again(quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        dealer = ctx.socket(zmq.DEALER, linger=0)
+        with trio.fail_after(60):
+            for _ in range(2):
+                dealer.connect(server.endpoint)
+                async with await server.accept() as peer:
+                    await peer.send(b"nonsense")
+                    await peer.read(100)
+                await wait_all_tasks_blocked(0.02)
+
+
+# ------------------------------------------------------------------------------------------------------- the bind side
+
+
+@pytest.mark.requirement("L-9", "28-23", "30-5", "30-16")
+@pytest.mark.parametrize("endpoint", WIRES)
+async def test_an_accepted_peers_queue_dies_with_its_connection(endpoint: str) -> None:
+    """What was received stays readable; what was queued for it is gone, and goes to nobody else."""
+    async with zmq.Context() as ctx:
+        dealer = ctx.socket(zmq.DEALER, linger=0, sndbuf=4096)
+        dealer.bind(endpoint)
+        monitor = dealer.monitor()
+        with trio.fail_after(10):
+            async with await Raw.dial(dealer.last_endpoint) as peer:
+                await peer.greet(b"DEALER")
+                await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+                for number in range(100):
+                    await dealer.send(b"%d" % number + bytes(100_000))
+                await peer.send(b"\0\1a\0\1b")
+                await dealer.poll()
+            await until(monitor, Event.DISCONNECTED)
+            with pytest.raises(zmq.Again):
+                await dealer.send(b"nobody there", zmq.NOBLOCK)
+            async with await Raw.dial(dealer.last_endpoint) as peer:
+                await peer.greet(b"DEALER")
+                await dealer.send(b"fresh")
+                assert await peer.message() == [b"fresh"]
+            assert await dealer.recv() == b"a"
+            assert await dealer.recv() == b"b"
+
+
+@pytest.mark.requirement("L-19")
+async def test_unbind_parts_from_all_who_came_by_it() -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        pull.bind("tcp://127.0.0.1:*")
+        endpoint = pull.last_endpoint
+        pull.bind("tcp://127.0.0.1:*")
+        other = pull.last_endpoint
+        with trio.fail_after(5):
+            async with await Raw.dial(endpoint) as peer, await Raw.dial(other) as spared:
+                await peer.greet(b"PUSH")
+                await spared.greet(b"PUSH")
+                pull.unbind(endpoint)
+                assert await peer.ended()
+                await spared.send(b"\0\4kept")
+                assert await pull.recv() == b"kept"
+        with pytest.raises(OSError, match=r"refused|connect"):
+            await Raw.dial(endpoint)
+
+
+@pytest.mark.requirement("L-18")
+async def test_disconnect_lets_what_is_queued_linger_and_forgets_what_was_not_read() -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        dealer = ctx.socket(zmq.DEALER)
+        dealer.connect(server.endpoint)
+        with trio.fail_after(10):
+            await dealer.send(b"queued")
+            dealer.disconnect(server.endpoint)
+            with pytest.raises(zmq.Again):
+                await dealer.send(b"nowhere", zmq.NOBLOCK)
+            async with await server.accept() as peer:
+                await peer.greet(b"DEALER")
+                assert await peer.message() == [b"queued"]
+                assert await peer.ended()
+            dealer.connect(server.endpoint)
+            async with await server.accept() as peer:
+                await peer.greet(b"DEALER")
+                await peer.send(b"\0\6unread")
+                assert await dealer.poll()
+                dealer.disconnect(server.endpoint)
+                assert await receive_all(dealer, 0.01) == []
+                assert await peer.ended()
+
+
+# ------------------------------------------------------------------------------------------------------- linger
+
+
+@pytest.mark.requirement("L-21")
+async def test_a_server_that_appears_within_linger_still_gets_the_messages(quick_clock: MockClock) -> None:
+    endpoint = free_endpoint()
+    async with zmq.Context() as other:
+        pull = other.socket(zmq.PULL)
+        got: list[bytes] = []
+
+        async def appear() -> None:
+            await trio.sleep(3)
+            pull.bind(endpoint)
+            got.extend([await pull.recv() for _ in range(5)])
+
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(appear)
+                async with zmq.Context() as ctx:
+                    push = ctx.socket(zmq.PUSH)
+                    push.connect(endpoint)
+                    for number in range(5):
+                        await push.send(b"%d" % number)
+                    begun = trio.current_time()
+                    push.close()
+                    assert trio.current_time() == begun
+                assert trio.current_time() - begun >= 3
+    assert got == [b"0", b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.requirement("L-21")
+@pytest.mark.parametrize(
+    ("linger", "how", "waited"),
+    [(0, "option", 0), (700, "option", 0.7), (700, "close", 0.7), (0, "close", 0), (5000, "option", 5)],
+)
+async def test_a_context_waits_for_linger_and_no_longer(
+    linger: int, how: str, waited: float, quick_clock: MockClock
+) -> None:
+    with trio.fail_after(60):
+        async with zmq.Context() as ctx:
+            push = ctx.socket(zmq.PUSH, **({"linger": linger} if how == "option" else {}))
+            push.connect(free_endpoint())
+            await push.send(b"nobody comes")
+            begun = trio.current_time()
+            if how == "close":
+                push.close(linger)
+        assert trio.current_time() - begun == pytest.approx(waited, abs=0.001)
+
+
+@pytest.mark.requirement("L-21")
+async def test_linger_without_end_waits_without_end(quick_clock: MockClock) -> None:
+    with trio.move_on_after(10_000) as scope:
+        async with zmq.Context() as ctx:
+            push = ctx.socket(zmq.PUSH, reconnect_ivl=600_000)
+            push.connect(free_endpoint())
+            await push.send(b"nobody comes")
+    assert scope.cancelled_caught
+
+
+@pytest.mark.parametrize("stage", ["no server", "silent server", "does not read"])
+async def test_linger_ends_at_any_stage_of_a_connection(stage: str, quick_clock: MockClock) -> None:
+    async with raw_server() as server:
+        with trio.fail_after(60):
+            async with zmq.Context() as ctx:
+                push = ctx.socket(zmq.PUSH, linger=2000, sndbuf=4096)
+                push.connect(free_endpoint() if stage == "no server" else server.endpoint)
+                await push.send(bytes(20_000_000))
+                if stage != "no server":
+                    peer = await server.accept()
+                if stage == "does not read":
+                    await peer.greet(b"PULL")
+                    await wait_all_tasks_blocked(0.01)
+                begun = trio.current_time()
+            assert trio.current_time() - begun == pytest.approx(2, abs=0.001)
+        if stage != "no server":
+            peer.close()
+
+
+@pytest.mark.requirement("L-21")
+async def test_what_was_queued_is_sent_before_a_context_is_left() -> None:
+    async with raw_server() as server:
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                got: list[list[bytes]] = []
+
+                async def read() -> None:
+                    async with await server.accept() as peer:
+                        await peer.greet(b"PULL")
+                        got.extend([await peer.message() for _ in range(500)])
+                        assert await peer.ended()
+
+                nursery.start_soon(read)
+                async with zmq.Context() as ctx:
+                    push = ctx.socket(zmq.PUSH)
+                    push.connect(server.endpoint)
+                    for number in range(500):
+                        await push.send_multipart([b"%d" % number, bytes(10_000)])
+        assert [int(number) for number, _ in got] == list(range(500))
+
+
+async def test_after_a_second_of_waiting_the_log_names_who_waits_and_for_what(
+    quick_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    endpoint = free_endpoint()
+    times: list[float] = []
+
+    class Watch(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            times.append(trio.current_time())
+
+    watch = Watch()
+    logging.getLogger("minizmtp").addHandler(watch)
+    try:
+        with logged(caplog) as words:
+            async with zmq.Context() as ctx:
+                push, quiet = ctx.socket(zmq.PUSH, linger=3000), ctx.socket(zmq.PUSH)
+                quiet.connect(free_endpoint())
+                push.connect(endpoint)
+                for _ in range(7):
+                    await push.send(b"")
+                begun = trio.current_time()
+    finally:
+        logging.getLogger("minizmtp").removeHandler(watch)
+    assert words == [f"closing waits: PUSH {endpoint} has 7 unsent message(s), linger is 3000 ms"]
+    assert times == [pytest.approx(begun + 1)]
+
+
+@pytest.mark.parametrize("what", ["nothing queued", "linger 0", "sent", "soon over"])
+async def test_the_log_is_silent_when_there_is_nothing_to_wait_for(
+    what: str, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    options: dict[str, Any] = {"linger 0": {"linger": 0}, "soon over": {"linger": 900}}.get(what, {})
+    with logged(caplog) as words, trio.fail_after(60):
+        async with zmq.Context() as ctx:
+            if what == "sent":
+                pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, linger=-1)
+                await push.send(b"x")
+                await pull.recv()
+            else:
+                push = ctx.socket(zmq.PUSH, **options)
+                push.connect(free_endpoint())
+                if what != "nothing queued":
+                    await push.send(b"x")
+            begun = trio.current_time()
+        assert trio.current_time() - begun < 1
+    assert words == []
+
+
+# ------------------------------------------------------------------------------------------------------- twice
+
+
+@pytest.mark.requirement("L-17")
+@pytest.mark.parametrize(
+    ("kind", "peer_kind", "connections"),
+    [
+        (zmq.DEALER, b"DEALER", 1),
+        (zmq.SUB, b"PUB", 1),
+        (zmq.PUB, b"SUB", 1),
+        (zmq.REQ, b"REP", 1),
+        (zmq.PUSH, b"PULL", 2),
+        (zmq.PULL, b"PUSH", 2),
+        (zmq.ROUTER, b"DEALER", 2),
+        (zmq.XSUB, b"PUB", 2),
+        (zmq.PAIR, b"PAIR", 2),
+    ],
+)
+async def test_connecting_twice_to_the_same_endpoint(kind: zmq.SocketType, peer_kind: bytes, connections: int) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        sock = ctx.socket(kind, linger=0)
+        sock.connect(server.endpoint)
+        sock.connect(server.endpoint)
+        with trio.fail_after(10):
+            accepted = [await server.accept() for _ in range(connections)]
+            with trio.move_on_after(0.05) as scope:
+                await server.accept()
+        for peer in accepted:
+            peer.close()
+        assert scope.cancelled_caught
+
+
+async def test_metadata_tells_what_we_see_not_what_the_peer_claims() -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(5):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.greet(b"PUSH", Peer_Address=b"10.0.0.1", x_build=b"7", X_Odd=b"\xff")
+                await peer.send(b"\0\1a")
+                message = await pull.recv_message()
+                assert message.frames == [b"a"]
+                assert message.metadata == {
+                    "Socket-Type": "PUSH",
+                    "Peer-Address": "127.0.0.1",
+                    "X-Build": "7",
+                    "X-Odd": "\\xff",
+                }

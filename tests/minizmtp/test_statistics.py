@@ -1,0 +1,122 @@
+"""sock.peers(): what has passed between a socket and each of its peers, as a program can read it."""
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+import minizmtp as zmq
+from minizmtp import Event
+from tests.minizmtp.helpers import TRANSPORTS, free_endpoint, pair, raw_server, until
+
+every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
+
+
+@every_transport
+async def test_messages_are_counted_where_they_are(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
+        with trio.fail_after(10):
+            for number in range(5):
+                await push.send_multipart([b"%d" % number, b"frames do not count"])
+            assert await pull.poll()
+            await wait_all_tasks_blocked(0.01)
+            (there,), (here,) = push.peers(), pull.peers()
+            assert (here.received, here.unread) == (0, 5)
+            assert there.sent + there.queued == 5
+            if not transport.startswith("inproc"):  # where one queue is for both, and poll() has looked at the first
+                assert (there.sent, there.queued) == (5, 0)
+            for _ in range(2):
+                await pull.recv_multipart()
+            (there,), (here,) = push.peers(), pull.peers()
+            assert (here.received, here.unread) == (2, 3)
+            assert there.sent + there.queued == 5
+            assert there.dropped == here.dropped == 0
+            assert there.connected
+            assert here.connected
+            assert here.endpoint == pull.last_endpoint
+
+
+async def test_before_a_peer_comes_all_is_queued_and_nobody_connected() -> None:
+    async with zmq.Context() as ctx:
+        endpoint = free_endpoint()
+        push = ctx.socket(zmq.PUSH, linger=0, sndhwm=3)
+        push.connect(endpoint)
+        for _ in range(3):
+            await push.send(b"x")
+        with pytest.raises(zmq.Again):
+            await push.send(b"x", zmq.NOBLOCK)
+        (peer,) = push.peers()
+        assert (peer.endpoint, peer.address, peer.connected) == (endpoint, "", False)
+        assert (peer.sent, peer.queued, peer.dropped) == (0, 3, 0)
+
+
+async def test_a_slow_listener_is_seen_by_what_it_has_missed() -> None:
+    async with zmq.Context() as ctx:
+        pub = ctx.socket(zmq.PUB, linger=0, sndhwm=5)
+        pub.bind("inproc://news")
+        slow, quick = ctx.socket(zmq.SUB, rcvhwm=5), ctx.socket(zmq.SUB, rcvhwm=100)
+        for sub in (slow, quick):
+            sub.subscribe(b"")
+            sub.connect("inproc://news")
+        for _ in range(15):
+            await pub.send(b"x")
+        assert [(peer.queued, peer.dropped) for peer in pub.peers()] == [(10, 5), (15, 0)]
+
+
+async def test_what_is_given_back_by_a_connection_that_broke_was_not_sent() -> None:
+    """sent, queued and what the program sent always agree, also over a reconnect."""
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, sndbuf=4096, reconnect_ivl=1)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        with trio.fail_after(10):
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                for _ in range(20):
+                    await push.send(bytes(100_000))
+            await until(monitor, Event.DISCONNECTED)
+            (statistics,) = push.peers()
+            assert statistics.queued > 0
+            assert statistics.sent + statistics.queued == 20
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                for _ in range(statistics.queued):
+                    assert await peer.message() == [bytes(100_000)]
+                (statistics,) = push.peers()
+                assert (statistics.sent, statistics.queued) == (20, 0)
+
+
+async def test_a_router_knows_its_peers_by_name_and_address_and_forgets_those_that_left() -> None:
+    async with zmq.Context() as ctx:
+        router = ctx.socket(zmq.ROUTER, linger=0)
+        router.bind("tcp://127.0.0.1:*")
+        monitor = router.monitor()
+        with trio.fail_after(10):
+            dealers = []
+            for name in (b"a", b"b"):
+                dealers.append(dealer := ctx.socket(zmq.DEALER, linger=0, routing_id=name))
+                dealer.connect(router.last_endpoint)
+                await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+            assert [(peer.routing_id, peer.address) for peer in router.peers()] == [
+                (b"a", "127.0.0.1"),
+                (b"b", "127.0.0.1"),
+            ]
+            dealers[0].close()
+            await until(monitor, Event.DISCONNECTED)
+            await wait_all_tasks_blocked()
+            assert [peer.routing_id for peer in router.peers()] == [b"b"]
+            router.close()
+            await wait_all_tasks_blocked()
+            assert router.peers() == []
+
+
+async def test_an_xpubs_notices_count_as_unread_until_its_program_has_seen_them() -> None:
+    async with zmq.Context() as ctx:
+        xpub, sub = ctx.socket(zmq.XPUB), ctx.socket(zmq.SUB)
+        xpub.bind("inproc://news")
+        sub.connect("inproc://news")
+        for prefix in (b"a", b"b"):
+            sub.subscribe(prefix)
+        assert [(peer.received, peer.unread) for peer in xpub.peers()] == [(0, 2)]
+        assert await xpub.recv() == b"\x01a"
+        assert [(peer.received, peer.unread) for peer in xpub.peers()] == [(1, 1)]

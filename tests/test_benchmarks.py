@@ -1,0 +1,53 @@
+"""The benchmarks can be run: each row once, in a tiny size.  That all came is checked by the roles; times are not."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks import report
+from benchmarks.messages import ROWS, Bench, Figures, Row, chosen
+from benchmarks.rivals import RIVALS, installed
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    bench = Bench(installed(), rounds=1, seconds=0, tiny=True)
+    yield bench
+    bench.close()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_rival_does_the_work_of_every_row(bench: Bench, row: Row) -> None:
+    if row.missing:
+        pytest.skip(row.missing)
+    for figures in bench.measure(row):
+        assert set(figures.costs) == set(row.rivals) & set(installed())
+        for costs in figures.costs.values():
+            assert len(costs) == 1
+            assert costs[0] is not None
+
+
+def test_rows_are_chosen_by_the_beginning_of_their_names() -> None:
+    assert [row.name for row in chosen(["pub"])] == ["pub-1", "pub-10", "pub-100"]
+    assert [row.name for row in chosen(["pub-10"])] == ["pub-10"]
+    assert chosen([]) == ROWS
+    assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+FIGURES = Figures(
+    "push", "PUSH→PULL", "/s", 64, {"pyzmq": 1.0}, {"mini": [2e-6, 1e-6, 1e-6], "pyzmq": [1e-6, 1e-6, None]}
+)
+
+
+def test_a_ratio_is_of_the_same_round_and_above_1_where_we_are_ahead() -> None:
+    assert FIGURES.ratio("pyzmq") == (0.75, 0.5, 1.0)
+    assert FIGURES.ratio("raw") is None
+    assert report.ratio(FIGURES, "pyzmq") == "0.75 (0.50–1.00)"
+    assert "1,000 k/s" in report.line(FIGURES, RIVALS)
+
+
+def test_the_table_for_the_readme_stands_between_its_markers() -> None:
+    about = {"date": "2000-01-01", "versions": "Python 3", "machine": "any", "rounds": "3 rounds"}
+    lines = report.markdown(about, [FIGURES]).splitlines()
+    assert lines[0] == report.BEGIN
+    assert lines[-2:] == ["| PUSH→PULL | 1,000 k/s | 0.75 (0.50–1.00) |", report.END]
