@@ -75,6 +75,39 @@ class Disconnected(Exception):
         self.errno = code
 
 
+class Outbox:
+    """Octets on their way to the system, in the pieces in which they came: joining a large frame to others, or moving
+    what is left of it each time the system has taken some, would cost more than to send it."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[bytes] = deque()
+        self._taken = 0  # octets of the first piece that the system has
+        self.size = 0
+
+    def put(self, octets: bytes) -> None:
+        self._pieces.append(octets)
+        self.size += len(octets)
+
+    def offer(self, stream: Stream) -> int:
+        """Let the system take what it can; how many octets it took. Raises OSError when it takes no more for ever."""
+        before = self.size
+        while self.size:
+            piece = self._pieces[0]
+            taken = stream.try_send(memoryview(piece)[self._taken :] if self._taken else piece)
+            self.size -= taken
+            self._taken += taken
+            if self._taken < len(piece):
+                break
+            self._pieces.popleft()
+            self._taken = 0
+        return before - self.size
+
+    def clear(self) -> None:
+        """Forget what is left."""
+        self._pieces.clear()
+        self._taken = self.size = 0
+
+
 class Engine:
     """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats.
 
@@ -97,7 +130,7 @@ class Engine:
         self._start_task = start_task
         self._on_drained = on_drained
         self._pipe: Pipe | None = None
-        self._outbox = bytearray()  # encoded, not yet taken by the system …
+        self._outbox = Outbox()  # encoded, not yet taken by the system …
         self._batch: deque[tuple[Item | None, int]] = deque()  # … and of what: (item, octets), None: the protocol's own
         self._gone = 0  # octets of the first of them that the system has
         self._owed = 0  # octets of the protocol's own in the outbox
@@ -109,7 +142,7 @@ class Engine:
     @property
     def unsent(self) -> bool:
         """Is there anything that the system has not taken yet?"""
-        return bool(self._outbox)
+        return self._outbox.size > 0
 
     # --------------------------------------------------------------------------------------------------------- reading
 
@@ -199,10 +232,10 @@ class Engine:
         """What the peer sends next; meanwhile PINGs, if there are to be any."""
         heart = self._heart
         if heart.due() == NEVER:
-            return await self._stream.receive()
+            return await self._stream.receive(self._connection.missing)
         while True:
             with trio.move_on_at(heart.due()):
-                data = await self._stream.receive()
+                data = await self._stream.receive(self._connection.missing)
                 heart.heard(trio.current_time())
                 return data
             if heart.beat(trio.current_time()):
@@ -218,7 +251,7 @@ class Engine:
             with trio.move_on_after(self._heart.rhythm()):
                 await room.wait()
                 break
-            if not self._outbox:  # or else what is on its way is sign enough
+            if not self._outbox.size:  # or else what is on its way is sign enough
                 self._say(Pong(b""))
         self._heart.heard(trio.current_time())  # nothing was heard, for nobody listened
 
@@ -250,21 +283,21 @@ class Engine:
         """Encode what is queued, as much as makes a good write."""
         if self._pipe is None:
             return
-        queue, send, outbox = self._pipe.outbound, self._connection.send, self._outbox
+        queue, send = self._pipe.outbound, self._connection.send
         count = 1
-        while len(outbox) < BATCH and queue.items:
+        while self._outbox.size < BATCH and queue.items:
             # The guess below may be far off: a word, and then a thousand files. Taken all at once they would be encoded
             # side by side, and the queue, emptied, would let the program send as many again.
             while count > 1 and sum(map(len, chain.from_iterable(islice(queue.items, count)))) > BATCH:
                 count //= 2
             items = queue.take_some(count)
             octets = [send(item) for item in items]
-            outbox += b"".join(octets)
+            self._outbox.put(b"".join(octets) if len(octets) > 1 else octets[0])
             self._batch.extend(zip(items, map(len, octets), strict=True))
             count = BATCH // (len(octets[-1]) + 1) + 1  # if they are all like the last one, so many fill the batch
 
     def _add(self, item: Item | None, octets: bytes) -> None:
-        self._outbox += octets
+        self._outbox.put(octets)
         self._batch.append((item, len(octets)))
         if item is None:
             self._owed += len(octets)
@@ -275,7 +308,7 @@ class Engine:
         self._offer()
         if self._broken:
             return
-        if self._outbox or (self._pipe is not None and len(self._pipe.outbound)):
+        if self._outbox.size or (self._pipe is not None and len(self._pipe.outbound)):
             self._start_writer()
         else:
             self._on_drained()
@@ -283,14 +316,13 @@ class Engine:
     def _offer(self) -> None:
         """Let the system take what it can, without waiting."""
         try:
-            taken = self._stream.try_send(self._outbox)
+            taken = self._outbox.offer(self._stream)
         except OSError:
             # The reader will find out as well, after what the peer sent before it went: that is not to be lost.
             self._broken = True
             self._paid.set()
             return
-        del self._outbox[:taken]
-        if self._outbox:
+        if self._outbox.size:
             self._forget(taken)
         else:
             self._batch.clear()
@@ -315,11 +347,11 @@ class Engine:
         """The writer: until all is with the system, or the connection is gone."""
         try:
             self._fill()
-            while self._outbox:
+            while self._outbox.size:
                 self._offer()
                 if self._broken:
                     return
-                if self._outbox:
+                if self._outbox.size:
                     await self._stream.wait_sendable()
                 self._fill()
         except (trio.ClosedResourceError, OSError):
@@ -333,7 +365,7 @@ class Engine:
     def _put_back(self, pipe: Pipe) -> None:
         """Give back to the pipe what has not left whole: a message of which the last octet is still here was not, and
         will not be, seen by the peer, which throws away a part that has no end (L-10)."""
-        unsent = len(self._outbox)
+        unsent = self._outbox.size
         back: list[Item] = []
         while self._batch and unsent > 0:
             item, size = self._batch.pop()

@@ -32,6 +32,9 @@ from .options import Options
 # Octets asked for in one read. A thousand short messages fit, and the memory is given back at once.
 READ_SIZE = 65536
 
+# Octets asked for in one read in the middle of a large frame. Each read costs a turn of the scheduler.
+LARGEST_READ = 1 << 20
+
 # What sun_path holds (108 octets on Linux, 104 on macOS), less the zero at its end.
 LONGEST_PATH = 107 if sys.platform == "linux" else 103
 
@@ -45,21 +48,25 @@ class Stream:
         self.fileno: Final = sock.fileno()
         self.peer_address = _peer_address(sock)
 
-    async def receive(self) -> bytes:
+    async def receive(self, expected: int = 0) -> bytes:
         """What has come, at least one octet; b"" at the end. Always a checkpoint, and always before the read: bytes in
-        hand are never thrown away by a cancellation."""
+        hand are never thrown away by a cancellation.
+
+        expected: how many octets are known to be on their way. Of a large frame more is read at a time.
+        """
+        size = min(max(READ_SIZE, expected), LARGEST_READ)
         while True:
             if self._more_to_come:
                 await trio.lowlevel.checkpoint()
             else:
                 await trio.lowlevel.wait_readable(self._socket)
             try:
-                data = self._socket.recv(READ_SIZE)
+                data = self._socket.recv(size)
             except BlockingIOError:
                 self._more_to_come = False
                 continue
             # Less than we asked for means that there is no more: wait, rather than ask the system in vain.
-            self._more_to_come = len(data) == READ_SIZE
+            self._more_to_come = len(data) == size
             return data
 
     def try_send(self, data: bytes | bytearray | memoryview) -> int:

@@ -183,6 +183,11 @@ class Connection:
         elif self.state is not State.CLOSED:
             self._decoder.receive_data(data)
 
+    @property
+    def missing(self) -> int:
+        """Octets that will have to come before next_event has anything to tell; 0 where that is not known."""
+        return self._decoder.missing
+
     def next_event(self) -> Event | _NeedData:
         """The next thing that the peer said, or NEED_DATA.
 

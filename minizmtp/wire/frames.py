@@ -42,6 +42,9 @@ MORE, LONG, COMMAND = 1, 2, 4
 
 LARGEST_FRAME = 2**63 - 1
 
+# Pieces of a frame from this size on are kept as they are until it is whole; smaller ones are gathered.
+LARGE_PIECE = 4096
+
 # (flags as they stood on the wire, body)
 Frame = tuple[int, bytes]
 
@@ -83,21 +86,34 @@ class FrameDecoder:
         self.whose_limit = whose_limit
         self._whole = b""  # octets in hand …
         self._position = 0  # … of which so many are used up
-        self._rest = bytearray()  # octets that came while the frame in hand was not whole …
-        self._needed = 0  # … and which are of no use until there are this many in all
+        self._rest: list[bytes | bytearray] = []  # pieces that came while the frame in hand was not whole …
+        self._rest_size = 0
+        self._needed = 0  # … and which are of no use until there are this many octets in all,
+        self._header = 0  # so many of them the header, if that much is known
 
     @property
     def held(self) -> int:
         """Octets received that no frame has been made of yet."""
-        return len(self._whole) - self._position + len(self._rest)
+        return len(self._whole) - self._position + self._rest_size
+
+    @property
+    def missing(self) -> int:
+        """Octets that the frame in hand still lacks, as far as is known; 0 if there is none in hand."""
+        return max(self._needed - self.held, 0)
 
     def receive_data(self, data: bytes) -> None:
-        """Take what the stream gave. Costs the same for a frame that comes in a thousand pieces: each octet is kept
-        once in `_rest`, and only when the frame is whole are they joined and cut."""
-        if self._rest or self._position < len(self._whole):
-            self._rest += data
-        else:
+        """Take what the stream gave. Costs the same for a frame that comes in a thousand pieces: they are kept as they
+        come, and joined when the frame is whole."""
+        if not self._rest and self._position == len(self._whole):
             self._whole, self._position = data, 0
+            return
+        self._rest_size += len(data)
+        if len(data) >= LARGE_PIECE:
+            self._rest.append(data)
+        elif self._rest and isinstance(self._rest[-1], bytearray):
+            self._rest[-1] += data  # a peer that sends an octet at a time is not to cost us an object for each
+        else:
+            self._rest.append(bytearray(data))
 
     def next_frame(self) -> Frame | None:
         """The next whole frame as (flags, body), or None while it is not whole.
@@ -107,13 +123,14 @@ class FrameDecoder:
         if self._rest:
             if self.held < self._needed:
                 return None
-            self._whole, self._position = self._whole[self._position :] + self._rest, 0
-            self._rest, self._needed = bytearray(), 0
+            if self._header and (frame := self._join_frame()) is not None:
+                return frame
+            self._keep(b"".join([self._whole[self._position :], *self._rest]))
         octets, start = self._whole, self._position
         held = len(octets) - start
         # Two octets are the header of a short frame; the flags say whether it is one.
         if held < 2:
-            self._whole, self._position = octets[start:], 0  # an idle peer's last frame is not kept in memory
+            self._keep(octets[start:])  # and an idle peer's last frame is not kept in memory
             self._needed = 2
             return None
         flags = octets[start]
@@ -131,10 +148,27 @@ class FrameDecoder:
             self._check(flags, size)
         end = start + header + size
         if end > len(octets):
-            self._needed = header + size
+            self._needed, self._header = header + size, header
             return None
         self._position = end
         return flags, octets[start + header : end]
+
+    def _keep(self, octets: bytes) -> None:
+        """These octets are all that is left."""
+        self._whole, self._position = octets, 0
+        self._rest, self._rest_size, self._needed, self._header = [], 0, 0, 0
+
+    def _join_frame(self) -> Frame | None:
+        """The frame in hand, straight from its pieces: to join them first and then cut it out would copy it twice.
+        None where more than the frame has come, and not only in the last piece."""
+        last = self._rest[-1]
+        end = len(last) - (self.held - self._needed)
+        if end <= 0:
+            return None
+        flags = self._whole[self._position]
+        body = b"".join([self._whole[self._position + self._header :], *self._rest[:-1], memoryview(last)[:end]])
+        self._keep(bytes(memoryview(last)[end:]))
+        return flags, body
 
     def next_messages(self, most: int) -> list[list[bytes]]:
         """Whole messages of short frames, up to most, as far as they follow each other here; [] says: use next_frame.

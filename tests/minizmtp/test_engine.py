@@ -197,7 +197,7 @@ async def test_what_goes_first_does_not_raise_the_limit_for_what_follows(small: 
             async with await server.accept() as peer:
                 await peer.greet(b"PULL")
                 await _fill(push, bytes(1_000_000))
-                assert len(engine_of(push)._outbox) < 1_000_000 + 2 * BATCH
+                assert engine_of(push)._outbox.size < 1_000_000 + 2 * BATCH
                 assert push.peers()[0].queued > 40
 
 
@@ -455,7 +455,7 @@ async def test_a_flood_of_pings_whose_answers_nobody_reads_stops_being_read() ->
                 assert sent < 100_000_000, "it is still read"
             (hostile,) = set(listener_sessions) - known
             # One read's worth of answers may come on top of what is owed.
-            assert 0 < len(hostile._engine._outbox) < 3 * MOST_OWED
+            assert 0 < hostile._engine._outbox.size < 3 * MOST_OWED
             await _still_well(pull, push, b"meanwhile")
             # When it reads its answers it is heard again. (Its last flood was cut off somewhere; the pongs count.)
             for _ in range(5000):

@@ -140,6 +140,7 @@ async def test_a_cancelled_recv() -> None:
             return message
 
         task = asyncio.create_task(receive())
+        await asyncio.sleep(0)  # one turn: it waits now, before there is anything to receive
         await push.send(b"first")
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -277,7 +277,7 @@ async def test_a_flood_of_sealed_pings_whose_answers_nobody_reads_stops_being_re
         assert stuck.cancelled_caught, "it went on reading"
         (link,) = home.server._links
         engines = [session._engine for session in link._sessions]  # type: ignore[attr-defined]
-        assert all(len(engine._outbox) < MOST_OWED + 2**21 for engine in engines)
+        assert all(engine._outbox.size < MOST_OWED + 2**21 for engine in engines)
         await home.healthy.send(b"unharmed")
         assert await home.server.recv() == b"unharmed"
 
