@@ -219,7 +219,8 @@ class AsyncClient:
             more.settle(request.url.raw_host)
             header = "; ".join(filter(None, [header, more.header_for(request.url)]))
         if header and "cookie" not in request.headers:
-            request.headers["Cookie"] = header
+            # Octets: a cookie that is no ASCII must not keep us from asking this server anything, ever again.
+            request.headers.raw.append((b"Cookie", header.encode()))
 
     # ── redirects ───────────────────────────────────────────────────────────────────────────────────────────
 

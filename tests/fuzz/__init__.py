@@ -1,6 +1,8 @@
 """Fuzzing: octets that nobody meant, and what must hold whatever they are.
 
-    pip install -e '.[fuzz]' && python -m tests.fuzz connection -max_total_time=1800         (or: traffic)
+    pip install -e '.[fuzz]' && python -m tests.fuzz connection -max_total_time=1800
+
+or, in place of `connection`: traffic, server, response.
 
 `targets` says what holds, `__main__` lets atheris look for octets with which it does not, and `test_targets` does a
 little of both, without atheris, in every run of the tests.

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["minizmtp"]):
+with atheris.instrument_imports(include=["minizmtp", "minihttp", "h11"]):
+    import minihttp.server  # noqa: F401
     import minizmtp.wire  # noqa: F401
 
-from tests.fuzz import targets
+from tests.fuzz import http_targets, targets
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
         if not any(folder.iterdir()):
             for number, octets in enumerate(targets.seeds(name)):
                 (folder / f"seed-{number}").write_bytes(octets)
-    words = Path(__file__).with_name("dictionary.txt")
+    words = Path(__file__).with_name("dictionary-http.txt" if name in http_targets.TARGETS else "dictionary.txt")
     atheris.Setup([*sys.argv, f"-dict={words}", "-max_len=4096"], lambda data: target(bytes(data)))
     atheris.Fuzz()
 

@@ -4,8 +4,11 @@
     traffic       the octets are what is said after the handshake; with CURVE they are sealed with the right keys, as
                   by a peer that is let in and then turns
 
-In both: no exception but ProtocolError, an end after so many events as there are octets, nothing kept that did not
-come, and no answer that is much longer than the question.
+    server        and
+    response      octets as they come to minihttp: see `http_targets`
+
+In the first two: no exception but ProtocolError, an end after so many events as there are octets, nothing kept that
+did not come, and no answer that is much longer than the question.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +20,7 @@ from minizmtp.wire.curve import CurveClient, CurveServer, keypair
 from minizmtp.wire.events import SharedMessage
 from minizmtp.wire.mechanisms import Mechanism, Null
 from minizmtp.wire.plain import PlainClient, PlainServer
+from tests.fuzz import http_targets
 
 SERVER, SERVER_SECRET = keypair(b"\x01" * 32)
 CLIENT, CLIENT_SECRET = keypair(b"\x02" * 32)
@@ -129,7 +133,7 @@ def echo(ours: Connection, message: list[bytes]) -> None:
     ours.send(SharedMessage(message))
 
 
-TARGETS = {"connection": connection, "traffic": traffic}
+TARGETS = {"connection": connection, "traffic": traffic, **http_targets.TARGETS}
 
 
 # ------------------------------------------------------------------------------------------------------------- seeds
@@ -150,6 +154,8 @@ RECORDED = [
 
 def seeds(target: str) -> list[bytes]:
     """Where to begin: conversations that are right, in each mechanism and type."""
+    if target in http_targets.TARGETS:
+        return http_targets.seeds(target)
     if target == "traffic":
         said = [b"\x00\x05hello", b"\x01\x01a\x04\x07\x04PING\x00\x14\x00\x01b", b"\x04\x0b\tSUBSCRIBEA\x00\x02\x00A"]
         return [bytes([choice]) + words for choice in range(len(MECHANISMS) * len(TYPES)) for words in said]

@@ -284,6 +284,17 @@ async def test_cookies_are_kept_and_sent_back(start_server):
         assert ["Cookie", "session=abc; more=1"] in response.json()["headers"]
 
 
+async def test_a_cookie_that_is_no_ascii_is_sent_back_and_does_not_keep_us_from_asking(start_server):
+    async def handler(request):
+        headers = [(b"Set-Cookie", "name=grün; Path=/".encode())]
+        return minihttp.Response(200, headers=headers, json=[request.headers.get("cookie")])
+
+    url = await start_server(handler)
+    async with minihttp.AsyncClient() as client:
+        assert (await client.get(url)).json() == [None]
+        assert (await client.get(url)).json() == ["name=grün"]
+
+
 async def test_the_clients_cookies_never_follow_to_another_host(start_server):
     url = await start_server(echo)
     async with minihttp.AsyncClient(cookies={"a": "1"}) as client:
