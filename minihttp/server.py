@@ -35,7 +35,7 @@ import h11
 import trio
 
 from .connection import Channel
-from .errors import HTTPError, InvalidURL, RemoteProtocolError, RequestError
+from .errors import HTTPError, InvalidURL, RemoteProtocolError, RequestError, TimeoutException
 from .headers import Headers
 from .request import BodyStream, Request, not_given
 from .response import Response
@@ -149,6 +149,7 @@ class Session(Channel):
         super().__init__(stream, h11.SERVER, max_header_size)
         self.max_body_size = max_body_size
         self.idle_timeout = idle_timeout
+        self.fault: HTTPError | None = None  # what went wrong with the body that the client sends
         self._handler = handler
         self._is_leaving = False
         self._waiting = trio.CancelScope()
@@ -202,9 +203,9 @@ class Session(Channel):
             if not isinstance(response, Response):
                 raise TypeError(f"handler returned {type(response).__name__}: expected a minihttp.Response")
             return response
-        except (BodyTooLarge, RemoteProtocolError) as error:
-            return _refusal(error)
-        except Exception:
+        except Exception as error:
+            if error is self.fault:  # not the handler's doing: the client said too much, something else or nothing more
+                return _refusal(error)
             log.exception("handler failed for %r", request)
             return _plain(500, "Internal Server Error")
 
@@ -291,6 +292,13 @@ class RequestBody:
         return self
 
     async def __anext__(self) -> bytes:
+        try:
+            return await self._next()
+        except HTTPError as error:
+            self._session.fault = error
+            raise
+
+    async def _next(self) -> bytes:
         channel = self._session
         if channel.h11.client_is_waiting_for_100_continue:  # now that someone wants the body
             go_on = channel.encode(h11.InformationalResponse(status_code=100, reason=b"Continue", headers=[]))
@@ -309,7 +317,9 @@ def _plain(status: int, text: str) -> Response:
 
 def _refusal(error: Exception) -> Response:
     """What to say to a client that is wrong: h11 knows the status for some of its errors."""
-    status = 413 if isinstance(error, BodyTooLarge) else getattr(error.__cause__, "error_status_hint", 400)
+    status = getattr(error.__cause__, "error_status_hint", 400)
+    if isinstance(error, (BodyTooLarge, TimeoutException)):
+        status = 413 if isinstance(error, BodyTooLarge) else 408
     response = _plain(status, str(error))
     response.headers["Connection"] = "close"  # where its next request would begin, nobody knows
     return response

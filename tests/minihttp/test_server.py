@@ -159,6 +159,28 @@ async def test_who_sends_too_slowly_is_hung_up_on(start_server, mock_clock):
         assert trio.current_time() - started == pytest.approx(10, abs=0.1)
 
 
+async def test_a_client_that_falls_silent_in_its_body_gives_408_and_is_not_the_handlers_fault(
+    start_server, mock_clock, caplog
+):
+    mock_clock.autojump_threshold = 0.02
+
+    async def read(request: minihttp.Request) -> minihttp.Response:
+        return minihttp.Response(200, content=await request.aread())
+
+    url = await start_server(read, idle_timeout=10)
+    received = await talk(url, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhal")
+    assert received.startswith(b"HTTP/1.1 408 ")
+    assert "handler failed" not in caplog.text
+
+
+async def test_what_goes_wrong_behind_the_handler_is_not_the_clients_fault(start_server, caplog):
+    async def ask_another(request: minihttp.Request) -> minihttp.Response:
+        raise minihttp.RemoteProtocolError("the other server talks nonsense")
+
+    assert (await talk(await start_server(ask_another), LAST)).startswith(b"HTTP/1.1 500 ")
+    assert "talks nonsense" in caplog.text
+
+
 async def test_malformed_chunks_give_400(start_server):
     post = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
     assert (await talk(await start_server(echo), post)).startswith(b"HTTP/1.1 400 ")
