@@ -8,7 +8,7 @@ on what it receives: that is all a broker is (see `proxy`).
         ◄─── SUBSCRIBE "eu" ───               01 "eu"  ◄─── SUBSCRIBE "eu" ───
                                  01: subscribe   00: cancel
 
-    >>> write_subscription(Subscribe(b"eu")), write_subscription(Cancel(b"eu"))
+    >>> as_message(Subscribe(b"eu")), as_message(Cancel(b"eu"))
     ([b'\x01eu'], [b'\x00eu'])
 
 Below this module: `pubsub`. It can be read alone.
@@ -18,16 +18,11 @@ from collections import deque
 
 from ..constants import SocketType
 from ..errors import EINVAL, ZMQError
-from ..wire.events import Cancel, Message, Subscribe
+from ..wire.events import Cancel, Message, Subscribe, as_message
 from .pattern import Pattern, Received
 from .pipe import Pipe
 from .pubsub import Pub, Sub, read_subscription, send_to_all
 from .subscriptions import Subscriptions
-
-
-def write_subscription(request: Subscribe | Cancel) -> Message:
-    """A subscription as an XPUB shows it."""
-    return [(b"\x01" if isinstance(request, Subscribe) else b"\x00") + request.prefix]
 
 
 class XPub(Pub):
@@ -52,7 +47,7 @@ class XPub(Pub):
         super().detach(pipe)
         for prefix in held:  # nobody took them back, but nobody is left to (29-25)
             if prefix not in self._requests or self._options.xpub_verboser:
-                self._show(pipe, write_subscription(Cancel(prefix)))
+                self._show(pipe, as_message(Cancel(prefix)))
 
     def _requested(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
         options = self._options
@@ -65,7 +60,7 @@ class XPub(Pub):
         if not options.xpub_manual:
             super()._requested(pipe, request)
         if show:
-            self._show(pipe, write_subscription(request))
+            self._show(pipe, as_message(request))
 
     def subscriptions_of(self, pipe: Pipe) -> int:
         return self._requests.count(pipe)

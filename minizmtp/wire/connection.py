@@ -65,6 +65,7 @@ from .events import (
     SharedMessage,
     Subscribe,
     Verdict,
+    as_message,
 )
 from .frames import COMMAND, MORE, FrameDecoder, encode_frame, encode_message
 from .greeting import GREETING_SIZE, check_greeting, check_mechanism, decode_greeting, encode_greeting
@@ -409,15 +410,6 @@ class Connection:
         if message.octets is None:
             message.octets = encode_message(message)
         return message.octets
-
-
-def as_message(subscription: Subscribe | Cancel) -> Message:
-    r"""A subscription in the form of ZMTP 3.0: a message of one frame.
-
-    >>> as_message(Subscribe(b"news")), as_message(Cancel(b"news"))
-    ([b'\x01news'], [b'\x00news'])
-    """
-    return [(b"\x01" if isinstance(subscription, Subscribe) else b"\x00") + subscription.prefix]
 
 
 _READ: dict[State, Callable[[Connection], Event | _NeedData]] = {

@@ -49,6 +49,15 @@ class Cancel(NamedTuple):
     prefix: bytes
 
 
+def as_message(subscription: Subscribe | Cancel) -> Message:
+    r"""A subscription as a message of one frame: so a peer of ZMTP 3.0 says it, and so an XPUB shows it.
+
+    >>> as_message(Subscribe(b"news")), as_message(Cancel(b"news"))
+    ([b'\x01news'], [b'\x00news'])
+    """
+    return [(b"\x01" if isinstance(subscription, Subscribe) else b"\x00") + subscription.prefix]
+
+
 class Ready(NamedTuple):
     """The handshake is over, messages may pass. metadata: {name in lower case: value}."""
 
