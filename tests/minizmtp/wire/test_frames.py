@@ -288,3 +288,51 @@ def test_a_decoder_that_waits_keeps_nothing_of_the_frames_before() -> None:
         assert tracemalloc.get_traced_memory()[0] - before < 2**16
     finally:
         tracemalloc.stop()
+
+
+def messages_of(pieces: list[bytes], limit: int, most: int) -> tuple[list[object], str]:
+    """What a reader finds who asks next_messages first (most > 0), or never (0): messages, commands, and the error."""
+    decoder, found, message = FrameDecoder(limit), list[object](), list[bytes]()
+    try:
+        for piece in pieces:
+            decoder.receive_data(piece)
+            while True:
+                if most and not message and (quick := decoder.next_messages(most)):
+                    assert len(quick) <= most
+                    found += quick
+                    continue
+                if (slow := decoder.next_frame()) is None:
+                    break
+                flags, body = slow
+                if flags & COMMAND:
+                    found.append(body)
+                    continue
+                message.append(body)
+                if not flags & MORE:
+                    found.append(message)
+                    message = []
+    except ProtocolError as error:
+        return found, str(error)
+    return found, f"{message} {decoder.held}"
+
+
+@given(
+    frames=st.lists(
+        st.tuples(
+            st.sampled_from([0, 0, MORE, COMMAND]),
+            st.sampled_from([0, 1, 5, 6, 254, 255, 256]).map(bytes) | st.binary(max_size=8),
+        )
+    ),
+    tail=st.binary(max_size=6),
+    limit=st.sampled_from([-1, -1, 5, 254, 255, 300]),
+    most=st.integers(1, 4),
+    data=st.data(),
+)
+def test_the_quick_way_to_messages_finds_what_the_clear_one_finds(
+    frames: list[Frame], tail: bytes, limit: int, most: int, data: st.DataObject
+) -> None:
+    """In runs or one by one, however the stream is cut, up to the same error at the same place."""
+    octets = b"".join(encode_frame(body, flags) for flags, body in frames) + tail
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(octets)), max_size=8), label="cuts"))
+    pieces = [octets[start:end] for start, end in zip([0, *cuts], [*cuts, len(octets)], strict=True)]
+    assert messages_of(pieces, limit, most) == messages_of(pieces, limit, 0)
