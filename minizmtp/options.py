@@ -162,15 +162,7 @@ class Options:
     xpub_manual = Option(0, SWITCH, "1: the program subscribes its peers itself", *PUBLISHERS)
     xpub_nodrop = Option(0, SWITCH, "1: send() waits for the slowest, where it would drop", *PUBLISHERS)
     xpub_welcome_msg = Option(b"", ANY_OCTETS, "sent first to every new subscriber; empty: nothing is", *PUBLISHERS)
-    invert_matching = Option(
-        0,
-        SWITCH,
-        "1: what matches no subscription is what is wanted",
-        SocketType.PUB,
-        SocketType.XPUB,
-        SocketType.SUB,
-        SocketType.XSUB,
-    )
+    invert_matching = Option(0, SWITCH, "1: what matches no subscription is what is wanted", *PUBLISHERS, *SUBSCRIBERS)
     maxmsgsize = Option(-1, SIZE, "the largest frame to accept; a peer that sends a larger one is cut off")
     maxunfinished = Option(
         2**30,
