@@ -21,7 +21,7 @@ from ..constants import SocketType
 from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..options import Options
 from ..wire.events import Message
-from .pipe import Pipe
+from .pipe import Pipe, Source
 from .routing import FairQueue, RoundRobin
 
 # A message and the pipe that it came through.
@@ -38,6 +38,7 @@ class Pattern:
     socket_type: ClassVar[SocketType]
     receives: ClassVar[bool] = False
     sends_in_turn: ClassVar[bool] = False
+    takes_all: ClassVar[bool] = False  # what FairQueue.only has is for the program as it is, whenever it asks
 
     def __init__(
         self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
@@ -127,6 +128,13 @@ class Pattern:
             # A subscription, sent to somebody who publishes nothing: it means nothing here.
         return None
 
+    def only_source(self) -> Source | None:
+        """Where a receiver may wait by itself: there is one peer, and nobody else whose message it could miss."""
+        if len(self.pipes) != 1:
+            return None
+        (pipe,) = self.pipes
+        return pipe.source if pipe.source is not None and pipe.source.can_be_waited_for else None
+
     def can_send(self) -> bool:
         return bool(self.outgoing)
 
@@ -134,6 +142,7 @@ class Pattern:
         """True only if take() will find something: so the next message is looked for, and put aside."""
         if self._next is None and self.incoming is not None and len(self.incoming):
             self._next = self._gather()
+            self.incoming.only = None  # or whoever takes the next ones there would overtake this one
         return self._next is not None
 
     def aside(self, pipe: Pipe) -> int:

@@ -28,6 +28,7 @@ Below this module: `wire.events`, for the types alone. Above it: `routing`.
 Read next: `routing`.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -47,19 +48,21 @@ class Queue:
     on_arrival is called in the midst of the writer's put, on_space in the midst of the reader's take. So neither may
     put into this queue: what it put might overtake the item that the reader is about to carry away. on_arrival may
     take; on_space just leaves word.
+
+    Whoever takes many may take them from `items` itself, as long as nobody has `wanted` to hear of it: how many are
+    taken is worked out from what is left, and not counted.
     """
 
     __slots__ = (
         "_conflate",
-        "_reported",
-        "_taken",
-        "_unread",
+        "_half",
+        "_told",
         "closed",
         "dropped",
-        "full",
+        "given",
         "hwm",
         "items",
-        "lwm",
+        "limit",
         "on_arrival",
         "on_space",
         "wanted",
@@ -68,11 +71,9 @@ class Queue:
     def __init__(self, hwm: int = 0, conflate: bool = False) -> None:
         self.items: deque[Item] = deque()  # oldest first
         self._conflate = conflate
-        self._unread = 0  # put, and not yet reported as taken
-        self._taken = 0  # taken, and not yet reported
-        self._reported = 0  # taken, and reported, since the beginning
+        self.given = 0  # put since the beginning
+        self._told = 0  # taken since the beginning, as far as the writer has been told
         self.dropped = 0  # never put, for want of room
-        self.full = False
         self.closed = False  # nobody will take: what is put is dropped
         self.wanted = False  # a writer found it full, and wants to hear of room
         self.on_arrival: Callable[[], None] = _nobody
@@ -86,8 +87,8 @@ class Queue:
         the new limit can be more than that queue holds, so no reading would ever wake the writer: it is told here.
         """
         self.hwm = hwm
-        self.lwm = (hwm + 1) // 2
-        self._report()
+        self._half = (hwm + 1) // 2 or 1
+        self._tell(self.taken)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -95,12 +96,20 @@ class Queue:
     @property
     def taken(self) -> int:
         """How many have been taken since the beginning."""
-        return self._reported + self._taken
+        return self.given - len(self.items)
 
-    def _count(self, items: int) -> None:
-        """So many more are unread. (`full` is asked more often than it changes, so it is kept and not worked out.)"""
-        self._unread += items
-        self.full = 0 < self.hwm <= self._unread
+    @property
+    def room(self) -> int:
+        """How many more may be put, as far as the writer has been told; of an endless number, a good deal."""
+        return min(self.limit - self.given, MUCH)
+
+    @property
+    def full(self) -> bool:
+        """Is the high-water mark reached, as far as the writer knows? (As long as `given` is below `limit`, it is not:
+        who puts many may look at these first.)"""
+        if self.given >= self.limit:
+            self._report()
+        return self.given >= self.limit
 
     def put(self, item: Item) -> None:
         """Append. A writer that must not overfill asks `full` first: subscriptions, for one, are never refused."""
@@ -111,9 +120,7 @@ class Queue:
             self._replace(item)
             return
         items.append(item)
-        self._unread += 1
-        if self._unread == self.hwm:
-            self.full = True
+        self.given += 1
         if len(items) == 1:
             self.on_arrival()
 
@@ -125,14 +132,9 @@ class Queue:
             return
         first = not self.items
         self.items.extend(messages)
-        self._count(len(messages))
+        self.given += len(messages)
         if first:
             self.on_arrival()
-
-    @property
-    def room(self) -> int:
-        """How many more may be put; of an endless number, a good deal."""
-        return self.hwm - self._unread if self.hwm else MUCH
 
     def take_some(self, most: int) -> list[Item]:
         """The oldest items, up to most, at the cost of one."""
@@ -142,8 +144,7 @@ class Queue:
         else:
             taken = list(items)
             items.clear()
-        self._taken += len(taken)
-        if self._taken >= self.lwm:
+        if self.wanted:
             self._report()
         return taken
 
@@ -152,17 +153,20 @@ class Queue:
         if not self.items:
             return None
         item = self.items.popleft()
-        self._taken += 1
-        if self._taken >= self.lwm:
+        if self.wanted:
             self._report()
         return item
 
     def _report(self) -> None:
-        """Tell the writer how far the reader has come."""
-        self._count(-self._taken)
-        self._reported += self._taken
-        self._taken = 0
-        if self.wanted and not self.full:
+        """Let the writer know how far the reader has come: in steps of half the limit (L-3)."""
+        steps = (self.taken - self._told) // self._half
+        if steps > 0:
+            self._tell(self._told + steps * self._half)
+
+    def _tell(self, taken: int) -> None:
+        self._told = taken
+        self.limit = taken + self.hwm if self.hwm else sys.maxsize
+        if self.wanted and self.given < self.limit:
             self.wanted = False
             self.on_space()
 
@@ -172,8 +176,7 @@ class Queue:
             return
         back = list(items)
         self.items.extendleft(reversed(back))
-        self._count(len(back))
-        self._reported -= len(back)
+        self._tell(self._told - len(back))
 
     def _replace(self, message: Item) -> None:
         """conflate: only the newest message counts. (Subscriptions are no messages: each of them stays.)"""
@@ -182,17 +185,32 @@ class Queue:
             self.dropped += 1
         else:
             self.items.append(message)
-            self._count(1)
+            self.given += 1
 
     def close(self) -> None:
         """The reader is gone: forget what is queued, drop what comes."""
         self.closed = True
         self.items.clear()
-        self._unread = self._taken = 0
-        self.full = False
-        if self.wanted:
-            self.wanted = False
-            self.on_space()
+        self._tell(self.given)
+
+
+class Source:
+    """Where a pipe's messages come from, for a receiver that has nobody else to hear (see `engine`)."""
+
+    __slots__ = ()
+
+    @property
+    def can_be_waited_for(self) -> bool:
+        """May a receiver wait here now? Only one at a time, and not where nothing will come."""
+        raise NotImplementedError
+
+    async def wait(self) -> None:
+        """Until something may have come, or the receiver is called away."""
+        raise NotImplementedError
+
+    def call_away(self) -> None:
+        """Let go whoever waits here."""
+        raise NotImplementedError
 
 
 class Pipe:
@@ -204,7 +222,7 @@ class Pipe:
     this one rule.
     """
 
-    __slots__ = ("identity", "inbound", "metadata", "outbound", "routing_id")
+    __slots__ = ("identity", "inbound", "metadata", "outbound", "routing_id", "source")
 
     def __init__(self, outbound: Queue, inbound: Queue) -> None:
         self.outbound = outbound
@@ -212,3 +230,4 @@ class Pipe:
         self.metadata: dict[str, str] = {}
         self.identity = b""  # what the peer asks a ROUTER to call it (37-46) …
         self.routing_id = b""  # … and what a ROUTER does call it, once it does
+        self.source: Source | None = None  # there is one while there is a connection

@@ -37,6 +37,7 @@ class Dealer(Pattern):
     socket_type = SocketType.DEALER
     sends_in_turn = True
     receives = True
+    takes_all = True
 
 
 class Router(Pattern):
