@@ -220,7 +220,7 @@ class Engine(Source):
         try:
             if self._held:
                 self._go_on()
-            if may & READ and self._wanted & READ:
+            if may & READ and self._wanted & READ and not self._full:  # what is held comes before what is new
                 self._read()
             if may & WRITE and self._wanted & WRITE:
                 self._write()
@@ -366,8 +366,9 @@ class Engine(Source):
 
     def _stand_still(self, pipe: Pipe) -> None:
         """Until the socket has read some of what it has, nothing is read from the peer."""
-        self._full = pipe.inbound.wanted = True
+        self._full = True
         pipe.inbound.on_space = self._room
+        pipe.inbound.want_space()
         if self._heart is None:
             self._heart = Heartbeat(now=trio.current_time())  # it asks nothing, but it has a rhythm
         self._set_alarm()

@@ -34,9 +34,10 @@ from .constants import NOBLOCK, POLLIN, POLLOUT, SNDMORE, SocketType
 from .errors import EINVAL, ENOTSOCK, Again, ZMQError
 from .linked import Home, Linked
 from .patterns import PATTERNS
-from .patterns.pattern import Received
+from .patterns.pattern import Received, as_list
 from .patterns.pipe import Source
-from .patterns.routing import FairQueue
+from .patterns.routing import FairQueue, RoundRobin
+from .wire.events import Item
 from .wire.events import Message as Frames
 
 T = TypeVar("T")
@@ -56,16 +57,29 @@ class Message(NamedTuple):
 class Socket(Linked):
     """One socket. Made by `Context.socket`; options are its attributes (see `options`)."""
 
-    __slots__ = ("_fair", "_parts", "_receivers", "_rest", "_senders", "_source", "_turns", "_waiting", "watchers")
+    __slots__ = (
+        "_fair",
+        "_parts",
+        "_receivers",
+        "_rest",
+        "_robin",
+        "_senders",
+        "_source",
+        "_turns",
+        "_waiting",
+        "watchers",
+    )
 
     def __init__(self, home: Home, socket_type: SocketType, options: dict[str, Any]) -> None:
         super().__init__(home, socket_type, options)
         self.pattern = PATTERNS[socket_type](self._on_arrival, self._on_space, self)
-        # Where the pattern has nothing to say to a message, and there is one peer to take it from, it is not asked for
-        # each. (A fair queue without pipes never has anything.)
-        self._fair = (
-            self.pattern.incoming if self.pattern.takes_all and self.pattern.incoming is not None else FairQueue()
-        )
+        # Where the pattern has nothing to say to a message, and there is one peer to send it to or take it from, it is
+        # not asked for each. (A round robin or a fair queue without pipes never names one.)
+        self._fair, self._robin = FairQueue(), RoundRobin()
+        if self.pattern.takes_all and self.pattern.incoming is not None:
+            self._fair = self.pattern.incoming
+        if self.pattern.outgoing is not None and not self.pattern.has_turns:
+            self._robin = self.pattern.outgoing
         self._receivers = trio.lowlevel.ParkingLot()
         self._senders = trio.lowlevel.ParkingLot()
         self._source: Source | None = None  # where one of the receivers waits, if not in the ParkingLot
@@ -90,7 +104,10 @@ class Socket(Linked):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        if flags or self._parts or not self._try_send(frames):
+        only = self._robin.only
+        if only is not None and only.given < only.limit and get_ident() in self._at_home and not (flags or self._parts):
+            only.put(frames)
+        elif flags or self._parts or not self._try_send(frames):
             await self._send(frames, flags)
 
     async def send_multipart(self, parts: Iterable[Any], flags: int = 0) -> None:
@@ -152,8 +169,11 @@ class Socket(Linked):
         else:
             await self._breathe()
         only = self._fair.only
-        if only is not None and only.items and type(only.items[0]) is list and not only.wanted:
+        if only is not None and len(only.items) > only.tell_at and get_ident() in self._at_home:
             frames = only.items.popleft()
+            sieve = self._fair.sieve
+            if type(frames) is not list or (sieve is not None and not sieve(frames[0])):
+                frames = self._look_at(frames) or (await self._receive(flags))[1]
         else:
             _, frames = await self._receive(flags)
         if len(frames) == 1:
@@ -170,9 +190,19 @@ class Socket(Linked):
         else:
             await self._breathe()
         only = self._fair.only
-        if only is not None and only.items and type(only.items[0]) is list and not only.wanted:
-            return only.items.popleft()  # type: ignore[return-value]  # it is a list, so it is a message
+        if only is not None and len(only.items) > only.tell_at and get_ident() in self._at_home:
+            frames = only.items.popleft()
+            sieve = self._fair.sieve
+            if type(frames) is list and (sieve is None or sieve(frames[0])):
+                return frames
+            return self._look_at(frames) or (await self._receive(flags))[1]
         return (await self._receive(flags))[1]
+
+    def _look_at(self, item: Item) -> Frames | None:
+        """An item that is no plain message: what the program gets of it, if anything."""
+        frames = as_list(item)
+        sieve = self._fair.sieve
+        return frames if frames is not None and (sieve is None or sieve(frames[0])) else None
 
     async def _recv_rest(self, flags: int) -> bytes:
         await self._breathe()
@@ -274,7 +304,6 @@ class Socket(Linked):
     def _let_go(self) -> None:
         self._parts.clear()
         self._rest.clear()
-        self._fair = FairQueue()
         if self._source is not None:
             self._source.call_away()
         self._receivers.unpark_all()

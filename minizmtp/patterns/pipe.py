@@ -49,13 +49,14 @@ class Queue:
     put into this queue: what it put might overtake the item that the reader is about to carry away. on_arrival may
     take; on_space just leaves word.
 
-    Whoever takes many may take them from `items` itself, as long as nobody has `wanted` to hear of it: how many are
-    taken is worked out from what is left, and not counted.
+    How many are taken is not counted but worked out from what is left. So whoever takes many may take them from `items`
+    itself, as long as more than `tell_at` are left: then there is nobody who wants to be told.
     """
 
     __slots__ = (
         "_conflate",
         "_half",
+        "_odd",
         "_told",
         "closed",
         "dropped",
@@ -65,17 +66,20 @@ class Queue:
         "limit",
         "on_arrival",
         "on_space",
+        "tell_at",
         "wanted",
     )
 
     def __init__(self, hwm: int = 0, conflate: bool = False) -> None:
         self.items: deque[Item] = deque()  # oldest first
         self._conflate = conflate
+        self._odd = conflate  # or closed
         self.given = 0  # put since the beginning
         self._told = 0  # taken since the beginning, as far as the writer has been told
         self.dropped = 0  # never put, for want of room
         self.closed = False  # nobody will take: what is put is dropped
-        self.wanted = False  # a writer found it full, and wants to hear of room
+        self.wanted = False  # a writer found it full, and wants to hear of room …
+        self.tell_at = 0  # … which there will be when of so many left one is taken
         self.on_arrival: Callable[[], None] = _nobody
         self.on_space: Callable[[], None] = _nobody
         self.set_hwm(hwm)
@@ -113,10 +117,8 @@ class Queue:
 
     def put(self, item: Item) -> None:
         """Append. A writer that must not overfill asks `full` first: subscriptions, for one, are never refused."""
-        if self.closed:
-            return
         items = self.items
-        if self._conflate and items and isinstance(item, list):
+        if self._odd and (self.closed or (items and isinstance(item, list))):
             self._replace(item)
             return
         items.append(item)
@@ -126,7 +128,7 @@ class Queue:
 
     def put_all(self, messages: list[Message]) -> None:
         """Append several, at the cost of one."""
-        if self._conflate or self.closed:
+        if self._odd:
             for message in messages:
                 self.put(message)
             return
@@ -157,6 +159,11 @@ class Queue:
             self._report()
         return item
 
+    def want_space(self) -> None:
+        """The writer found it full: on_space is to be called when there is room."""
+        self.wanted = True
+        self.tell_at = self.given - self._told - self._half + 1
+
     def _report(self) -> None:
         """Let the writer know how far the reader has come: in steps of half the limit (L-3)."""
         steps = (self.taken - self._told) // self._half
@@ -167,7 +174,7 @@ class Queue:
         self._told = taken
         self.limit = taken + self.hwm if self.hwm else sys.maxsize
         if self.wanted and self.given < self.limit:
-            self.wanted = False
+            self.wanted, self.tell_at = False, 0
             self.on_space()
 
     def put_back(self, items: Iterable[Item]) -> None:
@@ -180,6 +187,8 @@ class Queue:
 
     def _replace(self, message: Item) -> None:
         """conflate: only the newest message counts. (Subscriptions are no messages: each of them stays.)"""
+        if self.closed:
+            return
         if isinstance(self.items[-1], list):
             self.items[-1] = message
             self.dropped += 1
@@ -189,7 +198,7 @@ class Queue:
 
     def close(self) -> None:
         """The reader is gone: forget what is queued, drop what comes."""
-        self.closed = True
+        self.closed = self._odd = True
         self.items.clear()
         self._tell(self.given)
 

@@ -123,8 +123,8 @@ class Pub(Pattern):
     def _wait_for_room(self, audience: Iterable[Pipe]) -> bool:
         full = [pipe for pipe in audience if pipe.outbound.full]
         for pipe in full:
-            pipe.outbound.wanted = True
             pipe.outbound.on_space = self._on_space
+            pipe.outbound.want_space()
         return bool(full)
 
     def can_send(self) -> bool:
@@ -152,7 +152,7 @@ class Sub(Pattern):
 
     socket_type = SocketType.SUB
     receives = True
-    takes_all = True  # but see _wants
+    takes_all = True  # that passes the sieve
 
     def _begin(self) -> None:
         self._counts: Counter[bytes] = Counter()
@@ -187,7 +187,7 @@ class Sub(Pattern):
             del self._counts[prefix]
             self._wanted.remove(prefix, None)
             assert self.incoming is not None
-            self.incoming.only = None
+            self.incoming.only = None  # what is there already is looked at again
             self._tell_all(Cancel(prefix))
 
     def _tell_all(self, request: Subscribe | Cancel) -> None:
@@ -197,14 +197,15 @@ class Sub(Pattern):
 
     def _gather(self) -> Received | None:
         # Filtered once more: between our CANCEL and its arrival, a publisher still sends (29-34).
+        assert self.incoming is not None
+        sieve = self.incoming.sieve = None if self._wants_all() else self._wants
         while (found := super()._gather()) is not None:
-            if self._wants(found[1][0]):
+            if sieve is None or sieve(found[1][0]):
                 return found
         return None
 
+    def _wants_all(self) -> bool:
+        return b"" in self._counts and not self._options.invert_matching
+
     def _wants(self, topic: bytes) -> bool:
-        if b"" in self._counts and "invert_matching" not in self._options.given:
-            return True
-        assert self.incoming is not None
-        self.incoming.only = None  # each is to be looked at
-        return self._wanted.matches(topic) != bool(self._options.invert_matching)
+        return self._wanted.matches(topic) != bool(self._options.given and self._options.invert_matching)

@@ -107,7 +107,7 @@ class Router(Pattern):
                 raise ZMQError(EHOSTUNREACH, f"no peer is called {routing_id!r}: it never came, or has gone")
         elif pipe.outbound.full:
             if self._options.router_mandatory:
-                pipe.outbound.wanted = True
+                pipe.outbound.want_space()
                 return False
             pipe.outbound.dropped += 1
         elif rest:  # a name alone says nothing, and is not sent (28-41)

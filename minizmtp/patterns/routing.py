@@ -39,14 +39,16 @@ class FairQueue:
 
     on_arrival: called when a message has come to a pipe that had none.
 
-    only: the queue of the one pipe that has something, while nobody else's turn could come in between; or None. Who is
-    content with any message may take the next ones there, and need not come to us for each.
+    only: the queue of the one pipe that has something, while nobody else's turn could come in between; or None. Whoever
+    receives may take the next ones there, and need not come to us for each. sieve: if there is one, those of which it
+    says True to the first frame.
     """
 
     def __init__(self, on_arrival: Callable[[], None] = _nobody) -> None:
         self._ready: deque[Pipe] = deque()  # the pipes that have something, next one first; the only one may be empty
         self._on_arrival = on_arrival
         self.only: Queue | None = None
+        self.sieve: Callable[[bytes], bool] | None = None
 
     def attach(self, pipe: Pipe) -> None:
         """Let pipe take part. What it already holds counts as just come."""
@@ -102,11 +104,15 @@ class RoundRobin:
     """Gives one message to each pipe in turn, and passes over those that are full (30-8, 28-26).
 
     on_space: called when there is a pipe with room, after there was none.
+
+    only: the queue of the one pipe that there is, or None. As long as its limit is not reached, whoever sends may put
+    the next ones there, and need not come to us for each.
     """
 
     def __init__(self, on_space: Callable[[], None] = _nobody) -> None:
         self._open: deque[Pipe] = deque()  # the pipes that have not been found full, next one first
         self._on_space = on_space
+        self.only: Queue | None = None
 
     def attach(self, pipe: Pipe) -> None:
         """Let pipe take part."""
@@ -116,19 +122,25 @@ class RoundRobin:
     def detach(self, pipe: Pipe) -> None:
         """Give nothing to pipe any more."""
         pipe.outbound.on_space = _nobody
+        self.only = None
         if pipe in self._open:
             self._open.remove(pipe)
 
     def _opened(self, pipe: Pipe) -> None:
         self._open.append(pipe)
+        self.only = None
         self._on_space()
 
     def __bool__(self) -> bool:
         """Is there a pipe with room?"""
         # Asked now, not remembered from the last put: what a connection that broke gives back may fill a queue, too.
         while self._open and self._open[0].outbound.full:
-            self._open.popleft().outbound.wanted = True
+            self._close()
         return bool(self._open)
+
+    def _close(self) -> None:
+        self.only = None
+        self._open.popleft().outbound.want_space()
 
     def send(self, message: Message) -> Pipe | None:
         """Give message to the next pipe that has room, and tell which; None if there is none, and nothing happened."""
@@ -137,11 +149,11 @@ class RoundRobin:
             pipe = row[0]
             queue = pipe.outbound
             if queue.given < queue.limit or not queue.full:
+                self.only = queue if len(row) == 1 else None
                 row.rotate(-1)
                 queue.put(message)
                 return pipe
-            row.popleft()
-            queue.wanted = True
+            self._close()
         return None
 
 

@@ -118,4 +118,7 @@ class Subscriptions(Generic[Subscriber]):
 
     def matches(self, topic: bytes) -> bool:
         """Does anybody want it?"""
-        return any(length <= len(topic) and topic[:length] in self._wanted for length in self._lengths)
+        for length in self._lengths:  # noqa: SIM110  # any() would make a generator, for mostly one length
+            if topic[:length] in self._wanted:
+                return True
+        return False
