@@ -403,8 +403,8 @@ class Connection:
         if self._mechanism.seals or self.state is not State.TRAFFIC:
             return [self.send(item) for item in items]
         return [
-            SHORT[len(item[0])] + item[0]
-            if type(item) is list and len(item) == 1 and len(item[0]) < 256
+            (SHORT[len(item[0])] + item[0] if len(item) == 1 and len(item[0]) < 256 else encode_message(item))
+            if type(item) is list
             else (type(item) is SharedMessage and item.octets) or self.send(item)
             for item in items
         ]
