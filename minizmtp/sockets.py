@@ -182,9 +182,9 @@ class Socket(Linked):
             frames = only.items.popleft()
             sieve = self._fair.sieve
             if type(frames) is not list or (sieve is not None and not sieve(frames[0])):
-                frames = self._look_at(frames) or (await self._receive(flags))[1]
+                frames = self._look_at(frames) or (self._try_receive() or await self._receive(flags))[1]
         else:
-            _, frames = await self._receive(flags)
+            _, frames = self._try_receive() or await self._receive(flags)
         if len(frames) == 1:
             return frames[0]
         self._rest.append(frames)
@@ -204,10 +204,8 @@ class Socket(Linked):
             sieve = self._fair.sieve
             if type(frames) is list and (sieve is None or sieve(frames[0])):
                 return frames
-            return self._look_at(frames) or (await self._receive(flags))[1]
-        if self._waiting or get_ident() not in self._at_home:
-            return (await self._receive(flags))[1]
-        return (self._take() or await self._receive(flags))[1]
+            return self._look_at(frames) or (self._try_receive() or await self._receive(flags))[1]
+        return (self._try_receive() or await self._receive(flags))[1]
 
     def _look_at(self, item: Item) -> Frames | None:
         """An item that is no plain message: what the program gets of it, if anything."""
@@ -234,7 +232,7 @@ class Socket(Linked):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        pipe, frames = await self._receive(flags)
+        pipe, frames = self._try_receive() or await self._receive(flags)
         return Message(frames, pipe.metadata)
 
     async def recv_string(self, flags: int = 0, encoding: str = "utf-8") -> str:
@@ -264,17 +262,14 @@ class Socket(Linked):
     def _try_receive(self) -> Received | None:
         if get_ident() not in self._at_home:
             self._check_open()
-        found = self.pattern.take()
+        found = self._take()
         if self._waiting and found is not None:
             self._pass_on()
         return found
 
     async def _receive(self, flags: int) -> Received:
-        """The next message, when there was a checkpoint just before."""
-        found = self._try_receive()
-        if found is None:
-            found = await self._wait(self._try_receive, self._receivers, flags, self.rcvtimeo, "no message has come")
-        return found
+        """The next message, when nothing was there just now."""
+        return await self._wait(self._try_receive, self._receivers, flags, self.rcvtimeo, "no message has come")
 
     # --------------------------------------------------------------------------------------------------------- waiting
 
@@ -293,28 +288,29 @@ class Socket(Linked):
             if (answer := attempt()) is not None:
                 return answer
             raise Again(f"{words}, and this call was not to wait")
-        with timeout_scope(timeout):
-            while True:
-                await self._pause(lot)
-                self._check_open()
-                if (answer := attempt()) is not None:
-                    return answer
+        if timeout < 0:
+            return await self._wait_for_ever(attempt, lot)
+        with trio.move_on_after(timeout / 1000):
+            return await self._wait_for_ever(attempt, lot)
         raise Again(f"{words} within {timeout} ms")
 
-    async def _pause(self, lot: trio.lowlevel.ParkingLot) -> None:
-        """Until asking again makes sense."""
-        self._waiting.append(lot)
-        source = self.pattern.only_source() if lot is self._receivers else None
-        try:
-            if source is None:
-                await lot.park()
-            else:
-                self._source = source
-                await source.wait()
-        finally:
-            self._waiting.remove(lot)
-            if source is not None:
-                self._source = None
+    async def _wait_for_ever(self, attempt: Callable[[], T | None], lot: trio.lowlevel.ParkingLot) -> T:
+        while True:
+            source = self.pattern.only_source() if lot is self._receivers else None
+            self._waiting.append(lot)
+            try:
+                if source is None:
+                    await lot.park()
+                else:
+                    self._source = source
+                    await source.wait()
+            finally:
+                self._waiting.remove(lot)
+                if source is not None:
+                    self._source = None
+            self._check_open()
+            if (answer := attempt()) is not None:
+                return answer
 
     def _let_go(self) -> None:
         self._parts.clear()

@@ -216,6 +216,16 @@ class Connection:
             return []
         return self._decoder.next_messages(most)
 
+    @property
+    def held(self) -> int:
+        """Octets received of which nothing has been told yet."""
+        return self._decoder.held
+
+    @property
+    def has_to_say(self) -> bool:
+        """Has data_to_send something?"""
+        return bool(self._to_send or self._answers)
+
     def data_to_send(self) -> bytes:
         """What the protocol itself has to say (greeting, handshake, PONG); b"" if nothing. It is given once."""
         for command in self._answers:
