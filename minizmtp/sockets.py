@@ -65,7 +65,7 @@ class Socket(Linked):
         "_rest",
         "_robin",
         "_senders",
-        "_source",
+        "_sources",
         "_take",
         "_turns",
         "_waiting",
@@ -85,7 +85,7 @@ class Socket(Linked):
         self._offer, self._take = self.pattern.try_send, self.pattern.take
         self._receivers = trio.lowlevel.ParkingLot()
         self._senders = trio.lowlevel.ParkingLot()
-        self._source: Source | None = None  # where one of the receivers waits, if not in the ParkingLot
+        self._sources: list[Source] = []  # where one of the receivers waits, if not in the ParkingLot
         self._waiting: list[object] = []  # one for each who waits in any way
         self.watchers: set[trio.Event] = set()
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
@@ -302,12 +302,12 @@ class Socket(Linked):
                 if source is None:
                     await lot.park()
                 else:
-                    self._source = source
+                    self._sources.append(source)
                     await source.wait()
             finally:
                 self._waiting.remove(lot)
                 if source is not None:
-                    self._source = None
+                    self._sources.remove(source)
             self._check_open()
             if (answer := attempt()) is not None:
                 return answer
@@ -315,8 +315,8 @@ class Socket(Linked):
     def _let_go(self) -> None:
         self._parts.clear()
         self._rest.clear()
-        if self._source is not None:
-            self._source.call_away()
+        for source in self._sources:
+            source.call_away()
         self._receivers.unpark_all()
         self._senders.unpark_all()
         for watcher in self.watchers:
@@ -334,8 +334,8 @@ class Socket(Linked):
             watcher.set()
 
     def _on_arrival(self) -> None:
-        if self._source is not None:
-            self._source.call_away()
+        for source in self._sources:
+            source.call_away()
         self._receivers.unpark()
         for watcher in self.watchers:
             watcher.set()
