@@ -44,7 +44,7 @@ from .errors import (
     WriteError,
     WriteTimeout,
 )
-from .request import BodyStream, Request
+from .request import BodyStream
 
 Origin = tuple[str, str, int]  # scheme, host, port
 
@@ -271,10 +271,10 @@ class Tap(trio.abc.Stream):
         return await self._stream.receive_some(max_bytes)
 
 
-def head_of(request: Request) -> h11.Request:
+def head_of(method: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> h11.Request:
     """A request as h11 has it, and so checked by it: no CR, LF or NUL passes, in whatever part they hide."""
     try:
-        return h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
+        return h11.Request(method=method, target=target, headers=list(headers))
     except h11.LocalProtocolError as error:
         raise LocalProtocolError(str(error)) from error
 
