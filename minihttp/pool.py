@@ -259,7 +259,7 @@ class Body:
         if self._connection is None:
             raise StreamClosed("the response was closed before the end of its body")
         try:
-            event = await self._connection.next_event(self._timeout)
+            event = self._connection.event_at_hand() or await self._connection.next_event(self._timeout)
             if isinstance(event, h11.Data):
                 return bytes(event.data)
             self._is_complete = True
