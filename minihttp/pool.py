@@ -46,14 +46,8 @@ from .headers import Headers
 from .request import BodyStream, Request
 from .response import Response
 
-IDEMPOTENT = {
-    "GET",
-    "HEAD",
-    "OPTIONS",
-    "TRACE",
-    "PUT",
-    "DELETE",
-}  # RFC 9110 §9.2.2: twice does as much as once
+# RFC 9110 §9.2.2: twice does as much as once
+IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
 GOODBYE_PATIENCE = 1.0  # seconds, for the TLS goodbyes of all idle connections together when the pool closes
 
 
