@@ -24,6 +24,7 @@ response is unread.
 Below this module: `request`, `response`, `config`.  Above it: `pool`.  Read next: `pool`.
 """
 
+import select
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
@@ -44,9 +45,11 @@ from .errors import (
     WriteError,
     WriteTimeout,
 )
-from .request import BodyStream, Request
+from .request import BodyStream
 
 Origin = tuple[str, str, int]  # scheme, host, port
+
+END = h11.EndOfMessage()
 
 READ = 131072  # octets that one read takes: with 64 KiB our own work shows, 256 KiB the kernel copies slower
 MAX_HEADER_SIZE = 65536  # octets of status line and headers; servers allow 8 to 64 KiB for requests
@@ -61,34 +64,54 @@ class Channel:
         self, stream: trio.abc.Stream, role: type[h11.CLIENT] | type[h11.SERVER], max_header_size: int
     ) -> None:
         self.stream = stream
+        self.socket = _socket_of(stream)
         self.h11 = h11.Connection(role, max_incomplete_event_size=max_header_size)
         self.is_silent = False  # a question is open, and nothing of its answer has come yet
 
     async def write(self, data: bytes, timeout: float | None) -> None:
-        with trio.move_on_after(seconds(timeout)) as scope:
-            try:
-                await self.stream.send_all(data)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise WriteError(f"the connection broke while sending: {_reason(error)}") from error
-        if scope.cancelled_caught:
-            raise WriteTimeout(f"the peer did not take {len(data)} octets within {timeout} s")
+        try:
+            if self._is_ready(select.POLLOUT):
+                data = data[await self.socket.send(data) :]
+            if data:
+                with trio.move_on_after(seconds(timeout)) as scope:
+                    await self.stream.send_all(data)
+                if scope.cancelled_caught:
+                    raise WriteTimeout(f"the peer did not take {len(data)} octets within {timeout} s")
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise WriteError(f"the connection broke while sending: {_reason(error)}") from error
 
     async def read(self, timeout: float | None) -> None:
         """One piece of whatever comes goes to h11; end of stream is a piece, too."""
-        with trio.move_on_after(seconds(timeout)) as scope:
-            try:
-                data = bytes(await self.stream.receive_some(READ))
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise ReadError(f"the connection broke while receiving: {_reason(error)}") from error
-        if scope.cancelled_caught:
-            raise ReadTimeout(f"nothing came within {timeout} s")
+        try:
+            if self._is_ready(select.POLLIN):
+                data = await self.socket.recv(READ)
+            else:
+                with trio.move_on_after(seconds(timeout)) as scope:
+                    data = bytes(await self.stream.receive_some(READ))
+                if scope.cancelled_caught:
+                    raise ReadTimeout(f"nothing came within {timeout} s")
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ReadError(f"the connection broke while receiving: {_reason(error)}") from error
         if self.is_silent and not data:
             raise RemoteProtocolError("the server closed the connection without a response")
         self.is_silent = False
         self.h11.receive_data(data)
 
+    def _is_ready(self, event: int) -> bool:
+        """Whether the socket takes (POLLOUT) or has (POLLIN) octets now, so that no timeout has to be set.
+
+        A timeout is a cancel scope, which costs several times this question: without it, a kept-alive GET takes
+        a third longer.  Within TLS nobody can say: half a record may be here, and the other half not.
+        """
+        if type(self.stream) is not trio.SocketStream or self.socket.fileno() == -1:
+            return False
+        poll = select.poll()
+        poll.register(self.socket, event)
+        return bool(poll.poll(0))
+
     async def next_event(self, timeout: float | None) -> h11.Event:
-        while (event := self.event_at_hand()) is None:
+        # Before the first octet, h11 has nothing to say: not to ask it saves 4 % of a kept-alive GET.
+        while self.is_silent or (event := self.event_at_hand()) is None:
             await self.read(timeout)
         return event
 
@@ -118,11 +141,11 @@ class Channel:
             for start in range(0, len(body), PIECE):
                 piece = self.encode(h11.Data(data=body[start : start + PIECE]))
                 if start + PIECE >= len(body):
-                    piece += self.encode(h11.EndOfMessage())
+                    piece += self.encode(END)
                 await self.write(head + piece, timeout)
                 head = b""
             if not body:
-                await self.write(head + self.encode(h11.EndOfMessage()), timeout)
+                await self.write(head + self.encode(END), timeout)
             return
         await self.write(head, timeout)
         try:
@@ -132,11 +155,11 @@ class Channel:
         finally:
             if isinstance(body, AsyncGenerator):  # left half-way, it would wait for the garbage collector
                 await body.aclose()
-        await self.write(self.encode(h11.EndOfMessage()), timeout)
+        await self.write(self.encode(END), timeout)
 
     def close(self) -> None:
         """At once, and without a goodbye: there is nobody to wait for one."""
-        socket_of(self.stream).close()
+        self.socket.close()
 
 
 class Connection(Channel):
@@ -234,7 +257,7 @@ class Connection(Channel):
     @property
     def is_alive(self) -> bool:
         """Whether nothing has come: unasked, a server says only that it closes or refuses."""
-        return not socket_of(self.stream).is_readable()
+        return self.socket.fileno() != -1 and not self.socket.is_readable()
 
     def close(self) -> None:
         if self.is_open:
@@ -252,7 +275,6 @@ class Tap(trio.abc.Stream):
     """The stream below TLS.  While it is shut, reading shows what TLS holds already, or raises WouldBlock."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
-        self.socket = stream.socket
         self.is_shut = False
         self._stream = stream
 
@@ -271,10 +293,10 @@ class Tap(trio.abc.Stream):
         return await self._stream.receive_some(max_bytes)
 
 
-def head_of(request: Request) -> h11.Request:
+def head_of(method: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> h11.Request:
     """A request as h11 has it, and so checked by it: no CR, LF or NUL passes, in whatever part they hide."""
     try:
-        return h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
+        return h11.Request(method=method, target=target, headers=list(headers))
     except h11.LocalProtocolError as error:
         raise LocalProtocolError(str(error)) from error
 
@@ -284,7 +306,7 @@ def _check_framing(response: h11.Response) -> None:
 
     Then one of them takes for the next response what the other took for a body: somebody else's answer.
     """
-    names = [name for name, _ in response.headers]
+    names = [name.lower() for name, _ in response.headers.raw_items()]
     if b"transfer-encoding" in names and b"content-length" in names:
         raise RemoteProtocolError("response with both Transfer-Encoding and Content-Length (RFC 9112 §6.3)")
     if not response.http_version.startswith(b"1."):
@@ -292,10 +314,10 @@ def _check_framing(response: h11.Response) -> None:
         raise RemoteProtocolError(f"response in HTTP/{version}: expected HTTP/1.1 or 1.0")
 
 
-def socket_of(stream: trio.abc.Stream) -> trio.socket.SocketType:
+def _socket_of(stream: trio.abc.Stream) -> trio.socket.SocketType:
     if isinstance(stream, trio.SSLStream):
         stream = stream.transport_stream
-    assert isinstance(stream, trio.SocketStream | Tap)
+    assert isinstance(stream, trio.SocketStream)
     return stream.socket
 
 

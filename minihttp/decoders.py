@@ -143,16 +143,15 @@ ACCEPT_ENCODING = "gzip, deflate"
 MAX_CODINGS = 5  # a body packed more often than that is packed to hurt
 
 
-def decoders_for(content_encoding: str) -> list[GzipDecoder]:
+def decoders_for(codings: list[str]) -> list[GzipDecoder]:
     """The steps that undo a Content-Encoding, the last applied first; what we do not know is left as it is.
 
-    >>> [decoder.name for decoder in decoders_for("deflate, X-GZIP")]
+    >>> [decoder.name for decoder in decoders_for(["deflate", "X-GZIP"])]
     ['gzip', 'deflate']
     """
-    names = [name.strip().lower() for name in content_encoding.split(",")]
-    if len(names) > MAX_CODINGS:
-        raise DecodingError(f"{len(names)} content codings on top of each other: expected at most {MAX_CODINGS}")
-    return [CODINGS[name]() for name in reversed(names) if name in CODINGS]
+    if len(codings) > MAX_CODINGS:
+        raise DecodingError(f"{len(codings)} content codings on top of each other: expected at most {MAX_CODINGS}")
+    return [CODINGS[name]() for name in map(str.lower, reversed(codings)) if name in CODINGS]
 
 
 class Rechunker:

@@ -43,7 +43,7 @@ class Headers(MutableMapping[str, str]):
     @classmethod
     def received(cls, raw: list[tuple[bytes, bytes]]) -> "Headers":
         """Take a list over as it is: it came from h11, so there is nothing to check or encode."""
-        headers = cls()
+        headers = cls.__new__(cls)
         headers.raw = raw
         return headers
 

@@ -219,7 +219,7 @@ class Response:
 
     def _decoded(self) -> AsyncIterator[bytes]:
         pieces = self.aiter_raw()
-        for decoder in decoders_for(self.headers.get("content-encoding", "")):
+        for decoder in decoders_for(self.headers.get_list("content-encoding", split_commas=True)):
             pieces = Piped(pieces, decoder)
         return pieces
 

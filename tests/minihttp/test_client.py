@@ -31,6 +31,12 @@ async def client(start_server):
         yield client
 
 
+async def test_what_differs_in_anything_is_not_taken_for_what_was_asked_before(client):
+    for method, target, tag in [("PUT", "/a", "1"), ("GET", "/a", "1"), ("GET", "/b", "1"), ("GET", "/b", "2")] * 2:
+        seen = (await client.request(method, target, headers={"X-Tag": tag})).json()
+        assert (seen["method"], seen["target"], dict(seen["headers"])["X-Tag"]) == (method, target, tag)
+
+
 async def test_a_get_arrives_as_it_was_asked(client):
     response = await client.get("/items", params={"q": "zmq"}, headers={"X-Tag": "a"})
     seen = response.raise_for_status().json()

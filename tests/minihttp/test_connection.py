@@ -8,6 +8,7 @@ import trio.testing
 import trustme
 
 import minihttp
+from minihttp.connection import Channel
 
 
 @pytest.fixture
@@ -35,6 +36,42 @@ async def test_a_server_that_does_not_read_is_a_write_timeout(start_script, cloc
         url = await start_script(silent)
         with pytest.raises(minihttp.WriteTimeout, match="within 2 s"):
             await client.post(url, content=bytes(50_000_000))
+
+
+async def test_what_the_socket_is_ready_for_goes_as_what_has_to_wait(start_server, monkeypatch):
+    async def echo(request):
+        return minihttp.Response(200, content=await request.aread())
+
+    url, body = await start_server(echo), bytes(range(256)) * 2000
+    answers = []
+    async with minihttp.AsyncClient() as client:
+        for way in (Channel._is_ready, lambda channel, event: False):
+            monkeypatch.setattr(Channel, "_is_ready", way)
+            answers.append((await client.post(url, content=body)).content)
+    assert answers == [body, body]
+
+
+async def test_a_client_closed_between_two_pieces_is_a_read_error(start_script, answering):
+    url = await start_script(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"))
+    client = minihttp.AsyncClient()
+    async with client.stream("GET", url) as response:
+        pieces = response.aiter_raw()
+        assert await anext(pieces) == b"ab"
+        await client.aclose()
+        with pytest.raises(minihttp.ReadError, match="closed"):
+            await anext(pieces)
+
+
+async def test_a_client_closed_while_it_sends_is_a_write_error(start_script):
+    client = minihttp.AsyncClient()
+
+    async def body():
+        yield b"ab"
+        await client.aclose()
+        yield b"cd"
+
+    with pytest.raises(minihttp.WriteError, match="closed"):
+        await client.post(await start_script(silent), content=body())
 
 
 async def test_a_busy_pool_is_a_pool_timeout(start_script, clock, nursery):
@@ -344,7 +381,7 @@ async def test_a_goodbye_that_nobody_takes_cannot_hang(secure, trusting, clock, 
         scope.cancel()
         await client.aclose()
     assert trio.current_time() - started == pytest.approx(1, abs=0.1)
-    assert connection.stream.transport_stream.socket.fileno() == -1
+    assert connection.socket.fileno() == -1
 
 
 class Held(trio.abc.Stream):
@@ -367,6 +404,27 @@ class Held(trio.abc.Stream):
 
     async def aclose(self):
         await self.stream.aclose()
+
+
+async def test_half_a_record_in_tls_is_waited_for_no_longer_than_nothing(
+    authority, trusting, start_script, read_head, clock
+):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    async def script(stream):
+        held = Held(stream)
+        secured = trio.SSLStream(held, context, server_side=True, https_compatible=True)
+        await read_head(secured)
+        held.is_holding = True
+        await secured.send_all(OK)
+        await stream.send_all(held.held[:-1])
+        await trio.sleep_forever()
+
+    url = (await start_script(script)).replace("http://127.0.0.1", "https://localhost")
+    async with minihttp.AsyncClient(verify=trusting, timeout=minihttp.Timeout(5, read=3)) as client:
+        with pytest.raises(minihttp.ReadTimeout, match="within 3 s"):
+            await client.get(url)
 
 
 @pytest.mark.parametrize("way", ["get", "stream"])

@@ -87,3 +87,10 @@ def test_equal_when_the_text_is():
 def test_something_else_is_a_type_error():
     with pytest.raises(TypeError, match="expected str or URL"):
         URL(b"http://example.org/")
+
+
+def test_one_that_is_changed_changes_no_other_of_the_same_text():
+    changed = URL("http://example.org/a")
+    changed.fragment = "top"
+    assert str(URL("http://example.org/a")) == "http://example.org/a"
+    assert str(URL(changed)) == "http://example.org/a#top"
