@@ -28,7 +28,8 @@ request waits for most (19 of 66 µs for 64 octets there and back, on 2026-11-25
 
 **Nothing is left half-done**, for nothing here waits: a cancellation cannot come in between.
 
-Below this module: `transports`, `reactor`, `heartbeat`, `wire.connection`, `patterns.pipe`. Above it: `session`.
+Below this module: `transports`, `reactor`, `outbox`, `heartbeat`, `wire.connection`, `patterns.pipe`.
+Above it: `session`.
 Read next: `session`.
 """
 
@@ -37,7 +38,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from itertools import chain, islice
 from typing import Protocol
 
 import trio
@@ -45,6 +45,7 @@ import trio
 from .errors import ProtocolError, Refused, printable
 from .heartbeat import NEVER, Heartbeat, Silence
 from .options import Options
+from .outbox import Outbox
 from .patterns.pipe import Pipe, Queue, Source, _nobody
 from .reactor import MUTE, READ, WRITE, Reactor, Timer
 from .transports import Stream
@@ -55,7 +56,6 @@ from .wire import (
     Connection,
     ConnectionClosed,
     Error,
-    Item,
     Message,
     Ping,
     Pong,
@@ -63,9 +63,6 @@ from .wire import (
     Subscribe,
     Verdict,
 )
-
-# How many octets are joined into one write. Above it, joining gains nothing and delays the first.
-BATCH = 65536
 
 # Writes in one turn; after so many, others have theirs first.
 WRITES = 16
@@ -101,64 +98,12 @@ class Conversation(Protocol):
         """The connection has ended, by ProtocolError (Refused, if the peer says so), Disconnected, or our mistake."""
 
 
-class Outbox:
-    """Octets on their way to the system, one write's worth at a time, and of which messages they are.
-
-    They stay in the pieces in which they came: to move what is left of a large one, each time the system has taken
-    some, would cost more than to send it.
-    """
-
-    __slots__ = ("_pieces", "_taken", "owed", "size")
-
-    def __init__(self) -> None:
-        self._pieces: list[tuple[bytes, list[Item], list[bytes]]] = []  # octets, and items with the octets of each
-        self._taken = 0  # octets of the first piece that the system has
-        self.size = 0  # octets in all
-        self.owed = 0  # … of them the protocol's own, which are no items
-
-    def put(self, octets: bytes, items: list[Item], parts: list[bytes]) -> None:
-        """octets: all parts, joined; one part for each item. The protocol's own words are no items."""
-        self._pieces.append((octets, items, parts))
-        self.size += len(octets)
-        if not items:
-            self.owed += len(octets)
-
-    def offer(self, stream: Stream) -> None:
-        """Let the system take what it can. Raises OSError when it takes no more for ever."""
-        while self.size:
-            octets, items, _ = self._pieces[0]
-            taken = stream.try_send(memoryview(octets)[self._taken :] if self._taken else octets)
-            self.size -= taken
-            self._taken += taken
-            if self._taken < len(octets):
-                return
-            del self._pieces[0]
-            self._taken = 0
-            if not items:
-                self.owed -= len(octets)
-
-    def unsent(self) -> list[Item]:
-        """The items that have not left whole, oldest first. Of one whose last octet is still here the peer has seen a
-        part at most, and it throws away a part that has no end (L-10)."""
-        left = [item for _, items, _ in self._pieces[1:] for item in items]
-        end = 0
-        first = []
-        for _, items, parts in self._pieces[:1]:
-            for item, part in zip(items, parts, strict=True):
-                end += len(part)
-                if end > self._taken:
-                    first.append(item)
-        return first + left
-
-
 class Engine(Source):
     """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats."""
 
     __slots__ = (
         "_alarm",
-        "_broken",
         "_connection",
-        "_count",
         "_full",
         "_heart",
         "_held",
@@ -188,15 +133,13 @@ class Engine(Source):
         self._inspect: Callable[[Message], None] | None = None
         self._heart: Heartbeat | None = None
         self._alarm: Timer | None = None  # when the handshake has to be done, and then for the heart
-        self._outbox = Outbox()  # encoded, not yet taken by the system
+        self._outbox = Outbox(stream, connection)  # encoded, not yet taken by the system
         self._wanted = 0  # what the reactor calls us for
         self._prompt = True  # the next message may go at once …
         self._writing = False  # … or waits for the turn that was asked for
         self._full = False  # the inbound queue is, and we stand still …
         self._held = False  # … or did until now: there may be messages in what was read
         self._lent = False  # a receiver waits for the stream
-        self._count = 1  # so many messages fill a write, we guess
-        self._broken = False  # the system takes no more
         self._over = False
 
     def start(self, patience: float) -> None:
@@ -241,7 +184,7 @@ class Engine(Source):
             return
         if isinstance(reason, ProtocolError) and self._pipe is None:
             self.speak()  # the last word, if the system takes it; in traffic, a message may be half-way out
-        self._over = self._broken = True
+        self._over = True
         self._want(0)
         if self._alarm is not None:
             self._alarm.cancel()
@@ -249,20 +192,20 @@ class Engine(Source):
             self._pipe.source = None
             self._pipe.outbound.on_arrival = self._pipe.inbound.on_space = _nobody
             self._pipe.outbound.put_back(self._outbox.unsent())
-        self._outbox = Outbox()
         self._stream.close()
         self._session.over(reason)
 
     @property
     def _may_read(self) -> bool:
-        return not (self._full or self._lent or self._over or (self._outbox.owed > MOST_OWED and not self._broken))
+        outbox = self._outbox
+        return not (self._full or self._lent or self._over or (outbox.owed > MOST_OWED and not outbox.broken))
 
     def _set_wanted(self) -> None:
         """Tell the reactor what we wait for."""
         if self._over:
             return
         wanted = READ if self._may_read else 0
-        if self._held or (not self._broken and (self._writing or self._outbox.size)):
+        if self._held or (not self._outbox.broken and (self._writing or self._outbox.size)):
             wanted |= WRITE
         if self._lent and not wanted:
             wanted = MUTE
@@ -464,16 +407,16 @@ class Engine(Source):
         """Send what the protocol itself has to say."""
         if self._connection.has_to_say:
             self._outbox.put(self._connection.data_to_send(), [], [])
-            self._offer()
+            self._outbox.offer()
 
     def _say(self, word: Ping | Pong) -> None:
         self._outbox.put(self._connection.send(word), [], [])
-        self._offer()
+        self._outbox.offer()
         self._set_wanted()
 
     def _flush(self) -> None:
         """Something was queued."""
-        if self._writing or self._broken:
+        if self._writing:
             return
         if self._prompt:
             self._prompt = False
@@ -485,7 +428,7 @@ class Engine(Source):
     def _write(self) -> None:
         """The turn that was asked for."""
         if self._pipe is None:
-            self._offer()
+            self._outbox.offer()
         elif self._outbox.size or self._pipe.outbound.items:
             self._empty()
             self._writing = True
@@ -497,47 +440,13 @@ class Engine(Source):
     def _empty(self) -> None:
         """Write all that is queued, in as few writes as may be; what is left then waits for a turn."""
         assert self._pipe is not None
-        items = self._pipe.outbound.items
+        queue, outbox = self._pipe.outbound, self._outbox
         for _ in range(WRITES):
-            self._fill(self._pipe.outbound)
-            self._offer()
-            if self._outbox.size or self._broken:
+            outbox.fill(queue)
+            outbox.offer()
+            if outbox.size:
                 return
-            if not items:
+            if not queue.items:
                 self._session.drained()
                 return
         self._writing = True
-
-    def _fill(self, queue: Queue) -> None:
-        """Encode what is queued, as much as makes a good write."""
-        if len(queue.items) == 1 and not self._outbox.size:
-            items = queue.take_some(1)
-            octets = self._connection.send(items[0])
-            self._outbox.put(octets, items, [octets])
-            return
-        items = []
-        parts: list[bytes] = []
-        room, count = BATCH - self._outbox.size, self._count
-        while room > 0 and queue.items:
-            # The guess below may be far off: a word, and then a thousand files. Taken all at once they would be encoded
-            # side by side, and the queue, emptied, would let the program send as many again.
-            while count > 1 and sum(map(len, chain.from_iterable(islice(queue.items, count)))) > BATCH:
-                count //= 2
-            some = queue.take_some(count)
-            encoded = self._connection.send_some(some)
-            room -= sum(map(len, encoded))
-            items += some
-            parts += encoded
-            count = self._count = BATCH // (len(encoded[-1]) + 1) + 1  # like the last one, so many fill the batch
-        if items:
-            self._outbox.put(b"".join(parts) if len(parts) > 1 else parts[0], items, parts)
-
-    def _offer(self) -> None:
-        """Let the system take what it can, without waiting."""
-        if self._broken:
-            return
-        try:
-            self._outbox.offer(self._stream)
-        except OSError:
-            # The reader will find out as well, after what the peer sent before it went: that is not to be lost.
-            self._broken = True

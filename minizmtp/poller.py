@@ -15,7 +15,8 @@ Below this module: `sockets`. It can be read alone.
 import trio
 
 from .constants import POLLIN, POLLOUT
-from .sockets import Socket, timeout_scope, wait_for_change
+from .sockets import Socket
+from .waiting import timeout_scope, wait_for_change
 
 
 class Poller:

@@ -17,7 +17,8 @@ from typing import NoReturn
 import trio
 
 from .constants import POLLIN, POLLOUT
-from .sockets import TURNS, Socket, wait_for_change
+from .sockets import TURNS, Socket
+from .waiting import wait_for_change
 
 
 async def proxy(frontend: Socket, backend: Socket, capture: Socket | None = None) -> NoReturn:

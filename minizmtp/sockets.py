@@ -14,33 +14,28 @@ the cancellation came: the message changes hands in one step, and after it there
         message = pattern.take()
     return message
 
-Below this module: `linked`, `patterns`. Above it: `context`, which makes sockets.
+Below this module: `waiting`, which knows how, and `patterns`. Above it: `context`, which makes sockets.
 Read next: `context`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable
 from itertools import cycle
 from threading import get_ident
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
-import trio
 from trio.lowlevel import checkpoint_if_cancelled
 
-from .constants import NOBLOCK, POLLIN, POLLOUT, SNDMORE, SocketType
-from .errors import EINVAL, ENOTSOCK, Again, ZMQError
-from .linked import Home, Linked
-from .patterns import PATTERNS
+from .constants import SNDMORE, SocketType
+from .errors import EINVAL, ENOTSOCK, ZMQError
+from .linked import Home
 from .patterns.pattern import Received
-from .patterns.pipe import Source
 from .patterns.routing import FairQueue, RoundRobin, as_list
+from .waiting import Waiting
 from .wire.events import Item
 from .wire.events import Message as Frames
-
-T = TypeVar("T")
 
 # Every so many sends and receives that need not wait, a task lets the others run all the same. A full checkpoint costs
 # about four microseconds, as much as a few messages.
@@ -54,42 +49,23 @@ class Message(NamedTuple):
     metadata: dict[str, str]
 
 
-class Socket(Linked):
+class Socket(Waiting):
     """One socket. Made by `Context.socket`; options are its attributes (see `options`)."""
 
-    __slots__ = (
-        "_fair",
-        "_offer",
-        "_parts",
-        "_receivers",
-        "_rest",
-        "_robin",
-        "_senders",
-        "_sources",
-        "_take",
-        "_turns",
-        "_waiting",
-        "watchers",
-    )
+    __slots__ = ("_fair", "_offer", "_parts", "_robin", "_take", "_turns")
 
     def __init__(self, home: Home, socket_type: SocketType, options: dict[str, Any]) -> None:
         super().__init__(home, socket_type, options)
-        self.pattern = PATTERNS[socket_type](self._on_arrival, self._on_space, self)
+        pattern = self.pattern
+        self._offer, self._take = pattern.try_send, pattern.take
         # Where the pattern has nothing to say to a message, and there is one peer to send it to or take it from, it is
         # not asked for each. (A round robin or a fair queue without pipes never names one.)
         self._fair, self._robin = FairQueue(), RoundRobin()
-        if self.pattern.takes_all and self.pattern.incoming is not None:
-            self._fair = self.pattern.incoming
-        if self.pattern.outgoing is not None and not self.pattern.has_turns:
-            self._robin = self.pattern.outgoing
-        self._offer, self._take = self.pattern.try_send, self.pattern.take
-        self._receivers = trio.lowlevel.ParkingLot()
-        self._senders = trio.lowlevel.ParkingLot()
-        self._sources: list[Source] = []  # where one of the receivers waits, if not in the ParkingLot
-        self._waiting: list[object] = []  # one for each who waits in any way
-        self.watchers: set[trio.Event] = set()
+        if pattern.takes_all and pattern.incoming is not None:
+            self._fair = pattern.incoming
+        if pattern.outgoing is not None and not pattern.has_turns:
+            self._robin = pattern.outgoing
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
-        self._rest: list[Frames] = []  # of each message of which recv() has given the first frames: the others
         # Counts sends and receives; at each 0 the task lets the others run. (An iterator, for a plain number would have
         # to be stored through __setattr__, which costs more than all the rest.)
         self._turns = cycle(range(TURNS))
@@ -271,108 +247,6 @@ class Socket(Linked):
         """The next message, when nothing was there just now."""
         return await self._wait(self._try_receive, self._receivers, flags, self.rcvtimeo, "no message has come")
 
-    # --------------------------------------------------------------------------------------------------------- waiting
-
-    async def _breathe(self) -> None:
-        """A point of cancellation, and a chance for the other tasks."""
-        self._check_open()
-        await trio.lowlevel.checkpoint()
-
-    async def _wait(
-        self, attempt: Callable[[], T | None], lot: trio.lowlevel.ParkingLot, flags: int, timeout: int, words: str
-    ) -> T:
-        """Ask again whenever asking makes sense, until there is an answer or no time is left."""
-        if flags & NOBLOCK or timeout == 0:
-            await trio.lowlevel.checkpoint()  # those who could help get a chance
-            self._check_open()
-            if (answer := attempt()) is not None:
-                return answer
-            raise Again(f"{words}, and this call was not to wait")
-        if timeout < 0:
-            return await self._wait_for_ever(attempt, lot)
-        with trio.move_on_after(timeout / 1000):
-            return await self._wait_for_ever(attempt, lot)
-        raise Again(f"{words} within {timeout} ms")
-
-    async def _wait_for_ever(self, attempt: Callable[[], T | None], lot: trio.lowlevel.ParkingLot) -> T:
-        while True:
-            source = self.pattern.only_source() if lot is self._receivers else None
-            self._waiting.append(lot)
-            try:
-                if source is None:
-                    await lot.park()
-                else:
-                    self._sources.append(source)
-                    await source.wait()
-            finally:
-                self._waiting.remove(lot)
-                if source is not None:
-                    self._sources.remove(source)
-            self._check_open()
-            if (answer := attempt()) is not None:
-                return answer
-
-    def _let_go(self) -> None:
-        self._parts.clear()
-        self._rest.clear()
-        for source in self._sources:
-            source.call_away()
-        self._receivers.unpark_all()
-        self._senders.unpark_all()
-        for watcher in self.watchers:
-            watcher.set()
-
-    def _pass_on(self) -> None:
-        """Wake one more of those who wait if there is still something for it: an arrival wakes one each time a queue
-        that was empty is empty no more, and that one need not be the last who can be served.
-
-        And those who poll ask again: a REP that has answered may receive, and one that has received may answer, though
-        nothing came and no queue was emptied."""
-        if self._receivers and self.pattern.can_receive():
-            self._receivers.unpark()
-        for watcher in self.watchers:
-            watcher.set()
-
-    def _on_arrival(self) -> None:
-        for source in self._sources:
-            source.call_away()
-        self._receivers.unpark()
-        for watcher in self.watchers:
-            watcher.set()
-
-    def _on_space(self) -> None:
-        self._senders.unpark_all()  # room for one message may be for any of them: they ask again, and see
-        for watcher in self.watchers:
-            watcher.set()
-
-    async def poll(self, timeout: float | None = None, flags: int = POLLIN) -> int:
-        """Wait until the socket can do what flags ask for, POLLIN or POLLOUT or both; what it can do, 0 if nothing
-        within timeout milliseconds (None or negative: wait for ever)."""
-        self._check_open()  # before the checkpoint: in a child of a fork not even that may run
-        with timeout_scope(timeout):
-            await trio.lowlevel.checkpoint()
-            while not (mask := self.events & flags):
-                await wait_for_change(self)
-            return mask
-        return self.events & flags
-
-    def watch(self, change: trio.Event) -> None:
-        """Set change when the socket may be able to do what it was not."""
-        self._waiting.append(change)
-        self.watchers.add(change)
-
-    def unwatch(self, change: trio.Event) -> None:
-        """Do so no more."""
-        self._waiting.remove(change)
-        self.watchers.discard(change)
-
-    @property
-    def events(self) -> int:
-        """What the socket can do now, without waiting: POLLIN, POLLOUT, both or 0."""
-        self._check_open()
-        readable = bool(self._rest) or self.pattern.can_receive()
-        return (POLLIN if readable else 0) | (POLLOUT if self.pattern.can_send() else 0)
-
     # --------------------------------------------------------------------------------------------------- subscriptions
 
     def subscribe(self, prefix: bytes | str) -> None:
@@ -384,25 +258,6 @@ class Socket(Linked):
         """Take back one subscribe(prefix)."""
         self._check_open()
         self.pattern.unsubscribe(_prefix(prefix))
-
-
-def timeout_scope(milliseconds: float | None) -> AbstractContextManager[object]:
-    """A block that is left when its time is over; None or less than 0 gives it all the time there is."""
-    if milliseconds is None or milliseconds < 0:
-        return nullcontext()
-    return trio.move_on_after(milliseconds / 1000)
-
-
-async def wait_for_change(*sockets: Socket) -> None:
-    """Until one of sockets may be able to do what it was not. To ask again is cheap; to miss it would be for ever."""
-    change = trio.Event()
-    for socket in sockets:
-        socket.watch(change)
-    try:
-        await change.wait()
-    finally:
-        for socket in sockets:
-            socket.unwatch(change)
 
 
 def _frame(data: Any) -> bytes:

@@ -31,7 +31,7 @@ READING_ORDER = """
     patterns.pipe patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.pubsub patterns.xpubsub patterns.reqrep patterns.router
 
-    endpoints transports reactor heartbeat engine session inproc monitor linked sockets
+    endpoints transports reactor outbox heartbeat engine session inproc monitor linked waiting sockets
 
     zap context
 

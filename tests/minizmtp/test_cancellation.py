@@ -162,7 +162,7 @@ async def test_a_cancelled_poll_leaves_nothing_behind(transport: str, late: bool
                     nursery.start_soon(_send_when_all_wait, push, [b"%d" % step])
                     results.append(await cut_at(step, late, pull.poll))
                 assert results[0] in (CUT, zmq.POLLIN)
-                assert not pull.watchers
+                assert not pull._watchers
                 assert await pull.recv() == b"%d" % step
 
 

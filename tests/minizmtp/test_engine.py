@@ -12,11 +12,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import engine as engine_module
-from minizmtp.engine import BATCH, MOST_OWED, Engine, Outbox
+from minizmtp.engine import MOST_OWED, Engine
+from minizmtp.outbox import BATCH
 from minizmtp.patterns.pipe import Pipe
 from minizmtp.sockets import TURNS
 from minizmtp.transports import Stream
-from minizmtp.wire import Item
 from tests.minizmtp.helpers import (
     GREETING,
     WIRES,
@@ -248,54 +248,6 @@ async def test_what_was_sent_is_not_kept() -> None:
                     await pull.recv()
                 assert len(engine_of(push)._outbox._pieces) < 10
                 nursery.cancel_scope.cancel()
-
-
-class Narrow:
-    """A stream whose system takes so many octets and no more, until told otherwise."""
-
-    fileno = 99
-
-    def __init__(self) -> None:
-        self.room = 0
-        self.taken = b""
-
-    def try_send(self, data: bytearray) -> int:
-        count = min(self.room, len(data))
-        self.taken += bytes(data[:count])
-        self.room -= count
-        return count
-
-
-def test_pongs_are_paid_for_as_they_leave() -> None:
-    """… and not only when everything has left, which on a busy connection may be never."""
-    outbox, stream = Outbox(), Narrow()
-    for _ in range(3):
-        outbox.put(b"pong!", [], [])
-        outbox.put(b"message", [[b"message"]], [b"message"])
-    assert outbox.owed == 15
-    for room, owed, pieces in [(4, 15, 6), (1, 10, 5), (8 + 5, 5, 3)]:
-        stream.room = room
-        outbox.offer(stream)  # type: ignore[arg-type]
-        assert (outbox.owed, len(outbox._pieces)) == (owed, pieces)
-    outbox.put(b"pong!", [], [])
-    stream.room = 100
-    outbox.offer(stream)  # type: ignore[arg-type]
-    assert (outbox.owed, len(outbox._pieces), outbox.size) == (0, 0, 0)
-    assert stream.taken == b"pong!message" * 3 + b"pong!"
-
-
-@pytest.mark.requirement("30-4", "37-54", "L-8")
-@pytest.mark.parametrize("taken", range(23))
-def test_what_has_not_left_whole_is_known_and_what_has_left_is_forgotten(taken: int) -> None:
-    outbox, stream = Outbox(), Narrow()
-    messages: list[Item] = [[b"first"], [b"second"], [b"third"]]
-    outbox.put(b"1111111", messages[:1], [b"1111111"])
-    outbox.put(b"pong", [], [])
-    outbox.put(b"22222233333", messages[1:], [b"222222", b"33333"])
-    stream.room = taken
-    for _ in range(2):  # at once, or in two goes
-        outbox.offer(stream)  # type: ignore[arg-type]
-    assert outbox.unsent() == [m for m, end in zip(messages, (7, 17, 22), strict=True) if taken < end]
 
 
 @pytest.mark.requirement("37-27", "L-13")

@@ -51,7 +51,7 @@ async def test_a_poller_wakes_at_the_first_arrival_on_any_of_its_sockets(transpo
                     await wait_all_tasks_blocked()
                     await push.send(b"x")
                 assert await pull.recv() == b"x"
-        assert not any(pull.watchers for pull, _ in pairs)
+        assert not any(pull._watchers for pull, _ in pairs)
 
 
 @every_transport
@@ -109,7 +109,7 @@ async def test_a_poll_in_vain_takes_its_time_and_no_longer(quick_clock: MockCloc
             with trio.move_on_after(100) as scope:
                 await poller.poll(for_ever)
             assert scope.cancelled_caught
-        assert not pull.watchers
+        assert not pull._watchers
 
 
 async def test_a_poll_without_sockets_just_waits(quick_clock: MockClock) -> None:
@@ -155,8 +155,8 @@ async def test_whoever_polls_a_socket_that_is_closed_hears_of_it(with_poller: bo
                 nursery.start_soon(ask)
                 await wait_all_tasks_blocked()
                 pull.close()
-        assert not pull.watchers
-        assert not other.watchers
+        assert not pull._watchers
+        assert not other._watchers
 
 
 @every_transport

@@ -197,8 +197,8 @@ async def test_a_proxy_cancelled_at_any_checkpoint_holds_nothing(transport: str,
                     nursery.start_soon(feed)
                     proxy = zmq.proxy
                     assert await cut_at(step, late, lambda: proxy(frontend, backend)) is CUT  # noqa: B023
-                assert not frontend.watchers
-                assert not backend.watchers
+                assert not frontend._watchers
+                assert not backend._watchers
                 async with running(frontend, backend):
                     assert [int(await sink.recv()) for _ in range(20)] == list(range(20))
 

@@ -1,0 +1,165 @@
+"""Waiting: how a task waits for a socket, and who is woken when.                                 trio's ParkingLot
+
+    recv   nothing there   ──►  parks among the receivers   ◄── on_arrival wakes one
+           … one peer only ──►  waits for its stream itself ◄── (see `engine`, "whoever waits reads")
+    send   no room         ──►  parks among the senders     ◄── on_space wakes all
+    poll                   ──►  waits for any change        ◄── both, and whatever else may make a difference
+
+Nobody is handed anything: who is woken asks again, and may find that another was quicker. So to be woken once too often
+costs a moment, and to be cancelled while waiting costs nothing. To be woken too seldom would be for ever; that is what
+the rules below see to.
+
+Below this module: `linked`, `patterns`. Above it: `sockets`.
+Read next: `sockets`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, TypeVar
+
+import trio
+
+from .constants import NOBLOCK, POLLIN, POLLOUT, SocketType
+from .errors import Again
+from .linked import Home, Linked
+from .patterns import PATTERNS
+from .patterns.pipe import Source
+from .wire.events import Message
+
+T = TypeVar("T")
+
+
+class Waiting(Linked):
+    """A socket as those see it who wait for it."""
+
+    __slots__ = ("_receivers", "_rest", "_senders", "_sources", "_waiting", "_watchers")
+
+    def __init__(self, home: Home, socket_type: SocketType, options: dict[str, Any]) -> None:
+        super().__init__(home, socket_type, options)
+        self.pattern = PATTERNS[socket_type](self._on_arrival, self._on_space, self)
+        self._receivers = trio.lowlevel.ParkingLot()
+        self._senders = trio.lowlevel.ParkingLot()
+        self._sources: list[Source] = []  # where one of the receivers waits, if not in the ParkingLot
+        self._watchers: set[trio.Event] = set()  # of those who poll
+        self._waiting: list[object] = []  # one for each who waits in any way
+        self._rest: list[Message] = []  # of each message of which recv() has given the first frames: the others
+
+    async def _breathe(self) -> None:
+        """A point of cancellation, and a chance for the other tasks."""
+        self._check_open()
+        await trio.lowlevel.checkpoint()
+
+    async def _wait(
+        self, attempt: Callable[[], T | None], lot: trio.lowlevel.ParkingLot, flags: int, timeout: int, words: str
+    ) -> T:
+        """Ask again whenever asking makes sense, until there is an answer or no time is left."""
+        if flags & NOBLOCK or timeout == 0:
+            await trio.lowlevel.checkpoint()  # those who could help get a chance
+            self._check_open()
+            if (answer := attempt()) is not None:
+                return answer
+            raise Again(f"{words}, and this call was not to wait")
+        if timeout < 0:
+            return await self._wait_for_ever(attempt, lot)
+        with trio.move_on_after(timeout / 1000):
+            return await self._wait_for_ever(attempt, lot)
+        raise Again(f"{words} within {timeout} ms")
+
+    async def _wait_for_ever(self, attempt: Callable[[], T | None], lot: trio.lowlevel.ParkingLot) -> T:
+        while True:
+            source = self.pattern.only_source() if lot is self._receivers else None
+            self._waiting.append(lot)
+            try:
+                if source is None:
+                    await lot.park()
+                else:
+                    self._sources.append(source)
+                    await source.wait()
+            finally:
+                self._waiting.remove(lot)
+                if source is not None:
+                    self._sources.remove(source)
+            self._check_open()
+            if (answer := attempt()) is not None:
+                return answer
+
+    def _let_go(self) -> None:
+        self._rest.clear()
+        for source in self._sources:
+            source.call_away()
+        self._receivers.unpark_all()
+        self._senders.unpark_all()
+        for watcher in self._watchers:
+            watcher.set()
+
+    def _pass_on(self) -> None:
+        """Wake one more of those who wait if there is still something for it: an arrival wakes one each time a queue
+        that was empty is empty no more, and that one need not be the last who can be served.
+
+        And those who poll ask again: a REP that has answered may receive, and one that has received may answer, though
+        nothing came and no queue was emptied."""
+        if self._receivers and self.pattern.can_receive():
+            self._receivers.unpark()
+        for watcher in self._watchers:
+            watcher.set()
+
+    def _on_arrival(self) -> None:
+        for source in self._sources:
+            source.call_away()
+        self._receivers.unpark()
+        for watcher in self._watchers:
+            watcher.set()
+
+    def _on_space(self) -> None:
+        self._senders.unpark_all()  # room for one message may be for any of them: they ask again, and see
+        for watcher in self._watchers:
+            watcher.set()
+
+    async def poll(self, timeout: float | None = None, flags: int = POLLIN) -> int:
+        """Wait until the socket can do what flags ask for, POLLIN or POLLOUT or both; what it can do, 0 if nothing
+        within timeout milliseconds (None or negative: wait for ever)."""
+        self._check_open()  # before the checkpoint: in a child of a fork not even that may run
+        with timeout_scope(timeout):
+            await trio.lowlevel.checkpoint()
+            while not (mask := self.events & flags):
+                await wait_for_change(self)
+            return mask
+        return self.events & flags
+
+    def watch(self, change: trio.Event) -> None:
+        """Set change when the socket may be able to do what it was not."""
+        self._waiting.append(change)
+        self._watchers.add(change)
+
+    def unwatch(self, change: trio.Event) -> None:
+        """Do so no more."""
+        self._waiting.remove(change)
+        self._watchers.discard(change)
+
+    @property
+    def events(self) -> int:
+        """What the socket can do now, without waiting: POLLIN, POLLOUT, both or 0."""
+        self._check_open()
+        readable = bool(self._rest) or self.pattern.can_receive()
+        return (POLLIN if readable else 0) | (POLLOUT if self.pattern.can_send() else 0)
+
+
+def timeout_scope(milliseconds: float | None) -> AbstractContextManager[object]:
+    """A block that is left when its time is over; None or less than 0 gives it all the time there is."""
+    if milliseconds is None or milliseconds < 0:
+        return nullcontext()
+    return trio.move_on_after(milliseconds / 1000)
+
+
+async def wait_for_change(*sockets: Waiting) -> None:
+    """Until one of sockets may be able to do what it was not. To ask again is cheap; to miss it would be for ever."""
+    change = trio.Event()
+    for socket in sockets:
+        socket.watch(change)
+    try:
+        await change.wait()
+    finally:
+        for socket in sockets:
+            socket.unwatch(change)

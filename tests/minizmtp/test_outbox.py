@@ -1,0 +1,110 @@
+"""The outbox: how much goes into a write, and what is left of it when a connection breaks."""
+
+import pytest
+
+import minizmtp as zmq
+from minizmtp.outbox import BATCH, Outbox
+from minizmtp.patterns.pipe import Queue
+from minizmtp.wire import Item
+from tests.minizmtp.streams import in_traffic
+
+
+class Narrow:
+    """A stream whose system takes so many octets and no more, until told otherwise."""
+
+    fileno = 99
+
+    def __init__(self) -> None:
+        self.room = 0
+        self.taken = b""
+
+    def try_send(self, data: bytearray) -> int:
+        count = min(self.room, len(data))
+        self.taken += bytes(data[:count])
+        self.room -= count
+        return count
+
+
+def an_outbox() -> tuple[Outbox, Narrow]:
+    stream = Narrow()
+    return Outbox(stream, in_traffic(zmq.SocketType.PUSH, b"PULL")), stream  # type: ignore[arg-type]
+
+
+def test_pongs_are_paid_for_as_they_leave() -> None:
+    """… and not only when everything has left, which on a busy connection may be never."""
+    outbox, stream = an_outbox()
+    for _ in range(3):
+        outbox.put(b"pong!", [], [])
+        outbox.put(b"message", [[b"message"]], [b"message"])
+    assert outbox.owed == 15
+    for room, owed, pieces in [(4, 15, 6), (1, 10, 5), (8 + 5, 5, 3)]:
+        stream.room = room
+        outbox.offer()
+        assert (outbox.owed, len(outbox._pieces)) == (owed, pieces)
+    outbox.put(b"pong!", [], [])
+    stream.room = 100
+    outbox.offer()
+    assert (outbox.owed, len(outbox._pieces), outbox.size) == (0, 0, 0)
+    assert stream.taken == b"pong!message" * 3 + b"pong!"
+
+
+@pytest.mark.requirement("30-4", "37-54", "L-8")
+@pytest.mark.parametrize("taken", range(23))
+def test_what_has_not_left_whole_is_known_and_what_has_left_is_forgotten(taken: int) -> None:
+    outbox, stream = an_outbox()
+    messages: list[Item] = [[b"first"], [b"second"], [b"third"]]
+    outbox.put(b"1111111", messages[:1], [b"1111111"])
+    outbox.put(b"pong", [], [])
+    outbox.put(b"22222233333", messages[1:], [b"222222", b"33333"])
+    stream.room = taken
+    for _ in range(2):  # at once, or in two goes
+        outbox.offer()
+    assert outbox.unsent() == [m for m, end in zip(messages, (7, 17, 22), strict=True) if taken < end]
+
+
+def filled(*messages: list[bytes]) -> Queue:
+    queue = Queue()
+    for message in messages:
+        queue.put(message)
+    return queue
+
+
+def test_what_is_queued_is_joined_into_one_write_in_order() -> None:
+    outbox, stream = an_outbox()
+    queue = filled([b"a"], [b"b", b"c"], [b""], [b"d"])
+    stream.room = 1000
+    outbox.fill(queue)
+    assert (len(outbox._pieces), len(queue)) == (1, 0)
+    outbox.offer()
+    assert stream.taken == b"\0\1a" + b"\1\1b\0\1c" + b"\0\0" + b"\0\1d"
+
+
+@pytest.mark.parametrize("small", [0, 1, 100])
+def test_a_write_takes_no_more_large_messages_than_fill_it(small: int) -> None:
+    """However many small ones went before, by which one might guess."""
+    outbox, stream = an_outbox()
+    stream.room = 10**9
+    outbox.fill(filled(*[[b"x"]] * 50))
+    outbox.offer()
+    queue = filled(*[[b"x"]] * small, *[[bytes(BATCH)]] * 50)
+    outbox.fill(queue)
+    assert len(queue) >= 49
+    assert outbox.size <= 2 * BATCH + 3 * small + 20
+
+
+def test_a_system_that_takes_no_more_is_noticed_and_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox, stream = an_outbox()
+    asked = 0
+
+    def refuse(data: bytes) -> int:
+        nonlocal asked
+        asked += 1
+        raise BrokenPipeError
+
+    monkeypatch.setattr(stream, "try_send", refuse)
+    outbox.fill(filled([b"a"]))
+    for _ in range(2):
+        outbox.offer()
+    assert outbox.broken
+    assert asked == 1
+    assert outbox.unsent() == [[b"a"]]
