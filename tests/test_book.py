@@ -39,6 +39,7 @@ READING_ORDER = """
     poller proxy auth
 
     trace.spans trace.curve trace.fields trace.zmtp trace.http trace.both
+    story
 
     examples.blocking
     examples.lazy_pirate examples.broker examples.paranoid_pirate examples.last_value_cache examples.late_joiner
