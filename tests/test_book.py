@@ -38,7 +38,7 @@ READING_ORDER = """
 
     poller proxy auth
 
-    trace.spans trace.curve trace.fields trace.zmtp trace.http trace.both
+    trace.spans trace.curve trace.fields trace.naming trace.zmtp trace.http trace.both
     story
 
     examples.blocking
