@@ -26,6 +26,7 @@ from .zmtp import Conversation, Speaker
 
 WORD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")  # a token of RFC 9110 §5.6.2, of a length that methods have
 METHOD = re.compile(WORD.pattern + b" ")
+HTTP = b"HTTP/"
 
 
 class Trace:
@@ -56,7 +57,7 @@ class Trace:
         return news
 
     def end(self, side: Side, at: float) -> list[Span]:
-        """That side's stream has ended. What is not whole then is its last span."""
+        """That side's stream has ended, at that time. What is not whole then is its last span."""
         with self._news() as news:
             if not self._speakers:
                 self._tell_protocol(ended=side)
@@ -111,9 +112,11 @@ def protocol_of(said: Mapping[Side, bytes], ended: Side | None = None) -> str:
     'unknown'
     """
     asked, answered = said[Side.CLIENT], said[Side.SERVER]
-    if asked[:1] == b"\xff" or (not asked and answered[:1] == b"\xff"):
+    if (asked or answered)[:1] == b"\xff":
         return "zmtp"
-    if METHOD.match(asked) or (not asked and ended is Side.SERVER and answered.startswith(b"HTTP/")):
-        return "http"
-    strange = asked and not WORD.fullmatch(asked)
-    return "unknown" if strange or (answered and ended is Side.SERVER) else ""
+    if asked:
+        return "http" if METHOD.match(asked) else "" if WORD.fullmatch(asked) else "unknown"
+    # A server of HTTP that has lost its patience may speak unasked (408), and it means what it says if that is the end.
+    if answered[:5] == HTTP[: len(answered)]:
+        return "http" if ended is Side.SERVER and len(answered) >= len(HTTP) else ""
+    return "unknown"
