@@ -53,14 +53,14 @@ class Trace:
             if self._speakers:
                 self._speakers[side].hear(octets)
             else:
-                self._tell_protocol()
+                self._tell_protocol(side)
         return news
 
     def end(self, side: Side, at: float) -> list[Span]:
         """That side's stream has ended, at that time. What is not whole then is its last span."""
         with self._news() as news:
             if not self._speakers:
-                self._tell_protocol(ended=side)
+                self._tell_protocol(side, ended=side)
             if self._speakers:
                 self._speakers[side].end()
             self._tapes[side].cut(self._rest(side))
@@ -88,7 +88,8 @@ class Trace:
 
     # ------------------------------------------------------------------------------------------------ which protocol?
 
-    def _tell_protocol(self, ended: Side | None = None) -> None:
+    def _tell_protocol(self, last: Side, ended: Side | None = None) -> None:
+        """last: who spoke last; what the other has said came before."""
         said = {side: bytes(tape.held) for side, tape in self._tapes.items()}
         self.protocol = protocol_of(said, ended)
         if not self.protocol:
@@ -99,8 +100,8 @@ class Trace:
         else:
             conversation = Conversation(self._keys)
             self._speakers = {side: Speaker(tape, conversation) for side, tape in self._tapes.items()}
-        for side, octets in said.items():
-            self._speakers[side].hear(octets)
+        for side in (last.other, last):
+            self._speakers[side].hear(said[side])
 
 
 def protocol_of(said: Mapping[Side, bytes], ended: Side | None = None) -> str:
