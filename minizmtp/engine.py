@@ -48,7 +48,7 @@ from .options import Options
 from .outbox import Outbox
 from .patterns.pipe import Pipe, Queue, Source, _nobody
 from .reactor import MUTE, READ, WRITE, Reactor, Timer
-from .transports import Stream
+from .transports import READ_SIZE, Stream
 from .wire import (
     NEED_DATA,
     Authenticate,
@@ -64,8 +64,8 @@ from .wire import (
     Verdict,
 )
 
-# Writes in one turn; after so many, others have theirs first.
-WRITES = 16
+# Reads in one turn (of a large frame), and writes; after so many, others have theirs first.
+READS = WRITES = 16
 
 # PONGs that a peer asks for and does not read: with more than so many octets unsent, we stop listening to it.
 MOST_OWED = 65536
@@ -220,15 +220,23 @@ class Engine(Source):
     # --------------------------------------------------------------------------------------------------------- reading
 
     def _read(self) -> None:
-        try:
-            data = self._stream.try_receive(self._connection.missing)
-        except OSError as error:
-            raise Disconnected(error.errno or errno.EIO, str(error.strerror)) from None
-        if data is None:
-            return
+        """What has come; of a large frame as much as has come of it."""
+        for number in range(READS):
+            try:
+                data = self._stream.try_receive(self._connection.missing)
+            except OSError as error:
+                if number:
+                    break  # first what came before it
+                raise Disconnected(error.errno or errno.EIO, str(error.strerror)) from None
+            if data is None and not number:
+                return
+            if data is None:
+                break
+            self._connection.receive_data(data)
+            if len(data) < READ_SIZE or not self._connection.missing:
+                break
         if self._heart is not None:
             self._heart.heard(trio.current_time())
-        self._connection.receive_data(data)
         self._advance()
 
     def _advance(self) -> None:

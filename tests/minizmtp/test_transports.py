@@ -307,18 +307,6 @@ async def test_try_receive_gives_what_has_come_and_nothing_at_the_end() -> None:
     stream.close()  # again
 
 
-async def test_more_is_read_at_a_time_where_more_is_expected() -> None:
-    stream, peer = a_stream()
-    peer.setblocking(False)
-    peer.send(bytes(transports.READ_SIZE + 4))
-    assert len(stream.try_receive() or b"") == transports.READ_SIZE
-    assert stream.try_receive() == bytes(4)
-    peer.send(bytes(transports.READ_SIZE + 4))
-    assert stream.try_receive(transports.READ_SIZE + 4) == bytes(transports.READ_SIZE + 4)
-    stream.close()
-    peer.close()
-
-
 async def test_try_send_never_waits() -> None:
     stream, peer = a_stream()
     taken = 0
