@@ -28,10 +28,10 @@ from .endpoints import ANY, Endpoint, Inproc, Ipc, Tcp
 from .errors import EADDRINUSE, EINVAL, ENAMETOOLONG, ENODEV, ZMQError
 from .options import Options
 
-# Octets asked for in one read. A thousand short messages fit. Of a large frame more would fit into one read, but a piece
-# of this size comes from memory that was in use a moment ago, and a larger one from the system, page by page: a frame
-# of 1 MiB in such pieces takes half the time that it takes in one. Only where all of it has to come from the system
-# anyway, fewer pieces are better again (a sixth for 100 MiB).
+# Octets asked for in one read. A thousand short messages fit. Of a large frame more would fit into one read, but a
+# piece of this size comes from memory that was in use a moment ago, and a larger one from the system, page by page: a
+# frame of 1 MiB in such pieces takes half the time that it takes in one. Only where all of it has to come from the
+# system anyway, fewer pieces are better again (a sixth for 100 MiB).
 READ_SIZE = 65536
 HUGE, LARGEST_READ = 1 << 23, 1 << 20
 

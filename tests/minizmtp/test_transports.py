@@ -12,7 +12,6 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
-from minizmtp import transports
 from minizmtp.endpoints import Ipc, Tcp
 from minizmtp.options import Options
 from minizmtp.transports import LONGEST_PATH, Stream, dial, listen
