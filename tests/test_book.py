@@ -41,8 +41,8 @@ READING_ORDER = """
     examples.lazy_pirate examples.broker examples.paranoid_pirate examples.last_value_cache examples.late_joiner
     examples.pipeline examples.actors
 
-    demo.stage demo.relay demo.ends demo.spans demo.every_byte demo.waiting demo.pubsub demo.transports demo.libzmq
-    demo.tour demo.__main__
+    demo.blocks demo.terminal demo.stage demo.relay demo.ends demo.spans
+    demo.every_byte demo.waiting demo.pubsub demo.transports demo.libzmq demo.tour demo.__main__
 """.split()  # noqa: SIM905
 
 # The layers below trio: bytes, and messages.

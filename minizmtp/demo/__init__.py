@@ -18,6 +18,8 @@ or recorded a moment before, and each sentence with a tick is a *claim*: it was 
     ends          a server, a relay on the way to it, a publisher's call
     relay         a wire that writes down what passes
     stage         what is said, and what is claimed
+    terminal      blocks as text
+    blocks        what is said, as data
 
-Nothing in the library needs this package. Read next: `stage`, or a part that you are curious about.
+Nothing in the library needs this package. Read next: `blocks`, or a part that you are curious about.
 """

@@ -12,27 +12,23 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import h11
-from rich.table import Table
-from rich.text import Text
 
 import minihttp
 
 from ..constants import SocketType
 from ..context import Context
+from .blocks import Conversation, Side, Span
 from .ends import endpoint, http_server, port_of, recorded, url
-from .relay import Chunk, Recording, Side
-from .spans import Span, cover, name_http, name_zmtp, read_http
+from .relay import Chunk, Recording
+from .spans import Span as Named
+from .spans import cover, name_http, name_zmtp, read_http
 from .stage import Stage
 
 LATENCY = 0.04
 REQUEST, REPLY = b"hello", b"world"
-OCTETS_PER_LINE = 8
-MEANING_WIDTH = 39  # what offset, hex and text leave of a line
-COLOURS = ("yellow", "green")
-NEWLINE = "\n"
 
 
-class Conversation(NamedTuple):
+class Talk(NamedTuple):
     """first: what was said until the first reply had come. then: what a second request and reply added."""
 
     replies: list[bytes]
@@ -63,19 +59,18 @@ async def run(stage: Stage) -> None:
     stage.say(f"""A client sends "hello", a server answers "world"; both protocols over TCP. A relay between the two
         ends writes down every octet, and holds each back for {LATENCY * 1000:.0f} ms, as a wire to another continent
         would.""")
-    stage.gap()
     stage.say("""From left to right: offset, octets in hex, octets as text, and what they mean, with RFC and section
         where it changes (9112 and 9110 are HTTP; 37 is ZMTP, 28 its request-reply).""")
     http, zmtp = await over_http(), await over_reqrep()
     stage.title("HTTP")
     stage.say("""A request is a head, lines of text, then a blank line and a body. So is a response.""")
-    show(stage, http, name_http)
+    show(stage, "HTTP", http.first, name_http)
     stage.claim("h11 reads the same start lines, fields and bodies out of these octets", h11_agrees(http.first))
     stage.title("REQ and REP, over ZMTP")
     stage.say("""Each side begins with a greeting, 64 octets. After it all travels in frames: flags, size, body. A
         command is a frame in which the two libraries talk to each other, such as READY: this is my socket, messages may
         come. A message is one or more frames from program to program.""")
-    show(stage, zmtp, lambda octets, side: name_zmtp(octets))
+    show(stage, "REQ/REP", zmtp.first, lambda octets, side: name_zmtp(octets))
     stage.title("Side by side")
     compare(stage, http, zmtp)
     stage.lesson("""HTTP introduces itself with every request. ZMTP does so once for each connection, with greeting and
@@ -88,7 +83,7 @@ async def run(stage: Stage) -> None:
 # -------------------------------------------------------------------------------------------- the two conversations
 
 
-async def over_http() -> Conversation:
+async def over_http() -> Talk:
     """POST, twice, on one connection that is kept open."""
 
     async def answer(request: minihttp.Request) -> minihttp.Response:
@@ -103,10 +98,10 @@ async def over_http() -> Conversation:
         for _ in range(2):
             replies.append((await client.post("/", content=REQUEST)).content)
             recordings.append(take(relay.recording))
-    return Conversation(replies, *recordings)
+    return Talk(replies, *recordings)
 
 
-async def over_reqrep() -> Conversation:
+async def over_reqrep() -> Talk:
     """REQ and REP, twice, on the one connection that they have."""
     async with Context() as ctx:
         rep = ctx.socket(SocketType.REP, linger=0)
@@ -120,7 +115,7 @@ async def over_reqrep() -> Conversation:
                 await rep.send(REPLY if await rep.recv() == REQUEST else b"what?")
                 replies.append(await req.recv())
                 recordings.append(take(relay.recording))
-            return Conversation(replies, *recordings)
+            return Talk(replies, *recordings)
 
 
 def take(recording: Recording) -> Recording:
@@ -134,17 +129,10 @@ def take(recording: Recording) -> Recording:
 # -------------------------------------------------------------------------------------------------------- every octet
 
 
-def show(stage: Stage, conversation: Conversation, name: Callable[[bytes, Side], list[Span]]) -> None:
-    """The whole recording, chunk by chunk, in the order in which it was said."""
-    recording = conversation.first
+def show(stage: Stage, title: str, recording: Recording, name: Callable[[bytes, Side], list[Named]]) -> None:
+    """The whole recording, in the order in which it was said."""
     spans = {side: name(recording.said(side), side) for side in Side}
-    for chunk, chunk_spans in by_chunk(recording.chunks, spans):
-        when = f"{(chunk.at - recording.chunks[0].at) * 1000:.0f} ms".rjust(6)
-        to = Side.SERVER if chunk.side is Side.CLIENT else Side.CLIENT
-        stage.gap()
-        stage.show(Text(f"{when}  {chunk.side.value} → {to.value}, {len(chunk.octets)} octets", style="bold magenta"))
-        stage.show(span_table(chunk_spans))
-    stage.gap()
+    stage.show(Conversation(title, "http" if title == "HTTP" else "zmtp", tuple(in_order(recording.chunks, spans))))
     stage.claim(
         f"""these are all {recording.octets} octets that crossed the wire for one request and one reply, each named
         once, in order""",
@@ -152,45 +140,15 @@ def show(stage: Stage, conversation: Conversation, name: Callable[[bytes, Side],
     )
 
 
-def by_chunk(chunks: list[Chunk], spans: dict[Side, list[Span]]) -> Iterator[tuple[Chunk, list[Span]]]:
-    """Each chunk with the spans that begin in it. (A span may end in a later chunk: TCP cuts where it likes.)"""
+def in_order(chunks: list[Chunk], spans: dict[Side, list[Named]]) -> Iterator[Span]:
+    """All spans, each where it begins. (A span may end in a later chunk: TCP cuts where it likes.)"""
     position = dict.fromkeys(Side, 0)
-    for chunk in chunks:
+    for write, chunk in enumerate(chunks):
         start = position[chunk.side]
         position[chunk.side] = end = start + len(chunk.octets)
-        yield chunk, [span for span in spans[chunk.side] if start <= span.start < end]
-
-
-def span_table(spans: list[Span]) -> Table:
-    """A row for each span, as many lines as it needs. The source is named where it changes."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(justify="right", width=4, style="dim")
-    table.add_column(width=3 * OCTETS_PER_LINE - 1)
-    table.add_column(width=OCTETS_PER_LINE)
-    table.add_column()
-    for number, span in enumerate(spans):
-        offsets, hexes, texts = [], [], []
-        for start in range(0, len(span.octets), OCTETS_PER_LINE):
-            piece = span.octets[start : start + OCTETS_PER_LINE]
-            offsets.append(str(span.start + start))
-            hexes.append(piece.hex(" "))
-            texts.append(printable(piece))
-        colour = COLOURS[number % len(COLOURS)]
-        meaning = Text.assemble((span.name, f"bold {colour}"), f": {span.meaning}")
-        if number == 0 or span.source != spans[number - 1].source:
-            fits = len(meaning) + len(f" [{span.source}]") <= MEANING_WIDTH
-            meaning.append(f"{' ' if fits else NEWLINE}[{span.source}]", "dim")
-        table.add_row("\n".join(offsets), Text("\n".join(hexes), colour), Text("\n".join(texts), colour), meaning)
-    return table
-
-
-def printable(octets: bytes) -> str:
-    r"""As ASCII, with a dot for what cannot be printed.
-
-    >>> printable(b"\x05READY\r\n")
-    '·READY··'
-    """
-    return "".join(chr(octet) if 32 <= octet < 127 else "·" for octet in octets)
+        for it in spans[chunk.side]:
+            if start <= it.start < end:
+                yield Span(chunk.side, it.start, it.octets, it.name, it.meaning, it.source, it.kind, chunk.at, write)
 
 
 def h11_agrees(recording: Recording) -> bool:
@@ -214,7 +172,7 @@ def as_octets(events: list[h11.Event]) -> bytes:
 # --------------------------------------------------------------------------------------------------------- comparison
 
 
-def compare(stage: Stage, http: Conversation, zmtp: Conversation) -> None:
+def compare(stage: Stage, http: Talk, zmtp: Talk) -> None:
     """What it came to, in figures, and the four claims that follow from them."""
     both = (http, zmtp)
     stage.table(
@@ -228,7 +186,6 @@ def compare(stage: Stage, http: Conversation, zmtp: Conversation) -> None:
             ["round trips before the request set out", *(str(it.round_trips) for it in both)],
         ],
     )
-    stage.gap()
     stage.claim(
         'each request, "hello", got its reply, "world"', all(reply == REPLY for it in both for reply in it.replies)
     )

@@ -23,8 +23,9 @@ import trio
 from ..constants import SocketType
 from ..context import Context
 from ..sockets import Socket
+from .blocks import Side
 from .ends import call_until_heard, endpoint, port_of, recorded
-from .relay import LOCALHOST, Recording, Relay, Side
+from .relay import LOCALHOST, Recording, Relay
 from .stage import Stage
 
 if TYPE_CHECKING:
@@ -61,12 +62,10 @@ async def run(stage: Stage) -> None:
         (pyzmq {zmq.pyzmq_version()} brings it); at the other end is this package.""")
     talks = (ask_theirs, answer_theirs, push_to_theirs, pull_from_theirs, subscribe_to_theirs, publish_to_theirs)
     outcomes = [await talk() for talk in talks]
-    stage.gap()
     stage.table(
         ["", "what passed", ">octets"],
         [[it.who, it.words, f"{it.recording.octets:,}"] for it in outcomes],
     )
-    stage.gap()
     stage.claim("all of it arrived, whole and in order", all(it.is_right for it in outcomes))
     ours, (asked, answered, *_) = await among_ourselves(), outcomes
     stage.claim(

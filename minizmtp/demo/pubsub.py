@@ -21,8 +21,9 @@ import minihttp
 from ..constants import SocketType
 from ..context import Context
 from ..sockets import Socket
+from .blocks import Side
 from .ends import call_until_heard, endpoint, http_server, port_of, recorded, url
-from .relay import Recording, Side
+from .relay import Recording
 from .stage import Stage
 
 NEWS = ["eu.lisbon sun", "us.boston snow", "asia.tokyo wind", "eu.paris rain", "us.boston sleet", "eu.lisbon fog"]
@@ -58,7 +59,6 @@ async def run(stage: Stage) -> None:
         ["news", *READERS],
         [[words, *("●" if words in pushed.got[name] else "" for name in READERS)] for words in NEWS],
     )
-    stage.gap()
     stage.claim(
         "each got exactly what begins with one of its prefixes, once and in order",
         pushed.got == {name: [words for words in NEWS if wants(name, words)] for name in READERS},
@@ -97,7 +97,6 @@ def costs(stage: Stage, pushed: Account, polled: Account) -> None:
         ],
     )
     said = pushed.recording.said(Side.SERVER)
-    stage.gap()
     stage.claim(
         """the publisher filters: nobody wants asia.tokyo, and not one octet of it crossed the wire; of the others,
         one copy for each who wants it""",

@@ -18,20 +18,14 @@ Read next: `ends`.
 """
 
 import math
-from enum import Enum
 from typing import NamedTuple
 
 import trio
 
+from .blocks import Side
+
 LOCALHOST = "127.0.0.1"
 READ_SIZE = 65536
-
-
-class Side(Enum):
-    """Who is speaking. The client is the end that opened the connection."""
-
-    CLIENT = "client"
-    SERVER = "server"
 
 
 class Chunk(NamedTuple):

@@ -30,7 +30,7 @@ from ..errors import ProtocolError
 from ..wire.commands import decode_command, decode_metadata, encode_metadata
 from ..wire.frames import COMMAND, MORE, FrameDecoder
 from ..wire.greeting import GREETING_SIZE, check_greeting, decode_greeting
-from .relay import Side
+from .blocks import Side
 
 
 class Span(NamedTuple):
@@ -41,6 +41,24 @@ class Span(NamedTuple):
     name: str
     meaning: str
     source: str
+
+    @property
+    def kind(self) -> str:
+        """Its family, for colours."""
+        return KINDS.get(self.name, "http-field" if self.source.startswith("9") else "metadata")
+
+
+KINDS = {
+    **dict.fromkeys(["signature", "padding", "version", "mechanism", "as-server", "filler"], "greeting"),
+    **dict.fromkeys(["flags", "size"], "framing"),
+    **dict.fromkeys(["command", "prefix", "data"], "command"),
+    **dict.fromkeys(["request line", "status line"], "http-line"),
+    **dict.fromkeys(["body", "topic"], "body"),
+    "blank line": "http-framing",
+    "not understood": "wrong",
+    "frame": "partial",
+    "head": "partial",
+}
 
 
 def cover(spans: Sequence[Span], octets: bytes) -> bool:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import trio
 
 from . import every_byte, libzmq, pubsub, transports, waiting
+from .blocks import Ending
 from .stage import Stage
 
 # Seconds for one part. Each takes about one.
@@ -42,15 +43,12 @@ async def run_tour(parts: Sequence[Part], stage: Stage) -> bool:
     """Run the parts in turn; True if all that was claimed came true."""
     stage.say("""How is an asynchronous HTTP request different from sending a message with ZeroMQ? Here both do the same
         work, on real sockets. ✓ marks what was checked.""")
+    began = trio.current_time()
     for part in parts:
         stage.heading(part.name, part.question)
         await run_part(part, stage)
-    stage.heading("the end", closing(stage))
-    for words in stage.broken:
-        stage.point("✗", words, "bold red")
-    if stage.broken:
-        stage.gap()
-    stage.say(f"Read next: {parts[0].read_next}")
+    seconds = trio.current_time() - began
+    stage.show(Ending(len(stage.claims), tuple(stage.broken), seconds, parts[0].read_next))
     return not stage.broken
 
 
@@ -63,20 +61,6 @@ async def run_part(part: Part, stage: Stage) -> None:
         stage.claim(f"part {part.name} is done within {PATIENCE:.0f} s", False)
     except Exception as error:
         stage.claim(f"part {part.name} runs to its end (it stopped at {reasons(error)})", False)
-
-
-def closing(stage: Stage) -> str:
-    """The sum of it, in a sentence.
-
-    >>> import io
-    >>> stage = Stage(io.StringIO())
-    >>> stage.claim("one", True); stage.claim("two", False)
-    >>> closing(stage)
-    '1 of 2 claims did not come true:'
-    """
-    if stage.broken:
-        return f"{len(stage.broken)} of {len(stage.claims)} claims did not come true:"
-    return f"All {len(stage.claims)} claims came true."
 
 
 def reasons(error: BaseException) -> str:

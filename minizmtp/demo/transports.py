@@ -22,6 +22,7 @@ import minihttp
 from ..constants import Event, SocketType
 from ..context import Context
 from ..sockets import Socket
+from .blocks import Bar, Bars
 from .ends import background, http_server
 from .relay import LOCALHOST
 from .stage import Stage
@@ -50,18 +51,8 @@ async def run(stage: Stage) -> None:
         the endpoint. The time is that of a round trip, both ends in this one process.""")
     talks = [await over_reqrep(endpoint) for endpoint in ENDPOINTS]
     talks += [await over_http(None), await over_http("socket")]
-    slowest = max(talk.microseconds for talk in talks)
-    stage.gap()
-    stage.table(
-        ["", "over", ">round trip, median", ""],
-        [
-            [talk.protocol, talk.where, f"{talk.microseconds:.0f} µs", bar(talk.microseconds / slowest)]
-            for talk in talks
-        ],
-    )
-    stage.gap()
+    stage.show(Bars("Round trip, median", "µs", tuple(bar(talk) for talk in talks)))
     stage.say("""(HTTP's time goes mostly into making and reading heads, in pure Python, whatever the wire.)""")
-    stage.gap()
     tcp, ipc, inproc, *_ = talks
     stage.claim(f"all {len(talks) * ROUNDS} requests were answered rightly", all(talk.answered for talk in talks))
     stage.claim(
@@ -77,13 +68,10 @@ async def run(stage: Stage) -> None:
         be given apart, and the host in the URL is one that nobody looks up.""")
 
 
-def bar(share: float) -> str:
-    """A share of the longest, as a bar; never quite nothing.
-
-    >>> bar(1.0), bar(0.0)
-    ('████████████████████████', '▏')
-    """
-    return "█" * round(share * 24) or "▏"
+def bar(talk: Talk) -> Bar:
+    """A talk's round trip."""
+    protocol = "http" if talk.protocol == "HTTP" else "zmtp"
+    return Bar(f"{talk.protocol} over {talk.where}", talk.microseconds, f"{talk.microseconds:.0f} µs", protocol)
 
 
 async def over_reqrep(endpoint: str) -> Talk:

@@ -13,7 +13,8 @@ import pytest
 import trio
 
 from minizmtp.demo.__main__ import main, perform
-from minizmtp.demo.stage import WIDTH, Stage
+from minizmtp.demo.stage import Stage
+from minizmtp.demo.terminal import WIDTH
 from minizmtp.demo.tour import PARTS, PATIENCE, Part, run_tour
 
 ROOT = Path(__file__).parents[2]
@@ -246,7 +247,7 @@ def test_what_is_not_true_is_named_and_the_exit_code_is_1(function, words):
     assert perform(parts_of(function), file) == 1
     text = " ".join(file.getvalue().split())
     assert f"✗ NOT TRUE: {words}" in text
-    assert f"1 of 2 claims did not come true: ✗ {words} Read next: one.py" in text
+    assert f"1 of 2 claims did not come true: ✗ {words} It took" in text
     assert "✓ one is one" in text  # the next part has its turn
 
 

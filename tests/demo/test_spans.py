@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minizmtp.demo.relay import Side
+from minizmtp.demo.blocks import Side
 from minizmtp.demo.spans import Span, cover, name_http, name_zmtp, read_http
 from minizmtp.wire.commands import encode_command, encode_metadata
 from minizmtp.wire.frames import COMMAND, encode_frame, encode_message
