@@ -11,7 +11,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import TextIO
 
 import trio
 
@@ -28,8 +27,12 @@ def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
         for part in parts:
             print(f"{part.name:12}{part.question}")
         return 0
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # an ASCII terminal gets a ? for a ✓, and not a traceback
+    stage = Stage(sys.stdout)
     chosen = [part for part in parts if part.name in options.parts or not options.parts]
-    return perform(chosen, sys.stdout)
+    # All that was said is in stage.blocks then, for whatever else is to become of it.
+    return perform(chosen, stage)
 
 
 def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace:
@@ -49,11 +52,8 @@ def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace
     return options
 
 
-def perform(parts: Sequence[Part], file: TextIO) -> int:
-    """Run the parts, speaking to file; the exit code."""
-    if hasattr(file, "reconfigure"):
-        file.reconfigure(errors="replace")  # an ASCII terminal gets a ? for a ✓, and not a traceback
-    stage = Stage(file)
+def perform(parts: Sequence[Part], stage: Stage) -> int:
+    """Run the parts; the exit code."""
     code = INTERRUPTED
     try:
         code = 0 if trio.run(run_tour, parts, stage) else 1
@@ -62,7 +62,7 @@ def perform(parts: Sequence[Part], file: TextIO) -> int:
     if stage.deserted:
         # What nobody read is still in Python's buffer, and at the exit Python would complain that nobody takes it.
         with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), file.fileno())
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
     return code
 
 

@@ -18,6 +18,8 @@ import trio
 
 import minihttp
 
+from ..constants import Event
+from ..monitor import Monitor
 from .relay import LOCALHOST, Recording, Relay
 
 Handler = Callable[[minihttp.Request], Awaitable[minihttp.Response]]
@@ -27,10 +29,11 @@ CALL_AGAIN = 0.01
 
 
 @asynccontextmanager
-async def http_server(handler: Handler, uds: str | None = None) -> AsyncIterator[int]:
-    """A server on this machine while the body runs, and its port; 0 when it listens at the path uds."""
+async def http_server(handler: Handler, port: int = 0, uds: str | None = None) -> AsyncIterator[int]:
+    """A server on this machine while the body runs, and its port (any that is free, unless one is given); 0 when it
+    listens at the path uds."""
     async with trio.open_nursery() as nursery:
-        serve = partial(minihttp.serve, handler, LOCALHOST, 0, uds=uds)
+        serve = partial(minihttp.serve, handler, LOCALHOST, port, uds=uds)
         listeners: list[trio.SocketListener] = await nursery.start(serve)
         yield 0 if uds else listeners[0].socket.getsockname()[1]
         nursery.cancel_scope.cancel()
@@ -73,6 +76,13 @@ def port_of(endpoint: str) -> int:
     5555
     """
     return int(endpoint.rpartition(":")[2])
+
+
+async def until(monitor: Monitor, event: Event) -> None:
+    """Wait until a socket's monitor tells of event. What happened to a connection is never guessed from the time."""
+    async for told in monitor:
+        if told.event is event:
+            return
 
 
 async def call_until_heard(call: Callable[[], Awaitable[object]], everyone: Iterable[trio.Event]) -> None:

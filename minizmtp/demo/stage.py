@@ -20,8 +20,8 @@ nothing in what is said and checked.
 Read next: `relay`.
 """
 
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 from .blocks import Block, Claim, Column, Heading, Lesson, Paragraph, Table, Title
@@ -55,9 +55,13 @@ class Stage:
         self.blocks.append(block)
         self._terminal.show(block)
 
-    def busy(self, words: str) -> AbstractContextManager[None]:
-        """While the body runs, tell who watches what takes so long. It is no part of what is said."""
-        return self._terminal.busy(words)
+    @contextmanager
+    def progress(self) -> Iterator[Terminal]:
+        """While the body runs, whoever watches may be told what takes so long. It is no part of what is said."""
+        try:
+            yield self._terminal
+        finally:
+            self._terminal.rest()
 
     def heading(self, name: str, question: str) -> None:
         """The beginning of a part."""

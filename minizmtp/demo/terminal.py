@@ -18,13 +18,13 @@ Read next: `stage`.
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from itertools import groupby
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -84,11 +84,14 @@ class Terminal:
         self._console = Console(
             file=file, width=WIDTH, force_terminal=not plain, no_color=plain, highlight=False, markup=False, emoji=False
         )
+        self._progress = None if plain else progress_on(self._console)
+        self._task = TaskID(0)
 
     def show(self, block: Block) -> None:
         """Write a block. A grid pads its lines; the blanks at their end are not for keeping."""
         if self.deserted:
             return
+        self.rest()
         with self._console.capture() as capture:
             if self._before is not None and not belongs(self._before, block):
                 self._console.print()
@@ -101,14 +104,31 @@ class Terminal:
         except BrokenPipeError:
             self.deserted = True
 
-    @contextmanager
-    def busy(self, words: str) -> Iterator[None]:
-        """Say what is being done while the body runs, to those who watch: a terminal, and nobody else."""
-        if not self._console.is_terminal or self._console.no_color or self.deserted:
-            yield
-            return
-        with self._console.status(words):
-            yield
+    def doing(self, words: str, done: int, total: int) -> None:
+        """Begin the next of total pieces of work, done of which are done; words say what it is."""
+        if self._progress is not None:
+            self._progress.update(self._task, description=words, completed=done, total=total)
+
+    def tick(self) -> None:
+        """Time has passed and nothing was said: show that work goes on. (Rich would do so from a thread of its own.)"""
+        if self._progress is not None and not self.deserted:
+            self._progress.start()
+            self._progress.refresh()
+
+    def rest(self) -> None:
+        """Take the progress away. The next tick shows it again."""
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def progress_on(console: Console) -> Progress:
+    """A line that is written over: what is being done, and how much of all that is."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(BAR_WIDTH), MofNCompleteColumn())
+    progress = Progress(
+        *columns, console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+    )
+    progress.add_task("")
+    return progress
 
 
 def belongs(before: Block, block: Block) -> bool:

@@ -15,10 +15,15 @@ import trio
 
 from . import every_byte, libzmq, pubsub, transports, waiting
 from .blocks import Ending
+from .ends import background
 from .stage import Stage
+from .terminal import Terminal
 
 # Seconds for one part. Each takes about one.
 PATIENCE = 10.0
+
+# Seconds of silence until progress is shown, and between its pictures.
+TICK = 0.1
 
 
 class Part(NamedTuple):
@@ -44,12 +49,22 @@ async def run_tour(parts: Sequence[Part], stage: Stage) -> bool:
     stage.say("""How is an asynchronous HTTP request different from sending a message with ZeroMQ? Here both do the same
         work, on real sockets. ✓ marks what was checked.""")
     began = trio.current_time()
-    for part in parts:
-        stage.heading(part.name, part.question)
-        await run_part(part, stage)
+    with stage.progress() as progress:
+        async with background(tick, progress):
+            for number, part in enumerate(parts):
+                progress.doing(part.name, number, len(parts))
+                stage.heading(part.name, part.question)
+                await run_part(part, stage)
     seconds = trio.current_time() - began
     stage.show(Ending(len(stage.claims), tuple(stage.broken), seconds, parts[0].read_next))
     return not stage.broken
+
+
+async def tick(progress: Terminal) -> None:
+    """Until cancelled: nothing is shown for what takes no longer than a tick."""
+    while True:
+        await trio.sleep(TICK)
+        progress.tick()
 
 
 async def run_part(part: Part, stage: Stage) -> None:

@@ -107,7 +107,7 @@ async def over_http(path: str | None) -> Talk:
 
     with tempfile.TemporaryDirectory(prefix="minizmtp-") as directory:
         uds = os.path.join(directory, path) if path else None
-        async with http_server(echo, uds) as port:
+        async with http_server(echo, uds=uds) as port:
             # The host is for the Host field only, when the Unix socket's path tells where to go.
             host = "http://anybody" if uds else f"http://{LOCALHOST}:{port}"
             async with minihttp.AsyncClient(base_url=host, uds=uds) as client:

@@ -113,8 +113,32 @@ def test_a_stretch_of_work_too_short_for_a_letter_is_seen_all_the_same():
     assert cells(Lane("", (Stretch(0.5, 0.5001, "work"),)), 1.0, 10) == "     █"
 
 
-def test_progress_is_for_those_who_watch():
-    file = io.StringIO()
-    with Terminal(file).busy("this takes long"):
-        pass
-    assert file.getvalue() == ""
+class Screen(io.StringIO):
+    """A terminal, as far as anybody can tell."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def watched(file: io.StringIO) -> str:
+    terminal = Terminal(file)
+    terminal.doing("this takes long", 3, 7)
+    terminal.tick()
+    terminal.show(Paragraph("done"))
+    return file.getvalue()
+
+
+def test_progress_is_shown_on_a_terminal_and_taken_away_before_anything_is_said(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    text = watched(Screen())
+    assert "this takes long" in text
+    assert "3/7" in text
+    assert text.index("this takes long") < text.index("\x1b[2K") < text.index("done")  # 2K erases a line
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor: hidden, and shown again
+
+
+def test_progress_is_for_nobody_else(monkeypatch):
+    assert watched(io.StringIO()) == "done\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert watched(Screen()) == "done\n"
