@@ -37,12 +37,15 @@ READING_ORDER = """
 
     poller proxy auth
 
+    html.conversation html.plots html.page
+
     examples.blocking
     examples.lazy_pirate examples.broker examples.paranoid_pirate examples.last_value_cache examples.late_joiner
     examples.pipeline examples.actors
 
     demo.blocks demo.terminal demo.stage demo.relay demo.ends demo.spans
-    demo.every_byte demo.waiting demo.pubsub demo.transports demo.libzmq demo.tour demo.__main__
+    demo.every_byte demo.waiting demo.pubsub demo.transports demo.libzmq demo.tour
+    demo.plots demo.page demo.__main__
 """.split()  # noqa: SIM905
 
 # The layers below trio: bytes, and messages.

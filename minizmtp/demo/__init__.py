@@ -3,11 +3,13 @@
     python -m minizmtp.demo                 the whole tour, a few seconds
     python -m minizmtp.demo bytes pubsub    some parts of it
     python -m minizmtp.demo --list          which parts there are
+    python -m minizmtp.demo --html FILE     the same as a page as well, complete in one file
 
 Both protocols do the same work side by side, on real sockets, in this one process. What is printed is what was measured
 or recorded a moment before, and each sentence with a tick is a *claim*: it was checked just then.
 
     __main__      the command line
+    page          blocks as a page; `plots` draws what is in it
     tour          which parts there are, and how they are run
     ┌ every_byte  `bytes`       one request and one reply, each octet shown and named
     │ waiting     `waiting`     many requests in flight, and their rendezvous

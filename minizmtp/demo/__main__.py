@@ -10,10 +10,12 @@ that a shell or a CI understands. It can be read alone.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import trio
 
+from .blocks import Block
 from .stage import Stage
 from .tour import PARTS, Part, run_tour
 
@@ -31,8 +33,10 @@ def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
         sys.stdout.reconfigure(errors="replace")  # an ASCII terminal gets a ? for a ✓, and not a traceback
     stage = Stage(sys.stdout)
     chosen = [part for part in parts if part.name in options.parts or not options.parts]
-    # All that was said is in stage.blocks then, for whatever else is to become of it.
-    return perform(chosen, stage)
+    code = perform(chosen, stage)
+    if options.html and code != INTERRUPTED:
+        options.html.write_text(page_maker()(stage.blocks), "utf-8")
+    return code
 
 
 def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace:
@@ -46,10 +50,26 @@ def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"which parts to run: {', '.join(names)} (all)")
     parser.add_argument("--list", action="store_true", help="say which parts there are, and end")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page as well: all of it in one file")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.parts if name not in names]:
         parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(names)}")
+    # Better to hear before the tour than after it that there will be no page.
+    if options.html and (options.html.is_dir() or not options.html.absolute().parent.is_dir()):
+        parser.error(f"--html {options.html}: it is a folder, or the folder where it is to be is not there")
+    try:
+        if options.html:
+            page_maker()
+    except ModuleNotFoundError as error:
+        parser.error(f"--html needs {error.name}, which is not here: pip install 'minizmtp[html]'")
     return options
+
+
+def page_maker() -> Callable[[Sequence[Block]], str]:
+    """What makes a page of blocks. It is imported only where a page is wanted: the tour does without its libraries."""
+    from .page import tour_page
+
+    return tour_page
 
 
 def perform(parts: Sequence[Part], stage: Stage) -> int:
