@@ -119,8 +119,9 @@ def kind_of(span: Span) -> Kind:
 
 def legend(conversations: Iterable[Conversation]) -> list[Kind]:
     """The families that occur in them, in the order in which KINDS has them."""
-    present = {kind_of(inner).name for it in conversations for span in it.spans for inner in every(span)}
-    return [kind for kind in KINDS.values() if kind.name in present]
+    present = {kind_of(inner) for it in conversations for span in it.spans for inner in every(span)}
+    known = [kind for kind in KINDS.values() if kind in present]
+    return known + sorted(present.difference(known))
 
 
 def every(span: Span) -> Iterable[Span]:
