@@ -81,7 +81,7 @@ class Write(NamedTuple):
         words = dict.fromkeys(word for span in self.spans if (word := gist_of(span)))
         if "request" in words or "response" in words:
             words.pop("message", None)
-        return ", ".join(words)
+        return ", ".join(words) or self.spans[0].name
 
 
 class Kind(NamedTuple):
