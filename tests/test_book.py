@@ -44,8 +44,8 @@ READING_ORDER = """
     examples.pipeline examples.actors
 
     demo.blocks demo.terminal demo.stage demo.relay demo.ends demo.spans
-    demo.every_byte demo.waiting demo.pubsub demo.transports demo.libzmq demo.tour
-    demo.plots demo.page demo.__main__
+    demo.every_byte demo.waiting demo.pubsub demo.dispatch demo.patterns demo.transports demo.first demo.many demo.wrong
+    demo.numbers demo.libzmq demo.tour demo.plots demo.page demo.__main__
 """.split()  # noqa: SIM905
 
 # The layers below trio: bytes, and messages.

@@ -13,6 +13,7 @@ Read next: `spans`.
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import NamedTuple
 
 import trio
 
@@ -76,6 +77,20 @@ def port_of(endpoint: str) -> int:
     5555
     """
     return int(endpoint.rpartition(":")[2])
+
+
+class Cost(NamedTuple):
+    """What one way of working took. messages: of the programs; HTTP's requests and responses are both messages."""
+
+    way: str
+    messages: int
+    octets: int
+    connections: int
+
+
+def bill(way: str, messages: int, recording: Recording) -> Cost:
+    """With what the relays counted."""
+    return Cost(way, messages, recording.octets, recording.connections)
 
 
 async def until(monitor: Monitor, event: Event) -> None:

@@ -8,7 +8,7 @@
 The same news, in the same rhythm, for the same three readers, once over PUB and SUB and once over HTTP, where readers
 have to ask. Relays count what each cost.
 
-Read next: `transports`.
+Read next: `patterns`.
 """
 
 from statistics import mean

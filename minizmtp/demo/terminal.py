@@ -191,7 +191,7 @@ def draw_listings(block: Listings) -> RenderableType:
     """Beside each other where they fit, else one below the other."""
     texts = [Text.assemble((it.title, "bold"), "\n", it.text.rstrip(), no_wrap=True) for it in block.listings]
     if sum(max(map(len, text.plain.splitlines())) for text in texts) + 2 + 3 * (len(texts) - 1) > WIDTH:
-        return indented(Group(*texts))
+        return indented(Text("\n\n", no_wrap=True).join(texts))
     grid = Grid.grid(padding=(0, 3, 0, 0))
     grid.add_row(*texts)
     return indented(grid)

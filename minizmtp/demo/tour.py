@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import trio
 
-from . import every_byte, libzmq, pubsub, transports, waiting
+from . import every_byte, first, libzmq, many, numbers, patterns, pubsub, transports, waiting, wrong
 from .blocks import Ending
 from .ends import background
 from .stage import Stage
@@ -39,7 +39,12 @@ PARTS = (
     Part("bytes", "What crosses the wire for one request and one reply?", "minizmtp/wire/greeting.py", every_byte.run),
     Part("waiting", "What does it take not to wait?", "minizmtp/patterns/pipeline.py", waiting.run),
     Part("pubsub", "What if the news come when they come?", "minizmtp/patterns/pubsub.py", pubsub.run),
+    Part("patterns", "What else has HTTP no word for?", "minizmtp/patterns/router.py", patterns.run),
     Part("transports", "What changes when the wire does?", "minizmtp/transports.py", transports.run),
+    Part("first", "Who has to be there first?", "minizmtp/session.py", first.run),
+    Part("many", "How does one wait for many?", "minizmtp/poller.py", many.run),
+    Part("wrong", "What goes wrong, and what helps?", "minizmtp/patterns/pipe.py", wrong.run),
+    Part("numbers", "How long, and how many?", "minizmtp/engine.py", numbers.run),
     Part("libzmq", "Does the real libzmq understand us?", "minizmtp/wire/connection.py", libzmq.run),
 )
 

@@ -95,7 +95,7 @@ def test_claims_stand_together_and_other_blocks_apart():
 def test_short_programs_stand_side_by_side_and_long_ones_below_each_other():
     assert "await sock.recv()" in shown(ONE_OF_EACH[8])
     assert shown(ONE_OF_EACH[8]).count("\n") == 2
-    assert shown(ONE_OF_EACH[9]).splitlines() == ["  long", "  " + "x" * 70, "  longer", "  " + "y" * 75]
+    assert shown(ONE_OF_EACH[9]).splitlines() == ["  long", "  " + "x" * 70, "", "  longer", "  " + "y" * 75]
 
 
 def test_every_octet_of_a_conversation_is_there():
