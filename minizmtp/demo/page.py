@@ -10,7 +10,7 @@
     >>> from .blocks import Claim, Heading, Paragraph
     >>> hello = [Paragraph("Hello."), Heading("bytes", "What?"), Claim("one is one", True), Claim("two is two", True)]
     >>> (part,) = arrange(hello).parts
-    >>> part.heading.name, [(piece.kind, len(piece.blocks)) for piece in part.items[0].after]
+    >>> part.heading.name, [(piece.kind, len(piece.blocks)) for piece in part.items[0].sections[0].after]
     ('bytes', [('Claim', 2)])
 
 What stands here is where things go; how they look is the templates' business.
@@ -19,11 +19,14 @@ Read next: `__main__`.
 """
 
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from itertools import groupby
 from typing import NamedTuple
+
+from markupsafe import Markup
 
 from ..html.conversation import Conversation, Write, legend, rows, writes
 from ..html.page import environment
@@ -64,11 +67,17 @@ class Beside(NamedTuple):
     rows: list[list[int]]
 
 
+class Flow(NamedTuple):
+    """Sections one below the other."""
+
+    sections: tuple[Section, ...]
+
+
 class Part(NamedTuple):
     """One part of the tour."""
 
     heading: Heading
-    items: list[Section | Beside]
+    items: list[Flow | Beside]
 
 
 class Page(NamedTuple):
@@ -81,18 +90,32 @@ class Page(NamedTuple):
     @property
     def conversations(self) -> list[Conversation]:
         """All of them, in order."""
-        sections = (section for part in self.parts for item in part.items for section in sections_of(item))
+        sections = (section for part in self.parts for item in part.items for section in item.sections)
         return [section.conversation for section in sections if section.conversation]
 
 
 def tour_page(blocks: Sequence[Block]) -> str:
     """The text of the page."""
     made = environment("minizmtp.demo", "minizmtp.html")
-    made.globals |= {"draw_bars": draw_bars, "draw_timeline": draw_timeline}
     page = arrange(blocks)
+    made.globals |= {"draw_bars": draw_bars, "draw_timeline": draw_timeline}
+    made.filters["marked"] = partial(marked, names={part.heading.name for part in page.parts})
     return made.get_template("tour.html").render(
         title=QUESTION, page=page, kinds=legend(page.conversations), today=date.today(), programs=programs()
     )
+
+
+def marked(words: str, names: Collection[str] = ()) -> Markup:
+    """Words in which `these` are code, or lead to the part with that name.
+
+    >>> print(marked("a < b, `waiting` and `req_relaxed`", {"waiting"}))
+    a &lt; b, <a href="#waiting">waiting</a> and <code>req_relaxed</code>
+    """
+    pieces = words.split("`")
+    for place, piece in enumerate(pieces):
+        form = "{}" if place % 2 == 0 else '<a href="#{0}">{0}</a>' if piece in names else "<code>{}</code>"
+        pieces[place] = Markup(form).format(piece)
+    return Markup("").join(pieces)
 
 
 def programs() -> str:
@@ -115,7 +138,7 @@ def part_of(blocks: Sequence[Block]) -> Part:
     """A part from its heading on."""
     heading, *rest = blocks
     assert isinstance(heading, Heading)
-    return Part(heading, list(beside([section_of(it) for it in sections(rest)])))
+    return Part(heading, list(flowing(beside([section_of(it) for it in sections(rest)]))))
 
 
 def sections(blocks: Sequence[Block]) -> Iterator[Sequence[Block]]:
@@ -159,9 +182,13 @@ def joined(left: Section, right: Section) -> Beside:
     return Beside((left, right), lanes, rows(lanes))
 
 
-def sections_of(item: Section | Beside) -> tuple[Section, ...]:
-    """One, or two."""
-    return item.sections if isinstance(item, Beside) else (item,)
+def flowing(items: Iterable[Section | Beside]) -> Iterator[Flow | Beside]:
+    """Sections that follow each other are one flow."""
+    for is_flow, group in groupby(items, key=lambda item: isinstance(item, Section)):
+        if is_flow:
+            yield Flow(tuple(item for item in group if isinstance(item, Section)))
+        else:
+            yield from (item for item in group if isinstance(item, Beside))
 
 
 def pieces(blocks: Iterable[Block]) -> Iterator[Piece]:

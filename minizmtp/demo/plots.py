@@ -18,6 +18,7 @@ Read next: `page`.
 """
 
 import math
+from typing import NamedTuple
 
 import svg
 from markupsafe import Markup
@@ -29,7 +30,7 @@ BAR_ROW, BAR_TOP, BAR_HEIGHT = 46, 20, 14
 LANE_TOP, LANE_HEIGHT, LANE_GAP = 18, 14, 8
 LABEL_ROW, AXIS_ROW = 15, 22
 
-# A letter's share of the width, on a phone. Words that would run into others are left out: they stand below in words.
+# A letter's share of the width, on a phone: so much room is kept for words, however wide the screen is.
 LETTER = 0.021
 
 
@@ -63,14 +64,13 @@ def draw_timeline(block: Timeline) -> Markup:
 
 
 def draw_lane(lane: Lane, seconds: float, top: int) -> tuple[list[svg.Element], int]:
-    """One lane, and how high it is: its label, its stretches, and their labels where there are any."""
+    """One lane, and how high it is: its label, its stretches, and below them as many rows of labels as it takes."""
     elements: list[svg.Element] = [text(lane.label, 0.0, top + 12)]
     elements += [draw_stretch(stretch, seconds, top + LANE_TOP) for stretch in lane.stretches]
-    labels = [
-        text(label, at, top + LANE_TOP + LANE_HEIGHT + 12, anchor=anchor, style="small")
-        for label, at, anchor in placed(lane, seconds)
-    ]
-    return elements + labels, LANE_TOP + LANE_HEIGHT + (LABEL_ROW if labels else 0)
+    bottom = top + LANE_TOP + LANE_HEIGHT
+    labels = placed(lane, seconds)
+    elements += [text(it.words, it.at, bottom + it.row * LABEL_ROW - 3, it.anchor, "small") for it in labels]
+    return elements, bottom - top + LABEL_ROW * max((it.row for it in labels), default=0)
 
 
 def draw_stretch(stretch: Stretch, seconds: float, top: int) -> svg.Element:
@@ -80,23 +80,35 @@ def draw_stretch(stretch: Stretch, seconds: float, top: int) -> svg.Element:
     return box(f"stretch {stretch.kind}", start, max(end - start, 0.005), top + (LANE_HEIGHT - thin) / 2, thin)
 
 
-def placed(lane: Lane, seconds: float) -> list[tuple[str, float, str]]:
-    """The labels of a lane's stretches, with the place of each; without those for which there is no room.
+class Label(NamedTuple):
+    """Words below a lane. at: a share of the width, where they start, or end if that is their anchor. row: from 1."""
+
+    words: str
+    at: float
+    anchor: str
+    row: int
+
+
+def placed(lane: Lane, seconds: float) -> list[Label]:
+    """A label for each stretch that has one, in the first row where no other is in its way.
 
     >>> one, two = Stretch(0.0, 0.5, "work", "one"), Stretch(0.01, 0.6, "work", "two")
-    >>> placed(Lane("", (one, two, Stretch(0.9, 1.0, "work", "the last"))), 1.0)
-    [('one', 0.0, 'start'), ('the last', 1.0, 'end')]
+    >>> for label in placed(Lane("", (two, one, Stretch(0.9, 1.0, "work", "the last"))), 1.0):
+    ...     print(*label)
+    one 0.0 start 1
+    two 0.01 start 2
+    the last 1.0 end 1
     """
-    found: list[tuple[str, float, str]] = []
-    free = 0.0
-    for stretch in lane.stretches:
+    found: list[Label] = []
+    ends: list[float] = []  # of each row: up to where it is full
+    for stretch in sorted((it for it in lane.stretches if it.label), key=lambda it: it.start):
         start, end = stretch.start / seconds, min(1.0, stretch.end / seconds)
         width = len(stretch.label) * LETTER
-        fits = start + width <= 1
-        left = start if fits else max(end, start) - width
-        if stretch.label and left >= free:
-            found.append((stretch.label, start if fits else end, "start" if fits else "end"))
-            free = left + width + LETTER
+        at, anchor = (start, "start") if start + width <= 1 else (max(end, width), "end")
+        left = at if anchor == "start" else at - width
+        row = next((row for row, full in enumerate(ends) if full <= left), len(ends))
+        ends[row : row + 1] = [left + width + LETTER]
+        found.append(Label(stretch.label, at, anchor, row + 1))
     return found
 
 

@@ -135,7 +135,7 @@ def test_every_span_of_every_conversation_is_shown_once(page):
 def test_a_conversation_without_a_counterpart_stands_alone():
     neighbours = [Heading("a", "?"), ZMTP, Claim("so", True), ZMTP, HTTP]
     items = arrange(neighbours).parts[0].items
-    assert [isinstance(it, Beside) for it in items] == [False, True]
+    assert [(isinstance(it, Beside), len(it.sections)) for it in items] == [(False, 1), (True, 2)]
 
 
 def test_a_claim_that_did_not_come_true_is_told_at_the_top_where_it_was_made_and_at_the_end(page):
