@@ -41,13 +41,15 @@ SAME_MOMENT = 1 / 25
 class Conversation(NamedTuple):
     """Everything that crossed one connection, both ways.
 
-    protocol: "http", "zmtp", or "" for neither. note: a sentence about it, if there is one.
+    protocol: "http", "zmtp", or "" for neither. spans: of both sides, each side's in order. note: a sentence about it.
+    ends: what is to be said when all has been said, such as who left, and when.
     """
 
     title: str
     protocol: str
     spans: Sequence[Span]
     note: str = ""
+    ends: Sequence[str] = ()
 
     @property
     def octets(self) -> int:
@@ -78,7 +80,7 @@ class Write(NamedTuple):
     @property
     def gist(self) -> str:
         """What it brings, in a few words. That a request has a body goes without saying."""
-        words = dict.fromkeys(word for span in self.spans if (word := gist_of(span)))
+        words = dict.fromkeys(word for span in self.spans for it in every(span) if (word := gist_of(it)))
         if "request" in words or "response" in words:
             words.pop("message", None)
         return ", ".join(words) or self.spans[0].name
@@ -166,10 +168,17 @@ def rows(lanes: Sequence[Sequence[Write]]) -> list[list[int]]:
 
 
 def gist_of(span: Span) -> str:
-    """What it adds to the sum of its write; nothing, if it only says how long another is."""
+    """What it adds to the sum of its write; nothing, if it only says how long another is.
+
+    >>> span = Span(Side.CLIENT, 0, b"\x04PING", "command", "PING", "", "command", 0.0, 0)
+    >>> gist_of(span), gist_of(span._replace(name="flags", kind="framing")), gist_of(span._replace(wrong=True))
+    ('PING', '', 'an error')
+    """
     if span.wrong:
         return "an error"
-    words = {"greeting": "greeting", "body": "message", "secret": "encrypted", "partial": "cut off"}
+    if span.name == "box" and not span.inside:
+        return "encrypted"
+    words = {"greeting": "greeting", "body": "message", "partial": "cut off"}
     if span.kind == "command" and span.name == "command":
         return span.value
     if span.kind == "http-line":
