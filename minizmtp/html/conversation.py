@@ -170,7 +170,7 @@ def rows(lanes: Sequence[Sequence[Write]]) -> list[list[int]]:
 def gist_of(span: Span) -> str:
     """What it adds to the sum of its write; nothing, if it only says how long another is.
 
-    >>> span = Span(Side.CLIENT, 0, b"\x04PING", "command", "PING", "", "command", 0.0, 0)
+    >>> span = Span(Side.CLIENT, 0, b"PING", "command", "PING", "", "command", 0.0, 0)
     >>> gist_of(span), gist_of(span._replace(name="flags", kind="framing")), gist_of(span._replace(wrong=True))
     ('PING', '', 'an error')
     """
