@@ -45,8 +45,17 @@ class Talk(NamedTuple):
 
     @property
     def round_trips(self) -> int:
-        """How often the wire was crossed there and back before the request set out."""
-        return int((self.first.find(REQUEST).at - self.began) / (2 * LATENCY))
+        """How often something was heard that the other end said because of what it had heard, and so on back from the
+        request: not a matter of time, of which a busy machine may take any amount."""
+        moment, count = self.first.find(REQUEST).at, 0
+        while (answer := self._heard(Side.SERVER, moment)) and (question := self._heard(Side.CLIENT, answer.at)):
+            moment, count = question.at, count + 1
+        return count
+
+    def _heard(self, side: Side, moment: float) -> Chunk | None:
+        """The last that had come from a side at the other end by then."""
+        come = [chunk for chunk in self.first.chunks if chunk.side is side and chunk.at + LATENCY <= moment]
+        return come[-1] if come else None
 
     @property
     def server_waited(self) -> bool:

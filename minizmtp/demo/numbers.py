@@ -26,7 +26,7 @@ from .ends import background, http_server
 from .relay import LOCALHOST
 from .stage import Stage
 
-ROUNDS = 5
+ROUNDS = 3
 SHORT, LONG = 64, 65536  # octets
 IN_FLIGHT = [1, 10, MOST := 100]
 ANYWHERE = f"tcp://{LOCALHOST}:*"
