@@ -21,7 +21,7 @@ import minihttp
 from ..constants import SocketType
 from ..context import Context
 from ..sockets import Socket
-from .blocks import Side
+from ..trace import Side
 from .ends import call_until_heard, endpoint, http_server, port_of, recorded, url
 from .relay import Recording
 from .stage import Stage
