@@ -21,7 +21,6 @@ or recorded a moment before, and each sentence with a tick is a *claim*: it was 
     │ wrong       `wrong`       the slow joiner, the stuck REQ, the mark that seems not to hold
     │ numbers     `numbers`     round trip, rate, requests in flight
     └ libzmq      `libzmq`      the same conversations with the real thing
-    spans         octets get names: minizmtp.wire for ZMTP, h11 for HTTP
     ends          a server, a relay on the way to it, a publisher's call
     relay         a wire that writes down what passes
     stage         what is said, and what is claimed

@@ -20,35 +20,9 @@ recording's clock, in a Timeline they count from its left edge.
 Read next: `terminal`.
 """
 
-from enum import Enum
 from typing import NamedTuple, TypeAlias
 
-
-class Side(Enum):
-    """Who is speaking. The client is the end that opened the connection."""
-
-    CLIENT = "client"
-    SERVER = "server"
-
-
-class Span(NamedTuple):
-    """A stretch of octets, and what it means.
-
-    offset: of its first octet, in all that this side said. value: what it says, in words. source: RFC and section.
-    kind: its family, for colours. at: when its first octet passed. write: the number of the write that brought it.
-    """
-
-    side: Side
-    offset: int
-    octets: bytes
-    name: str
-    value: str
-    source: str
-    kind: str
-    at: float
-    write: int
-    wrong: bool = False
-    inside: tuple["Span", ...] = ()
+from ..trace import Span
 
 
 class Heading(NamedTuple):

@@ -2,13 +2,12 @@
 
     client ──► Relay, 40 ms each way ──► server          "hello" →   ← "world"
 
-The relay stands between the two ends and records; `spans` gives names. The 40 ms make visible who waits for whom: on a
-wire without length both greetings, both READYs and the request would leave in the same instant.
+The relay stands between the two ends and records; `minizmtp.trace` gives names. The 40 ms make visible who waits for
+whom: on a wire without length both greetings, both READYs and the request would leave in the same instant.
 
 Read next: `waiting`.
 """
 
-from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import h11
@@ -17,11 +16,11 @@ import minihttp
 
 from ..constants import SocketType
 from ..context import Context
-from .blocks import Conversation, Side, Span
+from ..trace import Side, Trace, cover
+from ..trace.http import reader_of_answer, reader_of_questions
+from .blocks import Conversation
 from .ends import endpoint, http_server, port_of, recorded, url
 from .relay import Chunk, Recording
-from .spans import Span as Named
-from .spans import cover, name_http, name_zmtp, read_http
 from .stage import Stage
 
 LATENCY = 0.04
@@ -45,8 +44,17 @@ class Talk(NamedTuple):
 
     @property
     def round_trips(self) -> int:
-        """How often the wire was crossed there and back before the request set out."""
-        return int((self.first.find(REQUEST).at - self.began) / (2 * LATENCY))
+        """How often something was heard that the other end said because of what it had heard, and so on back from the
+        request: not a matter of time, of which a busy machine may take any amount."""
+        moment, count = self.first.find(REQUEST).at, 0
+        while (answer := self._heard(Side.SERVER, moment)) and (question := self._heard(Side.CLIENT, answer.at)):
+            moment, count = question.at, count + 1
+        return count
+
+    def _heard(self, side: Side, moment: float) -> Chunk | None:
+        """The last that had come from a side at the other end by then."""
+        come = [chunk for chunk in self.first.chunks if chunk.side is side and chunk.at + LATENCY <= moment]
+        return come[-1] if come else None
 
     @property
     def server_waited(self) -> bool:
@@ -64,13 +72,13 @@ async def run(stage: Stage) -> None:
     http, zmtp = await over_http(), await over_reqrep()
     stage.title("HTTP")
     stage.say("""A request is a head, lines of text, then a blank line and a body. So is a response.""")
-    show(stage, "HTTP", http.first, name_http)
+    show(stage, "HTTP", http.first)
     stage.claim("h11 reads the same start lines, fields and bodies out of these octets", h11_agrees(http.first))
     stage.title("REQ and REP, over ZMTP")
     stage.say("""Each side begins with a greeting, 64 octets. After it all travels in frames: flags, size, body. A
         command is a frame in which the two libraries talk to each other, such as READY: this is my socket, messages may
         come. A message is one or more frames from program to program.""")
-    show(stage, "REQ/REP", zmtp.first, lambda octets, side: name_zmtp(octets))
+    show(stage, "REQ/REP", zmtp.first)
     stage.title("Side by side")
     compare(stage, http, zmtp)
     stage.lesson("""HTTP introduces itself with every request. ZMTP does so once for each connection, with greeting and
@@ -129,31 +137,39 @@ def take(recording: Recording) -> Recording:
 # -------------------------------------------------------------------------------------------------------- every octet
 
 
-def show(stage: Stage, title: str, recording: Recording, name: Callable[[bytes, Side], list[Named]]) -> None:
+def show(stage: Stage, title: str, recording: Recording) -> None:
     """The whole recording, in the order in which it was said."""
-    spans = {side: name(recording.said(side), side) for side in Side}
-    stage.show(Conversation(title, "http" if title == "HTTP" else "zmtp", tuple(in_order(recording.chunks, spans))))
+    trace = traced(recording)
+    spans = [span for side in Side for span in trace.spans(side)]
+    stage.show(Conversation(title, trace.protocol, tuple(sorted(spans, key=lambda span: span.write))))
     stage.claim(
         f"""these are all {recording.octets} octets that crossed the wire for one request and one reply, each named
         once, in order""",
-        all(cover(spans[side], recording.said(side)) for side in Side),
+        all(cover(trace.spans(side), recording.said(side)) for side in Side),
     )
 
 
-def in_order(chunks: list[Chunk], spans: dict[Side, list[Named]]) -> Iterator[Span]:
-    """All spans, each where it begins. (A span may end in a later chunk: TCP cuts where it likes.)"""
-    position = dict.fromkeys(Side, 0)
-    for write, chunk in enumerate(chunks):
-        start = position[chunk.side]
-        position[chunk.side] = end = start + len(chunk.octets)
-        for it in spans[chunk.side]:
-            if start <= it.start < end:
-                yield Span(chunk.side, it.start, it.octets, it.name, it.meaning, it.source, it.kind, chunk.at, write)
+def traced(recording: Recording) -> Trace:
+    """What a recording of one connection says."""
+    trace = Trace()
+    for chunk in recording.chunks:
+        trace.feed(chunk.side, chunk.octets, chunk.at)
+    return trace
 
 
 def h11_agrees(recording: Recording) -> bool:
     """Does what h11 understood, written down again, give the very octets? Then nothing was read into them."""
-    return all(as_octets(read_http(recording.said(side), side)[0]) == recording.said(side) for side in Side)
+    return all(as_octets(read_http(recording.said(side), side)) == recording.said(side) for side in Side)
+
+
+def read_http(octets: bytes, side: Side) -> list[h11.Event]:
+    """h11's events for the one message in octets."""
+    reader = reader_of_questions() if side is Side.CLIENT else reader_of_answer(None)
+    reader.receive_data(octets)
+    events: list[h11.Event] = []
+    while isinstance(event := reader.next_event(), h11.Event):
+        events.append(event)
+    return [event for event in events if not isinstance(event, h11.EndOfMessage)]
 
 
 def as_octets(events: list[h11.Event]) -> bytes:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import trio
 
-from .blocks import Side
+from ..trace import Side
 
 LOCALHOST = "127.0.0.1"
 READ_SIZE = 65536

@@ -18,6 +18,7 @@ Read next: `stage`.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from itertools import groupby
 from typing import TextIO
@@ -28,6 +29,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table as Grid
 from rich.text import Text
 
+from ..trace import Span
 from .blocks import (
     Bar,
     Bars,
@@ -41,8 +43,6 @@ from .blocks import (
     Lines,
     Listings,
     Paragraph,
-    Side,
-    Span,
     Table,
     Timeline,
     Title,
@@ -207,10 +207,9 @@ def draw_conversation(block: Conversation) -> RenderableType:
     for _, group in groupby(block.spans, key=lambda span: span.write):
         spans = list(group)
         first = spans[0]
-        to = Side.SERVER if first.side is Side.CLIENT else Side.CLIENT
         when = f"{(first.at - began) * 1000:.0f} ms".rjust(6)
         size = sum(len(span.octets) for span in spans)
-        words = f"{when}  {first.side.value} → {to.value}, {size} octets"
+        words = f"{when}  {first.side.value} → {first.side.other.value}, {size} octets"
         parts += [Text(""), Text(words, style="bold magenta"), draw_spans(spans)]
     return Group(*parts[1:])
 
@@ -232,10 +231,20 @@ def draw_spans(spans: list[Span]) -> Grid:
         colour = COLOURS[number % len(COLOURS)]
         meaning = Text.assemble((span.name, f"bold {colour}"), f": {span.value}")
         if number == 0 or span.source != spans[number - 1].source:
-            fits = len(meaning) + len(f" [{span.source}]") <= MEANING_WIDTH
-            meaning.append(f"{' ' if fits else NEWLINE}[{span.source}]", "dim")
+            source = f"[{short(span.source)}]"
+            fits = len(meaning) + len(f" {source}") <= MEANING_WIDTH
+            meaning.append(f"{' ' if fits else NEWLINE}{source}", "dim")
         table.add_row("\n".join(offsets), Text("\n".join(hexes), colour), Text("\n".join(texts), colour), meaning)
     return table
+
+
+def short(source: str) -> str:
+    """A source, fit for a narrow column.
+
+    >>> short('37/ZMTP 3.1, "Framing"'), short("RFC 9112 §3")
+    ('37 Framing', '9112 §3')
+    """
+    return re.sub(r'/[^,]*, "(.*)"', r" \1", source).removeprefix("RFC ")
 
 
 def printable(octets: bytes) -> str:

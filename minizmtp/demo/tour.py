@@ -19,8 +19,8 @@ from .ends import background
 from .stage import Stage
 from .terminal import Terminal
 
-# Seconds for one part. Each takes about one.
-PATIENCE = 10.0
+# Seconds for one part. Each takes about one, and more on a busy machine.
+PATIENCE = 20.0
 
 # Seconds of silence until progress is shown, and between its pictures.
 TICK = 0.1

@@ -7,9 +7,9 @@ import pytest
 import trio
 import trio.testing
 
-from minizmtp.demo.blocks import Side
 from minizmtp.demo.ends import background, call_until_heard, recorded
 from minizmtp.demo.relay import LOCALHOST, Recording
+from minizmtp.trace import Side
 
 
 async def start(nursery, handler) -> int:

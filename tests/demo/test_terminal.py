@@ -22,14 +22,13 @@ from minizmtp.demo.blocks import (
     Listing,
     Listings,
     Paragraph,
-    Side,
-    Span,
     Stretch,
     Table,
     Timeline,
     Title,
 )
 from minizmtp.demo.terminal import WIDTH, Terminal, cells
+from minizmtp.trace import Side, Span
 
 WORDS = "a sentence that is much longer than a line of the terminal " * 3
 LANES = (
