@@ -31,7 +31,7 @@ from markupsafe import Markup
 from ..html.conversation import Conversation, Write, legend, rows, writes
 from ..html.page import environment
 from . import blocks as said
-from .blocks import Block, Ending, Heading, Title
+from .blocks import Block, Ending, Heading, Lesson, Title
 from .plots import draw_bars, draw_timeline
 
 QUESTION = "How is an asynchronous HTTP request different from sending a message with ZeroMQ?"
@@ -74,9 +74,10 @@ class Flow(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One part of the tour."""
+    """One part of the tour. answer: the first sentence of its lesson, for the contents; "" if there is none."""
 
     heading: Heading
+    answer: str
     items: list[Flow | Beside]
 
 
@@ -138,7 +139,17 @@ def part_of(blocks: Sequence[Block]) -> Part:
     """A part from its heading on."""
     heading, *rest = blocks
     assert isinstance(heading, Heading)
-    return Part(heading, list(flowing(beside([section_of(it) for it in sections(rest)]))))
+    return Part(heading, answer_in(rest), list(flowing(beside([section_of(it) for it in sections(rest)]))))
+
+
+def answer_in(blocks: Sequence[Block]) -> str:
+    """What a part comes to, in a sentence.
+
+    >>> answer_in([Lesson("It is so. There is more to it."), Lesson("And this.")])
+    'It is so.'
+    """
+    lesson = next((block.words for block in blocks if isinstance(block, Lesson)), "")
+    return lesson.split(". ")[0].rstrip(".") + "." if lesson else ""
 
 
 def sections(blocks: Sequence[Block]) -> Iterator[Sequence[Block]]:

@@ -79,7 +79,7 @@ TOUR: list[Block] = [
     BARS,
     Claim("the earth is flat", False),
     Claim(LONG, True),
-    Lesson("Remember <this>."),
+    Lesson("Remember <this>. And that."),
     HTTP,
     Ending(4, ("the earth is flat",), 1.25, "minizmtp/wire/greeting.py"),
 ]
@@ -111,9 +111,13 @@ def test_all_that_was_said_is_on_the_page(page):
             assert word in known or " ".join(word.split()) in f"{everything} {labels}", f"{word!r} of {block}"
 
 
-def test_the_contents_lead_to_every_part(page):
+def test_the_contents_lead_to_every_part_and_say_what_it_comes_to(page):
     (contents,) = (it for it in page.all("nav") if it.attributes["aria-label"] == "Contents")
     assert [link.attributes["href"] for link in contents.all("a")] == ["#bytes", "#rest"]
+    assert [it.text for it in contents.all("li")] == [
+        "bytes What <crosses> the wire?",
+        "rest What else? Remember <this>.",
+    ]
     assert [it.text for it in page.all("h2")] == [
         "What <crosses> the wire?",
         "What else?",
@@ -244,7 +248,8 @@ def real(tmp_path_factory) -> Path:
     """The page of the tour itself."""
     path = tmp_path_factory.mktemp("pages") / "tour.html"
     command = [sys.executable, "-W", "error", "-m", "minizmtp.demo", "--html", str(path)]
-    subprocess.run(command, capture_output=True, timeout=100, check=True)
+    # Whether all came true is for the tour's own tests: its page has to be right in either case.
+    assert subprocess.run(command, capture_output=True, timeout=100).returncode in (0, 1)
     return path
 
 
