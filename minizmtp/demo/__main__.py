@@ -61,7 +61,7 @@ def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace
         if options.html:
             page_maker()
     except ModuleNotFoundError as error:
-        parser.error(f"--html needs {error.name}, which is not here: pip install 'minizmtp[html]'")
+        parser.error(f"--html needs Jinja2 and svg.py, and {error.name} is not here: pip install 'minizmtp[html]'")
     return options
 
 

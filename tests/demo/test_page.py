@@ -225,7 +225,7 @@ def test_without_its_libraries_the_option_says_what_to_install_and_the_tour_does
         [*command, f"{without}['--html', 'tour.html']))"], capture_output=True, text=True, timeout=60, cwd=tmp_path
     )
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert f"--html needs {missing}, which is not here: pip install 'minizmtp[html]'" in refused.stderr
+    assert f"--html needs Jinja2 and svg.py, and {missing} is not here: pip install 'minizmtp[html]'" in refused.stderr
     listed = subprocess.run(
         [*command, f"{without}['--list']))"], capture_output=True, text=True, timeout=60, check=True
     )
