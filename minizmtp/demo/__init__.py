@@ -1,6 +1,6 @@
 """The demo: how is an asynchronous HTTP request different from sending a message with ZeroMQ?
 
-    python -m minizmtp.demo                 the whole tour, a few seconds
+    python -m minizmtp.demo                 the whole tour, some seven seconds
     python -m minizmtp.demo bytes pubsub    some parts of it
     python -m minizmtp.demo --list          which parts there are
     python -m minizmtp.demo --html FILE     the same as a page as well, complete in one file

@@ -18,7 +18,7 @@ import minihttp
 import minizmtp as zmq
 
 from .ends import Cost, background, bill, endpoint, http_server, port_of, recorded, url
-from .relay import LOCALHOST
+from .relay import ANYWHERE
 from .stage import Stage
 
 WORKERS = ["ann", "ben", "cleo"]
@@ -118,7 +118,7 @@ async def dispatch() -> tuple[Desk, Cost]:
 
     async with zmq.Context() as ctx, AsyncExitStack() as stack:
         router = ctx.socket(zmq.ROUTER, linger=0)
-        router.bind(f"tcp://{LOCALHOST}:*")
+        router.bind(ANYWHERE)
         relay = await stack.enter_async_context(recorded(port_of(router.last_endpoint)))
         for name in WORKERS:
             dealer = ctx.socket(zmq.DEALER, routing_id=name, linger=0)
@@ -185,7 +185,7 @@ async def dispatch_over_http() -> tuple[Desk, Cost]:
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(http_server(answer))
         relay = await stack.enter_async_context(recorded(port))
-        clients = [await stack.enter_async_context(minihttp.AsyncClient(base_url=url(relay))) for _ in WORKERS]
+        clients = [await stack.enter_async_context(minihttp.AsyncClient(base_url=url(relay.port))) for _ in WORKERS]
         async with trio.open_nursery() as nursery:
             for client, name in zip(clients, WORKERS, strict=True):
                 nursery.start_soon(work_until_told, client, name)

@@ -3,7 +3,7 @@
 What several parts of the demo need to get going: each is an `async with`, and what it starts ends with its block.
 
     async with http_server(answer) as port, recorded(port) as relay:
-        async with minihttp.AsyncClient(base_url=url(relay)) as client:
+        async with minihttp.AsyncClient(base_url=url(relay.port)) as client:
             ...
     relay.recording.chunks
 
@@ -60,13 +60,17 @@ async def recorded(port: int, latency: float = 0.0, recording: Recording | None 
         nursery.cancel_scope.cancel()
 
 
-def url(relay: Relay) -> str:
-    """Where an HTTP client finds what is behind the relay."""
-    return f"http://{LOCALHOST}:{relay.port}"
+def url(port: int) -> str:
+    """Where an HTTP client finds it.
+
+    >>> url(8000)
+    'http://127.0.0.1:8000'
+    """
+    return f"http://{LOCALHOST}:{port}"
 
 
 def endpoint(relay: Relay) -> str:
-    """Where a ZeroMQ socket finds it."""
+    """Where a ZeroMQ socket finds what is behind the relay."""
     return f"tcp://{LOCALHOST}:{relay.port}"
 
 

@@ -20,7 +20,7 @@ from ..trace import Side, Trace, cover
 from ..trace.http import reader_of_answer, reader_of_questions
 from .blocks import Conversation
 from .ends import endpoint, http_server, port_of, recorded, url
-from .relay import Chunk, Recording
+from .relay import ANYWHERE, Chunk, Recording
 from .stage import Stage
 
 LATENCY = 0.04
@@ -101,7 +101,7 @@ async def over_http() -> Talk:
     async with (
         http_server(answer) as port,
         recorded(port, LATENCY) as relay,
-        minihttp.AsyncClient(base_url=url(relay)) as client,
+        minihttp.AsyncClient(base_url=url(relay.port)) as client,
     ):
         for _ in range(2):
             replies.append((await client.post("/", content=REQUEST)).content)
@@ -113,7 +113,7 @@ async def over_reqrep() -> Talk:
     """REQ and REP, twice, on the one connection that they have."""
     async with Context() as ctx:
         rep = ctx.socket(SocketType.REP, linger=0)
-        rep.bind("tcp://127.0.0.1:*")
+        rep.bind(ANYWHERE)
         async with recorded(port_of(rep.last_endpoint), LATENCY) as relay:
             req = ctx.socket(SocketType.REQ, linger=0)
             req.connect(endpoint(relay))

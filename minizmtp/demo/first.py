@@ -21,8 +21,8 @@ import minihttp
 import minizmtp as zmq
 
 from .blocks import Lane, Stretch, Timeline
-from .ends import http_server, port_of, until
-from .relay import LOCALHOST
+from .ends import http_server, port_of, until, url
+from .relay import ANYWHERE
 from .stage import Stage
 
 REFUSALS = 2
@@ -117,7 +117,7 @@ async def stage_late_server(stage: Stage) -> None:
 def nobodys_endpoint(ctx: zmq.Context) -> str:
     """Where a socket could be bound, and none is."""
     sock = ctx.socket(zmq.PULL)
-    sock.bind(f"tcp://{LOCALHOST}:*")
+    sock.bind(ANYWHERE)
     endpoint = sock.last_endpoint
     sock.close()
     return endpoint
@@ -158,7 +158,7 @@ async def late_http_server() -> Diary:
         async with story.waiting("for the response"):
             story.answers.append((await client.get("/")).text)
 
-    async with minihttp.AsyncClient(base_url=f"http://{LOCALHOST}:{port}") as client:
+    async with minihttp.AsyncClient(base_url=url(port)) as client:
         for _ in range(REFUSALS):
             try:
                 await ask()
@@ -205,7 +205,7 @@ async def returning_pull() -> Diary:
             story.note(f"sends {task}")
 
         async with ctx.socket(zmq.PULL) as pull, story.serving():
-            pull.bind(f"tcp://{LOCALHOST}:*")
+            pull.bind(ANYWHERE)
             endpoint = pull.last_endpoint
             push.connect(endpoint)
             await send("one")
@@ -238,7 +238,7 @@ async def returning_http_server() -> Diary:
 
     async with http_server(receive) as port:
         pass  # only to find a port: the client is older than its server
-    async with minihttp.AsyncClient(base_url=f"http://{LOCALHOST}:{port}") as client:
+    async with minihttp.AsyncClient(base_url=url(port)) as client:
         async with http_server(receive, port), story.serving():
             await post("one")
         try:

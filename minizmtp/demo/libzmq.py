@@ -25,7 +25,7 @@ from ..context import Context
 from ..sockets import Socket
 from ..trace import Side
 from .ends import call_until_heard, endpoint, port_of, recorded
-from .relay import LOCALHOST, Recording, Relay
+from .relay import ANYWHERE, LOCALHOST, Recording, Relay
 from .stage import Stage
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ async def facing(our_type: SocketType, their_type: SocketType) -> AsyncIterator[
         async with Context() as ctx:
             ours = ctx.socket(our_type, linger=0)
             if our_type in SERVERS:
-                ours.bind(f"tcp://{LOCALHOST}:*")
+                ours.bind(ANYWHERE)
                 port = port_of(ours.last_endpoint)
             else:
                 port = theirs.bind_to_random_port(f"tcp://{LOCALHOST}")
@@ -248,7 +248,7 @@ async def among_ourselves() -> Recording:
     """The same request and reply with no libzmq anywhere, to compare with."""
     async with Context() as ctx:
         rep, req = ctx.socket(SocketType.REP, linger=0), ctx.socket(SocketType.REQ, linger=0)
-        rep.bind(f"tcp://{LOCALHOST}:*")
+        rep.bind(ANYWHERE)
         async with recorded(port_of(rep.last_endpoint)) as relay:
             req.connect(endpoint(relay))
             await req.send(REQUEST)

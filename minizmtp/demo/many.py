@@ -20,8 +20,8 @@ import minihttp
 import minizmtp as zmq
 
 from .blocks import Listing, Listings
-from .ends import http_server
-from .relay import LOCALHOST
+from .ends import http_server, url
+from .relay import ANYWHERE
 from .stage import Stage
 
 NEWS = [b"rain", b"sun", b"fog"]
@@ -100,7 +100,7 @@ async def heard_by(wait: Waiter) -> list[bytes]:
 
         async with trio.open_nursery() as nursery:
             for sock, words in ((news, NEWS), (orders, ORDERS)):
-                sock.bind(f"tcp://{LOCALHOST}:*")
+                sock.bind(ANYWHERE)
                 nursery.start_soon(send, sock, words)
             return await wait(news, orders)
 
@@ -138,9 +138,9 @@ async def both_protocols() -> list[str]:
 
     async with zmq.Context() as ctx, http_server(answer) as port:
         push, pull = ctx.socket(zmq.PUSH), ctx.socket(zmq.PULL)
-        pull.bind(f"tcp://{LOCALHOST}:*")
+        pull.bind(ANYWHERE)
         async with (
-            minihttp.AsyncClient(base_url=f"http://{LOCALHOST}:{port}") as client,
+            minihttp.AsyncClient(base_url=url(port)) as client,
             trio.open_nursery() as nursery,
         ):
             nursery.start_soon(ask)

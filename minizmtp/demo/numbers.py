@@ -22,14 +22,13 @@ import minihttp
 import minizmtp as zmq
 
 from .blocks import Bar, Bars
-from .ends import background, http_server
-from .relay import LOCALHOST
+from .ends import background, http_server, url
+from .relay import ANYWHERE
 from .stage import Stage
 
 ROUNDS = 3
 SHORT, LONG = 64, 65536  # octets
 IN_FLIGHT = [1, 10, MOST := 100]
-ANYWHERE = f"tcp://{LOCALHOST}:*"
 
 # Send so many octets and have them back; True if they are the same.
 Ask = Callable[[bytes], Awaitable[bool]]
@@ -114,7 +113,7 @@ async def http(connections: int = 1) -> AsyncIterator[Ask]:
     limits = minihttp.Limits(max_connections=connections, max_keepalive_connections=connections)
     async with (
         http_server(echo) as port,
-        minihttp.AsyncClient(base_url=f"http://{LOCALHOST}:{port}", limits=limits) as client,
+        minihttp.AsyncClient(base_url=url(port), limits=limits) as client,
     ):
         yield ask
 

@@ -18,10 +18,8 @@ import minizmtp as zmq
 
 from .dispatch import SQUARES, TASKS, WORKERS, listed, stage_dispatch
 from .ends import Cost, Handler, background, bill, endpoint, http_server, port_of, recorded, until, url
-from .relay import LOCALHOST, Recording, Relay
+from .relay import ANYWHERE, Recording, Relay
 from .stage import Stage
-
-ANYWHERE = f"tcp://{LOCALHOST}:*"
 
 
 async def run(stage: Stage) -> None:
@@ -135,7 +133,7 @@ async def pipeline_over_http() -> tuple[list[int], Cost]:
 
 def client_of(relay: Relay) -> minihttp.AsyncClient:
     """A client of what is behind a relay; its requests share one connection."""
-    return minihttp.AsyncClient(base_url=url(relay), limits=minihttp.Limits(max_connections=1))
+    return minihttp.AsyncClient(base_url=url(relay.port), limits=minihttp.Limits(max_connections=1))
 
 
 # ------------------------------------------------------------------------------------------------------------- actors

@@ -290,10 +290,8 @@ def cells(lane: Lane, seconds: float, width: int) -> str:
     """
     row = [" "] * width
     for stretch in lane.stretches:
-        start, end = (min(width, round(at / seconds * width)) for at in (stretch.start, stretch.end))
-        if stretch.start == stretch.end or stretch.kind == "work":
-            start = min(start, width - 1)
-            end = max(end, start + 1)
+        start = min(width - 1, round(stretch.start / seconds * width))
+        end = max(start + 1, round(stretch.end / seconds * width))
         row[start:end] = CELLS[stretch.kind] * (end - start)
     return "".join(row).rstrip()
 

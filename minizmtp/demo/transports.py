@@ -23,12 +23,12 @@ from ..constants import Event, SocketType
 from ..context import Context
 from ..sockets import Socket
 from .blocks import Bar, Bars
-from .ends import background, http_server
-from .relay import LOCALHOST
+from .ends import background, http_server, url
+from .relay import ANYWHERE
 from .stage import Stage
 
 ROUNDS = 200
-ENDPOINTS = ["tcp://127.0.0.1:*", "ipc://*", "inproc://demo"]
+ENDPOINTS = [ANYWHERE, "ipc://*", "inproc://demo"]
 
 
 class Talk(NamedTuple):
@@ -109,7 +109,7 @@ async def over_http(path: str | None) -> Talk:
         uds = os.path.join(directory, path) if path else None
         async with http_server(echo, uds=uds) as port:
             # The host is for the Host field only, when the Unix socket's path tells where to go.
-            host = "http://anybody" if uds else f"http://{LOCALHOST}:{port}"
+            host = "http://anybody" if uds else url(port)
             async with minihttp.AsyncClient(base_url=host, uds=uds) as client:
 
                 async def ask(words: bytes) -> bytes:

@@ -24,7 +24,7 @@ from ..errors import EFSM, ZMQError
 from ..sockets import Socket
 from .blocks import Lane, Stretch, Timeline
 from .ends import background, endpoint, http_server, port_of, recorded, url
-from .relay import Recording
+from .relay import ANYWHERE, Recording
 from .stage import Stage
 
 WORK = 0.05  # seconds that each request takes at the server
@@ -152,7 +152,7 @@ async def over_http(manner: str, count: int, connections: int) -> Run:
     async with (
         http_server(answer) as port,
         recorded(port) as relay,
-        minihttp.AsyncClient(base_url=url(relay), limits=limits) as client,
+        minihttp.AsyncClient(base_url=url(relay.port), limits=limits) as client,
     ):
         async with trio.open_nursery() as nursery:
             for number in range(1, count + 1):
@@ -174,7 +174,7 @@ async def over_dealer(count: int) -> Run:
 
     async with Context() as ctx:
         router = ctx.socket(SocketType.ROUTER, linger=0)
-        router.bind("tcp://127.0.0.1:*")
+        router.bind(ANYWHERE)
         async with background(serve, router), recorded(port_of(router.last_endpoint)) as relay:
             dealer = ctx.socket(SocketType.DEALER, linger=0)
             dealer.connect(endpoint(relay))
@@ -196,8 +196,8 @@ async def over_pipeline(count: int) -> Run:
     recording = Recording()
     async with Context() as ctx:
         tasks, results = ctx.socket(SocketType.PULL), ctx.socket(SocketType.PUSH, linger=0)
-        tasks.bind("tcp://127.0.0.1:*")
-        results.bind("tcp://127.0.0.1:*")
+        tasks.bind(ANYWHERE)
+        results.bind(ANYWHERE)
         async with (
             background(work, tasks, results),
             recorded(port_of(tasks.last_endpoint), recording=recording) as there,

@@ -17,11 +17,11 @@ import trio
 import minihttp
 import minizmtp as zmq
 
-from .ends import background, endpoint, http_server, port_of, recorded, until
-from .relay import LOCALHOST
+from .blocks import Lane, Stretch, Timeline
+from .ends import background, endpoint, http_server, port_of, recorded, until, url
+from .relay import ANYWHERE
 from .stage import Stage
 
-ANYWHERE = f"tcp://{LOCALHOST}:*"
 A_WHILE = 50  # milliseconds in which nothing comes
 LATENCY = 0.01  # seconds each way, on the subscriber's wire
 NEWS = [b"news one", b"news two", b"news three"]
@@ -46,38 +46,77 @@ async def stage_slow_joiner(stage: Stage) -> None:
     stage.title("The slow joiner")
     stage.say(f"""A SUB subscribes and connects; as soon as connect has returned, the publisher sends three pieces of
         news. Between the two lies a wire of {LATENCY * 1000:.0f} ms.""")
-    early = await subscriber_hears(waits=False)
-    stage.claim("provoked: not one of the three was heard", early == [])
+    early, late = await subscriber_hears(waits=False), await subscriber_hears(waits=True)
+    seconds = max(early.seconds, late.seconds)
+    stage.show(early.timeline("The publisher does not wait", seconds))
+    stage.claim("provoked: not one of the three was heard", early.heard == [])
     stage.say("""The SUB's connect returns at once; the connection, both greetings, both READYs and then the
         subscription travel after that. Until it has arrived the publisher knows of no reader, and what nobody wants it
         drops. To sleep for a while before the first message works until the day on which the network is slower.""")
-    late = await subscriber_hears(waits=True)
+    stage.show(late.timeline("The publisher waits for the subscription", seconds))
     stage.claim(
         "cured: a publisher that is an XPUB receives each subscription, and waits for it; all three were heard",
-        late == NEWS,
+        late.heard == NEWS,
     )
 
 
-async def subscriber_hears(waits: bool) -> list[bytes]:
-    """What a subscriber hears of the news; the publisher waits for its subscription or does not."""
+class Joining(NamedTuple):
+    """What a subscriber heard, and when all this was: seconds since its connect returned."""
+
+    heard: list[bytes]
+    published: list[Stretch]
+    subscription: Stretch
+    read: list[Stretch]
+
+    @property
+    def seconds(self) -> float:
+        return max(stretch.end for stretch in [*self.published, self.subscription, *self.read])
+
+    def timeline(self, title: str, seconds: float) -> Timeline:
+        """The subscription on its way to the publisher, and the news."""
+        lanes = (
+            Lane("publisher", tuple(self.published)),
+            Lane("subscription", (self.subscription,)),
+            Lane("subscriber", tuple(self.read)),
+        )
+        return Timeline(title, "zmtp", seconds, lanes, {"wait": "on its way", "mark": "sends or hears a piece of news"})
+
+
+async def subscriber_hears(waits: bool) -> Joining:
+    """Three pieces of news are published; when the subscription has come or, if nobody waits for it, at once."""
+    heard: list[bytes] = []
+    published: list[Stretch] = []
+    read: list[Stretch] = []
     async with zmq.Context() as ctx:
-        xpub = ctx.socket(zmq.XPUB, linger=0)
+        xpub, sub = ctx.socket(zmq.XPUB, linger=0), ctx.socket(zmq.SUB)
         xpub.bind(ANYWHERE)
-        async with recorded(port_of(xpub.last_endpoint), LATENCY) as relay:
-            sub = ctx.socket(zmq.SUB)
-            sub.subscribe("news")
-            sub.connect(endpoint(relay))
-            if waits:
-                await xpub.recv()  # b"\x01news": the subscription has come
+        sub.subscribe("news")
+
+        async def publish() -> None:
             for words in NEWS:
+                published.append(moment(began, words))
                 await xpub.send(words)
+
+        async with recorded(port_of(xpub.last_endpoint), LATENCY) as relay:
+            sub.connect(endpoint(relay))
+            began = trio.current_time()
             if not waits:
-                await xpub.recv()
+                await publish()
+            await xpub.recv()  # b"\x01news": the subscription has come
+            subscription = Stretch(0.0, trio.current_time() - began, "wait", "SUBSCRIBE news")
+            if waits:
+                await publish()
             await xpub.send(b"news is over")
-            heard = []
             while (words := await sub.recv()) != b"news is over":
                 heard.append(words)
-            return heard
+                read.append(moment(began, words))
+    return Joining(heard, published, subscription, read)
+
+
+def moment(began: float, words: bytes) -> Stretch:
+    """Now, on a timeline that began then."""
+    now = trio.current_time() - began
+    return Stretch(now, now, "mark", words.decode())
 
 
 # ------------------------------------------------------------------------------------------------------ the stuck REQ
@@ -154,7 +193,7 @@ async def ask_the_dead_over_http() -> str:
             errors.append(type(error).__name__)
 
     async with trio.open_nursery() as nursery, http_server(die) as port:  # which dies first
-        nursery.start_soon(ask, f"http://{LOCALHOST}:{port}")
+        nursery.start_soon(ask, url(port))
         await asked.wait()
     return ", ".join(errors)
 

@@ -15,8 +15,8 @@ from minizmtp.patterns.pipe import Queue
 
 
 async def test_who_joins_slowly_hears_nothing_and_whoever_is_waited_for_hears_all():
-    assert await subscriber_hears(waits=False) == []
-    assert await subscriber_hears(waits=True) == NEWS
+    assert (await subscriber_hears(waits=False)).heard == []
+    assert (await subscriber_hears(waits=True)).heard == NEWS
 
 
 async def test_a_req_is_stuck_unless_it_is_relaxed():
