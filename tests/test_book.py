@@ -39,6 +39,7 @@ READING_ORDER = """
     poller proxy auth
 
     trace.spans trace.curve trace.fields trace.zmtp trace.http trace.both
+    story
 
     html.conversation html.plots html.page
 

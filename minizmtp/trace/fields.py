@@ -67,7 +67,7 @@ def greeting_piece(name: str, octets: bytes) -> Piece:
     elif name == "mechanism":
         value = f"{printable(octets.rstrip(bytes(1)))}, then zeros"
     elif name == "as-server":
-        value = "this side is the server of the handshake" if octets == b"\x01" else "0: says nothing"
+        value = "this side is the server of the handshake" if octets == b"\x01" else "0, which says nothing"
     return Piece(name, octets, value, zmtp(section), "greeting")
 
 
@@ -121,7 +121,7 @@ def _ttl(octets: bytes) -> str:
 
 WORDS: dict[str, Callable[[bytes], str]] = {
     "name length": lambda octets: f"{octets[0]} letters",
-    "value length": _octets,
+    "value length": lambda octets: _octets(octets) if any(octets) else "0 octets: none is given",
     "value": printable,
     "data": lambda octets: "of a command that is not known here, and ignored",
     "prefix": lambda octets: f"topics that begin with {printable(octets)}",

@@ -1,6 +1,6 @@
 """Octets get names: each octet one, whatever the octets are."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -8,20 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minizmtp.constants import SocketType
-from minizmtp.errors import ProtocolError
 from minizmtp.trace import KINDS, Keys, Side, Span, Trace, cover
 from minizmtp.wire import (
-    NEED_DATA,
-    Authenticate,
     Cancel,
     Connection,
-    ConnectionClosed,
     Ping,
-    Pong,
-    Ready,
     State,
     Subscribe,
-    Verdict,
 )
 from minizmtp.wire.commands import encode_command, encode_metadata
 from minizmtp.wire.curve import CurveClient, CurveServer, keypair, scripted
@@ -29,6 +22,7 @@ from minizmtp.wire.frames import COMMAND, encode_frame, encode_message
 from minizmtp.wire.greeting import encode_greeting
 from minizmtp.wire.mechanisms import Mechanism, Null
 from minizmtp.wire.plain import PlainClient, PlainServer
+from tests.minizmtp.hearing import Heard, agree
 
 CLIENT, SERVER = Side.CLIENT, Side.SERVER
 
@@ -285,27 +279,6 @@ MECHANISMS: dict[str, Callable[[], tuple[Mechanism, Mechanism]]] = {  # a client
 }
 
 
-class Heard:
-    """What a Connection makes of what it is given: its events, and why it refuses what came then, if it does."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.events: list[object] = []
-        self.error: ProtocolError | None = None
-
-    def hear(self, octets: bytes) -> None:
-        self.connection.receive_data(octets)
-        try:
-            while not self.error and (event := self.connection.next_event()) is not NEED_DATA:
-                if isinstance(event, ConnectionClosed):
-                    break
-                self.events.append(event)
-                if isinstance(event, Authenticate):
-                    self.connection.receive_verdict(Verdict(200))
-        except ProtocolError as error:
-            self.error = error
-
-
 class Table:
     """A client and a server face to face, and a trace of what they say. The octet at place of what the client says is
     changed on its way, in one bit."""
@@ -341,38 +314,6 @@ class Table:
         while (answered := self.server.connection.data_to_send()) + (asked := self.client.connection.data_to_send()):
             self.say(SERVER, answered)  # who greets first: it is the other whose mechanism does not match
             self.say(CLIENT, asked)
-
-
-def flat(spans: Iterable[Span]) -> Iterator[Span]:
-    """Spans in boxes instead of their boxes."""
-    for span in spans:
-        yield from flat(span.inside) if span.inside else [span]
-
-
-def agree(heard: Heard, spans: list[Span], *, same_words: bool = True) -> None:
-    """Is what the spans say that what the Connection understood, and refused?"""
-    wrong = [span for span in spans if span.wrong]
-    assert len(wrong) == (heard.error is not None)
-    assert not same_words or [span.value for span in wrong] == [str(heard.error) for _ in wrong]
-    inner = list(flat(spans))
-    bodies = b"".join(span.octets for span in inner if span.kind == "body")
-    messages = b"".join(frame for event in heard.events if isinstance(event, list) for frame in event)
-    assert bodies.startswith(messages)
-    told = [event for event in heard.events if isinstance(event, (Subscribe, Cancel, Ping, Pong))]
-    commands = [span.value for span in inner if span.name == "command" and span.value in TRAFFIC_COMMANDS]
-    assert commands[: len(told)] == [type(event).__name__.upper() for event in told]
-    prefixes = [event.prefix for event in told if isinstance(event, (Subscribe, Cancel)) and event.prefix]
-    assert [span.octets for span in inner if span.name == "prefix" and span.kind == "command"][
-        : len(prefixes)
-    ] == prefixes
-    for event in heard.events:
-        if isinstance(event, Ready):
-            values = dict.fromkeys(event.metadata.values())
-            shown = [span.octets for span in inner if span.name == "value"]
-            assert [value for value in values if value] == list(dict.fromkeys(shown))[: len([v for v in values if v])]
-
-
-TRAFFIC_COMMANDS = ("SUBSCRIBE", "CANCEL", "PING", "PONG")
 
 
 @given(st.sampled_from(list(SocketType)), conversations)
