@@ -41,7 +41,7 @@ READING_ORDER = """
     trace.spans trace.curve trace.fields trace.zmtp trace.http trace.both
     story
 
-    html.conversation html.plots html.page
+    html.conversation html.plots html.page html.__main__
 
     examples.blocking
     examples.lazy_pirate examples.broker examples.paranoid_pirate examples.last_value_cache examples.late_joiner

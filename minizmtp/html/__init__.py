@@ -3,6 +3,7 @@
     conversation   spans become writes, rows and words: what a page shows, without how
     plots          numbers become SVG
     page           a title and some conversations become the text of a page
+    __main__       the recorded conversations as a page: `python -m minizmtp.html zmtp.html`
 
     templates/     the HTML, for Jinja2: `base.html` around everything, `conversation.html` the two lifelines and what
                    passed between them, `style.css` the looks: light and dark, wide and narrow, and on paper
