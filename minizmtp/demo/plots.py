@@ -121,13 +121,13 @@ def draw_tick(at: float, seconds: float, bottom: int) -> list[svg.Element]:
 
 
 def ticks(seconds: float) -> list[float]:
-    """Some four round numbers from 0 on.
+    """Round numbers from 0 on, not more than a narrow plot has room for.
 
-    >>> [round(at, 3) for at in ticks(0.414)], [round(at, 3) for at in ticks(0.0085)]
-    ([0.0, 0.1, 0.2, 0.3, 0.4], [0.0, 0.002, 0.004, 0.006, 0.008])
+    >>> [round(at, 3) for at in ticks(0.414)], [round(at, 3) for at in ticks(0.0075)]
+    ([0.0, 0.2, 0.4], [0.0, 0.002, 0.004, 0.006])
     """
     power: float = 10 ** math.floor(math.log10(seconds))
-    step = next(power * digit for digit in (0.2, 0.5, 1, 2, 5) if seconds / (power * digit) <= 5)
+    step = next(power * digit for digit in (0.2, 0.5, 1, 2, 5) if seconds / (power * digit) <= 4)
     return [number * step for number in range(int(seconds / step) + 1)]
 
 

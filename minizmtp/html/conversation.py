@@ -73,11 +73,6 @@ class Write(NamedTuple):
         return sum(len(span.octets) for span in self.spans)
 
     @property
-    def to(self) -> Side:
-        """The side that it went to."""
-        return Side.SERVER if self.side is Side.CLIENT else Side.CLIENT
-
-    @property
     def gist(self) -> str:
         """What it brings, in a few words. That a request has a body goes without saying."""
         words = dict.fromkeys(word for span in self.spans for it in every(span) if (word := gist_of(it)))

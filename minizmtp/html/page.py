@@ -77,10 +77,19 @@ def ladders(lanes: Sequence[Sequence[Write]], places: Sequence[Sequence[int]]) -
     """A ladder for each lane, all with one time. places: the row of each write, as `rows` has it."""
     arrows = [
         [
-            Arrow(it.at, row, f"{when(it.at)}   {it.gist}", it.side is Side.CLIENT)
+            Arrow(it.at, row, f"{when(it.at)} {shortened(it.gist)}", it.side is Side.CLIENT)
             for it, row in zip(lane, found, strict=True)
         ]
         for lane, found in zip(lanes, places, strict=True)
     ]
     heights = ladder_heights(arrows)
     return [ladder(it, heights) for it in arrows]
+
+
+def shortened(words: str) -> str:
+    """Only as much as there is room for above an arrow, on a phone.
+
+    >>> shortened("a command with quite a long name, and more")
+    'a command with quite a long nam…'
+    """
+    return words if len(words) <= 32 else f"{words[:31]}…"

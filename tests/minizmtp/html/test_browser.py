@@ -28,6 +28,8 @@ def conversation(count: int) -> Conversation:
             number / 100,
             number,
         )
+        if number == 2:  # the name of a command is for the peer to choose
+            made = made._replace(name="command", value="C" * 255)
         inside = (made._replace(name=f"inner-{number}", octets=b"inside"),) if number % 5 == 0 else ()
         spans.append(made._replace(inside=inside, wrong=number == 7))
     return Conversation(
@@ -86,7 +88,7 @@ def test_without_scripts_a_screen_reader_is_told_every_explanation(browser, few)
         browser.open(few)
         spoken = browser.spoken()
     for it in conversation(12).spans:
-        assert f"{it.name} " in spoken
+        assert it.name in spoken
         assert it.value in spoken
         assert all(inner.name in spoken for inner in it.inside)
     places = [spoken.index(it.value) for it in conversation(12).spans]
