@@ -32,13 +32,14 @@ READING_ORDER = """
     patterns.pipe patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.pubsub patterns.xpubsub patterns.reqrep patterns.router
 
-    endpoints transports heartbeat engine session inproc monitor linked sockets
+    endpoints transports reactor heartbeat engine session inproc monitor linked sockets
 
     zap context
 
     poller proxy auth
 
-    trace.spans trace.curve trace.fields trace.zmtp trace.http trace.both
+    trace.spans trace.curve trace.fields trace.naming trace.zmtp trace.http trace.both
+    story
 
     examples.blocking
     examples.lazy_pirate examples.broker examples.paranoid_pirate examples.last_value_cache examples.late_joiner
