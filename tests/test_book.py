@@ -32,13 +32,13 @@ READING_ORDER = """
     patterns.pipe patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.pubsub patterns.xpubsub patterns.reqrep patterns.router
 
-    endpoints transports heartbeat engine session inproc monitor linked sockets
+    endpoints transports reactor heartbeat engine session inproc monitor linked sockets
 
     zap context
 
     poller proxy auth
 
-    trace.spans trace.curve trace.fields trace.zmtp trace.http trace.both
+    trace.spans trace.curve trace.fields trace.naming trace.zmtp trace.http trace.both
     story
 
     html.conversation html.plots html.page html.__main__
