@@ -75,6 +75,7 @@ def check_page(text: str) -> Element:
         assert list(html.all(landmark)), landmark
     ids = [it.attributes["id"] for it in page.all() if "id" in it.attributes]
     assert len(ids) == len(set(ids))
+    assert not [it for it in ids if it != "".join(it.split())]
     targets = {it.attributes["href"][1:] for it in page.all("a") if it.attributes["href"].startswith("#")}
     assert targets <= set(ids)
     skip = next(page.all("a"))

@@ -33,8 +33,7 @@ from ..html.page import environment
 from . import blocks as said
 from .blocks import Block, Ending, Heading, Lesson, Title
 from .plots import draw_bars, draw_timeline
-
-QUESTION = "How is an asynchronous HTTP request different from sending a message with ZeroMQ?"
+from .tour import QUESTION
 
 
 class Piece(NamedTuple):
@@ -82,11 +81,18 @@ class Part(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The whole tour. ending: None, when it was not reached."""
+    """The whole tour. answer: to its question, for the top of the page; None, if the tour does not give it.
+    ending: None, when it was not reached."""
 
     opening: list[Piece]
+    answer: Part | None
     parts: list[Part]
     ending: Ending | None
+
+    @property
+    def names(self) -> list[str]:
+        """The parts that can be led to."""
+        return [part.heading.name for part in self.parts]
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -100,7 +106,7 @@ def tour_page(blocks: Sequence[Block]) -> str:
     made = environment("minizmtp.demo", "minizmtp.html")
     page = arrange(blocks)
     made.globals |= {"draw_bars": draw_bars, "draw_timeline": draw_timeline}
-    made.filters["marked"] = partial(marked, names={part.heading.name for part in page.parts})
+    made.filters["marked"] = partial(marked, names=page.names)
     return made.get_template("tour.html").render(
         title=QUESTION, page=page, kinds=legend(page.conversations), today=date.today(), programs=programs()
     )
@@ -131,8 +137,10 @@ def programs() -> str:
 def arrange(blocks: Sequence[Block]) -> Page:
     """Everything in its place."""
     ending = next((block for block in blocks if isinstance(block, Ending)), None)
-    opening, *parts = split(Heading, [block for block in blocks if block is not ending])
-    return Page(list(pieces(opening)), [part_of(blocks) for blocks in parts], ending)
+    opening, *others = split(Heading, [block for block in blocks if block is not ending])
+    parts = [part_of(blocks) for blocks in others]
+    answer = next((part for part in parts if part.heading.question == QUESTION), None)
+    return Page(list(pieces(opening)), answer, [part for part in parts if part is not answer], ending)
 
 
 def part_of(blocks: Sequence[Block]) -> Part:

@@ -30,7 +30,7 @@ from minizmtp.demo.blocks import (
 )
 from minizmtp.demo.page import Beside, arrange, tour_page
 from minizmtp.demo.plots import draw_bars, draw_timeline
-from minizmtp.demo.tour import Part
+from minizmtp.demo.tour import QUESTION, Part
 from minizmtp.trace import Side, Span
 from tests.browser import CONTRASTS
 from tests.markup import Element, check_page
@@ -81,6 +81,8 @@ TOUR: list[Block] = [
     Claim(LONG, True),
     Lesson("Remember <this>. And that."),
     HTTP,
+    Heading("the answer", QUESTION),
+    Table((Column(""), Column("HTTP"), Column("see")), (("it is", "text", "bytes"), ("it was", "so", "nowhere"))),
     Ending(4, ("the earth is flat",), 1.25, "minizmtp/wire/greeting.py"),
 ]
 
@@ -105,7 +107,7 @@ def words(thing: object) -> list[str]:
 def test_all_that_was_said_is_on_the_page(page):
     everything = " ".join(next(page.all("body")).text.split())
     labels = " ".join(it.attributes["aria-label"] for it in page.all() if "aria-label" in it.attributes)
-    known = {"http", "zmtp", "µs", "framing", *LEGEND}  # they are told by colours, and by other words
+    known = {"http", "zmtp", "µs", "framing", "the answer", *LEGEND}  # they are told by colours, and by other words
     for block in TOUR:
         for word in words(block):
             assert word in known or " ".join(word.split()) in f"{everything} {labels}", f"{word!r} of {block}"
@@ -119,10 +121,18 @@ def test_the_contents_lead_to_every_part_and_say_what_it_comes_to(page):
         "rest What else? Remember <this>.",
     ]
     assert [it.text for it in page.all("h2")] == [
+        "In short",
         "What <crosses> the wire?",
         "What else?",
         "1 of 4 claims did not come true",
     ]
+
+
+def test_the_answer_stands_at_the_top_and_leads_to_the_parts(page):
+    first = next(next(page.all("main")).all("section"))
+    assert next(first.all("h2")).text == "In short"
+    assert [(it.text, it.attributes["href"]) for it in first.all("a")] == [("bytes", "#bytes")]
+    assert "the answer" not in arrange(TOUR).names
 
 
 def test_conversations_in_both_protocols_stand_beside_each_other_at_the_same_time():
