@@ -120,10 +120,10 @@ def test_what_is_folded_is_there_on_paper(browser, many):
     assert browser.pdf().startswith(b"%PDF")
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_all_text_stands_out_from_what_is_behind_it(browser, few, dark):
+@pytest.mark.parametrize(("dark", "printed"), [(False, False), (True, False), (True, True)])
+def test_all_text_stands_out_from_what_is_behind_it(browser, few, dark, printed):
     """4.5 to 1, as WCAG's level AA has it for text of this size."""
-    browser.open(few, dark=dark)
+    browser.open(few, dark=dark, printed=printed)
     contrasts = browser.ask(CONTRASTS)
     assert len(contrasts) > 100
     assert [words for contrast, words in contrasts if contrast < 4.5] == []
