@@ -330,7 +330,7 @@ def test_on_a_wide_screen_the_two_columns_keep_one_time(browser, awkward):
     assert http_first[1] < zmtp_first[1]
     assert http_first[2] == zmtp_first[2]
     assert http_last[2] == zmtp_last[2] > http_first[2]
-    ends = "return Math.max(...[...document.querySelectorAll('.beside .ends')].map(it => it.getBoundingClientRect().bottom))"
-    assert http_first[2] >= browser.ask(ends), "below the names of the two ends"
+    bottoms = "return [...document.querySelectorAll('.beside .ends')].map(it => it.getBoundingClientRect().bottom)"
+    assert http_first[2] >= max(browser.ask(bottoms)), "below the names of the two ends"
     browser.open(awkward, width=375)
     assert len({left for _, left, _ in browser.ask(where)}) == 1
