@@ -25,6 +25,7 @@ import trio
 from ..trace import Side
 
 LOCALHOST = "127.0.0.1"
+ANYWHERE = f"tcp://{LOCALHOST}:*"  # on this machine, at a port that is free
 READ_SIZE = 65536
 
 
