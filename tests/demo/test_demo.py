@@ -174,7 +174,14 @@ def test_without_pyzmq_there_is_one_plain_sentence():
 
 def test_ctrl_c_ends_quietly():
     process = subprocess.Popen(
-        DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", cwd=ROOT, env=os.environ
+        DEMO,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        cwd=ROOT,
+        env=os.environ,
+        # A shell lets its background jobs ignore SIGINT, and what they start inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     while "── waiting" not in process.stdout.readline():
