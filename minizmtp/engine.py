@@ -46,7 +46,7 @@ from .errors import ProtocolError, Refused, printable
 from .heartbeat import NEVER, Heartbeat, Silence
 from .options import Options
 from .patterns.pipe import Pipe, Queue, Source, _nobody
-from .reactor import READ, WRITE, Reactor, Timer
+from .reactor import MUTE, READ, WRITE, Reactor, Timer
 from .transports import Stream
 from .wire import (
     NEED_DATA,
@@ -203,8 +203,11 @@ class Engine(Source):
         """Begin with the greeting; the peer has patience seconds to be ready."""
         if patience < NEVER:
             self._alarm = self._reactor.call_at(trio.current_time() + patience, self._too_slow)
-        self.speak()
         self._set_wanted()
+        self.turn(READ)  # a quick peer may have spoken already: then our greeting and READY are one write
+        if not self._over:
+            self.speak()
+            self._set_wanted()
 
     def _too_slow(self) -> None:
         words = f"no handshake within {self._options.handshake_ivl} ms (handshake_ivl)"
@@ -220,7 +223,7 @@ class Engine(Source):
         try:
             if self._held:
                 self._go_on()
-            if may & READ and self._wanted & READ and not self._full:  # what is held comes before what is new
+            if may & READ and self._may_read:
                 self._read()
             if may & WRITE and self._wanted & WRITE:
                 self._write()
@@ -250,19 +253,21 @@ class Engine(Source):
         self._stream.close()
         self._session.over(reason)
 
+    @property
+    def _may_read(self) -> bool:
+        return not (self._full or self._lent or self._over or (self._outbox.owed > MOST_OWED and not self._broken))
+
     def _set_wanted(self) -> None:
         """Tell the reactor what we wait for."""
         if self._over:
             return
-        reads = not (self._full or self._lent or self._owes)
-        writes = not self._broken and (self._writing or self._outbox.size > 0)
-        wanted = (READ if reads else 0) | (WRITE if writes or self._held else 0)
+        wanted = READ if self._may_read else 0
+        if self._held or (not self._broken and (self._writing or self._outbox.size)):
+            wanted |= WRITE
+        if self._lent and not wanted:
+            wanted = MUTE
         if wanted != self._wanted:
             self._want(wanted)
-
-    @property
-    def _owes(self) -> bool:
-        return self._outbox.owed > MOST_OWED and not self._broken
 
     def _want(self, wanted: int) -> None:
         if self._wanted or wanted:
@@ -339,20 +344,21 @@ class Engine(Source):
 
     def _receive(self, pipe: Pipe) -> None:
         """Put the messages into the pipe, until all that was read is used up or the queue is full."""
-        inbound, next_event, next_messages = pipe.inbound, self._connection.next_event, self._connection.next_messages
+        inbound, connection = pipe.inbound, self._connection
         before = inbound.given
         while True:
             if inbound.full:
                 self._stand_still(pipe)
-                return
-            if self._inspect is None and (messages := next_messages(inbound.room)):
-                inbound.put_all(messages)
+                break
+            messages = connection.next_messages(inbound.room)
+            if messages:
+                self._put(messages, inbound)
+                if not connection.held:
+                    break
                 continue
-            event = next_event()
+            event = connection.next_event()
             if type(event) is list:
-                if self._inspect is not None:
-                    self._inspect(event)
-                inbound.put(event)
+                self._put([event], inbound)
             elif event is NEED_DATA:
                 break
             elif isinstance(event, ConnectionClosed):
@@ -363,6 +369,17 @@ class Engine(Source):
                 self._hear_ping(event)
         # One message asks for a quick answer, many for many: those are worth one write.
         self._prompt = inbound.given - before <= 1 and not self._writing
+
+    def _put(self, messages: list[Message], inbound: Queue) -> None:
+        """Into the pipe, as far as a peer of ours may send such a thing."""
+        if self._inspect is not None:
+            for number, message in enumerate(messages):
+                try:
+                    self._inspect(message)
+                except ProtocolError:
+                    inbound.put_all(messages[:number])
+                    raise
+        inbound.put_all(messages)
 
     def _stand_still(self, pipe: Pipe) -> None:
         """Until the socket has read some of what it has, nothing is read from the peer."""
@@ -397,9 +414,11 @@ class Engine(Source):
                 await self._stream.wait_receivable()
             except trio.ClosedResourceError:
                 pass  # our end, or called away: whoever waited will see
-            finally:
+            except BaseException:
                 self._lent = False
                 self._set_wanted()
+                raise
+            self._lent = False
         self.turn(READ)
 
     def call_away(self) -> None:
@@ -409,7 +428,7 @@ class Engine(Source):
 
     @property
     def can_be_waited_for(self) -> bool:
-        return not (self._full or self._lent or self._over or self._owes)
+        return self._may_read
 
     # --------------------------------------------------------------------------------------------------- signs of life
 
@@ -443,9 +462,8 @@ class Engine(Source):
 
     def speak(self) -> None:
         """Send what the protocol itself has to say."""
-        data = self._connection.data_to_send()
-        if data:
-            self._outbox.put(data, [], [])
+        if self._connection.has_to_say:
+            self._outbox.put(self._connection.data_to_send(), [], [])
             self._offer()
 
     def _say(self, word: Ping | Pong) -> None:
@@ -492,7 +510,12 @@ class Engine(Source):
 
     def _fill(self, queue: Queue) -> None:
         """Encode what is queued, as much as makes a good write."""
-        items: list[Item] = []
+        if len(queue.items) == 1 and not self._outbox.size:
+            items = queue.take_some(1)
+            octets = self._connection.send(items[0])
+            self._outbox.put(octets, items, [octets])
+            return
+        items = []
         parts: list[bytes] = []
         room, count = BATCH - self._outbox.size, self._count
         while room > 0 and queue.items:

@@ -13,6 +13,7 @@ task does that, and calls whoever has something to do. What is done then is a pl
 waiting: the connections of a Context cannot get into each other's way.
 
     READ, WRITE     what to be called for: that there is something to read, that the system would take something
+    MUTE            to be called for nothing, for a moment
 
 A call for WRITE is also how to be called *soon*, when the running task lets go: an idle connection can always be
 written. The engine uses that to gather a burst of messages into one write.
@@ -34,6 +35,7 @@ from typing import Protocol
 import trio
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+MUTE = 4
 
 # So many connections have a turn before other tasks have theirs. A turn is one read: at most some hundred microseconds.
 TOGETHER = 16
@@ -45,7 +47,7 @@ class Selector(Protocol):
     def fileno(self) -> int: ...
 
     def want(self, fd: int, before: int, after: int) -> None:
-        """Watch fd for `after` (READ, WRITE, both or 0) where it was watched for `before`."""
+        """Watch fd for `after` (READ, WRITE, both, MUTE or 0) where it was watched for `before`."""
 
     def ready(self) -> list[tuple[int, int]]:
         """Who can do something now, and what. Who is not named, for there are too many, is named the next time."""
@@ -62,12 +64,13 @@ class AnySelector:
         self.close = self._selector.close
 
     def want(self, fd: int, before: int, after: int) -> None:
-        if not after:
-            self._selector.unregister(fd)
-        elif before:
+        before, after = before & ~MUTE, after & ~MUTE
+        if before and after:
             self._selector.modify(fd, after)
-        else:
+        elif after:
             self._selector.register(fd, after)
+        elif before:
+            self._selector.unregister(fd)
 
     def ready(self) -> list[tuple[int, int]]:
         return [(key.fd, may) for key, may in self._selector.select(0)]
@@ -75,7 +78,8 @@ class AnySelector:
 
 class EpollSelector:
     """The same for Linux, without the book that `selectors` keeps: a change costs 0.5 µs in place of 2, and a request
-    that waits for its reply makes two of them."""
+    that waits for its reply makes two of them. (And a file that is MUTE stays in the list: to put it back would take
+    longer than all the rest, for the kernel has to make sure that selectors do not wait for each other in a circle.)"""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -83,7 +87,8 @@ class EpollSelector:
         self.close = self._epoll.close
 
     def want(self, fd: int, before: int, after: int) -> None:
-        # Not watched for anything is not watched at all: epoll would go on to tell that a peer has hung up.
+        # Not watched for anything is not watched at all: of one in its list epoll tells when its peer hangs up, whether
+        # that is wanted or not.
         if not after:
             self._epoll.unregister(fd)
         else:

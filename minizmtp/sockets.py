@@ -34,9 +34,9 @@ from .constants import NOBLOCK, POLLIN, POLLOUT, SNDMORE, SocketType
 from .errors import EINVAL, ENOTSOCK, Again, ZMQError
 from .linked import Home, Linked
 from .patterns import PATTERNS
-from .patterns.pattern import Received, as_list
+from .patterns.pattern import Received
 from .patterns.pipe import Source
-from .patterns.routing import FairQueue, RoundRobin
+from .patterns.routing import FairQueue, RoundRobin, as_list
 from .wire.events import Item
 from .wire.events import Message as Frames
 
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 # Every so many sends and receives that need not wait, a task lets the others run all the same. A full checkpoint costs
 # about four microseconds, as much as a few messages.
-TURNS = 256
+TURNS = 512
 
 
 class Message(NamedTuple):
@@ -59,12 +59,14 @@ class Socket(Linked):
 
     __slots__ = (
         "_fair",
+        "_offer",
         "_parts",
         "_receivers",
         "_rest",
         "_robin",
         "_senders",
         "_source",
+        "_take",
         "_turns",
         "_waiting",
         "watchers",
@@ -80,6 +82,7 @@ class Socket(Linked):
             self._fair = self.pattern.incoming
         if self.pattern.outgoing is not None and not self.pattern.has_turns:
             self._robin = self.pattern.outgoing
+        self._offer, self._take = self.pattern.try_send, self.pattern.take
         self._receivers = trio.lowlevel.ParkingLot()
         self._senders = trio.lowlevel.ParkingLot()
         self._source: Source | None = None  # where one of the receivers waits, if not in the ParkingLot
@@ -105,21 +108,27 @@ class Socket(Linked):
         else:
             await self._breathe()
         only = self._robin.only
-        if only is not None and only.given < only.limit and get_ident() in self._at_home and not (flags or self._parts):
+        if flags or self._parts or get_ident() not in self._at_home:
+            await self._send(frames, flags)
+        elif only is not None and only.given < only.limit:
             only.put(frames)
-        elif flags or self._parts or not self._try_send(frames):
+        elif self._waiting or not self._offer(frames):
             await self._send(frames, flags)
 
     async def send_multipart(self, parts: Iterable[Any], flags: int = 0) -> None:
         """Send a message of several frames: all of it or, when it raises or is cancelled, none."""
-        frames = [_frame(part) for part in parts]
+        frames = list(parts)
+        for part in frames:
+            if type(part) is not bytes:
+                frames = [_frame(part) for part in frames]
+                break
         if not frames:
             raise ZMQError(EINVAL, "a message has at least one frame; it may be empty: [b'']")
         if next(self._turns):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        if flags or self._parts or not self._try_send(frames):
+        if flags or self._parts or self._waiting or get_ident() not in self._at_home or not self._offer(frames):
             await self._send(frames, flags)
 
     async def send_string(self, text: str, flags: int = 0, encoding: str = "utf-8") -> None:
@@ -173,9 +182,9 @@ class Socket(Linked):
             frames = only.items.popleft()
             sieve = self._fair.sieve
             if type(frames) is not list or (sieve is not None and not sieve(frames[0])):
-                frames = self._look_at(frames) or (await self._receive(flags))[1]
+                frames = self._look_at(frames) or (self._try_receive() or await self._receive(flags))[1]
         else:
-            _, frames = await self._receive(flags)
+            _, frames = self._try_receive() or await self._receive(flags)
         if len(frames) == 1:
             return frames[0]
         self._rest.append(frames)
@@ -195,8 +204,8 @@ class Socket(Linked):
             sieve = self._fair.sieve
             if type(frames) is list and (sieve is None or sieve(frames[0])):
                 return frames
-            return self._look_at(frames) or (await self._receive(flags))[1]
-        return (await self._receive(flags))[1]
+            return self._look_at(frames) or (self._try_receive() or await self._receive(flags))[1]
+        return (self._try_receive() or await self._receive(flags))[1]
 
     def _look_at(self, item: Item) -> Frames | None:
         """An item that is no plain message: what the program gets of it, if anything."""
@@ -223,7 +232,7 @@ class Socket(Linked):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
-        pipe, frames = await self._receive(flags)
+        pipe, frames = self._try_receive() or await self._receive(flags)
         return Message(frames, pipe.metadata)
 
     async def recv_string(self, flags: int = 0, encoding: str = "utf-8") -> str:
@@ -250,16 +259,17 @@ class Socket(Linked):
                 raise StopAsyncIteration from None
             raise
 
-    async def _receive(self, flags: int) -> Received:
-        """The next message, when there was a checkpoint just before."""
+    def _try_receive(self) -> Received | None:
         if get_ident() not in self._at_home:
             self._check_open()
-        found = self.pattern.take()
-        if found is None:
-            found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
-        if self._waiting:
+        found = self._take()
+        if self._waiting and found is not None:
             self._pass_on()
         return found
+
+    async def _receive(self, flags: int) -> Received:
+        """The next message, when nothing was there just now."""
+        return await self._wait(self._try_receive, self._receivers, flags, self.rcvtimeo, "no message has come")
 
     # --------------------------------------------------------------------------------------------------------- waiting
 
@@ -278,28 +288,29 @@ class Socket(Linked):
             if (answer := attempt()) is not None:
                 return answer
             raise Again(f"{words}, and this call was not to wait")
-        with timeout_scope(timeout):
-            while True:
-                await self._pause(lot)
-                self._check_open()
-                if (answer := attempt()) is not None:
-                    return answer
+        if timeout < 0:
+            return await self._wait_for_ever(attempt, lot)
+        with trio.move_on_after(timeout / 1000):
+            return await self._wait_for_ever(attempt, lot)
         raise Again(f"{words} within {timeout} ms")
 
-    async def _pause(self, lot: trio.lowlevel.ParkingLot) -> None:
-        """Until asking again makes sense."""
-        self._waiting.append(lot)
-        source = self.pattern.only_source() if lot is self._receivers else None
-        try:
-            if source is None:
-                await lot.park()
-            else:
-                self._source = source
-                await source.wait()
-        finally:
-            self._waiting.remove(lot)
-            if source is not None:
-                self._source = None
+    async def _wait_for_ever(self, attempt: Callable[[], T | None], lot: trio.lowlevel.ParkingLot) -> T:
+        while True:
+            source = self.pattern.only_source() if lot is self._receivers else None
+            self._waiting.append(lot)
+            try:
+                if source is None:
+                    await lot.park()
+                else:
+                    self._source = source
+                    await source.wait()
+            finally:
+                self._waiting.remove(lot)
+                if source is not None:
+                    self._source = None
+            self._check_open()
+            if (answer := attempt()) is not None:
+                return answer
 
     def _let_go(self) -> None:
         self._parts.clear()

@@ -18,7 +18,7 @@ import socket
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -43,10 +43,10 @@ class Stream:
 
     __slots__ = ("_socket", "fileno", "peer_address")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, peer_address: str = "") -> None:
         self._socket: Final = sock
         self.fileno: Final = sock.fileno()
-        self.peer_address = _peer_address(sock)
+        self.peer_address = peer_address  # without its port, as libzmq's Peer-Address; "" for ipc
 
     def try_receive(self, expected: int = 0) -> bytes | None:
         """What has come; b"" at the end of the stream; None if there is nothing just now. Raises OSError.
@@ -58,9 +58,9 @@ class Stream:
         except BlockingIOError:
             return None
 
-    async def wait_receivable(self) -> None:
+    def wait_receivable(self) -> Awaitable[None]:
         """Until there is something to receive. Raises trio.ClosedResourceError when closed, or called away."""
-        await trio.lowlevel.wait_readable(self._socket)
+        return trio.lowlevel.wait_readable(self._socket)
 
     def call_away(self) -> None:
         """Let go whoever waits."""
@@ -105,12 +105,12 @@ class Listener:
                 await trio.lowlevel.wait_readable(self._socket)
             self._more_to_come = False
             with suppress(BlockingIOError, ConnectionAbortedError):  # it went away while it was waiting
-                sock, _ = self._socket.accept()
+                sock, peer = self._socket.accept()
                 self._more_to_come = True
                 with _closed_on_error(sock):
                     sock.setblocking(False)
-                    _tune(sock, self._options)
-                    return Stream(sock)
+                    _tune(sock, self._options, isinstance(self.endpoint, Tcp))
+                    return Stream(sock, peer[0] if isinstance(peer, tuple) else "")
 
     def close(self) -> None:
         """At once, and the file of an ipc endpoint goes too."""
@@ -178,7 +178,9 @@ def _listen_ipc(endpoint: Ipc, options: Options) -> Listener:
 
 def _start_listening(sock: socket.socket, options: Options) -> None:
     sock.setblocking(False)
-    _tune(sock, options)  # before listen: a connection takes its buffers' sizes from here
+    _tune(
+        sock, options, sock.family != socket.AF_UNIX
+    )  # before listen: a connection takes its buffers' sizes from here
     sock.listen(options.backlog)
 
 
@@ -236,7 +238,7 @@ async def _connect(family: int, address: object, options: Options) -> Stream:
     sock = socket.socket(family, socket.SOCK_STREAM)
     with _closed_on_error(sock):
         sock.setblocking(False)
-        _tune(sock, options)
+        _tune(sock, options, family != socket.AF_UNIX)
         try:
             sock.connect(address)  # type: ignore[arg-type]
         except BlockingIOError:
@@ -249,7 +251,7 @@ async def _connect(family: int, address: object, options: Options) -> Stream:
         # then TCP connects us to ourselves.
         if family != socket.AF_UNIX and sock.getsockname() == sock.getpeername():
             raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself: nobody listens there")
-        return Stream(sock)
+        return Stream(sock, address[0] if isinstance(address, tuple) else "")
 
 
 def check_dialable(endpoint: Endpoint) -> None:
@@ -267,8 +269,8 @@ def _unix_address(endpoint: Ipc) -> str:
     return "\0" + endpoint.path[1:] if endpoint.path.startswith("@") else endpoint.path
 
 
-def _tune(sock: socket.socket, options: Options) -> None:
-    if sock.family != socket.AF_UNIX:
+def _tune(sock: socket.socket, options: Options, is_tcp: bool) -> None:
+    if is_tcp:
         # A message is written whole: waiting for more to fill a packet (Nagle's algorithm) would only delay it.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _set(sock, socket.SOL_SOCKET, "SO_KEEPALIVE", options.tcp_keepalive)
@@ -283,15 +285,6 @@ def _tune(sock: socket.socket, options: Options) -> None:
 def _set(sock: socket.socket, level: int, name: str, value: int) -> None:
     if value != -1 and hasattr(socket, name):
         sock.setsockopt(level, getattr(socket, name), value)
-
-
-def _peer_address(sock: socket.socket) -> str:
-    """The peer's address without its port, as libzmq's Peer-Address; "" for ipc, and for a peer already gone."""
-    try:
-        name = sock.getpeername()
-    except OSError:
-        return ""
-    return name[0] if isinstance(name, tuple) else ""
 
 
 def _file_number(path: str) -> tuple[int, int] | None:

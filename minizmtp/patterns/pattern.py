@@ -20,7 +20,7 @@ from typing import ClassVar
 from ..constants import SocketType
 from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..options import Options
-from ..wire.events import Item, Message
+from ..wire.events import Message
 from .pipe import Pipe, Source
 from .routing import FairQueue, RoundRobin
 
@@ -106,10 +106,10 @@ class Pattern:
 
     def take(self) -> Received | None:
         """The next message and its pipe, or None. Raises ZMQError if this is not the time to receive."""
-        if self._next is None:
-            return self._gather()
-        found, self._next = self._next, None
-        return found
+        if self._next is not None:
+            found, self._next = self._next, None
+            return found
+        return self._gather()
 
     def give_back(self, received: Received) -> None:
         """Undo the last take: there was no room for it where it was to go (see `proxy`). Not for REQ and REP, whose
@@ -120,13 +120,7 @@ class Pattern:
         """The next message that is for the program, out of all that came."""
         if self.incoming is None:
             raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only sends")
-        while (found := self.incoming.take()) is not None:
-            pipe, item = found
-            if type(item) is list:
-                return found  # type: ignore[return-value]  # an item that is a list is a message
-            if (message := as_list(item)) is not None:
-                return pipe, message
-        return None
+        return self.incoming.take()
 
     def only_source(self) -> Source | None:
         """Where a receiver may wait by itself: there is one peer, and nobody else whose message it could miss."""
@@ -161,10 +155,3 @@ class Pattern:
 
     def _no_subscriptions(self) -> ZMQError:
         return ZMQError(EINVAL, f"a {self.socket_type.name} socket does not subscribe: that is for SUB")
-
-
-def as_list(item: Item) -> Message | None:
-    """The message that was put into a queue, as the program gets it; None if it was a subscription, sent to somebody
-    who publishes nothing: it means nothing there. A message that is shared with other receivers in this process is not
-    given away: each gets a list of its own."""
-    return list(item) if isinstance(item, list) else None

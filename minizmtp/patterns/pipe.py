@@ -112,7 +112,7 @@ class Queue:
         """Is the high-water mark reached, as far as the writer knows? (As long as `given` is below `limit`, it is not:
         who puts many may look at these first.)"""
         if self.given >= self.limit:
-            self._report()
+            self.report()
         return self.given >= self.limit
 
     def put(self, item: Item) -> None:
@@ -147,7 +147,7 @@ class Queue:
             taken = list(items)
             items.clear()
         if self.wanted:
-            self._report()
+            self.report()
         return taken
 
     def take(self) -> Item | None:
@@ -156,7 +156,7 @@ class Queue:
             return None
         item = self.items.popleft()
         if self.wanted:
-            self._report()
+            self.report()
         return item
 
     def want_space(self) -> None:
@@ -164,7 +164,7 @@ class Queue:
         self.wanted = True
         self.tell_at = self.given - self._told - self._half + 1
 
-    def _report(self) -> None:
+    def report(self) -> None:
         """Let the writer know how far the reader has come: in steps of half the limit (L-3)."""
         steps = (self.taken - self._told) // self._half
         if steps > 0:

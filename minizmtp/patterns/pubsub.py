@@ -112,7 +112,7 @@ class Pub(Pattern):
         With xpub_nodrop nothing is sent to anybody while one who wants it has no room.
         """
         audience = self.subscriptions.matching(message[0])
-        if self._options.given:  # or all is as usual
+        if self._options.given:  # or nothing is set
             if self._options.invert_matching:
                 audience = tuple(pipe for pipe in self.pipes if pipe not in audience)
             if self._options.xpub_nodrop and self._wait_for_room(audience):

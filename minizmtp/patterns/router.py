@@ -100,22 +100,25 @@ class Router(Pattern):
 
     def try_send(self, message: Message) -> bool:
         """Done, or dropped where the peer is unknown or full; with router_mandatory the program hears of both."""
-        routing_id, rest = message[0], message[1:]
-        pipe = self._by_id.get(routing_id)
+        pipe = self._by_id.get(message[0])
         if pipe is None:
             if self._options.router_mandatory:
-                raise ZMQError(EHOSTUNREACH, f"no peer is called {routing_id!r}: it never came, or has gone")
-        elif pipe.outbound.full:
-            if self._options.router_mandatory:
-                pipe.outbound.want_space()
-                return False
-            pipe.outbound.dropped += 1
-        elif rest:  # a name alone says nothing, and is not sent (28-41)
-            pipe.outbound.put(rest)
+                raise ZMQError(EHOSTUNREACH, f"no peer is called {message[0]!r}: it never came, or has gone")
+            return True
+        queue = pipe.outbound
+        if queue.given < queue.limit or not queue.full:
+            if len(message) > 1:  # a name alone says nothing, and is not sent (28-41)
+                queue.put(message[1:])
+            return True
+        if self._options.router_mandatory:
+            queue.want_space()
+            return False
+        queue.dropped += 1
         return True
 
     def _gather(self) -> Received | None:
-        found = super()._gather()
+        assert self.incoming is not None
+        found = self.incoming.take()
         return None if found is None else (found[0], [found[0].routing_id, *found[1]])
 
     def can_send(self) -> bool:

@@ -77,27 +77,35 @@ class FairQueue:
             self._ready.popleft()
         return len(self._ready)
 
-    def take(self) -> tuple[Pipe, Item] | None:
-        """The next item and whose it is, or None."""
+    def take(self) -> tuple[Pipe, Message] | None:
+        """The next message and whose it is, or None."""
         row = self._ready
         while row:
             pipe = row[0]
             queue = pipe.inbound
-            item = queue.take()
-            if len(row) > 1:
-                self.only = None
-                if queue.items:
-                    row.rotate(-1)
-                else:
-                    row.popleft()
-            elif queue.items:
-                self.only = queue
-            else:
+            items = queue.items
+            item = items.popleft() if items else None
+            if queue.wanted:
+                queue.report()
+            if not items:
                 self.only = None
                 row.popleft()
-            if item is not None:
+            elif len(row) == 1:
+                self.only = queue
+            else:
+                row.rotate(-1)
+            if type(item) is list:
                 return pipe, item
+            if (message := as_list(item)) is not None:
+                return pipe, message
         return None
+
+
+def as_list(item: Item | None) -> Message | None:
+    """The message that was put into a queue, as the program gets it; None if it was a subscription, sent to somebody
+    who publishes nothing: it means nothing there. A message that is shared with other receivers in this process is not
+    given away: each gets a list of its own."""
+    return list(item) if isinstance(item, list) else None
 
 
 class RoundRobin:

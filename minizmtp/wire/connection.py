@@ -216,6 +216,16 @@ class Connection:
             return []
         return self._decoder.next_messages(most)
 
+    @property
+    def held(self) -> int:
+        """Octets received of which nothing has been told yet."""
+        return self._decoder.held
+
+    @property
+    def has_to_say(self) -> bool:
+        """Has data_to_send something?"""
+        return bool(self._to_send or self._answers)
+
     def data_to_send(self) -> bytes:
         """What the protocol itself has to say (greeting, handshake, PONG); b"" if nothing. It is given once."""
         for command in self._answers:
@@ -403,8 +413,8 @@ class Connection:
         if self._mechanism.seals or self.state is not State.TRAFFIC:
             return [self.send(item) for item in items]
         return [
-            SHORT[len(item[0])] + item[0]
-            if type(item) is list and len(item) == 1 and len(item[0]) < 256
+            (SHORT[len(item[0])] + item[0] if len(item) == 1 and len(item[0]) < 256 else encode_message(item))
+            if type(item) is list
             else (type(item) is SharedMessage and item.octets) or self.send(item)
             for item in items
         ]

@@ -153,8 +153,10 @@ class Sealer:
         """What is in the box of a MESSAGE: flags, and what `seal` was given at the other side."""
         check_message(body)
         self._received = check_nonce(body[8:16], self._received, at=0)
-        nonce = self._receives + body[8:16]
-        return _opened(lambda: crypto_box_open_afternm(body[16:], nonce, self._shared), "MESSAGE", at=8)
+        try:
+            return crypto_box_open_afternm(body[16:], self._receives + body[8:16], self._shared)
+        except CryptoError:
+            raise _closed("MESSAGE", at=8) from None
 
     def unseal(self, body: bytes) -> tuple[int, bytes]:
         """Flags and body of what `seal` was given at the other side."""
@@ -171,13 +173,19 @@ def read_flags(inner: bytes) -> tuple[int, bytes]:
 def open_box(what: str, box: bytes, nonce: bytes, theirs: bytes, ours: bytes, at: int | None = None) -> bytes:
     """What is in a box, or ProtocolError: it was not made with the keys that it should be, or it was changed.
     at: where the box stands."""
-    return _opened(lambda: crypto_box_open(box, nonce, theirs, ours), what, at)
+    try:
+        return crypto_box_open(box, nonce, theirs, ours)
+    except CryptoError:
+        raise _closed(what, at) from None
 
 
 def open_cookie(cookie: bytes, key: bytes) -> bytes:
     """What a server has sealed for itself."""
     sealed = dict(split(SEALED, cookie))
-    return _opened(lambda: crypto_secretbox_open(sealed["box"], b"COOKIE--" + sealed["nonce"], key), "cookie")
+    try:
+        return crypto_secretbox_open(sealed["box"], b"COOKIE--" + sealed["nonce"], key)
+    except CryptoError:
+        raise _closed("cookie") from None
 
 
 def open_vouch(vouch: bytes, theirs: bytes, ours: bytes) -> bytes:
@@ -186,12 +194,8 @@ def open_vouch(vouch: bytes, theirs: bytes, ours: bytes) -> bytes:
     return open_box("INITIATE's vouch", sealed["box"], b"VOUCH---" + sealed["nonce"], theirs, ours)
 
 
-def _opened(opening: Callable[[], bytes], what: str, at: int | None = None) -> bytes:
-    try:
-        return opening()
-    except CryptoError:
-        words = "its box does not open with the keys of this connection"
-        raise malformed(what, words, Violation.CRYPTOGRAPHIC, at) from None
+def _closed(what: str, at: int | None = None) -> ProtocolError:
+    return malformed(what, "its box does not open with the keys of this connection", Violation.CRYPTOGRAPHIC, at)
 
 
 def seal_box(text: bytes, nonce: bytes, theirs: bytes, ours: bytes, whose: str) -> bytes:

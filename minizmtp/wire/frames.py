@@ -45,6 +45,9 @@ LARGEST_FRAME = 2**63 - 1
 # Pieces of a frame from this size on are kept as they are until it is whole; smaller ones are gathered.
 LARGE_PIECE = 4096
 
+# So many frames are looked at first, and twice as many each time that they are all of one size.
+LOOK_AHEAD = 8
+
 # (flags as they stood on the wire, body)
 Frame = tuple[int, bytes]
 
@@ -73,6 +76,25 @@ def encode_message(message: Sequence[bytes]) -> bytes:
     ]
     octets.append(end)
     return b"".join(octets)
+
+
+def equal_frames(octets: bytes, start: int, most: int) -> list[list[bytes]]:
+    r"""Messages of one short frame each that stand in a row and have the same size, from start on, up to most.
+
+    Traffic is often like that, and then nothing has to be done for each frame but to cut it out. If the first has the
+    size s, then where the second's header ought to be is known, and the third's … as long as each is what it ought to
+    be. All flags are looked at in one step, every (s + 2)th octet, and so are all sizes. (0.1 µs in place of 0.2.)
+
+    >>> equal_frames(b"\0\2aa" b"\0\2bb" b"\0\3ccc", 0, 9)
+    [[b'aa'], [b'bb']]
+    """
+    size = octets[start + 1]
+    step = size + 2
+    row = min((len(octets) - start) // step, most)
+    stop = start + row * step
+    wrong = max(len(octets[start:stop:step].lstrip(b"\0")), len(octets[start + 1 : stop : step].lstrip(bytes((size,)))))
+    first = start + 2
+    return [[octets[at : at + size]] for at in range(first, first + (row - wrong) * step, step)]
 
 
 class FrameDecoder:
@@ -173,10 +195,11 @@ class FrameDecoder:
         return flags, body
 
     def next_messages(self, most: int) -> list[list[bytes]]:
-        """Whole messages of short frames, up to most, as far as they follow each other here; [] says: use next_frame.
+        """Whole messages, up to most, as far as they follow each other here; [] says: use next_frame.
 
-        That is what most traffic is, and one loop with everything at hand reads it at a quarter of the cost of a call
-        for each frame (0.25 µs in place of 0.9 for 64 octets). A test sees to it that both ways find the same.
+        The quick twin of next_frame: one loop with everything at hand, in place of a call for each frame (for frames
+        of 64 octets 0.2 µs in place of 0.9). A test sees to it that both find the same. What is not quite plain
+        (a command, a frame that is refused, or not whole) is left to next_frame.
         """
         if self._rest or 0 <= self.limit < 255:
             return []
@@ -184,13 +207,28 @@ class FrameDecoder:
         held = len(octets)
         found: list[list[bytes]] = []
         message: list[bytes] = []
-        while start + 1 < held and (flags := octets[start]) <= MORE:
-            end = start + 2 + octets[start + 1]
+        look = LOOK_AHEAD
+        while start + 1 < held and (flags := octets[start]) <= LONG | MORE:
+            size = octets[start + 1]
+            end = start + 2 + size
+            if flags & LONG:
+                size = int.from_bytes(octets[start + 1 : start + 9], "big")
+                end = start + 9 + size
+                if 0 <= self.limit < size:
+                    break
+            elif end + 1 < held and octets[end + 1] == size and not flags and not octets[end] and not message:
+                several = equal_frames(octets, start, min(most - len(found), look))
+                found += several
+                start = self._position = start + len(several) * (2 + size)
+                look = look * 2 if len(several) == look else LOOK_AHEAD
+                if len(found) == most:
+                    break
+                continue
             if end > held:
                 break
-            message.append(octets[start + 2 : end])
+            message.append(octets[end - size : end])
             start = end
-            if not flags:
+            if not flags & MORE:
                 found.append(message)
                 self._position = end
                 if len(found) == most:
