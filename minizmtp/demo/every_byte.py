@@ -18,7 +18,6 @@ from ..constants import SocketType
 from ..context import Context
 from ..trace import Side, Trace, cover
 from ..trace.http import reader_of_answer, reader_of_questions
-from .blocks import Conversation
 from .ends import endpoint, http_server, port_of, recorded, url
 from .relay import ANYWHERE, Chunk, Recording
 from .stage import Stage
@@ -140,8 +139,7 @@ def take(recording: Recording) -> Recording:
 def show(stage: Stage, title: str, recording: Recording) -> None:
     """The whole recording, in the order in which it was said."""
     trace = traced(recording)
-    spans = [span for side in Side for span in trace.spans(side)]
-    stage.show(Conversation(title, trace.protocol, tuple(sorted(spans, key=lambda span: span.write))))
+    stage.conversation(title, trace)
     stage.claim(
         f"""these are all {recording.octets} octets that crossed the wire for one request and one reply, each named
         once, in order""",

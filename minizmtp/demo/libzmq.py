@@ -3,7 +3,8 @@
     our REQ  ──► Relay ──► libzmq's REP           our PUSH ──► libzmq's PULL           our SUB ◄── libzmq's PUB
     our REP  ◄── Relay ◄── libzmq's REQ           our PULL ◄── libzmq's PUSH           our PUB ──► libzmq's SUB
 
-libzmq comes with pyzmq, which the demo does not need: where it is missing, this part says so, and that is all.
+libzmq comes with pyzmq, which the demo does not need: where it is missing, this part says so, and
+shows what libzmq said once, in a recording.
 
 pyzmq's sockets block, and a thread that waits in one cannot be cancelled. So each of them gives up by itself after
 PATIENCE, is used by one thread at a time, and forgets at its end what it could not send (linger 0): nothing here can
@@ -23,6 +24,7 @@ import trio
 from ..constants import SocketType
 from ..context import Context
 from ..sockets import Socket
+from ..story import load
 from ..trace import Side
 from .ends import call_until_heard, endpoint, port_of, recorded
 from .relay import ANYWHERE, LOCALHOST, Recording, Relay
@@ -56,7 +58,8 @@ async def run(stage: Stage) -> None:
         import zmq
     except ImportError:
         stage.say("""pyzmq is not installed here, so there is no libzmq to talk to: install pyzmq and run this part
-            again.""")
+            again. Until then, here is what two of libzmq's sockets said to each other when they were recorded.""")
+        await compare_with_story(stage)
         return
     stage.say(f"""libzmq {zmq.zmq_version()}, the C++ library that most of the world means by "ZeroMQ", sits at one end
         (pyzmq {zmq.pyzmq_version()} brings it); at the other end is this package.""")
@@ -80,6 +83,17 @@ async def run(stage: Stage) -> None:
     )
     stage.lesson("""The protocol is what crosses the wire, and nothing else. Neither end has to know in what language
         the other is written, or by whom.""")
+
+
+async def compare_with_story(stage: Stage) -> None:
+    """What libzmq said once, and what our sockets say now."""
+    story, ours = load("reqrep"), await among_ourselves()
+    stage.conversation(story.title, story.trace())
+    stage.claim(
+        """our REQ and REP say the same now, octet for octet but for the padding in the greeting, which carries no
+        meaning""",
+        all(unpadded(ours.said(side)) == unpadded(story.said(side)) for side in Side),
+    )
 
 
 def unpadded(octets: bytes) -> bytes:

@@ -24,7 +24,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
-from .blocks import Block, Claim, Column, Heading, Lesson, Paragraph, Table, Title
+from ..trace import Side, Trace
+from .blocks import Block, Claim, Column, Conversation, Heading, Lesson, Paragraph, Table, Title
 from .terminal import Terminal
 
 
@@ -79,6 +80,11 @@ class Stage:
         """Columns with a `>` before their name are for figures."""
         heads = tuple(Column(name.removeprefix(">"), name.startswith(">")) for name in columns)
         self.show(Table(heads, tuple(tuple(row) for row in rows)))
+
+    def conversation(self, title: str, trace: Trace) -> None:
+        """What has been said on one connection, in the order in which it was said."""
+        spans = sorted([span for side in Side for span in trace.spans(side)], key=lambda span: span.write)
+        self.show(Conversation(title, trace.protocol, tuple(spans)))
 
     def claim(self, words: str, came_true: bool) -> None:
         """Say it, and whether it came true just now."""
