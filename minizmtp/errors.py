@@ -117,12 +117,15 @@ class Violation(IntEnum):
 class ProtocolError(Exception):
     """The peer broke the protocol: what was found, what is required, and where that is written.
 
-    `violation` is the number for a monitor. The connection is over, and its connecting side does not dial again.
+    `violation` is the number for a monitor. `at` is the place of the octet that breaks the rule, in what was given to
+    be read; None where it is no octet in particular. The connection is over, and its connecting side does not dial
+    again.
     """
 
-    def __init__(self, words: str, violation: Violation = Violation.UNSPECIFIED) -> None:
+    def __init__(self, words: str, violation: Violation = Violation.UNSPECIFIED, *, at: int | None = None) -> None:
         super().__init__(words)
         self.violation = violation
+        self.at = at
 
 
 class Refused(ProtocolError):

@@ -22,7 +22,8 @@ import minizmtp
 READING_ORDER = """
     errors constants
 
-    wire.greeting wire.frames wire.events wire.commands wire.mechanisms wire.connection wire.plain wire.curve
+    wire.layout wire.greeting wire.frames wire.events wire.commands wire.mechanisms wire.connection
+    wire.plain wire.curve
 
     z85
 
@@ -37,11 +38,15 @@ READING_ORDER = """
 
     poller proxy auth
 
+    trace.spans trace.curve trace.fields trace.zmtp trace.http trace.both
+
+    tap.relay tap.pcap tap.show tap.screen tap.conversation tap.page tap.watch tap.__main__
+
     examples.blocking
     examples.lazy_pirate examples.broker examples.paranoid_pirate examples.last_value_cache examples.late_joiner
     examples.pipeline examples.actors
 
-    demo.stage demo.relay demo.ends demo.spans demo.every_byte demo.waiting demo.pubsub demo.transports demo.libzmq
+    demo.stage demo.relay demo.ends demo.every_byte demo.waiting demo.pubsub demo.transports demo.libzmq
     demo.tour demo.__main__
 """.split()  # noqa: SIM905
 
@@ -133,7 +138,7 @@ def test_read_next_points_forwards(module: str) -> None:
         assert READING_ORDER.index(place) > READING_ORDER.index(module), f"{module} sends its reader back to {name}"
 
 
-@pytest.mark.parametrize("package", ["wire", "patterns"])
+@pytest.mark.parametrize("package", ["wire", "patterns", "trace"])
 def test_a_map_names_its_chapters_in_order(package: str) -> None:
     chapters = [module.split(".")[1] for module in READING_ORDER if module.startswith(f"{package}.")]
     text = loaded(package).__doc__ or ""
@@ -161,13 +166,14 @@ def test_patterns_know_of_the_wire_only_its_events(module: str) -> None:
 
 
 def test_only_the_engine_holds_a_stream_and_only_it_reads_a_connection() -> None:
-    """Whoever else imports Connection (a session makes one) reads no events from it."""
+    """Whoever else imports Connection (a session makes one) reads no events from it; but for the trace, which overhears
+    by one, and by one of h11's."""
     readers = {
         module
         for module in READING_ORDER
         if re.search(r"\.next_event\(\)|\.data_to_send\(\)", re.sub(r'""".*?"""', "", source(module), flags=re.DOTALL))
     }
-    assert readers == {"engine", "examples.blocking", "demo.spans"}  # the last reads h11's, not ours
+    assert readers == {"engine", "examples.blocking", "trace.zmtp", "trace.http", "demo.every_byte"}
 
 
 # ------------------------------------------------------------------------------------------------------------ prose

@@ -7,7 +7,7 @@ What several parts of the demo need to get going: each is an `async with`, and w
             ...
     relay.recording.chunks
 
-Read next: `spans`.
+Read next: `every_byte`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable

@@ -2,13 +2,14 @@
 
     client ──► Relay, 40 ms each way ──► server          "hello" →   ← "world"
 
-The relay stands between the two ends and records; `spans` gives names. The 40 ms make visible who waits for whom: on a
-wire without length both greetings, both READYs and the request would leave in the same instant.
+The relay stands between the two ends and records; `minizmtp.trace` gives names. The 40 ms make visible who waits for
+whom: on a wire without length both greetings, both READYs and the request would leave in the same instant.
 
 Read next: `waiting`.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import h11
@@ -19,9 +20,10 @@ import minihttp
 
 from ..constants import SocketType
 from ..context import Context
+from ..trace import Side, Span, Trace, cover
+from ..trace.http import reader_of_answer, reader_of_questions
 from .ends import endpoint, http_server, port_of, recorded, url
-from .relay import Chunk, Recording, Side
-from .spans import Span, cover, name_http, name_zmtp, read_http
+from .relay import Chunk, Recording
 from .stage import Stage
 
 LATENCY = 0.04
@@ -69,13 +71,13 @@ async def run(stage: Stage) -> None:
     http, zmtp = await over_http(), await over_reqrep()
     stage.title("HTTP")
     stage.say("""A request is a head, lines of text, then a blank line and a body. So is a response.""")
-    show(stage, http, name_http)
+    show(stage, http)
     stage.claim("h11 reads the same start lines, fields and bodies out of these octets", h11_agrees(http.first))
     stage.title("REQ and REP, over ZMTP")
     stage.say("""Each side begins with a greeting, 64 octets. After it all travels in frames: flags, size, body. A
         command is a frame in which the two libraries talk to each other, such as READY: this is my socket, messages may
         come. A message is one or more frames from program to program.""")
-    show(stage, zmtp, lambda octets, side: name_zmtp(octets))
+    show(stage, zmtp)
     stage.title("Side by side")
     compare(stage, http, zmtp)
     stage.lesson("""HTTP introduces itself with every request. ZMTP does so once for each connection, with greeting and
@@ -134,10 +136,13 @@ def take(recording: Recording) -> Recording:
 # -------------------------------------------------------------------------------------------------------- every octet
 
 
-def show(stage: Stage, conversation: Conversation, name: Callable[[bytes, Side], list[Span]]) -> None:
+def show(stage: Stage, conversation: Conversation) -> None:
     """The whole recording, chunk by chunk, in the order in which it was said."""
     recording = conversation.first
-    spans = {side: name(recording.said(side), side) for side in Side}
+    trace = Trace()
+    for chunk in recording.chunks:
+        trace.feed(chunk.side, chunk.octets, chunk.at)
+    spans = {side: trace.spans(side) for side in Side}
     for chunk, chunk_spans in by_chunk(recording.chunks, spans):
         when = f"{(chunk.at - recording.chunks[0].at) * 1000:.0f} ms".rjust(6)
         to = Side.SERVER if chunk.side is Side.CLIENT else Side.CLIENT
@@ -154,11 +159,8 @@ def show(stage: Stage, conversation: Conversation, name: Callable[[bytes, Side],
 
 def by_chunk(chunks: list[Chunk], spans: dict[Side, list[Span]]) -> Iterator[tuple[Chunk, list[Span]]]:
     """Each chunk with the spans that begin in it. (A span may end in a later chunk: TCP cuts where it likes.)"""
-    position = dict.fromkeys(Side, 0)
-    for chunk in chunks:
-        start = position[chunk.side]
-        position[chunk.side] = end = start + len(chunk.octets)
-        yield chunk, [span for span in spans[chunk.side] if start <= span.start < end]
+    for number, chunk in enumerate(chunks):
+        yield chunk, [span for span in spans[chunk.side] if span.write == number]
 
 
 def span_table(spans: list[Span]) -> Table:
@@ -172,16 +174,26 @@ def span_table(spans: list[Span]) -> Table:
         offsets, hexes, texts = [], [], []
         for start in range(0, len(span.octets), OCTETS_PER_LINE):
             piece = span.octets[start : start + OCTETS_PER_LINE]
-            offsets.append(str(span.start + start))
+            offsets.append(str(span.offset + start))
             hexes.append(piece.hex(" "))
             texts.append(printable(piece))
         colour = COLOURS[number % len(COLOURS)]
-        meaning = Text.assemble((span.name, f"bold {colour}"), f": {span.meaning}")
+        meaning = Text.assemble((span.name, f"bold {colour}"), f": {span.value}")
         if number == 0 or span.source != spans[number - 1].source:
-            fits = len(meaning) + len(f" [{span.source}]") <= MEANING_WIDTH
-            meaning.append(f"{' ' if fits else NEWLINE}[{span.source}]", "dim")
+            source = f"[{short(span.source)}]"
+            fits = len(meaning) + len(f" {source}") <= MEANING_WIDTH
+            meaning.append(f"{' ' if fits else NEWLINE}{source}", "dim")
         table.add_row("\n".join(offsets), Text("\n".join(hexes), colour), Text("\n".join(texts), colour), meaning)
     return table
+
+
+def short(source: str) -> str:
+    """A source, fit for a narrow column.
+
+    >>> short('37/ZMTP 3.1, "Framing"'), short("RFC 9112 §3")
+    ('37 Framing', '9112 §3')
+    """
+    return re.sub(r'/[^,]*, "(.*)"', r" \1", source).removeprefix("RFC ")
 
 
 def printable(octets: bytes) -> str:
@@ -195,7 +207,17 @@ def printable(octets: bytes) -> str:
 
 def h11_agrees(recording: Recording) -> bool:
     """Does what h11 understood, written down again, give the very octets? Then nothing was read into them."""
-    return all(as_octets(read_http(recording.said(side), side)[0]) == recording.said(side) for side in Side)
+    return all(as_octets(read_http(recording.said(side), side)) == recording.said(side) for side in Side)
+
+
+def read_http(octets: bytes, side: Side) -> list[h11.Event]:
+    """h11's events for the one message in octets."""
+    reader = reader_of_questions() if side is Side.CLIENT else reader_of_answer(None)
+    reader.receive_data(octets)
+    events: list[h11.Event] = []
+    while isinstance(event := reader.next_event(), h11.Event):
+        events.append(event)
+    return [event for event in events if not isinstance(event, h11.EndOfMessage)]
 
 
 def as_octets(events: list[h11.Event]) -> bytes:

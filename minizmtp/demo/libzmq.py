@@ -23,8 +23,9 @@ import trio
 from ..constants import SocketType
 from ..context import Context
 from ..sockets import Socket
+from ..trace import Side
 from .ends import call_until_heard, endpoint, port_of, recorded
-from .relay import LOCALHOST, Recording, Relay, Side
+from .relay import LOCALHOST, Recording, Relay
 from .stage import Stage
 
 if TYPE_CHECKING:

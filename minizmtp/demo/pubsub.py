@@ -21,8 +21,9 @@ import minihttp
 from ..constants import SocketType
 from ..context import Context
 from ..sockets import Socket
+from ..trace import Side
 from .ends import call_until_heard, endpoint, http_server, port_of, recorded, url
-from .relay import Recording, Side
+from .relay import Recording
 from .stage import Stage
 
 NEWS = ["eu.lisbon sun", "us.boston snow", "asia.tokyo wind", "eu.paris rain", "us.boston sleet", "eu.lisbon fog"]

@@ -97,6 +97,3 @@ class Relay:
         assert isinstance(listener.endpoint, Tcp)
         self.port = listener.endpoint.port
         await relay.Relay(listener, self._target, self.recording, self._latency).run(task_status=task_status)
-
-
-__all__ = ["LOCALHOST", "Chunk", "Recording", "Relay", "Side"]

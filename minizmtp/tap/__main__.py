@@ -11,10 +11,11 @@
 The first line says where it listens: of use with `tcp://127.0.0.1:*`. Files are opened at the start, so that a path
 that cannot be written is noticed before the conversation and not after it.
 
-This is the last chapter of the tap: it can be read alone.
+This is the last chapter of the tap. It can be read alone.
 """
 
 import argparse
+import inspect
 import json
 import os
 import signal
@@ -27,7 +28,6 @@ from typing import IO, Any, TypeVar
 
 import trio
 
-from .. import z85
 from ..endpoints import Endpoint, Inproc, parse_endpoint
 from ..errors import ZMQError
 from ..options import Options
@@ -43,6 +43,7 @@ from .watch import Tap
 # Seconds in which, at the end, what is still to be shown must be taken: a terminal that is stopped takes nothing.
 PATIENCE = 1.0
 MIB = 1 << 20
+KEYS = tuple(inspect.signature(Keys).parameters)
 
 File = TypeVar("File", bound=IO[Any])
 
@@ -97,7 +98,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--html", metavar="FILE", help="at the end, write a page of it")
     add("--json", metavar="FILE", help="at the end, write the same as data")
     add("--pcap", metavar="FILE", help="as it comes, write a capture for Wireshark")
-    add("--curve-secret", metavar="KEY", action="append", default=[], help="a secret key in Z85, to open CURVE's boxes")
+    add("--curve", metavar="NAME=KEY", action="append", default=[], help=f"to open CURVE's boxes; {', '.join(KEYS)}")
     add("--keep", metavar="MIB", type=float, default=1.0, help="how much of each connection --html and --json keep (1)")
     add("--latency", metavar="MS", type=float, default=0.0, help="make the wire longer, each way (0)")
     add("--all", action="store_true", help="show each octet, also of long bodies and of floods")
@@ -107,12 +108,24 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         options.listen = with_octets(parse_endpoint(options.listen))
         options.connect = with_octets(parse_endpoint(options.connect, connect=True))
         check_dialable(options.connect)
-        options.curve_secret = [z85.decode(key.encode()) for key in options.curve_secret]
+        options.keys = keys(options.curve)
     except (ZMQError, ValueError) as error:
         parser.error(str(error))
     if options.html and not find_spec("jinja2"):
         parser.error("--html needs jinja2: pip install 'minizmtp[html]'")
     return options
+
+
+def keys(named: Sequence[str]) -> Keys:
+    """Secrets of CURVE, each as NAME=KEY, the key in Z85.
+
+    >>> len(keys(["server_secret=Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"]).server_secret)
+    32
+    """
+    found = dict(each.split("=", 1) for each in named if "=" in each)
+    if len(found) < len(named) or not found.keys() <= set(KEYS):
+        raise ValueError(f"--curve needs NAME=KEY, each NAME once, of {', '.join(KEYS)}")
+    return Keys(**found)
 
 
 def with_octets(endpoint: Endpoint) -> Endpoint:
@@ -130,7 +143,7 @@ async def listen_in(listener: Listener, options: argparse.Namespace, capture: IO
         show=Show(colour=not is_plain(sys.stdout, os.environ), whole=options.all),
         capture=capture,
         keep=round(options.keep * MIB) if options.html or options.json else 0,
-        keys=Keys(*options.curve_secret),
+        keys=options.keys,
         epoch=datetime.now(UTC).timestamp() - trio.current_time(),
     )
     relay = Relay(listener, options.connect, tap, options.latency / 1000)

@@ -125,20 +125,20 @@ class Flow:
         """One write, in as many packets as it needs, and the other side's acknowledgement."""
         for start in range(0, len(octets), SEGMENT):
             yield self._packet(side, PSH | ACK, octets[start : start + SEGMENT])
-        yield self._packet(other(side), ACK)
+        yield self._packet(side.other, ACK)
 
     def end(self, side: Side) -> Iterator[bytes]:
         """This side says no more."""
         yield self._packet(side, FIN | ACK)
-        yield self._packet(other(side), ACK)
+        yield self._packet(side.other, ACK)
 
     def death(self, side: Side) -> Iterator[bytes]:
         """This side is gone."""
         yield self._packet(side, RST | ACK)
 
     def _packet(self, side: Side, flags: int, octets: bytes = b"", options: bytes = b"") -> bytes:
-        source, target = self._places[side], self._places[other(side)]
-        acknowledged = self._next[other(side)] if flags & ACK else 0
+        source, target = self._places[side], self._places[side.other]
+        acknowledged = self._next[side.other] if flags & ACK else 0
         size = 20 + len(options)
         header = struct.pack(
             ">HHIIBBH", source.port, target.port, self._next[side], acknowledged, size // 4 << 4, flags, WINDOW
@@ -174,8 +174,3 @@ def complement(*parts: bytes) -> bytes:
     for part in parts:
         total += int.from_bytes(part, "big") << 8 * (len(part) % 2)
     return (0xFFFF - (total % 0xFFFF or 0xFFFF)).to_bytes(2, "big")
-
-
-def other(side: Side) -> Side:
-    """Who listens when side speaks."""
-    return Side.SERVER if side is Side.CLIENT else Side.CLIENT

@@ -26,7 +26,6 @@ from typing import TextIO
 from rich.style import Style
 
 from ..trace import Side, Span
-from .pcap import other
 
 WIDTH = 80
 OCTETS_PER_LINE = 8
@@ -85,7 +84,7 @@ class Show:
         """What became complete with one write. writes: how many it took, with those that completed nothing."""
         size = sum(len(span.octets) for span in spans)
         shown = len(spans) if self._whole else MOST_SPANS
-        words = f"{side.value} → {other(side).value}, {octets(size)}" + f" in {writes:,} writes" * (writes > 1)
+        words = f"{side.value} → {side.other.value}, {octets(size)}" + f" in {writes:,} writes" * (writes > 1)
         lines = ["\n" + self.line(connection, at, words)]
         source = ""
         for span in spans[:shown]:

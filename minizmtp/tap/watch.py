@@ -140,6 +140,8 @@ class Tap:
             spans = trace.feed(side, octets, at)
             if ear.is_kept:
                 ear.conversation.writes.append(Write(side, ear.said[side] - len(octets), len(octets), at))
+            else:
+                trace.forget()
             ear.writes[side] += 1
             self._show_spans(ear, side, spans, at)
         except Exception as error:

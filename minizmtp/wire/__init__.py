@@ -1,11 +1,12 @@
 """Bytes into events, and back: ZMTP 3.1 without a socket in sight (RFC 37).
 
+    layout       fields, one behind the other
     greeting     64 octets, once each way
     frames       flags, size, body
     events       what a Connection tells you, and what you tell it
     commands     what a COMMAND frame says, and the metadata in it
     mechanisms   how two peers agree that they may talk
-    connection   the five above, joined: bytes in, events out; messages in, bytes out
+    connection   the six above, joined: bytes in, events out; messages in, bytes out
     plain        a mechanism with a name and a password, in clear
     curve        a mechanism with keys: nobody listens, nobody changes a bit
 

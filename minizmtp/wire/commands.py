@@ -30,21 +30,25 @@ The body of a COMMAND frame is a name and what belongs to it:
     >>> encode_metadata({b"Socket-Type": b"REQ", b"Identity": b""})
     b'\x0bSocket-Type\x00\x00\x00\x03REQ\x08Identity\x00\x00\x00\x00'
 
-Below this module: `errors`, `events`. Above it: `mechanisms`, which exchange metadata, and `connection`.
+Below this module: `errors`, `events`, `layout`. Above it: `mechanisms`, which exchange metadata, and `connection`.
 Read next: `mechanisms`.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ..errors import ProtocolError, Violation
 from .events import Cancel, Error, Ping, Pong, Subscribe
+from .layout import REST, Field, Layout, split
 
 _COMMAND_NAME = re.compile(rb"[A-Za-z]+")
 _PROPERTY_NAME = re.compile(rb"[A-Za-z0-9\-_.+]+")
 _LARGEST_VALUE = 2**31 - 1
 
 LONGEST_CONTEXT = 16
+
+ERROR: Layout = (("reason length", 1), ("reason", REST))
+PING: Layout = (("ttl", 2), ("context", REST))
 
 
 def encode_command(name: bytes, data: bytes = b"") -> bytes:
@@ -55,11 +59,13 @@ def encode_command(name: bytes, data: bytes = b"") -> bytes:
 def decode_command(body: bytes) -> tuple[bytes, bytes]:
     """Name and data. Raises ProtocolError where the name is empty, cut off, or not of letters (37-26)."""
     name = body[1 : 1 + body[0]] if body else b""
-    if len(name) != (body[0] if body else 0) or not _COMMAND_NAME.fullmatch(name):
+    whole = len(name) == (body[0] if body else 0)
+    if not whole or not _COMMAND_NAME.fullmatch(name):
         raise ProtocolError(
             f"command that starts with {body[:12].hex(' ') or 'nothing'}, required is a length from 1 to 255"
             ' and as many letters (37/ZMTP "Commands")',
             Violation.MALFORMED_COMMAND,
+            at=1 + _right(_COMMAND_NAME, name) if name and whole else 0,
         )
     return name, body[1 + len(name) :]
 
@@ -82,20 +88,55 @@ def decode_metadata(data: bytes) -> dict[bytes, bytes]:
     {b'socket-type': b'REQ', b'identity': b''}
     """
     properties: dict[bytes, bytes] = {}
+    property_name = b""
+    for field, octets in metadata_fields(data):
+        if field == "property":
+            property_name = octets.lower()
+        elif field == "value":
+            properties.setdefault(property_name, octets)
+    return properties
+
+
+def metadata_fields(data: bytes) -> Iterator[Field]:
+    r"""The fields of each property, one behind the other: name length, property, value length, value.
+
+    Raises ProtocolError where `decode_metadata` does, behind the field that is at fault.
+
+    >>> list(metadata_fields(b"\x01a\x00\x00\x00\x02xy"))
+    [('name length', b'\x01'), ('property', b'a'), ('value length', b'\x00\x00\x00\x02'), ('value', b'xy')]
+    """
     start = 0
     while start < len(data):
-        name = data[start + 1 : start + 1 + data[start]]
-        value_start = start + 1 + data[start] + 4
-        size = int.from_bytes(data[value_start - 4 : value_start], "big")
-        if not _PROPERTY_NAME.fullmatch(name) or value_start + size > len(data) or size > _LARGEST_VALUE:
-            raise ProtocolError(
-                f"property that starts with {data[start : start + 12].hex(' ')}, required is a name of 1 to 255 of"
-                ' A-Z a-z 0-9 - _ . + and a value that ends with the command (37/ZMTP "Connection Metadata")',
-                Violation.INVALID_METADATA,
-            )
-        start = value_start + size
-        properties.setdefault(name.lower(), data[value_start:start])
-    return properties
+        yield "name length", data[start : start + 1]
+        value_length = start + 1 + data[start]
+        name = data[start + 1 : value_length]
+        if not name or value_length > len(data):
+            raise _bad_property(data, start, at=start)
+        yield "property", name
+        if not _PROPERTY_NAME.fullmatch(name):
+            raise _bad_property(data, start, at=start + 1 + _right(_PROPERTY_NAME, name))
+        value = value_length + 4
+        yield "value length", data[value_length:value]
+        end = value + int.from_bytes(data[value_length:value], "big")
+        if end > len(data) or end - value > _LARGEST_VALUE:
+            raise _bad_property(data, start, at=value_length)
+        yield "value", data[value:end]
+        start = end
+
+
+def _bad_property(data: bytes, start: int, at: int) -> ProtocolError:
+    return ProtocolError(
+        f"property that starts with {data[start : start + 12].hex(' ')}, required is a name of 1 to 255 of"
+        ' A-Z a-z 0-9 - _ . + and a value that ends with the command (37/ZMTP "Connection Metadata")',
+        Violation.INVALID_METADATA,
+        at=at,
+    )
+
+
+def _right(rule: re.Pattern[bytes], name: bytes) -> int:
+    """How many characters of a name are such as the rule allows, up to the first that is not."""
+    found = rule.match(name)
+    return found.end() if found else 0
 
 
 def encode_error(reason: bytes) -> bytes:
@@ -110,8 +151,9 @@ def decode_error(data: bytes) -> Error:
             f"ERROR with {len(data)} octets after its name, required is a length and as many octets of reason"
             ' (37/ZMTP "Error Handling")',
             Violation.MALFORMED_ERROR,
+            at=0,
         )
-    return Error(data[1:])
+    return Error(dict(split(ERROR, data))["reason"])
 
 
 def encode_ping(ping: Ping) -> bytes:
@@ -125,8 +167,10 @@ def decode_ping(data: bytes) -> Ping:
         raise ProtocolError(
             f'PING with {len(data)} octets after its name, required are 2 to 18 (37/ZMTP "Connection Heartbeating")',
             Violation.MALFORMED_COMMAND,
+            at=0 if len(data) < 2 else 2 + LONGEST_CONTEXT,
         )
-    return Ping(int.from_bytes(data[:2], "big"), data[2:])
+    fields = dict(split(PING, data))
+    return Ping(int.from_bytes(fields["ttl"], "big"), fields["context"])
 
 
 # The commands of traffic. One that is not here is ignored: that is how the protocol grows.

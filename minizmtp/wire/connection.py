@@ -117,7 +117,7 @@ MAX_UNFINISHED = 2**30
 FRAME_COST = 64
 
 # libzmq's PLAIN server writes ERROR with its length octet lost and the first letter spoilt (24-9).
-_MISSPELT_ERROR = b"\x5eRROR"
+MISSPELT_ERROR = b"\x5eRROR"
 
 
 class Connection:
@@ -269,7 +269,7 @@ class Connection:
                     'a message before READY, required are commands until both are ready (37/ZMTP "Overall Behavior")',
                     Violation.UNEXPECTED_COMMAND,
                 )
-            if body.startswith(_MISSPELT_ERROR):
+            if body.startswith(MISSPELT_ERROR):
                 return decode_error(body[5:])
             name, data = decode_command(body)
             if name == b"ERROR":

@@ -67,6 +67,7 @@ from ..errors import ENOTSUP, ProtocolError, Violation, ZMQError
 from .commands import decode_metadata, encode_command, encode_metadata
 from .events import Authenticate, Ready
 from .frames import COMMAND, MORE
+from .layout import REST, Layout, offset, split, width
 from .mechanisms import Steps, unexpected_command
 
 try:
@@ -87,6 +88,19 @@ except ImportError:  # told to whoever asks for CURVE, see check_available
 KEY_SIZE = 32
 BOX_OVERHEAD = 16
 LARGEST_NONCE = 2**64 - 1
+
+# What follows the name of each command. In WELCOME_BOX is what the box of a WELCOME holds, and so on.
+HELLO: Layout = (("version", 2), ("padding", 72), ("C'", KEY_SIZE), ("nonce", 8), ("box", 64 + BOX_OVERHEAD))
+WELCOME: Layout = (("nonce", 16), ("box", 128 + BOX_OVERHEAD))
+WELCOME_BOX: Layout = (("S'", KEY_SIZE), ("cookie", 96))
+INITIATE: Layout = (("cookie", 96), ("nonce", 8), ("box", REST))
+INITIATE_BOX: Layout = (("C", KEY_SIZE), ("vouch", 96), ("metadata", REST))
+READY: Layout = (("nonce", 8), ("box", REST))
+MESSAGE: Layout = (("nonce", 8), ("box", REST))
+MESSAGE_BOX: Layout = (("flags", 1), ("body", REST))
+SEALED: Layout = (("nonce", 16), ("box", REST))  # a cookie, a vouch
+COOKIE_BOX: Layout = (("C'", KEY_SIZE), ("s'", KEY_SIZE))
+VOUCH_BOX: Layout = (("C'", KEY_SIZE), ("S", KEY_SIZE))
 
 # Flags inside a MESSAGE. COMMAND has another place here than in a frame's header (26-36).
 INNER_MORE, INNER_COMMAND = 1, 2
@@ -113,6 +127,11 @@ def scripted(*values: bytes) -> Entropy:
     return lambda size: next(left)
 
 
+def shared_key(theirs: bytes, ours: bytes) -> bytes:
+    """Half of the work of opening and making each box between two keys, done once."""
+    return crypto_box_beforenm(theirs, ours)
+
+
 class Sealer:
     """MESSAGE, both ways: the boxes of one connection, and the two counters."""
 
@@ -130,25 +149,49 @@ class Sealer:
         inner = (INNER_MORE if flags & MORE else 0) | (INNER_COMMAND if flags & COMMAND else 0)
         return b"\x07MESSAGE" + short + crypto_box_afternm(bytes([inner]) + body, self._sends + short, self._shared)
 
+    def open(self, body: bytes) -> bytes:
+        """What is in the box of a MESSAGE: flags, and what `seal` was given at the other side."""
+        check_message(body)
+        self._received = check_nonce(body[8:16], self._received, at=0)
+        nonce = self._receives + body[8:16]
+        return _opened(lambda: crypto_box_open_afternm(body[16:], nonce, self._shared), "MESSAGE", at=8)
+
     def unseal(self, body: bytes) -> tuple[int, bytes]:
         """Flags and body of what `seal` was given at the other side."""
-        if body[:8] != b"\x07MESSAGE" or len(body) < 16 + BOX_OVERHEAD + 1:
-            raise _broken("MESSAGE", "required is one, with a nonce and a box", Violation.MALFORMED_MESSAGE)
-        self._received = check_nonce(body[8:16], self._received)
-        inner = open_box(
-            lambda: crypto_box_open_afternm(body[16:], self._receives + body[8:16], self._shared), "MESSAGE"
-        )
-        if inner[0] > INNER_MORE | INNER_COMMAND or inner[0] == INNER_MORE | INNER_COMMAND:
-            raise _broken("MESSAGE", f"its flags are {inner[0]:02x}", Violation.MALFORMED_MESSAGE)
-        return (MORE if inner[0] & INNER_MORE else 0) | (COMMAND if inner[0] & INNER_COMMAND else 0), inner[1:]
+        return read_flags(self.open(body))
 
 
-def open_box(opening: Callable[[], bytes], what: str) -> bytes:
-    """What is in a box, or ProtocolError: it was not made with the keys that it should be, or it was changed."""
+def read_flags(inner: bytes) -> tuple[int, bytes]:
+    """Flags as they stand outside of boxes, and body, from what was in the box of a MESSAGE."""
+    if inner[0] > INNER_MORE | INNER_COMMAND or inner[0] == INNER_MORE | INNER_COMMAND:
+        raise malformed("MESSAGE", f"its flags are {inner[0]:02x}", Violation.MALFORMED_MESSAGE, at=0)
+    return (MORE if inner[0] & INNER_MORE else 0) | (COMMAND if inner[0] & INNER_COMMAND else 0), inner[1:]
+
+
+def open_box(what: str, box: bytes, nonce: bytes, theirs: bytes, ours: bytes, at: int | None = None) -> bytes:
+    """What is in a box, or ProtocolError: it was not made with the keys that it should be, or it was changed.
+    at: where the box stands."""
+    return _opened(lambda: crypto_box_open(box, nonce, theirs, ours), what, at)
+
+
+def open_cookie(cookie: bytes, key: bytes) -> bytes:
+    """What a server has sealed for itself."""
+    sealed = dict(split(SEALED, cookie))
+    return _opened(lambda: crypto_secretbox_open(sealed["box"], b"COOKIE--" + sealed["nonce"], key), "cookie")
+
+
+def open_vouch(vouch: bytes, theirs: bytes, ours: bytes) -> bytes:
+    """What the owner of the permanent key says of the one for this connection."""
+    sealed = dict(split(SEALED, vouch))
+    return open_box("INITIATE's vouch", sealed["box"], b"VOUCH---" + sealed["nonce"], theirs, ours)
+
+
+def _opened(opening: Callable[[], bytes], what: str, at: int | None = None) -> bytes:
     try:
         return opening()
     except CryptoError:
-        raise _broken(what, "its box does not open with the keys of this connection", Violation.CRYPTOGRAPHIC) from None
+        words = "its box does not open with the keys of this connection"
+        raise malformed(what, words, Violation.CRYPTOGRAPHIC, at) from None
 
 
 def seal_box(text: bytes, nonce: bytes, theirs: bytes, ours: bytes, whose: str) -> bytes:
@@ -157,22 +200,75 @@ def seal_box(text: bytes, nonce: bytes, theirs: bytes, ours: bytes, whose: str) 
     try:
         return crypto_box(text, nonce, theirs, ours)
     except CryptoError:
-        raise _broken("key", f"nothing can be sealed with that of {whose}", Violation.CRYPTOGRAPHIC) from None
+        raise malformed("key", f"nothing can be sealed with that of {whose}", Violation.CRYPTOGRAPHIC) from None
 
 
-def check_nonce(short: bytes, last: int) -> int:
+def check_nonce(short: bytes, last: int, at: int | None = None) -> int:
     """The counter in a short nonce, which must have grown. Gaps are allowed: what counts is that none comes twice."""
     nonce = int.from_bytes(short, "big")
     if nonce <= last:
         raise ProtocolError(
             f"nonce {nonce} after {last}: a command repeated or out of order, required is a larger one (26/CURVEZMQ)",
             Violation.INVALID_SEQUENCE,
+            at=at,
         )
     return nonce
 
 
-def _broken(what: str, how: str, violation: Violation) -> ProtocolError:
-    return ProtocolError(f"malformed {what}: {how} (26/CURVEZMQ)", violation)
+def malformed(what: str, how: str, violation: Violation, at: int | None = None) -> ProtocolError:
+    """The error for a command that is not made as it should be."""
+    return ProtocolError(f"malformed {what}: {how} (26/CURVEZMQ)", violation, at=at)
+
+
+# What can be told of a command without any key. Each gives the fields.
+
+
+def hello_fields(data: bytes) -> dict[str, bytes]:
+    """200 octets, version 1.0, and the zeros that make a HELLO longer than its answer."""
+    fields = dict(split(HELLO, data))
+    how, bad = "required are 200 octets, version 1.0 and 72 zeros", Violation.MALFORMED_HELLO
+    if fields["version"] != b"\x01\x00":
+        raise malformed("HELLO", how, bad, at=0)
+    if any(fields["padding"]):
+        raise malformed("HELLO", how, bad, at=2)
+    if len(data) != width(HELLO):
+        raise malformed("HELLO", how, bad, at=min(len(data), width(HELLO)))
+    if fields["C'"][-1] > 127:  # a bit that is no part of a number here: X25519 does not see it change
+        raise malformed("HELLO", "C' has 256 bits, required are 255", bad, at=offset(HELLO, "C'"))
+    check_nonce(fields["nonce"], 0, at=offset(HELLO, "nonce"))
+    return fields
+
+
+def welcome_fields(data: bytes) -> dict[str, bytes]:
+    """168 octets with the name."""
+    if len(data) != width(WELCOME):
+        how = f"{len(data) + 8} octets, required are 168"
+        raise malformed("WELCOME", how, Violation.MALFORMED_WELCOME, at=min(len(data), width(WELCOME)))
+    return dict(split(WELCOME, data))
+
+
+def initiate_fields(data: bytes) -> dict[str, bytes]:
+    """A box has room for C and the vouch at least."""
+    if len(data) < 96 + 8 + BOX_OVERHEAD + 128:
+        how = f"{len(data) + 9} octets, required are 257 or more"
+        raise malformed("INITIATE", how, Violation.MALFORMED_INITIATE, at=len(data))
+    return dict(split(INITIATE, data))
+
+
+def ready_fields(data: bytes) -> dict[str, bytes]:
+    """A box, if only around no metadata at all."""
+    if len(data) < 8 + BOX_OVERHEAD:
+        how = f"{len(data) + 6} octets, required are 30 or more"
+        raise malformed("READY", how, Violation.MALFORMED_READY, at=len(data))
+    fields = dict(split(READY, data))
+    check_nonce(fields["nonce"], 0, at=0)
+    return fields
+
+
+def check_message(body: bytes) -> None:
+    """MESSAGE, a nonce, and a box around at least the flags."""
+    if body[:8] != b"\x07MESSAGE" or len(body) < 16 + BOX_OVERHEAD + 1:
+        raise malformed("MESSAGE", "required is one, with a nonce and a box", Violation.MALFORMED_MESSAGE)
 
 
 class _Curve:
@@ -221,14 +317,13 @@ class CurveClient(_Curve):
         return self._receive_welcome(data) if name == b"WELCOME" else self._receive_ready(data)
 
     def _receive_welcome(self, data: bytes) -> Steps:
-        if len(data) != 160:
-            raise _broken("WELCOME", f"{len(data) + 8} octets, required are 168", Violation.MALFORMED_WELCOME)
-        inner = open_box(
-            lambda: crypto_box_open(data[16:], b"WELCOME-" + data[:16], self._server, self._our_secret), "WELCOME"
-        )
-        self._their_public, cookie = inner[:KEY_SIZE], inner[KEY_SIZE:]
+        fields = welcome_fields(data)
+        nonce = b"WELCOME-" + fields["nonce"]
+        inner = open_box("WELCOME", fields["box"], nonce, self._server, self._our_secret)
+        opened = dict(split(WELCOME_BOX, inner))
+        self._their_public = opened["S'"]
         self._awaits = b"READY"
-        return [encode_command(b"INITIATE", cookie + self._initiate())]
+        return [encode_command(b"INITIATE", opened["cookie"] + self._initiate())]
 
     def _initiate(self) -> bytes:
         """Who we are (C), the proof of it (the vouch), and our metadata."""
@@ -240,15 +335,12 @@ class CurveClient(_Curve):
         return short + crypto_box(inner, b"CurveZMQINITIATE" + short, self._their_public, self._our_secret)
 
     def _receive_ready(self, data: bytes) -> Steps:
-        if len(data) < 8 + BOX_OVERHEAD:
-            raise _broken("READY", f"{len(data) + 6} octets, required are 30 or more", Violation.MALFORMED_READY)
-        nonce = check_nonce(data[:8], 0)
-        inner = open_box(
-            lambda: crypto_box_open(data[8:], b"CurveZMQREADY---" + data[:8], self._their_public, self._our_secret),
-            "READY",
-        )
-        shared = crypto_box_beforenm(self._their_public, self._our_secret)
-        self._sealer = Sealer(shared, b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES", sent=2, received=nonce)
+        fields = ready_fields(data)
+        nonce = b"CurveZMQREADY---" + fields["nonce"]
+        inner = open_box("READY", fields["box"], nonce, self._their_public, self._our_secret)
+        shared = shared_key(self._their_public, self._our_secret)
+        received = int.from_bytes(fields["nonce"], "big")
+        self._sealer = Sealer(shared, b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES", sent=2, received=received)
         return [Ready(decode_metadata(inner))]
 
     def admitted(self) -> Steps:
@@ -278,17 +370,12 @@ class CurveServer(_Curve):
         return self._receive_hello(data) if name == b"HELLO" else self._receive_initiate(data)
 
     def _receive_hello(self, data: bytes) -> Steps:
-        if len(data) != 194 or data[:2] != b"\x01\x00" or any(data[2:74]):
-            raise _broken("HELLO", "required are 200 octets, version 1.0 and 72 zeros", Violation.MALFORMED_HELLO)
-        self._their_public, short = data[74:106], data[106:114]
-        if self._their_public[-1] > 127:  # a bit that is no part of a number here: X25519 does not see it change
-            raise _broken("HELLO", "C' has 256 bits, required are 255", Violation.MALFORMED_HELLO)
-        self._received = check_nonce(short, 0)
-        zeros = open_box(
-            lambda: crypto_box_open(data[114:], b"CurveZMQHELLO---" + short, self._their_public, self._secret), "HELLO"
-        )
+        fields = hello_fields(data)
+        self._their_public, self._received = fields["C'"], int.from_bytes(fields["nonce"], "big")
+        nonce = b"CurveZMQHELLO---" + fields["nonce"]
+        zeros = open_box("HELLO", fields["box"], nonce, self._their_public, self._secret)
         if any(zeros):
-            raise _broken("HELLO", "its box holds other than zeros", Violation.CRYPTOGRAPHIC)
+            raise malformed("HELLO", "its box holds other than zeros", Violation.CRYPTOGRAPHIC)
         self._awaits = b"INITIATE"
         return [encode_command(b"WELCOME", self._welcome())]
 
@@ -302,43 +389,36 @@ class CurveServer(_Curve):
         return long + crypto_box(self._our_public + cookie, b"WELCOME-" + long, self._their_public, self._secret)
 
     def _receive_initiate(self, data: bytes) -> Steps:
-        if len(data) < 96 + 8 + BOX_OVERHEAD + 128:
-            raise _broken("INITIATE", f"{len(data) + 9} octets, required are 257 or more", Violation.MALFORMED_INITIATE)
-        self._check_cookie(data[:96])
-        short = data[96:104]
-        self._received = check_nonce(short, self._received)
-        inner = open_box(
-            lambda: crypto_box_open(data[104:], b"CurveZMQINITIATE" + short, self._their_public, self._our_secret),
-            "INITIATE",
-        )
-        client, vouch = inner[:KEY_SIZE], inner[KEY_SIZE : KEY_SIZE + 96]
-        self._check_vouch(vouch, client)
-        self._theirs = decode_metadata(inner[KEY_SIZE + 96 :])
+        fields = initiate_fields(data)
+        self._check_cookie(fields["cookie"])
+        self._received = check_nonce(fields["nonce"], self._received)
+        nonce = b"CurveZMQINITIATE" + fields["nonce"]
+        inner = open_box("INITIATE", fields["box"], nonce, self._their_public, self._our_secret)
+        opened = dict(split(INITIATE_BOX, inner))
+        client = opened["C"]
+        self._check_vouch(opened["vouch"], client)
+        self._theirs = decode_metadata(opened["metadata"])
         self._awaits = b"nothing more"
         return [Authenticate(self.name, (client,), self._theirs.get(b"identity", b""))]
 
     def _check_cookie(self, cookie: bytes) -> None:
         """It is ours, and made for this connection. Its key has done its duty then (26-20)."""
-        state = open_box(
-            lambda: crypto_secretbox_open(cookie[16:], b"COOKIE--" + cookie[:16], self._cookie_key), "INITIATE's cookie"
-        )
+        state = open_cookie(cookie, self._cookie_key)
         if state != self._their_public + self._our_secret:
-            raise _broken("INITIATE", "its cookie is of another connection", Violation.CRYPTOGRAPHIC)
+            raise malformed("INITIATE", "its cookie is of another connection", Violation.CRYPTOGRAPHIC)
         self._cookie_key = b""
 
     def _check_vouch(self, vouch: bytes, client: bytes) -> None:
         """The owner of C says that C' is its own, and that it means us. (libzmq looks at C' only: a client that means
         another server could then be sent on to us by that one, 26-26.)"""
-        said = open_box(
-            lambda: crypto_box_open(vouch[16:], b"VOUCH---" + vouch[:16], client, self._our_secret), "INITIATE's vouch"
-        )
+        said = open_vouch(vouch, client, self._our_secret)
         if said != self._their_public + self._public:
-            raise _broken("INITIATE", "its vouch is for another connection or server", Violation.CRYPTOGRAPHIC)
+            raise malformed("INITIATE", "its vouch is for another connection or server", Violation.CRYPTOGRAPHIC)
 
     def admitted(self) -> Steps:
         short = (1).to_bytes(8, "big")
         metadata = encode_metadata(self._metadata)
         box = crypto_box(metadata, b"CurveZMQREADY---" + short, self._their_public, self._our_secret)
-        shared = crypto_box_beforenm(self._their_public, self._our_secret)
+        shared = shared_key(self._their_public, self._our_secret)
         self._sealer = Sealer(shared, b"CurveZMQMESSAGES", b"CurveZMQMESSAGEC", sent=1, received=self._received)
         return [encode_command(b"READY", short + box), Ready(self._theirs)]

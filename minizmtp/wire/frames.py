@@ -197,15 +197,16 @@ class FrameDecoder:
         return found
 
     def _check(self, flags: int, size: int) -> None:
+        """at: 0 is the place of the flags in a frame, 1 that of the size."""
         if flags & ~(MORE | LONG | COMMAND):
             raise ProtocolError(
-                f'frame flags are {flags:02x}: bits 3 to 7 are reserved, required is zero (37/ZMTP "Framing")'
+                f'frame flags are {flags:02x}: bits 3 to 7 are reserved, required is zero (37/ZMTP "Framing")', at=0
             )
         if flags & COMMAND and flags & MORE:
             raise ProtocolError(
-                f'frame flags are {flags:02x}: a command is one frame, MORE must be zero (37/ZMTP "Framing")'
+                f'frame flags are {flags:02x}: a command is one frame, MORE must be zero (37/ZMTP "Framing")', at=0
             )
         if size > LARGEST_FRAME:
-            raise ProtocolError(f'frame of {size} octets, the largest that can be is 2^63-1 (37/ZMTP "Framing")')
+            raise ProtocolError(f'frame of {size} octets, the largest that can be is 2^63-1 (37/ZMTP "Framing")', at=1)
         if 0 <= self.limit < size:
-            raise ProtocolError(f"frame of {size} octets, the limit here is {self.limit} ({self.whose_limit})")
+            raise ProtocolError(f"frame of {size} octets, the limit here is {self.limit} ({self.whose_limit})", at=1)

@@ -19,15 +19,25 @@ older. We talk to 3.0 and later only, and the same octets tell us whom to refuse
     Traceback (most recent call last):
     minizmtp.errors.ProtocolError: octet 10 of the greeting is 01: this peer speaks ZMTP 1.x or 2.x, ...
 
-Below this module: `errors`. Above it: `connection` sends one greeting and waits for the other.
+Below this module: `errors`, `layout`. Above it: `connection` sends one greeting and waits for the other.
 Read next: `frames`.
 """
 
 from typing import NamedTuple
 
 from ..errors import ProtocolError, Violation, printable
+from .layout import Layout, offset, split, width
 
-GREETING_SIZE = 64
+GREETING: Layout = (
+    ("signature", 1),
+    ("padding", 8),
+    ("signature", 1),
+    ("version", 2),
+    ("mechanism", 20),
+    ("as-server", 1),
+    ("filler", 31),
+)
+GREETING_SIZE = width(GREETING)
 VERSION = (3, 1)
 
 
@@ -58,17 +68,20 @@ def check_greeting(octets: bytes | bytearray) -> None:
     if octets and octets[0] != 0xFF:
         raise ProtocolError(
             f"the first octet is {octets[0]:02x}: this peer speaks ZMTP 1.0 or something else altogether,"
-            ' required is ff (37/ZMTP "Version Negotiation")'
+            ' required is ff (37/ZMTP "Version Negotiation")',
+            at=0,
         )
     if len(octets) > 9 and not octets[9] & 1:
         raise ProtocolError(
             f"octet 9 of the greeting is {octets[9]:02x}: this peer speaks ZMTP 1.0,"
-            ' required is 7f (37/ZMTP "Version Negotiation")'
+            ' required is 7f (37/ZMTP "Version Negotiation")',
+            at=9,
         )
     if len(octets) > 10 and octets[10] < 3:
         raise ProtocolError(
             f"octet 10 of the greeting is {octets[10]:02x}: this peer speaks ZMTP 1.x or 2.x,"
-            ' required is 3 or more (37/ZMTP "Version Negotiation")'
+            ' required is 3 or more (37/ZMTP "Version Negotiation")',
+            at=10,
         )
 
 
@@ -76,7 +89,9 @@ def decode_greeting(octets: bytes) -> Greeting:
     """The peer's greeting from its 64 octets; raises ProtocolError where `check_greeting` does."""
     check_greeting(octets)
     # Only the nulls after the name are padding: b"NULL\0X" is another name than b"NULL", and no mechanism of ours.
-    return Greeting(octets[10], octets[11], octets[12:32].rstrip(b"\0"), octets[32] == 1)
+    fields = dict(split(GREETING, octets))
+    major, minor = fields["version"]
+    return Greeting(major, minor, fields["mechanism"].rstrip(b"\0"), fields["as-server"] == b"\x01")
 
 
 def check_mechanism(greeting: Greeting, ours: bytes) -> None:
@@ -86,4 +101,5 @@ def check_mechanism(greeting: Greeting, ours: bytes) -> None:
             f"the peer's mechanism is {printable(greeting.mechanism)},"
             f' required is {ours.decode()} on both sides (37/ZMTP "Authentication and Confidentiality")',
             Violation.MECHANISM_MISMATCH,
+            at=offset(GREETING, "mechanism"),
         )

@@ -21,11 +21,12 @@ greeting is 0 in all that libzmq sends (24-1).
 Below this module: `mechanisms`. It can be read alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..errors import ProtocolError, Violation
 from .commands import decode_metadata, encode_command, encode_metadata
 from .events import Authenticate, Ready
+from .layout import Field
 from .mechanisms import InClear, Steps, unexpected_command
 
 
@@ -53,6 +54,7 @@ class PlainClient(InClear):
             raise ProtocolError(
                 f"WELCOME with {len(data)} octets after its name, required are none (24/ZMTP-PLAIN)",
                 Violation.MALFORMED_WELCOME,
+                at=0,
             )
         self._awaits = b"READY"
         return [encode_command(b"INITIATE", encode_metadata(self._metadata))]
@@ -79,7 +81,8 @@ class PlainServer(InClear):
         if name != self._awaits:
             raise unexpected_command(name, self._awaits.decode())
         if name == b"HELLO":
-            return [Authenticate(self.name, _read_hello(data), b"")]
+            fields = dict(hello_fields(data))
+            return [Authenticate(self.name, (fields["username"], fields["password"]), b"")]
         return [encode_command(b"READY", encode_metadata(self._metadata)), Ready(decode_metadata(data))]
 
     def admitted(self) -> Steps:
@@ -87,15 +90,24 @@ class PlainServer(InClear):
         return [encode_command(b"WELCOME")]
 
 
-def _read_hello(data: bytes) -> tuple[bytes, bytes]:
+def hello_fields(data: bytes) -> Iterator[Field]:
     """Two strings, each with its length in front, and nothing after them (24-3)."""
-    username = data[1 : 1 + data[0]] if data else b""
-    rest = data[1 + len(username) :]
-    password = rest[1 : 1 + rest[0]] if rest else b""
-    if data != bytes([len(username)]) + username + bytes([len(password)]) + password:
-        raise ProtocolError(
-            "HELLO whose lengths do not add up, required are username and password, each after its length"
-            " (24/ZMTP-PLAIN)",
-            Violation.MALFORMED_HELLO,
-        )
-    return username, password
+    start = 0
+    for name in ("username", "password"):
+        length = data[start : start + 1]
+        end = start + 1 + int.from_bytes(length)
+        yield f"{name} length", length
+        if not length or end > len(data):
+            raise _bad_hello(start)
+        yield name, data[start + 1 : end]
+        start = end
+    if start < len(data):
+        raise _bad_hello(start)
+
+
+def _bad_hello(at: int) -> ProtocolError:
+    return ProtocolError(
+        "HELLO whose lengths do not add up, required are username and password, each after its length (24/ZMTP-PLAIN)",
+        Violation.MALFORMED_HELLO,
+        at=at,
+    )

@@ -8,7 +8,8 @@ import trio
 import trio.testing
 
 from minizmtp.demo.ends import background, call_until_heard, recorded
-from minizmtp.demo.relay import LOCALHOST, Recording, Side
+from minizmtp.demo.relay import LOCALHOST, Recording
+from minizmtp.trace import Side
 
 
 async def start(nursery, handler) -> int:

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import re
+from functools import partial
 
 import pytest
 import trio
@@ -142,7 +143,7 @@ async def test_a_trace_that_raises_does_not_end_the_connection(monkeypatch: pyte
     front = listen(Tcp("127.0.0.1", 0), Options())
     assert isinstance(front.endpoint, Tcp)
     async with trio.open_nursery() as nursery:
-        (server,) = await nursery.start(trio.serve_tcp, echo, 0)
+        (server,) = await nursery.start(partial(trio.serve_tcp, echo, 0, host="127.0.0.1"))
         target = Tcp("127.0.0.1", server.socket.getsockname()[1])
         await nursery.start(Relay(front, target, tap).run)
         with trio.fail_after(10):

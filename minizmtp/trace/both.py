@@ -1,0 +1,121 @@
+r"""Trace: both sides of one connection, from octets to spans.
+
+Feed it what each side says, as it says it, and it gives back what has become whole by that:
+
+    >>> trace = Trace()
+    >>> trace.feed(Side.CLIENT, b"GET / HTTP/1.1\r\nHost", at=0.0)
+    []
+    >>> [(span.name, span.octets, span.write) for span in trace.feed(Side.CLIENT, b": a\r\n\r\n", at=0.1)]
+    [('request line', b'GET / HTTP/1.1\r\n', 0), ('Host', b'Host: a\r\n', 0), ('blank line', b'\r\n', 1)]
+    >>> trace.protocol
+    'http'
+
+Which protocol it is, the first octets tell: ff begins a greeting of ZMTP, a word and a blank begin a request of HTTP.
+
+Below this module: `zmtp`, `http`. It can be read alone.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from .curve import Keys
+from .http import Exchange, HttpSpeaker
+from .spans import NOT_WHOLE, Piece, Side, Span, Tape
+from .zmtp import Conversation, Speaker
+
+WORD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")  # a token of RFC 9110 §5.6.2, of a length that methods have
+METHOD = re.compile(WORD.pattern + b" ")
+
+
+class Trace:
+    """One connection. keys: to open CURVE's boxes with.
+
+    protocol: "" while nobody knows, then "zmtp", "http" or "unknown".
+    """
+
+    def __init__(self, *, keys: Keys | None = None) -> None:
+        self.protocol = ""
+        self._keys = keys
+        self._tapes = {side: Tape(side) for side in Side}
+        self._speakers: Mapping[Side, Speaker | HttpSpeaker] = {}
+        self._writes = 0
+
+    def feed(self, side: Side, octets: bytes, at: float) -> list[Span]:
+        """One write; the spans that are whole by it, each side's in order. (Of the other side as well, where it takes
+        an answer to tell what was asked.) at: the time, on whatever clock the caller likes."""
+        with self._news() as news:
+            self._tapes[side].add(octets, at, self._writes)
+            self._writes += 1
+            if self._speakers:
+                self._speakers[side].hear(octets)
+            else:
+                self._tell_protocol()
+        return news
+
+    def end(self, side: Side, at: float) -> list[Span]:
+        """That side's stream has ended. What is not whole then is its last span."""
+        with self._news() as news:
+            if not self._speakers:
+                self._tell_protocol(ended=side)
+            if self._speakers:
+                self._speakers[side].end()
+                self._tapes[side].cut(self._rest(side))
+        return news
+
+    def spans(self, side: Side) -> list[Span]:
+        """All so far; what is not whole yet is the last. Together they cover all that this side has said."""
+        rest = self._tapes[side].peek(self._rest(side))
+        return [*self._tapes[side].spans, *([rest] if rest else [])]
+
+    def forget(self) -> None:
+        """Let go of all spans so far: for whoever has them already, and listens for days."""
+        for tape in self._tapes.values():
+            tape.spans.clear()
+
+    def _rest(self, side: Side) -> Piece:
+        rest = self._speakers[side].rest if self._speakers else NOT_WHOLE
+        return rest._replace(octets=bytes(self._tapes[side].held))
+
+    @contextmanager
+    def _news(self) -> Iterator[list[Span]]:
+        """The spans that are cut meanwhile."""
+        before = {tape: len(tape.spans) for tape in self._tapes.values()}
+        news: list[Span] = []
+        yield news
+        for tape, count in before.items():
+            news += tape.spans[count:]
+
+    # ------------------------------------------------------------------------------------------------ which protocol?
+
+    def _tell_protocol(self, ended: Side | None = None) -> None:
+        said = {side: bytes(tape.held) for side, tape in self._tapes.items()}
+        self.protocol = protocol_of(said, ended)
+        if not self.protocol:
+            return
+        if self.protocol == "http":
+            exchange = Exchange()
+            self._speakers = {side: HttpSpeaker(tape, exchange) for side, tape in self._tapes.items()}
+        else:
+            conversation = Conversation(self._keys)
+            self._speakers = {side: Speaker(tape, conversation) for side, tape in self._tapes.items()}
+        for side, octets in said.items():
+            self._speakers[side].hear(octets)
+
+
+def protocol_of(said: Mapping[Side, bytes], ended: Side | None = None) -> str:
+    r"""What is spoken here, or "" while that cannot be told. Who speaks first in HTTP is the client, in ZMTP either.
+
+    >>> protocol_of({Side.CLIENT: b"", Side.SERVER: b"\xff"}), protocol_of({Side.CLIENT: b"GE", Side.SERVER: b""})
+    ('zmtp', '')
+    >>> protocol_of({Side.CLIENT: b"\x16\x03\x01", Side.SERVER: b""})                   # TLS
+    'unknown'
+    """
+    asked, answered = said[Side.CLIENT], said[Side.SERVER]
+    if asked[:1] == b"\xff" or (not asked and answered[:1] == b"\xff"):
+        return "zmtp"
+    if METHOD.match(asked) or (not asked and ended is Side.SERVER and answered.startswith(b"HTTP/")):
+        return "http"
+    if (asked and not WORD.fullmatch(asked)) or (ended is not None and said[ended]):
+        return "unknown"
+    return ""

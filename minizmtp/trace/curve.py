@@ -1,0 +1,235 @@
+r"""CURVE, overheard: what is in the boxes, for whoever has the keys.                RFC 26/CURVEZMQ, RFC 25/ZMTP-CURVE
+
+A box between two keys can be opened from either end, so one secret of the pair is enough, with the other's public key:
+
+    box                        opens with            HELLO                      s and C',  or  c' and S
+    HELLO     (c'→S)           one of                WELCOME                    s and C',  or  c' and S
+    INITIATE  (c'→S')                                INITIATE, READY, MESSAGE   s' and C', or  c' and S'
+    the vouch (c→S')                                 the vouch                  s' and C,  or  c and S'
+                                                     the cookie                 K
+
+That is forward secrecy, seen from outside: the server's permanent secret s opens the first two commands and nothing
+more. All that matters is sealed with keys that are forgotten with the connection, and whoever wants to read along has
+to be given one of those while it lives.
+
+    >>> keys = Keys(server_secret=bytes(range(32)), client_transient="Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID")
+    >>> len(keys.client_transient)
+    32
+
+A `Witness` is a mechanism (see `wire.mechanisms`) that says nothing. It reads one side's commands with the functions
+with which `wire.curve` reads them; without a key it knows what can be known of them from outside.
+
+Below this module: `wire.curve`. Read next: `zmtp`.
+"""
+
+from collections.abc import Callable, Mapping
+
+from .. import z85
+from ..errors import Violation
+from ..wire import curve
+from ..wire.commands import decode_metadata
+from ..wire.events import Ready
+from ..wire.layout import Layout, offset, split
+from ..wire.mechanisms import Steps, unexpected_command
+
+KeyPair = tuple[bytes, bytes]  # a public key and somebody else's secret
+
+LAYOUTS: dict[str, Layout] = {
+    "HELLO": curve.HELLO,
+    "WELCOME": curve.WELCOME,
+    "INITIATE": curve.INITIATE,
+    "READY": curve.READY,
+    "MESSAGE": curve.MESSAGE,
+}
+
+
+class Keys:
+    """Secrets of a CURVE connection, as far as they are known; each 32 octets, or 40 characters of Z85.
+
+    server_secret: s. server_public: S, which follows from s. client_secret: c. These stay.
+    server_transient: s'. client_transient: c'. These are of one connection.
+    cookie_key: K, with which the server seals its cookie.
+    """
+
+    def __init__(
+        self,
+        *,
+        server_secret: bytes | str = b"",
+        server_public: bytes | str = b"",
+        client_secret: bytes | str = b"",
+        server_transient: bytes | str = b"",
+        client_transient: bytes | str = b"",
+        cookie_key: bytes | str = b"",
+    ) -> None:
+        if any((server_secret, server_public, client_secret, server_transient, client_transient, cookie_key)):
+            curve.check_available()
+        self.server_secret = _octets(server_secret)
+        self.server_public = _octets(server_public)
+        self.client_secret = _octets(client_secret)
+        self.server_transient = _octets(server_transient)
+        self.client_transient = _octets(client_transient)
+        self.cookie_key = _octets(cookie_key)
+
+
+def _octets(key: bytes | str) -> bytes:
+    octets = z85.decode(key) if isinstance(key, str) or len(key) == 40 else key
+    if octets and len(octets) != curve.KEY_SIZE:
+        raise ValueError(f"a key of {len(octets)} octets, required are 32, or 40 characters of Z85")
+    return octets
+
+
+class Secrets:
+    """What is known of the keys of one connection: those given, and those that its commands tell."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._given = keys
+        self.cookie_key = keys.cookie_key
+        self._server = keys.server_public or _public(keys.server_secret)  # S
+        self._client_secret = keys.client_transient  # c'
+        self._server_secret = keys.server_transient  # s'
+        self._server_transient = _public(self._server_secret)  # S'
+        self.client_transient = b""  # C'
+
+    def meet_client(self, transient: bytes) -> None:
+        """C' stands in clear in HELLO. The c' that we were given may be of another connection."""
+        self.client_transient = transient
+        if _public(self._client_secret) != transient:
+            self._client_secret = b""
+
+    def meet_server(self, transient: bytes) -> None:
+        """S' stands in an opened WELCOME. The s' that we were given may be of another connection."""
+        self._server_transient = transient
+        if _public(self._server_secret) != transient:
+            self._server_secret = b""
+
+    def for_server(self) -> KeyPair | None:
+        """A public and a secret key that open c'→S and s→C'."""
+        return _first((self.client_transient, self._given.server_secret), (self._server, self._client_secret))
+
+    def for_connection(self) -> KeyPair | None:
+        """… that open c'→S' and s'→C'."""
+        return _first((self.client_transient, self._server_secret), (self._server_transient, self._client_secret))
+
+    def for_vouch(self, client: bytes) -> KeyPair | None:
+        """… that open c→S'."""
+        return _first((client, self._server_secret), (self._server_transient, self._given.client_secret))
+
+
+def _public(secret: bytes) -> bytes:
+    return curve.keypair(secret)[0] if secret else b""
+
+
+def _first(*pairs: KeyPair) -> KeyPair | None:
+    """The first pair of which both are known."""
+    return next((pair for pair in pairs if all(pair)), None)
+
+
+class Witness:
+    """One side's commands. is_client: does it speak as the client of the handshake?
+
+    opened: what was in the box of the last command; None if it could not be opened. inner: what was in the cookie and
+    in the vouch, by these names.
+    """
+
+    name = b"CURVE"
+    frank = False
+    seals = True
+
+    def __init__(self, secrets: Secrets, is_client: bool) -> None:
+        self.opened: bytes | None = None
+        self.inner: dict[str, bytes] = {}
+        self._secrets = secrets
+        self._awaits = "HELLO" if is_client else "WELCOME"
+        self._receives = b"CurveZMQMESSAGEC" if is_client else b"CurveZMQMESSAGES"
+        self._received = 0
+        self._sealer: curve.Sealer | None = None
+
+    def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
+        return []
+
+    def admitted(self) -> Steps:
+        return []
+
+    def seal(self, flags: int, body: bytes) -> bytes:
+        return b""
+
+    def receive(self, name: bytes, data: bytes) -> Steps:
+        self.opened, self.inner = None, {}
+        if name != self._awaits.encode():
+            raise unexpected_command(name, self._awaits)
+        return _READ[name](self, data)
+
+    def unseal(self, body: bytes) -> tuple[int, bytes]:
+        """What is inside; without a key, a frame of which nothing is known."""
+        self.opened, self.inner = None, {}
+        if self._sealer is None:
+            curve.check_message(body)
+            self._received = curve.check_nonce(body[8:16], self._received, at=0)
+            return 0, b""
+        self.opened = self._sealer.open(body)
+        return curve.read_flags(self.opened)
+
+    def _hello(self, data: bytes) -> Steps:
+        fields = curve.hello_fields(data)
+        self._received = int.from_bytes(fields["nonce"], "big")
+        self._secrets.meet_client(fields["C'"])
+        self._open("HELLO", fields, b"CurveZMQHELLO---", self._secrets.for_server())
+        if self.opened and any(self.opened):
+            raise curve.malformed("HELLO", "its box holds other than zeros", Violation.CRYPTOGRAPHIC, at=0)
+        self._awaits = "INITIATE"
+        return []
+
+    def _welcome(self, data: bytes) -> Steps:
+        self._open("WELCOME", curve.welcome_fields(data), b"WELCOME-", self._secrets.for_server())
+        if self.opened is not None:
+            inner = dict(split(curve.WELCOME_BOX, self.opened))
+            self._secrets.meet_server(inner["S'"])
+            self._open_cookie(inner["cookie"])
+        self._awaits = "READY"
+        return []
+
+    def _initiate(self, data: bytes) -> Steps:
+        fields = curve.initiate_fields(data)
+        self._open_cookie(fields["cookie"])
+        self._received = curve.check_nonce(fields["nonce"], self._received, offset(curve.INITIATE, "nonce"))
+        self._open("INITIATE", fields, b"CurveZMQINITIATE", self._secrets.for_connection())
+        if self.opened is None:
+            return self._traffic(b"")
+        inner = dict(split(curve.INITIATE_BOX, self.opened))
+        self._open_vouch(inner["C"], inner["vouch"])
+        return self._traffic(inner["metadata"])
+
+    def _ready(self, data: bytes) -> Steps:
+        fields = curve.ready_fields(data)
+        self._received = int.from_bytes(fields["nonce"], "big")
+        self._open("READY", fields, b"CurveZMQREADY---", self._secrets.for_connection())
+        return self._traffic(self.opened or b"")
+
+    def _traffic(self, metadata: bytes) -> Steps:
+        if keys := self._secrets.for_connection():
+            self._sealer = curve.Sealer(curve.shared_key(*keys), b"", self._receives, 0, self._received)
+        return [Ready(decode_metadata(metadata))]
+
+    def _open(self, name: str, fields: dict[str, bytes], prefix: bytes, keys: KeyPair | None) -> None:
+        if keys:
+            at = offset(LAYOUTS[name], "box")
+            self.opened = curve.open_box(name, fields["box"], prefix + fields["nonce"], *keys, at)
+
+    def _open_cookie(self, cookie: bytes) -> None:
+        if self._secrets.cookie_key:
+            self.inner["cookie"] = curve.open_cookie(cookie, self._secrets.cookie_key)
+
+    def _open_vouch(self, client: bytes, vouch: bytes) -> None:
+        if keys := self._secrets.for_vouch(client):
+            said = curve.open_vouch(vouch, *keys)
+            if said[: curve.KEY_SIZE] != self._secrets.client_transient:
+                raise curve.malformed("INITIATE", "its vouch is for another connection", Violation.CRYPTOGRAPHIC)
+            self.inner["vouch"] = said
+
+
+_READ: dict[bytes, Callable[[Witness, bytes], Steps]] = {
+    b"HELLO": Witness._hello,
+    b"WELCOME": Witness._welcome,
+    b"INITIATE": Witness._initiate,
+    b"READY": Witness._ready,
+}

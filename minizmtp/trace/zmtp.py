@@ -1,0 +1,276 @@
+r"""ZMTP, overheard: one side's octets, by the very Connection that would have read them.      37/ZMTP 3.1
+
+There is no second parser here. Each side's octets go to an `Ear`: a `wire.Connection` like the one at the other end,
+only that what it has to say is thrown away, and that it notes each frame as its `FrameDecoder` cuts it off. So where a
+frame ends, what may come when, and whether a rule is broken, is not decided here. What is decided here is what to call
+the fields; and where they lie, the decoders of `wire` say, by the layouts that they read with themselves:
+
+    octets ──► Ear (wire.Connection) ──► frames: flags, body ──► layouts of wire: name length, property, … ──► spans
+                     │
+                     └── ProtocolError: at which octet, what was found, what is required ──► that span is wrong
+
+After a broken rule nobody knows what the octets mean: what follows is one span, and stays on the tape, since it may
+grow. So does a frame that is not whole, and what comes after ERROR.
+
+    >>> from minizmtp.wire.greeting import encode_greeting
+    >>> speaker = Speaker(Tape(Side.CLIENT), Conversation())
+    >>> octets = encode_greeting(b"NULL") + b"\x04\x05\x04RE@D"
+    >>> speaker.tape.add(octets, at=0.0, write=0); speaker.hear(octets)
+    >>> [(span.name, span.octets) for span in speaker.tape.spans[-4:]]
+    [('flags', b'\x04'), ('size', b'\x05'), ('name length', b'\x04'), ('command', b'RE@D')]
+    >>> speaker.tape.spans[-1].wrong, speaker.tape.spans[-1].value                  # doctest: +ELLIPSIS
+    (True, 'command that starts with 04 52 45 40 44, required is a length from 1 to 255 and as many letters ...')
+
+Below this module: `wire`, `spans`, `curve`. Above it: `both`. Read next: `http`.
+"""
+
+from collections.abc import Callable, Mapping
+
+from ..constants import SocketType
+from ..errors import ProtocolError, printable
+from ..wire.connection import HANDSHAKE_LIMIT, Connection, State
+from ..wire.events import Authenticate, Error, Ready, Verdict
+from ..wire.frames import LONG, Frame, FrameDecoder
+from ..wire.greeting import GREETING, GREETING_SIZE, check_greeting, check_mechanism, decode_greeting
+from ..wire.layout import split
+from ..wire.mechanisms import Mechanism, Null, Steps
+from ..wire.plain import PlainClient, PlainServer
+from .curve import Keys, Secrets, Witness
+from .fields import Namer, Note, greeting_piece, header_pieces
+from .spans import AFTERWARDS, NOT_WHOLE, Piece, Side, Tape, mark
+
+
+class Conversation:
+    """What both sides have to know of each other."""
+
+    def __init__(self, keys: Keys | None = None) -> None:
+        self.mechanism: dict[Side, bytes] = {}
+        self.socket_type: dict[Side, SocketType] = {}
+        self.secrets = Secrets(keys or Keys())
+        self._client: Side | None = None
+
+    def is_client(self, side: Side, name: bytes) -> bool:
+        """Does side speak as the client of the handshake? That is who says HELLO, whichever end opened the connection;
+        the first command of either side tells. name: of its first command."""
+        if self._client is None:
+            self._client = side if name == b"HELLO" else side.other
+        return self._client is side
+
+
+class Role:
+    """A mechanism of which it shows with the first command whose side is overheard."""
+
+    frank = False
+
+    def __init__(self, side: Side, conversation: Conversation, name: bytes) -> None:
+        self.name = name
+        self.seals = name == b"CURVE"
+        self.real: Mechanism | None = None
+        self._side, self._conversation = side, conversation
+
+    def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
+        return []
+
+    def receive(self, name: bytes, data: bytes) -> Steps:
+        if self.real is None:
+            is_client = self._conversation.is_client(self._side, name)
+            if self.seals:
+                self.real = Witness(self._conversation.secrets, is_client)
+            else:
+                self.real = PlainServer() if is_client else PlainClient(b"", b"")
+        return self.real.receive(name, data)
+
+    def admitted(self) -> Steps:
+        assert self.real is not None
+        return self.real.admitted()
+
+    def seal(self, flags: int, body: bytes) -> bytes:
+        return b""  # an answer, which nobody is to hear
+
+    def unseal(self, body: bytes) -> tuple[int, bytes]:
+        assert self.real is not None
+        return self.real.unseal(body)
+
+
+class NotingDecoder(FrameDecoder):
+    """Notes each frame that it cuts off, and gives no other before the note is taken."""
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        super().__init__(HANDSHAKE_LIMIT, "before READY")
+        self.note: Note | None = None
+        self._state = state
+
+    def next_frame(self) -> Frame | None:
+        if self.note is not None:
+            return None
+        before = self.held
+        if (frame := super().next_frame()) is not None:
+            flags, body = frame
+            self.note = Note(self._state(), before - self.held - len(body), flags, body)
+        return frame
+
+    def take_note(self) -> Note | None:
+        note, self.note = self.note, None
+        return note
+
+
+class Ear(Connection):
+    """A Connection that listens to one side, and says nothing.
+
+    refused: the error, once a rule is broken: by the frame that was noted with it or, if none was, by the header of the
+    next. over: the peer has said ERROR, and what comes then is not read.
+    """
+
+    def __init__(self, side: Side, conversation: Conversation, mechanism: Mechanism) -> None:
+        super().__init__(SocketType.PAIR, mechanism=mechanism)
+        self._side, self._conversation = side, conversation
+        self._noting = self._decoder = NotingDecoder(lambda: self.state)
+        self.refused: ProtocolError | None = None
+        self.over = False
+
+    def next_note(self) -> Note | None:
+        """The next frame that is whole."""
+        if self.refused or self.over:
+            return None
+        try:
+            event = self.next_event()
+        except ProtocolError as error:
+            self.refused = error
+        else:
+            self._follow(event)
+        self.data_to_send()  # our own words: nobody is to hear them
+        return self._noting.take_note()
+
+    def _follow(self, event: object) -> None:
+        if isinstance(event, Authenticate):
+            self.receive_verdict(Verdict(200))  # what the real one decided, the other side says
+        elif isinstance(event, Ready) and (name := event.metadata.get(b"socket-type", b"").decode("latin-1")):
+            if name in SocketType.__members__:
+                self._conversation.socket_type[self._side] = SocketType[name]
+        elif isinstance(event, Error):
+            self.over = True
+
+    def _check_metadata(self, metadata: dict[bytes, bytes]) -> None:
+        """Against the type of the other side, if that has said its own by now."""
+        ours = self._conversation.socket_type.get(self._side.other)
+        if ours is None:
+            metadata = {name: value for name, value in metadata.items() if name != b"socket-type"}
+        else:
+            self._socket_type = ours
+        super()._check_metadata(metadata)
+
+    def check_property(self, name: bytes, value: bytes) -> None:
+        """Raises ProtocolError for what no peer may say of itself here."""
+        self._check_metadata({name.lower(): value})
+
+
+class Speaker:
+    """One side. tape: what it says is put there first; see `hear`. rest: what to call that of it which is not cut."""
+
+    def __init__(self, tape: Tape, conversation: Conversation) -> None:
+        self.tape = tape
+        self._conversation = conversation
+        self._greeting = b""
+        self._named = 0  # fields of the greeting that have been cut
+        self._ear: Ear | None = None
+        self._namer: Namer | None = None
+        self.rest = NOT_WHOLE
+        self._deaf = False
+
+    def hear(self, octets: bytes) -> None:
+        """Cut what is whole with these octets, which are on the tape."""
+        if self._deaf:
+            return
+        if self._ear is None:
+            self._greeting += octets
+            octets = self._hear_greeting()
+        if self._ear is not None and octets:
+            self._ear.receive_data(octets)
+            while not self._deaf and (note := self._ear.next_note()) is not None:
+                self._hear_frame(self._ear, note)
+            if self._ear.refused and not self._deaf:
+                self._refuse_header(self._ear.refused)
+
+    def end(self) -> None:
+        """The stream has ended. ZMTP has no word for that."""
+
+    def _stop(self, piece: Piece) -> None:
+        """Read no more. piece: what to call all that comes."""
+        self._deaf, self.rest, self._greeting = True, piece, b""
+
+    # ------------------------------------------------------------------------------------------------------- greeting
+
+    def _hear_greeting(self) -> bytes:
+        """What comes behind it, once it is whole."""
+        pieces = [greeting_piece(*field) for field in split(GREETING, self._greeting)]
+        whole = len(self._greeting) >= GREETING_SIZE
+        try:
+            check_greeting(self._greeting)
+        except ProtocolError as error:
+            # One octet tells; whether others of its field have come makes no difference.
+            *right, wrong = mark(pieces, error.at or 0, str(error))
+            self._refuse([*right, wrong._replace(octets=wrong.octets[:1])][self._named :])
+            return b""
+        if whole:
+            return self._end_greeting(pieces)
+        # It takes the whole to know whether the other fields are right.
+        for piece, (_, size) in list(zip(pieces, GREETING, strict=True))[self._named : MECHANISM_FIELD]:
+            if len(piece.octets) < size:
+                break
+            self.tape.cut(piece)
+            self._named += 1
+        return b""
+
+    def _end_greeting(self, pieces: list[Piece]) -> bytes:
+        side, mechanisms = self.tape.side, self._conversation.mechanism
+        greeting = decode_greeting(self._greeting[:GREETING_SIZE])
+        mechanisms[side] = greeting.mechanism
+        try:
+            check_mechanism(greeting, mechanisms.get(side.other, greeting.mechanism))
+        except ProtocolError as error:
+            self._refuse(mark(pieces, error.at or 0, str(error))[self._named :])
+            return b""
+        self.tape.cut_all(pieces[self._named :])
+        rest, greeting_octets, self._greeting = self._greeting[GREETING_SIZE:], self._greeting[:GREETING_SIZE], b""
+        mechanism = self._mechanism(greeting.mechanism)
+        if mechanism is None:
+            name = printable(greeting.mechanism)
+            self._stop(REST._replace(value=f"not read: the mechanism {name} is not known here"))
+            return b""
+        self._ear = Ear(side, self._conversation, mechanism)
+        self._ear.receive_data(greeting_octets)
+        self._ear.next_note()
+        self._namer = Namer(side, self._conversation.socket_type, mechanism, self._ear.check_property)
+        return rest
+
+    def _mechanism(self, name: bytes) -> Mechanism | None:
+        if name == Null.name:
+            return Null()
+        return Role(self.tape.side, self._conversation, name) if name in (b"PLAIN", b"CURVE") else None
+
+    # --------------------------------------------------------------------------------------------------------- frames
+
+    def _hear_frame(self, ear: Ear, note: Note) -> None:
+        assert self._namer is not None
+        pieces = self._namer.name(note, ear.refused)
+        if ear.refused:
+            self._refuse(pieces)
+            return
+        self.tape.cut_all(pieces)
+        if ear.over:
+            self._stop(REST._replace(value="not read: after ERROR there is nothing to say"))
+
+    def _refuse_header(self, error: ProtocolError) -> None:
+        """The decoder has looked at the flags, and at the size if that was whole."""
+        flags = self.tape.held[0]
+        header = 9 if error.at and flags & LONG else 1 + (error.at or 0)
+        pieces = header_pieces(bytes(self.tape.held[:header]))
+        self._refuse(mark(pieces, error.at or 0, str(error)))
+
+    def _refuse(self, pieces: list[Piece]) -> None:
+        self.tape.cut_all(pieces)
+        self._stop(AFTERWARDS)
+
+
+MECHANISM_FIELD = [name for name, _ in GREETING].index("mechanism")
+REST = Piece("rest", b"", "", kind="partial")
