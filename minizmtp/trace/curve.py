@@ -84,11 +84,12 @@ class Secrets:
     def __init__(self, keys: Keys) -> None:
         self._given = keys
         self.cookie_key = keys.cookie_key
-        self._server = keys.server_public or _public(keys.server_secret)  # S
+        self.server = keys.server_public or _public(keys.server_secret)  # S
         self._client_secret = keys.client_transient  # c'
         self._server_secret = keys.server_transient  # s'
         self._server_transient = _public(self._server_secret)  # S'
         self.client_transient = b""  # C'
+        self.cookie = b""
 
     def meet_client(self, transient: bytes) -> None:
         """C' stands in clear in HELLO. The c' that we were given may be of another connection."""
@@ -96,15 +97,15 @@ class Secrets:
         if _public(self._client_secret) != transient:
             self._client_secret = b""
 
-    def meet_server(self, transient: bytes) -> None:
+    def meet_server(self, transient: bytes, cookie: bytes) -> None:
         """S' stands in an opened WELCOME. The s' that we were given may be of another connection."""
-        self._server_transient = transient
+        self._server_transient, self.cookie = transient, cookie
         if _public(self._server_secret) != transient:
             self._server_secret = b""
 
     def for_server(self) -> KeyPair | None:
         """A public and a secret key that open c'→S and s→C'."""
-        return _first((self.client_transient, self._given.server_secret), (self._server, self._client_secret))
+        return _first((self.client_transient, self._given.server_secret), (self.server, self._client_secret))
 
     def for_connection(self) -> KeyPair | None:
         """… that open c'→S' and s'→C'."""
@@ -183,13 +184,15 @@ class Witness:
         self._open("WELCOME", curve.welcome_fields(data), b"WELCOME-", self._secrets.for_server())
         if self.opened is not None:
             inner = dict(split(curve.WELCOME_BOX, self.opened))
-            self._secrets.meet_server(inner["S'"])
+            self._secrets.meet_server(inner["S'"], inner["cookie"])
             self._open_cookie(inner["cookie"])
         self._awaits = "READY"
         return []
 
     def _initiate(self, data: bytes) -> Steps:
         fields = curve.initiate_fields(data)
+        if self._secrets.cookie and fields["cookie"] != self._secrets.cookie:
+            raise curve.malformed("INITIATE", "its cookie is not the one of WELCOME", Violation.CRYPTOGRAPHIC, at=0)
         self._open_cookie(fields["cookie"])
         self._received = curve.check_nonce(fields["nonce"], self._received, offset(curve.INITIATE, "nonce"))
         self._open("INITIATE", fields, b"CurveZMQINITIATE", self._secrets.for_connection())
@@ -221,10 +224,10 @@ class Witness:
 
     def _open_vouch(self, client: bytes, vouch: bytes) -> None:
         if keys := self._secrets.for_vouch(client):
-            said = curve.open_vouch(vouch, *keys)
-            if said[: curve.KEY_SIZE] != self._secrets.client_transient:
-                raise curve.malformed("INITIATE", "its vouch is for another connection", Violation.CRYPTOGRAPHIC)
-            self.inner["vouch"] = said
+            self.inner["vouch"] = said = curve.open_vouch(vouch, *keys)
+            if said != self._secrets.client_transient + (self._secrets.server or said[curve.KEY_SIZE :]):
+                words = "its vouch is for another connection or server"
+                raise curve.malformed("INITIATE", words, Violation.CRYPTOGRAPHIC, offset(curve.INITIATE_BOX, "vouch"))
 
 
 _READ: dict[bytes, Callable[[Witness, bytes], Steps]] = {

@@ -1,4 +1,4 @@
-r"""Fields: what the octets of one frame are called, and what they say, in words.                   RFC 37, 24, 26, 28, 29
+r"""Fields: what the octets of one frame are called, and what they say, in words.                 RFC 37, 24, 26, 28, 29
 
 Whoever cut the frame off says what it is (a `Note`); here it is taken apart, by the layouts and with the functions of
 `wire`, and each field gets a name, words, and the section of the RFC in which it is described.

@@ -53,7 +53,7 @@ class Conversation:
         """Does side speak as the client of the handshake? That is who says HELLO, whichever end opened the connection;
         the first command of either side tells. name: of its first command."""
         if self._client is None:
-            self._client = side if name == b"HELLO" else side.other
+            self._client = side if name == b"HELLO" else Side.CLIENT
         return self._client is side
 
 

@@ -99,7 +99,7 @@ def check_mechanism(greeting: Greeting, ours: bytes) -> None:
     if greeting.mechanism != ours:
         raise ProtocolError(
             f"the peer's mechanism is {printable(greeting.mechanism)},"
-            f' required is {ours.decode()} on both sides (37/ZMTP "Authentication and Confidentiality")',
+            f' required is {printable(ours)} on both sides (37/ZMTP "Authentication and Confidentiality")',
             Violation.MECHANISM_MISMATCH,
             at=offset(GREETING, "mechanism"),
         )

@@ -1,5 +1,6 @@
 """Octets get names: each octet one, whatever the octets are."""
 
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
 import pytest
@@ -7,10 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minizmtp.constants import SocketType
-from minizmtp.trace import KINDS, Side, Span, Trace, cover
+from minizmtp.errors import ProtocolError
+from minizmtp.trace import KINDS, Keys, Side, Span, Trace, cover
+from minizmtp.wire import (
+    NEED_DATA,
+    Authenticate,
+    Cancel,
+    Connection,
+    ConnectionClosed,
+    Ping,
+    Pong,
+    Ready,
+    State,
+    Subscribe,
+    Verdict,
+)
 from minizmtp.wire.commands import encode_command, encode_metadata
+from minizmtp.wire.curve import CurveClient, CurveServer, keypair, scripted
 from minizmtp.wire.frames import COMMAND, encode_frame, encode_message
 from minizmtp.wire.greeting import encode_greeting
+from minizmtp.wire.mechanisms import Mechanism, Null
+from minizmtp.wire.plain import PlainClient, PlainServer
 
 CLIENT, SERVER = Side.CLIENT, Side.SERVER
 
@@ -248,3 +266,146 @@ def test_spans_cover_each_octet_once_in_order_and_are_the_same_however_the_write
     assert pieces.protocol == whole.protocol
     for side in Side:
         assert timeless(pieces.spans(side)) == timeless(whole.spans(side))
+
+
+# ----------------------------------------------------------------------------------- as the Connection would have it
+
+S, s = keypair(b"\x01" * 32)
+C, c = keypair(b"\x02" * 32)
+s1, K = b"\x04" * 32, b"\x05" * 32
+KEYS = Keys(server_secret=s, server_transient=s1, cookie_key=K)
+
+MECHANISMS: dict[str, Callable[[], tuple[Mechanism, Mechanism]]] = {  # a client's, a server's
+    "NULL": lambda: (Null(), Null()),
+    "PLAIN": lambda: (PlainClient(b"admin", b"secret"), PlainServer()),
+    "CURVE": lambda: (
+        CurveClient(C, c, S, scripted(b"\x03" * 32, b"\x08" * 16)),
+        CurveServer(s, scripted(s1, K, b"\x07" * 16, b"\x06" * 16)),
+    ),
+}
+
+
+class Heard:
+    """What a Connection makes of what it is given: its events, and why it refuses what came then, if it does."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.events: list[object] = []
+        self.error: ProtocolError | None = None
+
+    def hear(self, octets: bytes) -> None:
+        self.connection.receive_data(octets)
+        try:
+            while not self.error and (event := self.connection.next_event()) is not NEED_DATA:
+                if isinstance(event, ConnectionClosed):
+                    break
+                self.events.append(event)
+                if isinstance(event, Authenticate):
+                    self.connection.receive_verdict(Verdict(200))
+        except ProtocolError as error:
+            self.error = error
+
+
+class Table:
+    """A client and a server face to face, and a trace of what they say. The octet at place of what the client says is
+    changed on its way, in one bit."""
+
+    def __init__(self, mechanism: str, kinds: tuple[SocketType, ...], place: int = -1) -> None:
+        ours, theirs = MECHANISMS[mechanism]()
+        self.client = Heard(Connection(kinds[0], mechanism=ours))
+        self.server = Heard(Connection(kinds[1], mechanism=theirs))
+        self.trace = Trace(keys=KEYS)
+        self.said = dict.fromkeys(Side, b"")
+        self._place = place
+
+    def say(self, side: Side, octets: bytes) -> None:
+        place = self._place - len(self.said[side])
+        if side is CLIENT and 0 <= place < len(octets):
+            octets = octets[:place] + bytes([octets[place] ^ 1 << self._place % 8]) + octets[place + 1 :]
+        if octets:
+            self.said[side] += octets
+            self.trace.feed(side, octets, 0.0)
+            (self.server if side is CLIENT else self.client).hear(octets)
+
+    def talk(self) -> None:
+        """The handshake, and what each has to say once it is ready."""
+        for item in ([b"", b"hello"], Subscribe(b"news"), Ping(20, b"ctx"), [b"1", b"", b"2" * 300], Cancel(b"news")):
+            for side, speaker in ((CLIENT, self.client.connection), (SERVER, self.server.connection)):
+                self._exchange()
+                if speaker.state is State.TRAFFIC:
+                    self.say(side, speaker.send(item))
+        self._exchange()
+
+    def _exchange(self) -> None:
+        """Carry what the protocols have to say there and back until there is nothing."""
+        while (answered := self.server.connection.data_to_send()) + (asked := self.client.connection.data_to_send()):
+            self.say(SERVER, answered)  # who greets first: it is the other whose mechanism does not match
+            self.say(CLIENT, asked)
+
+
+def flat(spans: Iterable[Span]) -> Iterator[Span]:
+    """Spans in boxes instead of their boxes."""
+    for span in spans:
+        yield from flat(span.inside) if span.inside else [span]
+
+
+def agree(heard: Heard, spans: list[Span], *, same_words: bool = True) -> None:
+    """Is what the spans say that what the Connection understood, and refused?"""
+    wrong = [span for span in spans if span.wrong]
+    assert len(wrong) == (heard.error is not None)
+    assert not same_words or [span.value for span in wrong] == [str(heard.error) for _ in wrong]
+    inner = list(flat(spans))
+    bodies = b"".join(span.octets for span in inner if span.kind == "body")
+    messages = b"".join(frame for event in heard.events if isinstance(event, list) for frame in event)
+    assert bodies.startswith(messages)
+    told = [event for event in heard.events if isinstance(event, (Subscribe, Cancel, Ping, Pong))]
+    commands = [span.value for span in inner if span.name == "command" and span.value in TRAFFIC_COMMANDS]
+    assert commands[: len(told)] == [type(event).__name__.upper() for event in told]
+    prefixes = [event.prefix for event in told if isinstance(event, (Subscribe, Cancel)) and event.prefix]
+    assert [span.octets for span in inner if span.name == "prefix" and span.kind == "command"][
+        : len(prefixes)
+    ] == prefixes
+    for event in heard.events:
+        if isinstance(event, Ready):
+            values = dict.fromkeys(event.metadata.values())
+            shown = [span.octets for span in inner if span.name == "value"]
+            assert [value for value in values if value] == list(dict.fromkeys(shown))[: len([v for v in values if v])]
+
+
+TRAFFIC_COMMANDS = ("SUBSCRIBE", "CANCEL", "PING", "PONG")
+
+
+@given(st.sampled_from(list(SocketType)), conversations)
+def test_what_the_trace_shows_is_what_a_connection_hears_and_what_is_wrong_is_what_it_refuses(kind, octets):
+    """A socket that has said what it is, and any words to it."""
+    server = Heard(Connection(kind))
+    trace = Trace()
+    trace.feed(SERVER, server.connection.data_to_send() + ready(Socket_Type=kind.name.encode()), 0.0)
+    trace.feed(CLIENT, octets, 0.0)
+    server.hear(octets)
+    agree(server, trace.spans(CLIENT))
+
+
+PAIRS = {"NULL": ("REQ", "ROUTER"), "PLAIN": ("SUB", "XPUB"), "CURVE": ("DEALER", "ROUTER")}
+
+
+@pytest.mark.requirement("37-16")
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_each_octet_that_is_changed_on_its_way_is_wrong_where_the_peer_refuses_it(mechanism):
+    """Each of them once, in each of 8 bits by turns, over all that a client says in a whole conversation. With PLAIN a
+    client says what socket it is before the server does, and nobody but the server can see that they do not match."""
+    kinds = tuple(SocketType[name] for name in PAIRS[mechanism])
+    whole = Table(mechanism, kinds)
+    whole.talk()
+    refused = 0
+    for place in range(len(whole.said[CLIENT])):
+        table = Table(mechanism, kinds, place)
+        table.talk()
+        if mechanism == "PLAIN" and "cannot talk to" in str(table.server.error):
+            continue
+        agree(table.server, table.trace.spans(CLIENT), same_words=mechanism != "CURVE")
+        agree(table.client, table.trace.spans(SERVER), same_words=mechanism != "CURVE")
+        refused += table.server.error is not None
+        for side in Side:
+            assert cover(table.trace.spans(side), table.said[side])
+    assert refused > 60
