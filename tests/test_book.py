@@ -40,7 +40,7 @@ READING_ORDER = """
 
     trace.spans trace.curve trace.fields trace.zmtp trace.http trace.both
 
-    tap.relay tap.pcap tap.show tap.screen tap.conversation tap.page tap.watch tap.__main__
+    tap.relay tap.pcap tap.show tap.screen tap.conversation tap.page tap.ear tap.watch tap.__main__
 
     examples.blocking
     examples.lazy_pirate examples.broker examples.paranoid_pirate examples.last_value_cache examples.late_joiner

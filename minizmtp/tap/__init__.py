@@ -14,7 +14,8 @@
     screen        … on a terminal that may be slower than they are
     conversation  … kept, and written as JSON
     page          … as HTML
-    watch         who hears what passes, and hands it to these
+    ear           what is heard of one connection, and handed to these
+    watch         who hears, and when
 
 It needs no rights that a program would not have anyway: the client connects to it instead of to the server. Nothing in
 the library needs this package. Read next: `relay`, or `watch`, where all comes together.

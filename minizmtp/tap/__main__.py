@@ -34,14 +34,16 @@ from ..options import Options
 from ..trace import Keys
 from ..transports import Listener, check_dialable, listen
 from .conversation import to_json
+from .ear import Wishes
 from .page import write_html
 from .relay import Relay, words
 from .screen import Screen
 from .show import Show, is_plain
 from .watch import Tap
 
-# Seconds in which, at the end, what is still to be shown must be taken: a terminal that is stopped takes nothing.
-PATIENCE = 1.0
+# Seconds that, at the end, are left to name what has passed, and as many to show it: a terminal that is stopped takes
+# nothing.
+PATIENCE = 2.0
 MIB = 1 << 20
 KEYS = tuple(inspect.signature(Keys).parameters)
 
@@ -138,29 +140,30 @@ def with_octets(endpoint: Endpoint) -> Endpoint:
 async def listen_in(listener: Listener, options: argparse.Namespace, capture: IO[bytes] | None) -> Tap:
     """Tap until a signal says that it is enough; what was heard."""
     screen = Screen(sys.stdout.fileno(), sys.stdout.encoding)
-    tap = Tap(
+    wishes = Wishes(
         screen=None if options.quiet else screen,
         show=Show(colour=not is_plain(sys.stdout, os.environ), whole=options.all),
-        capture=capture,
         keep=round(options.keep * MIB) if options.html or options.json else 0,
         keys=options.keys,
-        epoch=datetime.now(UTC).timestamp() - trio.current_time(),
     )
+    tap = Tap(wishes, capture, epoch=datetime.now(UTC).timestamp() - trio.current_time())
     relay = Relay(listener, options.connect, tap, options.latency / 1000)
     screen.say(f"{listener.endpoint} → {options.connect}\n")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(screen.run)
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            await run_until(relay.run, signals)
+            await run_until(signals, relay.run, tap.run)
+        await tap.finish(PATIENCE)
         screen.finish()
         nursery.cancel_scope.deadline = trio.current_time() + PATIENCE
     return tap
 
 
-async def run_until(task: Callable[[], Awaitable[None]], signals: AsyncIterator[int]) -> None:
-    """Run the task until there is a signal."""
+async def run_until(signals: AsyncIterator[int], *tasks: Callable[[], Awaitable[object]]) -> None:
+    """Run the tasks until there is a signal."""
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(task)
+        for task in tasks:
+            nursery.start_soon(task)
         async for _ in signals:
             nursery.cancel_scope.cancel()
             break

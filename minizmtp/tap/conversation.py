@@ -25,7 +25,7 @@
     True
 
 Below this module: `trace`, which makes the spans.
-Read next: `page`, which shows the same to a person, or `watch`, which fills it in.
+Read next: `page`, which shows the same to a person, or `ear`, which fills it in.
 """
 
 from dataclasses import dataclass, field

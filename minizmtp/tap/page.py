@@ -8,7 +8,7 @@ What a peer said goes into the page as text and never as HTML: jinja2 escapes it
 alone, and comes with `pip install 'minizmtp[html]'`.
 
 Below this module: `conversation`, and the template `page.html.jinja` beside it.
-Read next: `watch`.
+Read next: `ear`.
 """
 
 from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ itself non-blocking would do so for all who share it, such as the shell. A file 
 always takes all.
 
 Below this module: nothing of ours.
-Read next: `watch`.
+Read next: `conversation`.
 """
 
 import os

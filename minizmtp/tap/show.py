@@ -20,6 +20,7 @@ Below this module: `trace`. Read next: `screen`, where the lines go.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from textwrap import wrap
 from typing import TextIO
 
@@ -117,15 +118,15 @@ class Show:
     def _meaning(self, span: Span, with_source: bool, indent: str, style: Style) -> Iterator[str]:
         """Name, value and source, in as many lines as they need."""
         width = MEANING_WIDTH - len(indent)
-        name, value = printable(span.name), printable(span.value)
+        name = printable(span.name)
         source = f"[{printable(span.source)}]" if with_source and span.source else ""
-        first, *more = wrap(f"{name}: {value}", width) or [""]
+        first, *more = wrapped(f"{name}: {printable(span.value)}", width)
         if source and not more and len(first) + 1 + len(source) <= width:
             yield indent + self._named(first, name, style) + " " + self._style(source, DIM)
             return
         yield indent + self._named(first, name, style)
         yield from (indent + line for line in more)
-        for line in wrap(source, width):
+        for line in wrapped(source, width):
             yield indent + self._style(line, DIM)
 
     def _named(self, line: str, name: str, style: Style) -> str:
@@ -136,6 +137,13 @@ class Show:
 
     def _style(self, text: str, style: Style) -> str:
         return style.render(text) if self._colour else text
+
+
+@lru_cache(1000)
+def wrapped(text: str, width: int) -> tuple[str, ...]:
+    """In lines of that width. The same few are said again and again: what a conversation says is mostly new, what it
+    means is not."""
+    return tuple(wrap(text, width))
 
 
 def octets(number: int) -> str:

@@ -1,34 +1,40 @@
-"""Watching: what passes gets names, and goes to the screen, into the capture, and into what is kept.
+"""Watching: who hears what passes, and when.
 
-                            ┌► Trace ─► spans ─┬► Show ─► Screen    live
-    Relay ─► Tap ─► Ear ────┤                  └► Conversation      kept, for --json and --html
-                  (one for  └► Flow ─► packets ─► the capture       written as it comes
-           each connection)
+                         ┌──► Flow ──► packets ──► the capture         at once
+    Relay ──► Tap ───────┤    (one for each connection)
+                         └──► queue ──► Ear ──► screen, files          when there is time
+                                        (one for each connection)
 
-The tap must not harm those to whom it listens. So whatever goes wrong here ends here: a trace that raises, a disk that
-is full. What failed is left out from then on, and that is said; the relay hears nothing of it.
+To name every octet takes longer than to pass it on: a message of a few octets is relayed in a microsecond, and named in
+twenty. So the names are given later, by a task of its own that takes no more than half of the time, and the relay has
+the rest. A flood that ends is all named a moment after. One that does not end, until BEHIND octets wait, is relayed
+from there on and no more named; which is said.
 
-And it must not grow. Of each connection, both sides together, no more is kept than `keep` octets; what passes after
-them is counted. What is not whole after HELD octets is not waited for any longer: from there on its connection is
-relayed, and no more annotated.
+What else could go wrong here ends here, too: a disk that is full ends the capture, and the relay hears nothing of it.
 
-Below this module: `relay`, whose Watcher this is; `show`, `pcap`, `conversation`.
+Below this module: `relay`, whose Watcher this is; `ear`, `pcap`.
 Read next: `__main__`.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NamedTuple, NoReturn, Protocol
+
+import trio
 
 from ..endpoints import Endpoint
-from ..trace import Keys, Side, Span, Trace
-from .conversation import Conversation, End, Write
+from ..trace import Side
+from .conversation import Conversation
+from .ear import Ear, Wishes
 from .pcap import Flow, file_header, made_up, records
 from .relay import words
-from .screen import Screen
-from .show import Show, octets
 
-# How many octets may have come of one thing before a trace has seen all of it.
-HELD = 64 << 20
+# How many octets may wait for their names. What each write costs beside its octets counts as OVERHEAD of them.
+BEHIND = 64 << 20
+OVERHEAD = 256
+# How many are named in one go: while that takes, the relay stands still.
+SLICE = 1 << 16
 
 
 class BinaryFile(Protocol):
@@ -38,47 +44,34 @@ class BinaryFile(Protocol):
         """All of it."""
 
 
-class Ear:
-    """What is known of one connection. trace, flow: None where nobody needs them, or where they have failed."""
+class Job(NamedTuple):
+    """Something that an ear has to do later. size: of the octets that it has to hear; 0 if it is something else."""
 
-    def __init__(self, conversation: Conversation, trace: Trace | None, flow: Flow | None, is_kept: bool) -> None:
-        self.conversation = conversation
-        self.trace = trace
-        self.flow = flow
-        self.is_kept = is_kept
-        self.said = dict.fromkeys(Side, 0)  # octets
-        self.named = dict.fromkeys(Side, 0)  # of these, in spans that are complete
-        self.writes = dict.fromkeys(Side, 0)  # since the last such span
+    ear: Ear
+    size: int
+    do: Callable[[], None]
 
 
 class Tap:
-    """Who watches the relay.
+    """Who watches the relay. wishes: what is to become of what is heard. capture: where packets go. epoch: when trio's
+    clock showed 0, in seconds since 1970.
 
-    screen: where to show what passes. capture: where packets go. keep: how many octets of each connection are kept in
-    `conversations`. keys: to open what CURVE has closed. epoch: when trio's clock showed 0, in seconds since 1970.
+    conversations: what is kept. failures: what went wrong.
     """
 
-    def __init__(
-        self,
-        *,
-        screen: Screen | None = None,
-        show: Show | None = None,
-        capture: BinaryFile | None = None,
-        keep: int = 0,
-        keys: Keys | None = None,
-        epoch: float = 0.0,
-    ) -> None:
+    def __init__(self, wishes: Wishes, capture: BinaryFile | None = None, epoch: float = 0.0) -> None:
         self.conversations: list[Conversation] = []
         self.connections = 0
         self.failures: list[str] = []
-        self._screen = screen
-        self._show = show or Show()
+        self._wishes = wishes
         self._capture = capture
-        self._keep = keep
-        self._keys = keys
         self._epoch = epoch
-        self._zero = 0.0  # the time of the first connection
+        self._zero: float | None = None  # when the first connection came
         self._ears: dict[int, Ear] = {}
+        self._flows: dict[int, Flow] = {}
+        self._jobs: deque[Job] = deque()
+        self._behind = 0
+        self._news = trio.Event()
         if capture:
             capture.write(file_header())
 
@@ -86,124 +79,93 @@ class Tap:
 
     def opened(self, client: Endpoint | None, server: Endpoint | None, at: float) -> int:
         at += self._epoch
+        if self._zero is None:
+            self._zero = at
         self.connections += 1
         number = self.connections
-        if number == 1:
-            self._zero = at
         conversation = Conversation(number, name_of(client), name_of(server), at)
-        trace = Trace(keys=self._keys) if self._screen or self._keep else None
-        flow = Flow(made_up(number, client, server)) if self._capture else None
-        ear = self._ears[number] = Ear(conversation, trace, flow, is_kept=self._keep > 0)
-        if ear.is_kept:
+        if self._wishes.keep:
             self.conversations.append(conversation)
-        self._tell(ear, f"{conversation.client or 'a client'} → {conversation.server or 'nobody'}", at)
-        if flow:
+        ear = self._ears[number] = Ear(conversation, self._wishes, self._zero, self.failures)
+        if self._capture:
+            flow = Flow(made_up(number, client, server))
             self._write(ear, flow.opening() if server else flow.refusal(), at)
+            if server:
+                self._flows[number] = flow
         return number
 
     def passed(self, connection: int, side: Side, octets: bytes, at: float) -> None:
         at += self._epoch
         ear = self._ears[connection]
         ear.said[side] += len(octets)
-        if ear.flow:
-            self._write(ear, ear.flow.said(side, octets), at)
-        if ear.trace:
-            self._annotate(ear, ear.trace, side, octets, at)
+        if flow := self._flows.get(connection):
+            self._write(ear, flow.said(side, octets), at)
+        if not ear.listens:
+            return
+        if self._behind < BEHIND:
+            self._later(ear, len(octets), partial(ear.hear, side, octets, at))
+        else:
+            ear.left_behind = True
+            self._later(ear, 0, partial(ear.stop, "too much at a time", at))
 
     def ended(self, connection: int, side: Side, why: str, at: float) -> None:
         at += self._epoch
         ear = self._ears[connection]
-        ear.conversation.ends.append(End(side, why, at))
-        if ear.flow and ear.conversation.server:
-            self._write(ear, ear.flow.death(side) if why else ear.flow.end(side), at)
-        if ear.trace:
-            try:
-                self._show_spans(ear, side, ear.trace.end(side, at), at)
-            except Exception as error:
-                self._stop_annotating(ear, error, at)
-        self._tell(ear, f"{side.value} {f'died: {why}' if why else 'says no more'}", at)
+        if flow := self._flows.get(connection):
+            self._write(ear, flow.death(side) if why else flow.end(side), at)
+        self._later(ear, 0, partial(ear.end, side, why, at))
 
     def closed(self, connection: int, at: float) -> None:
-        at += self._epoch
         ear = self._ears.pop(connection)
-        self._settle(ear, at)
-        ear.conversation.closed = at
-        kept = sum(len(span.octets) for side in Side for span in ear.conversation.spans[side])
-        ear.conversation.left_out = sum(ear.said.values()) - kept
-        self._tell(ear, "closed; " + ", ".join(f"{side.value} {octets(ear.said[side])}" for side in Side), at)
-
-    # ------------------------------------------------------------------------------------------------ the annotation
-
-    def _annotate(self, ear: Ear, trace: Trace, side: Side, octets: bytes, at: float) -> None:
-        """Names for what has passed. Also a mistake in a trace must not end the connection: hence Exception."""
-        try:
-            spans = trace.feed(side, octets, at)
-            if ear.is_kept:
-                ear.conversation.writes.append(Write(side, ear.said[side] - len(octets), len(octets), at))
-            else:
-                trace.forget()
-            ear.writes[side] += 1
-            self._show_spans(ear, side, spans, at)
-        except Exception as error:
-            self._stop_annotating(ear, error, at)
-        if ear.said[side] - ear.named[side] > HELD:
-            self._stop_annotating(ear, f"no end of what the {side.value} began to say", at)
-        elif sum(ear.said.values()) >= self._keep:
-            self._settle(ear, at)
-
-    def _show_spans(self, ear: Ear, side: Side, spans: Sequence[Span], at: float) -> None:
-        if not spans:
-            return
-        size = sum([len(span.octets) for span in spans])
-        ear.named[side] += size
-        if self._screen and self._screen.is_full:
-            self._screen.skip(size)
-        elif self._screen:
-            number, after = ear.conversation.number, at - self._zero
-            self._screen.say(self._show.spans(number, side, spans, after, ear.writes[side]))
-        ear.writes[side] = 0
-
-    def _settle(self, ear: Ear, at: float) -> None:
-        """What is kept of this connection is complete: take it out of the trace."""
-        if ear.is_kept and ear.trace:
-            conversation = ear.conversation
-            try:
-                conversation.protocol = ear.trace.protocol
-                for side in Side:  # without what it may know of a write at which it failed
-                    spans = [span for span in ear.trace.spans(side) if span.write < len(conversation.writes)]
-                    conversation.spans[side] = spans
-            except Exception as error:
-                self._fail(ear, f"not kept: {in_words(error)}", at)
-        ear.is_kept = False
-        if not self._screen:
-            ear.trace = None
-
-    def _stop_annotating(self, ear: Ear, why: Exception | str, at: float) -> None:
-        self._settle(ear, at)
-        ear.trace = None
-        self._fail(ear, f"not annotated from here on: {in_words(why)}", at)
-
-    # --------------------------------------------------------------------------------------------------- the capture
+        self._flows.pop(connection, None)
+        self._later(ear, 0, partial(ear.close, at + self._epoch))
 
     def _write(self, ear: Ear, packets: Iterable[bytes], at: float) -> None:
-        """Packets into the capture. A disk that is full ends it, and nothing else."""
-        if not self._capture:
-            return
-        try:
-            self._capture.write(records(packets, at))
-        except OSError as error:
-            self._capture = None
-            self._fail(ear, f"nothing more goes into the capture: {words(error)}", at)
+        """Packets into the capture."""
+        if self._capture:
+            try:
+                self._capture.write(records(packets, at))
+            except OSError as error:
+                self._capture = None
+                ear.fail(f"nothing more goes into the capture: {words(error)}", at)
 
-    # ------------------------------------------------------------------------------------------------------ in words
+    # ------------------------------------------------------------------------------------------------------ the queue
 
-    def _fail(self, ear: Ear, text: str, at: float) -> None:
-        self.failures.append(text)
-        self._tell(ear, text, at)
+    def _later(self, ear: Ear, size: int, do: Callable[[], None]) -> None:
+        self._jobs.append(Job(ear, size, do))
+        self._behind += size + OVERHEAD
+        self._news.set()
 
-    def _tell(self, ear: Ear, text: str, at: float) -> None:
-        if self._screen:
-            self._screen.say(self._show.line(ear.conversation.number, at - self._zero, text))
+    async def run(self) -> NoReturn:
+        """Give names, for no more than half of the time, until cancelled."""
+        while True:
+            await self._news.wait()
+            began = trio.current_time()
+            self.catch_up(SLICE)
+            await trio.sleep(trio.current_time() - began)
+
+    def catch_up(self, most: int = 2 * BEHIND) -> None:
+        """Give names, to so many octets."""
+        enough = self._behind - most
+        while self._jobs and self._behind > enough:
+            _, size, do = self._jobs.popleft()
+            self._behind -= size + OVERHEAD
+            do()
+        if not self._jobs and self._news.is_set():
+            self._news = trio.Event()
+
+    async def finish(self, patience: float) -> None:
+        """The last names, as far as they can be given in so many seconds."""
+        with trio.move_on_after(patience):
+            while self._jobs:
+                self.catch_up(SLICE)
+                await trio.lowlevel.checkpoint()
+        for ear, size, do in self._jobs:
+            if size:
+                ear.stop("no time is left", trio.current_time() + self._epoch)
+            else:
+                do()
+        self._jobs.clear()
 
 
 def name_of(endpoint: Endpoint | None) -> str:
@@ -214,12 +176,3 @@ def name_of(endpoint: Endpoint | None) -> str:
     ('ipc:///run/app.sock', '', '')
     """
     return str(endpoint) if endpoint and any(endpoint) else ""
-
-
-def in_words(error: Exception | str) -> str:
-    """What went wrong.
-
-    >>> in_words(ValueError("no such octet")), in_words("too much")
-    ('ValueError: no such octet', 'too much')
-    """
-    return error if isinstance(error, str) else f"{type(error).__name__}: {error}"
