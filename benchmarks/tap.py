@@ -148,7 +148,7 @@ def between(contender: str, target: str, folder: str) -> Iterator[str]:
 
 @contextmanager
 def child(*command: str) -> Iterator[None]:
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             yield
         finally:
