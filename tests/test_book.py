@@ -38,7 +38,8 @@ READING_ORDER = """
 
     poller proxy auth
 
-    trace.spans trace.curve trace.fields trace.zmtp trace.http trace.both
+    trace.spans trace.curve trace.fields trace.naming trace.zmtp trace.http trace.both
+    story
 
     tap.relay tap.pcap tap.show tap.screen tap.conversation tap.page tap.ear tap.watch tap.__main__
 

@@ -2,7 +2,8 @@
 
     spans    a stretch of octets and what it means; the tape that they are cut from
     curve    what is inside CURVE's boxes, for whoever has the keys
-    fields   what the octets of one frame are called
+    fields   what each field is called, and what it says
+    naming   one side's frames, taken apart
     zmtp     one side of a ZMTP connection, overheard
     http     one side of an HTTP/1.1 connection, overheard
     both     Trace: the two sides together

@@ -29,14 +29,16 @@ METHOD = re.compile(WORD.pattern + b" ")
 
 
 class Trace:
-    """One connection. keys: to open CURVE's boxes with.
+    """One connection. keys: to open CURVE's boxes with. keep: False forgets each span when it has been given out, for
+    connections without end; `spans` has only what is not whole then.
 
     protocol: "" while nobody knows, then "zmtp", "http" or "unknown".
     """
 
-    def __init__(self, *, keys: Keys | None = None) -> None:
+    def __init__(self, *, keys: Keys | None = None, keep: bool = True) -> None:
         self.protocol = ""
         self._keys = keys
+        self._keep = keep
         self._tapes = {side: Tape(side) for side in Side}
         self._speakers: Mapping[Side, Speaker | HttpSpeaker] = {}
         self._writes = 0
@@ -60,7 +62,7 @@ class Trace:
                 self._tell_protocol(ended=side)
             if self._speakers:
                 self._speakers[side].end()
-                self._tapes[side].cut(self._rest(side))
+            self._tapes[side].cut(self._rest(side))
         return news
 
     def spans(self, side: Side) -> list[Span]:
@@ -85,6 +87,8 @@ class Trace:
         yield news
         for tape, count in before.items():
             news += tape.spans[count:]
+            if not self._keep:
+                tape.spans.clear()
 
     # ------------------------------------------------------------------------------------------------ which protocol?
 
@@ -116,6 +120,5 @@ def protocol_of(said: Mapping[Side, bytes], ended: Side | None = None) -> str:
         return "zmtp"
     if METHOD.match(asked) or (not asked and ended is Side.SERVER and answered.startswith(b"HTTP/")):
         return "http"
-    if (asked and not WORD.fullmatch(asked)) or (ended is not None and said[ended]):
-        return "unknown"
-    return ""
+    strange = asked and not WORD.fullmatch(asked)
+    return "unknown" if strange or (answered and ended is Side.SERVER) else ""

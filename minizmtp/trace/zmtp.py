@@ -21,7 +21,7 @@ grow. So does a frame that is not whole, and what comes after ERROR.
     >>> speaker.tape.spans[-1].wrong, speaker.tape.spans[-1].value                  # doctest: +ELLIPSIS
     (True, 'command that starts with 04 52 45 40 44, required is a length from 1 to 255 and as many letters ...')
 
-Below this module: `wire`, `spans`, `curve`. Above it: `both`. Read next: `http`.
+Below this module: `wire`, `naming`. Above it: `both`. Read next: `http`.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,7 +36,8 @@ from ..wire.layout import split
 from ..wire.mechanisms import Mechanism, Null, Steps
 from ..wire.plain import PlainClient, PlainServer
 from .curve import Keys, Secrets, Witness
-from .fields import Namer, Note, greeting_piece, header_pieces
+from .fields import greeting_piece, header_pieces
+from .naming import Namer, Note
 from .spans import AFTERWARDS, NOT_WHOLE, Piece, Side, Tape, mark
 
 

@@ -7,6 +7,8 @@
     server        and
     response      octets as they come to minihttp: see `http_targets`
 
+    trace         both sides of a connection, as somebody between them sees it: see `trace_target`
+
 In the first two: no exception but ProtocolError, an end after so many events as there are octets, nothing kept that
 did not come, and no answer that is much longer than the question.
 """
@@ -20,7 +22,7 @@ from minizmtp.wire.curve import CurveClient, CurveServer, keypair
 from minizmtp.wire.events import SharedMessage
 from minizmtp.wire.mechanisms import Mechanism, Null
 from minizmtp.wire.plain import PlainClient, PlainServer
-from tests.fuzz import http_targets
+from tests.fuzz import http_targets, trace_target
 
 SERVER, SERVER_SECRET = keypair(b"\x01" * 32)
 CLIENT, CLIENT_SECRET = keypair(b"\x02" * 32)
@@ -133,7 +135,7 @@ def echo(ours: Connection, message: list[bytes]) -> None:
     ours.send(SharedMessage(message))
 
 
-TARGETS = {"connection": connection, "traffic": traffic, **http_targets.TARGETS}
+TARGETS = {"connection": connection, "traffic": traffic, "trace": trace_target.trace, **http_targets.TARGETS}
 
 
 # ------------------------------------------------------------------------------------------------------------- seeds
@@ -156,6 +158,8 @@ def seeds(target: str) -> list[bytes]:
     """Where to begin: conversations that are right, in each mechanism and type."""
     if target in http_targets.TARGETS:
         return http_targets.seeds(target)
+    if target == "trace":
+        return trace_target.seeds()
     if target == "traffic":
         said = [b"\x00\x05hello", b"\x01\x01a\x04\x07\x04PING\x00\x14\x00\x01b", b"\x04\x0b\tSUBSCRIBEA\x00\x02\x00A"]
         return [bytes([choice]) + words for choice in range(len(MECHANISMS) * len(TYPES)) for words in said]

@@ -1,27 +1,21 @@
 """Octets get names: each octet one, whatever the octets are."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minizmtp import z85
 from minizmtp.constants import SocketType
-from minizmtp.errors import ProtocolError
 from minizmtp.trace import KINDS, Keys, Side, Span, Trace, cover
 from minizmtp.wire import (
-    NEED_DATA,
-    Authenticate,
     Cancel,
     Connection,
-    ConnectionClosed,
     Ping,
-    Pong,
-    Ready,
     State,
     Subscribe,
-    Verdict,
 )
 from minizmtp.wire.commands import encode_command, encode_metadata
 from minizmtp.wire.curve import CurveClient, CurveServer, keypair, scripted
@@ -29,6 +23,7 @@ from minizmtp.wire.frames import COMMAND, encode_frame, encode_message
 from minizmtp.wire.greeting import encode_greeting
 from minizmtp.wire.mechanisms import Mechanism, Null
 from minizmtp.wire.plain import PlainClient, PlainServer
+from tests.minizmtp.hearing import Heard, agree
 
 CLIENT, SERVER = Side.CLIENT, Side.SERVER
 
@@ -142,6 +137,199 @@ def test_chunks_are_named_with_their_sizes():
         ("chunk size", b"0\r\n"),
         ("blank line", b"\r\n"),
     ]
+
+
+def test_a_switch_to_another_protocol_ends_the_trace_of_both_sides():
+    trace = Trace()
+    trace.feed(CLIENT, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n", 0.0)
+    trace.feed(SERVER, b"HTTP/1.1 101 Sure\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n\x81\x00", 0.1)
+    trace.feed(CLIENT, b"\x81\x01", 0.2)
+    for side, octets in ((CLIENT, b"\x81\x01"), (SERVER, b"\x81\x00")):
+        rest = trace.spans(side)[-1]
+        assert (rest.octets, rest.kind, rest.wrong) == (octets, "partial", False)
+        assert "another protocol" in rest.value
+
+
+def test_a_client_that_asked_for_a_switch_in_vain_goes_on_with_http():
+    """What it said meanwhile can be read only when the answer has come: so that is when its spans come."""
+    trace = Trace()
+    ask = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n"
+    trace.feed(CLIENT, ask, 0.0)
+    assert trace.feed(CLIENT, ASK, 0.1) == []
+    spans = trace.feed(SERVER, ANSWER, 0.2)
+    assert words([span for span in spans if span.side is CLIENT])[0] == ("request line", b"POST /a HTTP/1.1\r\n")
+    assert [span.at for span in spans if span.side is CLIENT] == [0.1] * 5
+
+
+def test_an_answer_to_head_has_no_body_whatever_its_length_says():
+    trace = Trace()
+    trace.feed(CLIENT, b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" + ASK, 0.0)
+    names = [span.name for span in trace.feed(SERVER, ANSWER[:-5] + ANSWER, 0.1)]
+    assert names == ["status line", "Content-Length", "blank line"] * 2 + ["body"]
+
+
+def test_a_body_without_a_length_ends_with_the_stream():
+    trace = Trace()
+    trace.feed(CLIENT, ASK, 0.0)
+    trace.feed(SERVER, b"HTTP/1.0 200 OK\r\n\r\nwor", 0.1)
+    trace.feed(SERVER, b"ld", 0.2)
+    assert trace.spans(SERVER)[-1].kind == "partial"
+    assert words(trace.end(SERVER, 0.3)) == [("body", b"world")]
+
+
+def test_a_field_may_go_on_in_the_next_line():
+    assert ("A", b"A: b\r\n c\r\n") in words(trace_of(b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n"))
+
+
+# --------------------------------------------------------------------------------------------------- while it is said
+
+
+def test_spans_are_given_out_with_the_write_that_completes_them_and_know_the_one_that_began_them():
+    trace = Trace()
+    assert [span.name for span in trace.feed(CLIENT, NULL[:10], 1.0)] == ["signature", "padding", "signature"]
+    assert trace.feed(CLIENT, NULL[10:11], 2.0) == []
+    version, mechanism, *_ = trace.feed(CLIENT, NULL[11:], 3.0)
+    assert (version.name, version.at, version.write) == ("version", 2.0, 1)
+    assert (mechanism.name, mechanism.at, mechanism.write) == ("mechanism", 3.0, 2)
+
+
+def test_a_trace_that_keeps_nothing_gives_out_the_same():
+    whole, forgetful = Trace(), Trace(keep=False)
+    for octets in in_pieces(REQUEST + b"\x00", [11, 70, 100]):
+        assert forgetful.feed(CLIENT, octets, 0.0) == whole.feed(CLIENT, octets, 0.0)
+    assert forgetful.spans(CLIENT) == whole.spans(CLIENT)[-1:]
+
+
+def test_writes_are_counted_over_both_sides():
+    trace = Trace()
+    trace.feed(CLIENT, NULL, 0.0)
+    trace.feed(SERVER, NULL, 0.0)
+    assert {span.write for span in trace.spans(SERVER)} == {1}
+
+
+def test_what_is_not_whole_is_the_last_span_and_stays_so_if_the_stream_ends_there():
+    trace = Trace()
+    trace.feed(CLIENT, REQUEST + b"\x00\x05he", 0.0)
+    rest = trace.spans(CLIENT)[-1]
+    assert (rest.octets, rest.kind, rest.offset) == (b"\x00\x05he", "partial", len(REQUEST))
+    assert trace.end(CLIENT, 1.0) == [rest]
+    assert trace.spans(CLIENT)[-1] == rest
+
+
+@pytest.mark.parametrize(
+    ("said", "protocol"),
+    [
+        ([(SERVER, b"\xff")], "zmtp"),
+        ([(CLIENT, b"\xff")], "zmtp"),
+        ([(CLIENT, b"GE")], ""),
+        ([(CLIENT, b"GE"), (CLIENT, b"T ")], "http"),
+        ([(CLIENT, b"G" * 33)], "unknown"),
+        ([(SERVER, b"220 smtp.example ESMTP\r\n")], ""),
+        ([(SERVER, b"220 smtp.example ESMTP\r\n"), (CLIENT, b"EHLO a\r\n")], "http"),
+        ([(CLIENT, b"\x01\x00")], "unknown"),
+    ],
+)
+def test_the_first_octets_tell_which_protocol_it_is(said, protocol):
+    trace = Trace()
+    for side, octets in said:
+        trace.feed(side, octets, 0.0)
+    assert trace.protocol == protocol
+    for side in Side:
+        assert cover(trace.spans(side), b"".join(octets for speaker, octets in said if speaker is side))
+
+
+def test_a_stream_that_ends_before_that_is_known_is_one_span():
+    trace = Trace()
+    trace.feed(CLIENT, b"GE", 0.0)
+    (span,) = trace.end(CLIENT, 1.0)
+    assert (trace.protocol, span.octets, span.kind) == ("", b"GE", "partial")
+    trace = Trace()
+    trace.feed(SERVER, b"HTTP/1.1 408 Too slow\r\nContent-Length: 0\r\n\r\n", 0.0)
+    assert [span.name for span in trace.end(SERVER, 1.0)] == ["status line", "Content-Length", "blank line"]
+
+
+# ----------------------------------------------------------------------------------------------- where rules are broken
+
+TRAFFIC = NULL + ready(Socket_Type=b"PUSH")
+
+WRONG = [  # what a PUSH says to a PULL, which field of it is wrong, and words of what is said to that
+    (b"\xfe", "signature", b"\xfe", "required is ff"),
+    (NULL[:9] + b"\x7e", "signature", b"\x7e", "required is 7f"),
+    (NULL[:10] + b"\x01\x00", "version", b"\x01", "required is 3 or more"),
+    (encode_greeting(b"PLAIN"), "mechanism", b"PLAIN" + bytes(15), "the peer's mechanism is PLAIN, required is NULL"),
+    (NULL + b"\x08\x00", "flags", b"\x08", "bits 3 to 7 are reserved"),
+    (NULL + b"\x05\x00", "flags", b"\x05", "MORE must be zero"),
+    (NULL + b"\x02\xff" + bytes(7), "size", b"\xff" + bytes(7), "the largest that can be"),
+    (
+        NULL + b"\x06" + (2**16 + 1).to_bytes(8, "big"),
+        "size",
+        (2**16 + 1).to_bytes(8, "big"),
+        "the limit here is 65536",
+    ),
+    (NULL + b"\x00\x01x", "flags", b"\x00", "a message before READY"),
+    (NULL + b"\x04\x00", "flags", b"\x04", "starts with nothing"),
+    (NULL + b"\x04\x02\x05R", "name length", b"\x05", "required is a length from 1 to 255"),
+    (NULL + b"\x04\x03\x02R!", "command", b"R!", "as many letters"),
+    (NULL + encode_frame(encode_command(b"HELLO"), COMMAND), "command", b"HELLO", "required is READY or ERROR"),
+    (NULL + ready(Socket_Type=b"REQ"), "value", b"REQ", "PULL cannot talk to REQ"),
+    (NULL + ready(Socket_Type=b"PUSH", Identity=bytes(256)), "value", bytes(256), "identity of 256 octets"),
+    (NULL + ready(a__b=b"")[:-4] + b"\0\0\0\1", "value length", b"\0\0\0\1", "a value that ends with the command"),
+    (NULL + encode_frame(b"\x05READY\x03a b\0\0\0\0", COMMAND), "property", b"a b", "a name of 1 to 255 of"),
+    (NULL + encode_frame(b"\x05READY\x05a", COMMAND), "name length", b"\x05", "a name of 1 to 255 of"),
+    (NULL + encode_frame(b"\x05ERROR\x04no", COMMAND), "reason length", b"\x04", "ERROR with 3 octets"),
+    (NULL + encode_frame(b"\x05ERROR", COMMAND), "command", b"ERROR", "ERROR with 0 octets"),
+    (TRAFFIC + encode_frame(b"\x04PING\x00", COMMAND), "ttl", b"\0", "PING with 1 octets"),
+    (TRAFFIC + encode_frame(b"\x04PING" + bytes(19), COMMAND), "context", bytes(17), "PING with 19 octets"),
+]
+
+
+@pytest.mark.requirement("37-16", "37-21", "37-22", "37-23", "37-26", "37-44")
+@pytest.mark.parametrize(("octets", "name", "wrong", "words"), WRONG, ids=[f"{row[1]}, {row[3]}" for row in WRONG])
+def test_the_field_that_breaks_a_rule_is_marked_with_what_was_found_and_what_is_required(octets, name, wrong, words):
+    trace = Trace()
+    trace.feed(SERVER, NULL + ready(Socket_Type=b"PULL"), 0.0)
+    trace.feed(CLIENT, octets + b"more", 0.0)
+    *right, marked, rest = trace.spans(CLIENT)
+    assert (marked.name, marked.octets, marked.wrong, marked.kind) == (name, wrong, True, "wrong")
+    assert words in marked.value
+    assert not [span for span in right if span.wrong]
+    assert (rest.kind, rest.wrong) == ("wrong", False)
+    assert rest.octets.endswith(b"more")
+    trace.feed(CLIENT, b"!", 1.0)
+    assert trace.spans(CLIENT)[-1] == rest._replace(octets=rest.octets + b"!")
+
+
+def test_after_error_nothing_is_read_and_nothing_is_wrong():
+    spans = trace_of(NULL + encode_frame(b"\x05ERROR\x03400", COMMAND) + b"\xff")
+    assert words(spans[-3:]) == [("reason length", b"\x03"), ("reason", b"400"), ("rest", b"\xff")]
+    assert spans[-1].kind == "partial"
+
+
+def test_a_mechanism_that_we_do_not_know_is_not_wrong_but_not_read():
+    trace = Trace()
+    for side in Side:
+        trace.feed(side, encode_greeting(b"GSSAPI") + b"\x04\x01x", 0.0)
+        assert [span.octets for span in trace.spans(side) if span.kind == "partial"] == [b"\x04\x01x"]
+        assert not [span for span in trace.spans(side) if span.wrong]
+
+
+HTTP_WRONG = [  # what a client says, what of it is wrong, and words of h11's
+    (b"GET / HTTP/1.1 \x01\r\n\r\n", b"GET / HTTP/1.1 \x01\r\n", "illegal request line"),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nBad Name: b\r\nA: b\r\n\r\n", b"Bad Name: b\r\n", "illegal header line"),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", b"Content-Length: x\r\n", "bad Content-Length"),
+    (b"GET / HTTP/1.1\r\nA: b\r\n\r\n", b"\r\n", "Missing mandatory Host"),
+    (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX", b"X", "malformed chunk footer"),
+    (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5x\r\n", b"5x\r\n", "illegal chunk header"),
+    (ASK + b"\x01", b"\x01", "illegal request line"),
+]
+
+
+@pytest.mark.parametrize(("octets", "wrong", "sentence"), HTTP_WRONG)
+def test_what_h11_refuses_is_found_in_the_request(octets, wrong, sentence):
+    spans = trace_of(octets + b"more")
+    assert [span.octets for span in spans if span.wrong] == [wrong]
+    assert [span.value for span in spans if span.wrong and sentence in span.value and "(RFC 911" in span.value]
+    assert spans[-1].octets.endswith(b"more")
 
 
 # ------------------------------------------------------------------------------------------------------ cover itself
@@ -258,7 +446,7 @@ def test_spans_cover_each_octet_once_in_order_and_are_the_same_however_the_write
         for side in Side:
             spans, whole = trace.spans(side), b"".join(octets for speaker, octets in said if speaker is side)
             assert cover(spans, whole)
-            assert given_out[side] == (spans if ends and trace.protocol else spans[: len(given_out[side])])
+            assert given_out[side] == (spans if ends else spans[: len(given_out[side])])
             assert len(spans) - len(given_out[side]) in (0, 1)
             assert {span.kind for span in spans} <= set(KINDS)
         traces.append(trace)
@@ -285,36 +473,22 @@ MECHANISMS: dict[str, Callable[[], tuple[Mechanism, Mechanism]]] = {  # a client
 }
 
 
-class Heard:
-    """What a Connection makes of what it is given: its events, and why it refuses what came then, if it does."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.events: list[object] = []
-        self.error: ProtocolError | None = None
-
-    def hear(self, octets: bytes) -> None:
-        self.connection.receive_data(octets)
-        try:
-            while not self.error and (event := self.connection.next_event()) is not NEED_DATA:
-                if isinstance(event, ConnectionClosed):
-                    break
-                self.events.append(event)
-                if isinstance(event, Authenticate):
-                    self.connection.receive_verdict(Verdict(200))
-        except ProtocolError as error:
-            self.error = error
-
-
 class Table:
     """A client and a server face to face, and a trace of what they say. The octet at place of what the client says is
     changed on its way, in one bit."""
 
-    def __init__(self, mechanism: str, kinds: tuple[SocketType, ...], place: int = -1) -> None:
-        ours, theirs = MECHANISMS[mechanism]()
+    def __init__(
+        self,
+        mechanism: str,
+        kinds: tuple[SocketType, ...],
+        place: int = -1,
+        keys: Keys | None = KEYS,
+        swapped: bool = False,
+    ) -> None:
+        ours, theirs = self.mechanisms = MECHANISMS[mechanism]()[:: -1 if swapped else 1]
         self.client = Heard(Connection(kinds[0], mechanism=ours))
         self.server = Heard(Connection(kinds[1], mechanism=theirs))
-        self.trace = Trace(keys=KEYS)
+        self.trace = Trace(keys=keys)
         self.said = dict.fromkeys(Side, b"")
         self._place = place
 
@@ -341,38 +515,6 @@ class Table:
         while (answered := self.server.connection.data_to_send()) + (asked := self.client.connection.data_to_send()):
             self.say(SERVER, answered)  # who greets first: it is the other whose mechanism does not match
             self.say(CLIENT, asked)
-
-
-def flat(spans: Iterable[Span]) -> Iterator[Span]:
-    """Spans in boxes instead of their boxes."""
-    for span in spans:
-        yield from flat(span.inside) if span.inside else [span]
-
-
-def agree(heard: Heard, spans: list[Span], *, same_words: bool = True) -> None:
-    """Is what the spans say that what the Connection understood, and refused?"""
-    wrong = [span for span in spans if span.wrong]
-    assert len(wrong) == (heard.error is not None)
-    assert not same_words or [span.value for span in wrong] == [str(heard.error) for _ in wrong]
-    inner = list(flat(spans))
-    bodies = b"".join(span.octets for span in inner if span.kind == "body")
-    messages = b"".join(frame for event in heard.events if isinstance(event, list) for frame in event)
-    assert bodies.startswith(messages)
-    told = [event for event in heard.events if isinstance(event, (Subscribe, Cancel, Ping, Pong))]
-    commands = [span.value for span in inner if span.name == "command" and span.value in TRAFFIC_COMMANDS]
-    assert commands[: len(told)] == [type(event).__name__.upper() for event in told]
-    prefixes = [event.prefix for event in told if isinstance(event, (Subscribe, Cancel)) and event.prefix]
-    assert [span.octets for span in inner if span.name == "prefix" and span.kind == "command"][
-        : len(prefixes)
-    ] == prefixes
-    for event in heard.events:
-        if isinstance(event, Ready):
-            values = dict.fromkeys(event.metadata.values())
-            shown = [span.octets for span in inner if span.name == "value"]
-            assert [value for value in values if value] == list(dict.fromkeys(shown))[: len([v for v in values if v])]
-
-
-TRAFFIC_COMMANDS = ("SUBSCRIBE", "CANCEL", "PING", "PONG")
 
 
 @given(st.sampled_from(list(SocketType)), conversations)
@@ -409,3 +551,97 @@ def test_each_octet_that_is_changed_on_its_way_is_wrong_where_the_peer_refuses_i
         for side in Side:
             assert cover(table.trace.spans(side), table.said[side])
     assert refused > 60
+
+
+@pytest.mark.requirement("24-1")
+def test_who_says_hello_is_the_client_of_the_handshake_whoever_dialled():
+    table = Table("PLAIN", (SocketType.PULL, SocketType.PUSH), swapped=True)
+    table.talk()
+    agree(table.server, table.trace.spans(CLIENT))
+    agree(table.client, table.trace.spans(SERVER))
+    assert [span.octets for span in table.trace.spans(SERVER) if span.name == "username"] == [b"admin"]
+
+
+def opened(keys: Keys | None) -> dict[str, list[str]]:
+    """The commands of a conversation in CURVE, and what these keys show inside."""
+    table = Table("CURVE", (SocketType.DEALER, SocketType.ROUTER), keys=keys)
+    table.talk()
+    shown: dict[str, list[str]] = {}
+    for side in Side:
+        command = ""
+        for span in table.trace.spans(side):
+            assert not span.wrong
+            command = span.value if span.name == "command" else command
+            shown.setdefault(command, []).extend(inner.name for inner in span.inside)
+    return {command: names for command, names in shown.items() if names}
+
+
+S1, C1 = keypair(s1)[0], keypair(b"\x03" * 32)[0]
+HANDSHAKE = {"HELLO", "WELCOME"}
+ALL = {"HELLO", "WELCOME", "INITIATE", "READY", "MESSAGE"}
+
+
+@pytest.mark.requirement("26-36")
+@pytest.mark.parametrize(
+    ("keys", "commands"),
+    [
+        (None, set()),
+        (Keys(client_secret=c), set()),
+        (Keys(server_secret=s), HANDSHAKE),  # forward secrecy: no more than that
+        (Keys(server_secret=s, client_secret=c), HANDSHAKE),
+        (Keys(server_public=S), set()),
+        (Keys(server_public=S, client_transient=b"\x03" * 32), ALL),
+        (Keys(server_secret=s, client_transient=z85.encode(b"\x03" * 32)), ALL),
+        (Keys(client_transient=b"\x03" * 32), set()),  # S' is in WELCOME, which takes S
+        (Keys(server_transient=s1), {"INITIATE", "READY", "MESSAGE"}),
+        (Keys(server_secret=s, server_transient=s1), ALL),
+        (Keys(server_secret=s, server_transient=b"\x09" * 32, client_transient=b"\x0a" * 32), HANDSHAKE),  # another's
+    ],
+)
+def test_each_key_opens_the_boxes_that_it_can(keys, commands):
+    assert set(opened(keys)) == commands
+
+
+def test_what_is_inside_the_boxes():
+    shown = opened(Keys(server_secret=s, server_transient=s1, client_secret=c, cookie_key=K))
+    properties = ["name length", "property", "value length", "value"]
+    assert shown["HELLO"] == ["zeros"]
+    assert shown["WELCOME"] == ["S'", "cookie nonce", "cookie box"]
+    assert shown["INITIATE"][:5] == ["C'", "s'", "C", "vouch nonce", "vouch box"]
+    assert shown["INITIATE"][5:9] == properties
+    assert shown["READY"][:4] == properties
+    assert shown["MESSAGE"][:2] == ["flags", "flags"]  # the first frame is empty
+
+
+@pytest.mark.requirement("26-36", "37-70")
+@pytest.mark.parametrize(
+    ("flags", "body", "name", "sentence"),
+    [
+        (COMMAND, b"\x04PING\x00", "ttl", "PING with 1 octets"),
+        (COMMAND, b"\x05PING", "name length", "a length from 1 to 255"),
+        (COMMAND, b"", "", "starts with nothing"),
+    ],
+)
+def test_what_is_wrong_inside_a_box_is_marked_inside(flags, body, name, sentence):
+    table = Table("CURVE", (SocketType.DEALER, SocketType.ROUTER))
+    table.talk()
+    table.say(CLIENT, encode_frame(table.mechanisms[0].seal(flags, body)))
+    agree(table.server, table.trace.spans(CLIENT))
+    box = table.trace.spans(CLIENT)[-1]
+    assert (box.name, box.wrong) == ("box", True)
+    assert sentence in box.value
+    assert [span.name for span in box.inside if span.wrong] == ([name] if name else [])
+
+
+def test_a_secret_that_does_not_belong_to_the_server_shows_what_that_server_would_refuse():
+    table = Table("CURVE", (SocketType.DEALER, SocketType.ROUTER), keys=Keys(server_secret=c))
+    table.talk()
+    wrong = [span for span in table.trace.spans(CLIENT) if span.wrong]
+    assert [(span.name, span.octets[:0]) for span in wrong] == [("box", b"")]
+    assert "does not open" in wrong[0].value
+
+
+def test_a_key_has_32_octets_or_40_characters():
+    assert Keys(server_secret=z85.encode(s).decode()).server_secret == s
+    with pytest.raises(ValueError, match="a key of 31 octets"):
+        Keys(server_secret=bytes(31))

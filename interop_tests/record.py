@@ -1,0 +1,268 @@
+"""The wire stories, recorded: conversations with real libzmq, for `minizmtp.story`.
+
+    python -m interop_tests.record               all of them once more, into minizmtp/stories
+    python -m interop_tests.record reqrep        only this one
+    python -m interop_tests.record --words       nothing is recorded: only what stands behind # is written again
+
+Between the two ends stands the demo's relay, and writes down. A recording is never twice the same: how an end cuts its
+words into writes, and when, depends on the moment, and CURVE's keys and nonces are random. What is said is the same
+each time, field by field; `test_stories` sees to that.
+
+    client ──► Relay ──► server         each of them ours or libzmq's, or octets written by hand
+"""
+
+import argparse
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import trio
+import zmq
+
+from interop_tests.libzmq import spares
+from interop_tests.raw import RawPeer
+from interop_tests.vectors import GREETING
+from interop_tests.world import PATIENCE, Peer, World
+from minizmtp import SocketType, z85
+from minizmtp.demo.ends import endpoint, port_of, recorded
+from minizmtp.demo.relay import Recording
+from minizmtp.errors import Refused
+from minizmtp.story import FOLDER, Story, Write, load, text_of
+from minizmtp.trace import Side
+from minizmtp.wire import NEED_DATA, Authenticate, Connection, ConnectionClosed, Ready, Verdict
+from minizmtp.wire.curve import CurveClient, scripted
+from minizmtp.wire.mechanisms import Null
+
+LIBZMQ = f"libzmq {zmq.zmq_version()}"
+
+# The keys that libzmq's manual prints, in zmq_curve(7) among others. They protect nobody.
+SERVER_PUBLIC = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
+SERVER_SECRET = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"
+CLIENT_PUBLIC = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
+CLIENT_SECRET = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs"
+# A secret that a client should forget with the connection: so that everybody can open the boxes.
+CLIENT_TRANSIENT = z85.encode(bytes(range(1, 33))).decode()
+SECRETS = {
+    "server_secret": SERVER_SECRET,
+    "client_secret": CLIENT_SECRET,
+    "client_transient": CLIENT_TRANSIENT,
+}
+
+
+class Scene:
+    """A server, a client, and the relay between them."""
+
+    def __init__(self, world: World, stack: AsyncExitStack) -> None:
+        self.world = world
+        self.recording = Recording()
+        self.endpoint = ""  # of the relay
+        self._stack = stack
+
+    async def server(self, socket_type: str, **options: Any) -> Peer:
+        """A bound socket, and the relay before it."""
+        peer = await self.world.server.socket(socket_type, linger=0, **options)
+        await self.relay(await peer.bind(self.world.endpoint()))
+        return peer
+
+    async def relay(self, server: str) -> None:
+        """Whoever wants to go to server is to go to `endpoint` from now on."""
+        relay = await self._stack.enter_async_context(recorded(port_of(server), recording=self.recording))
+        self.endpoint = endpoint(relay)
+
+    async def client(self, socket_type: str, **options: Any) -> Peer:
+        """A socket that is connected to the relay."""
+        peer = await self.world.client.socket(socket_type, linger=0, **options)
+        await peer.connect(self.endpoint)
+        return peer
+
+    async def heard(self, words: bytes) -> None:
+        """These words have passed."""
+        with trio.fail_after(PATIENCE):
+            while words not in self.recording.said(Side.SERVER):  # noqa: ASYNC110  # the relay tells nobody
+                await trio.sleep(0.001)
+
+    def writes(self) -> list[Write]:
+        """What was said on the first connection: who is refused may dial again."""
+        chunks = [chunk for chunk in self.recording.chunks if chunk.connection == 1]
+        return [Write(chunk.side, chunk.at - chunks[0].at, chunk.octets) for chunk in chunks]
+
+
+# -------------------------------------------------------------------------------------------------------- what happens
+
+
+async def reqrep(scene: Scene) -> None:
+    rep = await scene.server("REP")
+    req = await scene.client("REQ")
+    await req.send(b"hello")
+    await rep.send(b"world" if await rep.recv() == b"hello" else b"what?")
+    await req.recv()
+
+
+async def pubsub(scene: Scene) -> None:
+    """An XPUB says when it has heard a subscription."""
+    xpub = await scene.server("XPUB")
+    sub = await scene.client("SUB")
+    await sub.subscribe(b"news")
+    assert await xpub.recv() == b"\x01news"
+    await xpub.send_multipart([b"news", b"rain"])
+    await sub.recv_multipart()
+    await sub.unsubscribe(b"news")
+    assert await xpub.recv() == b"\x00news"
+
+
+async def pubsub_3_0(scene: Scene) -> None:
+    xpub = await scene.server("XPUB")
+    async with RawPeer.dial(scene.endpoint) as old:
+        await old.handshake("SUB", GREETING[:11] + b"\x00" + GREETING[12:])
+        await old.send(b"\x00\x05\x01news")
+        assert await xpub.recv() == b"\x01news"
+        await xpub.send_multipart([b"news", b"rain"])
+        await old.receive_frame()
+        await old.receive_frame()
+        await old.send(b"\x00\x05\x00news")
+        assert await xpub.recv() == b"\x00news"
+
+
+async def heartbeat(scene: Scene) -> None:
+    """The second PING is half a second away: by then the curtain has fallen."""
+    await scene.server("DEALER")
+    await scene.client("DEALER", heartbeat_ivl=500, heartbeat_ttl=2000)
+    await scene.heard(b"\x04PONG")
+
+
+async def plain(scene: Scene) -> None:
+    await scene.world.server.guard({"admin": "secret"}, scene.world.folder)
+    pull = await scene.server("PULL", plain_server=1)
+    push = await scene.client("PUSH", plain_username="admin", plain_password="secret")
+    await push.send(b"work")
+    await pull.recv()
+
+
+async def plain_refused(scene: Scene) -> None:
+    await scene.world.server.guard({"admin": "secret"}, scene.world.folder)
+    await scene.server("PULL", plain_server=1)
+    await scene.client("PUSH", plain_username="admin", plain_password="guess")
+    await scene.heard(b"400")
+
+
+async def refused(scene: Scene) -> None:
+    """The server is a Connection of ours, and its judge lets nobody in."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        await scene.relay(f"tcp://127.0.0.1:{listener.socket.getsockname()[1]}")
+        await scene.client("PUSH")
+        pull = Connection(SocketType.PULL, mechanism=Null(ask=True))
+        async with await listener.accept() as stream:
+            await hear(pull, stream, lambda event: isinstance(event, Authenticate))
+            with suppress(Refused):
+                pull.receive_verdict(Verdict(400, "nobody comes in here"))
+            await stream.send_all(pull.data_to_send())
+            await scene.heard(b"ERROR")
+
+
+async def curve(scene: Scene) -> None:
+    """The client is a Connection of ours, whose keys and nonces are known."""
+    rep = await scene.server("REP", curve_server=1, curve_secretkey=SERVER_SECRET)
+    known = scripted(z85.decode(CLIENT_TRANSIENT), bytes(range(16)))
+    permanent = z85.decode(CLIENT_PUBLIC), z85.decode(CLIENT_SECRET)
+    req = Connection(SocketType.REQ, mechanism=CurveClient(*permanent, z85.decode(SERVER_PUBLIC), known))
+    stream = await trio.open_tcp_stream("127.0.0.1", port_of(scene.endpoint))
+    async with stream:
+        await hear(req, stream, lambda event: isinstance(event, Ready))
+        await stream.send_all(req.send([b"", b"hello"]))
+        await rep.send(b"world" if await rep.recv() == b"hello" else b"what?")
+        await hear(req, stream, lambda event: event == [b"", b"world"])
+
+
+async def hear(connection: Connection, stream: trio.SocketStream, wanted: Callable[[object], bool]) -> None:
+    """Say what the protocol has to say, and listen, until the event has come that is wanted."""
+    with trio.fail_after(PATIENCE):
+        while not wanted(event := connection.next_event()):
+            assert not isinstance(event, ConnectionClosed)
+            if octets := connection.data_to_send():
+                await stream.send_all(octets)
+            if event is NEED_DATA:
+                connection.receive_data(bytes(await stream.receive_some(65536)))
+
+
+class Script(NamedTuple):
+    """server, client: who they are. play: what they do."""
+
+    title: str
+    server: str
+    client: str
+    mechanism: str
+    play: Callable[[Scene], Awaitable[None]]
+    keys: dict[str, str] = {}  # noqa: RUF012  # never changed
+
+
+SCRIPTS = {
+    "reqrep": Script("A REQ asks, a REP answers.", f"REP, {LIBZMQ}", f"REQ, {LIBZMQ}", "NULL", reqrep),
+    "pubsub": Script(
+        "A SUB subscribes, is told the news, and has had enough.", f"XPUB, {LIBZMQ}", f"SUB, {LIBZMQ}", "NULL", pubsub
+    ),
+    "pubsub-3.0": Script(
+        "The same with a peer of ZMTP 3.0, whose subscriptions are messages.",
+        f"XPUB, {LIBZMQ}",
+        "SUB, by hand",
+        "NULL",
+        pubsub_3_0,
+    ),
+    "heartbeat": Script(
+        "A DEALER asks another whether it is alive.",
+        f"DEALER, {LIBZMQ}",
+        f"DEALER, {LIBZMQ}",
+        "NULL",
+        heartbeat,
+    ),
+    "refused": Script("A PUSH is not let in, and is told so.", "PULL, minizmtp", f"PUSH, {LIBZMQ}", "NULL", refused),
+    "plain": Script("A name and a password, in clear.", f"PULL, {LIBZMQ}", f"PUSH, {LIBZMQ}", "PLAIN", plain),
+    "plain-refused": Script(
+        "The password is wrong, and the ERROR that says so is misspelt.",
+        f"PULL, {LIBZMQ}",
+        f"PUSH, {LIBZMQ}",
+        "PLAIN",
+        plain_refused,
+    ),
+    "curve": Script(
+        "A REQ asks, a REP answers, and nobody listens: but here are the keys.",
+        f"REP, {LIBZMQ}",
+        "REQ, minizmtp",
+        "CURVE",
+        curve,
+        keys=SECRETS,
+    ),
+}
+
+
+async def record(script: Script) -> Story:
+    """Let it take place."""
+    async with World.open("libzmq", "libzmq", "tcp") as world, AsyncExitStack() as stack:
+        scene = Scene(world, stack)
+        await script.play(scene)
+        about = {"client": script.client, "server": script.server, "mechanism": script.mechanism}
+        return Story(script.title, about, script.keys, scene.writes())
+
+
+def write(name: str, story: Story) -> None:
+    """Into its file."""
+    Path(str(FOLDER)).mkdir(exist_ok=True)
+    Path(str(FOLDER), f"{name}.txt").write_text(text_of(story), "utf-8")
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m interop_tests.record", description="Record the wire stories.")
+    parser.add_argument("names", nargs="*", metavar="STORY", help=f"{', '.join(SCRIPTS)} (all)")
+    parser.add_argument("--words", action="store_true", help="record nothing; write what is behind # again")
+    options = parser.parse_args()
+    try:
+        for name in options.names or SCRIPTS:
+            write(name, load(name) if options.words else trio.run(record, SCRIPTS[name]))
+    finally:
+        spares.close()
+
+
+if __name__ == "__main__":
+    main()

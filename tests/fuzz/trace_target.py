@@ -1,0 +1,64 @@
+"""What must hold for a trace, whatever the two sides say.
+
+    trace    writes: an octet for the side and the size, and so many octets; and again, until there are no more
+
+No exception, the spans of each side cover what it has said, and they are the same when each write comes in two.
+"""
+
+from collections.abc import Iterator
+
+from minizmtp.story import load, names
+from minizmtp.trace import Keys, Side, Span, Trace, cover
+
+KEYS = Keys(**load("curve").keys)
+
+
+def trace(data: bytes) -> None:
+    """Both ways of cutting, to the end of both streams."""
+    writes = list(read_writes(data))
+    whole, halves = Trace(keys=KEYS), Trace(keys=KEYS)
+    for side, octets in writes:
+        whole.feed(side, octets, 0.0)
+        halves.feed(side, octets[: len(octets) // 2], 0.0)
+        halves.feed(side, octets[len(octets) // 2 :], 0.0)
+    for side in Side:
+        whole.end(side, 0.0)
+        halves.end(side, 0.0)
+    for side in Side:
+        spans = whole.spans(side)
+        assert cover(spans, b"".join(octets for speaker, octets in writes if speaker is side))
+        assert sum(span.wrong for span in spans) <= 1
+        assert timeless(halves.spans(side)) == timeless(spans)
+
+
+def read_writes(data: bytes) -> Iterator[tuple[Side, bytes]]:
+    """The highest bit of the first octet is the side, the others are the size."""
+    while data:
+        size = data[0] & 127
+        yield (Side.SERVER if data[0] & 128 else Side.CLIENT), data[1 : 1 + size]
+        data = data[1 + size :]
+
+
+def timeless(spans: list[Span]) -> list[Span]:
+    """Spans without what hangs on the writes."""
+    return [span._replace(write=0, inside=tuple(timeless(list(span.inside)))) for span in spans]
+
+
+HTTP = [
+    (Side.CLIENT, b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"),
+    (Side.SERVER, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\nA: b\r\n\r\n"),
+    (Side.CLIENT, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n"),
+    (Side.SERVER, b"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\nrest"),
+]
+
+
+def seeds() -> list[bytes]:
+    """The wire stories, and HTTP."""
+    stories = [[(side, octets) for side, _, octets in load(name).writes] for name in names()]
+    return [b"".join(as_octets(side, octets) for side, octets in writes) for writes in [*stories, HTTP]]
+
+
+def as_octets(side: Side, octets: bytes) -> bytes:
+    """A write as `read_writes` reads it; one that is too large as several."""
+    pieces = [octets[start : start + 127] for start in range(0, len(octets), 127)]
+    return b"".join(bytes([len(piece) | (128 if side is Side.SERVER else 0)]) + piece for piece in pieces)
