@@ -1,10 +1,13 @@
-"""What all tests share: how hard Hypothesis looks, and that a test cites rules which exist."""
+"""What all tests share: how hard Hypothesis looks, that a test cites rules which exist, and a browser."""
 
 import os
 import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.browser import CHROMIUM, DRIVER, Browser, chromium
 
 # `everyday` draws the same examples every time, so that a red run stays red. To look for new ones:
 # HYPOTHESIS_PROFILE=search python -m pytest tests
@@ -23,3 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             wrong = [rule for rule in marker.args if not RULE.fullmatch(rule)]
             if wrong or not marker.args:
                 raise pytest.UsageError(f"{item.nodeid} cites {wrong or 'nothing'}: a rule is written 37-22 or L-7")
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One for all tests: each opens its own page in it."""
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("there is no Chromium here, or no chromedriver (on Debian: the packages chromium, chromium-driver)")
+    with chromium(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened

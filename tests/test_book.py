@@ -41,14 +41,17 @@ READING_ORDER = """
     trace.spans trace.curve trace.fields trace.naming trace.zmtp trace.http trace.both
     story
 
+    html.conversation html.plots html.page html.__main__
+
     tap.relay tap.pcap tap.show tap.screen tap.conversation tap.page tap.ear tap.watch tap.__main__
 
     examples.blocking
     examples.lazy_pirate examples.broker examples.paranoid_pirate examples.last_value_cache examples.late_joiner
     examples.pipeline examples.actors
 
-    demo.stage demo.relay demo.ends demo.every_byte demo.waiting demo.pubsub demo.transports demo.libzmq
-    demo.tour demo.__main__
+    demo.blocks demo.terminal demo.stage demo.relay demo.ends
+    demo.every_byte demo.waiting demo.pubsub demo.dispatch demo.patterns demo.transports demo.first demo.many demo.wrong
+    demo.numbers demo.libzmq demo.tour demo.plots demo.page demo.__main__
 """.split()  # noqa: SIM905
 
 # The layers below trio: bytes, and messages.

@@ -10,11 +10,12 @@ that a shell or a CI understands. It can be read alone.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from typing import TextIO
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import trio
 
+from .blocks import Block
 from .stage import Stage
 from .tour import PARTS, Part, run_tour
 
@@ -28,8 +29,14 @@ def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
         for part in parts:
             print(f"{part.name:12}{part.question}")
         return 0
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # an ASCII terminal gets a ? for a ✓, and not a traceback
+    stage = Stage(sys.stdout)
     chosen = [part for part in parts if part.name in options.parts or not options.parts]
-    return perform(chosen, sys.stdout)
+    code = perform(chosen, stage)
+    if options.html and code != INTERRUPTED:
+        options.html.write_text(page_maker()(stage.blocks), "utf-8")
+    return code
 
 
 def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace:
@@ -43,17 +50,30 @@ def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"which parts to run: {', '.join(names)} (all)")
     parser.add_argument("--list", action="store_true", help="say which parts there are, and end")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page as well: all of it in one file")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.parts if name not in names]:
         parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(names)}")
+    # Better to hear before the tour than after it that there will be no page.
+    if options.html and (options.html.is_dir() or not options.html.absolute().parent.is_dir()):
+        parser.error(f"--html {options.html}: it is a folder, or the folder where it is to be is not there")
+    try:
+        if options.html:
+            page_maker()
+    except ModuleNotFoundError as error:
+        parser.error(f"--html needs Jinja2 and svg.py, and {error.name} is not here: pip install 'minizmtp[html]'")
     return options
 
 
-def perform(parts: Sequence[Part], file: TextIO) -> int:
-    """Run the parts, speaking to file; the exit code."""
-    if hasattr(file, "reconfigure"):
-        file.reconfigure(errors="replace")  # an ASCII terminal gets a ? for a ✓, and not a traceback
-    stage = Stage(file)
+def page_maker() -> Callable[[Sequence[Block]], str]:
+    """What makes a page of blocks. It is imported only where a page is wanted: the tour does without its libraries."""
+    from .page import tour_page
+
+    return tour_page
+
+
+def perform(parts: Sequence[Part], stage: Stage) -> int:
+    """Run the parts; the exit code."""
     code = INTERRUPTED
     try:
         code = 0 if trio.run(run_tour, parts, stage) else 1
@@ -62,7 +82,7 @@ def perform(parts: Sequence[Part], file: TextIO) -> int:
     if stage.deserted:
         # What nobody read is still in Python's buffer, and at the exit Python would complain that nobody takes it.
         with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), file.fileno())
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
     return code
 
 

@@ -3,7 +3,7 @@
 What several parts of the demo need to get going: each is an `async with`, and what it starts ends with its block.
 
     async with http_server(answer) as port, recorded(port) as relay:
-        async with minihttp.AsyncClient(base_url=url(relay)) as client:
+        async with minihttp.AsyncClient(base_url=url(relay.port)) as client:
             ...
     relay.recording.chunks
 
@@ -13,11 +13,14 @@ Read next: `every_byte`.
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import NamedTuple
 
 import trio
 
 import minihttp
 
+from ..constants import Event
+from ..monitor import Monitor
 from .relay import LOCALHOST, Recording, Relay
 
 Handler = Callable[[minihttp.Request], Awaitable[minihttp.Response]]
@@ -27,10 +30,11 @@ CALL_AGAIN = 0.01
 
 
 @asynccontextmanager
-async def http_server(handler: Handler, uds: str | None = None) -> AsyncIterator[int]:
-    """A server on this machine while the body runs, and its port; 0 when it listens at the path uds."""
+async def http_server(handler: Handler, port: int = 0, uds: str | None = None) -> AsyncIterator[int]:
+    """A server on this machine while the body runs, and its port (any that is free, unless one is given); 0 when it
+    listens at the path uds."""
     async with trio.open_nursery() as nursery:
-        serve = partial(minihttp.serve, handler, LOCALHOST, 0, uds=uds)
+        serve = partial(minihttp.serve, handler, LOCALHOST, port, uds=uds)
         listeners: list[trio.SocketListener] = await nursery.start(serve)
         yield 0 if uds else listeners[0].socket.getsockname()[1]
         nursery.cancel_scope.cancel()
@@ -56,13 +60,17 @@ async def recorded(port: int, latency: float = 0.0, recording: Recording | None 
         nursery.cancel_scope.cancel()
 
 
-def url(relay: Relay) -> str:
-    """Where an HTTP client finds what is behind the relay."""
-    return f"http://{LOCALHOST}:{relay.port}"
+def url(port: int) -> str:
+    """Where an HTTP client finds it.
+
+    >>> url(8000)
+    'http://127.0.0.1:8000'
+    """
+    return f"http://{LOCALHOST}:{port}"
 
 
 def endpoint(relay: Relay) -> str:
-    """Where a ZeroMQ socket finds it."""
+    """Where a ZeroMQ socket finds what is behind the relay."""
     return f"tcp://{LOCALHOST}:{relay.port}"
 
 
@@ -73,6 +81,27 @@ def port_of(endpoint: str) -> int:
     5555
     """
     return int(endpoint.rpartition(":")[2])
+
+
+class Cost(NamedTuple):
+    """What one way of working took. messages: of the programs; HTTP's requests and responses are both messages."""
+
+    way: str
+    messages: int
+    octets: int
+    connections: int
+
+
+def bill(way: str, messages: int, recording: Recording) -> Cost:
+    """With what the relays counted."""
+    return Cost(way, messages, recording.octets, recording.connections)
+
+
+async def until(monitor: Monitor, event: Event) -> None:
+    """Wait until a socket's monitor tells of event. What happened to a connection is never guessed from the time."""
+    async for told in monitor:
+        if told.event is event:
+            return
 
 
 async def call_until_heard(call: Callable[[], Awaitable[object]], everyone: Iterable[trio.Event]) -> None:

@@ -8,33 +8,26 @@ whom: on a wire without length both greetings, both READYs and the request would
 Read next: `waiting`.
 """
 
-import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import h11
-from rich.table import Table
-from rich.text import Text
 
 import minihttp
 
 from ..constants import SocketType
 from ..context import Context
-from ..trace import Side, Span, Trace, cover
+from ..trace import Side, Trace, cover
 from ..trace.http import reader_of_answer, reader_of_questions
+from .blocks import Conversation
 from .ends import endpoint, http_server, port_of, recorded, url
-from .relay import Chunk, Recording
+from .relay import ANYWHERE, Chunk, Recording
 from .stage import Stage
 
 LATENCY = 0.04
 REQUEST, REPLY = b"hello", b"world"
-OCTETS_PER_LINE = 8
-MEANING_WIDTH = 39  # what offset, hex and text leave of a line
-COLOURS = ("yellow", "green")
-NEWLINE = "\n"
 
 
-class Conversation(NamedTuple):
+class Talk(NamedTuple):
     """first: what was said until the first reply had come. then: what a second request and reply added."""
 
     replies: list[bytes]
@@ -51,8 +44,17 @@ class Conversation(NamedTuple):
 
     @property
     def round_trips(self) -> int:
-        """How often the wire was crossed there and back before the request set out."""
-        return int((self.first.find(REQUEST).at - self.began) / (2 * LATENCY))
+        """How often something was heard that the other end said because of what it had heard, and so on back from the
+        request: not a matter of time, of which a busy machine may take any amount."""
+        moment, count = self.first.find(REQUEST).at, 0
+        while (answer := self._heard(Side.SERVER, moment)) and (question := self._heard(Side.CLIENT, answer.at)):
+            moment, count = question.at, count + 1
+        return count
+
+    def _heard(self, side: Side, moment: float) -> Chunk | None:
+        """The last that had come from a side at the other end by then."""
+        come = [chunk for chunk in self.first.chunks if chunk.side is side and chunk.at + LATENCY <= moment]
+        return come[-1] if come else None
 
     @property
     def server_waited(self) -> bool:
@@ -65,19 +67,18 @@ async def run(stage: Stage) -> None:
     stage.say(f"""A client sends "hello", a server answers "world"; both protocols over TCP. A relay between the two
         ends writes down every octet, and holds each back for {LATENCY * 1000:.0f} ms, as a wire to another continent
         would.""")
-    stage.gap()
     stage.say("""From left to right: offset, octets in hex, octets as text, and what they mean, with RFC and section
         where it changes (9112 and 9110 are HTTP; 37 is ZMTP, 28 its request-reply).""")
     http, zmtp = await over_http(), await over_reqrep()
     stage.title("HTTP")
     stage.say("""A request is a head, lines of text, then a blank line and a body. So is a response.""")
-    show(stage, http)
+    show(stage, "HTTP", http.first)
     stage.claim("h11 reads the same start lines, fields and bodies out of these octets", h11_agrees(http.first))
     stage.title("REQ and REP, over ZMTP")
     stage.say("""Each side begins with a greeting, 64 octets. After it all travels in frames: flags, size, body. A
         command is a frame in which the two libraries talk to each other, such as READY: this is my socket, messages may
         come. A message is one or more frames from program to program.""")
-    show(stage, zmtp)
+    show(stage, "REQ/REP", zmtp.first)
     stage.title("Side by side")
     compare(stage, http, zmtp)
     stage.lesson("""HTTP introduces itself with every request. ZMTP does so once for each connection, with greeting and
@@ -90,7 +91,7 @@ async def run(stage: Stage) -> None:
 # -------------------------------------------------------------------------------------------- the two conversations
 
 
-async def over_http() -> Conversation:
+async def over_http() -> Talk:
     """POST, twice, on one connection that is kept open."""
 
     async def answer(request: minihttp.Request) -> minihttp.Response:
@@ -100,19 +101,19 @@ async def over_http() -> Conversation:
     async with (
         http_server(answer) as port,
         recorded(port, LATENCY) as relay,
-        minihttp.AsyncClient(base_url=url(relay)) as client,
+        minihttp.AsyncClient(base_url=url(relay.port)) as client,
     ):
         for _ in range(2):
             replies.append((await client.post("/", content=REQUEST)).content)
             recordings.append(take(relay.recording))
-    return Conversation(replies, *recordings)
+    return Talk(replies, *recordings)
 
 
-async def over_reqrep() -> Conversation:
+async def over_reqrep() -> Talk:
     """REQ and REP, twice, on the one connection that they have."""
     async with Context() as ctx:
         rep = ctx.socket(SocketType.REP, linger=0)
-        rep.bind("tcp://127.0.0.1:*")
+        rep.bind(ANYWHERE)
         async with recorded(port_of(rep.last_endpoint), LATENCY) as relay:
             req = ctx.socket(SocketType.REQ, linger=0)
             req.connect(endpoint(relay))
@@ -122,7 +123,7 @@ async def over_reqrep() -> Conversation:
                 await rep.send(REPLY if await rep.recv() == REQUEST else b"what?")
                 replies.append(await req.recv())
                 recordings.append(take(relay.recording))
-            return Conversation(replies, *recordings)
+            return Talk(replies, *recordings)
 
 
 def take(recording: Recording) -> Recording:
@@ -136,73 +137,24 @@ def take(recording: Recording) -> Recording:
 # -------------------------------------------------------------------------------------------------------- every octet
 
 
-def show(stage: Stage, conversation: Conversation) -> None:
-    """The whole recording, chunk by chunk, in the order in which it was said."""
-    recording = conversation.first
-    trace = Trace()
-    for chunk in recording.chunks:
-        trace.feed(chunk.side, chunk.octets, chunk.at)
-    spans = {side: trace.spans(side) for side in Side}
-    for chunk, chunk_spans in by_chunk(recording.chunks, spans):
-        when = f"{(chunk.at - recording.chunks[0].at) * 1000:.0f} ms".rjust(6)
-        to = Side.SERVER if chunk.side is Side.CLIENT else Side.CLIENT
-        stage.gap()
-        stage.show(Text(f"{when}  {chunk.side.value} → {to.value}, {len(chunk.octets)} octets", style="bold magenta"))
-        stage.show(span_table(chunk_spans))
-    stage.gap()
+def show(stage: Stage, title: str, recording: Recording) -> None:
+    """The whole recording, in the order in which it was said."""
+    trace = traced(recording)
+    spans = [span for side in Side for span in trace.spans(side)]
+    stage.show(Conversation(title, trace.protocol, tuple(sorted(spans, key=lambda span: span.write))))
     stage.claim(
         f"""these are all {recording.octets} octets that crossed the wire for one request and one reply, each named
         once, in order""",
-        all(cover(spans[side], recording.said(side)) for side in Side),
+        all(cover(trace.spans(side), recording.said(side)) for side in Side),
     )
 
 
-def by_chunk(chunks: list[Chunk], spans: dict[Side, list[Span]]) -> Iterator[tuple[Chunk, list[Span]]]:
-    """Each chunk with the spans that begin in it. (A span may end in a later chunk: TCP cuts where it likes.)"""
-    for number, chunk in enumerate(chunks):
-        yield chunk, [span for span in spans[chunk.side] if span.write == number]
-
-
-def span_table(spans: list[Span]) -> Table:
-    """A row for each span, as many lines as it needs. The source is named where it changes."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(justify="right", width=4, style="dim")
-    table.add_column(width=3 * OCTETS_PER_LINE - 1)
-    table.add_column(width=OCTETS_PER_LINE)
-    table.add_column()
-    for number, span in enumerate(spans):
-        offsets, hexes, texts = [], [], []
-        for start in range(0, len(span.octets), OCTETS_PER_LINE):
-            piece = span.octets[start : start + OCTETS_PER_LINE]
-            offsets.append(str(span.offset + start))
-            hexes.append(piece.hex(" "))
-            texts.append(printable(piece))
-        colour = COLOURS[number % len(COLOURS)]
-        meaning = Text.assemble((span.name, f"bold {colour}"), f": {span.value}")
-        if number == 0 or span.source != spans[number - 1].source:
-            source = f"[{short(span.source)}]"
-            fits = len(meaning) + len(f" {source}") <= MEANING_WIDTH
-            meaning.append(f"{' ' if fits else NEWLINE}{source}", "dim")
-        table.add_row("\n".join(offsets), Text("\n".join(hexes), colour), Text("\n".join(texts), colour), meaning)
-    return table
-
-
-def short(source: str) -> str:
-    """A source, fit for a narrow column.
-
-    >>> short('37/ZMTP 3.1, "Framing"'), short("RFC 9112 §3")
-    ('37 Framing', '9112 §3')
-    """
-    return re.sub(r'/[^,]*, "(.*)"', r" \1", source).removeprefix("RFC ")
-
-
-def printable(octets: bytes) -> str:
-    r"""As ASCII, with a dot for what cannot be printed.
-
-    >>> printable(b"\x05READY\r\n")
-    '·READY··'
-    """
-    return "".join(chr(octet) if 32 <= octet < 127 else "·" for octet in octets)
+def traced(recording: Recording) -> Trace:
+    """What a recording of one connection says."""
+    trace = Trace()
+    for chunk in recording.chunks:
+        trace.feed(chunk.side, chunk.octets, chunk.at)
+    return trace
 
 
 def h11_agrees(recording: Recording) -> bool:
@@ -236,7 +188,7 @@ def as_octets(events: list[h11.Event]) -> bytes:
 # --------------------------------------------------------------------------------------------------------- comparison
 
 
-def compare(stage: Stage, http: Conversation, zmtp: Conversation) -> None:
+def compare(stage: Stage, http: Talk, zmtp: Talk) -> None:
     """What it came to, in figures, and the four claims that follow from them."""
     both = (http, zmtp)
     stage.table(
@@ -250,7 +202,6 @@ def compare(stage: Stage, http: Conversation, zmtp: Conversation) -> None:
             ["round trips before the request set out", *(str(it.round_trips) for it in both)],
         ],
     )
-    stage.gap()
     stage.claim(
         'each request, "hello", got its reply, "world"', all(reply == REPLY for it in both for reply in it.replies)
     )

@@ -25,7 +25,7 @@ from ..context import Context
 from ..sockets import Socket
 from ..trace import Side
 from .ends import call_until_heard, endpoint, port_of, recorded
-from .relay import LOCALHOST, Recording, Relay
+from .relay import ANYWHERE, LOCALHOST, Recording, Relay
 from .stage import Stage
 
 if TYPE_CHECKING:
@@ -62,12 +62,10 @@ async def run(stage: Stage) -> None:
         (pyzmq {zmq.pyzmq_version()} brings it); at the other end is this package.""")
     talks = (ask_theirs, answer_theirs, push_to_theirs, pull_from_theirs, subscribe_to_theirs, publish_to_theirs)
     outcomes = [await talk() for talk in talks]
-    stage.gap()
     stage.table(
         ["", "what passed", ">octets"],
         [[it.who, it.words, f"{it.recording.octets:,}"] for it in outcomes],
     )
-    stage.gap()
     stage.claim("all of it arrived, whole and in order", all(it.is_right for it in outcomes))
     ours, (asked, answered, *_) = await among_ourselves(), outcomes
     stage.claim(
@@ -112,7 +110,7 @@ async def facing(our_type: SocketType, their_type: SocketType) -> AsyncIterator[
         async with Context() as ctx:
             ours = ctx.socket(our_type, linger=0)
             if our_type in SERVERS:
-                ours.bind(f"tcp://{LOCALHOST}:*")
+                ours.bind(ANYWHERE)
                 port = port_of(ours.last_endpoint)
             else:
                 port = theirs.bind_to_random_port(f"tcp://{LOCALHOST}")
@@ -250,7 +248,7 @@ async def among_ourselves() -> Recording:
     """The same request and reply with no libzmq anywhere, to compare with."""
     async with Context() as ctx:
         rep, req = ctx.socket(SocketType.REP, linger=0), ctx.socket(SocketType.REQ, linger=0)
-        rep.bind(f"tcp://{LOCALHOST}:*")
+        rep.bind(ANYWHERE)
         async with recorded(port_of(rep.last_endpoint)) as relay:
             req.connect(endpoint(relay))
             await req.send(REQUEST)

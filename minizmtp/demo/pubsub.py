@@ -8,10 +8,10 @@
 The same news, in the same rhythm, for the same three readers, once over PUB and SUB and once over HTTP, where readers
 have to ask. Relays count what each cost.
 
-Read next: `transports`.
+Read next: `patterns`.
 """
 
-from statistics import mean
+from statistics import median
 from typing import NamedTuple
 
 import trio
@@ -22,8 +22,9 @@ from ..constants import SocketType
 from ..context import Context
 from ..sockets import Socket
 from ..trace import Side
+from .blocks import Lane, Stretch, Timeline
 from .ends import call_until_heard, endpoint, http_server, port_of, recorded, url
-from .relay import Recording
+from .relay import ANYWHERE, Recording
 from .stage import Stage
 
 NEWS = ["eu.lisbon sun", "us.boston snow", "asia.tokyo wind", "eu.paris rain", "us.boston sleet", "eu.lisbon fog"]
@@ -36,14 +37,66 @@ POLL = 0.02  # seconds between an answer and asking again
 DESK, CALL, END = "!", b"!are you there?", b"!that is all"
 
 
-class Account(NamedTuple):
-    """got: who read what. ages: how old each piece was, in seconds, when its reader had it. questions: how often a
-    reader asked, and in_vain how often for nothing."""
+LEGEND = {"wait": "a question, in vain", "mark": "a piece of news"}
 
-    got: dict[str, list[str]]
-    ages: list[float]
-    questions: int
-    in_vain: int
+
+class Newsroom:
+    """Brings the news, and knows who read what, and when.
+
+    got: who read what. ages: how old each piece was, in seconds, when its reader had it. answers: the status codes of
+    the answers to those who had to ask. lanes: all of it, as time went by.
+    """
+
+    def __init__(self) -> None:
+        self.out: list[str] = []
+        self.is_closed = False
+        self.got: dict[str, list[str]] = {name: [] for name in READERS}
+        self.ages: list[float] = []
+        self.answers: list[int] = []
+        self.lanes: dict[str, list[Stretch]] = {name: [] for name in ("the news", *READERS)}
+        self._began = trio.current_time()
+        self._when: dict[str, float] = {}
+
+    @property
+    def now(self) -> float:
+        """Seconds since the newsroom was opened."""
+        return trio.current_time() - self._began
+
+    @property
+    def seconds(self) -> float:
+        """Until the last thing that happened."""
+        return max(stretch.end for lane in self.lanes.values() for stretch in lane)
+
+    def bring(self, piece: str) -> None:
+        """There is a piece of news."""
+        now = self._when[piece] = self.now
+        self.out.append(piece)
+        self.lanes["the news"].append(Stretch(now, now, "mark", piece))
+
+    def read(self, name: str, piece: str) -> None:
+        """A reader has it."""
+        now = self.now
+        self.got[name].append(piece)
+        self.ages.append(now - self._when[piece])
+        self.lanes[name].append(Stretch(now, now, "mark", piece))
+
+    def answer(self, name: str, asked: float, status: int) -> None:
+        """A reader who asked has got an answer."""
+        self.answers.append(status)
+        if status == 204:
+            self.lanes[name].append(Stretch(asked, self.now, "wait"))
+
+    def timeline(self, title: str, protocol: str, seconds: float) -> Timeline:
+        """A lane for the news and one for each reader."""
+        lanes = tuple(Lane(name, tuple(stretches)) for name, stretches in self.lanes.items())
+        legend = LEGEND if self.answers else {"mark": LEGEND["mark"]}
+        return Timeline(title, protocol, seconds, lanes, legend)
+
+
+class Account(NamedTuple):
+    """What happened, and what passed on the wire."""
+
+    room: Newsroom
     recording: Recording
 
 
@@ -54,17 +107,19 @@ async def run(stage: Stage) -> None:
         by how they begin: {wishes}. Over HTTP the readers have to ask whether there is something new; they do so
         {POLL * 1000:.0f} ms after each answer.""")
     pushed, polled = await over_pubsub(), await over_http()
+    seconds = max(pushed.room.seconds, polled.room.seconds)
+    stage.show(pushed.room.timeline("PUB and SUB", "zmtp", seconds))
+    stage.show(polled.room.timeline("HTTP, polling", "http", seconds))
     stage.title("Who got what")
     stage.table(
         ["news", *READERS],
-        [[words, *("●" if words in pushed.got[name] else "" for name in READERS)] for words in NEWS],
+        [[words, *("●" if words in pushed.room.got[name] else "" for name in READERS)] for words in NEWS],
     )
-    stage.gap()
     stage.claim(
         "each got exactly what begins with one of its prefixes, once and in order",
-        pushed.got == {name: [words for words in NEWS if wants(name, words)] for name in READERS},
+        pushed.room.got == {name: [words for words in NEWS if wants(name, words)] for name in READERS},
     )
-    stage.claim("by asking over HTTP, each got the same", polled.got == pushed.got)
+    stage.claim("by asking over HTTP, each got the same", polled.room.got == pushed.room.got)
     stage.title("What it cost")
     costs(stage, pushed, polled)
     stage.lesson("""With HTTP one asks and another answers; who has news must wait to be asked. (Long polling,
@@ -85,29 +140,30 @@ def wants(name: str, words: str) -> bool:
 def costs(stage: Stage, pushed: Account, polled: Account) -> None:
     """The two accounts, in figures, and what follows from them."""
     both = (pushed, polled)
-    deliveries = sum(len(got) for got in pushed.got.values())
+    deliveries = sum(len(got) for got in pushed.room.got.values())
     stage.table(
         ["", ">PUB/SUB", ">HTTP, polling"],
         [
-            ["pieces delivered", *(str(len(it.ages)) for it in both)],
-            ["questions asked for them", *(str(it.questions) for it in both)],
-            ["of these in vain", *(str(it.in_vain) for it in both)],
+            ["pieces delivered", *(str(len(it.room.ages)) for it in both)],
+            ["questions asked for them", *(str(len(it.room.answers)) for it in both)],
+            ["of these in vain", *(str(it.room.answers.count(204)) for it in both)],
             ["octets, from the readers", *(f"{len(it.recording.said(Side.CLIENT)):,}" for it in both)],
             ["octets, to the readers", *(f"{len(it.recording.said(Side.SERVER)):,}" for it in both)],
-            ["age of the news on arrival, mean", *(f"{mean(it.ages) * 1000:.1f} ms" for it in both)],
+            ["age of the news on arrival, median", *(f"{median(it.room.ages) * 1000:.1f} ms" for it in both)],
         ],
     )
     said = pushed.recording.said(Side.SERVER)
-    stage.gap()
     stage.claim(
         """the publisher filters: nobody wants asia.tokyo, and not one octet of it crossed the wire; of the others,
         one copy for each who wants it""",
         b"tokyo" not in said and sum(said.count(words.split()[1].encode()) for words in NEWS) == deliveries,
     )
     stage.claim("once subscribed, the readers said nothing more", speechless(pushed.recording))
-    stage.claim("most HTTP questions were asked in vain", polled.in_vain > polled.questions / 2)
-    stage.claim("PUB/SUB took less than a tenth of the octets", 10 * pushed.recording.octets < polled.recording.octets)
-    stage.claim("the news were younger when they came of themselves", mean(pushed.ages) < mean(polled.ages))
+    stage.claim("most HTTP questions were asked in vain", polled.room.answers.count(204) > len(polled.room.answers) / 2)
+    stage.claim("PUB/SUB took less than a fifth of the octets", 5 * pushed.recording.octets < polled.recording.octets)
+    stage.claim(
+        "the news were younger when they came of themselves", median(pushed.room.ages) < median(polled.room.ages)
+    )
 
 
 def speechless(recording: Recording) -> bool:
@@ -116,30 +172,11 @@ def speechless(recording: Recording) -> bool:
     return all(chunk.at <= first.at for chunk in recording.chunks if chunk.side is Side.CLIENT)
 
 
-class Newsroom:
-    """Brings the news, and knows when each was brought."""
-
-    def __init__(self) -> None:
-        self.out: list[str] = []
-        self.is_closed = False
-        self._when: dict[str, float] = {}
-
-    def bring(self, words: str) -> None:
-        self._when[words] = trio.current_time()
-        self.out.append(words)
-
-    def age(self, words: str) -> float:
-        return trio.current_time() - self._when[words]
-
-
 # ------------------------------------------------------------------------------------------------------ over PUB/SUB
 
 
 async def over_pubsub() -> Account:
     """One PUB, a SUB for each reader; readers do nothing but listen."""
-    room = Newsroom()
-    got: dict[str, list[str]] = {name: [] for name in READERS}
-    ages: list[float] = []
     heard = {name: trio.Event() for name in READERS}
 
     async def read(sub: Socket, name: str) -> None:
@@ -150,13 +187,11 @@ async def over_pubsub() -> Account:
             if topic == CALL:
                 heard[name].set()
             else:
-                piece = f"{topic.decode()} {words.decode()}"
-                got[name].append(piece)
-                ages.append(room.age(piece))
+                room.read(name, f"{topic.decode()} {words.decode()}")
 
     async with Context() as ctx:
         pub = ctx.socket(SocketType.PUB, linger=0)
-        pub.bind("tcp://127.0.0.1:*")
+        pub.bind(ANYWHERE)
         async with recorded(port_of(pub.last_endpoint)) as relay, trio.open_nursery() as readers:
             for name, topics in READERS.items():
                 sub = ctx.socket(SocketType.SUB)
@@ -165,12 +200,13 @@ async def over_pubsub() -> Account:
                 sub.connect(endpoint(relay))
                 readers.start_soon(read, sub, name)
             await call_until_heard(lambda: pub.send_multipart([CALL, b""]), heard.values())
+            room = Newsroom()
             for piece in NEWS:
                 room.bring(piece)
                 await pub.send_multipart(piece.encode().split())
                 await trio.sleep(RHYTHM)
             await pub.send_multipart([END, b""])
-        return Account(got, ages, 0, 0, relay.recording)
+        return Account(room, relay.recording)
 
 
 # ---------------------------------------------------------------------------------------------------------- over HTTP
@@ -179,9 +215,6 @@ async def over_pubsub() -> Account:
 async def over_http() -> Account:
     """One server, one client for all readers; readers ask again and again."""
     room = Newsroom()
-    got: dict[str, list[str]] = {name: [] for name in READERS}
-    ages: list[float] = []
-    answers: list[int] = []  # status codes
 
     async def answer(request: minihttp.Request) -> minihttp.Response:
         """/news/SINCE/NAME: what is new for NAME, of what came after SINCE pieces."""
@@ -195,18 +228,18 @@ async def over_http() -> Account:
         since, is_over = "0", False
         while not is_over:
             is_over = room.is_closed
+            asked = room.now
             response = await client.get(f"/news/{since}/{name}")
             since = response.headers["Since"]
-            answers.append(response.status_code)
+            room.answer(name, asked, response.status_code)
             for piece in response.text.splitlines():
-                got[name].append(piece)
-                ages.append(room.age(piece))
+                room.read(name, piece)
             await trio.sleep(POLL)
 
     async with (
         http_server(answer) as port,
         recorded(port) as relay,
-        minihttp.AsyncClient(base_url=url(relay)) as client,
+        minihttp.AsyncClient(base_url=url(relay.port)) as client,
         trio.open_nursery() as readers,
     ):
         for name in READERS:
@@ -215,4 +248,4 @@ async def over_http() -> Account:
             room.bring(piece)
             await trio.sleep(RHYTHM)
         room.is_closed = True
-    return Account(got, ages, len(answers), answers.count(204), relay.recording)
+    return Account(room, relay.recording)

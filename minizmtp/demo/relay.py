@@ -21,6 +21,7 @@ from ..trace import Side
 from ..transports import listen
 
 LOCALHOST = "127.0.0.1"
+ANYWHERE = f"tcp://{LOCALHOST}:*"  # on this machine, at a port that is free
 
 
 class Chunk(NamedTuple):

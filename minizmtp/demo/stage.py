@@ -2,128 +2,97 @@
 
     >>> import io
     >>> stage = Stage(io.StringIO())
-    >>> stage.say("HTTP asks, and waits.")
+    >>> stage.say('''HTTP asks,
+    ...     and waits.''')
     >>> stage.claim("two and two make four", 2 + 2 == 4)
     >>> stage.claim("the earth is flat", False)
-    >>> print(stage.file.getvalue(), end="")
-    HTTP asks, and waits.
-      ✓ two and two make four
-      ✗ NOT TRUE: the earth is flat
+    >>> stage.blocks[0]
+    Paragraph(words='HTTP asks, and waits.')
     >>> len(stage.claims), stage.broken
     (2, ['the earth is flat'])
 
 A demo that merely prints can be wrong for years. This one claims: the sentence and its check stand in one call, so that
 neither can be changed without the other in view, and one broken claim makes the exit code 1.
 
-It is 80 columns wide everywhere. Colours are for terminals; a file, a pipe or NO_COLOR gets plain text, the same words.
+All that is said is kept in `blocks` and shown on the terminal at once. A terminal that nobody watches any more changes
+nothing in what is said and checked.
 
 Read next: `relay`.
 """
 
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
-from rich.console import Console, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
-WIDTH = 80
-INDENT = 2
-
-
-def is_plain(file: TextIO, environment: Mapping[str, str]) -> bool:
-    """Must file get no colours? (https://no-color.org: NO_COLOR counts when it is not empty)
-
-    >>> import io
-    >>> is_plain(io.StringIO(), {})
-    True
-    """
-    return not file.isatty() or bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
+from .blocks import Block, Claim, Column, Heading, Lesson, Paragraph, Table, Title
+from .terminal import Terminal
 
 
 class Stage:
-    """file: where to write.
-
-    Whoever reads may leave in the middle (a pipe into `head`). Then the stage is deserted: nothing more is said, but
-    all is still checked.
-    """
+    """file: where to show what is said. blocks: all of it, in order."""
 
     def __init__(self, file: TextIO) -> None:
-        plain = is_plain(file, os.environ)
-        self.file = file
-        self.claims: list[str] = []
-        self.broken: list[str] = []
-        self.deserted = False
-        # Rich has its own opinion on what a terminal is (FORCE_COLOR and others), so it is told ours.
-        self._console = Console(
-            file=file, width=WIDTH, force_terminal=not plain, no_color=plain, highlight=False, markup=False, emoji=False
-        )
+        self.blocks: list[Block] = []
+        self._terminal = Terminal(file)
 
-    def show(self, thing: RenderableType) -> None:
-        """Anything that rich can draw. A table pads its lines; the blanks at their end are not for keeping."""
-        if self.deserted:
-            return
-        with self._console.capture() as capture:
-            self._console.print(thing)
+    @property
+    def deserted(self) -> bool:
+        """Has the reader left in the middle?"""
+        return self._terminal.deserted
+
+    @property
+    def claims(self) -> list[str]:
+        """All that has been claimed."""
+        return [block.words for block in self.blocks if isinstance(block, Claim)]
+
+    @property
+    def broken(self) -> list[str]:
+        """What has been claimed and did not come true."""
+        return [block.words for block in self.blocks if isinstance(block, Claim) and not block.came_true]
+
+    def show(self, block: Block) -> None:
+        """Say a block of any kind."""
+        self.blocks.append(block)
+        self._terminal.show(block)
+
+    @contextmanager
+    def progress(self) -> Iterator[Terminal]:
+        """While the body runs, whoever watches may be told what takes so long. It is no part of what is said."""
         try:
-            for line in capture.get().splitlines():
-                print(line.rstrip(), file=self.file)
-            self.file.flush()
-        except BrokenPipeError:
-            self.deserted = True
-
-    def gap(self) -> None:
-        self.show("")
+            yield self._terminal
+        finally:
+            self._terminal.rest()
 
     def heading(self, name: str, question: str) -> None:
         """The beginning of a part."""
-        self.gap()
-        self.show(Text(f"── {name} ".ljust(WIDTH, "─"), style="bold cyan"))
-        self.show(Text(question, style="bold"))
-        self.gap()
+        self.show(Heading(name, question))
 
     def title(self, words: str) -> None:
         """The beginning of something inside a part."""
-        self.gap()
-        self.show(Text(words, style="bold"))
+        self.show(Title(words))
 
     def say(self, words: str) -> None:
         """A paragraph. Line breaks in words are the source's, not the reader's."""
-        self.show(Text(" ".join(words.split())))
-
-    def lines(self, lines: Iterable[Text | str]) -> None:
-        """Each as it is: drawings."""
-        for line in lines:
-            self.show(line if isinstance(line, Text) else Text(line, no_wrap=True))
+        self.show(Paragraph(joined(words)))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Columns with a `>` before their name are for numbers, and are set to the right."""
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for column in columns:
-            table.add_column(Text(column.lstrip(">")), justify="right" if column.startswith(">") else "left")
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        self.show(Padding(table, (0, 0, 0, INDENT)))
+        """Columns with a `>` before their name are for figures."""
+        heads = tuple(Column(name.removeprefix(">"), name.startswith(">")) for name in columns)
+        self.show(Table(heads, tuple(tuple(row) for row in rows)))
 
     def claim(self, words: str, came_true: bool) -> None:
         """Say it, and whether it came true just now."""
-        words = " ".join(words.split())
-        self.claims.append(words)
-        if came_true:
-            self.point("✓", words, "green")
-        else:
-            self.broken.append(words)
-            self.point("✗", f"NOT TRUE: {words}", "bold red")
+        self.show(Claim(joined(words), came_true))
 
     def lesson(self, words: str) -> None:
         """What to remember of a part."""
-        self.gap()
-        self.point("→", " ".join(words.split()), "bold cyan")
+        self.show(Lesson(joined(words)))
 
-    def point(self, mark: str, words: str, style: str) -> None:
-        """A mark, and words that keep clear of it."""
-        row = Table.grid(padding=(0, 1, 0, 0))
-        row.add_row(Text(mark, style=style), Text(words, style=style if mark == "✗" else ""))
-        self.show(Padding(row, (0, 0, 0, INDENT)))
+
+def joined(words: str) -> str:
+    r"""Without the source's line breaks.
+
+    >>> joined("one\n    two")
+    'one two'
+    """
+    return " ".join(words.split())

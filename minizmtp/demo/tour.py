@@ -13,11 +13,17 @@ from typing import NamedTuple
 
 import trio
 
-from . import every_byte, libzmq, pubsub, transports, waiting
+from . import every_byte, first, libzmq, many, numbers, patterns, pubsub, transports, waiting, wrong
+from .blocks import Ending
+from .ends import background
 from .stage import Stage
+from .terminal import Terminal
 
-# Seconds for one part. Each takes about one.
-PATIENCE = 10.0
+# Seconds for one part. Each takes about one, and more on a busy machine.
+PATIENCE = 20.0
+
+# Seconds of silence until progress is shown, and between its pictures.
+TICK = 0.1
 
 
 class Part(NamedTuple):
@@ -33,7 +39,12 @@ PARTS = (
     Part("bytes", "What crosses the wire for one request and one reply?", "minizmtp/wire/greeting.py", every_byte.run),
     Part("waiting", "What does it take not to wait?", "minizmtp/patterns/pipeline.py", waiting.run),
     Part("pubsub", "What if the news come when they come?", "minizmtp/patterns/pubsub.py", pubsub.run),
+    Part("patterns", "What else has HTTP no word for?", "minizmtp/patterns/router.py", patterns.run),
     Part("transports", "What changes when the wire does?", "minizmtp/transports.py", transports.run),
+    Part("first", "Who has to be there first?", "minizmtp/session.py", first.run),
+    Part("many", "How does one wait for many?", "minizmtp/poller.py", many.run),
+    Part("wrong", "What goes wrong, and what helps?", "minizmtp/patterns/pipe.py", wrong.run),
+    Part("numbers", "How long, and how many?", "minizmtp/engine.py", numbers.run),
     Part("libzmq", "Does the real libzmq understand us?", "minizmtp/wire/connection.py", libzmq.run),
 )
 
@@ -42,16 +53,23 @@ async def run_tour(parts: Sequence[Part], stage: Stage) -> bool:
     """Run the parts in turn; True if all that was claimed came true."""
     stage.say("""How is an asynchronous HTTP request different from sending a message with ZeroMQ? Here both do the same
         work, on real sockets. ✓ marks what was checked.""")
-    for part in parts:
-        stage.heading(part.name, part.question)
-        await run_part(part, stage)
-    stage.heading("the end", closing(stage))
-    for words in stage.broken:
-        stage.point("✗", words, "bold red")
-    if stage.broken:
-        stage.gap()
-    stage.say(f"Read next: {parts[0].read_next}")
+    began = trio.current_time()
+    with stage.progress() as progress:
+        async with background(tick, progress):
+            for number, part in enumerate(parts):
+                progress.doing(part.name, number, len(parts))
+                stage.heading(part.name, part.question)
+                await run_part(part, stage)
+    seconds = trio.current_time() - began
+    stage.show(Ending(len(stage.claims), tuple(stage.broken), seconds, parts[0].read_next))
     return not stage.broken
+
+
+async def tick(progress: Terminal) -> None:
+    """Until cancelled: nothing is shown for what takes no longer than a tick."""
+    while True:
+        await trio.sleep(TICK)
+        progress.tick()
 
 
 async def run_part(part: Part, stage: Stage) -> None:
@@ -63,20 +81,6 @@ async def run_part(part: Part, stage: Stage) -> None:
         stage.claim(f"part {part.name} is done within {PATIENCE:.0f} s", False)
     except Exception as error:
         stage.claim(f"part {part.name} runs to its end (it stopped at {reasons(error)})", False)
-
-
-def closing(stage: Stage) -> str:
-    """The sum of it, in a sentence.
-
-    >>> import io
-    >>> stage = Stage(io.StringIO())
-    >>> stage.claim("one", True); stage.claim("two", False)
-    >>> closing(stage)
-    '1 of 2 claims did not come true:'
-    """
-    if stage.broken:
-        return f"{len(stage.broken)} of {len(stage.claims)} claims did not come true:"
-    return f"All {len(stage.claims)} claims came true."
 
 
 def reasons(error: BaseException) -> str:

@@ -6,7 +6,7 @@
 
 Only the endpoint changes; the two functions below that do the talking do not know over what they talk.
 
-Read next: `libzmq`.
+Read next: `first`.
 """
 
 import os
@@ -22,12 +22,13 @@ import minihttp
 from ..constants import Event, SocketType
 from ..context import Context
 from ..sockets import Socket
-from .ends import background, http_server
-from .relay import LOCALHOST
+from .blocks import Bar, Bars
+from .ends import background, http_server, url
+from .relay import ANYWHERE
 from .stage import Stage
 
 ROUNDS = 200
-ENDPOINTS = ["tcp://127.0.0.1:*", "ipc://*", "inproc://demo"]
+ENDPOINTS = [ANYWHERE, "ipc://*", "inproc://demo"]
 
 
 class Talk(NamedTuple):
@@ -50,19 +51,9 @@ async def run(stage: Stage) -> None:
         the endpoint. The time is that of a round trip, both ends in this one process.""")
     talks = [await over_reqrep(endpoint) for endpoint in ENDPOINTS]
     talks += [await over_http(None), await over_http("socket")]
-    slowest = max(talk.microseconds for talk in talks)
-    stage.gap()
-    stage.table(
-        ["", "over", ">round trip, median", ""],
-        [
-            [talk.protocol, talk.where, f"{talk.microseconds:.0f} µs", bar(talk.microseconds / slowest)]
-            for talk in talks
-        ],
-    )
-    stage.gap()
+    stage.show(Bars("Round trip, median", "µs", tuple(bar(talk) for talk in talks)))
     stage.say("""(HTTP's time goes mostly into making and reading heads, in pure Python, whatever the wire.)""")
-    stage.gap()
-    tcp, ipc, inproc, *_ = talks
+    tcp, ipc, inproc, http, _ = talks
     stage.claim(f"all {len(talks) * ROUNDS} requests were answered rightly", all(talk.answered for talk in talks))
     stage.claim(
         "tcp and ipc make a connection, with greeting and handshake: the socket's monitor told so",
@@ -71,19 +62,16 @@ async def run(stage: Stage) -> None:
     stage.claim(
         "over inproc it told of neither, for there is no wire: a message goes from queue to queue", not inproc.events
     )
-    stage.claim("so inproc is the fastest of all", min(talks, key=lambda talk: talk.microseconds) is inproc)
+    stage.claim("and takes less than half the time of HTTP", 2 * inproc.microseconds < http.microseconds)
     stage.lesson("""For ZeroMQ an endpoint is a string, and whether the peer is a task, a process or a machine away
         makes no difference to the code. An HTTP URL can only name a host and a port: for a Unix socket the path has to
         be given apart, and the host in the URL is one that nobody looks up.""")
 
 
-def bar(share: float) -> str:
-    """A share of the longest, as a bar; never quite nothing.
-
-    >>> bar(1.0), bar(0.0)
-    ('████████████████████████', '▏')
-    """
-    return "█" * round(share * 24) or "▏"
+def bar(talk: Talk) -> Bar:
+    """A talk's round trip."""
+    protocol = "http" if talk.protocol == "HTTP" else "zmtp"
+    return Bar(f"{talk.protocol} over {talk.where}", talk.microseconds, f"{talk.microseconds:.0f} µs", protocol)
 
 
 async def over_reqrep(endpoint: str) -> Talk:
@@ -119,9 +107,9 @@ async def over_http(path: str | None) -> Talk:
 
     with tempfile.TemporaryDirectory(prefix="minizmtp-") as directory:
         uds = os.path.join(directory, path) if path else None
-        async with http_server(echo, uds) as port:
+        async with http_server(echo, uds=uds) as port:
             # The host is for the Host field only, when the Unix socket's path tells where to go.
-            host = "http://anybody" if uds else f"http://{LOCALHOST}:{port}"
+            host = "http://anybody" if uds else url(port)
             async with minihttp.AsyncClient(base_url=host, uds=uds) as client:
 
                 async def ask(words: bytes) -> bytes:

@@ -12,11 +12,9 @@ line. ZeroMQ's messages share a connection, so an answer has to say what it answ
 Read next: `pubsub`.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import trio
-from rich.text import Text
 
 import minihttp
 
@@ -24,13 +22,13 @@ from ..constants import SocketType
 from ..context import Context
 from ..errors import EFSM, ZMQError
 from ..sockets import Socket
+from .blocks import Lane, Stretch, Timeline
 from .ends import background, endpoint, http_server, port_of, recorded, url
-from .relay import Recording
+from .relay import ANYWHERE, Recording
 from .stage import Stage
 
 WORK = 0.05  # seconds that each request takes at the server
 FEW, MANY = 8, 100
-CELLS = 56  # of a timeline
 
 
 class Exchange(NamedTuple):
@@ -49,6 +47,10 @@ class Run(NamedTuple):
     recording: Recording
 
     @property
+    def protocol(self) -> str:
+        return "http" if self.manner.startswith("HTTP") else "zmtp"
+
+    @property
     def seconds(self) -> float:
         return max(it.answered for it in self.exchanges.values()) - min(it.asked for it in self.exchanges.values())
 
@@ -62,15 +64,13 @@ async def run(stage: Stage) -> None:
     stage.say(f"""Squares are computed, slowly: each takes the server {WORK * 1000:.0f} ms, in which it sleeps and can
         serve others. The client starts {FEW} requests in a nursery; the end of the nursery is the rendezvous, where all
         answers are there. One row for each request: · it waits for a connection, █ it is under way.""")
-    stage.gap()
     stage.say("""With ZeroMQ a DEALER asks, which is a REQ that need not take turns, and a ROUTER answers, which is a
         REP that may do so in any order.""")
     one = await over_http("HTTP, one connection", FEW, connections=1)
     many = await over_http("HTTP, as many connections as it takes", FEW, connections=FEW)
     dealer = await over_dealer(FEW)
     for it in (one, many, dealer):
-        draw(stage, it, longest=one.seconds)
-    stage.gap()
+        stage.show(timeline(it, longest=one.seconds))
     stage.claim("all answers are right, and each found its question", all(it.all_right for it in (one, many, dealer)))
     stage.claim(
         f"""on one HTTP connection a request waits until the one before is answered: {FEW} took {ms(one)}, {FEW} times
@@ -109,7 +109,6 @@ async def with_many(stage: Stage) -> None:
             for it in runs
         ],
     )
-    stage.gap()
     http, *others = runs
     stage.claim(f"all {MANY} answers are right, each time", all(it.all_right for it in runs))
     stage.claim(
@@ -153,7 +152,7 @@ async def over_http(manner: str, count: int, connections: int) -> Run:
     async with (
         http_server(answer) as port,
         recorded(port) as relay,
-        minihttp.AsyncClient(base_url=url(relay), limits=limits) as client,
+        minihttp.AsyncClient(base_url=url(relay.port), limits=limits) as client,
     ):
         async with trio.open_nursery() as nursery:
             for number in range(1, count + 1):
@@ -175,7 +174,7 @@ async def over_dealer(count: int) -> Run:
 
     async with Context() as ctx:
         router = ctx.socket(SocketType.ROUTER, linger=0)
-        router.bind("tcp://127.0.0.1:*")
+        router.bind(ANYWHERE)
         async with background(serve, router), recorded(port_of(router.last_endpoint)) as relay:
             dealer = ctx.socket(SocketType.DEALER, linger=0)
             dealer.connect(endpoint(relay))
@@ -197,8 +196,8 @@ async def over_pipeline(count: int) -> Run:
     recording = Recording()
     async with Context() as ctx:
         tasks, results = ctx.socket(SocketType.PULL), ctx.socket(SocketType.PUSH, linger=0)
-        tasks.bind("tcp://127.0.0.1:*")
-        results.bind("tcp://127.0.0.1:*")
+        tasks.bind(ANYWHERE)
+        results.bind(ANYWHERE)
         async with (
             background(work, tasks, results),
             recorded(port_of(tasks.last_endpoint), recording=recording) as there,
@@ -249,27 +248,22 @@ async def req_refuses() -> bool:
 
 # ------------------------------------------------------------------------------------------------------- the timeline
 
+LEGEND = {"wait": "waits for a connection", "work": "is under way"}
 
-def draw(stage: Stage, run: Run, longest: float) -> None:
-    """One row for each request, from when it was asked for to when it was answered; all runs to the same scale."""
-    stage.title(run.manner)
+
+def timeline(run: Run, longest: float) -> Timeline:
+    """A lane for each request, from when it was asked for to when it was answered; all runs to the same scale."""
     began = min(it.asked for it in run.exchanges.values())
-    scale = f"0 ms{longest * 1000:>{CELLS - 7}.0f} ms"
-    rows = [Text(f"  request  connection  {scale}", style="dim")]
     # When each set out, and on which connection, only the relay knows.
     sent = {number: run.recording.find(b"/square/%d" % number) for number in run.exchanges}
+    lanes = []
     for number, chunk in sorted(sent.items(), key=lambda item: item[1].at):
-        it = run.exchanges[number]
-        bar = cells((it.asked - began, chunk.at - began, it.answered - began), longest)
-        rows.append(Text.assemble(f"  {number:>7}  {chunk.connection:>10}  ", (bar, "green")))
-    stage.lines(rows)
-
-
-def cells(times: Sequence[float], longest: float) -> str:
-    """One row: when it was asked, sent and answered, in seconds from the left edge.
-
-    >>> cells((0.0, 0.5, 0.75), longest=1.0).count("·"), cells((0.0, 0.5, 0.75), longest=1.0).count("█")
-    (28, 14)
-    """
-    asked, sent, answered = (round(time / longest * CELLS) for time in times)
-    return " " * asked + "·" * (sent - asked) + "█" * max(1, answered - sent)
+        asked, out, answered = (
+            at - began for at in (run.exchanges[number].asked, chunk.at, run.exchanges[number].answered)
+        )
+        stretches = (
+            Stretch(asked, out, "wait"),
+            Stretch(out, answered, "work", f"{number}² = {run.exchanges[number].answer}"),
+        )
+        lanes.append(Lane(f"request {number}, connection {chunk.connection}", stretches))
+    return Timeline(run.manner, run.protocol, longest, tuple(lanes), LEGEND)

@@ -35,7 +35,7 @@ from ..trace import Keys
 from ..transports import Listener, check_dialable, listen
 from .conversation import to_json
 from .ear import Wishes
-from .page import write_html
+from .page import NEEDED, write_html
 from .relay import Relay, words
 from .screen import Screen
 from .show import Show, is_plain
@@ -113,8 +113,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         options.keys = keys(options.curve)
     except (ZMQError, ValueError) as error:
         parser.error(str(error))
-    if options.html and not find_spec("jinja2"):
-        parser.error("--html needs jinja2: pip install 'minizmtp[html]'")
+    if options.html and (missing := [name for name in NEEDED if not find_spec(name)]):
+        parser.error(f"--html needs {' and '.join(missing)}: pip install 'minizmtp[html]'")
     return options
 
 

@@ -1,56 +1,52 @@
-"""The page: conversations as one HTML file that needs nothing else, neither network nor JavaScript.
+"""The page: conversations as one file of HTML, for `--html FILE`.
 
-    for each connection     who, when, which protocol
-      for each write        when, which direction, how much
-        for each span       offset · octets in hex · as text · name and value · [source]
+    Conversation (of the tap) ──► Conversation (of `minizmtp.html`) ──► the page
+      number, from where to where     title
+      spans of both sides             spans
+      ends, left_out                  ends, in words
 
-What a peer said goes into the page as text and never as HTML: jinja2 escapes it. jinja2 is needed for this module
-alone, and comes with `pip install 'minizmtp[html]'`.
+How a page looks, and that it loads nothing and runs nothing whatever the peers have said, is the work of
+`minizmtp.html`, which needs Jinja2 and svg.py: `pip install 'minizmtp[html]'`. So it is imported when it is needed.
 
-Below this module: `conversation`, and the template `page.html.jinja` beside it.
+    >>> from .conversation import End
+    >>> as_shown(Conversation(1, "", "ipc:///run/app.sock", 0.0, 1.5, ends=[End(Side.CLIENT, "", 1.5)])).ends
+    ['After 1.500 s: the client says no more.']
+
+Below this module: `conversation`, and `html` for the page itself.
 Read next: `ear`.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TextIO
 
-from ..trace import Side, Span
-from .conversation import Conversation, Write
-from .show import MOST_OCTETS, OCTETS_PER_LINE, as_text, octets
+from ..html.conversation import Conversation as Shown
+from ..trace import Side
+from .conversation import Conversation
+from .show import octets
 
-TEMPLATE = "page.html.jinja"
+TITLE = "What passed"
+NEEDED = ("jinja2", "svg")  # as they are imported
 
 
 def write_html(file: TextIO, conversations: Sequence[Conversation]) -> None:
-    """The whole page. Raises ImportError where jinja2 is not installed."""
-    import jinja2
+    """The whole page. Raises ImportError where one of NEEDED is not installed."""
+    from ..html.page import conversation_page
 
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"octets": octets, "dump": dump, "by_write": by_write}
-    file.write(environment.get_template(TEMPLATE).render(conversations=conversations))
+    file.write(conversation_page(TITLE, [as_shown(each) for each in conversations]))
 
 
-def by_write(conversation: Conversation) -> Iterator[tuple[Write, list[Span]]]:
-    """Each write, with the spans that begin in it."""
-    spans: list[list[Span]] = [[] for _ in conversation.writes]
-    for side in Side:
-        for span in conversation.spans[side]:
-            spans[span.write].append(span)
-    return zip(conversation.writes, spans, strict=True)
+def as_shown(it: Conversation) -> Shown:
+    """A conversation as the page wants it."""
+    title = f"{it.number}: {it.client or 'a client'} → {it.server or 'nobody'}"
+    spans = [span for side in Side for span in it.spans[side]]
+    return Shown(title, it.protocol, spans, ends=list(how_it_ended(it)))
 
 
-def dump(piece: bytes) -> Iterator[tuple[str, str]]:
-    """The octets in hex and as text, line by line; of many, the beginning.
-
-    >>> list(dump(b"READY"))
-    [('52 45 41 44 59', 'READY')]
-    >>> [text for _, text in dump(bytes(1000))][-1]
-    '… and 936 octets more'
-    """
-    for start in range(0, min(len(piece), MOST_OCTETS), OCTETS_PER_LINE):
-        line = piece[start : start + OCTETS_PER_LINE]
-        yield line.hex(" "), as_text(line)
-    if left := len(piece[MOST_OCTETS:]):
-        yield "", f"… and {octets(left)} more"
+def how_it_ended(it: Conversation) -> Iterator[str]:
+    """In sentences, with the time since the connection was opened."""
+    for side, why, at in it.ends:
+        yield f"After {at - it.opened:.3f} s: the {side.value} {f'died: {why}' if why else 'says no more'}."
+    if it.closed is None:
+        yield "It is not over."
+    if it.left_out:
+        yield f"Of what passed, {octets(it.left_out)} are not shown."

@@ -19,6 +19,7 @@ What a peer says is for the reader's eyes, and not for the terminal to obey: wha
 Below this module: `trace`. Read next: `screen`, where the lines go.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from textwrap import wrap
@@ -119,7 +120,7 @@ class Show:
         """Name, value and source, in as many lines as they need."""
         width = MEANING_WIDTH - len(indent)
         name = printable(span.name)
-        source = f"[{printable(span.source)}]" if with_source and span.source else ""
+        source = f"[{printable(short(span.source))}]" if with_source and span.source else ""
         first, *more = wrapped(f"{name}: {printable(span.value)}", width)
         if source and not more and len(first) + 1 + len(source) <= width:
             yield indent + self._named(first, name, style) + " " + self._style(source, DIM)
@@ -153,6 +154,16 @@ def octets(number: int) -> str:
     ('1 octet', '65,536 octets')
     """
     return "1 octet" if number == 1 else f"{number:,} octets"
+
+
+@lru_cache(1000)
+def short(source: str) -> str:
+    """A source, fit for a narrow column.
+
+    >>> short('37/ZMTP 3.1, "Framing"'), short("RFC 9112 §3")
+    ('37 Framing', '9112 §3')
+    """
+    return re.sub(r'/[^,]*, "(.*)"', r" \1", source).removeprefix("RFC ")
 
 
 def as_text(piece: bytes) -> str:

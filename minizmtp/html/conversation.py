@@ -1,0 +1,246 @@
+r"""A conversation, made ready to be shown: spans become writes, and writes get a place.
+
+         HTTP                                 ZMTP
+    row  client            server             client            server
+     1   ── 128 octets ──────────►   0 ms     ── 64 octets ───────────►   0 ms
+     2                                        ◄─────────── 64 octets ──   0 ms
+     3   ◄────────── 113 octets ──  41 ms     …
+
+Time runs down. Conversations that stand beside each other share their rows: what happened at the same time, counted
+from the first octet of each, stands at the same height, and where one side of the picture is empty nothing was said.
+
+    >>> from ..trace import Side, Span
+    >>> ask = Span(Side.CLIENT, 0, b"\x00\x05", "flags", "the last frame", '37/ZMTP 3.1, "Framing"', "framing", 7.0, 0)
+    >>> answer = ask._replace(side=Side.SERVER, at=7.5, write=1)
+    >>> for write in writes([ask, answer]):
+    ...     print(write.at, write.side.value, write.octets)
+    0.0 client 2
+    0.5 server 2
+
+What is shown of a span is all of it: its octets in hex and as text, its name, what it says, and where that is written.
+Only what is very long is shortened in the middle, and says so.
+
+Read next: `plots`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from ..trace import Side, Span
+
+# A span with more octets than this is shown without its middle: a body may be as long as a film.
+LONGEST = 256
+HEAD, TAIL = 192, 32
+
+# Moments that are closer than this share of the whole are one moment to the eye, and share a row.
+SAME_MOMENT = 1 / 25
+
+
+class Conversation(NamedTuple):
+    """Everything that crossed one connection, both ways.
+
+    protocol: "http", "zmtp", or "" for neither. spans: of both sides, each side's in order. note: a sentence about it.
+    ends: what is to be said when all has been said, such as who left, and when.
+    """
+
+    title: str
+    protocol: str
+    spans: Sequence[Span]
+    note: str = ""
+    ends: Sequence[str] = ()
+
+    @property
+    def octets(self) -> int:
+        """How many octets passed, both ways."""
+        return sum(len(span.octets) for span in self.spans)
+
+
+class Write(NamedTuple):
+    """What came with one write. at: seconds since the first octet of the conversation.
+
+    A span that begins here and ends in a later write is counted here, whole.
+    """
+
+    at: float
+    side: Side
+    spans: tuple[Span, ...]
+
+    @property
+    def octets(self) -> int:
+        """How many octets its spans have."""
+        return sum(len(span.octets) for span in self.spans)
+
+    @property
+    def gist(self) -> str:
+        """What it brings, in a few words. That a request has a body goes without saying."""
+        words = dict.fromkeys(word for span in self.spans for it in every(span) if (word := gist_of(it)))
+        if "request" in words or "response" in words:
+            words.pop("message", None)
+        return ", ".join(words) or self.spans[0].name
+
+
+class Kind(NamedTuple):
+    """A family of spans. name: what a reader calls it. words: what belongs there. hue: families of the two protocols
+    that do the same work have the same colour."""
+
+    name: str
+    words: str
+    hue: str
+
+
+KINDS = {
+    "greeting": Kind("greeting", "who speaks, which version, how to prove it", "greeting"),
+    "framing": Kind("framing", "where a frame begins and ends", "framing"),
+    "command": Kind("command", "the two libraries talk to each other", "command"),
+    "metadata": Kind("metadata", "what a peer says about itself", "metadata"),
+    "http-line": Kind("start line", "what is asked, and how it went", "command"),
+    "http-field": Kind("field", "HTTP's metadata, with every message", "metadata"),
+    "http-framing": Kind("HTTP framing", "where a head or a chunk ends", "framing"),
+    "body": Kind("body", "what the program sent", "body"),
+    "secret": Kind("secret", "only for those who have the key", "secret"),
+    "wrong": Kind("wrong", "here the rules are broken", "wrong"),
+    "partial": Kind("cut off", "the rest has not come", "partial"),
+}
+
+
+def kind_of(span: Span) -> Kind:
+    """Its family; one that is new to us is shown by its own name.
+
+    >>> kind_of(Span(Side.CLIENT, 0, b"x", "body", "", "", "body", 0.0, 0)).words
+    'what the program sent'
+    """
+    return KINDS["wrong"] if span.wrong else KINDS.get(span.kind, Kind(span.kind, "", "partial"))
+
+
+def legend(conversations: Iterable[Conversation]) -> list[Kind]:
+    """The families that occur in them, in the order in which KINDS has them."""
+    present = {kind_of(inner) for it in conversations for span in it.spans for inner in every(span)}
+    known = [kind for kind in KINDS.values() if kind in present]
+    return known + sorted(present.difference(known))
+
+
+def every(span: Span) -> Iterable[Span]:
+    """A span, and those inside it."""
+    yield span
+    for inner in span.inside:
+        yield from every(inner)
+
+
+def writes(spans: Iterable[Span]) -> list[Write]:
+    """One for each write, in the order in which they came. Of no spans there are none."""
+    ordered = sorted(spans, key=lambda span: span.write)
+    began = min((span.at for span in ordered), default=0.0)
+    groups = [tuple(group) for _, group in groupby(ordered, key=lambda span: span.write)]
+    return [Write(group[0].at - began, group[0].side, group) for group in groups]
+
+
+def rows(lanes: Sequence[Sequence[Write]]) -> list[list[int]]:
+    """The row of each write of each lane, from 1 on.
+
+    In a lane every write has a row of its own. Writes in different lanes share one when they came at the same moment.
+
+    >>> first = Write(0.0, Side.CLIENT, ())
+    >>> rows([[first, first._replace(at=1.0)], [first, first._replace(at=0.001), first._replace(at=1.001)]])
+    [[1, 3], [1, 2, 3]]
+    """
+    times = sorted({write.at for lane in lanes for write in lane})
+    whole = times[-1] - times[0] if times else 0.0
+    found: list[list[int]] = [[] for _ in lanes]
+    row = 1
+    while times:
+        moment = [at for at in times if at - times[0] <= whole * SAME_MOMENT]
+        times = times[len(moment) :]
+        taken = [sum(write.at in moment for write in lane) for lane in lanes]
+        for places, count in zip(found, taken, strict=True):
+            places += range(row, row + count)
+        row += max(taken)
+    return found
+
+
+# -------------------------------------------------------------------------------------------------------------- words
+
+
+def gist_of(span: Span) -> str:
+    """What it adds to the sum of its write; nothing, if it only says how long another is.
+
+    >>> span = Span(Side.CLIENT, 0, b"PING", "command", "PING", "", "command", 0.0, 0)
+    >>> gist_of(span), gist_of(span._replace(name="flags", kind="framing")), gist_of(span._replace(wrong=True))
+    ('PING', '', 'an error')
+    """
+    if span.wrong:
+        return "an error"
+    if span.name == "box" and not span.inside:
+        return "encrypted"
+    words = {"greeting": "greeting", "body": "message", "partial": "cut off"}
+    if span.kind == "command" and span.name == "command":
+        return span.value
+    if span.kind == "http-line":
+        return "request" if span.side is Side.CLIENT else "response"
+    return words.get(span.kind, "")
+
+
+def when(seconds: float) -> str:
+    """A moment, in words.
+
+    >>> when(0.0), when(0.00042), when(0.0412), when(2.5)
+    ('0 ms', '0.4 ms', '41 ms', '2.5 s')
+    """
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds * 1000:.1f} ms" if 0.00005 <= seconds < 0.002 else f"{seconds * 1000:.0f} ms"
+
+
+def in_hex(octets: bytes) -> str:
+    """Two digits for each octet; the middle of what is very long is left out.
+
+    >>> in_hex(b"hello")
+    '68 65 6c 6c 6f'
+    >>> in_hex(bytes(300)).count("00"), in_hex(bytes(300))[570:584]
+    (224, '00 00 … 00 00 ')
+    """
+    if len(octets) <= LONGEST:
+        return octets.hex(" ")
+    return f"{octets[:HEAD].hex(' ')} … {octets[-TAIL:].hex(' ')}"
+
+
+def as_text(octets: bytes) -> str:
+    r"""As ASCII, with a dot for what cannot be printed; shortened as `in_hex` does.
+
+    >>> as_text(b"\x05READY\r\n")
+    '·READY··'
+    """
+    shown = octets if len(octets) <= LONGEST else octets[:HEAD] + octets[-TAIL:]
+    text = "".join(chr(octet) if 32 <= octet < 127 else "·" for octet in shown)
+    return text if shown is octets else f"{text[:HEAD]}…{text[HEAD:]}"
+
+
+def left_out(octets: bytes) -> int:
+    """How many of the octets `in_hex` does not show.
+
+    >>> left_out(bytes(1000)), left_out(b"hello")
+    (776, 0)
+    """
+    return len(octets) - HEAD - TAIL if len(octets) > LONGEST else 0
+
+
+def link_to(source: str) -> str:
+    """Where a source can be read; "" for what is not an RFC.
+
+    >>> link_to('37/ZMTP 3.1, "Connection Metadata"')
+    'https://rfc.zeromq.org/spec/37/#connection-metadata'
+    >>> link_to("9112 §7.1"), link_to("RFC 9110 §5")
+    ('https://www.rfc-editor.org/rfc/rfc9112#section-7.1', 'https://www.rfc-editor.org/rfc/rfc9110#section-5')
+    >>> link_to("libzmq does so")
+    ''
+    """
+    found = re.match(r"(?:RFC )?(\d+)\b(?:[^§]*§\s*([\d.]+\d|\d))?", source)
+    if found is None:
+        return ""
+    number, section = found.groups()
+    if len(number) > 2:
+        return f"https://www.rfc-editor.org/rfc/rfc{number}" + (f"#section-{section}" if section else "")
+    title = re.search(r'"(.+?)"', source) or re.search(r"^\d+ (.+)", source)
+    anchor = re.sub(r"[^a-z0-9]+", "-", title[1].lower()).strip("-") if title else ""
+    return f"https://rfc.zeromq.org/spec/{number}/" + (f"#{anchor}" if anchor else "")

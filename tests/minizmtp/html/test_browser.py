@@ -1,0 +1,141 @@
+"""Pages of conversations in a real browser: all can be read and reached, and nothing is fetched or run."""
+
+import pytest
+
+from minizmtp.html.conversation import KINDS, Conversation
+from minizmtp.html.page import FEW, conversation_page
+from minizmtp.trace import Side, Span
+from tests.browser import CONTRASTS
+
+RFC = '37/ZMTP 3.1, "Authentication and Confidentiality"'
+
+
+def conversation(count: int) -> Conversation:
+    """As many writes, of every kind, with words that are long and words that are very long."""
+    kinds = [*KINDS]
+    spans = []
+    for number in range(count):
+        side = Side.CLIENT if number % 2 else Side.SERVER
+        value = f"value-{number} " + ("w" * 200 if number == 3 else "in some words")
+        made = Span(
+            side,
+            10 * number,
+            bytes(range(50)),
+            f"name-{number}",
+            value,
+            RFC,
+            kinds[number % len(kinds)],
+            number / 100,
+            number,
+        )
+        if number == 2:  # the name of a command is for the peer to choose
+            made = made._replace(name="command", value="C" * 255)
+        inside = (made._replace(name=f"inner-{number}", octets=b"inside"),) if number % 5 == 0 else ()
+        spans.append(made._replace(inside=inside, wrong=number == 7))
+    return Conversation(
+        "A conversation with-a-title-that-is-one-very-long-word-and-does-not-end", "zmtp", spans, "A note."
+    )
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """A page whose conversation is short, and so unfolded."""
+    path = tmp_path_factory.mktemp("pages") / "few.html"
+    path.write_text(conversation_page("A few writes", [conversation(12)]), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A page whose conversation is folded."""
+    path = tmp_path_factory.mktemp("pages") / "many.html"
+    path.write_text(conversation_page("Many writes", [conversation(FEW + 1)]), "utf-8")
+    return path
+
+
+def test_nothing_is_fetched_and_nothing_is_complained_of(browser, few):
+    browser.open(few)
+    assert browser.requests() == [few.as_uri()]
+    assert browser.console() == []
+
+
+def test_the_browser_would_tell_if_something_were_fetched_or_went_wrong(browser, tmp_path):
+    """So that the test before this one can fail."""
+    path = tmp_path / "bad.html"
+    path.write_text('<title>bad</title><link rel=stylesheet href="missing.css"><script>throw Error("oh")</script>')
+    browser.open(path)
+    assert browser.requests() == [path.as_uri(), (tmp_path / "missing.css").as_uri()]
+    assert len(browser.console()) == 2
+
+
+def test_a_script_that_got_into_the_page_would_not_run(browser, few, tmp_path):
+    path = tmp_path / "injected.html"
+    path.write_text(few.read_text("utf-8").replace("<h1>", "<script>document.title = 'mine'</script><h1>"), "utf-8")
+    browser.open(path)
+    assert browser.ask("return document.title") == "A few writes"
+    assert "Content Security Policy" in browser.console()[0]
+
+
+@pytest.mark.parametrize("width", [1280, 768, 375, 320])
+def test_nothing_sticks_out_at_the_side(browser, few, width):
+    browser.open(few, width=width)
+    there, needed = browser.ask("const it = document.documentElement; return [it.clientWidth, it.scrollWidth]")
+    assert needed == there
+
+
+def test_without_scripts_a_screen_reader_is_told_every_explanation(browser, few):
+    with browser.without_script():
+        browser.open(few)
+        spoken = browser.spoken()
+    for it in conversation(12).spans:
+        assert it.name in spoken
+        assert it.value in spoken
+        assert all(inner.name in spoken for inner in it.inside)
+    places = [spoken.index(it.value) for it in conversation(12).spans]
+    assert places == sorted(places)
+
+
+def test_every_explanation_is_reached_with_the_tab_key(browser, few):
+    browser.open(few)
+    stops = browser.tab_through()
+    assert sum("<summary>" in stop for stop in stops) == 12
+    spans = conversation(12).spans
+    assert sum('class="source"' in stop for stop in stops) == len(spans) + sum(len(it.inside) for it in spans)
+
+
+def test_what_is_folded_opens_with_the_keyboard_and_without_scripts(browser, many):
+    visible = "return [...document.querySelectorAll('.span > dd')].filter(it => it.checkVisibility()).length"
+    with browser.without_script():
+        browser.open(many)
+        assert browser.ask(visible) == 0
+        browser.ask("document.querySelector('summary').focus()")
+        browser.press("\ue007")  # Enter
+        assert browser.ask(visible) == 2  # the first write has a span, with one inside
+
+
+def test_what_is_folded_is_there_on_paper(browser, many):
+    browser.open(many, printed=True)
+    hidden = "return [...document.querySelectorAll('.span > dd')].filter(it => !it.checkVisibility()).length"
+    assert browser.ask(hidden) == 0
+    assert browser.pdf().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_all_text_stands_out_from_what_is_behind_it(browser, few, dark):
+    """4.5 to 1, as WCAG's level AA has it for text of this size."""
+    browser.open(few, dark=dark)
+    contrasts = browser.ask(CONTRASTS)
+    assert len(contrasts) > 100
+    assert [words for contrast, words in contrasts if contrast < 4.5] == []
+
+
+def test_there_are_two_schemes_and_paper_is_always_light(browser, few):
+    colours = []
+    for dark, printed in [(False, False), (True, False), (True, True)]:
+        browser.open(few, dark=dark, printed=printed)
+        background = browser.ask("return getComputedStyle(document.documentElement).backgroundColor")
+        colours.append(sum(int(it) for it in background[4:-1].split(",")) // 3)
+    light, dark, paper = colours
+    assert light > 240
+    assert dark < 40
+    assert paper == 255
