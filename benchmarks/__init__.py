@@ -1,1 +1,1 @@
-"""How fast are the two packages, beside rivals and floor?  `messages` for minizmtp, `http_client` for minihttp."""
+"""How fast are the two packages, beside rivals and floor?  `messages` for minizmtp, `http_client` for minihttp, `tap`."""
