@@ -11,6 +11,9 @@
 The first line says where it listens: of use with `tcp://127.0.0.1:*`. Files are opened at the start, so that a path
 that cannot be written is noticed before the conversation and not after it.
 
+Of what CURVE has closed, the server's permanent secret opens the first two commands. The rest takes a key of that very
+connection, which only our own peers would tell: that is what CURVE is for (see `trace.curve`).
+
 This is the last chapter of the tap. It can be read alone.
 """
 

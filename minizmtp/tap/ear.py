@@ -50,6 +50,7 @@ class Ear:
         self._failures = failures
         self._trace = Trace(keys=wishes.keys) if wishes.screen or wishes.keep else None
         self._is_keeping = wishes.keep > 0
+        self._is_foreign = False
         self._heard = dict.fromkeys(Side, 0)  # octets
         self._named = dict.fromkeys(Side, 0)  # of these, in spans that are whole
         self._writes = dict.fromkeys(Side, 0)  # since the last such span
@@ -72,6 +73,7 @@ class Ear:
             if self._is_keeping:
                 self._keep(Write(side, self._heard[side] - len(octets), len(octets), at), self._trace)
             self._show(spans, at)
+            self._recognise(at)
         except Exception as error:
             self.stop(f"{type(error).__name__}: {error}", at)
         if self._heard[side] - self._named[side] > HELD:
@@ -110,6 +112,14 @@ class Ear:
         """A line on the screen."""
         if self._wishes.screen:
             self._wishes.screen.say(self._wishes.show.line(self.conversation.number, at - self._zero, text))
+
+    def _recognise(self, at: float) -> None:
+        """There is nothing to wait for where neither protocol is spoken."""
+        if self._trace and self._trace.protocol == "unknown" and not self._is_foreign:
+            self._is_foreign = True
+            self.tell("neither ZMTP nor HTTP: passed on, and not explained", at)
+        if self._is_foreign and not self._is_keeping:
+            self._trace = None
 
     def _keep(self, write: Write, trace: Trace) -> None:
         self.conversation.writes.append(write)

@@ -14,6 +14,7 @@ import pytest
 from minizmtp.endpoints import Ipc, Tcp
 from minizmtp.tap.pcap import SEGMENT, Flow, file_header, made_up, records
 from minizmtp.trace import Side
+from tests.minizmtp.helpers import GREETING, frame, ready
 
 CLIENT, SERVER = Side.CLIENT, Side.SERVER
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
@@ -190,3 +191,22 @@ def test_tshark_follows_the_stream(capture: Path) -> None:
 def test_tshark_understands_the_http(capture: Path) -> None:
     fields = ["-T", "fields", "-e", "http.request.method", "-e", "http.response.code", "-e", "http.content_length"]
     assert ask_tshark(capture, "-Y", "http", *fields).split() == ["POST", "5", "200", "100000"]
+
+
+@tshark
+def test_tshark_understands_the_zmtp(tmp_path: Path) -> None:
+    protocols = subprocess.run(["tshark", "-G", "protocols"], capture_output=True, text=True, timeout=60, check=True)
+    if "\tzmtp\n" not in protocols.stdout:
+        pytest.skip("this tshark does not know ZMTP (Wireshark from 4.4 on does)")
+    flow = Flow(made_up(1, None, None))
+    path = tmp_path / "zmtp.pcap"
+    path.write_bytes(
+        file_header()
+        + records(flow.opening(), 1.0)
+        + records(flow.said(CLIENT, GREETING + ready(b"PUSH")), 1.1)
+        + records(flow.said(SERVER, GREETING + ready(b"PULL")), 1.2)
+        + records(flow.said(CLIENT, frame(b"x" * 100_000)), 1.3)
+    )
+    as_zmtp = ["-d", "tcp.port==5555,zmtp", "-T", "fields", "-e", "frame.number"]
+    assert len(ask_tshark(path, *as_zmtp, "-Y", "zmtp").split()) == 3
+    assert ask_tshark(path, *as_zmtp, "-Y", "_ws.malformed").split() == []

@@ -120,6 +120,20 @@ def test_connections_are_told_apart() -> None:
     assert re.findall(r"\[(\d)\].*a client", screen.text) == ["1", "2"]
 
 
+@pytest.mark.parametrize("keep", [0, 1 << 20])
+def test_what_is_neither_zmtp_nor_http_is_passed_on_without_names(keep: int) -> None:
+    screen = Shown()
+    tap = a_tap(screen=screen, keep=keep)
+    hello = b"\x16\x03\x01\x02\x00"  # TLS
+    number = converse(tap, *[(CLIENT, hello)] * 3)
+    tap.ended(number, CLIENT, "", 5.0)
+    close(tap, number)
+    assert screen.text.count("neither ZMTP nor HTTP") == 1
+    assert f"closed; client {3 * len(hello)} octets" in screen.text
+    assert tap.failures == []
+    assert [kept(each, CLIENT) for each in tap.conversations] == [3 * hello] * bool(keep)
+
+
 def test_nobody_there_is_told_too() -> None:
     screen, capture = Shown(), io.BytesIO()
     tap = a_tap(screen=screen, capture=capture, keep=1)
