@@ -37,6 +37,7 @@ from .inproc import Names
 from .linked import Home, Linked
 from .options import Options
 from .patterns import PATTERNS
+from .reactor import Reactor
 from .session import log
 from .sockets import Socket
 from .wire.events import Authenticate, Verdict
@@ -52,7 +53,7 @@ class Context(Home):
         self.names = Names()
         self._sockets: dict[Linked, None] = {}  # also those that are closed and still linger
         self._working = 0  # tasks of sockets
-        self._at_rest = trio.Event()  # … none of which is left
+        self._at_rest = trio.Event()  # perhaps nothing is left of either
         self._nursery: trio.Nursery | None = None
         self._manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._closed = False
@@ -103,7 +104,8 @@ class Context(Home):
 
     async def _rest(self) -> None:
         await trio.lowlevel.checkpoint()
-        if self._working:
+        while self._working or self._sockets:
+            self._at_rest = trio.Event()
             await self._at_rest.wait()
 
     async def __aenter__(self) -> Self:
@@ -113,6 +115,7 @@ class Context(Home):
         _forget_in_children(self.at_home)
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
+        self.reactor = Reactor(self._nursery.start_soon)
         return self
 
     async def __aexit__(
@@ -130,7 +133,10 @@ class Context(Home):
             self._nursery.cancel_scope.shield = True
             self._nursery.cancel_scope.cancel()
             self._close_sockets()
+            for socket in list(self._sockets):
+                socket.drop()
             await self._manager.__aexit__(None, None, None)
+            self.reactor.close()
 
     # ---------------------------------------------------------------------------- what sockets ask of it (sockets.Home)
 
@@ -148,9 +154,7 @@ class Context(Home):
             log.exception("a connection ended by an error in this library")
         finally:
             self._working -= 1
-            if not self._working:
-                self._at_rest.set()
-                self._at_rest = trio.Event()
+            self._at_rest.set()
 
     async def authenticate(self, question: Authenticate, options: Options, address: str) -> Verdict:
         """Ask the ZAP handler of this context, by a socket of its own for each question."""
@@ -173,6 +177,7 @@ class Context(Home):
 
     def forget(self, socket: Linked) -> None:
         self._sockets.pop(socket, None)
+        self._at_rest.set()
 
 
 def _forget_in_children(at_home: list[int]) -> None:

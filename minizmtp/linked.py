@@ -27,6 +27,7 @@ from .inproc import Names
 from .monitor import Monitor, MonitorEvent
 from .options import Options, set_options, snapshot, unknown_option
 from .patterns import Pattern
+from .reactor import Reactor
 from .session import Acceptor, Connector, Link, new_mechanism
 from .transports import check_dialable, listen
 from .wire.events import Authenticate, Verdict
@@ -39,6 +40,7 @@ class Home:
     """What a socket needs of its context: a nursery for its tasks, and the inproc names."""
 
     names: Names
+    reactor: Reactor
     at_home: list[int]  # the thread in which its sockets may be used; emptied in a child of a fork
 
     def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
@@ -150,7 +152,7 @@ class Linked(Options):
         if once and endpoint in self._connected():
             return
         options = snapshot(self)
-        self._values.pop("connect_routing_id", None)  # it names one peer
+        self.given.pop("connect_routing_id", None)  # it names one peer
         new_mechanism(options)
         link: Link
         if isinstance(address, Inproc):
@@ -192,6 +194,7 @@ class Linked(Options):
         if linger is not None:
             self.linger = linger
         self._closed = True
+        self._at_home = []  # so that one look tells whether it may be used
         for link in list(self._links):
             link.finish(self.linger)  # also those that linger already: they have no longer than this
         self.tell(Event.MONITOR_STOPPED, "")
@@ -199,6 +202,11 @@ class Linked(Options):
         self._let_go()
         if not self._links:
             self._home.forget(self)
+
+    def drop(self) -> None:
+        """Let nothing linger any more."""
+        for link in list(self._links):
+            link.finish(0)
 
     def _let_go(self) -> None:
         """Closed: whoever waits is to hear of it."""
@@ -244,6 +252,10 @@ class Linked(Options):
             for link in self._links
             for pipe, connected in link.pipes()
         ]
+
+    @property
+    def reactor(self) -> Reactor:
+        return self._home.reactor
 
     def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
         for monitor in self._monitors:

@@ -15,8 +15,8 @@ What ends a connection, and what follows (L-20):
     the peer breaks the protocol, or refuses us     it would do so again: a Connector gives up for good
     anything else (closed, broken, too slow)        a Connector dials again
 
-Every session is a task in the context's nursery, and whatever goes wrong in it ends there: it is told to the monitor
-and never raised, so that no connection can harm another.
+Whatever goes wrong in a connection ends there: it is told to the monitor and never raised, so that no connection can
+harm another.
 
 Below this module: `engine`, `transports`. Above it: `linked`.
 Read next: `inproc`.
@@ -27,6 +27,7 @@ import logging
 import math
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 import trio
@@ -39,8 +40,9 @@ from .errors import EINVAL, ProtocolError, Refused, ZMQError
 from .options import Options
 from .patterns import Pattern, Pipe
 from .patterns.pipe import Queue
+from .reactor import Reactor
 from .transports import Listener, Stream, dial
-from .wire import Authenticate, Connection, Verdict
+from .wire import Authenticate, Connection, Ready, Verdict
 from .wire.curve import CurveClient, CurveServer
 from .wire.mechanisms import Mechanism, Null
 from .wire.plain import PlainClient, PlainServer
@@ -53,6 +55,10 @@ class Owner(Protocol):
 
     socket_type: SocketType
     pattern: Pattern
+
+    @property
+    def reactor(self) -> Reactor:
+        """The context's."""
 
     def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
         """Run it in the context's nursery."""
@@ -122,35 +128,34 @@ class Session:
         self._on_end = on_end
         self._owner = owner
         self._options = options
-        self._scope = trio.CancelScope()
         self._pipe: Pipe | None = None
         self._engine: Engine | None = None
+        self._stream: Stream | None = None
+        self._asking: trio.CancelScope | None = None  # somebody decides whether the peer may come in
+        self._is_ready = False
 
-    async def run(self) -> None:
-        """The task."""
-        try:
-            with self._scope:
-                await self._work()
-        finally:
-            self._release()
-            self._on_end(self)
+    def finish(self, linger: int) -> None:
+        self.finishing = True
+        if self._pipe is not None:
+            self._owner.pattern.discard(self._pipe)
+        if linger == 0 or not self.unsent():
+            self._end()
+        elif linger > 0:
+            self._end_by(trio.current_time() + linger / 1000)
 
-    async def _work(self) -> None:
+    def _end(self) -> None:
+        """End now."""
+        raise NotImplementedError
+
+    def _end_by(self, deadline: float) -> None:
+        """End at that time, if not sooner."""
         raise NotImplementedError
 
     def _release(self) -> None:
         """The socket has this peer no more."""
         if self._pipe is not None and not self.finishing:
             self._owner.pattern.detach(self._pipe)
-
-    def finish(self, linger: int) -> None:
-        self.finishing = True
-        if self._pipe is not None:
-            self._owner.pattern.discard(self._pipe)
-        if linger >= 0:
-            self._scope.deadline = min(self._scope.deadline, trio.current_time() + linger / 1000)
-        if linger == 0 or not self.unsent():
-            self._scope.cancel()
+        self._on_end(self)
 
     def unsent(self) -> int:
         queued = len(self._pipe.outbound) if self._pipe is not None else 0
@@ -159,15 +164,10 @@ class Session:
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
         return [(self._pipe, self._engine is not None)] if self._pipe is not None else []
 
-    def _drained(self) -> None:
-        if self.finishing and not self.unsent():
-            self._scope.cancel()
+    # ------------------------------------------------------------- one connection, start to end (engine.Conversation)
 
-    # ----------------------------------------------------------------------------------- one connection, start to end
-
-    async def _converse(self, stream: Stream) -> bool:
-        """Everything from the greeting to the end of one connection. True if there is sense in dialling again."""
-        tell, endpoint = self._owner.tell, self.endpoint
+    def _converse(self, stream: Stream) -> None:
+        """Begin; the engine calls back, with `over` in the end."""
         connection = Connection(
             self._owner.socket_type,
             identity=self._options.routing_id,
@@ -175,53 +175,42 @@ class Session:
             max_message_size=self._options.maxmsgsize,
             max_unfinished=self._options.maxunfinished,
         )
-        self._engine = engine = Engine(stream, connection, self._options, self._owner.start_task, self._drained)
-        ready = False
-        again = True
-        words = "closed by us"
-        try:
-            pipe = await self._handshake(engine, stream)
-            ready = True
-            tell(Event.HANDSHAKE_SUCCEEDED, endpoint)
-            if not self.finishing:
-                self._owner.pattern.connected(pipe)
-            pattern = self._owner.pattern
-            await engine.traffic(pipe, pattern.inspect if pattern.inspects else None)
-        except ProtocolError as error:
-            if not ready:
-                engine.speak()  # the last word, if the system takes it; in traffic, a message may be half-way out
-            again = False
-            words = f"{endpoint}: {error}"
-            log.info("%s", words)
-            if isinstance(error, Refused):
-                tell(Event.HANDSHAKE_FAILED_AUTH, endpoint, error.status, words)
-            elif not ready:
-                tell(Event.HANDSHAKE_FAILED_PROTOCOL, endpoint, error.violation, words)
-        except Disconnected as error:
-            words = f"{endpoint}: {error}"
-            if not ready:
-                tell(Event.HANDSHAKE_FAILED_NO_DETAIL, endpoint, error.errno, words)
-        finally:
-            self._engine = None
-            stream.close()
-            tell(Event.DISCONNECTED, endpoint, stream.fileno, words)
-        return again
+        self._stream = stream
+        self._is_ready = False
+        self._engine = Engine(stream, connection, self._options, self._owner.reactor, self)
+        self._engine.start(self._options.handshake_ivl / 1000 or math.inf)
 
-    async def _handshake(self, engine: Engine, stream: Stream) -> Pipe:
-        """Until the peer is ready; its pipe."""
-        patience = self._options.handshake_ivl / 1000 or math.inf
-        with trio.move_on_after(patience):
-            ready = await engine.handshake(lambda question: self._owner.authenticate(question, stream.peer_address))
-            identity = ready.metadata.get(b"identity", b"")
-            pipe = self._pipe_of_peer(identity)
-            pipe.identity = pipe.identity or identity
-            said = {
-                name.decode().title(): value.decode("utf-8", "backslashreplace")
-                for name, value in ready.metadata.items()
-            }
-            pipe.metadata = said | {"Peer-Address": stream.peer_address}  # what we see goes before what is said
-            return pipe
-        raise Disconnected(errno.EAGAIN, f"no handshake within {self._options.handshake_ivl} ms (handshake_ivl)")
+    def asked(self, question: Authenticate) -> None:
+        """Have somebody decide; that may take a while, so it is a task."""
+        assert self._engine is not None
+        assert self._stream is not None
+        self._asking = trio.CancelScope()
+        self._owner.start_task(partial(self._ask, self._asking, question, self._engine, self._stream.peer_address))
+
+    async def _ask(self, scope: trio.CancelScope, question: Authenticate, engine: Engine, address: str) -> None:
+        with scope:
+            try:
+                engine.judge(await self._owner.authenticate(question, address))
+            except Exception as error:  # the handler has answered nonsense, or its socket is closed
+                engine.stop(error)
+
+    def ready(self, ready: Ready) -> None:
+        """The peer is there: it gets a pipe, and the socket hears of it."""
+        assert self._engine is not None
+        assert self._stream is not None
+        identity = ready.metadata.get(b"identity", b"")
+        pipe = self._pipe_of_peer(identity)
+        pipe.identity = pipe.identity or identity
+        said = {
+            name.decode().title(): value.decode("utf-8", "backslashreplace") for name, value in ready.metadata.items()
+        }
+        pipe.metadata = said | {"Peer-Address": self._stream.peer_address}  # what we see goes before what is said
+        self._is_ready = True
+        self._owner.tell(Event.HANDSHAKE_SUCCEEDED, self.endpoint)
+        pattern = self._owner.pattern
+        if not self.finishing:
+            pattern.connected(pipe)
+        self._engine.carry(pipe, pattern.inspect if pattern.inspects else None)
 
     def _pipe_of_peer(self, identity: bytes) -> Pipe:
         if self._pipe is None:
@@ -230,26 +219,82 @@ class Session:
             self._owner.pattern.attach(self._pipe)
         return self._pipe
 
+    def drained(self) -> None:
+        """Who has been waiting for that to end, ends."""
+        if self.finishing and not self.unsent():
+            self._end()
+
+    def over(self, reason: Exception) -> None:
+        """The engine has stopped: tell why."""
+        assert self._stream is not None
+        if self._asking is not None:
+            self._asking.cancel()
+        self._engine = None
+        tell, endpoint = self._owner.tell, self.endpoint
+        words = f"{endpoint}: {reason}"
+        if isinstance(reason, Closed):
+            words = str(reason)
+        elif isinstance(reason, ProtocolError):
+            log.info("%s", words)
+            if isinstance(reason, Refused):
+                tell(Event.HANDSHAKE_FAILED_AUTH, endpoint, reason.status, words)
+            elif not self._is_ready:
+                tell(Event.HANDSHAKE_FAILED_PROTOCOL, endpoint, reason.violation, words)
+        elif isinstance(reason, Disconnected):
+            if not self._is_ready:
+                tell(Event.HANDSHAKE_FAILED_NO_DETAIL, endpoint, reason.errno, words)
+        else:
+            # It must not take the program's other connections with it.
+            log.error("a connection ended by an error in this library", exc_info=reason)
+        tell(Event.DISCONNECTED, endpoint, self._stream.fileno, words)
+
+
+class Closed(Exception):
+    """We have closed the connection ourselves."""
+
+    def __init__(self) -> None:
+        super().__init__("closed by us")
+
 
 class Connector(Session):
-    """The connecting side: keeps one endpoint connected."""
+    """The connecting side: keeps one endpoint connected. It has a task, for dialling takes time."""
 
     def __init__(self, owner: Owner, endpoint: Endpoint, text: str, options: Options) -> None:
         super().__init__(owner, text, options, owner.ended)
         self._address = endpoint
         self._failures = 0
+        self._scope = trio.CancelScope()
+        self._again = True
+        self._is_over = trio.Event()
         if not options.immediate:
             self._pipe_of_peer(options.connect_routing_id)
 
-    async def _work(self) -> None:
-        while True:
+    async def run(self) -> None:
+        """The task."""
+        try:
+            with self._scope:
+                await self._keep_connected()
+        finally:
+            if self._engine is not None:
+                self._engine.stop(Closed())
+            self._release()
+
+    def _end(self) -> None:
+        self._scope.cancel()
+
+    def _end_by(self, deadline: float) -> None:
+        self._scope.deadline = min(self._scope.deadline, deadline)
+
+    async def _keep_connected(self) -> None:
+        while self._again:
             stream = await self._dial()
             if stream is not None:
                 self._failures = 0
-                if not await self._converse(stream):
+                self._is_over = trio.Event()
+                self._converse(stream)
+                await self._is_over.wait()
+                if not self._again:
                     return
-                self._lost()
-                self._drained()
             pause = self._pause()
             if pause is None:
                 return
@@ -267,6 +312,14 @@ class Connector(Session):
             return None
         tell(Event.CONNECTED, self.endpoint, stream.fileno)
         return stream
+
+    def over(self, reason: Exception) -> None:
+        super().over(reason)
+        self._again = isinstance(reason, Disconnected)
+        if self._again:
+            self._lost()
+            self.drained()
+        self._is_over.set()
 
     def _lost(self) -> None:
         """The connection broke. The pipe stays, unless the socket wants pipes only while somebody is there (L-7)."""
@@ -294,16 +347,22 @@ class Connector(Session):
 
 
 class Accepted(Session):
-    """The accepting side of one connection."""
+    """The accepting side of one connection. It needs no task: it begins connected, and ends with the connection."""
 
-    def __init__(
-        self, owner: Owner, endpoint: str, options: Options, on_end: Callable[[Session], None], stream: Stream
-    ) -> None:
-        super().__init__(owner, endpoint, options, on_end)
-        self._stream = stream
+    def begin(self, stream: Stream) -> None:
+        """Greet whoever has come."""
+        self._converse(stream)
 
-    async def _work(self) -> None:
-        await self._converse(self._stream)
+    def _end(self) -> None:
+        if self._engine is not None:
+            self._engine.stop(Closed())
+
+    def _end_by(self, deadline: float) -> None:
+        self._owner.reactor.call_at(deadline, self._end)
+
+    def over(self, reason: Exception) -> None:
+        super().over(reason)
+        self._release()
 
 
 class Acceptor:
@@ -333,9 +392,9 @@ class Acceptor:
                 await trio.sleep(0.1)
                 continue
             self._owner.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
-            session = Accepted(self._owner, self.endpoint, self._options, self._forget, stream)
+            session = Accepted(self._owner, self.endpoint, self._options, self._forget)
             self._sessions[session] = None
-            self._owner.start_task(session.run)
+            session.begin(stream)
 
     def _forget(self, session: Session) -> None:
         del self._sessions[session]

@@ -34,14 +34,17 @@ from .constants import NOBLOCK, POLLIN, POLLOUT, SNDMORE, SocketType
 from .errors import EINVAL, ENOTSOCK, Again, ZMQError
 from .linked import Home, Linked
 from .patterns import PATTERNS
-from .patterns.pattern import Received
+from .patterns.pattern import Received, as_list
+from .patterns.pipe import Source
+from .patterns.routing import FairQueue, RoundRobin
+from .wire.events import Item
 from .wire.events import Message as Frames
 
 T = TypeVar("T")
 
 # Every so many sends and receives that need not wait, a task lets the others run all the same. A full checkpoint costs
 # about four microseconds, as much as a few messages.
-TURNS = 64
+TURNS = 256
 
 
 class Message(NamedTuple):
@@ -54,14 +57,33 @@ class Message(NamedTuple):
 class Socket(Linked):
     """One socket. Made by `Context.socket`; options are its attributes (see `options`)."""
 
-    __slots__ = ("_parts", "_receivers", "_rest", "_senders", "_turns", "_waiting", "watchers")
+    __slots__ = (
+        "_fair",
+        "_parts",
+        "_receivers",
+        "_rest",
+        "_robin",
+        "_senders",
+        "_source",
+        "_turns",
+        "_waiting",
+        "watchers",
+    )
 
     def __init__(self, home: Home, socket_type: SocketType, options: dict[str, Any]) -> None:
         super().__init__(home, socket_type, options)
         self.pattern = PATTERNS[socket_type](self._on_arrival, self._on_space, self)
+        # Where the pattern has nothing to say to a message, and there is one peer to send it to or take it from, it is
+        # not asked for each. (A round robin or a fair queue without pipes never names one.)
+        self._fair, self._robin = FairQueue(), RoundRobin()
+        if self.pattern.takes_all and self.pattern.incoming is not None:
+            self._fair = self.pattern.incoming
+        if self.pattern.outgoing is not None and not self.pattern.has_turns:
+            self._robin = self.pattern.outgoing
         self._receivers = trio.lowlevel.ParkingLot()
         self._senders = trio.lowlevel.ParkingLot()
-        self._waiting: list[None] = []  # one for each who waits: a list is asked for its truth sooner than a ParkingLot
+        self._source: Source | None = None  # where one of the receivers waits, if not in the ParkingLot
+        self._waiting: list[object] = []  # one for each who waits in any way
         self.watchers: set[trio.Event] = set()
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
         self._rest: list[Frames] = []  # of each message of which recv() has given the first frames: the others
@@ -77,14 +99,28 @@ class Socket(Linked):
         data: bytes or bytes-like. Waits while no peer can take it, up to sndtimeo; NOBLOCK does not wait.
         Raises Again when it must not wait longer, ZMQError (EFSM, ENOTSUP) when this socket cannot send (now).
         """
-        await self._send([_frame(data)], flags)
+        frames = [data if type(data) is bytes else _frame(data)]
+        if next(self._turns):
+            await checkpoint_if_cancelled()
+        else:
+            await self._breathe()
+        only = self._robin.only
+        if only is not None and only.given < only.limit and get_ident() in self._at_home and not (flags or self._parts):
+            only.put(frames)
+        elif flags or self._parts or not self._try_send(frames):
+            await self._send(frames, flags)
 
     async def send_multipart(self, parts: Iterable[Any], flags: int = 0) -> None:
         """Send a message of several frames: all of it or, when it raises or is cancelled, none."""
         frames = [_frame(part) for part in parts]
         if not frames:
             raise ZMQError(EINVAL, "a message has at least one frame; it may be empty: [b'']")
-        await self._send(frames, flags)
+        if next(self._turns):
+            await checkpoint_if_cancelled()
+        else:
+            await self._breathe()
+        if flags or self._parts or not self._try_send(frames):
+            await self._send(frames, flags)
 
     async def send_string(self, text: str, flags: int = 0, encoding: str = "utf-8") -> None:
         """Send text as one frame."""
@@ -94,28 +130,29 @@ class Socket(Linked):
         """Send value as one frame of JSON."""
         await self.send(json.dumps(value, separators=(",", ":")).encode(), flags)
 
-    async def _send(self, frames: Frames, flags: int) -> None:
-        if next(self._turns):
-            await checkpoint_if_cancelled()
-        else:
-            await self._breathe()
-        if self._closed or self._at_home != [get_ident()]:
+    def _try_send(self, message: Frames) -> bool:
+        if get_ident() not in self._at_home:
             self._check_open()
+        if not self.pattern.try_send(message):
+            return False
+        if self._waiting:
+            self._pass_on()
+        return True
+
+    async def _send(self, frames: Frames, flags: int) -> None:
+        """What takes more than one step: parts, waiting, not waiting."""
+        self._check_open()
         if flags & SNDMORE:
             if not self._parts:
                 self.pattern.check_send()
             self._parts.extend(frames)
             return
         parts = len(self._parts)
-        message = self._parts + frames if parts else frames
-        try_send = self.pattern.try_send
-        if not try_send(message):
+        message = self._parts + frames
+        if not self._try_send(message):
             words = "no peer can take a message"
-            await self._wait(lambda: try_send(message) or None, self._senders, flags, self.sndtimeo, words)
-        if parts:
-            del self._parts[:parts]  # ours; another task may have begun a message while we waited
-        if self._waiting or self.watchers:
-            self._pass_on()
+            await self._wait(lambda: self._try_send(message) or None, self._senders, flags, self.sndtimeo, words)
+        del self._parts[:parts]  # ours; another task may have begun a message while we waited
 
     # ------------------------------------------------------------------------------------------------------- receiving
 
@@ -126,24 +163,55 @@ class Socket(Linked):
         (EFSM, ENOTSUP) when this socket cannot receive (now).
         """
         if self._rest:
+            return await self._recv_rest(flags)
+        if next(self._turns):
+            await checkpoint_if_cancelled()
+        else:
             await self._breathe()
-        if not self._rest:  # also if another task has taken it by now
+        only = self._fair.only
+        if only is not None and len(only.items) > only.tell_at and get_ident() in self._at_home:
+            frames = only.items.popleft()
+            sieve = self._fair.sieve
+            if type(frames) is not list or (sieve is not None and not sieve(frames[0])):
+                frames = self._look_at(frames) or (await self._receive(flags))[1]
+        else:
             _, frames = await self._receive(flags)
-            if len(frames) == 1:
-                return frames[0]
-            self._rest.append(frames)
-            return frames.pop(0)
-        frame = self._rest[0].pop(0)
-        if not self._rest[0]:
-            del self._rest[0]
-        return frame
+        if len(frames) == 1:
+            return frames[0]
+        self._rest.append(frames)
+        return frames.pop(0)
 
     async def recv_multipart(self, flags: int = 0) -> list[bytes]:
         """The next message, or what recv() has left of one."""
         if self._rest:
             return (await self.recv_message(flags)).frames
-        _, frames = await self._receive(flags)
-        return frames
+        if next(self._turns):
+            await checkpoint_if_cancelled()
+        else:
+            await self._breathe()
+        only = self._fair.only
+        if only is not None and len(only.items) > only.tell_at and get_ident() in self._at_home:
+            frames = only.items.popleft()
+            sieve = self._fair.sieve
+            if type(frames) is list and (sieve is None or sieve(frames[0])):
+                return frames
+            return self._look_at(frames) or (await self._receive(flags))[1]
+        return (await self._receive(flags))[1]
+
+    def _look_at(self, item: Item) -> Frames | None:
+        """An item that is no plain message: what the program gets of it, if anything."""
+        frames = as_list(item)
+        sieve = self._fair.sieve
+        return frames if frames is not None and (sieve is None or sieve(frames[0])) else None
+
+    async def _recv_rest(self, flags: int) -> bytes:
+        await self._breathe()
+        if not self._rest:  # another task has taken it by now
+            return await self.recv(flags)
+        frame = self._rest[0].pop(0)
+        if not self._rest[0]:
+            del self._rest[0]
+        return frame
 
     async def recv_message(self, flags: int = 0) -> Message:
         """The next message with what is known of its sender."""
@@ -151,6 +219,10 @@ class Socket(Linked):
             await self._breathe()
         if self._rest:
             return Message(self._rest.pop(0), {})
+        if next(self._turns):
+            await checkpoint_if_cancelled()
+        else:
+            await self._breathe()
         pipe, frames = await self._receive(flags)
         return Message(frames, pipe.metadata)
 
@@ -179,16 +251,13 @@ class Socket(Linked):
             raise
 
     async def _receive(self, flags: int) -> Received:
-        if next(self._turns):
-            await checkpoint_if_cancelled()
-        else:
-            await self._breathe()
-        if self._closed or self._at_home != [get_ident()]:
+        """The next message, when there was a checkpoint just before."""
+        if get_ident() not in self._at_home:
             self._check_open()
         found = self.pattern.take()
         if found is None:
             found = await self._wait(self.pattern.take, self._receivers, flags, self.rcvtimeo, "no message has come")
-        if self._waiting or self.watchers:
+        if self._waiting:
             self._pass_on()
         return found
 
@@ -211,19 +280,32 @@ class Socket(Linked):
             raise Again(f"{words}, and this call was not to wait")
         with timeout_scope(timeout):
             while True:
-                self._waiting.append(None)
-                try:
-                    await lot.park()
-                finally:
-                    self._waiting.pop()
+                await self._pause(lot)
                 self._check_open()
                 if (answer := attempt()) is not None:
                     return answer
         raise Again(f"{words} within {timeout} ms")
 
+    async def _pause(self, lot: trio.lowlevel.ParkingLot) -> None:
+        """Until asking again makes sense."""
+        self._waiting.append(lot)
+        source = self.pattern.only_source() if lot is self._receivers else None
+        try:
+            if source is None:
+                await lot.park()
+            else:
+                self._source = source
+                await source.wait()
+        finally:
+            self._waiting.remove(lot)
+            if source is not None:
+                self._source = None
+
     def _let_go(self) -> None:
         self._parts.clear()
         self._rest.clear()
+        if self._source is not None:
+            self._source.call_away()
         self._receivers.unpark_all()
         self._senders.unpark_all()
         for watcher in self.watchers:
@@ -241,6 +323,8 @@ class Socket(Linked):
             watcher.set()
 
     def _on_arrival(self) -> None:
+        if self._source is not None:
+            self._source.call_away()
         self._receivers.unpark()
         for watcher in self.watchers:
             watcher.set()
@@ -260,6 +344,16 @@ class Socket(Linked):
                 await wait_for_change(self)
             return mask
         return self.events & flags
+
+    def watch(self, change: trio.Event) -> None:
+        """Set change when the socket may be able to do what it was not."""
+        self._waiting.append(change)
+        self.watchers.add(change)
+
+    def unwatch(self, change: trio.Event) -> None:
+        """Do so no more."""
+        self._waiting.remove(change)
+        self.watchers.discard(change)
 
     @property
     def events(self) -> int:
@@ -292,12 +386,12 @@ async def wait_for_change(*sockets: Socket) -> None:
     """Until one of sockets may be able to do what it was not. To ask again is cheap; to miss it would be for ever."""
     change = trio.Event()
     for socket in sockets:
-        socket.watchers.add(change)
+        socket.watch(change)
     try:
         await change.wait()
     finally:
         for socket in sockets:
-            socket.watchers.discard(change)
+            socket.unwatch(change)
 
 
 def _frame(data: Any) -> bytes:

@@ -3,13 +3,12 @@
     listen(Tcp("127.0.0.1", 0), options)      → Listener     await listener.accept() → Stream
     await dial(Tcp("127.0.0.1", 5555), options)              → Stream
 
-A `Stream` is a non-blocking socket with a thin layer of trio: `await receive()` gives what has come, and `try_send()`
-offers bytes to the system and tells how many it took, *now*. That second call is why this is not `trio.SocketStream`:
-a message for an idle connection can go out inside `send()`, without waking a task first, and a plain function can do it
-(see `engine`).
+A `Stream` is a non-blocking socket: `try_receive()` gives what has come, and `try_send()` offers bytes to the system
+and tells how many it took, both *now*. That is why this is not `trio.SocketStream`: a message for an idle connection
+can go out inside `send()`, without waking a task first, and plain functions can do it all (see `engine`).
 
 Errors come as OSError, with a sentence. Below this module: `endpoints`, `options`. Above it: `engine`.
-Read next: `heartbeat`, or `engine` at once.
+Read next: `reactor`, or `engine` at once.
 """
 
 import errno
@@ -42,32 +41,30 @@ LONGEST_PATH = 107 if sys.platform == "linux" else 103
 class Stream:
     """One connection of bytes."""
 
+    __slots__ = ("_socket", "fileno", "peer_address")
+
     def __init__(self, sock: socket.socket) -> None:
         self._socket: Final = sock
-        self._more_to_come = False
         self.fileno: Final = sock.fileno()
         self.peer_address = _peer_address(sock)
 
-    async def receive(self, expected: int = 0) -> bytes:
-        """What has come, at least one octet; b"" at the end. Always a checkpoint, and always before the read: bytes in
-        hand are never thrown away by a cancellation.
+    def try_receive(self, expected: int = 0) -> bytes | None:
+        """What has come; b"" at the end of the stream; None if there is nothing just now. Raises OSError.
 
         expected: how many octets are known to be on their way. Of a large frame more is read at a time.
         """
-        size = min(max(READ_SIZE, expected), LARGEST_READ)
-        while True:
-            if self._more_to_come:
-                await trio.lowlevel.checkpoint()
-            else:
-                await trio.lowlevel.wait_readable(self._socket)
-            try:
-                data = self._socket.recv(size)
-            except BlockingIOError:
-                self._more_to_come = False
-                continue
-            # Less than we asked for means that there is no more: wait, rather than ask the system in vain.
-            self._more_to_come = len(data) == size
-            return data
+        try:
+            return self._socket.recv(min(max(READ_SIZE, expected), LARGEST_READ))
+        except BlockingIOError:
+            return None
+
+    async def wait_receivable(self) -> None:
+        """Until there is something to receive. Raises trio.ClosedResourceError when closed, or called away."""
+        await trio.lowlevel.wait_readable(self._socket)
+
+    def call_away(self) -> None:
+        """Let go whoever waits."""
+        trio.lowlevel.notify_closing(self._socket)
 
     def try_send(self, data: bytes | bytearray | memoryview) -> int:
         """Offer data to the system; how many octets it took, maybe 0."""
@@ -114,16 +111,22 @@ class Listener:
         # To remove our file at the end, and not one that somebody put in its place.
         self._file = _file_number(endpoint.path) if isinstance(endpoint, Ipc) else None
         self.directory: str | None = None  # made for ipc://*, to be removed with the file
+        self._more_to_come = False
 
     async def accept(self) -> Stream:
         """The next connection. Raises OSError when the system has none to give (too many open files, say), and
         trio.ClosedResourceError when we have been closed: also before anybody had the time to ask."""
         while True:
+            if self._more_to_come:  # where one came there may be a crowd: ask at once
+                await trio.lowlevel.checkpoint()
             if self._socket.fileno() == -1:
                 raise trio.ClosedResourceError
-            await trio.lowlevel.wait_readable(self._socket)
+            if not self._more_to_come:
+                await trio.lowlevel.wait_readable(self._socket)
+            self._more_to_come = False
             with suppress(BlockingIOError, ConnectionAbortedError):  # it went away while it was waiting
                 sock, _ = self._socket.accept()
+                self._more_to_come = True
                 with _closed_on_error(sock):
                     sock.setblocking(False)
                     _tune(sock, self._options)

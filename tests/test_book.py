@@ -32,7 +32,7 @@ READING_ORDER = """
     patterns.pipe patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.pubsub patterns.xpubsub patterns.reqrep patterns.router
 
-    endpoints transports heartbeat engine session inproc monitor linked sockets
+    endpoints transports reactor heartbeat engine session inproc monitor linked sockets
 
     zap context
 

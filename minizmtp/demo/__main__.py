@@ -76,14 +76,29 @@ def perform(parts: Sequence[Part], stage: Stage) -> int:
     """Run the parts; the exit code."""
     code = INTERRUPTED
     try:
-        code = 0 if trio.run(run_tour, parts, stage) else 1
-    except* KeyboardInterrupt:
-        pass  # alone, or in the group that a nursery makes of it
+        # Ctrl-C comes to the main task, at a checkpoint. In the midst of any other it may be lost: a task that is
+        # cancelled while it cleans up ends as cancelled, whatever it was that it was cleaning up after.
+        code = 0 if trio.run(run_tour, parts, stage, restrict_keyboard_interrupt_to_checkpoints=True) else 1
+    except BaseException as error:
+        if not is_interrupt(error):
+            raise
     if stage.deserted:
         # What nobody read is still in Python's buffer, and at the exit Python would complain that nobody takes it.
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
     return code
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Is it Ctrl-C, alone or in the group that a nursery makes of it? What else is in there came of it: a client, say,
+    whose server was ended first.
+
+    >>> is_interrupt(BaseExceptionGroup("", [KeyboardInterrupt(), ExceptionGroup("", [ConnectionResetError()])]))
+    True
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(KeyboardInterrupt) is not None
+    return isinstance(error, KeyboardInterrupt)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`first`: who has to be there first? A client before its server, and a server that dies and comes back.
+"""`first`: who has to be there first? A client before its server, and a server that comes back.             L-6, L-8
 
     REQ    connect ─ send "hello" ─────────────────────────── recv "world"
     REP                             … nobody …    bind ─ recv ─ send

@@ -147,6 +147,8 @@ def costs(stage: Stage, pushed: Account, polled: Account) -> None:
             ["pieces delivered", *(str(len(it.room.ages)) for it in both)],
             ["questions asked for them", *(str(len(it.room.answers)) for it in both)],
             ["of these in vain", *(str(it.room.answers.count(204)) for it in both)],
+            ["messages in all", *(str(2 * len(it.room.answers) or len(it.room.ages)) for it in both)],
+            ["connections", *(str(it.recording.connections) for it in both)],
             ["octets, from the readers", *(f"{len(it.recording.said(Side.CLIENT)):,}" for it in both)],
             ["octets, to the readers", *(f"{len(it.recording.said(Side.SERVER)):,}" for it in both)],
             ["age of the news on arrival, median", *(f"{median(it.room.ages) * 1000:.1f} ms" for it in both)],

@@ -1,4 +1,4 @@
-"""`wrong`: what goes wrong. Three surprises, each provoked, explained and cured.
+"""`wrong`: what goes wrong. Three surprises, each provoked, explained and cured.                          L-4, L-31
 
     the slow joiner      SUB connects, PUB sends, and nothing comes            the subscription was still on its way
     the stuck REQ        its REP died with the question                        a REQ may not ask twice

@@ -27,6 +27,7 @@ class Pair(Pattern):
     socket_type = SocketType.PAIR
     sends_in_turn = True
     receives = True
+    takes_all = True
 
     def attach(self, pipe: Pipe) -> None:
         if not self.pipes:

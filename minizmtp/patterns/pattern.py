@@ -20,8 +20,8 @@ from typing import ClassVar
 from ..constants import SocketType
 from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..options import Options
-from ..wire.events import Message
-from .pipe import Pipe
+from ..wire.events import Item, Message
+from .pipe import Pipe, Source
 from .routing import FairQueue, RoundRobin
 
 # A message and the pipe that it came through.
@@ -38,6 +38,8 @@ class Pattern:
     socket_type: ClassVar[SocketType]
     receives: ClassVar[bool] = False
     sends_in_turn: ClassVar[bool] = False
+    has_turns: ClassVar[bool] = False  # what it may do depends on what it did last (REQ, REP)
+    takes_all: ClassVar[bool] = False  # what FairQueue.only has is for the program as it is
 
     def __init__(
         self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
@@ -122,10 +124,16 @@ class Pattern:
             pipe, item = found
             if type(item) is list:
                 return found  # type: ignore[return-value]  # an item that is a list is a message
-            if isinstance(item, list):
-                return pipe, list(item)  # shared with other receivers in this process: each gets a list of its own
-            # A subscription, sent to somebody who publishes nothing: it means nothing here.
+            if (message := as_list(item)) is not None:
+                return pipe, message
         return None
+
+    def only_source(self) -> Source | None:
+        """Where a receiver may wait by itself: there is one peer, and nobody else whose message it could miss."""
+        if len(self.pipes) != 1:
+            return None
+        (pipe,) = self.pipes
+        return pipe.source if pipe.source is not None and pipe.source.can_be_waited_for else None
 
     def can_send(self) -> bool:
         return bool(self.outgoing)
@@ -134,6 +142,7 @@ class Pattern:
         """True only if take() will find something: so the next message is looked for, and put aside."""
         if self._next is None and self.incoming is not None and len(self.incoming):
             self._next = self._gather()
+            self.incoming.only = None  # or whoever takes the next ones there would overtake this one
         return self._next is not None
 
     def aside(self, pipe: Pipe) -> int:
@@ -152,3 +161,10 @@ class Pattern:
 
     def _no_subscriptions(self) -> ZMQError:
         return ZMQError(EINVAL, f"a {self.socket_type.name} socket does not subscribe: that is for SUB")
+
+
+def as_list(item: Item) -> Message | None:
+    """The message that was put into a queue, as the program gets it; None if it was a subscription, sent to somebody
+    who publishes nothing: it means nothing there. A message that is shared with other receivers in this process is not
+    given away: each gets a list of its own."""
+    return list(item) if isinstance(item, list) else None

@@ -28,6 +28,7 @@ Below this module: `wire.events`, for the types alone. Above it: `routing`.
 Read next: `routing`.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -47,34 +48,38 @@ class Queue:
     on_arrival is called in the midst of the writer's put, on_space in the midst of the reader's take. So neither may
     put into this queue: what it put might overtake the item that the reader is about to carry away. on_arrival may
     take; on_space just leaves word.
+
+    How many are taken is not counted but worked out from what is left. So whoever takes many may take them from `items`
+    itself, as long as more than `tell_at` are left: then there is nobody who wants to be told.
     """
 
     __slots__ = (
         "_conflate",
-        "_reported",
-        "_taken",
-        "_unread",
+        "_half",
+        "_odd",
+        "_told",
         "closed",
         "dropped",
-        "full",
+        "given",
         "hwm",
         "items",
-        "lwm",
+        "limit",
         "on_arrival",
         "on_space",
+        "tell_at",
         "wanted",
     )
 
     def __init__(self, hwm: int = 0, conflate: bool = False) -> None:
         self.items: deque[Item] = deque()  # oldest first
         self._conflate = conflate
-        self._unread = 0  # put, and not yet reported as taken
-        self._taken = 0  # taken, and not yet reported
-        self._reported = 0  # taken, and reported, since the beginning
+        self._odd = conflate  # or closed
+        self.given = 0  # put since the beginning
+        self._told = 0  # taken since the beginning, as far as the writer has been told
         self.dropped = 0  # never put, for want of room
-        self.full = False
         self.closed = False  # nobody will take: what is put is dropped
-        self.wanted = False  # a writer found it full, and wants to hear of room
+        self.wanted = False  # a writer found it full, and wants to hear of room …
+        self.tell_at = 0  # … which there will be when of so many left one is taken
         self.on_arrival: Callable[[], None] = _nobody
         self.on_space: Callable[[], None] = _nobody
         self.set_hwm(hwm)
@@ -86,8 +91,8 @@ class Queue:
         the new limit can be more than that queue holds, so no reading would ever wake the writer: it is told here.
         """
         self.hwm = hwm
-        self.lwm = (hwm + 1) // 2
-        self._report()
+        self._half = (hwm + 1) // 2 or 1
+        self._tell(self.taken)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -95,44 +100,43 @@ class Queue:
     @property
     def taken(self) -> int:
         """How many have been taken since the beginning."""
-        return self._reported + self._taken
+        return self.given - len(self.items)
 
-    def _count(self, items: int) -> None:
-        """So many more are unread. (`full` is asked more often than it changes, so it is kept and not worked out.)"""
-        self._unread += items
-        self.full = 0 < self.hwm <= self._unread
+    @property
+    def room(self) -> int:
+        """How many more may be put, as far as the writer has been told; of an endless number, a good deal."""
+        return min(self.limit - self.given, MUCH)
+
+    @property
+    def full(self) -> bool:
+        """Is the high-water mark reached, as far as the writer knows? (As long as `given` is below `limit`, it is not:
+        who puts many may look at these first.)"""
+        if self.given >= self.limit:
+            self._report()
+        return self.given >= self.limit
 
     def put(self, item: Item) -> None:
         """Append. A writer that must not overfill asks `full` first: subscriptions, for one, are never refused."""
-        if self.closed:
-            return
         items = self.items
-        if self._conflate and items and isinstance(item, list):
+        if self._odd and (self.closed or (items and isinstance(item, list))):
             self._replace(item)
             return
         items.append(item)
-        self._unread += 1
-        if self._unread == self.hwm:
-            self.full = True
+        self.given += 1
         if len(items) == 1:
             self.on_arrival()
 
     def put_all(self, messages: list[Message]) -> None:
         """Append several, at the cost of one."""
-        if self._conflate or self.closed:
+        if self._odd:
             for message in messages:
                 self.put(message)
             return
         first = not self.items
         self.items.extend(messages)
-        self._count(len(messages))
+        self.given += len(messages)
         if first:
             self.on_arrival()
-
-    @property
-    def room(self) -> int:
-        """How many more may be put; of an endless number, a good deal."""
-        return self.hwm - self._unread if self.hwm else MUCH
 
     def take_some(self, most: int) -> list[Item]:
         """The oldest items, up to most, at the cost of one."""
@@ -142,8 +146,7 @@ class Queue:
         else:
             taken = list(items)
             items.clear()
-        self._taken += len(taken)
-        if self._taken >= self.lwm:
+        if self.wanted:
             self._report()
         return taken
 
@@ -152,18 +155,26 @@ class Queue:
         if not self.items:
             return None
         item = self.items.popleft()
-        self._taken += 1
-        if self._taken >= self.lwm:
+        if self.wanted:
             self._report()
         return item
 
+    def want_space(self) -> None:
+        """The writer found it full: on_space is to be called when there is room."""
+        self.wanted = True
+        self.tell_at = self.given - self._told - self._half + 1
+
     def _report(self) -> None:
-        """Tell the writer how far the reader has come."""
-        self._count(-self._taken)
-        self._reported += self._taken
-        self._taken = 0
-        if self.wanted and not self.full:
-            self.wanted = False
+        """Let the writer know how far the reader has come: in steps of half the limit (L-3)."""
+        steps = (self.taken - self._told) // self._half
+        if steps > 0:
+            self._tell(self._told + steps * self._half)
+
+    def _tell(self, taken: int) -> None:
+        self._told = taken
+        self.limit = taken + self.hwm if self.hwm else sys.maxsize
+        if self.wanted and self.given < self.limit:
+            self.wanted, self.tell_at = False, 0
             self.on_space()
 
     def put_back(self, items: Iterable[Item]) -> None:
@@ -172,27 +183,43 @@ class Queue:
             return
         back = list(items)
         self.items.extendleft(reversed(back))
-        self._count(len(back))
-        self._reported -= len(back)
+        self._tell(self._told - len(back))
 
     def _replace(self, message: Item) -> None:
         """conflate: only the newest message counts. (Subscriptions are no messages: each of them stays.)"""
+        if self.closed:
+            return
         if isinstance(self.items[-1], list):
             self.items[-1] = message
             self.dropped += 1
         else:
             self.items.append(message)
-            self._count(1)
+            self.given += 1
 
     def close(self) -> None:
         """The reader is gone: forget what is queued, drop what comes."""
-        self.closed = True
+        self.closed = self._odd = True
         self.items.clear()
-        self._unread = self._taken = 0
-        self.full = False
-        if self.wanted:
-            self.wanted = False
-            self.on_space()
+        self._tell(self.given)
+
+
+class Source:
+    """Where a pipe's messages come from, for a receiver that has nobody else to hear (see `engine`)."""
+
+    __slots__ = ()
+
+    @property
+    def can_be_waited_for(self) -> bool:
+        """May a receiver wait here now? Only one at a time, and not where nothing will come."""
+        raise NotImplementedError
+
+    async def wait(self) -> None:
+        """Until something may have come, or the receiver is called away."""
+        raise NotImplementedError
+
+    def call_away(self) -> None:
+        """Let go whoever waits here."""
+        raise NotImplementedError
 
 
 class Pipe:
@@ -204,7 +231,7 @@ class Pipe:
     this one rule.
     """
 
-    __slots__ = ("identity", "inbound", "metadata", "outbound", "routing_id")
+    __slots__ = ("identity", "inbound", "metadata", "outbound", "routing_id", "source")
 
     def __init__(self, outbound: Queue, inbound: Queue) -> None:
         self.outbound = outbound
@@ -212,3 +239,4 @@ class Pipe:
         self.metadata: dict[str, str] = {}
         self.identity = b""  # what the peer asks a ROUTER to call it (37-46) …
         self.routing_id = b""  # … and what a ROUTER does call it, once it does
+        self.source: Source | None = None  # there is one while there is a connection

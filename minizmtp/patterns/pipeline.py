@@ -48,3 +48,4 @@ class Pull(Pattern):
 
     socket_type = SocketType.PULL
     receives = True
+    takes_all = True

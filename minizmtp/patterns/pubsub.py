@@ -34,7 +34,7 @@ Below this module: `subscriptions`, `pattern`. Read next: `reqrep`.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 
 from ..constants import SocketType
@@ -106,42 +106,41 @@ class Pub(Pattern):
     def check_send(self) -> None:
         """A PUB may always send."""
 
-    def _audience(self, topic: bytes) -> Iterable[Pipe]:
-        matching = self.subscriptions.matching(topic)
-        if self._options.invert_matching:
-            return [pipe for pipe in self.pipes if pipe not in matching]
-        return tuple(matching)
-
     def try_send(self, message: Message) -> bool:
         """Always done: to whom it may concern, and who has room.
 
         With xpub_nodrop nothing is sent to anybody while one who wants it has no room.
         """
-        audience = self._audience(message[0])
-        if self._options.xpub_nodrop and self._wait_for_room(audience):
-            return False
+        audience = self.subscriptions.matching(message[0])
+        if self._options.given:  # or all is as usual
+            if self._options.invert_matching:
+                audience = tuple(pipe for pipe in self.pipes if pipe not in audience)
+            if self._options.xpub_nodrop and self._wait_for_room(audience):
+                return False
         send_to_all(audience, message)
         return True
 
     def _wait_for_room(self, audience: Iterable[Pipe]) -> bool:
         full = [pipe for pipe in audience if pipe.outbound.full]
         for pipe in full:
-            pipe.outbound.wanted = True
             pipe.outbound.on_space = self._on_space
+            pipe.outbound.want_space()
         return bool(full)
 
     def can_send(self) -> bool:
         return True
 
 
-def send_to_all(pipes: Iterable[Pipe], message: Message) -> None:
+def send_to_all(pipes: Collection[Pipe], message: Message) -> None:
     """To each that has room; for the others the message is lost, and counted."""
-    message = SharedMessage(message)
+    if len(pipes) > 1:
+        message = SharedMessage(message)
     for pipe in pipes:
-        if pipe.outbound.full:
-            pipe.outbound.dropped += 1
+        queue = pipe.outbound
+        if queue.given < queue.limit or not queue.full:
+            queue.put(message)
         else:
-            pipe.outbound.put(message)
+            queue.dropped += 1
 
 
 class Sub(Pattern):
@@ -153,6 +152,7 @@ class Sub(Pattern):
 
     socket_type = SocketType.SUB
     receives = True
+    takes_all = True  # that passes the sieve
 
     def _begin(self) -> None:
         self._counts: Counter[bytes] = Counter()
@@ -186,6 +186,8 @@ class Sub(Pattern):
         if not self._counts[prefix]:
             del self._counts[prefix]
             self._wanted.remove(prefix, None)
+            assert self.incoming is not None
+            self.incoming.only = None  # what is there already is looked at again
             self._tell_all(Cancel(prefix))
 
     def _tell_all(self, request: Subscribe | Cancel) -> None:
@@ -195,7 +197,15 @@ class Sub(Pattern):
 
     def _gather(self) -> Received | None:
         # Filtered once more: between our CANCEL and its arrival, a publisher still sends (29-34).
+        assert self.incoming is not None
+        sieve = self.incoming.sieve = None if self._wants_all() else self._wants
         while (found := super()._gather()) is not None:
-            if self._wanted.matches(found[1][0]) != bool(self._options.invert_matching):
+            if sieve is None or sieve(found[1][0]):
                 return found
         return None
+
+    def _wants_all(self) -> bool:
+        return b"" in self._counts and not self._options.invert_matching
+
+    def _wants(self, topic: bytes) -> bool:
+        return self._wanted.matches(topic) != bool(self._options.given and self._options.invert_matching)

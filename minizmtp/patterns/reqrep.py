@@ -65,6 +65,7 @@ class Req(Pattern):
     socket_type = SocketType.REQ
     sends_in_turn = True
     receives = True
+    has_turns = True
 
     def _begin(self) -> None:
         self._awaiting = False
@@ -144,6 +145,7 @@ class Rep(Pattern):
 
     socket_type = SocketType.REP
     receives = True
+    has_turns = True
 
     def _begin(self) -> None:
         self._return_to: tuple[Pipe, Message] | None = None  # whom we owe a reply, and by which envelope

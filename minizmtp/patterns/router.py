@@ -37,6 +37,7 @@ class Dealer(Pattern):
     socket_type = SocketType.DEALER
     sends_in_turn = True
     receives = True
+    takes_all = True
 
 
 class Router(Pattern):
@@ -106,7 +107,7 @@ class Router(Pattern):
                 raise ZMQError(EHOSTUNREACH, f"no peer is called {routing_id!r}: it never came, or has gone")
         elif pipe.outbound.full:
             if self._options.router_mandatory:
-                pipe.outbound.wanted = True
+                pipe.outbound.want_space()
                 return False
             pipe.outbound.dropped += 1
         elif rest:  # a name alone says nothing, and is not sent (28-41)

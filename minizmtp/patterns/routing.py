@@ -38,11 +38,17 @@ class FairQueue:
     """Takes one message from each pipe in turn (30-18).
 
     on_arrival: called when a message has come to a pipe that had none.
+
+    only: the queue of the one pipe that has something, while nobody else's turn could come in between; or None. Whoever
+    receives may take the next ones there, and need not come to us for each. sieve: if there is one, those of which it
+    says True to the first frame.
     """
 
     def __init__(self, on_arrival: Callable[[], None] = _nobody) -> None:
-        self._ready: deque[Pipe] = deque()  # the pipes that have something, next one first
+        self._ready: deque[Pipe] = deque()  # the pipes that have something, next one first; the only one may be empty
         self._on_arrival = on_arrival
+        self.only: Queue | None = None
+        self.sieve: Callable[[bytes], bool] | None = None
 
     def attach(self, pipe: Pipe) -> None:
         """Let pipe take part. What it already holds counts as just come."""
@@ -52,42 +58,61 @@ class FairQueue:
 
     def discard(self, pipe: Pipe) -> None:
         """Forget pipe. (A peer that has merely gone is not discarded: what it sent is read.)"""
+        self.only = None
         pipe.inbound.on_arrival = _nobody
         if pipe in self._ready:
             self._ready.remove(pipe)
 
     def _arrived(self, pipe: Pipe) -> None:
-        self._ready.append(pipe)
+        self.only = None
+        row = self._ready
+        if row and not row[0].inbound.items:
+            row.popleft()  # emptied behind our back
+        row.append(pipe)
         self._on_arrival()
 
     def __len__(self) -> int:
         """How many pipes have something."""
+        if self._ready and not self._ready[0].inbound.items:
+            self._ready.popleft()
         return len(self._ready)
 
     def take(self) -> tuple[Pipe, Item] | None:
         """The next item and whose it is, or None."""
-        if not self._ready:
-            return None
-        pipe = self._ready[0]
-        queue = pipe.inbound
-        item = queue.take()
-        assert item is not None  # or it would not stand in the row
-        if queue.items:
-            self._ready.rotate(-1)
-        else:
-            self._ready.popleft()
-        return pipe, item
+        row = self._ready
+        while row:
+            pipe = row[0]
+            queue = pipe.inbound
+            item = queue.take()
+            if len(row) > 1:
+                self.only = None
+                if queue.items:
+                    row.rotate(-1)
+                else:
+                    row.popleft()
+            elif queue.items:
+                self.only = queue
+            else:
+                self.only = None
+                row.popleft()
+            if item is not None:
+                return pipe, item
+        return None
 
 
 class RoundRobin:
     """Gives one message to each pipe in turn, and passes over those that are full (30-8, 28-26).
 
     on_space: called when there is a pipe with room, after there was none.
+
+    only: the queue of the one pipe that there is, or None. As long as its limit is not reached, whoever sends may put
+    the next ones there, and need not come to us for each.
     """
 
     def __init__(self, on_space: Callable[[], None] = _nobody) -> None:
         self._open: deque[Pipe] = deque()  # the pipes that have not been found full, next one first
         self._on_space = on_space
+        self.only: Queue | None = None
 
     def attach(self, pipe: Pipe) -> None:
         """Let pipe take part."""
@@ -97,28 +122,39 @@ class RoundRobin:
     def detach(self, pipe: Pipe) -> None:
         """Give nothing to pipe any more."""
         pipe.outbound.on_space = _nobody
+        self.only = None
         if pipe in self._open:
             self._open.remove(pipe)
 
     def _opened(self, pipe: Pipe) -> None:
         self._open.append(pipe)
+        self.only = None
         self._on_space()
 
     def __bool__(self) -> bool:
         """Is there a pipe with room?"""
         # Asked now, not remembered from the last put: what a connection that broke gives back may fill a queue, too.
         while self._open and self._open[0].outbound.full:
-            self._open.popleft().outbound.wanted = True
+            self._close()
         return bool(self._open)
+
+    def _close(self) -> None:
+        self.only = None
+        self._open.popleft().outbound.want_space()
 
     def send(self, message: Message) -> Pipe | None:
         """Give message to the next pipe that has room, and tell which; None if there is none, and nothing happened."""
-        if not self:
-            return None
-        pipe = self._open[0]
-        pipe.outbound.put(message)
-        self._open.rotate(-1)
-        return pipe
+        row = self._open
+        while row:
+            pipe = row[0]
+            queue = pipe.outbound
+            if queue.given < queue.limit or not queue.full:
+                self.only = queue if len(row) == 1 else None
+                row.rotate(-1)
+                queue.put(message)
+                return pipe
+            self._close()
+        return None
 
 
 __all__ = ["FairQueue", "Pipe", "Queue", "RoundRobin"]

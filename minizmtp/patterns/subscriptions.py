@@ -26,10 +26,13 @@ Read next: `pubsub`.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 Subscriber = TypeVar("Subscriber", bound=Hashable)
+
+# Topics for which it is known who wants them.
+MOST_KEPT = 4096
 
 
 class Subscriptions(Generic[Subscriber]):
@@ -38,6 +41,8 @@ class Subscriptions(Generic[Subscriber]):
     def __init__(self) -> None:
         self._wanted: dict[bytes, dict[Subscriber, None]] = {}
         self._lengths: Counter[int] = Counter()  # of the prefixes, and how many have each
+        self._longest = 0  # … the longest
+        self._found: dict[bytes, tuple[Subscriber, ...]] = {}  # what matching() found, since the last change
         self._counts: Counter[Subscriber] = Counter()  # how many prefixes each subscriber has
 
     def add(self, prefix: bytes, subscriber: Subscriber) -> bool:
@@ -49,6 +54,7 @@ class Subscriptions(Generic[Subscriber]):
         if subscriber not in self._wanted[prefix]:
             self._wanted[prefix][subscriber] = None
             self._counts[subscriber] += 1
+            self._changed()
         return first
 
     def remove(self, prefix: bytes, subscriber: Subscriber) -> bool:
@@ -57,6 +63,7 @@ class Subscriptions(Generic[Subscriber]):
         if subscriber not in subscribers:
             return False
         del subscribers[subscriber]
+        self._changed()
         self._counts[subscriber] -= 1
         if not self._counts[subscriber]:
             del self._counts[subscriber]
@@ -66,7 +73,12 @@ class Subscriptions(Generic[Subscriber]):
         self._lengths[len(prefix)] -= 1
         if not self._lengths[len(prefix)]:
             del self._lengths[len(prefix)]
+            self._changed()
         return True
+
+    def _changed(self) -> None:
+        self._longest = max(self._lengths, default=0)
+        self._found.clear()
 
     def remove_all(self, subscriber: Subscriber) -> list[bytes]:
         """Forget subscriber; the prefixes that it had. Looks at all there are: a peer leaves rarely."""
@@ -75,16 +87,26 @@ class Subscriptions(Generic[Subscriber]):
             self.remove(prefix, subscriber)
         return held
 
-    def matching(self, topic: bytes) -> Mapping[Subscriber, None]:
-        """Everybody who wants a message that starts with topic, once each."""
-        found = [
-            subscribers
-            for length in self._lengths
-            if length <= len(topic) and (subscribers := self._wanted.get(topic[:length]))
-        ]
-        if len(found) == 1:
-            return found[0]
-        return {subscriber: None for subscribers in found for subscriber in subscribers}
+    def matching(self, topic: bytes) -> tuple[Subscriber, ...]:
+        """Everybody who wants a message that starts with topic, once each.
+
+        What lies behind the longest prefix makes no difference, and publishers have few topics that they come back to:
+        so the last answers are kept. (0.2 µs in place of 0.6 to 1.5, when there are between 1 and 100,000 prefixes.)
+        """
+        start = topic[: self._longest]
+        found = self._found.get(start)
+        if found is None:
+            if len(self._found) >= MOST_KEPT:
+                self._found.clear()
+            found = self._found[start] = self._find(start)
+        return found
+
+    def _find(self, topic: bytes) -> tuple[Subscriber, ...]:
+        found: dict[Subscriber, None] = {}
+        for length in self._lengths:
+            if length <= len(topic):
+                found |= self._wanted.get(topic[:length], {})
+        return tuple(found)
 
     def count(self, subscriber: Subscriber) -> int:
         """How many prefixes it has."""
@@ -96,4 +118,7 @@ class Subscriptions(Generic[Subscriber]):
 
     def matches(self, topic: bytes) -> bool:
         """Does anybody want it?"""
-        return any(length <= len(topic) and topic[:length] in self._wanted for length in self._lengths)
+        for length in self._lengths:  # noqa: SIM110  # any() would make a generator, for mostly one length
+            if topic[:length] in self._wanted:
+                return True
+        return False

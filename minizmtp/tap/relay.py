@@ -152,11 +152,14 @@ class Direction:
             nursery.cancel_scope.cancel()
 
     async def _read(self) -> Word:
-        try:
-            octets = await self._source.receive()
-        except OSError as error:
-            return Word(trio.current_time(), b"", words(error))
-        return Word(trio.current_time(), octets)
+        while True:
+            await self._source.wait_receivable()
+            try:
+                octets = self._source.try_receive()
+            except OSError as error:
+                return Word(trio.current_time(), b"", words(error))
+            if octets is not None:
+                return Word(trio.current_time(), octets)
 
     async def _deliver(self, word: Word) -> bool:
         """Pass it on. Will there be more?"""

@@ -50,8 +50,8 @@ Frame = tuple[int, bytes]
 
 
 # The headers of short frames, made once: most of what is sent begins with one of them.
-_LAST = [bytes((0, size)) for size in range(256)]
-_MORE = [bytes((MORE, size)) for size in range(256)]
+SHORT = [bytes((0, size)) for size in range(256)]
+SHORT_MORE = [bytes((MORE, size)) for size in range(256)]
 
 
 def encode_frame(body: bytes, flags: int = 0) -> bytes:
@@ -65,10 +65,12 @@ def encode_frame(body: bytes, flags: int = 0) -> bytes:
 def encode_message(message: Sequence[bytes]) -> bytes:
     """All frames of one message, MORE on all but the last."""
     last = message[-1]
-    end = _LAST[len(last)] + last if len(last) < 256 else encode_frame(last)
+    end = SHORT[len(last)] + last if len(last) < 256 else encode_frame(last)
     if len(message) == 1:
         return end
-    octets = [_MORE[len(frame)] + frame if len(frame) < 256 else encode_frame(frame, MORE) for frame in message[:-1]]
+    octets = [
+        SHORT_MORE[len(frame)] + frame if len(frame) < 256 else encode_frame(frame, MORE) for frame in message[:-1]
+    ]
     octets.append(end)
     return b"".join(octets)
 

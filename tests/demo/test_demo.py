@@ -55,6 +55,14 @@ def test_the_whole_tour_comes_true_and_says_how_long_it_took(whole):
     assert re.search(r"^It took \d+\.\d s\.$", whole.stdout, re.MULTILINE)
 
 
+def test_whoever_has_seen_all_parts_is_given_the_answer(whole):
+    answer = whole.stdout.partition("── the answer ─")[2]
+    assert {name for name in NAMES if re.search(rf"  {name}$", answer, re.MULTILINE)} == {
+        "bytes", "waiting", "pubsub", "patterns", "transports", "first", "many", "wrong"
+    }  # fmt: skip
+    assert "── the answer ─" not in run(*DEMO, "many").stdout
+
+
 def test_its_last_line_names_a_file_that_is_there(whole):
     last = whole.stdout.splitlines()[-1]
     assert last.startswith("Read next: ")

@@ -1,5 +1,7 @@
 """`first`: both stories are what the clients and the monitors told, and one that goes otherwise is found out."""
 
+import pytest
+
 import minizmtp as zmq
 from minizmtp.demo.blocks import Timeline
 from minizmtp.demo.first import REFUSALS, diary, late_http_server, late_rep, returning_pull
@@ -16,9 +18,17 @@ async def test_a_server_that_was_late_is_drawn_behind_the_client(play):
     assert len([stretch for stretch in http.lanes[0].stretches if stretch.kind == "mark"]) == REFUSALS + 1
 
 
+@pytest.mark.requirement("L-6")
 async def test_the_two_ways_to_come_first():
-    assert (await late_rep()).troubles == []
-    assert (await late_http_server()).troubles == ["ConnectError"] * REFUSALS
+    ours, http = await late_rep(), await late_http_server()
+    assert ours.answers == http.answers == ["world"]
+    assert (ours.troubles, http.troubles) == ([], ["ConnectError"] * REFUSALS)
+
+
+@pytest.mark.requirement("30-4", "L-8")
+async def test_what_is_sent_to_the_dead_comes_to_their_successor():
+    story = await returning_pull()
+    assert (story.answers, story.troubles) == (["one", "two", "three"], ["2 queued"])
 
 
 async def test_a_push_whose_messages_change_on_the_way_is_found_out(play, monkeypatch):

@@ -1,5 +1,7 @@
 """`wrong`: each surprise is really provoked and really cured, and sockets that behave otherwise are found out."""
 
+import pytest
+
 import minizmtp as zmq
 from minizmtp.demo.wrong import (
     ANYWHERE,
@@ -19,6 +21,7 @@ async def test_who_joins_slowly_hears_nothing_and_whoever_is_waited_for_hears_al
     assert (await subscriber_hears(waits=True)).heard == NEWS
 
 
+@pytest.mark.requirement("28-1", "L-31")
 async def test_a_req_is_stuck_unless_it_is_relaxed():
     strict, relaxed = await ask_the_dead(), await ask_the_dead(req_relaxed=1, req_correlate=1)
     assert strict.refused
@@ -30,6 +33,7 @@ async def test_http_tells_that_the_server_died():
     assert await ask_the_dead_over_http() in ("RemoteProtocolError", "ReadError")
 
 
+@pytest.mark.requirement("L-4")
 async def test_over_tcp_there_is_room_between_the_queues_and_over_inproc_none():
     tcp, inproc = await fill(ANYWHERE, ""), await fill("inproc://here", "")
     assert tcp.queued <= MARK

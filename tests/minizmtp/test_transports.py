@@ -17,7 +17,7 @@ from minizmtp import transports
 from minizmtp.endpoints import Ipc, Tcp
 from minizmtp.options import Options
 from minizmtp.transports import LONGEST_PATH, Stream, dial, listen
-from tests.minizmtp.helpers import CUT, Event, cut_at, cuts, free_endpoint, logged, until
+from tests.minizmtp.helpers import Event, free_endpoint, logged, until
 
 LOCAL = Tcp("127.0.0.1", 0)
 
@@ -43,6 +43,13 @@ def read(path: str) -> str:
 
 def mode(path: str) -> int:
     return os.stat(path).st_mode
+
+
+async def receive(stream: Stream) -> bytes:
+    """What has come, or comes next."""
+    while (data := stream.try_receive()) is None:
+        await stream.wait_receivable()
+    return data
 
 
 def a_stream() -> tuple[Stream, socket.socket]:
@@ -90,9 +97,9 @@ async def test_dial_takes_names_and_addresses_of_either_family(host: str) -> Non
         accepted = await listener.accept()
         assert accepted.peer_address == listener.endpoint.host
         stream.try_send(b"hello")
-        assert await accepted.receive() == b"hello"
+        assert await receive(accepted) == b"hello"
         stream.close()
-        assert await accepted.receive() == b""
+        assert await receive(accepted) == b""
         accepted.close()
     listener.close()
 
@@ -122,7 +129,7 @@ async def test_a_port_in_use_is_refused_and_free_again_at_once_after_close() -> 
         stream = await dial(listener.endpoint, Options())
         accepted = await listener.accept()
         accepted.close()  # the side that closes first keeps the port in TIME_WAIT
-        assert await stream.receive() == b""
+        assert await receive(stream) == b""
         stream.close()
     listener.close()
     listen(listener.endpoint, Options()).close()
@@ -288,73 +295,27 @@ async def test_a_path_that_cannot_be_is_refused_with_advice(where: str, code: in
 # ------------------------------------------------------------------------------------------------------- streams
 
 
-async def test_receive_gives_what_has_come_and_nothing_at_the_end() -> None:
+async def test_try_receive_gives_what_has_come_and_nothing_at_the_end() -> None:
     stream, peer = a_stream()
+    assert stream.try_receive() is None
     peer.send(b"one")
     peer.send(b"two")
-    assert await stream.receive() == b"onetwo"
+    assert stream.try_receive() == b"onetwo"
+    assert stream.try_receive() is None
     peer.close()
-    assert await stream.receive() == b""
+    assert stream.try_receive() == b""
     stream.close()
     stream.close()  # again
 
 
-async def test_a_cancelled_receive_has_read_nothing() -> None:
-    stream, peer = a_stream()
-    peer.send(bytes(transports.READ_SIZE) + b"rest")
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        await stream.receive()
-    assert len(await stream.receive()) == transports.READ_SIZE
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        await stream.receive()
-    assert await stream.receive() == b"rest"
-    stream.close()
-    peer.close()
-
-
-@pytest.mark.parametrize("late", [False, True], ids=["woken", "waiting"])
-async def test_a_receive_cancelled_at_any_point_has_read_nothing(late: bool) -> None:
-    """A heartbeat cancels it in the midst of traffic, and nobody may notice."""
-    stream, peer = a_stream()
-    for chunk in (b"x", bytes(transports.READ_SIZE)):
-        for step, results in cuts(late):
-
-            async def speak(chunk: bytes = chunk) -> None:
-                await wait_all_tasks_blocked()
-                peer.sendall(chunk)
-
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(speak)
-                results.append(await cut_at(step, late, stream.receive))
-            got = b"" if results[-1] is CUT else results[-1]
-            while len(got) < len(chunk):
-                got += await stream.receive()
-            assert got == chunk
-    stream.close()
-    peer.close()
-
-
-async def test_receive_is_a_checkpoint_however_much_has_come() -> None:
-    """A peer that floods us does not keep other tasks from running."""
+async def test_more_is_read_at_a_time_where_more_is_expected() -> None:
     stream, peer = a_stream()
     peer.setblocking(False)
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await trio.lowlevel.checkpoint()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(other)
-        for _ in range(20):
-            peer.send(bytes(transports.READ_SIZE))
-            await stream.receive()
-        nursery.cancel_scope.cancel()
-    assert turns > 10
+    peer.send(bytes(transports.READ_SIZE + 4))
+    assert len(stream.try_receive() or b"") == transports.READ_SIZE
+    assert stream.try_receive() == bytes(4)
+    peer.send(bytes(transports.READ_SIZE + 4))
+    assert stream.try_receive(transports.READ_SIZE + 4) == bytes(transports.READ_SIZE + 4)
     stream.close()
     peer.close()
 
@@ -365,28 +326,27 @@ async def test_try_send_never_waits() -> None:
     while count := stream.try_send(bytes(100_000)):
         taken += count
     assert taken > 0
-    with trio.fail_after(5):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(stream.wait_sendable)
-            await wait_all_tasks_blocked()
-            while taken:
-                taken -= len(peer.recv(100_000))
+    while taken:
+        taken -= len(peer.recv(100_000))
+    assert stream.try_send(b"more") == 4
     stream.close()
     peer.close()
 
 
-async def test_who_waits_on_a_stream_hears_of_its_end() -> None:
+@pytest.mark.parametrize("end", ["close", "call_away"])
+async def test_who_waits_on_a_stream_is_let_go(end: str) -> None:
     stream, peer = a_stream()
 
     async def wait() -> None:
         with pytest.raises(trio.ClosedResourceError):
-            await stream.receive()
+            await stream.wait_receivable()
 
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(wait)
             await wait_all_tasks_blocked()
-            stream.close()
+            getattr(stream, end)()
+    stream.close()
     peer.close()
 
 
@@ -456,9 +416,11 @@ async def test_a_peer_is_told_the_end_and_may_go_on_and_each_knows_where_the_oth
     assert one.peer == listener.endpoint
     assert isinstance(other.peer, Tcp) if endpoint == LOCAL else other.peer == Ipc("")
     one.send_eof()
-    assert await other.receive() == b""
+    await other.wait_receivable()
+    assert other.try_receive() == b""
     other.try_send(b"still here")
-    assert await one.receive() == b"still here"
+    await one.wait_receivable()
+    assert one.try_receive() == b"still here"
     for stream in (one, other, listener):
         stream.close()
     assert one.peer is None

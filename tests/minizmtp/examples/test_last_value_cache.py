@@ -32,8 +32,11 @@ async def test_every_newcomer_is_told_and_not_only_the_first(
         news, readers = ctx.socket(zmq.XSUB), ctx.socket(zmq.XPUB, xpub_verbose=verbose, linger=0)
         news.bind(front)
         readers.bind(back)
-        nursery.start_soon(Cache(news, readers).run)
+        cache = Cache(news, readers)
+        nursery.start_soon(cache.run)
         await publish(ctx, front, [b"eu", b"rain"], [b"us", b"snow"], [b"eu", b"sun"])
+        while cache.last.get(b"eu") != [b"eu", b"sun"]:
+            await trio.lowlevel.checkpoint()
         first = ctx.socket(zmq.SUB)
         first.connect(back)
         first.subscribe(b"eu")

@@ -78,7 +78,7 @@ def test_a_writer_who_asked_hears_of_room_once() -> None:
     queue.take(), queue.take()
     assert heard.count == 0  # nobody wanted to know
     queue.put([b"4"]), queue.put([b"5"])
-    queue.wanted = True
+    queue.want_space()
     queue.take()
     assert heard.count == 0
     queue.take()
@@ -126,7 +126,7 @@ def test_when_word_comes_of_an_arrival_it_is_there_and_when_of_room_there_is_roo
     seen: list[int] = []
     queue.on_arrival = queue.on_space = lambda: seen.append(len(queue))
     queue.put([b"1"]), queue.put([b"2"])
-    queue.wanted = True
+    queue.want_space()
     queue.take()
     assert seen == [1, 1]
 
@@ -144,7 +144,7 @@ def test_a_closed_queue_forgets_what_it_holds_and_drops_what_comes() -> None:
 def test_closing_sends_a_waiting_writer_on_its_way() -> None:
     queue = filled(1, 1)
     queue.on_space = heard = Calls()
-    queue.wanted = True
+    queue.want_space()
     queue.close()
     assert heard.count == 1
 
@@ -156,7 +156,7 @@ def test_a_writer_that_waits_hears_of_a_limit_that_is_raised(hwm: int) -> None:
     new limit is more than the queue holds, so no number of reads would ever tell the writer."""
     queue = filled(1, 1)
     queue.on_space = heard = Calls()
-    queue.wanted = True
+    queue.want_space()
     queue.set_hwm(hwm)
     assert not queue.full
     assert heard.count == 1
@@ -166,7 +166,7 @@ def test_a_writer_that_waits_hears_of_a_limit_that_is_raised(hwm: int) -> None:
 def test_a_limit_that_is_lowered_loses_nothing() -> None:
     queue = filled(10, 10)
     queue.on_space = heard = Calls()
-    queue.wanted = True
+    queue.want_space()
     queue.set_hwm(2)
     assert queue.full
     assert heard.count == 0
@@ -219,7 +219,7 @@ def test_a_queue_that_was_emptied_has_room_and_its_waiting_writer_knows(hwm: int
         if step == "put" and not queue.full:
             queue.put([b"%d" % number])
         elif step == "put":
-            queue.wanted = True
+            queue.want_space()
         elif step == "take" and (item := queue.take()) is not None:
             held = [item]
         elif step == "back":

@@ -275,13 +275,13 @@ async def test_a_wire_with_latency_holds_so_many_reads_and_no_more(monkeypatch: 
     monkeypatch.setattr(relay_module, "WIRE", 3)
     reads = 0
 
-    async def receive(self: Stream, expected: int = 0) -> bytes:
+    async def wait_receivable(self: Stream) -> None:
         nonlocal reads
         reads += 1
-        return await original(self, expected)
+        await original(self)
 
-    original = Stream.receive
-    monkeypatch.setattr(Stream, "receive", receive)
+    original = Stream.wait_receivable
+    monkeypatch.setattr(Stream, "wait_receivable", wait_receivable)
     async with (
         scene(("ipc", "ipc"), echo, latency=3600) as it,
         await it.dial() as stream,

@@ -1,0 +1,249 @@
+"""The reactor: who is called, for what, and when; with the system's selector and with its portable twin."""
+
+import select
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+import minizmtp as zmq
+from minizmtp import reactor as reactor_module
+from minizmtp.reactor import READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
+from tests.minizmtp.helpers import pair
+
+SELECTORS = [AnySelector, new_selector]
+every_selector = pytest.mark.parametrize("make", SELECTORS, ids=["any", "system"])
+
+
+class Ends:
+    """Two ends of a stream: ours is watched, theirs is the peer's."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = socket.socketpair()
+        for end in (self.ours, self.theirs):
+            end.setblocking(False)
+        self.fd = self.ours.fileno()
+        self.turns: list[int] = []
+
+    def turn(self, may: int) -> None:
+        self.turns.append(may)
+        if may & READ:
+            self.ours.recv(100)
+
+    def close(self) -> None:
+        self.ours.close()
+        self.theirs.close()
+
+
+@pytest.fixture
+def ends() -> Iterator[list[Ends]]:
+    made: list[Ends] = [Ends() for _ in range(2 * TOGETHER + 1)]
+    yield made
+    for one in made:
+        one.close()
+
+
+# ------------------------------------------------------------------------------------------------------- selectors
+
+
+@every_selector
+def test_who_is_ready_for_what_is_told_until_it_is_wanted_no_more(
+    make: Callable[[], Selector], ends: list[Ends]
+) -> None:
+    selector, one = make(), ends[0]
+    selector.want(one.fd, 0, READ)
+    assert selector.ready() == []
+    one.theirs.send(b"x")
+    assert selector.ready() == selector.ready() == [(one.fd, READ)]
+    selector.want(one.fd, READ, READ | WRITE)
+    assert selector.ready() == [(one.fd, READ | WRITE)]
+    selector.want(one.fd, READ | WRITE, WRITE)
+    assert selector.ready() == [(one.fd, WRITE)]
+    selector.want(one.fd, WRITE, 0)
+    assert selector.ready() == []
+    selector.close()
+
+
+@every_selector
+def test_a_peer_that_has_hung_up_can_be_read_and_one_that_nobody_wants_is_not_told_of(
+    make: Callable[[], Selector], ends: list[Ends]
+) -> None:
+    selector, one = make(), ends[0]
+    selector.want(one.fd, 0, READ)
+    one.theirs.close()
+    ((fd, may),) = selector.ready()
+    assert fd == one.fd
+    assert may & READ
+    selector.want(one.fd, READ, 0)
+    assert selector.ready() == []  # or a reader that stands still would be called for ever
+    selector.close()
+
+
+@every_selector
+def test_a_selector_can_be_waited_for(make: Callable[[], Selector], ends: list[Ends]) -> None:
+    selector, one = make(), ends[0]
+    selector.want(one.fd, 0, READ)
+    assert select.select([selector.fileno()], [], [], 0)[0] == []
+    one.theirs.send(b"x")
+    assert select.select([selector.fileno()], [], [], 0)[0] == [selector.fileno()]
+    selector.close()
+
+
+@every_selector
+def test_of_a_crowd_each_is_told_sooner_or_later(make: Callable[[], Selector], ends: list[Ends]) -> None:
+    selector = make()
+    for one in ends:
+        selector.want(one.fd, 0, READ)
+        one.theirs.send(b"x")
+    told: set[int] = set()
+    for _ in range(3):
+        told |= {fd for fd, _ in selector.ready()}
+    assert told == {one.fd for one in ends}
+    selector.close()
+
+
+# ------------------------------------------------------------------------------------------------------- turns
+
+
+@every_selector
+async def test_whoever_is_ready_has_a_turn(
+    make: Callable[[], Selector], ends: list[Ends], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reactor_module, "new_selector", make)
+    async with trio.open_nursery() as nursery:
+        reactor = Reactor(nursery.start_soon)
+        for one in ends:
+            reactor.want(one.fd, 0, READ, one.turn)
+        for one in ends[1:]:
+            one.theirs.send(b"x")
+        await wait_all_tasks_blocked(0.01)
+        assert [one.turns for one in ends] == [[]] + [[READ]] * (len(ends) - 1)
+        reactor.want(ends[0].fd, READ, 0, ends[0].turn)
+        ends[0].theirs.send(b"x")
+        await wait_all_tasks_blocked(0.01)
+        assert ends[0].turns == []
+        nursery.cancel_scope.cancel()
+    reactor.close()
+
+
+async def test_one_that_was_let_go_by_another_has_no_turn_any_more(ends: list[Ends]) -> None:
+    """Both were ready; the turn of the one ended the other."""
+    turns: list[int] = []
+    async with trio.open_nursery() as nursery:
+        reactor = Reactor(nursery.start_soon)
+
+        def turn_of(index: int) -> Callable[[int], None]:
+            def turn(may: int) -> None:
+                turns.append(index)
+                for one in ends[:2]:
+                    reactor.want(one.fd, READ, 0, turn)
+
+            return turn
+
+        for index, one in enumerate(ends[:2]):
+            one.theirs.send(b"x")
+            reactor.want(one.fd, 0, READ, turn_of(index))
+        await wait_all_tasks_blocked(0.01)
+        assert len(turns) == 1
+        nursery.cancel_scope.cancel()
+    reactor.close()
+
+
+@every_selector
+async def test_a_crowd_that_is_always_ready_lets_other_tasks_run(
+    make: Callable[[], Selector], ends: list[Ends], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reactor_module, "new_selector", make)
+    turns = 0
+
+    def turn(may: int) -> None:
+        nonlocal turns
+        turns += 1
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            reactor = Reactor(nursery.start_soon)
+            for one in ends:
+                reactor.want(one.fd, 0, WRITE, turn)
+            for _ in range(20):
+                before = turns
+                await trio.lowlevel.checkpoint()
+                assert turns - before <= 2 * TOGETHER
+            nursery.cancel_scope.cancel()
+    assert turns > len(ends)
+    reactor.close()
+
+
+# ------------------------------------------------------------------------------------------------------- time
+
+
+async def test_calls_come_at_their_time_in_order_and_not_when_cancelled(autojump_clock: MockClock) -> None:
+    called: list[tuple[str, float]] = []
+    async with trio.open_nursery() as nursery:
+        reactor = Reactor(nursery.start_soon)
+        start = trio.current_time()
+
+        def note(word: str) -> Callable[[], None]:
+            return lambda: called.append((word, trio.current_time() - start))
+
+        reactor.call_at(start + 5, note("late"))
+        await trio.sleep(1)
+        cancelled = reactor.call_at(start + 2, note("never"))
+        reactor.call_at(start + 3, note("early"))
+        reactor.call_at(start + 3, note("and after it"))
+        cancelled.cancel()
+        cancelled.cancel()
+        await trio.sleep(10)
+        reactor.call_at(start + 1, note("overdue"))
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    assert called == [("early", 3), ("and after it", 3), ("late", 5), ("overdue", 11)]
+
+
+async def test_a_call_may_ask_for_the_next(autojump_clock: MockClock) -> None:
+    times: list[float] = []
+    async with trio.open_nursery() as nursery:
+        reactor = Reactor(nursery.start_soon)
+        start = trio.current_time()
+
+        def again() -> None:
+            times.append(trio.current_time() - start)
+            reactor.call_at(trio.current_time() + 1, again)
+
+        again()
+        await trio.sleep(3.5)
+        nursery.cancel_scope.cancel()
+    assert times == [0, 1, 2, 3]
+
+
+# ------------------------------------------------------------------------------------------------------- on sockets
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "ipc://*"])
+async def test_sockets_work_with_the_portable_selector(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Floods that stand still and go on, both ways, and a peer that goes."""
+    monkeypatch.setattr(reactor_module, "new_selector", AnySelector)
+    with trio.fail_after(20):
+        async with zmq.Context() as ctx:
+            router, dealer = await pair(ctx, zmq.ROUTER, zmq.DEALER, endpoint, hwm=10)
+
+            async def echo() -> None:
+                async for message in router:
+                    await router.send_multipart(message)
+
+            async def ask() -> None:
+                for number in range(1000):
+                    await dealer.send(b"%d" % number)
+
+            async with trio.open_nursery() as nursery:
+                router.router_mandatory = 1  # it waits, where it would drop
+                nursery.start_soon(echo)
+                nursery.start_soon(ask)
+                for number in range(1000):
+                    assert await dealer.recv() == b"%d" % number
+                dealer.close()
+                await wait_all_tasks_blocked(0.01)
+                assert router.peers() == []
+                router.close()
