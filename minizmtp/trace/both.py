@@ -26,6 +26,7 @@ from .zmtp import Conversation, Speaker
 
 WORD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")  # a token of RFC 9110 §5.6.2, of a length that methods have
 METHOD = re.compile(WORD.pattern + b" ")
+HTTP = b"HTTP/"
 
 
 class Trace:
@@ -52,14 +53,14 @@ class Trace:
             if self._speakers:
                 self._speakers[side].hear(octets)
             else:
-                self._tell_protocol()
+                self._tell_protocol(side)
         return news
 
     def end(self, side: Side, at: float) -> list[Span]:
-        """That side's stream has ended. What is not whole then is its last span."""
+        """That side's stream has ended, at that time. What is not whole then is its last span."""
         with self._news() as news:
             if not self._speakers:
-                self._tell_protocol(ended=side)
+                self._tell_protocol(side, ended=side)
             if self._speakers:
                 self._speakers[side].end()
             self._tapes[side].cut(self._rest(side))
@@ -92,7 +93,8 @@ class Trace:
 
     # ------------------------------------------------------------------------------------------------ which protocol?
 
-    def _tell_protocol(self, ended: Side | None = None) -> None:
+    def _tell_protocol(self, last: Side, ended: Side | None = None) -> None:
+        """last: who spoke last; what the other has said came before."""
         said = {side: bytes(tape.held) for side, tape in self._tapes.items()}
         self.protocol = protocol_of(said, ended)
         if not self.protocol:
@@ -103,8 +105,8 @@ class Trace:
         else:
             conversation = Conversation(self._keys)
             self._speakers = {side: Speaker(tape, conversation) for side, tape in self._tapes.items()}
-        for side, octets in said.items():
-            self._speakers[side].hear(octets)
+        for side in (last.other, last):
+            self._speakers[side].hear(said[side])
 
 
 def protocol_of(said: Mapping[Side, bytes], ended: Side | None = None) -> str:
@@ -116,9 +118,11 @@ def protocol_of(said: Mapping[Side, bytes], ended: Side | None = None) -> str:
     'unknown'
     """
     asked, answered = said[Side.CLIENT], said[Side.SERVER]
-    if asked[:1] == b"\xff" or (not asked and answered[:1] == b"\xff"):
+    if (asked or answered)[:1] == b"\xff":
         return "zmtp"
-    if METHOD.match(asked) or (not asked and ended is Side.SERVER and answered.startswith(b"HTTP/")):
-        return "http"
-    strange = asked and not WORD.fullmatch(asked)
-    return "unknown" if strange or (answered and ended is Side.SERVER) else ""
+    if asked:
+        return "http" if METHOD.match(asked) else "" if WORD.fullmatch(asked) else "unknown"
+    # A server of HTTP that has lost its patience may speak unasked (408), and it means what it says if that is the end.
+    if answered[:5] == HTTP[: len(answered)]:
+        return "http" if ended is Side.SERVER and len(answered) >= len(HTTP) else ""
+    return "unknown"

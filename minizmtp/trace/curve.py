@@ -1,12 +1,12 @@
 r"""CURVE, overheard: what is in the boxes, for whoever has the keys.                RFC 26/CURVEZMQ, RFC 25/ZMTP-CURVE
 
-A box between two keys can be opened from either end, so one secret of the pair is enough, with the other's public key:
+A box between two keys can be opened from either end: one secret of the pair is enough, with the other's public key.
+(The letters are those of `wire.curve`; C' stands in clear in HELLO, S' in the box of WELCOME, C in that of INITIATE.)
 
-    box                        opens with            HELLO                      s and C',  or  c' and S
-    HELLO     (c'→S)           one of                WELCOME                    s and C',  or  c' and S
-    INITIATE  (c'→S')                                INITIATE, READY, MESSAGE   s' and C', or  c' and S'
-    the vouch (c→S')                                 the vouch                  s' and C,  or  c and S'
-                                                     the cookie                 K
+    HELLO, WELCOME             s and C'   or  c' and S
+    INITIATE, READY, MESSAGE   s' and C'  or  c' and S'
+    the vouch                  s' and C   or  c and S'
+    the cookie                 K
 
 That is forward secrecy, seen from outside: the server's permanent secret s opens the first two commands and nothing
 more. All that matters is sealed with keys that are forgotten with the connection, and whoever wants to read along has

@@ -3,8 +3,8 @@ r"""HTTP/1.1, overheard: one side's octets, by h11.                             
 There is no second parser here either. Each side's octets go to an `h11.Connection` that plays the other end: a server's
 for the requests, a client's for the responses, which is told what was asked, since a response to HEAD looks just like
 the beginning of another. h11 says what it understood, and how much it has not looked at yet (`trailing_data`): from
-that follows which octets an event is made of. A head is then cut at its line ends, of which h11 has found so many as it
-has told fields.
+that follows which octets an event is made of. Only the lines of a head are cut here, at their ends, when h11 has found
+nothing wrong with any of them.
 
     octets ──► h11.Connection ──► Request | Response ──► request line, one span for each field, blank line
                               ──► Data               ──► body; of chunks each, and their sizes
@@ -268,16 +268,15 @@ def head_pieces(octets: bytes, head: Head) -> Iterator[Piece]:
         yield Piece("request line", start, words, "RFC 9112 §3", "http-line")
     else:
         yield Piece("status line", start, f"{head.status_code}: how it went", "RFC 9112 §4", "http-line")
-    for octets, (name, _) in zip(fields, head.headers.raw_items(), strict=True):
-        yield field_piece(name, octets)
+    yield from map(field_piece, fields)  # h11 tells a Content-Length that comes twice only once
     yield Piece("blank line", end, "the head ends here", "RFC 9112 §2.1", "http-framing")
 
 
-def field_piece(name: bytes, octets: bytes) -> Piece:
+def field_piece(octets: bytes) -> Piece:
     """One field, with the lines it goes on in."""
-    word = name.decode("ascii")
-    words, source = FIELDS.get(word.lower(), ("a field", "RFC 9110 §5"))
-    return Piece(word, octets, words, source, "http-field")
+    name = octets.partition(b":")[0].decode("ascii", "backslashreplace")
+    words, source = FIELDS.get(name.lower(), ("a field", "RFC 9110 §5"))
+    return Piece(name, octets, words, source, "http-field")
 
 
 def framing_pieces(octets: bytes, after_chunk: bool) -> list[Piece]:
@@ -302,21 +301,15 @@ def head_fault(octets: bytes, refuses: Callable[[bytes], str]) -> tuple[list[Pie
     it is the whole, and that is known at its end."""
     start, *fields, end = fields_of(lines_of(octets)[:-1])
     is_answer = start.startswith(b"HTTP/")
-    line = Piece(
-        "status line" if is_answer else "request line",
-        start,
-        "",
-        "RFC 9112 §4" if is_answer else "RFC 9112 §3",
-        "http-line",
-    )
+    name, source = ("status line", "RFC 9112 §4") if is_answer else ("request line", "RFC 9112 §3")
+    line = Piece(name, start, "", source, "http-line")
     if refuses(start + b"Host: any\r\n\r\n"):
         return [], line
     right = [line]
-    for octets in fields:
-        name = octets.partition(b":")[0].strip()
-        if refuses((b"HTTP/1.0 200 OK\r\n" if is_answer else b"GET / HTTP/1.0\r\n") + octets + b"\r\n"):
-            return right, field_piece(b"field", octets)
-        right.append(field_piece(name, octets))
+    for field in fields:
+        if refuses((b"HTTP/1.0 200 OK\r\n" if is_answer else b"GET / HTTP/1.0\r\n") + field + b"\r\n"):
+            return right, field_piece(field)._replace(name="field")
+        right.append(field_piece(field))
     return right, Piece("blank line", end, "", "RFC 9112 §3.2", "http-framing")
 
 

@@ -44,18 +44,31 @@ def timeless(spans: list[Span]) -> list[Span]:
     return [span._replace(write=0, inside=tuple(timeless(list(span.inside)))) for span in spans]
 
 
+UPGRADE = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n"
 HTTP = [
-    (Side.CLIENT, b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"),
-    (Side.SERVER, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\nA: b\r\n\r\n"),
-    (Side.CLIENT, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n"),
-    (Side.SERVER, b"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\nrest"),
+    [
+        (Side.CLIENT, b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"),
+        (Side.SERVER, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nworld\r\n0\r\nA: b\r\n\r\n"),
+        (Side.CLIENT, UPGRADE),
+        (Side.SERVER, b"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\nrest"),
+    ],
+    [
+        (Side.SERVER, b"HTTP/1.1 100 Soon\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n!"),
+        (Side.CLIENT, b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n" + UPGRADE),
+        (Side.SERVER, b"HTTP/1.1 204 No\r\n\r\n"),
+        (
+            Side.CLIENT,
+            b"PUT / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\n\r\n",
+        ),
+    ],
+    [(Side.CLIENT, b"HEAD / HTTP/1.0\r\n\r\nGET / HTTP/1.1\nHost: a\n\n"), (Side.SERVER, b"HTTP/1.0 200\r\n\r\nbody")],
 ]
 
 
 def seeds() -> list[bytes]:
     """The wire stories, and HTTP."""
     stories = [[(side, octets) for side, _, octets in load(name).writes] for name in names()]
-    return [b"".join(as_octets(side, octets) for side, octets in writes) for writes in [*stories, HTTP]]
+    return [b"".join(as_octets(side, octets) for side, octets in writes) for writes in [*stories, *HTTP]]
 
 
 def as_octets(side: Side, octets: bytes) -> bytes:

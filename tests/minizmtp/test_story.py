@@ -1,5 +1,7 @@
 """The wire stories: what libzmq said once, heard again by a Connection and by a trace."""
 
+from pathlib import Path
+
 import pytest
 
 from minizmtp.constants import SocketType
@@ -94,3 +96,10 @@ def test_a_story_survives_its_file():
 def test_a_line_that_no_story_has_is_refused():
     with pytest.raises(ValueError, match="no line like this: nobody"):
         read("# A title.\nnobody 0.0000\n")
+
+
+def test_what_the_readme_shows_of_a_story_is_in_it():
+    """But for the moment, which is another in each recording."""
+    text = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
+    _, _, shown = text.partition("```\nclient ")
+    assert shown.partition("```")[0].partition("\n")[2] in (FOLDER / "pubsub.txt").read_text("utf-8")

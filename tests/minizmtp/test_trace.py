@@ -177,6 +177,11 @@ def test_a_body_without_a_length_ends_with_the_stream():
     assert words(trace.end(SERVER, 0.3)) == [("body", b"world")]
 
 
+def test_a_length_that_is_given_twice_is_two_fields():
+    names = [span.name for span in trace_of(ASK.replace(b"Host", b"Content-Length: 5\r\nHost"))]
+    assert names == ["request line", "Content-Length", "Host", "Content-Length", "blank line", "body"]
+
+
 def test_a_field_may_go_on_in_the_next_line():
     assert ("A", b"A: b\r\n c\r\n") in words(trace_of(b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n"))
 
@@ -224,8 +229,10 @@ def test_what_is_not_whole_is_the_last_span_and_stays_so_if_the_stream_ends_ther
         ([(CLIENT, b"GE")], ""),
         ([(CLIENT, b"GE"), (CLIENT, b"T ")], "http"),
         ([(CLIENT, b"G" * 33)], "unknown"),
-        ([(SERVER, b"220 smtp.example ESMTP\r\n")], ""),
-        ([(SERVER, b"220 smtp.example ESMTP\r\n"), (CLIENT, b"EHLO a\r\n")], "http"),
+        ([(SERVER, b"220 smtp.example ESMTP\r\n"), (CLIENT, b"EHLO a\r\n")], "unknown"),
+        ([(SERVER, b"HTT")], ""),
+        ([(SERVER, b"HTTP/1.1 408 "), (CLIENT, b"GET ")], "http"),
+        ([(SERVER, b"HTTP/1.1 408 "), (CLIENT, b"\xff")], "zmtp"),
         ([(CLIENT, b"\x01\x00")], "unknown"),
     ],
 )
