@@ -25,7 +25,7 @@ ANYWHERE = f"tcp://{LOCALHOST}:*"  # on this machine, at a port that is free
 
 
 class Chunk(NamedTuple):
-    """What one read gave. at: trio's clock, in seconds. connection: 1, 2, … in the order they were opened."""
+    """What was passed on in one go. at: trio's clock, in seconds. connection: 1, 2, … in the order they were opened."""
 
     at: float
     connection: int

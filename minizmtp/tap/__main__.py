@@ -5,7 +5,7 @@
     python -m minizmtp.tap ipc://@tap tcp://example.org:80 --quiet --html http.html
 
     exit code     0   ended, by Ctrl-C or SIGTERM, and all that was asked for is in its files
-                  1   something is missing, which was said
+                  1   the same, but something is missing, and was said to be
                   2   that command line cannot be meant, or LISTEN cannot be bound
 
 The first line says where it listens: of use with `tcp://127.0.0.1:*`. Files are opened at the start, so that a path

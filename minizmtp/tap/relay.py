@@ -48,7 +48,7 @@ class Watcher(Protocol):
         from now on."""
 
     def passed(self, connection: int, side: Side, octets: bytes, at: float) -> None:
-        """What this side said is on its way; it came at `at`."""
+        """What this side said is on its way, since `at`: later calls tell of later times."""
 
     def ended(self, connection: int, side: Side, why: str, at: float) -> None:
         """This side says no more. why: "" for an orderly end, else what it died of."""
@@ -58,7 +58,7 @@ class Watcher(Protocol):
 
 
 class Word(NamedTuple):
-    """What one read gave. No octets: the end, and why."""
+    """What one read gave, and when. No octets: the end, and why."""
 
     at: float
     octets: bytes
@@ -163,33 +163,34 @@ class Direction:
 
     async def _deliver(self, word: Word) -> bool:
         """Pass it on. Will there be more?"""
-        at, octets, why = word
-        if why:  # the source has died: nobody is left to hear the other side
-            self._watcher.ended(self._number, self._side, why, at)
+        if word.why:  # the source has died: nobody is left to hear the other side
+            self._tell_end(word.why)
             self._connection.cancel()
             return False
         try:
-            if octets:
-                await self._send(octets, at)
+            if word.octets:
+                await self._send(word.octets)
                 return True
             self._target.send_eof()
         except OSError:
             # The target has died. What it said before may still wait to be read: that is the other direction's work,
             # which then finds the end, and tells of it.
             return False
-        self._watcher.ended(self._number, self._side, "", at)
+        self._tell_end()
         return False
 
-    async def _send(self, octets: bytes, at: float) -> None:
+    async def _send(self, octets: bytes) -> None:
         """All of it, as fast as the target takes it. There is no await between the sending and the telling, in which
         the answer could overtake."""
-        while (sent := self._target.try_send(octets)) < len(octets):
-            if sent:
-                self._watcher.passed(self._number, self._side, octets[:sent], at)
+        while octets:
+            if sent := self._target.try_send(octets):
+                self._watcher.passed(self._number, self._side, octets[:sent], trio.current_time())
                 octets = octets[sent:]
             else:
                 await self._target.wait_sendable()
-        self._watcher.passed(self._number, self._side, octets, at)
+
+    def _tell_end(self, why: str = "") -> None:
+        self._watcher.ended(self._number, self._side, why, trio.current_time())
 
 
 def words(error: OSError) -> str:

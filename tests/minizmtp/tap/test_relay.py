@@ -31,6 +31,7 @@ class Heard:
     def __init__(self) -> None:
         self.connections: list[tuple[Endpoint | None, Endpoint | None]] = []
         self.chunks: list[tuple[int, Side, bytes]] = []
+        self.times: list[float] = []
         self.ends: list[tuple[int, Side, str]] = []
         self.closed_ones: list[int] = []
         self.news = trio.Event()
@@ -41,6 +42,7 @@ class Heard:
 
     def passed(self, connection: int, side: Side, octets: bytes, at: float) -> None:
         assert octets
+        self.times.append(at)
         self.chunks.append((connection, side, octets))
 
     def ended(self, connection: int, side: Side, why: str, at: float) -> None:
@@ -141,6 +143,7 @@ async def test_a_megabyte_goes_through_unchanged_both_ways(transports: tuple[str
         await it.heard.all_over()
     for side in Side:
         assert it.heard.said(side) == everything
+    assert it.heard.times == sorted(it.heard.times)
     assert sorted(it.heard.ends, key=str) == [(1, Side.CLIENT, ""), (1, Side.SERVER, "")]
 
 
