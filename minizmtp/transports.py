@@ -74,6 +74,26 @@ class Stream:
         except BlockingIOError:
             return 0
 
+    async def wait_sendable(self) -> None:
+        """Until the system takes some more."""
+        await trio.lowlevel.wait_writable(self._socket)
+
+    def send_eof(self) -> None:
+        """Say no more; the peer may go on. Raises OSError where it has gone already."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    @property
+    def peer(self) -> Endpoint | None:
+        """Where the peer is: for ipc the path that it was dialled at, "" if it did the dialling. None when it has gone
+        already."""
+        try:
+            name = self._socket.getpeername()
+        except OSError:
+            return None
+        if isinstance(name, tuple):
+            return Tcp(name[0], name[1])
+        return Ipc("@" + os.fsdecode(name[1:]) if isinstance(name, bytes) and name else os.fsdecode(name))
+
     def close(self) -> None:
         """At once; whoever waits on the stream gets trio.ClosedResourceError."""
         if self._socket.fileno() != -1:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks import report
+from benchmarks import report, tap
 from benchmarks.messages import ROWS, Bench, Figures, Row, chosen
 from benchmarks.rivals import RIVALS, installed
 
@@ -51,3 +51,10 @@ def test_the_table_for_the_readme_stands_between_its_markers() -> None:
     lines = report.markdown(about, [FIGURES]).splitlines()
     assert lines[0] == report.BEGIN
     assert lines[-2:] == ["| PUSH→PULL | 1,000 k/s | 0.75 (0.50–1.00) |", report.END]
+
+
+def test_every_relay_carries_floods_and_round_trips(capsys: pytest.CaptureFixture[str]) -> None:
+    tap.table([row for row in tap.ROWS if row.name in ("push-64", "roundtrip")], rounds=1, divide=1000)
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split() == list(tap.CONTENDERS)
+    assert [line.count("×") for line in lines] == [len(tap.CONTENDERS)] * 2

@@ -43,6 +43,8 @@ READING_ORDER = """
 
     html.conversation html.plots html.page html.__main__
 
+    tap.relay tap.pcap tap.show tap.screen tap.conversation tap.page tap.ear tap.watch tap.__main__
+
     examples.blocking
     examples.lazy_pirate examples.broker examples.paranoid_pirate examples.last_value_cache examples.late_joiner
     examples.pipeline examples.actors

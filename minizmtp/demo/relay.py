@@ -1,36 +1,31 @@
-"""The relay: a wire that writes down what passes, and can be made as long as one likes.
+"""The recording: a relay that writes down what passes.
 
-                     ┌──────── Relay ────────┐
-    client ── tcp ──►│ ─► latency ─────────► │── tcp ──► server
-           ◄─────────│ ◄───────── latency ◄─ │◄────────
-                     └─────────┬─────────────┘
-                               ▼
-                  Recording: when, which connection, who, which octets
+    client ── tcp ──► Relay ── tcp ──► server
+                        ▼
+       Recording: when, which connection, who, which octets
 
-Neither end knows that it is there: each octet is passed on unchanged and in order, the end of one direction is passed
-on as just that (a half-close), and when one end dies the other is told by a close. So whatever is shown of a
-conversation is what the two ends really said.
-
-With a latency the relay is a distant network in a drawer. Two ends on one machine answer so fast that nobody could tell
-who waited for whom; over twenty milliseconds of wire it is plain.
+The relay itself is the tap's (see `minizmtp.tap.relay`): neither end knows that it is there. So whatever is shown of a
+conversation is what the two ends really said. With a latency it is a distant network in a drawer.
 
 Read next: `ends`.
 """
 
-import math
 from typing import NamedTuple
 
 import trio
 
+from ..endpoints import Endpoint, Tcp
+from ..options import Options
+from ..tap import relay
 from ..trace import Side
+from ..transports import listen
 
 LOCALHOST = "127.0.0.1"
 ANYWHERE = f"tcp://{LOCALHOST}:*"  # on this machine, at a port that is free
-READ_SIZE = 65536
 
 
 class Chunk(NamedTuple):
-    """What one read gave. at: trio's clock, in seconds. connection: 1, 2, … in the order they were opened."""
+    """What was passed on in one go. at: trio's clock, in seconds. connection: 1, 2, … in the order they were opened."""
 
     at: float
     connection: int
@@ -69,6 +64,21 @@ class Recording:
                 return chunk
         raise LookupError(f"{words!r} never passed")
 
+    # ----------------------------------------------------------------------------------------- what the relay tells
+
+    def opened(self, client: Endpoint | None, server: Endpoint | None, at: float) -> int:
+        self.connections += 1
+        return self.connections
+
+    def passed(self, connection: int, side: Side, octets: bytes, at: float) -> None:
+        self.chunks.append(Chunk(at, connection, side, octets))
+
+    def ended(self, connection: int, side: Side, why: str, at: float) -> None:
+        pass
+
+    def closed(self, connection: int, at: float) -> None:
+        pass
+
 
 class Relay:
     """target: the port on this machine to pass on to. latency: seconds on the way, each way.
@@ -79,48 +89,12 @@ class Relay:
     def __init__(self, target: int, latency: float = 0.0, recording: Recording | None = None) -> None:
         self.recording = Recording() if recording is None else recording
         self.port = 0  # where clients connect, once it runs
-        self._target = target
+        self._target = Tcp(LOCALHOST, target)
         self._latency = latency
 
-    async def run(self, *, task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""
-        listeners = await trio.open_tcp_listeners(0, host=LOCALHOST)
-        self.port = listeners[0].socket.getsockname()[1]
-        await trio.serve_listeners(self._join, listeners, task_status=task_status)
-
-    async def _join(self, client: trio.SocketStream) -> None:
-        """One connection, from its first octet to its last."""
-        self.recording.connections += 1
-        number = self.recording.connections
-        try:
-            server = await trio.open_tcp_stream(LOCALHOST, self._target)
-        except OSError:
-            return  # nobody there: the client sees a close
-        try:
-            async with server, trio.open_nursery() as nursery:
-                nursery.start_soon(self._carry, number, Side.CLIENT, client, server)
-                nursery.start_soon(self._carry, number, Side.SERVER, server, client)
-        except* (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # one end died: the nursery is cancelled, both streams are closed, and the other end knows
-
-    async def _carry(self, number: int, side: Side, source: trio.SocketStream, target: trio.SocketStream) -> None:
-        """One direction. Reading and passing on are two tasks, so that what follows can enter the wire while what went
-        before is still under way."""
-        enter, leave = trio.open_memory_channel[tuple[float, bytes]](math.inf)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._deliver, leave, target)
-            async with enter:
-                while octets := bytes(await source.receive_some(READ_SIZE)):
-                    now = trio.current_time()
-                    self.recording.chunks.append(Chunk(now, number, side, octets))
-                    enter.send_nowait((now + self._latency, octets))
-                enter.send_nowait((trio.current_time() + self._latency, b""))
-
-    async def _deliver(self, leave: trio.MemoryReceiveChannel[tuple[float, bytes]], target: trio.SocketStream) -> None:
-        async with leave:
-            async for due, octets in leave:
-                await trio.sleep_until(due)
-                if octets:
-                    await target.send_all(octets)
-                else:
-                    await target.send_eof()
+        listener = listen(Tcp(LOCALHOST, 0), Options())
+        assert isinstance(listener.endpoint, Tcp)
+        self.port = listener.endpoint.port
+        await relay.Relay(listener, self._target, self.recording, self._latency).run(task_status=task_status)

@@ -18,8 +18,6 @@ Read next: `stage`.
 """
 
 import os
-import re
-from collections.abc import Mapping
 from itertools import groupby
 from typing import TextIO
 
@@ -29,6 +27,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table as Grid
 from rich.text import Text
 
+from ..tap.show import as_text, is_plain, short
 from ..trace import Span
 from .blocks import (
     Bar,
@@ -56,16 +55,6 @@ MEANING_WIDTH = 39  # what offset, hex and text leave of a line
 COLOURS = ("yellow", "green")
 CELLS = {"wait": "·", "work": "█", "open": "─", "gone": " ", "mark": "│"}
 NEWLINE = "\n"
-
-
-def is_plain(file: TextIO, environment: Mapping[str, str]) -> bool:
-    """Must file get no colours? (https://no-color.org: NO_COLOR counts when it is not empty)
-
-    >>> import io
-    >>> is_plain(io.StringIO(), {})
-    True
-    """
-    return not file.isatty() or bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
 
 
 class Terminal:
@@ -227,7 +216,7 @@ def draw_spans(spans: list[Span]) -> Grid:
             piece = span.octets[start : start + OCTETS_PER_LINE]
             offsets.append(str(span.offset + start))
             hexes.append(piece.hex(" "))
-            texts.append(printable(piece))
+            texts.append(as_text(piece))
         colour = COLOURS[number % len(COLOURS)]
         meaning = Text.assemble((span.name, f"bold {colour}"), f": {span.value}")
         if number == 0 or span.source != spans[number - 1].source:
@@ -236,24 +225,6 @@ def draw_spans(spans: list[Span]) -> Grid:
             meaning.append(f"{' ' if fits else NEWLINE}{source}", "dim")
         table.add_row("\n".join(offsets), Text("\n".join(hexes), colour), Text("\n".join(texts), colour), meaning)
     return table
-
-
-def short(source: str) -> str:
-    """A source, fit for a narrow column.
-
-    >>> short('37/ZMTP 3.1, "Framing"'), short("RFC 9112 §3")
-    ('37 Framing', '9112 §3')
-    """
-    return re.sub(r'/[^,]*, "(.*)"', r" \1", source).removeprefix("RFC ")
-
-
-def printable(octets: bytes) -> str:
-    r"""As ASCII, with a dot for what cannot be printed.
-
-    >>> printable(b"\x05READY\r\n")
-    '·READY··'
-    """
-    return "".join(chr(octet) if 32 <= octet < 127 else "·" for octet in octets)
 
 
 # --------------------------------------------------------------------------------------------------- time and numbers

@@ -71,6 +71,11 @@ class Trace:
         rest = self._tapes[side].peek(self._rest(side))
         return [*self._tapes[side].spans, *([rest] if rest else [])]
 
+    def forget(self) -> None:
+        """Let go of all spans so far: for whoever has them already, and listens for days."""
+        for tape in self._tapes.values():
+            tape.spans.clear()
+
     def _rest(self, side: Side) -> Piece:
         rest = self._speakers[side].rest if self._speakers else NOT_WHOLE
         return rest._replace(octets=bytes(self._tapes[side].held))

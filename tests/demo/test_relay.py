@@ -1,7 +1,9 @@
-"""The relay: whatever is shown of a conversation is what its two ends really said."""
+"""The recording: whatever is shown of a conversation is what its two ends really said.
+
+The relay has tests of its own, with the tap's.
+"""
 
 import random
-from contextlib import suppress
 
 import pytest
 import trio
@@ -42,46 +44,6 @@ async def test_a_megabyte_goes_through_unchanged_and_is_recorded(nursery):
     for side in Side:
         assert relay.recording.said(side) == everything
     assert relay.recording.octets == 2 << 20
-
-
-async def test_a_half_close_is_passed_on_as_such(nursery):
-    async def answer_at_the_end(stream) -> None:
-        await stream.send_all(b"you said " + await read_all(stream))
-
-    async with (
-        recorded(await start(nursery, answer_at_the_end)) as relay,
-        await trio.open_tcp_stream(LOCALHOST, relay.port) as stream,
-    ):
-        await stream.send_all(b"hello")
-        await stream.send_eof()
-        assert await read_all(stream) == b"you said hello"
-
-
-async def test_when_the_server_dies_the_client_is_told(nursery):
-    async def die(stream) -> None:
-        await stream.receive_some(1)  # and close with octets unread: a reset
-
-    async with (
-        recorded(await start(nursery, die)) as relay,
-        await trio.open_tcp_stream(LOCALHOST, relay.port) as stream,
-    ):
-        await stream.send_all(b"hello")
-        with trio.fail_after(5):
-            with suppress(trio.BrokenResourceError):  # a reset that arrives says as much as a close
-                assert await stream.receive_some(1) == b""
-
-
-async def test_nobody_there_is_a_close_and_the_relay_goes_on(nursery):
-    port = await start(nursery, echo)
-    async with recorded(1) as dead, recorded(port) as alive:
-        for relay in (dead, alive):
-            async with await trio.open_tcp_stream(LOCALHOST, relay.port) as stream:
-                with trio.fail_after(5):
-                    if relay is dead:
-                        assert await stream.receive_some(1) == b""
-                    else:
-                        await stream.send_all(b"x")
-                        assert await stream.receive_some(1) == b"x"
 
 
 async def test_connections_are_counted_and_told_apart(nursery):

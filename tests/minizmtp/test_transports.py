@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -390,3 +391,23 @@ async def test_running_out_of_files_is_told_and_survived(
             pull.close()
             await trio.sleep(1)
         assert len(words) == 1
+
+
+@pytest.mark.parametrize("endpoint", [LOCAL, Ipc("*"), Ipc("@minizmtp-test")], ids=["tcp", "ipc", "abstract"])
+async def test_a_peer_is_told_the_end_and_may_go_on_and_each_knows_where_the_other_is(endpoint: Tcp | Ipc) -> None:
+    if endpoint == Ipc("@minizmtp-test") and sys.platform != "linux":
+        pytest.skip("names in no file system are Linux's")
+    listener = listen(endpoint, Options())
+    one = await dial(listener.endpoint, Options())
+    other = await listener.accept()
+    assert one.peer == listener.endpoint
+    assert isinstance(other.peer, Tcp) if endpoint == LOCAL else other.peer == Ipc("")
+    one.send_eof()
+    await other.wait_receivable()
+    assert other.try_receive() == b""
+    other.try_send(b"still here")
+    await one.wait_receivable()
+    assert one.try_receive() == b"still here"
+    for stream in (one, other, listener):
+        stream.close()
+    assert one.peer is None

@@ -1,0 +1,176 @@
+"""The tap's command line: `python -m minizmtp.tap --help`.
+
+    python -m minizmtp.tap tcp://127.0.0.1:5555 tcp://127.0.0.1:5556            see what passes
+    python -m minizmtp.tap tcp://*:5555 ipc:///run/app.sock --pcap app.pcap     … and in Wireshark, later
+    python -m minizmtp.tap ipc://@tap tcp://example.org:80 --quiet --html http.html
+
+    exit code     0   ended, by Ctrl-C or SIGTERM, and all that was asked for is in its files
+                  1   the same, but something is missing, and was said to be
+                  2   that command line cannot be meant, or LISTEN cannot be bound
+
+The first line says where it listens: of use with `tcp://127.0.0.1:*`. Files are opened at the start, so that a path
+that cannot be written is noticed before the conversation and not after it.
+
+Of what CURVE has closed, the server's permanent secret opens the first two commands. The rest takes a key of that very
+connection, which only our own peers would tell: that is what CURVE is for (see `trace.curve`).
+
+This is the last chapter of the tap. It can be read alone.
+"""
+
+import argparse
+import inspect
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from typing import IO, Any, TypeVar
+
+import trio
+
+from ..endpoints import Endpoint, Inproc, parse_endpoint
+from ..errors import ZMQError
+from ..options import Options
+from ..trace import Keys
+from ..transports import Listener, check_dialable, listen
+from .conversation import to_json
+from .ear import Wishes
+from .page import NEEDED, write_html
+from .relay import Relay, words
+from .screen import Screen
+from .show import Show, is_plain
+from .watch import Tap
+
+# Seconds that, at the end, are left to name what has passed, and as many to show it: a terminal that is stopped takes
+# nothing.
+PATIENCE = 2.0
+MIB = 1 << 20
+KEYS = tuple(inspect.signature(Keys).parameters)
+
+File = TypeVar("File", bound=IO[Any])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line says; the exit code."""
+    options = parse(arguments)
+    with ExitStack() as files:
+        try:
+            html, as_json = (
+                files.enter_context(open(path, "w", encoding="utf-8")) if path else None
+                for path in (options.html, options.json)
+            )
+            capture = files.enter_context(open(options.pcap, "wb")) if options.pcap else None
+            listener = listen(options.listen, Options())
+        except (OSError, ZMQError) as error:
+            print(f"tap: {error}", file=sys.stderr)
+            return 2
+        tap = trio.run(listen_in, listener, options, capture)
+        failures = [
+            *tap.failures,
+            *finish(html, lambda file: write_html(file, tap.conversations)),
+            *finish(as_json, lambda file: json.dump(to_json(tap.conversations), file)),
+            *finish(capture, lambda file: None),
+        ]
+    for failure in failures:
+        print(f"tap: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def finish(file: File | None, write: Callable[[File], object]) -> Iterator[str]:
+    """Write what there is to write, and close; what went wrong. (What is buffered reaches a full disk only now.)"""
+    if file is not None:
+        try:
+            write(file)
+            file.close()
+        except OSError as error:
+            yield f"{file.name}: {words(error)}"
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line. What cannot be meant ends the program here, with exit code 2."""
+    parser = argparse.ArgumentParser(
+        prog="python -m minizmtp.tap",
+        description="Listen where a server would, pass all on to the server, and say what passes, octet by octet. "
+        "ZMTP and HTTP are told apart by what the client says first.",
+        epilog="Ctrl-C ends it, and writes the files.",
+    )
+    add = parser.add_argument
+    add("listen", metavar="LISTEN", help="where the client connects: tcp://127.0.0.1:5555, ipc://PATH")
+    add("connect", metavar="CONNECT", help="where the server is; the transport may be another")
+    add("--html", metavar="FILE", help="at the end, write a page of it")
+    add("--json", metavar="FILE", help="at the end, write the same as data")
+    add("--pcap", metavar="FILE", help="as it comes, write a capture for Wireshark")
+    add("--curve", metavar="NAME=KEY", action="append", default=[], help=f"to open CURVE's boxes; {', '.join(KEYS)}")
+    add("--keep", metavar="MIB", type=float, default=1.0, help="how much of each connection --html and --json keep (1)")
+    add("--latency", metavar="MS", type=float, default=0.0, help="make the wire longer, each way (0)")
+    add("--all", action="store_true", help="show each octet, also of long bodies and of floods")
+    add("--quiet", action="store_true", help="show nothing, write the files")
+    options = parser.parse_args(arguments)
+    try:
+        options.listen = with_octets(parse_endpoint(options.listen))
+        options.connect = with_octets(parse_endpoint(options.connect, connect=True))
+        check_dialable(options.connect)
+        options.keys = keys(options.curve)
+    except (ZMQError, ValueError) as error:
+        parser.error(str(error))
+    if options.html and (missing := [name for name in NEEDED if not find_spec(name)]):
+        parser.error(f"--html needs {' and '.join(missing)}: pip install 'minizmtp[html]'")
+    return options
+
+
+def keys(named: Sequence[str]) -> Keys:
+    """Secrets of CURVE, each as NAME=KEY, the key in Z85.
+
+    >>> len(keys(["server_secret=Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"]).server_secret)
+    32
+    """
+    found = dict(each.split("=", 1) for each in named if "=" in each)
+    if len(found) < len(named) or not found.keys() <= set(KEYS):
+        raise ValueError(f"--curve needs NAME=KEY, each NAME once, of {', '.join(KEYS)}")
+    return Keys(**found)
+
+
+def with_octets(endpoint: Endpoint) -> Endpoint:
+    """The endpoint, if there is anything to hear at it."""
+    if isinstance(endpoint, Inproc):
+        raise ValueError(f"{endpoint}: inproc has no octets to tap; there are tcp and ipc")
+    return endpoint
+
+
+async def listen_in(listener: Listener, options: argparse.Namespace, capture: IO[bytes] | None) -> Tap:
+    """Tap until a signal says that it is enough; what was heard."""
+    screen = Screen(sys.stdout.fileno(), sys.stdout.encoding)
+    wishes = Wishes(
+        screen=None if options.quiet else screen,
+        show=Show(colour=not is_plain(sys.stdout, os.environ), whole=options.all),
+        keep=round(options.keep * MIB) if options.html or options.json else 0,
+        keys=options.keys,
+    )
+    tap = Tap(wishes, capture, epoch=datetime.now(UTC).timestamp() - trio.current_time())
+    relay = Relay(listener, options.connect, tap, options.latency / 1000)
+    screen.say(f"{listener.endpoint} → {options.connect}\n")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(screen.run)
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            await run_until(signals, relay.run, tap.run)
+        await tap.finish(PATIENCE)
+        screen.finish()
+        nursery.cancel_scope.deadline = trio.current_time() + PATIENCE
+    return tap
+
+
+async def run_until(signals: AsyncIterator[int], *tasks: Callable[[], Awaitable[object]]) -> None:
+    """Run the tasks until there is a signal."""
+    async with trio.open_nursery() as nursery:
+        for task in tasks:
+            nursery.start_soon(task)
+        async for _ in signals:
+            nursery.cancel_scope.cancel()
+            break
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

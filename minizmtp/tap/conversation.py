@@ -1,0 +1,116 @@
+"""Conversations: what is kept of a connection, and how it is written down as JSON.
+
+`--json FILE` is one object. Times are seconds since 1970; octets are hex; a side is "client" or "server".
+
+    format       "minizmtp.tap/1"
+    connections  each:
+      number     1, 2, … as they came
+      client     where from, as an endpoint; "" if it has none (ipc), or had gone already
+      server     where it was dialled; "" if nobody was there
+      protocol   "zmtp", "http", "unknown"; "" if too little was said to tell
+      opened     when
+      closed     when, or null
+      writes     what was passed on in one go, in order, each:  side, offset, size, at
+      spans      client and server, each a list that holds every octet once, in order. A span:
+                 offset, octets, name, value, source, kind, at, write (its place in writes), wrong,
+                 inside (the spans in an opened CURVE box; their offsets count in the plaintext)
+      ends       each:  side, why ("" for an orderly end), at
+      left_out   how many octets passed after the last that is in writes and spans
+
+    >>> conversation = Conversation(1, "tcp://127.0.0.1:50000", "tcp://127.0.0.1:5555", opened=0.5)
+    >>> conversation.writes.append(Write(Side.CLIENT, 0, 1, 0.5))
+    >>> conversation.spans[Side.CLIENT] = [Span(Side.CLIENT, 0, b"?", "octets", "no protocol", "", "wrong", 0.5, 0)]
+    >>> conversation.ends.append(End(Side.CLIENT, "", 0.75))
+    >>> from_json(to_json([conversation])) == [conversation]
+    True
+
+Below this module: `trace`, which makes the spans.
+Read next: `page`, which shows the same to a person, or `ear`, which fills it in.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..trace import Side, Span
+
+FORMAT = "minizmtp.tap/1"
+
+
+class Write(NamedTuple):
+    """offset: of its first octet, in all that this side said."""
+
+    side: Side
+    offset: int
+    size: int
+    at: float
+
+
+class End(NamedTuple):
+    """The end of what a side said. why: "" for an orderly one."""
+
+    side: Side
+    why: str
+    at: float
+
+
+@dataclass
+class Conversation:
+    """One connection, from its first octet to its last. The names are those of the JSON object."""
+
+    number: int
+    client: str
+    server: str
+    opened: float
+    closed: float | None = None
+    protocol: str = ""
+    writes: list[Write] = field(default_factory=list)
+    spans: dict[Side, list[Span]] = field(default_factory=lambda: {side: [] for side in Side})
+    ends: list[End] = field(default_factory=list)
+    left_out: int = 0
+
+
+def to_json(conversations: list[Conversation]) -> dict[str, Any]:
+    """The object, for json.dump."""
+    return {"format": FORMAT, "connections": [_conversation(each) for each in conversations]}
+
+
+def _conversation(it: Conversation) -> dict[str, Any]:
+    return {
+        "number": it.number,
+        "client": it.client,
+        "server": it.server,
+        "protocol": it.protocol,
+        "opened": it.opened,
+        "closed": it.closed,
+        "writes": [write._asdict() | {"side": write.side.value} for write in it.writes],
+        "spans": {side.value: [_span(span) for span in it.spans[side]] for side in Side},
+        "ends": [end._asdict() | {"side": end.side.value} for end in it.ends],
+        "left_out": it.left_out,
+    }
+
+
+def _span(span: Span) -> dict[str, Any]:
+    fields = span._asdict() | {"octets": span.octets.hex(), "inside": [_span(inner) for inner in span.inside]}
+    del fields["side"]
+    return fields
+
+
+def from_json(document: dict[str, Any]) -> list[Conversation]:
+    """What to_json was given. Raises ValueError for a format that is not ours."""
+    if document.get("format") != FORMAT:
+        raise ValueError(f"format {document.get('format')!r}, expected {FORMAT!r}")
+    return [_read_conversation(each) for each in document["connections"]]
+
+
+def _read_conversation(each: dict[str, Any]) -> Conversation:
+    lists = {
+        "writes": [Write(**write | {"side": Side(write["side"])}) for write in each["writes"]],
+        "spans": {side: [_read_span(span, side) for span in each["spans"][side.value]] for side in Side},
+        "ends": [End(**end | {"side": Side(end["side"])}) for end in each["ends"]],
+    }
+    return Conversation(**each | lists)
+
+
+def _read_span(fields: dict[str, Any], side: Side) -> Span:
+    inside = tuple(_read_span(inner, side) for inner in fields["inside"])
+    return Span(**fields | {"side": side, "octets": bytes.fromhex(fields["octets"]), "inside": inside})

@@ -1,0 +1,269 @@
+"""The tap, run as a person runs it: two of our sockets, or HTTP, with the command between them."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+import minihttp
+import minizmtp as zmq
+from minizmtp.demo.ends import http_server
+from minizmtp.tap.__main__ import main
+from minizmtp.tap.conversation import Conversation, from_json
+from minizmtp.tap.show import WIDTH
+from minizmtp.trace import Side
+from tests.minizmtp.tap.test_pcap import heard, read_capture
+
+ROOT = Path(__file__).parents[3]
+# Warnings are errors there, too: none may reach a reader.
+TAP = [sys.executable, "-W", "error", "-m", "minizmtp.tap"]
+PATIENCE = 20
+
+
+class Running:
+    """A tap that runs. said: what it has written so far."""
+
+    def __init__(self, process: subprocess.Popen[bytes], endpoint: str, said: str) -> None:
+        self.process = process
+        self.endpoint = endpoint
+        self.said = said
+
+    async def end(self, number: int = signal.SIGINT) -> int:
+        """Ctrl-C, and its exit code."""
+        assert self.process.stdout is not None
+        self.process.send_signal(number)
+        rest, _ = await trio.to_thread.run_sync(self.process.communicate)
+        self.said += rest.decode()
+        return self.process.returncode
+
+
+def start(command: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": "utf-8"})
+
+
+@asynccontextmanager
+async def tapping(listen: str, connect: str, *options: str | Path) -> AsyncIterator[Running]:
+    command = [*TAP, listen, connect, *map(str, options)]
+    with start(command) as process:
+        try:
+            assert process.stdout is not None
+            first = (await trio.to_thread.run_sync(process.stdout.readline)).decode()
+            with trio.fail_after(PATIENCE):
+                yield Running(process, first.split()[0], first)
+        finally:
+            process.kill()
+
+
+async def ask(endpoint: str, server: str, request: bytes = b"hello", reply: bytes = b"world") -> None:
+    """One request and its reply, from a REQ at one endpoint to a REP at the other."""
+    async with zmq.Context() as ctx:
+        rep, req = ctx.socket(zmq.REP), ctx.socket(zmq.REQ)
+        rep.bind(server)
+        req.connect(endpoint)
+        await req.send(request)
+        assert await rep.recv() == request
+        await rep.send(reply)
+        assert await req.recv() == reply
+
+
+def said(conversation: Conversation, side: Side) -> bytes:
+    return b"".join(span.octets for span in conversation.spans[side])
+
+
+@pytest.fixture
+def server() -> str:
+    """Where nobody listens yet."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+
+
+async def test_a_conversation_is_shown_and_all_files_are_written(tmp_path: Path, server: str) -> None:
+    files = {name: tmp_path / f"it.{name}" for name in ("json", "html", "pcap")}
+    options = [word for name, path in files.items() for word in (f"--{name}", path)]
+    async with tapping("tcp://127.0.0.1:*", server, *options) as tap:
+        await ask(tap.endpoint, server)
+        assert await tap.end() == 0
+
+    lines = tap.said.splitlines()
+    assert lines[0] == f"{tap.endpoint} → {server}"
+    assert max(map(len, lines)) <= WIDTH
+    assert "\x1b" not in tap.said
+    assert "68 65 6c 6c 6f           hello     body:" in tap.said
+    assert re.search(r"\[1\] .*closed; client \d+ octets, server \d+ octets$", tap.said, re.MULTILINE)
+
+    (conversation,) = from_json(json.loads(files["json"].read_text("utf-8")))
+    assert (conversation.protocol, conversation.left_out) == ("zmtp", 0)
+    assert said(conversation, Side.CLIENT).endswith(b"\x01\0\0\x05hello")
+    packets = read_capture(files["pcap"].read_bytes())
+    sources = {Side.CLIENT: packets[0].source, Side.SERVER: packets[0].target}
+    for side, source in sources.items():
+        assert heard(packets, source) == said(conversation, side)
+    page = files["html"].read_text("utf-8")
+    assert "68 65 6c 6c 6f" in page
+    assert "hello" in page
+
+
+async def test_http_is_known_by_what_the_client_says_first(tmp_path: Path) -> None:
+    async def answer(request: minihttp.Request) -> minihttp.Response:
+        return minihttp.Response(200, content=b"you said " + await request.aread())
+
+    async with (
+        http_server(answer) as port,
+        tapping("tcp://127.0.0.1:*", f"tcp://127.0.0.1:{port}", "--json", tmp_path / "it.json") as tap,
+        minihttp.AsyncClient(base_url=tap.endpoint.replace("tcp", "http")) as client,
+    ):
+        assert (await client.post("/a", content=b"hello")).content == b"you said hello"
+        assert await tap.end() == 0
+    assert "request line:" in tap.said
+    (conversation,) = from_json(json.loads((tmp_path / "it.json").read_text("utf-8")))
+    assert conversation.protocol == "http"
+    assert said(conversation, Side.SERVER).endswith(b"you said hello")
+
+
+async def test_from_one_transport_to_the_other(tmp_path: Path, server: str) -> None:
+    with_tap = f"ipc://{tmp_path}/tap"
+    async with tapping(with_tap, server, "--latency", "1") as tap:
+        assert tap.endpoint == with_tap
+        await ask(with_tap, server)
+        assert await tap.end(signal.SIGTERM) == 0
+    assert f"a client → {server}" in tap.said
+    assert not (tmp_path / "tap").exists()
+
+
+async def test_quiet_shows_nothing_but_where_it_listens(server: str) -> None:
+    async with tapping("tcp://127.0.0.1:*", server, "--quiet") as tap:
+        await ask(tap.endpoint, server)
+        assert await tap.end() == 0
+    assert tap.said == f"{tap.endpoint} → {server}\n"
+
+
+async def test_a_terminal_that_takes_nothing_stops_nobody(server: str) -> None:
+    body = b"x" * 100_000
+    async with tapping("tcp://127.0.0.1:*", server, "--all") as tap, zmq.Context() as ctx:
+        push, pull = ctx.socket(zmq.PUSH), ctx.socket(zmq.PULL)
+        pull.bind(server)
+        push.connect(tap.endpoint)
+        for _ in range(50):  # shown, it would be 25 MB, and nobody has read a line of it
+            await push.send(body)
+            assert await pull.recv() == body
+        assert await tap.end() == 0
+
+
+async def test_all_shows_every_octet(server: str) -> None:
+    async with tapping("tcp://127.0.0.1:*", server, "--all") as tap:
+        await ask(tap.endpoint, server, bytes(range(256)) * 2)
+        assert await tap.end() == 0
+    assert "f8 f9 fa fb fc fd fe ff" in tap.said
+    assert "octets more" not in tap.said
+
+
+async def test_with_its_keys_what_curve_has_closed_is_opened(server: str) -> None:
+    pytest.importorskip("nacl")
+    public, secret = zmq.curve_keypair()
+    async with tapping("tcp://127.0.0.1:*", server, "--curve", f"server_secret={secret.decode()}") as tap:
+        async with zmq.Context() as ctx:
+            rep = ctx.socket(zmq.REP, curve_server=1, curve_secretkey=secret)
+            ours = zmq.curve_keypair()
+            keys = {"curve_publickey": ours[0], "curve_secretkey": ours[1], "curve_serverkey": public}
+            req = ctx.socket(zmq.REQ, **keys)
+            rep.bind(server)
+            req.connect(tap.endpoint)
+            await req.send(b"hello")
+            assert await rep.recv() == b"hello"
+        assert await tap.end() == 0
+    assert "┊ " in tap.said
+
+
+# ------------------------------------------------------------------------------------------------------ what is refused
+
+REFUSED = {
+    "no endpoint": (["here", "tcp://127.0.0.1:5555"], "expected tcp://HOST:PORT, ipc://PATH or inproc://NAME"),
+    "nowhere to go": (["tcp://127.0.0.1:*", "tcp://*:5555"], "connect needs a host to go to"),
+    "inproc": (["inproc://a", "tcp://127.0.0.1:5555"], "inproc has no octets to tap"),
+    "a long path": (["tcp://127.0.0.1:*", "ipc:///" + "x" * 200], "a socket's path has at most"),
+    "no such key": (["tcp://127.0.0.1:*", "ipc://a", "--curve", "secret=x"], "--curve needs NAME=KEY"),
+    "no key": (["tcp://127.0.0.1:*", "ipc://a", "--curve", "server_secret=short"], "Z85"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_meant_is_refused_with_a_sentence(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, sentence = REFUSED[case]
+    with pytest.raises(SystemExit) as refusal:
+        main(arguments)
+    assert refusal.value.code == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())
+
+
+def test_html_without_jinja2_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("minizmtp.tap.__main__.find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        main(["tcp://127.0.0.1:*", "ipc://a", "--html", "it.html"])
+    assert "pip install 'minizmtp[html]'" in capsys.readouterr().err
+
+
+def test_an_address_in_use_and_a_file_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("not a socket")
+    assert main([f"ipc://{tmp_path}/file", "ipc://a"]) == 2
+    assert "EADDRINUSE" in capsys.readouterr().err
+    assert main(["tcp://127.0.0.1:*", "ipc://a", "--pcap", f"{tmp_path}/no/such/folder"]) == 2
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("option", ["--json", "--html", "--pcap"])
+async def test_a_full_disk_is_told_by_the_exit_code_and_harms_nobody(server: str, option: str) -> None:
+    async with tapping("tcp://127.0.0.1:*", server, option, "/dev/full") as tap:
+        await ask(tap.endpoint, server)
+        assert await tap.end() == 1
+
+
+# -------------------------------------------------------------------------------------------------------------- colours
+
+
+def on_terminal(server: str, **environment: str) -> str:
+    """What a terminal is sent."""
+    terminal, stdout = os.openpty()
+    clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    command = [*TAP, "ipc://*", server]
+    process = subprocess.Popen(
+        command, stdout=stdout, stdin=stdout, cwd=ROOT, env=clean | {"TERM": "xterm-256color"} | environment
+    )
+    os.close(stdout)
+    sent = b""
+    try:
+        while b"\n" not in sent:
+            sent += os.read(terminal, 65536)
+        trio.run(knock, sent.decode().split()[0])
+        while b"refused" not in sent:
+            sent += os.read(terminal, 65536)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+    return sent.decode()
+
+
+async def knock(endpoint: str) -> None:
+    async with await trio.open_unix_socket(endpoint.removeprefix("ipc://")) as stream:
+        await stream.receive_some(1)
+
+
+def test_a_terminal_gets_colours_and_no_color_means_none(server: str) -> None:
+    assert "\x1b[1m[1]" in on_terminal(server)
+    assert "\x1b" not in on_terminal(server, NO_COLOR="1")

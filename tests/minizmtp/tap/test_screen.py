@@ -1,0 +1,97 @@
+"""The screen: it shows what it can, and holds nobody up."""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from minizmtp.tap.screen import BACKLOG, Screen
+
+PIPE_HOLDS = 1 << 20  # at most, on Linux
+
+
+@pytest.fixture
+def pipe() -> Iterator[list[int]]:
+    ends = list(os.pipe())
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+@asynccontextmanager
+async def showing(screen: Screen) -> AsyncIterator[None]:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(screen.run)
+        with trio.fail_after(10):
+            yield
+            screen.finish()
+
+
+async def read_until(end: int, words: bytes) -> bytes:
+    got = b""
+    while words not in got:
+        await trio.lowlevel.wait_readable(end)
+        got += os.read(end, 65536)
+    return got
+
+
+async def test_what_is_said_is_shown(pipe: list[int]) -> None:
+    screen = Screen(pipe[1])
+    async with showing(screen):
+        screen.say("grün ")
+        screen.say("und blau")
+        assert await read_until(pipe[0], b"blau") == "grün und blau".encode()
+
+
+async def test_a_letter_that_the_file_does_not_have_is_a_question_mark(pipe: list[int]) -> None:
+    screen = Screen(pipe[1], "ascii")
+    async with showing(screen):
+        screen.say("→ grün.")
+        assert await read_until(pipe[0], b".") == b"? gr?n."
+
+
+async def test_a_reader_that_does_not_read_holds_nobody_up_and_is_told_what_it_missed(pipe: list[int]) -> None:
+    screen = Screen(pipe[1])
+    async with showing(screen):
+        said = skipped = 0
+        while said < BACKLOG + PIPE_HOLDS + 2000:
+            screen.say("x" * 999 + "\n")
+            said += 1000
+            await trio.lowlevel.checkpoint()
+        await wait_all_tasks_blocked()
+        assert screen.is_full
+        for _ in range(5):
+            screen.skip(100)
+            skipped += 100
+        got = await read_until(pipe[0], b"not shown")
+        assert got.count(b"\n") > BACKLOG // 1000
+        assert b"500 octets passed meanwhile" in got
+        assert not screen.is_full
+        screen.say("back again")
+        await read_until(pipe[0], b"back again")
+
+
+async def test_a_reader_who_leaves_is_no_error(pipe: list[int]) -> None:
+    screen = Screen(pipe[1])
+    nobody = os.dup(pipe[1])
+    os.dup2(nobody, pipe[0])  # the only reading end is gone
+    os.close(nobody)
+    async with showing(screen):
+        screen.say("hello")
+        await wait_all_tasks_blocked()
+        assert screen.is_full  # so that nobody makes up what is not shown
+        screen.say("anybody?")
+
+
+async def test_a_file_on_a_disk_takes_all() -> None:
+    with tempfile.TemporaryFile() as file:
+        screen = Screen(file.fileno())
+        async with showing(screen):
+            for number in range(10_000):
+                screen.say(f"line {number}\n")
+        file.seek(0)
+        assert file.read().splitlines()[-1] == b"line 9999"

@@ -1,0 +1,339 @@
+"""The tap does no harm: whatever fails in it fails alone, and it does not grow."""
+
+import errno
+import io
+import os
+import re
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+
+from minizmtp.endpoints import Ipc, Tcp
+from minizmtp.options import Options
+from minizmtp.tap import ear, watch
+from minizmtp.tap.conversation import Conversation
+from minizmtp.tap.ear import Wishes
+from minizmtp.tap.relay import Relay
+from minizmtp.tap.screen import Screen
+from minizmtp.tap.show import Show
+from minizmtp.tap.watch import Tap
+from minizmtp.trace import Side, Span, Trace
+from minizmtp.transports import listen
+from tests.minizmtp.helpers import GREETING, frame, ready
+from tests.minizmtp.tap.test_pcap import heard, read_capture
+
+CLIENT, SERVER = Side.CLIENT, Side.SERVER
+HERE, THERE = Tcp("127.0.0.1", 50_000), Tcp("127.0.0.1", 5555)
+HANDSHAKE = GREETING + ready(b"REQ")
+
+
+class Shown(Screen):
+    """A screen that keeps what it is told. over: set when a connection is closed."""
+
+    def __init__(self) -> None:
+        super().__init__(-1)
+        self.text = ""
+        self.full = False
+        self.skipped = 0
+        self.over = trio.Event()
+
+    @property
+    def is_full(self) -> bool:
+        return self.full
+
+    def say(self, text: str) -> None:
+        self.text += text
+        if "closed" in text:
+            self.over.set()
+
+    def skip(self, size: int) -> None:
+        self.skipped += size
+
+
+def a_tap(capture: object = None, epoch: float = 0.0, **wishes: Any) -> Tap:
+    return Tap(Wishes(**wishes), capture, epoch)  # type: ignore[arg-type]
+
+
+def converse(tap: Tap, *words: tuple[Side, bytes]) -> int:
+    number = tap.opened(HERE, THERE, 1.0)
+    for seconds, (side, octets) in enumerate(words, 2):
+        tap.passed(number, side, octets, float(seconds))
+    tap.catch_up()
+    return number
+
+
+def close(tap: Tap, number: int) -> None:
+    tap.closed(number, 100.0)
+    tap.catch_up()
+
+
+def kept(conversation: Conversation, side: Side) -> bytes:
+    return b"".join(span.octets for span in conversation.spans[side])
+
+
+def test_what_passed_is_shown_kept_and_captured() -> None:
+    screen, capture = Shown(), io.BytesIO()
+    tap = a_tap(screen=screen, capture=capture, keep=1 << 20, epoch=1000.0)
+    number = converse(
+        tap, (CLIENT, HANDSHAKE), (SERVER, GREETING + ready(b"REP")), (CLIENT, frame(b"", 1) + frame(b"hi"))
+    )
+    tap.ended(number, CLIENT, "", 5.0)
+    tap.ended(number, SERVER, "connection reset by peer", 6.0)
+    tap.closed(number, 6.0)
+    tap.catch_up()
+
+    (conversation,) = tap.conversations
+    said = {CLIENT: HANDSHAKE + frame(b"", 1) + frame(b"hi"), SERVER: GREETING + ready(b"REP")}
+    for side in Side:
+        assert kept(conversation, side) == said[side]
+    assert (conversation.protocol, conversation.left_out) == ("zmtp", 0)
+    assert (conversation.opened, conversation.closed) == (1001.0, 1006.0)
+    assert [(write.side, write.at) for write in conversation.writes] == [(CLIENT, 1002), (SERVER, 1003), (CLIENT, 1004)]
+    assert [span.write for span in conversation.spans[SERVER]] == [1] * len(conversation.spans[SERVER])
+
+    packets = read_capture(capture.getvalue())
+    assert heard(packets, "127.0.0.1 50000") == said[CLIENT]
+    assert heard(packets, "127.0.0.1 5555") == said[SERVER]
+    assert (packets[0].at, packets[-1].at) == (1001.0, 1006.0)
+
+    assert "[1]    0.000 s  tcp://127.0.0.1:50000 → tcp://127.0.0.1:5555" in screen.text
+    assert f"[1]    1.000 s  client → server, {len(HANDSHAKE)} octets" in screen.text
+    assert "[1]    4.000 s  client says no more" in screen.text
+    assert "[1]    5.000 s  server died: connection reset by peer" in screen.text
+    assert "[1]    5.000 s  closed; client" in screen.text
+
+
+def test_connections_are_told_apart() -> None:
+    screen, capture = Shown(), io.BytesIO()
+    tap = a_tap(screen=screen, capture=capture, keep=1 << 20)
+    one, two = (tap.opened(Ipc(""), Ipc("/run/app.sock"), 0.0) for _ in range(2))
+    tap.passed(two, CLIENT, GREETING[:20], 1.0)
+    tap.passed(one, CLIENT, GREETING[:10], 2.0)
+    for number in (one, two):
+        close(tap, number)
+    assert [kept(each, CLIENT) for each in tap.conversations] == [GREETING[:10], GREETING[:20]]
+    assert [each.client for each in tap.conversations] == ["", ""]
+    sources = {packet.source for packet in read_capture(capture.getvalue()) if packet.octets}
+    assert sources == {"127.0.0.1 49152", "127.0.0.1 49153"}
+    assert re.findall(r"\[(\d)\].*a client", screen.text) == ["1", "2"]
+
+
+@pytest.mark.parametrize("keep", [0, 1 << 20])
+def test_what_is_neither_zmtp_nor_http_is_passed_on_without_names(keep: int) -> None:
+    screen = Shown()
+    tap = a_tap(screen=screen, keep=keep)
+    hello = b"\x16\x03\x01\x02\x00"  # TLS
+    number = converse(tap, *[(CLIENT, hello)] * 3)
+    tap.ended(number, CLIENT, "", 5.0)
+    close(tap, number)
+    assert screen.text.count("neither ZMTP nor HTTP") == 1
+    assert f"closed; client {3 * len(hello)} octets" in screen.text
+    assert tap.failures == []
+    assert [kept(each, CLIENT) for each in tap.conversations] == [3 * hello] * bool(keep)
+
+
+def test_nobody_there_is_told_too() -> None:
+    screen, capture = Shown(), io.BytesIO()
+    tap = a_tap(screen=screen, capture=capture, keep=1)
+    number = tap.opened(HERE, None, 1.0)
+    tap.ended(number, SERVER, "connection refused", 1.0)
+    close(tap, number)
+    assert "tcp://127.0.0.1:50000 → nobody" in screen.text
+    assert "server died: connection refused" in screen.text
+    assert len(read_capture(capture.getvalue())) == 2
+    assert tap.conversations[0].ends[0].why == "connection refused"
+
+
+# ------------------------------------------------------------------------------------------------------------ no harm
+
+
+class Broken(Trace):
+    """A trace with a mistake in it, that shows at the third write."""
+
+    writes = 0
+
+    def feed(self, side: Side, octets: bytes, at: float) -> list[Span]:
+        self.writes += 1
+        if self.writes == 3:
+            raise ZeroDivisionError("a mistake")
+        return super().feed(side, octets, at)
+
+
+async def echo(stream: trio.SocketStream) -> None:
+    async for octets in stream:
+        await stream.send_all(octets)
+
+
+async def test_a_trace_that_raises_does_not_end_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ear, "Trace", Broken)
+    screen = Shown()
+    tap = a_tap(screen=screen, keep=1 << 20)
+    front = listen(Tcp("127.0.0.1", 0), Options())
+    assert isinstance(front.endpoint, Tcp)
+    async with trio.open_nursery() as nursery:
+        (server,) = await nursery.start(partial(trio.serve_tcp, echo, 0, host="127.0.0.1"))
+        target = Tcp("127.0.0.1", server.socket.getsockname()[1])
+        await nursery.start(Relay(front, target, tap).run)
+        nursery.start_soon(tap.run)
+        with trio.fail_after(10):
+            async with await trio.open_tcp_stream("127.0.0.1", front.endpoint.port) as stream:
+                for octet in GREETING:
+                    await stream.send_all(bytes([octet]))
+                    assert await stream.receive_some(1) == bytes([octet])
+        nursery.cancel_scope.cancel()
+    await tap.finish(10)
+    assert tap.failures == ["[1] not annotated from here on: ZeroDivisionError: a mistake"]
+    assert screen.text.count("not annotated from here on: ZeroDivisionError: a mistake") == 1
+    (conversation,) = tap.conversations
+    assert kept(conversation, CLIENT) == kept(conversation, SERVER) == GREETING[:1]
+    assert conversation.left_out == 2 * len(GREETING) - 2
+
+
+@pytest.mark.parametrize("method", ["end", "spans"])
+def test_nor_does_one_that_raises_at_the_end(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    def fail(*_: object) -> list[Span]:
+        raise ZeroDivisionError("a mistake")
+
+    monkeypatch.setattr(Trace, method, fail)
+    tap = a_tap(keep=1 << 20)
+    number = converse(tap, (CLIENT, HANDSHAKE))
+    tap.ended(number, CLIENT, "", 5.0)
+    close(tap, number)
+    what = "annotated from here on" if method == "end" else "kept"
+    assert tap.failures == [f"[1] not {what}: ZeroDivisionError: a mistake"]
+    (conversation,) = tap.conversations
+    assert len(kept(conversation, CLIENT)) + conversation.left_out == len(HANDSHAKE)
+
+
+def test_nor_does_a_show_that_does() -> None:
+    class BrokenShow(Show):
+        def spans(self, *_: object, **__: object) -> str:
+            raise ZeroDivisionError("a mistake")
+
+    tap = a_tap(screen=Shown(), show=BrokenShow())
+    converse(tap, (CLIENT, HANDSHAKE), (CLIENT, frame(b"hi")))
+    assert tap.failures == ["[1] not annotated from here on: ZeroDivisionError: a mistake"]
+
+
+def test_a_disk_that_is_full_ends_the_capture_and_nothing_else() -> None:
+    class Full(io.BytesIO):
+        def write(self, octets: object, /) -> int:
+            if self.tell() > 1000:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(octets)  # type: ignore[arg-type]
+
+    capture = Full()
+    tap = a_tap(capture=capture, keep=1 << 20)
+    number = converse(tap, *[(CLIENT, HANDSHAKE)] * 20)
+    close(tap, number)
+    assert tap.failures == ["[1] nothing more goes into the capture: no space left on device"]
+    assert kept(tap.conversations[0], CLIENT) == HANDSHAKE * 20
+    assert read_capture(capture.getvalue())
+
+
+# ------------------------------------------------------------------------------------------------------------- bounds
+
+
+@pytest.mark.parametrize("screen", [None, Shown()], ids=["only kept", "kept and shown"])
+def test_of_each_connection_no_more_is_kept_than_was_asked_for(screen: Shown | None) -> None:
+    tap = a_tap(screen=screen, keep=1000)
+    start, message = HANDSHAKE, frame(bytes(100))
+    number = converse(tap, (CLIENT, start), *[(CLIENT, message)] * 50)
+    close(tap, number)
+    (conversation,) = tap.conversations
+    everything = start + message * 50
+    octets = kept(conversation, CLIENT)
+    assert everything.startswith(octets)
+    assert 1000 <= len(octets) < 1000 + len(message)
+    assert sum(write.size for write in conversation.writes) == len(octets)
+    assert conversation.left_out == len(everything) - len(octets)
+
+
+def test_without_files_nothing_is_kept() -> None:
+    tap = a_tap(screen=Shown())
+    close(tap, converse(tap, (CLIENT, HANDSHAKE)))
+    assert tap.conversations == []
+
+
+def test_a_frame_without_end_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ear, "HELD", 10_000)
+    screen = Shown()
+    tap = a_tap(screen=screen, keep=1 << 20)
+    endless = b"\x02" + (1 << 40).to_bytes(8, "big")
+    number = converse(tap, (CLIENT, HANDSHAKE), (CLIENT, endless), *[(CLIENT, bytes(1000))] * 20)
+    close(tap, number)
+    assert tap.failures == ["[1] not annotated from here on: no end of what the client began to say"]
+    (conversation,) = tap.conversations
+    total = len(HANDSHAKE) + len(endless) + 20_000
+    assert len(kept(conversation, CLIENT)) + conversation.left_out == total
+    assert conversation.left_out > 8000
+
+
+def test_what_a_full_screen_does_not_show_is_counted() -> None:
+    screen = Shown()
+    tap = a_tap(screen=screen)
+    screen.full = True
+    converse(tap, (CLIENT, HANDSHAKE))
+    assert screen.skipped == len(HANDSHAKE)
+    assert "signature" not in screen.text
+
+
+def test_what_is_complete_only_after_some_writes_is_shown_then() -> None:
+    screen = Shown()
+    tap = a_tap(screen=screen)
+    message = frame(b"x" * 1000)
+    converse(
+        tap, (CLIENT, HANDSHAKE), *[(CLIENT, message[start : start + 100]) for start in range(0, len(message), 100)]
+    )
+    assert re.search(r"client → server, [\d,]+ octets in \d+ writes", screen.text)
+
+
+# ---------------------------------------------------------------------------------------------------- in its own time
+
+
+async def test_a_flood_is_relayed_first_and_named_afterwards() -> None:
+    screen = Shown()
+    tap = a_tap(screen=screen)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tap.run)
+        number = tap.opened(HERE, THERE, 0.0)
+        for _ in range(20):
+            tap.passed(number, CLIENT, HANDSHAKE if not screen.text else frame(bytes(64)) * 500, 0.0)
+        assert "signature" not in screen.text
+        tap.closed(number, 0.0)
+        with trio.fail_after(30):
+            await screen.over.wait()
+        nursery.cancel_scope.cancel()
+    assert "signature" in screen.text
+    assert tap.failures == []
+
+
+def test_a_flood_without_end_is_no_more_named_but_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "BEHIND", 100_000)
+    screen = Shown()
+    tap = a_tap(screen=screen, keep=1 << 20)
+    number = tap.opened(HERE, THERE, 0.0)
+    tap.passed(number, CLIENT, HANDSHAKE, 0.0)
+    message = frame(bytes(1000))
+    for _ in range(1000):
+        tap.passed(number, CLIENT, message, 0.0)
+    close(tap, number)
+    assert tap.failures == ["[1] not annotated from here on: too much at a time"]
+    (conversation,) = tap.conversations
+    assert 70_000 < len(kept(conversation, CLIENT)) < 110_000
+    assert len(kept(conversation, CLIENT)) + conversation.left_out == len(HANDSHAKE) + 1000 * len(message)
+    assert f"closed; client {len(HANDSHAKE) + 1000 * len(message):,} octets" in screen.text
+
+
+async def test_at_the_end_what_has_no_time_left_is_not_named_but_counted() -> None:
+    tap = a_tap(screen=Shown(), keep=1 << 30)
+    number = tap.opened(HERE, THERE, 0.0)
+    for _ in range(1000):
+        tap.passed(number, CLIENT, HANDSHAKE, 0.0)
+    tap.closed(number, 0.0)
+    await tap.finish(0)
+    assert tap.failures == ["[1] not annotated from here on: no time is left"]
+    assert tap.conversations[0].left_out > 0
+    assert tap.conversations[0].closed is not None
