@@ -3,10 +3,11 @@
     layout       fields, one behind the other
     greeting     64 octets, once each way
     frames       flags, size, body
+    quick        the same, many at a time
     events       what a Connection tells you, and what you tell it
     commands     what a COMMAND frame says, and the metadata in it
     mechanisms   how two peers agree that they may talk
-    connection   the six above, joined: bytes in, events out; messages in, bytes out
+    connection   the seven above, joined: bytes in, events out; messages in, bytes out
     plain        a mechanism with a name and a password, in clear
     curve        a mechanism with keys: nobody listens, nobody changes a bit
 

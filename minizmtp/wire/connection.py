@@ -70,6 +70,7 @@ from .events import (
 from .frames import COMMAND, MORE, SHORT, FrameDecoder, encode_frame, encode_message
 from .greeting import GREETING_SIZE, check_greeting, check_mechanism, decode_greeting, encode_greeting
 from .mechanisms import Mechanism, Null, Steps
+from .quick import quick_messages
 
 
 class State(Enum):
@@ -214,7 +215,7 @@ class Connection:
         """
         if self.state is not State.TRAFFIC or self._message or self._mechanism.seals:
             return []
-        return self._decoder.next_messages(most)
+        return quick_messages(self._decoder, most)
 
     @property
     def held(self) -> int:

@@ -45,9 +45,6 @@ LARGEST_FRAME = 2**63 - 1
 # Pieces of a frame from this size on are kept as they are until it is whole; smaller ones are gathered.
 LARGE_PIECE = 4096
 
-# So many frames are looked at first, and twice as many each time that they are all of one size.
-LOOK_AHEAD = 8
-
 # (flags as they stood on the wire, body)
 Frame = tuple[int, bytes]
 
@@ -78,25 +75,6 @@ def encode_message(message: Sequence[bytes]) -> bytes:
     return b"".join(octets)
 
 
-def equal_frames(octets: bytes, start: int, most: int) -> list[list[bytes]]:
-    r"""Messages of one short frame each that stand in a row and have the same size, from start on, up to most.
-
-    Traffic is often like that, and then nothing has to be done for each frame but to cut it out. If the first has the
-    size s, then where the second's header ought to be is known, and the third's … as long as each is what it ought to
-    be. All flags are looked at in one step, every (s + 2)th octet, and so are all sizes. (0.1 µs in place of 0.2.)
-
-    >>> equal_frames(b"\0\2aa" b"\0\2bb" b"\0\3ccc", 0, 9)
-    [[b'aa'], [b'bb']]
-    """
-    size = octets[start + 1]
-    step = size + 2
-    row = min((len(octets) - start) // step, most)
-    stop = start + row * step
-    wrong = max(len(octets[start:stop:step].lstrip(b"\0")), len(octets[start + 1 : stop : step].lstrip(bytes((size,)))))
-    first = start + 2
-    return [[octets[at : at + size]] for at in range(first, first + (row - wrong) * step, step)]
-
-
 class FrameDecoder:
     """Cuts a stream into frames.
 
@@ -108,9 +86,9 @@ class FrameDecoder:
     def __init__(self, limit: int = -1, whose_limit: str = "maxmsgsize") -> None:
         self.limit = limit
         self.whose_limit = whose_limit
-        self._whole = b""  # octets in hand …
-        self._position = 0  # … of which so many are used up
-        self._rest: list[bytes | bytearray] = []  # pieces that came while the frame in hand was not whole …
+        self.whole = b""  # octets in hand …
+        self.position = 0  # … of which so many are used up
+        self.rest: list[bytes | bytearray] = []  # pieces that came while the frame in hand was not whole …
         self._rest_size = 0
         self._needed = 0  # … and which are of no use until there are this many octets in all,
         self._header = 0  # so many of them the header, if that much is known
@@ -118,7 +96,7 @@ class FrameDecoder:
     @property
     def held(self) -> int:
         """Octets received that no frame has been made of yet."""
-        return len(self._whole) - self._position + self._rest_size
+        return len(self.whole) - self.position + self._rest_size
 
     @property
     def missing(self) -> int:
@@ -128,29 +106,29 @@ class FrameDecoder:
     def receive_data(self, data: bytes) -> None:
         """Take what the stream gave. Costs the same for a frame that comes in a thousand pieces: they are kept as they
         come, and joined when the frame is whole."""
-        if not self._rest and self._position == len(self._whole):
-            self._whole, self._position = data, 0
+        if not self.rest and self.position == len(self.whole):
+            self.whole, self.position = data, 0
             return
         self._rest_size += len(data)
         if len(data) >= LARGE_PIECE:
-            self._rest.append(data)
-        elif self._rest and isinstance(self._rest[-1], bytearray):
-            self._rest[-1] += data  # a peer that sends an octet at a time is not to cost us an object for each
+            self.rest.append(data)
+        elif self.rest and isinstance(self.rest[-1], bytearray):
+            self.rest[-1] += data  # a peer that sends an octet at a time is not to cost us an object for each
         else:
-            self._rest.append(bytearray(data))
+            self.rest.append(bytearray(data))
 
     def next_frame(self) -> Frame | None:
         """The next whole frame as (flags, body), or None while it is not whole.
 
         Raises ProtocolError for reserved flags, MORE on a command, and bodies above the limit (37-21 … 37-23).
         """
-        if self._rest:
+        if self.rest:
             if self.held < self._needed:
                 return None
             if self._header and (frame := self._join_frame()) is not None:
                 return frame
-            self._keep(b"".join([self._whole[self._position :], *self._rest]))
-        octets, start = self._whole, self._position
+            self._keep(b"".join([self.whole[self.position :], *self.rest]))
+        octets, start = self.whole, self.position
         held = len(octets) - start
         # Two octets are the header of a short frame; the flags say whether it is one.
         if held < 2:
@@ -174,67 +152,25 @@ class FrameDecoder:
         if end > len(octets):
             self._needed, self._header = header + size, header
             return None
-        self._position = end
+        self.position = end
         return flags, octets[start + header : end]
 
     def _keep(self, octets: bytes) -> None:
         """These octets are all that is left."""
-        self._whole, self._position = octets, 0
-        self._rest, self._rest_size, self._needed, self._header = [], 0, 0, 0
+        self.whole, self.position = octets, 0
+        self.rest, self._rest_size, self._needed, self._header = [], 0, 0, 0
 
     def _join_frame(self) -> Frame | None:
         """The frame in hand, straight from its pieces: to join them first and then cut it out would copy it twice.
         None where more than the frame has come, and not only in the last piece."""
-        last = self._rest[-1]
+        last = self.rest[-1]
         end = len(last) - (self.held - self._needed)
         if end <= 0:
             return None
-        flags = self._whole[self._position]
-        body = b"".join([self._whole[self._position + self._header :], *self._rest[:-1], memoryview(last)[:end]])
+        flags = self.whole[self.position]
+        body = b"".join([self.whole[self.position + self._header :], *self.rest[:-1], memoryview(last)[:end]])
         self._keep(bytes(memoryview(last)[end:]))
         return flags, body
-
-    def next_messages(self, most: int) -> list[list[bytes]]:
-        """Whole messages, up to most, as far as they follow each other here; [] says: use next_frame.
-
-        The quick twin of next_frame: one loop with everything at hand, in place of a call for each frame (for frames
-        of 64 octets 0.2 µs in place of 0.9). A test sees to it that both find the same. What is not quite plain
-        (a command, a frame that is refused, or not whole) is left to next_frame.
-        """
-        if self._rest or 0 <= self.limit < 255:
-            return []
-        octets, start = self._whole, self._position
-        held = len(octets)
-        found: list[list[bytes]] = []
-        message: list[bytes] = []
-        look = LOOK_AHEAD
-        while start + 1 < held and (flags := octets[start]) <= LONG | MORE:
-            size = octets[start + 1]
-            end = start + 2 + size
-            if flags & LONG:
-                size = int.from_bytes(octets[start + 1 : start + 9], "big")
-                end = start + 9 + size
-                if 0 <= self.limit < size:
-                    break
-            elif end + 1 < held and octets[end + 1] == size and not flags and not octets[end] and not message:
-                several = equal_frames(octets, start, min(most - len(found), look))
-                found += several
-                start = self._position = start + len(several) * (2 + size)
-                look = look * 2 if len(several) == look else LOOK_AHEAD
-                if len(found) == most:
-                    break
-                continue
-            if end > held:
-                break
-            message.append(octets[end - size : end])
-            start = end
-            if not flags & MORE:
-                found.append(message)
-                self._position = end
-                if len(found) == most:
-                    break
-                message = []
-        return found
 
     def _check(self, flags: int, size: int) -> None:
         """at: 0 is the place of the flags in a frame, 1 that of the size."""

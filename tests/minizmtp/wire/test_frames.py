@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from minizmtp.errors import ProtocolError
 from minizmtp.wire.frames import COMMAND, MORE, Frame, FrameDecoder, encode_frame, encode_message
+from minizmtp.wire.quick import quick_messages
 from tests.minizmtp.streams import frame
 
 
@@ -291,13 +292,13 @@ def test_a_decoder_that_waits_keeps_nothing_of_the_frames_before() -> None:
 
 
 def messages_of(pieces: list[bytes], limit: int, most: int) -> tuple[list[object], str]:
-    """What a reader finds who asks next_messages first (most > 0), or never (0): messages, commands, and the error."""
+    """What a reader finds who asks quick_messages first (most > 0), or never (0): messages, commands, and the error."""
     decoder, found, message = FrameDecoder(limit), list[object](), list[bytes]()
     try:
         for piece in pieces:
             decoder.receive_data(piece)
             while True:
-                if most and not message and (quick := decoder.next_messages(most)):
+                if most and not message and (quick := quick_messages(decoder, most)):
                     assert len(quick) <= most
                     found += quick
                     continue
@@ -317,22 +318,23 @@ def messages_of(pieces: list[bytes], limit: int, most: int) -> tuple[list[object
 
 
 @given(
-    frames=st.lists(
+    runs=st.lists(
         st.tuples(
             st.sampled_from([0, 0, MORE, COMMAND]),
             st.sampled_from([0, 1, 5, 6, 254, 255, 256]).map(bytes) | st.binary(max_size=8),
+            st.sampled_from([1, 1, 2, 7, 8, 9, 30]),
         )
     ),
     tail=st.binary(max_size=6),
     limit=st.sampled_from([-1, -1, 5, 254, 255, 300]),
-    most=st.integers(1, 4),
+    most=st.sampled_from([1, 2, 3, 8, 40, 1000]),
     data=st.data(),
 )
 def test_the_quick_way_to_messages_finds_what_the_clear_one_finds(
-    frames: list[Frame], tail: bytes, limit: int, most: int, data: st.DataObject
+    runs: list[tuple[int, bytes, int]], tail: bytes, limit: int, most: int, data: st.DataObject
 ) -> None:
     """In runs or one by one, however the stream is cut, up to the same error at the same place."""
-    octets = b"".join(encode_frame(body, flags) for flags, body in frames) + tail
+    octets = b"".join(encode_frame(body, flags) * times for flags, body, times in runs) + tail
     cuts = sorted(data.draw(st.lists(st.integers(0, len(octets)), max_size=8), label="cuts"))
     pieces = [octets[start:end] for start, end in zip([0, *cuts], [*cuts, len(octets)], strict=True)]
     assert messages_of(pieces, limit, most) == messages_of(pieces, limit, 0)
