@@ -23,8 +23,11 @@ gives as soon as the sending task lets go; then all that is queued by then is jo
                     queue ──► system  … and finds them all
 
 **Whoever waits reads.** A program that waits in `recv` for its only peer need not be woken by the reactor: it is lent
-the stream, waits for it itself, and takes the turn in its own task. That saves a change of tasks, which is what a
-request waits for most (19 of 66 µs for 64 octets there and back, on 2026-11-25).
+the stream, waits for it itself, and takes the turn in its own task. That saves a change of tasks.
+
+What each is worth, in microseconds of CPU for a request of 64 octets and its reply, both ends together: 60 as it is, 69
+if the reactor reads for those who wait, 92 if no message goes out inside `send()`. (Measured on 2026-11-25; an echo over
+bare trio streams takes 42.)
 
 **Nothing is left half-done**, for nothing here waits: a cancellation cannot come in between.
 
@@ -442,7 +445,8 @@ class Engine(Source):
             self._writing = True
         else:
             # The last turn wrote all there was, and nothing has been queued since: it is idle. (To be sure only now
-            # costs an idle turn at the end of a burst, and saves two calls of the system in each turn of a flood.)
+            # costs an idle turn at the end of a burst, and saves two calls of the system in each turn of a flood: 7 %
+            # of a DEALER and a ROUTER with ten clients.)
             self._writing, self._prompt = False, True
 
     def _empty(self) -> None:

