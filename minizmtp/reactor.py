@@ -77,9 +77,10 @@ class AnySelector:
 
 
 class EpollSelector:
-    """The same for Linux, without the book that `selectors` keeps: a change costs a quarter, and a request that waits for
-    its reply makes two of them: a round trip takes 60 µs of CPU in place of 66. (And a file that is MUTE stays in the list: to put it back would take
-    longer than all the rest, for the kernel has to make sure that selectors do not wait for each other in a circle.)"""
+    """The same for Linux, without the book that `selectors` keeps: a change costs a quarter, and who waits for a reply
+    makes two of them. A round trip takes 60 µs of CPU in place of 66. (And a file that is MUTE stays in the list: to
+    put it back would take longer than all the rest, for the kernel has to make sure that selectors do not wait for each
+    other in a circle.)"""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()

@@ -59,8 +59,8 @@ class Socket(Waiting):
         pattern = self.pattern
         self._offer, self._take = pattern.try_send, pattern.take
         # Where the pattern has nothing to say to a message, and there is one peer to send it to or take it from, it is
-        # not asked for each: that saves a fifth of what a message of 64 octets costs, at either end. (A round robin or a
-        # fair queue without pipes never names one.)
+        # not asked for each: that saves a fifth of what a message of 64 octets costs, at either end. (A round robin or
+        # a fair queue without pipes never names one.)
         self._fair, self._robin = FairQueue(), RoundRobin()
         if pattern.takes_all and pattern.incoming is not None:
             self._fair = pattern.incoming

@@ -112,11 +112,11 @@ class Pub(Pattern):
         With xpub_nodrop nothing is sent to anybody while one who wants it has no room.
         """
         audience = self.subscriptions.matching(message[0])
-        if self._options.given:  # or nothing is set
-            if self._options.invert_matching:
-                audience = tuple(pipe for pipe in self.pipes if pipe not in audience)
-            if self._options.xpub_nodrop and self._wait_for_room(audience):
-                return False
+        given = self._options.given  # to ask for options that are not set takes longer than all the rest
+        if given.get("invert_matching"):
+            audience = tuple(pipe for pipe in self.pipes if pipe not in audience)
+        if "xpub_nodrop" in given and given["xpub_nodrop"] and self._wait_for_room(audience):
+            return False
         send_to_all(audience, message)
         return True
 
@@ -208,4 +208,4 @@ class Sub(Pattern):
         return b"" in self._counts and not self._options.invert_matching
 
     def _wants(self, topic: bytes) -> bool:
-        return self._wanted.matches(topic) != bool(self._options.given and self._options.invert_matching)
+        return self._wanted.matches(topic) != bool(self._options.given.get("invert_matching"))
