@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from ..constants import SocketType
-from ..errors import ProtocolError, printable
+from ..errors import ProtocolError, Violation, printable
 from ..wire import curve
 from ..wire.commands import ERROR, decode_command, metadata_fields
 from ..wire.connection import MISSPELT_ERROR, State
@@ -160,7 +160,8 @@ class Namer:
         pieces = as_far_as_it_goes(fields)
         if error is None:
             return front + pieces
-        if any(each.wrong for each in pieces):
+        out_of_turn = error.violation is Violation.UNEXPECTED_COMMAND  # then nobody has looked at what it says
+        if any(each.wrong for each in pieces) and not out_of_turn:
             return front + up_to_wrong(pieces)
         if error.at is None:
             return mark(front, sum(len(each.octets) for each in front) - 1, str(error))
@@ -280,6 +281,8 @@ def as_far_as_it_goes(pieces: Iterable[Piece]) -> list[Piece]:
 
 
 def up_to_wrong(pieces: list[Piece]) -> list[Piece]:
-    """The pieces up to the first that is wrong."""
+    """The pieces up to the first that is wrong. If that is an empty one, no octet of it can be marked, and the one in
+    front is, which says that it is empty."""
     end = next((number for number, each in enumerate(pieces, 1) if each.wrong), len(pieces))
-    return pieces[:end]
+    *right, wrong = pieces[:end]
+    return [*right, wrong] if wrong.octets or not right else [*right[:-1], as_wrong(right[-1], wrong.value)]

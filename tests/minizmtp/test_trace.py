@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minizmtp import z85
@@ -279,6 +279,7 @@ WRONG = [  # what a PUSH says to a PULL, which field of it is wrong, and words o
     (NULL + b"\x04\x03\x02R!", "command", b"R!", "as many letters"),
     (NULL + encode_frame(encode_command(b"HELLO"), COMMAND), "command", b"HELLO", "required is READY or ERROR"),
     (NULL + ready(Socket_Type=b"REQ"), "value", b"REQ", "PULL cannot talk to REQ"),
+    (NULL + ready(Socket_Type=b""), "value length", bytes(4), "PULL cannot talk to"),
     (NULL + ready(Socket_Type=b"PUSH", Identity=bytes(256)), "value", bytes(256), "identity of 256 octets"),
     (NULL + ready(a__b=b"")[:-4] + b"\0\0\0\1", "value length", b"\0\0\0\1", "a value that ends with the command"),
     (NULL + encode_frame(b"\x05READY\x03a b\0\0\0\0", COMMAND), "property", b"a b", "a name of 1 to 255 of"),
@@ -524,6 +525,8 @@ class Table:
             self.say(CLIENT, asked)
 
 
+@example(SocketType.PAIR, NULL + ready(Socket_Type=b""))  # wrong, and no octet of it to mark
+@example(SocketType.PAIR, NULL + ready(Socket_Type=b"\0").replace(b"\x17\x05READY", b"\x1a\x08INITIATE"))  # out of turn
 @given(st.sampled_from(list(SocketType)), conversations)
 def test_what_the_trace_shows_is_what_a_connection_hears_and_what_is_wrong_is_what_it_refuses(kind, octets):
     """A socket that has said what it is, and any words to it."""
