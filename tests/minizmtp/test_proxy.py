@@ -8,6 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
+from minizmtp.sockets import TURNS
 from tests.minizmtp.helpers import CUT, cut_at, receive_all
 
 TRANSPORTS = ["tcp", "inproc"]
@@ -224,7 +225,7 @@ async def test_a_busy_proxy_lets_others_run() -> None:
     async with zmq.Context() as ctx:
         frontend, backend = bound(ctx, zmq.PULL, "inproc", hwm=0), bound(ctx, zmq.PUSH, "inproc", hwm=0)
         source, sink = connected(ctx, zmq.PUSH, frontend, hwm=0), connected(ctx, zmq.PULL, backend, hwm=0)
-        for number in range(2000):
+        for number in range(20 * TURNS):
             await source.send(b"%d" % number)
         with trio.fail_after(10):
             async with running(frontend, backend):
