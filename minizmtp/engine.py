@@ -40,7 +40,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -324,12 +324,12 @@ class Engine(Source):
         # One message asks for a quick answer, many for many: those are worth one write.
         self._prompt = inbound.given - before <= 1 and not self._writing
 
-    def _put(self, messages: list[Message], inbound: Queue) -> None:
+    def _put(self, messages: Sequence[bytes | Message], inbound: Queue) -> None:
         """Into the pipe, as far as a peer of ours may send such a thing."""
         if self._inspect is not None:
             for number, message in enumerate(messages):
                 try:
-                    self._inspect(message)
+                    self._inspect([message] if isinstance(message, bytes) else message)
                 except ProtocolError:
                     inbound.put_all(messages[:number])
                     raise
@@ -417,11 +417,11 @@ class Engine(Source):
     def speak(self) -> None:
         """Send what the protocol itself has to say."""
         if self._connection.has_to_say:
-            self._outbox.put(self._connection.data_to_send(), [], [])
+            self._outbox.put(self._connection.data_to_send())
             self._outbox.offer()
 
     def _say(self, word: Ping | Pong) -> None:
-        self._outbox.put(self._connection.send(word), [], [])
+        self._outbox.put(self._connection.send(word))
         self._outbox.offer()
         self._set_wanted()
 

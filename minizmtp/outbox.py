@@ -11,11 +11,12 @@ has not goes back to its queue, and the next connection sends it from its beginn
 Below this module: `transports`, `wire.connection`, `patterns.pipe`. Above it: `engine`. It can be read alone.
 """
 
-from itertools import chain, islice
+from collections.abc import Sequence
 
 from .patterns.pipe import Queue
 from .transports import Stream
 from .wire import Connection, Item
+from .wire.frames import FrameDecoder
 
 # How many octets are joined into one write. Above it, joining gains nothing and delays the first.
 BATCH = 65536
@@ -28,21 +29,20 @@ class Outbox:
     taken some, would cost more than to send it.
     """
 
-    __slots__ = ("_connection", "_count", "_pieces", "_stream", "_taken", "broken", "owed", "size")
+    __slots__ = ("_connection", "_pieces", "_stream", "_taken", "broken", "owed", "size")
 
     def __init__(self, stream: Stream, connection: Connection) -> None:
         self._stream = stream
         self._connection = connection
-        self._pieces: list[tuple[bytes, list[Item], list[bytes]]] = []  # octets, and items with the octets of each
+        self._pieces: list[tuple[bytes, Sequence[Item]]] = []  # octets, and the items that they are of
         self._taken = 0  # octets of the first piece that the system has
-        self._count = 1  # so many messages fill a write, we guess
         self.size = 0  # octets in all
         self.owed = 0  # … of them the protocol's own, which are no items
         self.broken = False  # the system takes no more
 
-    def put(self, octets: bytes, items: list[Item], parts: list[bytes]) -> None:
-        """octets: all parts, joined; one part for each item. The protocol's own words are no items."""
-        self._pieces.append((octets, items, parts))
+    def put(self, octets: bytes, items: Sequence[Item] = ()) -> None:
+        """octets: those of all items. The protocol's own words are no items."""
+        self._pieces.append((octets, items))
         self.size += len(octets)
         if not items:
             self.owed += len(octets)
@@ -51,30 +51,16 @@ class Outbox:
         """Encode what is queued, as much as makes a good write."""
         if len(queue.items) == 1 and not self.size:
             items = queue.take_some(1)
-            octets = self._connection.send(items[0])
-            self.put(octets, items, [octets])
-            return
-        items = []
-        parts: list[bytes] = []
-        room, count = BATCH - self.size, self._count
-        while room > 0 and queue.items:
-            # The guess below may be far off: a word, and then a thousand files. Taken all at once they would be encoded
-            # side by side, and the queue, emptied, would let the program send as many again.
-            while count > 1 and sum(map(len, chain.from_iterable(islice(queue.items, count)))) > BATCH:
-                count //= 2
-            some = queue.take_some(count)
-            encoded = self._connection.send_some(some)
-            room -= sum(map(len, encoded))
-            items += some
-            parts += encoded
-            count = self._count = BATCH // (len(encoded[-1]) + 1) + 1  # like the last one, so many fill the batch
-        if items:
-            self.put(b"".join(parts) if len(parts) > 1 else parts[0], items, parts)
+            self.put(self._connection.send(items[0]), items)
+        elif self.size < BATCH:
+            number, pieces = self._connection.send_some(queue.items, BATCH - self.size)
+            if number:
+                self.put(b"".join(pieces), queue.take_some(number))
 
     def offer(self) -> None:
         """Let the system take what it can."""
         while self.size and not self.broken:
-            octets, items, _ = self._pieces[0]
+            octets, items = self._pieces[0]
             try:
                 taken = self._stream.try_send(memoryview(octets)[self._taken :] if self._taken else octets)
             except OSError:
@@ -93,12 +79,16 @@ class Outbox:
     def unsent(self) -> list[Item]:
         """The items that have not left whole, oldest first. Of one whose last octet is still here the peer has seen a
         part at most, and it throws away a part that has no end (L-10)."""
-        end = -self._taken
-        unsent = []
-        for octets, items, parts in self._pieces:
-            sizes = map(len, parts) if items else (len(octets),)
-            for index, size in enumerate(sizes):
-                end += size
-                if items and end > 0:
-                    unsent.append(items[index])
+        taken = self._taken
+        unsent: list[Item] = []
+        for octets, items in self._pieces:
+            # Where each ends is written in the octets themselves.
+            decoder = FrameDecoder()
+            decoder.receive_data(octets)
+            for item in items:
+                for _ in item if isinstance(item, list) else (item,):
+                    decoder.next_frame()
+                if decoder.position > taken:
+                    unsent.append(item)
+            taken = 0
         return unsent

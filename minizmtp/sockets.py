@@ -79,18 +79,18 @@ class Socket(Waiting):
         data: bytes or bytes-like. Waits while no peer can take it, up to sndtimeo; NOBLOCK does not wait.
         Raises Again when it must not wait longer, ZMQError (EFSM, ENOTSUP) when this socket cannot send (now).
         """
-        frames = [data if type(data) is bytes else _frame(data)]
+        frame = data if type(data) is bytes else _frame(data)
         if next(self._turns):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
         only = self._robin.only
         if flags or self._parts or get_ident() not in self._at_home:
-            await self._send(frames, flags)
+            await self._send([frame], flags)
         elif only is not None and only.given < only.limit:
-            only.put(frames)
-        elif self._waiting or not self._offer(frames):
-            await self._send(frames, flags)
+            only.put(frame)
+        elif self._waiting or not self._offer([frame]):
+            await self._send([frame], flags)
 
     async def send_multipart(self, parts: Iterable[Any], flags: int = 0) -> None:
         """Send a message of several frames: all of it or, when it raises or is cancelled, none."""
@@ -156,10 +156,11 @@ class Socket(Waiting):
             await self._breathe()
         only = self._fair.only
         if only is not None and len(only.items) > only.tell_at and get_ident() in self._at_home:
-            frames = only.items.popleft()
+            item = only.items.popleft()
             sieve = self._fair.sieve
-            if type(frames) is not list or (sieve is not None and not sieve(frames[0])):
-                frames = self._look_at(frames) or (self._try_receive() or await self._receive(flags))[1]
+            if type(item) is bytes and (sieve is None or sieve(item)):
+                return item
+            frames = self._look_at(item) or (self._try_receive() or await self._receive(flags))[1]
         else:
             _, frames = self._try_receive() or await self._receive(flags)
         if len(frames) == 1:
@@ -178,11 +179,11 @@ class Socket(Waiting):
         # As in recv. To share these lines would cost a call for each message, some 6 % of what it takes.
         only = self._fair.only
         if only is not None and len(only.items) > only.tell_at and get_ident() in self._at_home:
-            frames = only.items.popleft()
+            item = only.items.popleft()
             sieve = self._fair.sieve
-            if type(frames) is list and (sieve is None or sieve(frames[0])):
-                return frames
-            return self._look_at(frames) or (self._try_receive() or await self._receive(flags))[1]
+            if type(item) is list and (sieve is None or sieve(item[0])):
+                return item
+            return self._look_at(item) or (self._try_receive() or await self._receive(flags))[1]
         return (self._try_receive() or await self._receive(flags))[1]
 
     def _look_at(self, item: Item) -> Frames | None:

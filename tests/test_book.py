@@ -22,7 +22,7 @@ import minizmtp
 READING_ORDER = """
     errors constants
 
-    wire.layout wire.greeting wire.frames wire.quick wire.events wire.commands wire.mechanisms wire.connection
+    wire.layout wire.greeting wire.frames wire.events wire.quick wire.commands wire.mechanisms wire.connection
     wire.plain wire.curve
 
     z85

@@ -30,9 +30,9 @@ Read next: `routing`.
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from ..wire.events import Item, Message
+from ..wire.events import Item
 
 # Messages that are handed on at a time where no limit is set.
 MUCH = 1000
@@ -118,15 +118,16 @@ class Queue:
     def put(self, item: Item) -> None:
         """Append. A writer that must not overfill asks `full` first: subscriptions, for one, are never refused."""
         items = self.items
-        if self._odd and (self.closed or (items and isinstance(item, list))):
+        if self._odd and (self.closed or (items and isinstance(item, (bytes, list)))):
             self._replace(item)
             return
+        first = not items
         items.append(item)
         self.given += 1
-        if len(items) == 1:
+        if first:
             self.on_arrival()
 
-    def put_all(self, messages: list[Message]) -> None:
+    def put_all(self, messages: Sequence[Item]) -> None:
         """Append several, at the cost of one."""
         if self._odd:
             for message in messages:
@@ -189,7 +190,7 @@ class Queue:
         """conflate: only the newest message counts. (Subscriptions are no messages: each of them stays.)"""
         if self.closed:
             return
-        if isinstance(self.items[-1], list):
+        if isinstance(self.items[-1], (bytes, list)):
             self.items[-1] = message
             self.dropped += 1
         else:

@@ -41,6 +41,7 @@ from ..constants import SocketType
 from ..wire.events import Cancel, Item, Message, SharedMessage, Subscribe
 from .pattern import Pattern, Received
 from .pipe import Pipe
+from .routing import as_list
 from .subscriptions import Subscriptions
 
 
@@ -82,7 +83,7 @@ class Pub(Pattern):
 
     def _read_request(self, pipe: Pipe, item: Item) -> None:
         """A subscription comes in either form. What else a subscriber may send is dropped (29-6)."""
-        frames = item if isinstance(item, list) else []
+        frames = as_list(item) or []
         requests = [read_subscription(frame) for frame in frames] if frames else [item]
         rest = [frame for frame, request in zip(frames, requests, strict=False) if request is None]
         for request in requests:
@@ -111,7 +112,8 @@ class Pub(Pattern):
 
         With xpub_nodrop nothing is sent to anybody while one who wants it has no room.
         """
-        audience = self.subscriptions.matching(message[0])
+        wants = self.subscriptions
+        audience = wants.found[message[0][: wants.longest]]  # as matching() does: the call would cost as much again
         given = self._options.given  # to ask for options that are not set takes longer than all the rest
         if given.get("invert_matching"):
             audience = tuple(pipe for pipe in self.pipes if pipe not in audience)
@@ -133,12 +135,11 @@ class Pub(Pattern):
 
 def send_to_all(pipes: Collection[Pipe], message: Message) -> None:
     """To each that has room; for the others the message is lost, and counted."""
-    if len(pipes) > 1:
-        message = SharedMessage(message)
+    item = message[0] if len(message) == 1 else SharedMessage(message) if len(pipes) > 1 else message
     for pipe in pipes:
         queue = pipe.outbound
         if queue.given < queue.limit or not queue.full:
-            queue.put(message)
+            queue.put(item)
         else:
             queue.dropped += 1
 

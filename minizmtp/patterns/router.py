@@ -18,7 +18,7 @@ octets, the first a zero, so that the two can never meet.
     >>> anna.inbound.put([b"job"]); router.take()[1]
     [b'anna', b'job']
     >>> router.try_send([b"anna", b"ok"]), anna.outbound.take()
-    (True, [b'ok'])
+    (True, b'ok')
 
 Below this module: `reqrep`, `pattern`. It can be read alone.
 """
@@ -108,7 +108,7 @@ class Router(Pattern):
         queue = pipe.outbound
         if queue.given < queue.limit or not queue.full:
             if len(message) > 1:  # a name alone says nothing, and is not sent (28-41)
-                queue.put(message[1:])
+                queue.put(message[1] if len(message) == 2 else message[1:])
             return True
         if self._options.router_mandatory:
             queue.want_space()

@@ -94,6 +94,8 @@ class FairQueue:
                 self.only = queue
             else:
                 row.rotate(-1)
+            if type(item) is bytes:
+                return pipe, [item]
             if type(item) is list:
                 return pipe, item
             if (message := as_list(item)) is not None:
@@ -105,6 +107,8 @@ def as_list(item: Item | None) -> Message | None:
     """The message that was put into a queue, as the program gets it; None if it was a subscription, sent to somebody
     who publishes nothing: it means nothing there. A message that is shared with other receivers in this process is not
     given away: each gets a list of its own."""
+    if type(item) is bytes:
+        return [item]
     return list(item) if isinstance(item, list) else None
 
 
@@ -150,7 +154,7 @@ class RoundRobin:
         self.only = None
         self._open.popleft().outbound.want_space()
 
-    def send(self, message: Message) -> Pipe | None:
+    def send(self, message: Item) -> Pipe | None:
         """Give message to the next pipe that has room, and tell which; None if there is none, and nothing happened."""
         row = self._open
         while row:

@@ -26,7 +26,7 @@ Read next: `pubsub`.
 """
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 Subscriber = TypeVar("Subscriber", bound=Hashable)
@@ -35,14 +35,28 @@ Subscriber = TypeVar("Subscriber", bound=Hashable)
 MOST_KEPT = 4096
 
 
+class _Found(dict[bytes, tuple[Subscriber, ...]]):
+    """Answers to "who wants this topic?", kept until a subscription changes: publishers have few topics, that they come
+    back to. (0.06 µs in place of 0.3, with one prefix as with 100,000.)"""
+
+    def __init__(self, find: Callable[[bytes], tuple[Subscriber, ...]]) -> None:
+        self._find = find
+
+    def __missing__(self, topic: bytes) -> tuple[Subscriber, ...]:
+        if len(self) >= MOST_KEPT:
+            self.clear()
+        found = self[topic] = self._find(topic)
+        return found
+
+
 class Subscriptions(Generic[Subscriber]):
     """Prefixes, and who wants them."""
 
     def __init__(self) -> None:
         self._wanted: dict[bytes, dict[Subscriber, None]] = {}
         self._lengths: Counter[int] = Counter()  # of the prefixes, and how many have each
-        self._longest = 0  # … the longest
-        self._found: dict[bytes, tuple[Subscriber, ...]] = {}  # what matching() found, since the last change
+        self.longest = 0  # … the longest
+        self.found: _Found[Subscriber] = _Found(self._find)  # by a topic's beginning, as long as the longest prefix
         self._counts: Counter[Subscriber] = Counter()  # how many prefixes each subscriber has
 
     def add(self, prefix: bytes, subscriber: Subscriber) -> bool:
@@ -77,8 +91,8 @@ class Subscriptions(Generic[Subscriber]):
         return True
 
     def _changed(self) -> None:
-        self._longest = max(self._lengths, default=0)
-        self._found.clear()
+        self.longest = max(self._lengths, default=0)
+        self.found.clear()
 
     def remove_all(self, subscriber: Subscriber) -> list[bytes]:
         """Forget subscriber; the prefixes that it had. Looks at all there are: a peer leaves rarely."""
@@ -88,18 +102,8 @@ class Subscriptions(Generic[Subscriber]):
         return held
 
     def matching(self, topic: bytes) -> tuple[Subscriber, ...]:
-        """Everybody who wants a message that starts with topic, once each.
-
-        What lies behind the longest prefix makes no difference, and publishers have few topics that they come back to:
-        so the last answers are kept (0.12 µs in place of 0.3, with one prefix as with 100,000).
-        """
-        start = topic[: self._longest]
-        found = self._found.get(start)
-        if found is None:
-            if len(self._found) >= MOST_KEPT:
-                self._found.clear()
-            found = self._found[start] = self._find(start)
-        return found
+        """Everybody who wants a message that starts with topic, once each."""
+        return self.found[topic[: self.longest]]
 
     def _find(self, topic: bytes) -> tuple[Subscriber, ...]:
         found: dict[Subscriber, None] = {}

@@ -36,7 +36,7 @@ Below this module: all of `wire`. Above it: `engine`, which brings a Connection 
 Read next: `options`, a table to look things up in, or at once `patterns.pipe`, where the messages go.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 from typing import Final
 
@@ -67,10 +67,10 @@ from .events import (
     Verdict,
     as_message,
 )
-from .frames import COMMAND, MORE, SHORT, FrameDecoder, encode_frame, encode_message
+from .frames import COMMAND, MORE, FrameDecoder, encode_frame, encode_message
 from .greeting import GREETING_SIZE, check_greeting, check_mechanism, decode_greeting, encode_greeting
 from .mechanisms import Mechanism, Null, Steps
-from .quick import quick_messages
+from .quick import pieces_of_each, quick_messages, quick_pieces
 
 
 class State(Enum):
@@ -207,7 +207,7 @@ class Connection:
             self.state = TRANSITIONS[self.state, type(event)]
         return event
 
-    def next_messages(self, most: int) -> list[Message]:
+    def next_messages(self, most: int) -> list[bytes | Message]:
         """The next messages, up to most, if they are short and come one after the other; [] says: ask next_event.
 
         Asking only next_event gives the same messages in the same order. This is its quick twin for the reader of a
@@ -394,6 +394,8 @@ class Connection:
         """
         if self.state is not State.TRAFFIC:
             raise RuntimeError(f"send() in state {self.state.name}: wait until next_event() has given Ready")
+        if type(item) is bytes:
+            return self._encode(0, item)
         if type(item) is list and not self._mechanism.seals:
             return encode_message(item)
         if isinstance(item, list):
@@ -408,17 +410,11 @@ class Connection:
             return self._encode(COMMAND, encode_command(name, item.prefix))
         return self._encode(0, as_message(item)[0])
 
-    def send_some(self, items: list[Item]) -> list[bytes]:
-        """`send` for each of many. The quick twin of calling it: no call for a message in clear that is one short
-        frame, or that has been encoded for others already."""
+    def send_some(self, items: Iterable[Item], room: int) -> tuple[int, list[bytes]]:
+        """`send` for the first of items, as many as fill room octets: how many, and what to join for them."""
         if self._mechanism.seals or self.state is not State.TRAFFIC:
-            return [self.send(item) for item in items]
-        return [
-            (SHORT[len(item[0])] + item[0] if len(item) == 1 and len(item[0]) < 256 else encode_message(item))
-            if type(item) is list
-            else (type(item) is SharedMessage and item.octets) or self.send(item)
-            for item in items
-        ]
+            return pieces_of_each(items, room, self.send)
+        return quick_pieces(items, room, self.send)
 
     def _encode(self, flags: int, body: bytes) -> bytes:
         """One frame of traffic. A sealed one is a message frame without flags: its own are inside (37-84, 26-36)."""

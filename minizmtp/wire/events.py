@@ -113,7 +113,8 @@ class ConnectionClosed(NamedTuple):
     where: str
 
 
-# What passes through a socket's pipes.
-Item = Message | Subscribe | Cancel
+# What passes through a socket's pipes. Most messages are of one frame, and may there be that frame, without a list. To
+# make and to forget one would cost as much as the frame itself: a seventh of all that is done for 64 octets.
+Item = bytes | Message | Subscribe | Cancel
 
-Event = Greeting | Ready | Authenticate | Error | Item | Ping | Pong | ConnectionClosed
+Event = Greeting | Ready | Authenticate | Error | Message | Subscribe | Cancel | Ping | Pong | ConnectionClosed

@@ -56,23 +56,30 @@ SHORT_MORE = [bytes((MORE, size)) for size in range(256)]
 
 def encode_frame(body: bytes, flags: int = 0) -> bytes:
     """One frame. flags: MORE or COMMAND or 0; LONG is our business. The short form wherever it fits (37-12)."""
-    size = len(body)
+    return frame_header(len(body), flags) + body
+
+
+def frame_header(size: int, flags: int = 0) -> bytes:
+    """What stands before a body of so many octets."""
     if size < 256:
-        return bytes((flags, size)) + body
-    return bytes((flags | LONG,)) + size.to_bytes(8, "big") + body
+        return bytes((flags, size))
+    return bytes((flags | LONG,)) + size.to_bytes(8, "big")
 
 
 def encode_message(message: Sequence[bytes]) -> bytes:
     """All frames of one message, MORE on all but the last."""
-    last = message[-1]
-    end = SHORT[len(last)] + last if len(last) < 256 else encode_frame(last)
-    if len(message) == 1:
-        return end
-    octets = [
-        SHORT_MORE[len(frame)] + frame if len(frame) < 256 else encode_frame(frame, MORE) for frame in message[:-1]
-    ]
-    octets.append(end)
-    return b"".join(octets)
+    return b"".join(message_pieces(message))
+
+
+def message_pieces(message: Sequence[bytes]) -> list[bytes]:
+    """The same, not yet joined: header, body, header, body …"""
+    pieces: list[bytes] = []
+    size = 0
+    for frame in message:
+        size = len(frame)
+        pieces += SHORT_MORE[size] if size < 256 else frame_header(size, MORE), frame
+    pieces[-2] = frame_header(size)
+    return pieces
 
 
 class FrameDecoder:

@@ -34,14 +34,14 @@ def test_pongs_are_paid_for_as_they_leave() -> None:
     """… and not only when everything has left, which on a busy connection may be never."""
     outbox, stream = an_outbox()
     for _ in range(3):
-        outbox.put(b"pong!", [], [])
-        outbox.put(b"message", [[b"message"]], [b"message"])
+        outbox.put(b"pong!")
+        outbox.put(b"message", [b"message"])
     assert outbox.owed == 15
     for room, owed, pieces in [(4, 15, 6), (1, 10, 5), (8 + 5, 5, 3)]:
         stream.room = room
         outbox.offer()
         assert (outbox.owed, len(outbox._pieces)) == (owed, pieces)
-    outbox.put(b"pong!", [], [])
+    outbox.put(b"pong!")
     stream.room = 100
     outbox.offer()
     assert (outbox.owed, len(outbox._pieces), outbox.size) == (0, 0, 0)
@@ -52,17 +52,17 @@ def test_pongs_are_paid_for_as_they_leave() -> None:
 @pytest.mark.parametrize("taken", range(23))
 def test_what_has_not_left_whole_is_known_and_what_has_left_is_forgotten(taken: int) -> None:
     outbox, stream = an_outbox()
-    messages: list[Item] = [[b"first"], [b"second"], [b"third"]]
-    outbox.put(b"1111111", messages[:1], [b"1111111"])
-    outbox.put(b"pong", [], [])
-    outbox.put(b"22222233333", messages[1:], [b"222222", b"33333"])
+    messages: list[Item] = [[b"first"], b"two2", [b"", b"x"]]
+    outbox.put(b"\0\5first", messages[:1])
+    outbox.put(b"pong")
+    outbox.put(b"\0\4two2" + b"\1\0" + b"\0\1x", messages[1:])
     stream.room = taken
     for _ in range(2):  # at once, or in two goes
         outbox.offer()
     assert outbox.unsent() == [m for m, end in zip(messages, (7, 17, 22), strict=True) if taken < end]
 
 
-def filled(*messages: list[bytes]) -> Queue:
+def filled(*messages: Item) -> Queue:
     queue = Queue()
     for message in messages:
         queue.put(message)
@@ -71,12 +71,13 @@ def filled(*messages: list[bytes]) -> Queue:
 
 def test_what_is_queued_is_joined_into_one_write_in_order() -> None:
     outbox, stream = an_outbox()
-    queue = filled([b"a"], [b"b", b"c"], [b""], [b"d"])
+    queue = filled([b"a"], [b"b", b"c"], [b""], b"d", bytes(256), b"e")
     stream.room = 1000
     outbox.fill(queue)
     assert (len(outbox._pieces), len(queue)) == (1, 0)
     outbox.offer()
-    assert stream.taken == b"\0\1a" + b"\1\1b\0\1c" + b"\0\0" + b"\0\1d"
+    long = b"\2\0\0\0\0\0\0\1\0" + bytes(256)
+    assert stream.taken == b"\0\1a" + b"\1\1b\0\1c" + b"\0\0" + b"\0\1d" + long + b"\0\1e"
 
 
 @pytest.mark.parametrize("small", [0, 1, 100])
@@ -86,7 +87,7 @@ def test_a_write_takes_no_more_large_messages_than_fill_it(small: int) -> None:
     stream.room = 10**9
     outbox.fill(filled(*[[b"x"]] * 50))
     outbox.offer()
-    queue = filled(*[[b"x"]] * small, *[[bytes(BATCH)]] * 50)
+    queue = filled(*[b"x"] * small, *[bytes(BATCH)] * 50)
     outbox.fill(queue)
     assert len(queue) >= 49
     assert outbox.size <= 2 * BATCH + 3 * small + 20

@@ -3,6 +3,7 @@
 from minizmtp.errors import ProtocolError
 from minizmtp.patterns import Pattern, Pipe
 from minizmtp.patterns.pipe import Queue
+from minizmtp.patterns.routing import as_list
 from minizmtp.wire.events import Item, Message
 
 
@@ -31,16 +32,16 @@ class Peer:
         """Items that arrive from it. One that no peer may send ends its connection, as the engine would."""
         for item in items:
             try:
-                if isinstance(item, list):
-                    self.pattern.inspect(item)
+                if (message := as_list(item)) is not None:
+                    self.pattern.inspect(message)
             except ProtocolError as error:
                 self.refused.append(error)
                 return
             self.pipe.inbound.put(item)
 
     def hears(self) -> list[Item]:
-        """All that waits to go out to it."""
-        return list(iter(self.pipe.outbound.take, None))
+        """All that waits to go out to it; messages as lists."""
+        return [as_list(item) or item for item in iter(self.pipe.outbound.take, None)]
 
     def leaves(self) -> None:
         """An accepted connection ends, and its pipe with it."""

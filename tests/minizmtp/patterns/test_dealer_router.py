@@ -215,7 +215,7 @@ def test_with_router_mandatory_a_peer_without_room_is_waited_for() -> None:
     assert [service.try_send([b"slow", b"%d" % number]) for number in range(3)] == [True, True, False]
     assert not service.can_send()
     assert space.count == 0
-    assert slow.pipe.outbound.take() == [b"0"]
+    assert slow.pipe.outbound.take() == b"0"
     assert space.count == 1
     assert service.can_send()
     assert service.try_send([b"slow", b"2"])
@@ -253,7 +253,7 @@ def test_with_connect_routing_id_it_can_be_addressed_at_once() -> None:
     service.attach(pipe)
     assert service.try_send([b"peer", b"early"])
     service.connected(pipe)
-    assert pipe.outbound.take() == [b"early"]
+    assert pipe.outbound.take() == b"early"
     pipe.inbound.put([b"hello"])
     assert received(service) == [b"peer", b"hello"]
 

@@ -141,7 +141,7 @@ def test_a_message_to_many_is_one_object_that_is_encoded_once() -> None:
     listeners = [Peer(station) for _ in range(3)]
     for listener in listeners:
         listener.says(Subscribe(b""))
-    station.try_send([b"eu"])
+    station.try_send([b"eu", b"rain"])
     one, two, three = (listener.pipe.outbound.take() for listener in listeners)
     assert type(one) is SharedMessage
     assert one is two is three

@@ -441,7 +441,7 @@ def test_with_conflate_a_listener_that_was_away_gets_the_newest_message_and_no_o
     pipe.inbound.put(Subscribe(b""))
     for number in range(5):
         assert station.try_send([b"%d" % number])
-    assert list(iter(pipe.outbound.take, None)) == [[b"4"]]
+    assert list(iter(pipe.outbound.take, None)) == [b"4"]
     assert pipe.outbound.dropped == 4
 
 

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError
+from minizmtp.wire.events import Cancel, Item, SharedMessage, Subscribe
 from minizmtp.wire.frames import COMMAND, MORE, Frame, FrameDecoder, encode_frame, encode_message
-from minizmtp.wire.quick import quick_messages
-from tests.minizmtp.streams import frame
+from minizmtp.wire.quick import pieces_of_each, quick_messages, quick_pieces
+from tests.minizmtp.streams import frame, in_traffic
 
 
 def frames_of(octets: bytes, limit: int = -1) -> list[Frame]:
@@ -300,7 +302,7 @@ def messages_of(pieces: list[bytes], limit: int, most: int) -> tuple[list[object
             while True:
                 if most and not message and (quick := quick_messages(decoder, most)):
                     assert len(quick) <= most
-                    found += quick
+                    found += [[item] if isinstance(item, bytes) else item for item in quick]
                     continue
                 if (slow := decoder.next_frame()) is None:
                     break
@@ -320,8 +322,14 @@ def messages_of(pieces: list[bytes], limit: int, most: int) -> tuple[list[object
 @given(
     runs=st.lists(
         st.tuples(
-            st.sampled_from([0, 0, MORE, COMMAND]),
-            st.sampled_from([0, 1, 5, 6, 254, 255, 256]).map(bytes) | st.binary(max_size=8),
+            st.lists(
+                st.tuples(
+                    st.sampled_from([0, 0, MORE, MORE, COMMAND]),
+                    st.sampled_from([0, 1, 5, 6, 254, 255, 256, 257, 512]).map(bytes) | st.binary(max_size=8),
+                ),
+                min_size=1,
+                max_size=4,
+            ),
             st.sampled_from([1, 1, 2, 7, 8, 9, 30]),
         )
     ),
@@ -331,10 +339,25 @@ def messages_of(pieces: list[bytes], limit: int, most: int) -> tuple[list[object
     data=st.data(),
 )
 def test_the_quick_way_to_messages_finds_what_the_clear_one_finds(
-    runs: list[tuple[int, bytes, int]], tail: bytes, limit: int, most: int, data: st.DataObject
+    runs: list[tuple[list[tuple[int, bytes]], int]], tail: bytes, limit: int, most: int, data: st.DataObject
 ) -> None:
     """In runs or one by one, however the stream is cut, up to the same error at the same place."""
-    octets = b"".join(encode_frame(body, flags) * times for flags, body, times in runs) + tail
+    octets = b"".join(b"".join(encode_frame(body, flags) for flags, body in run) * times for run, times in runs) + tail
     cuts = sorted(data.draw(st.lists(st.integers(0, len(octets)), max_size=8), label="cuts"))
     pieces = [octets[start:end] for start, end in zip([0, *cuts], [*cuts, len(octets)], strict=True)]
     assert messages_of(pieces, limit, most) == messages_of(pieces, limit, 0)
+
+
+bodies = st.sampled_from([0, 1, 64, 64, 255, 256, 1000]).map(bytes) | st.binary(max_size=8)
+messages = st.lists(bodies, min_size=1, max_size=4)
+subscriptions = st.builds(Subscribe, bodies) | st.builds(Cancel, bodies)
+
+
+@given(
+    items=st.lists(bodies | messages | messages.map(SharedMessage) | subscriptions),
+    room=st.sampled_from([1, 66, 67, 500, 10**6]),
+)
+def test_the_quick_way_to_octets_says_what_the_clear_one_says(items: list[Item], room: int) -> None:
+    send = in_traffic(SocketType.XSUB, b"XPUB").send
+    number, pieces = quick_pieces(items, room, send)
+    assert (number, b"".join(pieces)) == (len(clear := pieces_of_each(items, room, send)[1]), b"".join(clear))
