@@ -199,14 +199,13 @@ class Sub(Pattern):
     def _gather(self) -> Received | None:
         # Filtered once more: between our CANCEL and its arrival, a publisher still sends (29-34).
         assert self.incoming is not None
-        sieve = self.incoming.sieve = None if self._wants_all() else self._wants
+        inverted = self._options.given.get("invert_matching")
+        sieve = self._dislikes if inverted else None if b"" in self._counts else self._wanted.matching
+        self.incoming.sieve = sieve
         while (found := super()._gather()) is not None:
             if sieve is None or sieve(found[1][0]):
                 return found
         return None
 
-    def _wants_all(self) -> bool:
-        return b"" in self._counts and not self._options.invert_matching
-
-    def _wants(self, topic: bytes) -> bool:
-        return self._wanted.matches(topic) != bool(self._options.given.get("invert_matching"))
+    def _dislikes(self, topic: bytes) -> bool:
+        return not self._wanted.matching(topic)

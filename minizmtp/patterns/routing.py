@@ -48,7 +48,7 @@ class FairQueue:
         self._ready: deque[Pipe] = deque()  # the pipes that have something, next one first; the only one may be empty
         self._on_arrival = on_arrival
         self.only: Queue | None = None
-        self.sieve: Callable[[bytes], bool] | None = None
+        self.sieve: Callable[[bytes], object] | None = None
 
     def attach(self, pipe: Pipe) -> None:
         """Let pipe take part. What it already holds counts as just come."""

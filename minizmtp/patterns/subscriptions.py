@@ -119,10 +119,3 @@ class Subscriptions(Generic[Subscriber]):
     def __contains__(self, prefix: bytes) -> bool:
         """Does anybody want exactly this prefix?"""
         return prefix in self._wanted
-
-    def matches(self, topic: bytes) -> bool:
-        """Does anybody want it?"""
-        for length in self._lengths:  # noqa: SIM110  # any() would make a generator, for mostly one length
-            if topic[:length] in self._wanted:
-                return True
-        return False
