@@ -64,11 +64,12 @@ class FairQueue:
             self._ready.remove(pipe)
 
     def _arrived(self, pipe: Pipe) -> None:
-        self.only = None
         row = self._ready
-        if row and not row[0].inbound.items:
-            row.popleft()  # emptied behind our back
-        row.append(pipe)
+        if not row or row[0] is not pipe:  # or else it was emptied behind our back, and is the only one still
+            self.only = None
+            if row and not row[0].inbound.items:
+                row.popleft()
+            row.append(pipe)
         self._on_arrival()
 
     def __len__(self) -> int:
