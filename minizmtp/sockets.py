@@ -37,7 +37,7 @@ from .waiting import Waiting
 from .wire.events import Item
 from .wire.events import Message as Frames
 
-# Every so many sends and receives that need not wait, a task lets the others run all the same. A full checkpoint costs
+# Every so many sends, or receives, that need not wait, a task lets the others run all the same. A full checkpoint costs
 # about four microseconds, as much as a few messages.
 TURNS = 512
 
@@ -52,7 +52,7 @@ class Message(NamedTuple):
 class Socket(Waiting):
     """One socket. Made by `Context.socket`; options are its attributes (see `options`)."""
 
-    __slots__ = ("_fair", "_offer", "_parts", "_robin", "_take", "_turns")
+    __slots__ = ("_fair", "_offer", "_parts", "_receives", "_robin", "_sends", "_take")
 
     def __init__(self, home: Home, socket_type: SocketType, options: dict[str, Any]) -> None:
         super().__init__(home, socket_type, options)
@@ -67,9 +67,9 @@ class Socket(Waiting):
         if pattern.outgoing is not None and not pattern.has_turns:
             self._robin = pattern.outgoing
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
-        # Counts sends and receives; at each 0 the task lets the others run. (An iterator, for a plain number would have
-        # to be stored through __setattr__, which costs more than all the rest.)
-        self._turns = cycle(range(TURNS))
+        # They count; at each 0 the task lets the others run. (Iterators, for plain numbers would have to be stored through
+        # __setattr__, which costs more than all the rest.)
+        self._sends, self._receives = cycle(range(TURNS)), cycle(range(TURNS))
 
     # --------------------------------------------------------------------------------------------------------- sending
 
@@ -80,7 +80,7 @@ class Socket(Waiting):
         Raises Again when it must not wait longer, ZMQError (EFSM, ENOTSUP) when this socket cannot send (now).
         """
         frame = data if type(data) is bytes else _frame(data)
-        if next(self._turns):
+        if next(self._sends):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
@@ -101,7 +101,7 @@ class Socket(Waiting):
                 break
         if not frames:
             raise ZMQError(EINVAL, "a message has at least one frame; it may be empty: [b'']")
-        if next(self._turns):
+        if next(self._sends):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
@@ -150,7 +150,7 @@ class Socket(Waiting):
         """
         if self._rest:
             return await self._recv_rest(flags)
-        if next(self._turns):
+        if next(self._receives):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
@@ -172,7 +172,7 @@ class Socket(Waiting):
         """The next message, or what recv() has left of one."""
         if self._rest:
             return (await self.recv_message(flags)).frames
-        if next(self._turns):
+        if next(self._receives):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
@@ -207,7 +207,7 @@ class Socket(Waiting):
             await self._breathe()
         if self._rest:
             return Message(self._rest.pop(0), {})
-        if next(self._turns):
+        if next(self._receives):
             await checkpoint_if_cancelled()
         else:
             await self._breathe()
