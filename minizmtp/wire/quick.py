@@ -29,7 +29,7 @@ from .frames import LONG, MORE, FrameDecoder, frame_header, message_pieces
 
 # So many messages are looked at first, and twice as many each time that they are all of one shape; but no more in this
 # read where they are fewer.
-LOOK_AHEAD = 8
+LOOK_AHEAD = 32
 
 
 def quick_messages(decoder: FrameDecoder, most: int) -> list[bytes | list[bytes]]:
