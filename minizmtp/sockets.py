@@ -67,7 +67,7 @@ class Socket(Waiting):
         if pattern.outgoing is not None and not pattern.has_turns:
             self._robin = pattern.outgoing
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
-        # They count; at each 0 the task lets the others run. (Iterators, for plain numbers would have to be stored through
+        # They count; at each 0 the task lets the others run. (Iterators, for plain numbers would have to be stored by
         # __setattr__, which costs more than all the rest.)
         self._sends, self._receives = cycle(range(TURNS)), cycle(range(TURNS))
 
