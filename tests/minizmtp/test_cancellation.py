@@ -141,7 +141,7 @@ async def test_a_message_in_parts_that_is_cancelled_is_sent_whole_or_not_at_all(
 
         with trio.fail_after(20):
             for step, results in cuts(late):
-                push._turns = cycle([0])  # let others run at each call: there is no other wait
+                push._sends = cycle([0])  # let others run at each call: there is no other wait
                 given = 0
                 results.append(await cut_at(step, late, lambda step=step: in_parts(step)))
                 if results[0] is CUT:

@@ -97,7 +97,7 @@ async def test_a_message_for_an_idle_connection_goes_out_inside_send() -> None:
         await peer.greet(b"PULL")
         await push.poll(None, zmq.POLLOUT)
         await wait_all_tasks_blocked(0.01)
-        push._turns = iter(lambda: 1, 0)  # type: ignore[assignment]  # no turn in which others may run
+        push._sends = iter(lambda: 1, 0)  # type: ignore[assignment]  # no turn in which others may run
         await push.send(b"now")
         assert peer.stream.socket._sock.recv(100) == b"\0\3now"
 
