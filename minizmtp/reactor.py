@@ -42,8 +42,8 @@ MUTE = 4
 # So many connections have a turn before other tasks have theirs. A turn is one read: at most some hundred microseconds.
 TOGETHER = 16
 
-# Of those that want to be called soon, fewer: beside a program that never waits, the others gather more meanwhile. (With
-# a hundred clients, a ROUTER's replies go out by 31 to a write; without a limit it would be 14, and each cost a fifth more.)
+# Of those that want to be called soon, fewer: beside a program that never waits, the others gather more meanwhile. (A
+# ROUTER with a hundred clients sends 31 replies in one write; with TOGETHER 15, and each would cost a fifth more.)
 FEW = 4
 
 
