@@ -43,7 +43,7 @@ from .patterns.pipe import Queue
 from .reactor import Reactor
 from .transports import Listener, Stream, dial
 from .wire import Authenticate, Connection, Ready, Verdict
-from .wire.curve import CurveClient, CurveServer
+from .wire.curve import CurveClient, CurveServer, keypair
 from .wire.mechanisms import Mechanism, Null
 from .wire.plain import PlainClient, PlainServer
 
@@ -107,7 +107,8 @@ def choose_mechanism(options: Options) -> Callable[[], Mechanism]:
     if options.curve_server:
         if not options.curve_secretkey:
             raise ZMQError(EINVAL, "curve_server needs curve_secretkey: see minizmtp.curve_keypair()")
-        return partial(CurveServer, z85.decode(options.curve_secretkey))
+        public, secret = keypair(z85.decode(options.curve_secretkey))
+        return partial(CurveServer, secret, public=public)
     if options.curve_serverkey:
         if not (options.curve_publickey and options.curve_secretkey):
             raise ZMQError(EINVAL, "curve_serverkey needs our own curve_publickey and curve_secretkey, too")

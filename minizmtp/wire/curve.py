@@ -350,11 +350,11 @@ class CurveClient(_Curve):
 
 
 class CurveServer(_Curve):
-    """secret: our permanent key s."""
+    """secret: our permanent key s. public: S, from whoever has worked it out before: a tenth of our work."""
 
-    def __init__(self, secret: bytes, entropy: Entropy = os.urandom) -> None:
+    def __init__(self, secret: bytes, entropy: Entropy = os.urandom, public: bytes | None = None) -> None:
         super().__init__(entropy)
-        self._public, self._secret = keypair(secret)
+        self._public, self._secret = public or keypair(secret)[0], secret
         self._our_public = self._our_secret = b""  # S', s'
         self._cookie_key = b""  # K
         self._their_public = b""  # C'
