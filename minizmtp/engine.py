@@ -50,7 +50,7 @@ from .heartbeat import NEVER, Heartbeat, Silence
 from .options import Options
 from .outbox import Outbox
 from .patterns.pipe import Pipe, Queue, Source, _nobody
-from .reactor import MUTE, READ, WRITE, Reactor, Timer
+from .reactor import MUTE, READ, WRITE, Reactor
 from .transports import READ_SIZE, Stream
 from .wire import (
     NEED_DATA,
@@ -135,7 +135,7 @@ class Engine(Source):
         self._pipe: Pipe | None = None  # until the peer is ready
         self._inspect: Callable[[Message], None] | None = None
         self._heart: Heartbeat | None = None
-        self._alarm: Timer | None = None  # when the handshake has to be done, and then for the heart
+        self._alarm = 0  # the number of a call: when the handshake has to be done, and then for the heart
         self._outbox = Outbox(stream, connection)  # encoded, not yet taken by the system
         self._wanted = 0  # what the reactor calls us for
         self._prompt = True  # the next message may go at once …
@@ -191,8 +191,7 @@ class Engine(Source):
             self.speak()  # the last word, if the system takes it; in traffic, a message may be half-way out
         self._over = True
         self._want(0)
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._reactor.cancel(self._alarm)
         if self._pipe is not None:
             self._pipe.source = None
             self._pipe.outbound.on_arrival = self._pipe.inbound.on_space = _nobody
@@ -285,8 +284,7 @@ class Engine(Source):
 
         inspect: if given, is shown each message that comes, and may raise ProtocolError.
         """
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._reactor.cancel(self._alarm)
         self._pipe = pipe
         self._inspect = inspect
         if self._options.heartbeat_ivl and self._connection.peer_version >= (3, 1):
@@ -397,10 +395,9 @@ class Engine(Source):
     def _set_alarm(self) -> None:
         """To be called when the heart has something to do next; while we stand still, in the peer's rhythm."""
         assert self._heart is not None
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._reactor.cancel(self._alarm)
         due = trio.current_time() + self._heart.rhythm() if self._full else self._heart.due()
-        self._alarm = self._reactor.call_at(due, self._beat) if due < NEVER else None
+        self._alarm = self._reactor.call_at(due, self._beat) if due < NEVER else 0
 
     def _beat(self) -> None:
         assert self._heart is not None

@@ -28,7 +28,7 @@ from .monitor import Monitor, MonitorEvent
 from .options import Options, set_options, snapshot, unknown_option
 from .patterns import Pattern
 from .reactor import Reactor
-from .session import Acceptor, Connector, Link, new_mechanism
+from .session import Acceptor, Connector, Link, choose_mechanism
 from .transports import check_dialable, listen
 from .wire.events import Authenticate, Verdict
 
@@ -122,7 +122,7 @@ class Linked(Options):
         self._check_open()
         address = parse_endpoint(endpoint)
         options = snapshot(self)
-        new_mechanism(options)  # what is missing is missed here, and not at the first connection
+        choose_mechanism(options)()  # what is missing is missed here, and not at the first connection
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.bind(self, endpoint, options)
@@ -153,7 +153,7 @@ class Linked(Options):
             return
         options = snapshot(self)
         self.given.pop("connect_routing_id", None)  # it names one peer
-        new_mechanism(options)
+        choose_mechanism(options)()
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.connect(self, endpoint, options)

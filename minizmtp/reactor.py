@@ -110,19 +110,6 @@ class EpollSelector:
         ]
 
 
-class Timer:
-    """A call at a certain time, unless it is cancelled before."""
-
-    __slots__ = ("function",)
-
-    def __init__(self, function: Callable[[], None]) -> None:
-        self.function: Callable[[], None] | None = function
-
-    def cancel(self) -> None:
-        """Do not call. May be said twice, and too late."""
-        self.function = None
-
-
 class Reactor:
     """Watches files, and the time. start_task: begins a task that ends with the Context."""
 
@@ -132,8 +119,9 @@ class Reactor:
         self._turns: dict[int, Callable[[int], None]] = {}  # by fd: whom to call
         self._soon: list[Callable[[int], None]] = []  # whose turn comes when the running task lets go
         self._sleeping: trio.lowlevel.ParkingLot | None = None  # who will call them
-        self._calls: list[tuple[float, int, Timer]] = []  # a heap; the number keeps those of the same time in order
-        self._number = count()
+        self._times: list[tuple[float, int]] = []  # a heap; the number keeps those of the same time in order
+        self._calls: dict[int, Callable[[], None]] = {}  # by the number; cancelled it is here no more
+        self._number = count(1)
         self._alarm: trio.CancelScope | None = None
 
     # ---------------------------------------------------------------------------------------------------------- files
@@ -181,24 +169,29 @@ class Reactor:
 
     # ----------------------------------------------------------------------------------------------------------- time
 
-    def call_at(self, when: float, function: Callable[[], None]) -> Timer:
-        """Call function at a time of trio's clock."""
-        timer = Timer(function)
-        heapq.heappush(self._calls, (when, next(self._number), timer))
+    def call_at(self, when: float, function: Callable[[], None]) -> int:
+        """Call function at a time of trio's clock. The number is for `cancel`."""
+        number = next(self._number)
+        self._calls[number] = function
+        heapq.heappush(self._times, (when, number))
         if self._alarm is None:
             self._alarm = trio.CancelScope(deadline=when)
             self._start_task(self._mind_time)
         elif when < self._alarm.deadline:
             self._alarm.deadline = when
-        return timer
+        return number
+
+    def cancel(self, number: int) -> None:
+        """Do not call. May be said twice, and too late; 0 is nobody's number."""
+        self._calls.pop(number, None)
 
     async def _mind_time(self) -> None:
         while True:
-            while self._calls and self._calls[0][0] <= trio.current_time():
-                _, _, timer = heapq.heappop(self._calls)
-                if timer.function is not None:
-                    timer.function()
-            self._alarm = trio.CancelScope(deadline=self._calls[0][0] if self._calls else math.inf)
+            while self._times and self._times[0][0] <= trio.current_time():
+                _, number = heapq.heappop(self._times)
+                if function := self._calls.pop(number, None):
+                    function()
+            self._alarm = trio.CancelScope(deadline=self._times[0][0] if self._times else math.inf)
             with self._alarm:
                 await trio.sleep_forever()
 

@@ -43,7 +43,7 @@ from .patterns.pipe import Queue
 from .reactor import Reactor
 from .transports import Listener, Stream, dial
 from .wire import Authenticate, Connection, Ready, Verdict
-from .wire.curve import CurveClient, CurveServer
+from .wire.curve import CurveClient, CurveServer, keypair
 from .wire.mechanisms import Mechanism, Null
 from .wire.plain import PlainClient, PlainServer
 
@@ -101,33 +101,61 @@ def new_pipe(owner: Owner, options: Options) -> Pipe:
     return Pipe(outbound=Queue(options.sndhwm), inbound=Queue(options.rcvhwm))
 
 
-def new_mechanism(options: Options) -> Mechanism:
-    """The mechanism that the options ask for. Raises ZMQError where they ask for CURVE and it cannot be had."""
+def choose_mechanism(options: Options) -> Callable[[], Mechanism]:
+    """The mechanism that the options ask for: what makes one for each connection. Raises ZMQError where they ask for
+    CURVE and it cannot be had."""
     if options.curve_server:
         if not options.curve_secretkey:
             raise ZMQError(EINVAL, "curve_server needs curve_secretkey: see minizmtp.curve_keypair()")
-        return CurveServer(z85.decode(options.curve_secretkey))
+        public, secret = keypair(z85.decode(options.curve_secretkey))
+        return partial(CurveServer, secret, public=public)
     if options.curve_serverkey:
         if not (options.curve_publickey and options.curve_secretkey):
             raise ZMQError(EINVAL, "curve_serverkey needs our own curve_publickey and curve_secretkey, too")
         public, secret = z85.decode(options.curve_publickey), z85.decode(options.curve_secretkey)
-        return CurveClient(public, secret, z85.decode(options.curve_serverkey))
+        return partial(CurveClient, public, secret, z85.decode(options.curve_serverkey))
     if options.plain_server:
-        return PlainServer()
+        return PlainServer
     if options.plain_username or options.plain_password:
-        return PlainClient(options.plain_username, options.plain_password)
-    return Null(ask=bool(options.zap_domain))
+        return partial(PlainClient, options.plain_username, options.plain_password)
+    return partial(Null, ask=bool(options.zap_domain))
+
+
+def choose_connection(socket_type: SocketType, options: Options) -> Callable[[], Connection]:
+    """What makes one connection after the other, all alike. An option is looked up, and a key decoded, once for all."""
+    new_mechanism = choose_mechanism(options)
+    new = partial(
+        Connection,
+        socket_type,
+        identity=options.routing_id,
+        max_message_size=options.maxmsgsize,
+        max_unfinished=options.maxunfinished,
+    )
+    return lambda: new(mechanism=new_mechanism())
 
 
 class Session:
     """What the two kinds of session have in common: one connection after the other, or just one."""
 
-    def __init__(self, owner: Owner, endpoint: str, options: Options, on_end: Callable[["Session"], None]) -> None:
+    __slots__ = (
+        "_asking",
+        "_engine",
+        "_is_ready",
+        "_new_connection",
+        "_options",
+        "_owner",
+        "_pipe",
+        "_stream",
+        "endpoint",
+        "finishing",
+    )
+
+    def __init__(self, owner: Owner, endpoint: str, options: Options, new_connection: Callable[[], Connection]) -> None:
         self.endpoint = endpoint
         self.finishing = False
-        self._on_end = on_end
         self._owner = owner
         self._options = options
+        self._new_connection = new_connection
         self._pipe: Pipe | None = None
         self._engine: Engine | None = None
         self._stream: Stream | None = None
@@ -155,7 +183,6 @@ class Session:
         """The socket has this peer no more."""
         if self._pipe is not None and not self.finishing:
             self._owner.pattern.detach(self._pipe)
-        self._on_end(self)
 
     def unsent(self) -> int:
         queued = len(self._pipe.outbound) if self._pipe is not None else 0
@@ -168,16 +195,9 @@ class Session:
 
     def _converse(self, stream: Stream) -> None:
         """Begin; the engine calls back, with `over` in the end."""
-        connection = Connection(
-            self._owner.socket_type,
-            identity=self._options.routing_id,
-            mechanism=new_mechanism(self._options),
-            max_message_size=self._options.maxmsgsize,
-            max_unfinished=self._options.maxunfinished,
-        )
         self._stream = stream
         self._is_ready = False
-        self._engine = Engine(stream, connection, self._options, self._owner.reactor, self)
+        self._engine = Engine(stream, self._new_connection(), self._options, self._owner.reactor, self)
         self._engine.start(self._options.handshake_ivl / 1000 or math.inf)
 
     def asked(self, question: Authenticate) -> None:
@@ -204,7 +224,8 @@ class Session:
         said = {
             name.decode().title(): value.decode("utf-8", "backslashreplace") for name, value in ready.metadata.items()
         }
-        pipe.metadata = said | {"Peer-Address": self._stream.peer_address}  # what we see goes before what is said
+        said["Peer-Address"] = self._stream.peer_address  # what we see goes before what is said
+        pipe.metadata = said
         self._is_ready = True
         self._owner.tell(Event.HANDSHAKE_SUCCEEDED, self.endpoint)
         pattern = self._owner.pattern
@@ -260,7 +281,7 @@ class Connector(Session):
     """The connecting side: keeps one endpoint connected. It has a task, for dialling takes time."""
 
     def __init__(self, owner: Owner, endpoint: Endpoint, text: str, options: Options) -> None:
-        super().__init__(owner, text, options, owner.ended)
+        super().__init__(owner, text, options, choose_connection(owner.socket_type, options))
         self._address = endpoint
         self._failures = 0
         self._scope = trio.CancelScope()
@@ -278,6 +299,7 @@ class Connector(Session):
             if self._engine is not None:
                 self._engine.stop(Closed())
             self._release()
+            self._owner.ended(self)
 
     def _end(self) -> None:
         self._scope.cancel()
@@ -349,6 +371,12 @@ class Connector(Session):
 class Accepted(Session):
     """The accepting side of one connection. It needs no task: it begins connected, and ends with the connection."""
 
+    __slots__ = ("_acceptor",)
+
+    def __init__(self, acceptor: "Acceptor") -> None:
+        super().__init__(acceptor.owner, acceptor.endpoint, acceptor.options, acceptor.new_connection)
+        self._acceptor = acceptor
+
     def begin(self, stream: Stream) -> None:
         """Greet whoever has come."""
         self._converse(stream)
@@ -363,6 +391,7 @@ class Accepted(Session):
     def over(self, reason: Exception) -> None:
         super().over(reason)
         self._release()
+        self._acceptor.forget(self)
 
 
 class Acceptor:
@@ -371,9 +400,10 @@ class Acceptor:
     def __init__(self, owner: Owner, listener: Listener, options: Options) -> None:
         self.endpoint = str(listener.endpoint)
         self.finishing = False
-        self._owner = owner
+        self.owner = owner
+        self.options = options
+        self.new_connection = choose_connection(owner.socket_type, options)
         self._listener = listener
-        self._options = options
         self._sessions: dict[Session, None] = {}
         owner.tell(Event.LISTENING, self.endpoint, listener.fileno)
 
@@ -388,29 +418,30 @@ class Acceptor:
                 # Out of file descriptors, most likely. Those who wait stay in the system's queue meanwhile.
                 words = f"{self.endpoint}: {error.strerror}"
                 log.warning("%s; trying again in a moment", words)
-                self._owner.tell(Event.ACCEPT_FAILED, self.endpoint, error.errno or 0, words)
+                self.owner.tell(Event.ACCEPT_FAILED, self.endpoint, error.errno or 0, words)
                 await trio.sleep(0.1)
                 continue
-            self._owner.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
-            session = Accepted(self._owner, self.endpoint, self._options, self._forget)
+            self.owner.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
+            session = Accepted(self)
             self._sessions[session] = None
             session.begin(stream)
 
-    def _forget(self, session: Session) -> None:
+    def forget(self, session: Session) -> None:
+        """It has ended."""
         del self._sessions[session]
         if self.finishing and not self._sessions:
-            self._owner.ended(self)
+            self.owner.ended(self)
 
     def finish(self, linger: int) -> None:
         """Accept nobody more, and part from all who came (L-19)."""
         if not self.finishing:
             self.finishing = True
             self._listener.close()
-            self._owner.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
+            self.owner.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
         for session in list(self._sessions):
             session.finish(linger)
         if not self._sessions:
-            self._owner.ended(self)
+            self.owner.ended(self)
 
     def unsent(self) -> int:
         return sum(session.unsent() for session in self._sessions)

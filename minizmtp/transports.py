@@ -35,6 +35,9 @@ from .options import Options
 READ_SIZE = 65536
 HUGE, LARGEST_READ = 1 << 23, 1 << 20
 
+# So many are let in, one after the other, before other tasks have their turn.
+TOGETHER = 16
+
 # What sun_path holds (108 octets on Linux, 104 on macOS), less the zero at its end.
 LONGEST_PATH = 107 if sys.platform == "linux" else 103
 
@@ -112,26 +115,30 @@ class Listener:
         # To remove our file at the end, and not one that somebody put in its place.
         self._file = _file_number(endpoint.path) if isinstance(endpoint, Ipc) else None
         self.directory: str | None = None  # made for ipc://*, to be removed with the file
-        self._more_to_come = False
+        self._in_a_row = 0
 
     async def accept(self) -> Stream:
         """The next connection. Raises OSError when the system has none to give (too many open files, say), and
         trio.ClosedResourceError when we have been closed: also before anybody had the time to ask."""
         while True:
-            if self._more_to_come:  # where one came there may be a crowd: ask at once
+            if self._in_a_row == TOGETHER:
+                self._in_a_row = 1
                 await trio.lowlevel.checkpoint()
             if self._socket.fileno() == -1:
                 raise trio.ClosedResourceError
-            if not self._more_to_come:
+            if not self._in_a_row:  # where one came there may be a crowd: then ask at once
                 await trio.lowlevel.wait_readable(self._socket)
-            self._more_to_come = False
-            with suppress(BlockingIOError, ConnectionAbortedError):  # it went away while it was waiting
+            before, self._in_a_row = self._in_a_row, 0
+            try:
                 sock, peer = self._socket.accept()
-                self._more_to_come = True
+            except (BlockingIOError, ConnectionAbortedError):  # it went away while it was waiting
+                continue
+            self._in_a_row = before + 1
+            sock.setblocking(False)
+            if isinstance(self.endpoint, Ipc):  # over tcp the listener has passed on what it was set to (`listen`)
                 with _closed_on_error(sock):
-                    sock.setblocking(False)
-                    _tune(sock, self._options, isinstance(self.endpoint, Tcp))
-                    return Stream(sock, peer[0] if isinstance(peer, tuple) else "")
+                    _tune(sock, self._options, is_tcp=False)
+            return Stream(sock, peer[0] if isinstance(peer, tuple) else "")
 
     def close(self) -> None:
         """At once, and the file of an ipc endpoint goes too."""
@@ -199,9 +206,9 @@ def _listen_ipc(endpoint: Ipc, options: Options) -> Listener:
 
 def _start_listening(sock: socket.socket, options: Options) -> None:
     sock.setblocking(False)
-    _tune(
-        sock, options, sock.family != socket.AF_UNIX
-    )  # before listen: a connection takes its buffers' sizes from here
+    # Before listen: whoever comes over tcp takes all of this from here. (So it is on Linux, macOS and the BSDs.
+    # Over ipc Linux passes nothing on.)
+    _tune(sock, options, sock.family != socket.AF_UNIX)
     sock.listen(options.backlog)
 
 

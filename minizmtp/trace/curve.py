@@ -210,13 +210,14 @@ class Witness:
 
     def _traffic(self, metadata: bytes) -> Steps:
         if keys := self._secrets.for_connection():
-            self._sealer = curve.Sealer(curve.shared_key(*keys), b"", self._receives, 0, self._received)
+            self._sealer = curve.Sealer(curve.shared_key(*keys, "READY"), b"", self._receives, 0, self._received)
         return [Ready(decode_metadata(metadata))]
 
     def _open(self, name: str, fields: dict[str, bytes], prefix: bytes, keys: KeyPair | None) -> None:
         if keys:
             at = offset(LAYOUTS[name], "box")
-            self.opened = curve.open_box(name, fields["box"], prefix + fields["nonce"], *keys, at)
+            shared = curve.shared_key(*keys, name, at)
+            self.opened = curve.open_box(name, fields["box"], prefix + fields["nonce"], shared, at)
 
     def _open_cookie(self, cookie: bytes) -> None:
         if self._secrets.cookie_key:

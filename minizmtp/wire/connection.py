@@ -80,6 +80,7 @@ class State(Enum):
     HANDSHAKE = auto()
     TRAFFIC = auto()
     CLOSED = auto()
+    __hash__ = object.__hash__  # Enum's own is written in Python, and the tables below are looked into often
 
 
 class _NeedData(Enum):
@@ -163,7 +164,7 @@ class Connection:
         # Not bytes: they would be copied for each word that is added, and a peer may send ten thousand PINGs at a time.
         self._to_send = bytearray(encode_greeting(self._mechanism.name))
         self._answers: list[bytes] = []  # commands of traffic, to be sealed when they are sent
-        self._told: list[Ready | Authenticate] = []  # by the mechanism, not yet handed out
+        self._told: Ready | Authenticate | None = None  # by the mechanism, not yet handed out
         self._undecided = False  # Authenticate was handed out, and no verdict has come yet
         self._judged: dict[bytes, bytes] = {}  # what the verdict says of the peer
 
@@ -259,8 +260,8 @@ class Connection:
         return event
 
     def _read_greeting(self) -> Event | _NeedData:
-        check_greeting(self._greeting)
         if len(self._greeting) < GREETING_SIZE:
+            check_greeting(self._greeting)
             return NEED_DATA
         greeting = decode_greeting(bytes(self._greeting[:GREETING_SIZE]))
         check_mechanism(greeting, self._mechanism.name)
@@ -271,9 +272,7 @@ class Connection:
         return greeting
 
     def _read_handshake(self) -> Event | _NeedData:
-        if self._told:
-            return self._told.pop()
-        while not self._undecided and (frame := self._decoder.next_frame()) is not None:
+        while self._told is None and not self._undecided and (frame := self._decoder.next_frame()) is not None:
             flags, body = frame
             if not flags & COMMAND:
                 raise ProtocolError(
@@ -286,15 +285,13 @@ class Connection:
             if name == b"ERROR":
                 return decode_error(data)
             self._take_steps(self._mechanism.receive(name, data))
-            if self._told:
-                return self._told.pop()
-        return NEED_DATA
+        told, self._told = self._told, None
+        return told or NEED_DATA
 
     def _take_steps(self, steps: Steps) -> None:
         """Do what the mechanism wants done. At most one of the steps is an event, and it is the last."""
-        for step in steps:
-            if isinstance(step, Ready):
-                self._check_metadata(step.metadata)
+        if steps and isinstance(steps[-1], Ready):
+            self._check_metadata(steps[-1].metadata)
         for step in steps:
             if isinstance(step, bytes):
                 self._say(step)
@@ -302,10 +299,10 @@ class Connection:
                 self._decoder.limit, self._decoder.whose_limit = self._max_message_size, "maxmsgsize"
                 # Who the peer is, only the verdict says: a User-Id that it gives itself is worth nothing.
                 claimed = {name: value for name, value in step.metadata.items() if name != b"user-id"}
-                self._told.append(Ready(claimed | self._judged))
+                self._told = Ready(claimed | self._judged)
             else:
                 self._undecided = True
-                self._told.append(step)
+                self._told = step
 
     def _read_traffic(self) -> Event | _NeedData:
         while (frame := self._decoder.next_frame()) is not None:
@@ -357,12 +354,12 @@ class Connection:
 
     def _check_metadata(self, metadata: dict[bytes, bytes]) -> None:
         """Is this a peer for us? (37-44, 37-47). A peer that does not say what it is, is given the benefit (37-41)."""
-        name = metadata.get(b"socket-type")
-        welcome = sorted(peer.name for peer in PEERS[self._socket_type])
-        if name is not None and name.decode("ascii", "backslashreplace") not in welcome:
+        name, welcome = metadata.get(b"socket-type"), PEERS[self._socket_type]
+        if name is not None and SocketType.__members__.get(name.decode("ascii", "backslashreplace")) not in welcome:
+            names = " or ".join(sorted(peer.name for peer in welcome))
             raise ProtocolError(
                 f"{self._socket_type.name} cannot talk to {printable(name)},"
-                f' a {self._socket_type.name} talks to {" or ".join(welcome)} (37/ZMTP "The Socket-Type Property")',
+                f' a {self._socket_type.name} talks to {names} (37/ZMTP "The Socket-Type Property")',
                 Violation.INVALID_METADATA,
             )
         identity = metadata.get(b"identity", b"")

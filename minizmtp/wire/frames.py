@@ -90,6 +90,8 @@ class FrameDecoder:
     two frames. whose_limit: where it comes from, for the sentence that refuses.
     """
 
+    __slots__ = ("_header", "_needed", "_rest_size", "limit", "position", "rest", "whole", "whose_limit")
+
     def __init__(self, limit: int = -1, whose_limit: str = "maxmsgsize") -> None:
         self.limit = limit
         self.whose_limit = whose_limit

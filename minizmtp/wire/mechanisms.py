@@ -61,6 +61,7 @@ class Mechanism(Protocol):
 class InClear:
     """What mechanisms have in common that do not encrypt."""
 
+    __slots__ = ()
     seals = False
 
     def seal(self, flags: int, body: bytes) -> bytes:
@@ -74,6 +75,7 @@ class Null(InClear):
     """No security: whoever says READY is let in. With ask, somebody is asked all the same, who sees the address only
     (27-26)."""
 
+    __slots__ = ("_ask", "_metadata")
     name = b"NULL"
     frank = True
 

@@ -15,7 +15,7 @@ from trio.testing import wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp.endpoints import Ipc, Tcp
 from minizmtp.options import Options
-from minizmtp.transports import LONGEST_PATH, Stream, dial, listen
+from minizmtp.transports import LONGEST_PATH, TOGETHER, Stream, dial, listen
 from tests.minizmtp.helpers import Event, free_endpoint, logged, until
 
 LOCAL = Tcp("127.0.0.1", 0)
@@ -168,12 +168,28 @@ async def test_options_reach_the_system() -> None:
         accepted = await listener.accept()
     for end in (stream, accepted):
         sock = end._socket
+        assert sock.getblocking() is False
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         if hasattr(socket, "TCP_KEEPIDLE"):
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 77
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 5
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) in (20000, 40000)  # Linux doubles it
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) in (20000, 40000)
+        end.close()
+    listener.close()
+
+
+async def test_the_sizes_of_buffers_reach_the_system_over_ipc_too(path: str) -> None:
+    options = Options()
+    options.sndbuf, options.rcvbuf = 20000, 30000
+    listener = listen(Ipc(path), options)
+    with trio.fail_after(5):
+        stream = await dial(Ipc(path), options)
+        accepted = await listener.accept()
+    for end in (stream, accepted):
+        assert end._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) in (20000, 40000)
+        assert end._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) in (30000, 60000)
         end.close()
     listener.close()
 
@@ -342,6 +358,30 @@ async def test_a_listener_may_be_closed_before_anybody_waits_on_it() -> None:
     listener.close()
     with pytest.raises(trio.ClosedResourceError):
         await listener.accept()
+
+
+async def test_a_crowd_is_let_in_with_a_turn_for_others_every_so_often() -> None:
+    options = Options()
+    options.backlog = 200
+    listener = listen(LOCAL, options)
+    crowd = [await dial(listener.endpoint, options) for _ in range(100)]
+    others = 0
+
+    async def count_turns() -> None:
+        nonlocal others
+        while True:
+            await trio.lowlevel.checkpoint()
+            others += 1
+
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(count_turns)
+            let_in = [await listener.accept() for _ in crowd]
+            nursery.cancel_scope.cancel()
+    assert 100 // TOGETHER // 2 <= others < 20  # in which order the two have their turns, trio leaves to chance
+    for stream in [*crowd, *let_in]:
+        stream.close()
+    listener.close()
 
 
 @pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "ipc://*"])
