@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import reactor as reactor_module
-from minizmtp.reactor import READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
+from minizmtp.reactor import FEW, READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
 from tests.minizmtp.helpers import pair
 
 SELECTORS = [AnySelector, new_selector]
@@ -174,6 +174,35 @@ async def test_a_crowd_that_is_always_ready_lets_other_tasks_run(
             nursery.cancel_scope.cancel()
     assert turns > len(ends)
     reactor.close()
+
+
+async def test_whoever_wants_it_soon_is_called_when_the_running_task_lets_go_in_order_a_few_at_a_time() -> None:
+    turns: list[int] = []
+
+    def turn_of(index: int) -> Callable[[int], None]:
+        def turn(may: int) -> None:
+            assert may == WRITE
+            turns.append(index)
+            if index == FEW:
+                reactor.want_soon(turn_of(10 * FEW))
+
+        return turn
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            reactor = Reactor(nursery.start_soon)
+            for _ in range(2):  # the first starts the task, the second wakes it
+                turns.clear()
+                for index in range(3 * FEW):
+                    reactor.want_soon(turn_of(index))
+                assert turns == []
+                while len(turns) <= 3 * FEW:
+                    before = len(turns)
+                    await trio.lowlevel.checkpoint()
+                    assert len(turns) - before <= 2 * FEW
+                assert turns == [*range(3 * FEW), 10 * FEW]
+                await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
 
 
 # ------------------------------------------------------------------------------------------------------- time
