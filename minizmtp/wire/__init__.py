@@ -3,8 +3,8 @@
     layout       fields, one behind the other
     greeting     64 octets, once each way
     frames       flags, size, body
-    quick        the same, many at a time
     events       what a Connection tells you, and what you tell it
+    quick        the same, many at a time
     commands     what a COMMAND frame says, and the metadata in it
     mechanisms   how two peers agree that they may talk
     connection   the seven above, joined: bytes in, events out; messages in, bytes out
