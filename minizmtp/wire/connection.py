@@ -82,6 +82,10 @@ class State(Enum):
     CLOSED = auto()
 
 
+# By themselves, for those who ask with every message: to find one in the class takes ten times as long (0.07 µs).
+GREETING, HANDSHAKE, TRAFFIC, CLOSED = State
+
+
 class _NeedData(Enum):
     NEED_DATA = auto()
 
@@ -180,9 +184,9 @@ class Connection:
         """Keep what the stream gave; b"" says that the stream has ended. Nothing happens yet: see `next_event`."""
         if not data:
             self._ended = True
-        elif self.state is State.GREETING:
+        elif self.state is GREETING:
             self._greeting += data
-        elif self.state is not State.CLOSED:
+        elif self.state is not CLOSED:
             self._decoder.receive_data(data)
 
     @property
@@ -213,7 +217,7 @@ class Connection:
         Asking only next_event gives the same messages in the same order. This is its quick twin for the reader of a
         busy connection.
         """
-        if self.state is not State.TRAFFIC or self._message or self._mechanism.seals:
+        if self.state is not TRAFFIC or self._message or self._mechanism.seals:
             return []
         return quick_messages(self._decoder, most)
 
@@ -392,7 +396,7 @@ class Connection:
         and the prefix (37-58); it does not know PING either, and is sent none.
         Calling this before Ready was handed out, or after the end, is a RuntimeError: the mistake is the caller's.
         """
-        if self.state is not State.TRAFFIC:
+        if self.state is not TRAFFIC:
             raise RuntimeError(f"send() in state {self.state.name}: wait until next_event() has given Ready")
         if type(item) is list and not self._mechanism.seals:
             return encode_message(item)
@@ -411,7 +415,7 @@ class Connection:
     def send_some(self, items: list[Item]) -> list[bytes]:
         """`send` for each of many. The quick twin of calling it: no call for a message in clear that is one short
         frame, or that has been encoded for others already."""
-        if self._mechanism.seals or self.state is not State.TRAFFIC:
+        if self._mechanism.seals or self.state is not TRAFFIC:
             return [self.send(item) for item in items]
         return [
             (SHORT[len(item[0])] + item[0] if len(item) == 1 and len(item[0]) < 256 else encode_message(item))
