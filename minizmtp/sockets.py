@@ -21,7 +21,7 @@ Read next: `context`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from itertools import cycle
 from threading import get_ident
 from typing import Any, NamedTuple, Self
@@ -246,9 +246,9 @@ class Socket(Waiting):
             self._pass_on()
         return found
 
-    async def _receive(self, flags: int) -> Received:
+    def _receive(self, flags: int) -> Awaitable[Received]:
         """The next message, when nothing was there just now."""
-        return await self._wait(self._try_receive, self._receivers, flags, self.rcvtimeo, "no message has come")
+        return self._wait(self._try_receive, self._receivers, flags, self.rcvtimeo, "no message has come")
 
     # --------------------------------------------------------------------------------------------------- subscriptions
 

@@ -15,7 +15,7 @@ Read next: `sockets`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
@@ -51,18 +51,23 @@ class Waiting(Linked):
         self._check_open()
         await trio.lowlevel.checkpoint()
 
-    async def _wait(
+    def _wait(
+        self, attempt: Callable[[], T | None], lot: trio.lowlevel.ParkingLot, flags: int, timeout: int, words: str
+    ) -> Awaitable[T]:
+        """Ask again whenever asking makes sense, until there is an answer or no time is left."""
+        if timeout < 0 and not flags & NOBLOCK:
+            return self._wait_for_ever(attempt, lot)
+        return self._wait_a_while(attempt, lot, flags, timeout, words)
+
+    async def _wait_a_while(
         self, attempt: Callable[[], T | None], lot: trio.lowlevel.ParkingLot, flags: int, timeout: int, words: str
     ) -> T:
-        """Ask again whenever asking makes sense, until there is an answer or no time is left."""
         if flags & NOBLOCK or timeout == 0:
             await trio.lowlevel.checkpoint()  # those who could help get a chance
             self._check_open()
             if (answer := attempt()) is not None:
                 return answer
             raise Again(f"{words}, and this call was not to wait")
-        if timeout < 0:
-            return await self._wait_for_ever(attempt, lot)
         with trio.move_on_after(timeout / 1000):
             return await self._wait_for_ever(attempt, lot)
         raise Again(f"{words} within {timeout} ms")
@@ -81,7 +86,6 @@ class Waiting(Linked):
                 self._waiting.remove(lot)
                 if source is not None:
                     self._sources.remove(source)
-            self._check_open()
             if (answer := attempt()) is not None:
                 return answer
 
@@ -108,7 +112,8 @@ class Waiting(Linked):
     def _on_arrival(self) -> None:
         for source in self._sources:
             source.call_away()
-        self._receivers.unpark()
+        if self._receivers:
+            self._receivers.unpark()
         for watcher in self._watchers:
             watcher.set()
 

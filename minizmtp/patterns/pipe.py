@@ -34,9 +34,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ..wire.events import Item
 
-# Messages that are handed on at a time where no limit is set.
-MUCH = 1000
-
 
 def _nobody() -> None:
     """Nobody is listening."""
@@ -101,11 +98,6 @@ class Queue:
     def taken(self) -> int:
         """How many have been taken since the beginning."""
         return self.given - len(self.items)
-
-    @property
-    def room(self) -> int:
-        """How many more may be put, as far as the writer has been told; of an endless number, a good deal."""
-        return min(self.limit - self.given, MUCH)
 
     @property
     def full(self) -> bool:

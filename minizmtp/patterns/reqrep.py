@@ -93,20 +93,16 @@ class Req(Pattern):
         asked = self.outgoing.send(envelope + message)
         if asked is None:
             return False
-        self._forget_replies()
+        self._next = None
+        while self.incoming.take() is not None:
+            pass  # whatever has come so far answers nothing that we still want to know (L-35)
         self._asked, self._envelope, self._awaiting = asked, envelope, True
         return True
-
-    def _forget_replies(self) -> None:
-        """Whatever has come so far answers nothing that we still want to know (L-35)."""
-        self._next = None
-        while self.incoming is not None and self.incoming.take() is not None:
-            pass
 
     def take(self) -> Received | None:
         if not self._awaiting:
             raise ZMQError(EFSM, "this REQ has asked nothing: send() a request before recv()")
-        found = super().take()
+        found, self._next = self._next or self._gather(), None
         if found is not None:
             self._awaiting = False
         return found
@@ -124,7 +120,8 @@ class Req(Pattern):
             )
 
     def _gather(self) -> Received | None:
-        while (found := super()._gather()) is not None:
+        assert self.incoming is not None
+        while (found := self.incoming.take()) is not None:
             pipe, message = found
             if self._asked is not None and pipe is not self._asked:
                 continue  # not from whom we asked: silently dropped (28-8)
@@ -148,7 +145,8 @@ class Rep(Pattern):
     has_turns = True
 
     def _begin(self) -> None:
-        self._return_to: tuple[Pipe, Message] | None = None  # whom we owe a reply, and by which envelope
+        self._return_to: tuple[Pipe, Message] | None = None  # whom we owe a reply, and by which envelope …
+        self._way_back: tuple[Pipe, Message] | None = None  # … and for the request that was found last
 
     def check_send(self) -> None:
         if self._return_to is None:
@@ -168,19 +166,19 @@ class Rep(Pattern):
     def take(self) -> Received | None:
         if self._return_to is not None:
             raise ZMQError(EFSM, "this REP owes a reply: send() it before the next recv()")
-        found = super().take()
-        if found is None:
-            return None
-        pipe, message = found
-        parts = split_envelope(message)
-        assert parts is not None  # _gather has looked
-        self._return_to = (pipe, parts[0])
-        return pipe, parts[1]
+        found, self._next = self._next or self._gather(), None
+        if found is not None:
+            self._return_to = self._way_back
+        return found
 
     def _gather(self) -> Received | None:
-        while (found := super()._gather()) is not None:
-            if split_envelope(found[1]) is not None:
-                return found  # anything else has no way back, and is silently dropped (28-11)
+        assert self.incoming is not None
+        while (found := self.incoming.take()) is not None:
+            pipe, message = found
+            if (parts := split_envelope(message)) is not None:
+                self._way_back = (pipe, parts[0])
+                return pipe, parts[1]
+            # Anything else has no way back, and is silently dropped (28-11).
         return None
 
     def can_send(self) -> bool:

@@ -83,6 +83,10 @@ class State(Enum):
     __hash__ = object.__hash__  # Enum's own is written in Python, and the tables below are looked into often
 
 
+# By themselves, for those who ask with every message: to find one in the class takes ten times as long (0.07 µs).
+GREETING, HANDSHAKE, TRAFFIC, CLOSED = State
+
+
 class _NeedData(Enum):
     NEED_DATA = auto()
 
@@ -181,9 +185,9 @@ class Connection:
         """Keep what the stream gave; b"" says that the stream has ended. Nothing happens yet: see `next_event`."""
         if not data:
             self._ended = True
-        elif self.state is State.GREETING:
+        elif self.state is GREETING:
             self._greeting += data
-        elif self.state is not State.CLOSED:
+        elif self.state is not CLOSED:
             self._decoder.receive_data(data)
 
     @property
@@ -214,7 +218,7 @@ class Connection:
         Asking only next_event gives the same messages in the same order. This is its quick twin for the reader of a
         busy connection.
         """
-        if self.state is not State.TRAFFIC or self._message or self._mechanism.seals:
+        if self.state is not TRAFFIC or self._message or self._mechanism.seals:
             return []
         return quick_messages(self._decoder, most)
 
@@ -389,7 +393,7 @@ class Connection:
         and the prefix (37-58); it does not know PING either, and is sent none.
         Calling this before Ready was handed out, or after the end, is a RuntimeError: the mistake is the caller's.
         """
-        if self.state is not State.TRAFFIC:
+        if self.state is not TRAFFIC:
             raise RuntimeError(f"send() in state {self.state.name}: wait until next_event() has given Ready")
         if type(item) is bytes:
             return self._encode(0, item)
@@ -409,7 +413,7 @@ class Connection:
 
     def send_some(self, items: Iterable[Item], room: int) -> tuple[int, list[bytes]]:
         """`send` for the first of items, as many as fill room octets: how many, and what to join for them."""
-        if self._mechanism.seals or self.state is not State.TRAFFIC:
+        if self._mechanism.seals or self.state is not TRAFFIC:
             return pieces_of_each(items, room, self.send)
         return quick_pieces(items, room, self.send)
 

@@ -222,6 +222,22 @@ def test_a_request_without_way_back_or_without_question_is_dropped_silently(requ
     assert asker.refused == []
 
 
+@pytest.mark.requirement("28-16")
+@pytest.mark.parametrize("discarded", [False, True])
+def test_a_reply_goes_to_whom_the_request_is_from_that_was_taken_and_not_only_looked_at(discarded: bool) -> None:
+    service = rep()
+    first, second = Peer(service), Peer(service)
+    first.says([b"r1", b"", b"1"])
+    second.says([b"r2", b"", b"2"])
+    assert service.can_receive()  # looked at, and put aside
+    if discarded:
+        service.discard(first.pipe)
+    assert received(service) == ([b"2"] if discarded else [b"1"])
+    service.try_send([b"!"])
+    assert first.hears() == ([] if discarded else [[b"r1", b"", b"!"]])
+    assert second.hears() == ([[b"r2", b"", b"!"]] if discarded else [])
+
+
 @pytest.mark.requirement("28-10", "28-15")
 def test_a_second_recv_before_the_reply_is_efsm() -> None:
     service = rep()
