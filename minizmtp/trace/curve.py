@@ -28,7 +28,8 @@ from .. import z85
 from ..errors import Violation
 from ..wire import curve
 from ..wire.commands import decode_metadata
-from ..wire.events import Ready
+from ..wire.events import Message, Ready
+from ..wire.frames import FrameDecoder
 from ..wire.layout import Layout, offset, split
 from ..wire.mechanisms import Steps, unexpected_command
 
@@ -169,6 +170,9 @@ class Witness:
             return 0, b""
         self.opened = self._sealer.open(body)
         return curve.read_flags(self.opened)
+
+    def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
+        return []
 
     def _hello(self, data: bytes) -> Steps:
         fields = curve.hello_fields(data)

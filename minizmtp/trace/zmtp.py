@@ -29,7 +29,7 @@ from collections.abc import Callable, Mapping
 from ..constants import SocketType
 from ..errors import ProtocolError, printable
 from ..wire.connection import HANDSHAKE_LIMIT, Connection, State
-from ..wire.events import Authenticate, Error, Ready, Verdict
+from ..wire.events import Authenticate, Error, Message, Ready, Verdict
 from ..wire.frames import LONG, Frame, FrameDecoder
 from ..wire.greeting import GREETING, GREETING_SIZE, check_greeting, check_mechanism, decode_greeting
 from ..wire.layout import split
@@ -91,6 +91,9 @@ class Role:
     def unseal(self, body: bytes) -> tuple[int, bytes]:
         assert self.real is not None
         return self.real.unseal(body)
+
+    def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
+        return []
 
 
 class NotingDecoder(FrameDecoder):

@@ -164,9 +164,9 @@ class FrameDecoder:
         self.position = end
         return flags, octets[start + header : end]
 
-    def _keep(self, octets: bytes) -> None:
-        """These octets are all that is left."""
-        self.whole, self.position = octets, 0
+    def _keep(self, octets: bytes, position: int = 0) -> None:
+        """These octets, from position on, are all that is left."""
+        self.whole, self.position = octets, position
         self.rest, self._rest_size, self._needed, self._header = [], 0, 0, 0
 
     def _join_frame(self) -> Frame | None:
@@ -177,8 +177,9 @@ class FrameDecoder:
         if end <= 0:
             return None
         flags = self.whole[self.position]
-        body = b"".join([self.whole[self.position + self._header :], *self.rest[:-1], memoryview(last)[:end]])
-        self._keep(bytes(memoryview(last)[end:]))
+        start = memoryview(self.whole)[self.position + self._header :]
+        body = b"".join([start, *self.rest[:-1], memoryview(last)[:end]])
+        self._keep(bytes(last), end)
         return flags, body
 
     def _check(self, flags: int, size: int) -> None:

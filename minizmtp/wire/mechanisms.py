@@ -26,7 +26,8 @@ from typing import Protocol
 
 from ..errors import ProtocolError, Violation, printable
 from .commands import decode_metadata, encode_command, encode_metadata
-from .events import Authenticate, Ready
+from .events import Authenticate, Message, Ready
+from .frames import FrameDecoder
 
 # What a mechanism wants done, in order: bytes are the body of a command to say, the rest is told as an event.
 Steps = list[bytes | Ready | Authenticate]
@@ -52,10 +53,15 @@ class Mechanism(Protocol):
         """The verdict on the peer that we asked for by Authenticate is that it may come in."""
 
     def seal(self, flags: int, body: bytes) -> bytes:
-        """The body of the frame that takes a frame of traffic across. flags: MORE or COMMAND or 0."""
+        """The frame, whole, that takes a frame of traffic across. flags: MORE or COMMAND or 0."""
 
     def unseal(self, body: bytes) -> tuple[int, bytes]:
-        """The flags and the body that `seal` was given at the other side. Raises ProtocolError if it was not."""
+        """The flags and the body that `seal` was given at the other side, from the body of the frame that it made.
+        Raises ProtocolError if it was not."""
+
+    def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
+        """The next messages, up to most, as far as decoder has them whole; [] says: take the next frame, and `unseal`
+        it. To be asked only between two messages."""
 
 
 class InClear:
@@ -68,6 +74,9 @@ class InClear:
         raise NotImplementedError
 
     def unseal(self, body: bytes) -> tuple[int, bytes]:
+        raise NotImplementedError
+
+    def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
         raise NotImplementedError
 
 

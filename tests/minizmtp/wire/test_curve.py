@@ -7,11 +7,19 @@ WELCOME to be opened. The boxes are opened here with NaCl alone, and the command
 import hashlib
 import os
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nacl.bindings import crypto_box, crypto_box_open, crypto_scalarmult_base, crypto_secretbox, crypto_secretbox_open
+from nacl.bindings import (
+    crypto_box,
+    crypto_box_open,
+    crypto_box_open_afternm,
+    crypto_scalarmult_base,
+    crypto_secretbox,
+    crypto_secretbox_open,
+)
 
 from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError, Refused, Violation
@@ -28,9 +36,10 @@ from minizmtp.wire import (
     State,
     Subscribe,
     Verdict,
+    curve,
 )
 from minizmtp.wire.curve import CurveClient, CurveServer, Sealer, keypair, scripted
-from minizmtp.wire.events import SharedMessage
+from minizmtp.wire.events import Item, SharedMessage
 from minizmtp.wire.plain import PlainServer
 from tests.minizmtp.streams import GREETING, command, drain, frame, hear, property_, refusal
 
@@ -303,7 +312,7 @@ def test_the_answer_to_a_ping_is_sealed_when_it_leaves_and_not_before() -> None:
 @pytest.mark.requirement("26-14")
 def test_the_last_nonce_is_not_used_twice_but_ends_the_connection() -> None:
     sealer = Sealer(bytes(32), b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES", sent=2**64 - 2, received=0)
-    assert sealer.seal(0, b"")[8:16] == b"\xff" * 8
+    assert sealer.seal(0, b"")[10:18] == b"\xff" * 8
     with pytest.raises(RuntimeError, match="keys are used up"):
         sealer.seal(0, b"")
 
@@ -646,6 +655,104 @@ def test_what_is_sealed_is_opened_however_it_is_cut(items: list[list[bytes] | Su
     client, server = in_traffic()
     octets = b"".join(map(client.send, items))
     assert hear(server, [octets[at : at + size] for at in range(0, len(octets), size)]) == items
+
+
+def told(octets: bytes, cuts: list[int], limit: int, most: int) -> list[object]:
+    """What a server hears that asks next_messages first (most > 0), or never (0): up to the error, or what is held."""
+    _, server = in_traffic()
+    server._decoder.limit = limit
+    heard: list[object] = []
+    for start, end in pairwise([0, *cuts, len(octets)]):
+        if start < end:
+            server.receive_data(octets[start:end])
+        try:
+            while True:
+                if quick := most and server.next_messages(most):
+                    assert len(quick) <= most
+                    heard += [[each] if isinstance(each, bytes) else each for each in quick]
+                elif (event := server.next_event()) is not NEED_DATA:
+                    heard.append(event)
+                else:
+                    break
+        except ProtocolError as error:
+            return [*heard, str(error), error.at, error.violation]
+    return [*heard, server.held, server.data_to_send()]
+
+
+PLAIN = [b"\0", b"\0one", b"\0two", b"\0" + bytes(222), b"\0" + bytes(223), b"\0" + bytes(300), b"\1", b"\1a"]
+PLAIN_PING = b"\2\4PING\0\0x"
+
+
+@given(
+    runs=st.lists(
+        st.tuples(
+            st.sampled_from([*PLAIN, PLAIN_PING]),
+            st.sampled_from([1, 1, 5]),  # so much the nonce grows
+            st.sampled_from([{}, {}, {"long": True}, {"command": True}]),
+            st.sampled_from([1, 1, 2, 7]),
+        ),
+    ),
+    end=st.sampled_from([(b"\0", 0), (b"\1", -1), (b"\3", 1), (b"\2?", 1), (b"", 1), (b"\0", 1)]),
+    spoil=st.sampled_from([-1, -1, -1, 0, 1, 5, 15, 33]),
+    tail=st.binary(max_size=20),
+    limit=st.sampled_from([-1, -1, 254, 255, 300]),
+    most=st.sampled_from([1, 2, 3, 1000]),
+    data=st.data(),
+)
+def test_the_quick_way_to_messages_finds_what_the_clear_one_finds(
+    runs: list[tuple[bytes, int, dict[str, bool], int]],
+    end: tuple[bytes, int],
+    spoil: int,
+    tail: bytes,
+    limit: int,
+    most: int,
+    data: st.DataObject,
+) -> None:
+    """However the stream is cut, up to the same error at the same place; at the end stands something wrong."""
+    said, nonce = list[bytes](), 2
+    for inner, step, header, times in runs:
+        for _ in range(times):
+            nonce += step
+            said.append(frame(sealed(inner, nonce), **header))
+    last = bytearray(frame(sealed(end[0], max(0, nonce + end[1]))))
+    last[spoil] ^= spoil >= 0
+    octets = b"".join([*said, last, tail])
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(octets)), max_size=8), label="cuts"))
+    assert told(octets, cuts, limit, most) == told(octets, cuts, limit, 0)
+
+
+def test_no_box_is_opened_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a message is whole shows only in its boxes. Those of one that is not stay open until the rest comes."""
+    opened: list[bytes] = []
+
+    def opening(sealed: bytes, nonce: bytes, key: bytes) -> bytes:
+        opened.append(nonce)
+        return crypto_box_open_afternm(sealed, nonce, key)
+
+    client, server = in_traffic()
+    monkeypatch.setattr(curve, "crypto_box_open_afternm", opening)
+    first, second = client.send([b"a", b"b", b"c"]), client.send(Ping(0, b"")) + client.send(b"d")
+    server.receive_data(first[:-1])
+    assert server.next_messages(9) == server.next_messages(9) == []
+    assert len(opened) == 2
+    assert server.next_event() is NEED_DATA
+    server.receive_data(first[-1:] + second)
+    assert drain(server) == [[b"a", b"b", b"c"], Ping(0, b""), [b"d"]]
+    server.receive_data(client.send(Ping(0, b"")))
+    assert server.next_messages(9) == []
+    assert drain(server) == [Ping(0, b"")]
+    assert len(opened) == len(set(opened)) == 6
+
+
+@given(
+    st.lists(st.one_of(st.binary(max_size=300), MESSAGES, MESSAGES.map(SharedMessage), st.builds(Subscribe))),
+    st.integers(1, 1000),
+)
+def test_many_at_a_time_are_sealed_as_each_would_be(items: list[Item], room: int) -> None:
+    number, pieces = in_traffic()[0].send_some(items, room)
+    each = list(map(in_traffic()[0].send, items))
+    assert b"".join(pieces) == b"".join(each[:number])
+    assert number == next((i for i in range(len(each)) if sum(map(len, each[:i])) >= room), len(each))
 
 
 def test_a_message_for_many_is_sealed_for_each() -> None:
