@@ -412,17 +412,21 @@ class Engine(Source):
     def speak(self) -> None:
         """Send what the protocol itself has to say."""
         if self._connection.has_to_say:
-            self._outbox.put(self._connection.data_to_send())
-            self._outbox.offer()
+            self._put_in(self._connection.data_to_send())
 
     def _say(self, word: Ping | Pong) -> None:
-        self._outbox.put(self._connection.send(word))
-        self._outbox.offer()
+        self._put_in(self._connection.send(word))
         self._set_wanted()
+
+    def _put_in(self, octets: bytes) -> None:
+        self._outbox.put(octets)
+        self._outbox.offer()
+        if self._pipe is not None and self._pipe.outbound.items:
+            self._want_soon()  # it may have waited for what the system has taken just now
 
     def _flush(self) -> None:
         """Something was queued."""
-        if self._writing or self._outbox.size:
+        if self._writing:
             return
         if self._prompt:
             self._prompt = False
@@ -430,6 +434,10 @@ class Engine(Source):
             if self._outbox.size:
                 self._set_wanted()
         else:
+            self._want_soon()
+
+    def _want_soon(self) -> None:
+        if not self._writing:
             self._writing = True
             self._reactor.want_soon(self.turn)
 
@@ -455,5 +463,4 @@ class Engine(Source):
             if not queue.items:
                 self._session.drained()
                 return
-        self._writing = True
-        self._reactor.want_soon(self.turn)
+        self._want_soon()

@@ -4,7 +4,7 @@ import errno
 import random
 import tracemalloc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trio
@@ -121,6 +121,28 @@ async def test_a_burst_is_a_few_writes(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await peer.read(len(expected)) == expected
         assert len(writes) < 15
         assert max(writes) <= BATCH + 10
+
+
+async def test_what_is_queued_goes_out_though_a_pong_was_the_last_that_had_to_wait_for_room() -> None:
+    async with bound(zmq.PUSH) as push, await Raw.dial(push.last_endpoint) as peer:
+        await peer.greet(b"PULL")
+        await push.poll(None, zmq.POLLOUT)
+        (engine,) = (session._engine for link in push._links for session in link._sessions)  # type: ignore[attr-defined]
+        with trio.fail_after(10):
+            sent = 0
+            while engine._outbox.size < BATCH:  # so that it takes no more out of the queue
+                await push.send(bytes(1 << 20))
+                sent += 1
+                await trio.lowlevel.checkpoint()
+            await push.send(b"last")
+            # All that the system has is read, and a PING sent, before the engine has a turn: it finds room for its PONG.
+            with suppress(BlockingIOError):
+                while data := peer.stream.socket._sock.recv(1 << 20):
+                    peer._held += data
+            peer.stream.socket._sock.send(PING)
+            for _ in range(sent):
+                assert await peer.message() == [bytes(1 << 20)]
+            assert await peer.message() == [b"last"]
 
 
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 65535, 65536, 1 << 20, (1 << 20) + 1])
