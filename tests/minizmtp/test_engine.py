@@ -135,7 +135,7 @@ async def test_what_is_queued_goes_out_though_a_pong_was_the_last_that_had_to_wa
                 sent += 1
                 await trio.lowlevel.checkpoint()
             await push.send(b"last")
-            # All that the system has is read, and a PING sent, before the engine has a turn: it finds room for its PONG.
+            # All that the system has is read, and a PING sent, before the engine has a turn: its PONG finds room.
             with suppress(BlockingIOError):
                 while data := peer.stream.socket._sock.recv(1 << 20):
                     peer._held += data
