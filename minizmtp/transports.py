@@ -20,7 +20,7 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
@@ -28,15 +28,24 @@ from .endpoints import ANY, Endpoint, Inproc, Ipc, Tcp
 from .errors import EADDRINUSE, EINVAL, ENAMETOOLONG, ENODEV, ZMQError
 from .options import Options
 
-# Octets asked for in one read. A thousand short messages fit. Of a large frame more would fit into one read, but a
-# piece of this size comes from memory that was in use a moment ago, and a larger one from the system, page by page: a
-# frame of 1 MiB in such pieces takes half the time that it takes in one. Only where all of it has to come from the
-# system anyway, fewer pieces are better again (a sixth for 100 MiB).
+# Octets asked for in one read. A thousand short messages fit; and a block of this size comes from memory that was in
+# use a moment ago. (What is to become a large frame is read to its place, see `wire.body`.)
 READ_SIZE = 65536
-HUGE, LARGEST_READ = 1 << 23, 1 << 20
 
 # What sun_path holds (108 octets on Linux, 104 on macOS), less the zero at its end.
 LONGEST_PATH = 107 if sys.platform == "linux" else 103
+
+
+class Receiver(Protocol):
+    """What a Stream can fill (a Connection, for one); the names are those of asyncio and h11."""
+
+    def get_buffer(self) -> memoryview | None:
+        """Where the next octets are to go, if it matters; then buffer_updated says how many there are."""
+
+    def buffer_updated(self, count: int) -> None: ...
+
+    def receive_data(self, data: bytes) -> None:
+        """Octets, where it does not matter; and the end of the stream: b"" in either case."""
 
 
 class Stream:
@@ -49,15 +58,30 @@ class Stream:
         self.fileno: Final = sock.fileno()
         self.peer_address = peer_address  # without its port, as libzmq's Peer-Address; "" for ipc
 
-    def try_receive(self, expected: int = 0) -> bytes | None:
-        """What has come; b"" at the end of the stream; None if there is nothing just now. Raises OSError.
-
-        expected: how many octets are known to be on their way.
-        """
+    def try_receive(self) -> bytes | None:
+        """What has come; b"" at the end of the stream; None if there is nothing just now. Raises OSError."""
         try:
-            return self._socket.recv(READ_SIZE if expected < HUGE else LARGEST_READ)
+            return self._socket.recv(READ_SIZE)
         except BlockingIOError:
             return None
+
+    def try_receive_into(self, receiver: Receiver) -> int | None:
+        """The same, but receiver is given what has come; how many octets."""
+        buffer = receiver.get_buffer()
+        try:
+            if buffer is None:
+                data = self._socket.recv(READ_SIZE)
+                receiver.receive_data(data)
+                return len(data)
+            with buffer:
+                count = self._socket.recv_into(buffer)
+        except BlockingIOError:
+            return None
+        if count:
+            receiver.buffer_updated(count)
+        else:
+            receiver.receive_data(b"")
+        return count
 
     def wait_receivable(self) -> Awaitable[None]:
         """Until there is something to receive. Raises trio.ClosedResourceError when closed, or called away."""

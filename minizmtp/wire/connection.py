@@ -185,10 +185,14 @@ class Connection:
         elif self.state is not State.CLOSED:
             self._decoder.receive_data(data)
 
-    @property
-    def missing(self) -> int:
-        """Octets that will have to come before next_event has anything to tell; 0 where that is not known."""
-        return self._decoder.missing
+    def get_buffer(self) -> memoryview | None:
+        """Where more of a large frame may go straight from the stream; None: receive_data is the way (see `body`)."""
+        return self._decoder.body.get_buffer() if self._decoder.body is not None else None
+
+    def buffer_updated(self, count: int) -> None:
+        """So many octets are in the buffer, which has been released."""
+        assert self._decoder.body is not None
+        self._decoder.body.buffer_updated(count)
 
     def next_event(self) -> Event | _NeedData:
         """The next thing that the peer said, or NEED_DATA.

@@ -307,6 +307,49 @@ async def test_try_receive_gives_what_has_come_and_nothing_at_the_end() -> None:
     stream.close()  # again
 
 
+class Heap:
+    """A Receiver with room for so many octets; what comes when there is none left is `data`."""
+
+    def __init__(self, room: int) -> None:
+        self.octets = bytearray(room)
+        self.come = 0
+        self.data: list[bytes] = []
+
+    def get_buffer(self) -> memoryview | None:
+        return memoryview(self.octets)[self.come :] if self.come < len(self.octets) else None
+
+    def buffer_updated(self, count: int) -> None:
+        self.octets += b""  # nobody looks at it any more, or this would be a BufferError
+        self.come += count
+
+    def receive_data(self, data: bytes) -> None:
+        self.data.append(data)
+
+
+async def test_what_has_come_goes_into_the_buffer_of_whoever_has_one() -> None:
+    stream, peer = a_stream()
+    receiver = Heap(5)
+    assert stream.try_receive_into(receiver) is None
+    peer.send(b"one")
+    assert stream.try_receive_into(receiver) == 3
+    peer.send(b"two")
+    assert [stream.try_receive_into(receiver) for _ in range(3)] == [2, 1, None]
+    assert (receiver.octets, receiver.data) == (b"onetw", [b"o"])
+    peer.close()
+    assert stream.try_receive_into(receiver) == 0
+    assert receiver.data == [b"o", b""]
+    stream.close()
+
+
+async def test_the_end_of_the_stream_is_told_to_whoever_has_a_buffer() -> None:
+    stream, peer = a_stream()
+    receiver = Heap(5)
+    peer.close()
+    assert stream.try_receive_into(receiver) == 0
+    assert (receiver.come, receiver.data) == (0, [b""])
+    stream.close()
+
+
 async def test_try_send_never_waits() -> None:
     stream, peer = a_stream()
     taken = 0

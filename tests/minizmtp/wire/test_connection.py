@@ -588,6 +588,54 @@ def test_a_flood_of_pings_is_answered_at_a_cost_that_grows_with_their_number() -
     assert copied < 9000 * 2000
 
 
+# -------------------------------------------------------------------------------------------------------- large frames
+
+
+def pour(connection: Connection, stream: bytes, most: int) -> list[object]:
+    """Into the buffer where the connection has one, as `Stream.try_receive_into` does: the events."""
+    heard: list[object] = []
+    buffers = 0
+    while stream:
+        if (buffer := connection.get_buffer()) is not None:
+            with buffer:
+                count = min(len(buffer), len(stream), most)
+                buffer[:count] = stream[:count]
+            connection.buffer_updated(count)
+            buffers += 1
+        else:
+            count = min(len(stream), most)
+            connection.receive_data(stream[:count])
+        stream = stream[count:]
+        heard += drain(connection)
+    assert buffers > 0
+    return heard
+
+
+@pytest.mark.parametrize("most", [30_000, 65_536, 10**7])
+def test_large_frames_may_be_put_where_they_are_to_stay(most: int) -> None:
+    large = [bytes(range(256)) * 1200, bytes(3_000_000), bytes(131_072)]
+    octets = b"".join(
+        [
+            frame(b"small"),
+            frame(large[0]),
+            frame(large[1], more=True),
+            command(b"PING", b"\0\0"),
+            frame(b"end"),
+            frame(large[2], more=True),
+            frame(b""),
+            frame(b"small"),
+            frame(large[0])[:150_000],
+        ]
+    )
+    connection = in_traffic(SocketType.PULL, b"PUSH")
+    assert connection.get_buffer() is None
+    heard = pour(connection, octets, min(most, 200_000))
+    assert heard == [[b"small"], [large[0]], Ping(0, b""), [large[1], b"end"], [large[2], b""], [b"small"]]
+    assert connection.held == 150_000
+    connection.receive_data(b"")
+    assert drain(connection) == [ConnectionClosed("inside a frame, 150000 octets into it")]
+
+
 # ------------------------------------------------------------------------------------------------------- in any pieces
 
 contexts = st.binary(max_size=16)
