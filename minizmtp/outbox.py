@@ -8,6 +8,10 @@ waiting. Between the two the outbox knows which octets belong to which message. 
 message that has left whole is gone (nobody can tell whether the peer has read it, and nothing is sent twice); one that
 has not goes back to its queue, and the next connection sends it from its beginning.
 
+A large frame is not copied: the system gets its header and its body as they are. (100 MiB: 0.13 ms of CPU for each MiB
+in place of 0.6, which it takes to have so much memory for the copy; 1 MiB: 0.15 in place of 0.17; 64 KiB: 0.21 in place
+of 0.23. Measured on 2026-11-25.)
+
 Below this module: `transports`, `wire.connection`, `patterns.pipe`. Above it: `engine`. It can be read alone.
 """
 
@@ -41,14 +45,20 @@ class Outbox:
         self.broken = False  # the system takes no more
 
     def put(self, octets: bytes, items: list[Item], parts: list[bytes]) -> None:
-        """octets: all parts, joined; one part for each item. The protocol's own words are no items."""
+        """octets: all parts, joined. items: each ends with one of the parts; a large one's front is a part without. The
+        protocol's own words are neither."""
         self._pieces.append((octets, items, parts))
         self.size += len(octets)
-        if not items:
+        if not parts:
             self.owed += len(octets)
 
     def fill(self, queue: Queue) -> None:
         """Encode what is queued, as much as makes a good write."""
+        if queue.items and self.size < BATCH and (apart := self._connection.send_apart(queue.items[0])) is not None:
+            (front, body), items = apart, queue.take_some(1)
+            self.put(front, [], [front])
+            self.put(body, items, [body])
+            return
         if len(queue.items) == 1 and not self.size:
             items = queue.take_some(1)
             octets = self._connection.send(items[0])
@@ -72,23 +82,25 @@ class Outbox:
             self.put(b"".join(parts) if len(parts) > 1 else parts[0], items, parts)
 
     def offer(self) -> None:
-        """Let the system take what it can."""
+        """Let the system take what it can, two pieces at a time: a large message's front is to go with its body."""
         while self.size and not self.broken:
-            octets, items, _ = self._pieces[0]
+            first = self._pieces[0][0]
+            second = [self._pieces[1][0]] if len(self._pieces) > 1 else []
             try:
-                taken = self._stream.try_send(memoryview(octets)[self._taken :] if self._taken else octets)
+                taken = self._stream.try_send(memoryview(first)[self._taken :] if self._taken else first, *second)
             except OSError:
                 # The reader will find out as well, after what the peer sent before it went: that is not to be lost.
                 self.broken = True
                 return
             self.size -= taken
             self._taken += taken
-            if self._taken < len(octets):
+            while self._pieces and self._taken >= len(self._pieces[0][0]):
+                octets, _, parts = self._pieces.pop(0)
+                self._taken -= len(octets)
+                if not parts:
+                    self.owed -= len(octets)
+            if self._taken or not taken:
                 return
-            del self._pieces[0]
-            self._taken = 0
-            if not items:
-                self.owed -= len(octets)
 
     def unsent(self) -> list[Item]:
         """The items that have not left whole, oldest first. Of one whose last octet is still here the peer has seen a

@@ -95,10 +95,10 @@ class Stream:
         """Let go whoever waits."""
         trio.lowlevel.notify_closing(self._socket)
 
-    def try_send(self, data: bytes | bytearray | memoryview) -> int:
-        """Offer data to the system; how many octets it took, maybe 0."""
+    def try_send(self, data: bytes | bytearray | memoryview, *more: bytes) -> int:
+        """Offer data to the system, and more that follows; how many octets it took, maybe 0."""
         try:
-            return self._socket.send(data)
+            return self._socket.sendmsg((data, *more)) if more else self._socket.send(data)
         except BlockingIOError:
             return 0
 

@@ -67,7 +67,7 @@ from .events import (
     Verdict,
     as_message,
 )
-from .frames import COMMAND, MORE, SHORT, FrameDecoder, encode_frame, encode_message
+from .frames import COMMAND, LONG, MORE, SHORT, FrameDecoder, encode_frame, encode_message
 from .greeting import GREETING_SIZE, check_greeting, check_mechanism, decode_greeting, encode_greeting
 from .mechanisms import Mechanism, Null, Steps
 from .quick import quick_messages
@@ -119,6 +119,9 @@ FRAME_COST = 64
 
 # libzmq's PLAIN server writes ERROR with its length octet lost and the first letter spoilt (24-9).
 MISSPELT_ERROR = b"\x5eRROR"
+
+# To copy so many octets costs more than a second piece in a write.
+LARGE = 65536
 
 
 class Connection:
@@ -411,6 +414,13 @@ class Connection:
             name = b"SUBSCRIBE" if isinstance(item, Subscribe) else b"CANCEL"
             return self._encode(COMMAND, encode_command(name, item.prefix))
         return self._encode(0, as_message(item)[0])
+
+    def send_apart(self, item: Item) -> tuple[bytes, bytes] | None:
+        """`send` without a copy, for a message in clear that ends in a large frame: all before its body, and that."""
+        if not isinstance(item, list) or len(item[-1]) < LARGE or self._mechanism.seals:
+            return None
+        front = b"".join([encode_frame(frame, MORE) for frame in item[:-1]])
+        return front + bytes((LONG,)) + len(item[-1]).to_bytes(8, "big"), item[-1]
 
     def send_some(self, items: list[Item]) -> list[bytes]:
         """`send` for each of many. The quick twin of calling it: no call for a message in clear that is one short

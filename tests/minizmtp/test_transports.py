@@ -350,6 +350,16 @@ async def test_the_end_of_the_stream_is_told_to_whoever_has_a_buffer() -> None:
     stream.close()
 
 
+async def test_several_pieces_go_out_in_their_order() -> None:
+    stream, peer = a_stream()
+    assert stream.try_send(b"one", memoryview(b"two"), b"") == 6
+    assert peer.recv(100) == b"onetwo"
+    while stream.try_send(b"x" * 65536, b"y"):
+        pass
+    stream.close()
+    peer.close()
+
+
 async def test_try_send_never_waits() -> None:
     stream, peer = a_stream()
     taken = 0

@@ -24,7 +24,7 @@ from minizmtp.wire import (
     State,
     Subscribe,
 )
-from minizmtp.wire.connection import HANDSHAKE_LIMIT, TRANSITIONS
+from minizmtp.wire.connection import HANDSHAKE_LIMIT, LARGE, TRANSITIONS
 from minizmtp.wire.events import Item, SharedMessage
 from minizmtp.wire.mechanisms import InClear, Steps
 from tests.minizmtp.streams import (
@@ -634,6 +634,25 @@ def test_large_frames_may_be_put_where_they_are_to_stay(most: int) -> None:
     assert connection.held == 150_000
     connection.receive_data(b"")
     assert drain(connection) == [ConnectionClosed("inside a frame, 150000 octets into it")]
+
+
+@pytest.mark.parametrize("socket_type", [SocketType.PUSH, SocketType.REQ])
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_message_that_ends_in_a_large_frame_can_be_had_in_two_pieces(socket_type: SocketType, shared: bool) -> None:
+    peer = {SocketType.PUSH: b"PULL", SocketType.REQ: b"REP"}[socket_type]
+    connection = in_traffic(socket_type, peer)
+    body = bytes(LARGE)
+    for message in ([body], [b"", body], [bytes(300), bytes(LARGE + 1), body]):
+        apart = connection.send_apart(SharedMessage(message) if shared else message)
+        assert apart is not None
+        assert apart[0] + apart[1] == connection.send(message)
+        assert apart[1] is body
+
+
+def test_no_other_is_cut_in_two() -> None:
+    connection = in_traffic(SocketType.PUSH, b"PULL")
+    items: list[Item] = [[b""], [bytes(LARGE - 1)], [bytes(LARGE), b""], Subscribe(bytes(LARGE))]
+    assert [connection.send_apart(item) for item in items] == [None] * 4
 
 
 # ------------------------------------------------------------------------------------------------------- in any pieces
