@@ -83,22 +83,26 @@ class Outbox:
 
     def offer(self) -> None:
         """Let the system take what it can, two pieces at a time: a large message's front is to go with its body."""
+        pieces = self._pieces
         while self.size and not self.broken:
-            first = self._pieces[0][0]
-            second = [self._pieces[1][0]] if len(self._pieces) > 1 else []
+            octets, _, parts = pieces[0]
+            rest = memoryview(octets)[self._taken :] if self._taken else octets
             try:
-                taken = self._stream.try_send(memoryview(first)[self._taken :] if self._taken else first, *second)
+                taken = self._stream.try_send(rest) if len(pieces) == 1 else self._stream.try_send(rest, pieces[1][0])
             except OSError:
                 # The reader will find out as well, after what the peer sent before it went: that is not to be lost.
                 self.broken = True
                 return
             self.size -= taken
             self._taken += taken
-            while self._pieces and self._taken >= len(self._pieces[0][0]):
-                octets, _, parts = self._pieces.pop(0)
+            while self._taken >= len(octets):
+                del pieces[0]
                 self._taken -= len(octets)
                 if not parts:
                     self.owed -= len(octets)
+                if not pieces:
+                    return
+                octets, _, parts = pieces[0]
             if self._taken or not taken:
                 return
 
