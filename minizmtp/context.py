@@ -40,6 +40,7 @@ from .patterns import PATTERNS
 from .reactor import Reactor
 from .session import log
 from .sockets import Socket
+from .transports import keep_memory
 from .wire.events import Authenticate, Verdict
 
 # Seconds of lingering after which the log says who and why.
@@ -115,6 +116,7 @@ class Context(Home):
         _forget_in_children(self.at_home)
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
+        keep_memory()
         self.reactor = Reactor(self._nursery.start_soon)
         return self
 

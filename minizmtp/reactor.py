@@ -39,7 +39,7 @@ import trio
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 MUTE = 4
 
-# So many connections have a turn before other tasks have theirs. A turn is one read: at most some hundred microseconds.
+# So many connections have a turn before other tasks have theirs. A turn is some reads: a few hundred microseconds.
 TOGETHER = 16
 
 # Of those that want to be called soon, fewer: beside a program that never waits, the others gather more meanwhile. (A

@@ -22,8 +22,8 @@ import minizmtp
 READING_ORDER = """
     errors constants
 
-    wire.layout wire.greeting wire.frames wire.events wire.quick wire.commands wire.mechanisms wire.connection
-    wire.plain wire.curve
+    wire.layout wire.greeting wire.body wire.frames wire.events wire.quick wire.commands wire.mechanisms
+    wire.connection wire.plain wire.curve
 
     z85
 

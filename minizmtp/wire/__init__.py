@@ -2,12 +2,13 @@
 
     layout       fields, one behind the other
     greeting     64 octets, once each way
+    body         one that comes in parts
     frames       flags, size, body
     events       what a Connection tells you, and what you tell it
     quick        the same, many at a time
     commands     what a COMMAND frame says, and the metadata in it
     mechanisms   how two peers agree that they may talk
-    connection   the seven above, joined: bytes in, events out; messages in, bytes out
+    connection   the eight above, joined: bytes in, events out; messages in, bytes out
     plain        a mechanism with a name and a password, in clear
     curve        a mechanism with keys: nobody listens, nobody changes a bit
 

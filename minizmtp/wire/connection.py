@@ -67,7 +67,7 @@ from .events import (
     Verdict,
     as_message,
 )
-from .frames import COMMAND, MORE, FrameDecoder, encode_frame, encode_message
+from .frames import COMMAND, MORE, FrameDecoder, encode_frame, encode_message, frame_header
 from .greeting import GREETING_SIZE, check_greeting, check_mechanism, decode_greeting, encode_greeting
 from .mechanisms import Mechanism, Null, Steps
 from .quick import pieces_of_each, quick_messages, quick_pieces
@@ -124,6 +124,9 @@ FRAME_COST = 64
 
 # libzmq's PLAIN server writes ERROR with its length octet lost and the first letter spoilt (24-9).
 MISSPELT_ERROR = b"\x5eRROR"
+
+# To copy so many octets costs more than a second piece in a write.
+LARGE = 65536
 
 
 class Connection:
@@ -190,10 +193,14 @@ class Connection:
         elif self.state is not CLOSED:
             self._decoder.receive_data(data)
 
-    @property
-    def missing(self) -> int:
-        """Octets that will have to come before next_event has anything to tell; 0 where that is not known."""
-        return self._decoder.missing
+    def get_buffer(self) -> memoryview | None:
+        """Where more of a large frame may go straight from the stream; None: receive_data is the way (see `body`)."""
+        return self._decoder.body.get_buffer() if self._decoder.body is not None else None
+
+    def buffer_updated(self, count: int) -> None:
+        """So many octets are in the buffer, which has been released."""
+        assert self._decoder.body is not None
+        self._decoder.body.buffer_updated(count)
 
     def next_event(self) -> Event | _NeedData:
         """The next thing that the peer said, or NEED_DATA.
@@ -410,6 +417,14 @@ class Connection:
             name = b"SUBSCRIBE" if isinstance(item, Subscribe) else b"CANCEL"
             return self._encode(COMMAND, encode_command(name, item.prefix))
         return self._encode(0, as_message(item)[0])
+
+    def send_apart(self, item: Item) -> tuple[bytes, bytes] | None:
+        """`send` without a copy, for a message in clear that ends in a large frame: all before its body, and that."""
+        frames = [item] if isinstance(item, bytes) else item
+        if not isinstance(frames, list) or len(frames[-1]) < LARGE or self._mechanism.seals:
+            return None
+        front = [encode_frame(frame, MORE) for frame in frames[:-1]]
+        return b"".join([*front, frame_header(len(frames[-1]))]), frames[-1]
 
     def send_some(self, items: Iterable[Item], room: int) -> tuple[int, list[bytes]]:
         """`send` for the first of items, as many as fill room octets: how many, and what to join for them."""

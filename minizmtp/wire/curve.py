@@ -172,7 +172,7 @@ class Sealer:
         on 2026-11-25.) What is not quite plain is left to the clear twin, to be told or refused there. But only inside
         a box it shows whether it holds the last frame of a message: what has been opened stays open for that twin.
         """
-        if self._ahead or decoder.rest or 0 <= decoder.limit < 255:
+        if self._ahead or decoder.body is not None or decoder.later or 0 <= decoder.limit < 255:
             return []
         octets, start, held = decoder.whole, decoder.position, len(decoder.whole)
         last = read = self._received.to_bytes(8, "big")  # octets in this order compare as the numbers do

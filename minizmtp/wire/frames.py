@@ -29,21 +29,19 @@ A stream may be cut anywhere, so the decoder takes what comes and gives what is 
     >>> decoder.held                                # the 0x01 waits for its frame
     1
 
-Below this module: `errors`. Above it: `commands` names what a COMMAND frame says, `connection` decides what may come
-when.
+Below this module: `errors`, `body`. Above it: `commands` names what a COMMAND frame says, `connection` decides what may
+come when.
 Read next: `events`.
 """
 
 from collections.abc import Sequence
 
 from ..errors import ProtocolError
+from .body import Body
 
 MORE, LONG, COMMAND = 1, 2, 4
 
 LARGEST_FRAME = 2**63 - 1
-
-# Pieces of a frame from this size on are kept as they are until it is whole; smaller ones are gathered.
-LARGE_PIECE = 4096
 
 # (flags as they stood on the wire, body)
 Frame = tuple[int, bytes]
@@ -90,65 +88,57 @@ class FrameDecoder:
     two frames. whose_limit: where it comes from, for the sentence that refuses.
     """
 
-    __slots__ = ("_header", "_needed", "_rest_size", "limit", "position", "rest", "whole", "whose_limit")
+    __slots__ = ("_flags", "_header", "body", "later", "limit", "position", "whole", "whose_limit")
 
     def __init__(self, limit: int = -1, whose_limit: str = "maxmsgsize") -> None:
         self.limit = limit
         self.whose_limit = whose_limit
         self.whole = b""  # octets in hand …
         self.position = 0  # … of which so many are used up
-        self.rest: list[bytes | bytearray] = []  # pieces that came while the frame in hand was not whole …
-        self._rest_size = 0
-        self._needed = 0  # … and which are of no use until there are this many octets in all,
-        self._header = 0  # so many of them the header, if that much is known
+        self.later: list[bytes] = []  # came before they were
+        self.body: Body | None = None  # of a frame that is not whole …
+        self._flags = self._header = 0  # … and its flags, and how long its header was
 
     @property
     def held(self) -> int:
         """Octets received that no frame has been made of yet."""
-        return len(self.whole) - self.position + self._rest_size
-
-    @property
-    def missing(self) -> int:
-        """Octets that the frame in hand still lacks, as far as is known; 0 if there is none in hand."""
-        return max(self._needed - self.held, 0)
+        parted = self._header + self.body.come if self.body is not None else 0
+        return parted + len(self.whole) - self.position + sum(map(len, self.later))
 
     def receive_data(self, data: bytes) -> None:
-        """Take what the stream gave. Costs the same for a frame that comes in a thousand pieces: they are kept as they
-        come, and joined when the frame is whole."""
-        if not self.rest and self.position == len(self.whole):
+        """Take what the stream gave. Costs the same for a frame that comes in a thousand pieces (see `body`)."""
+        if self.body is not None and not self.body.whole:
+            used = self.body.write(data)
+            if used < len(data):
+                self.whole, self.position = data, used
+        elif self.position == len(self.whole):
             self.whole, self.position = data, 0
-            return
-        self._rest_size += len(data)
-        if len(data) >= LARGE_PIECE:
-            self.rest.append(data)
-        elif self.rest and isinstance(self.rest[-1], bytearray):
-            self.rest[-1] += data  # a peer that sends an octet at a time is not to cost us an object for each
         else:
-            self.rest.append(bytearray(data))
+            self.later.append(data)
 
     def next_frame(self) -> Frame | None:
         """The next whole frame as (flags, body), or None while it is not whole.
 
         Raises ProtocolError for reserved flags, MORE on a command, and bodies above the limit (37-21 … 37-23).
         """
-        if self.rest:
-            if self.held < self._needed:
+        if self.body is not None:
+            if not self.body.whole:
                 return None
-            if self._header and (frame := self._join_frame()) is not None:
-                return frame
-            self._keep(b"".join([self.whole[self.position :], *self.rest]))
+            frame = self._flags, self.body.getvalue()
+            self.body = None
+            return frame
+        if self.later:
+            self._keep(b"".join([self.whole[self.position :], *self.later]))
         octets, start = self.whole, self.position
         held = len(octets) - start
         # Two octets are the header of a short frame; the flags say whether it is one.
         if held < 2:
             self._keep(octets[start:])  # and an idle peer's last frame is not kept in memory
-            self._needed = 2
             return None
         flags = octets[start]
         if flags & LONG:
             if held < 9:
                 self._check(flags, 0)
-                self._needed = 9
                 return None
             size = int.from_bytes(octets[start + 1 : start + 9], "big")
             header = 9
@@ -159,28 +149,16 @@ class FrameDecoder:
             self._check(flags, size)
         end = start + header + size
         if end > len(octets):
-            self._needed, self._header = header + size, header
+            self.body, self._flags, self._header = Body(size), flags, header
+            self.body.write(memoryview(octets)[start + header :])
+            self._keep(b"")
             return None
         self.position = end
         return flags, octets[start + header : end]
 
-    def _keep(self, octets: bytes, position: int = 0) -> None:
-        """These octets, from position on, are all that is left."""
-        self.whole, self.position = octets, position
-        self.rest, self._rest_size, self._needed, self._header = [], 0, 0, 0
-
-    def _join_frame(self) -> Frame | None:
-        """The frame in hand, straight from its pieces: to join them first and then cut it out would copy it twice.
-        None where more than the frame has come, and not only in the last piece."""
-        last = self.rest[-1]
-        end = len(last) - (self.held - self._needed)
-        if end <= 0:
-            return None
-        flags = self.whole[self.position]
-        start = memoryview(self.whole)[self.position + self._header :]
-        body = b"".join([start, *self.rest[:-1], memoryview(last)[:end]])
-        self._keep(bytes(last), end)
-        return flags, body
+    def _keep(self, octets: bytes) -> None:
+        """These octets are all that is left."""
+        self.whole, self.position, self.later = octets, 0, []
 
     def _check(self, flags: int, size: int) -> None:
         """at: 0 is the place of the flags in a frame, 1 that of the size."""

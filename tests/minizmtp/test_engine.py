@@ -12,11 +12,11 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import engine as engine_module
-from minizmtp.engine import MOST_OWED, Engine
+from minizmtp.engine import MOST_OWED, READS, Engine
 from minizmtp.outbox import BATCH
 from minizmtp.patterns.pipe import Pipe
 from minizmtp.sockets import TURNS
-from minizmtp.transports import Stream
+from minizmtp.transports import Receiver, Stream
 from tests.minizmtp.helpers import (
     GREETING,
     WIRES,
@@ -598,6 +598,38 @@ async def test_a_flood_does_not_starve_other_tasks() -> None:
                             received += 1
                     nursery.cancel_scope.cancel()
             assert max(gaps) <= 3 * TURNS
+
+
+@pytest.mark.parametrize(
+    ("size", "reads"), [(65_536, READS), (3_000_000, READS), (16_000, 5), (64, 1)], ids=["64k", "3m", "16k", "64"]
+)
+async def test_a_turn_is_a_few_reads_of_large_frames_and_one_of_small(
+    size: int, reads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """… however much has come: the others are not to wait for all of it."""
+    in_turn = [0]
+    turn, try_receive_into = Engine.turn, Stream.try_receive_into
+
+    def counted(engine: Engine, may: int) -> None:
+        in_turn.append(0)
+        turn(engine, may)
+
+    def seen(stream: Stream, receiver: Receiver) -> int | None:
+        in_turn[-1] += 1
+        return try_receive_into(stream, receiver)
+
+    monkeypatch.setattr(Engine, "turn", counted)
+    monkeypatch.setattr(Stream, "try_receive_into", seen)
+    async with bound(zmq.PULL, rcvhwm=0, rcvbuf=400_000) as pull, await Raw.dial(pull.last_endpoint) as peer:
+        await peer.greet(b"PUSH")
+        message = random.randbytes(size)
+        count = 12_000_000 // size
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.send, frame(message) * count)
+            for _ in range(count):
+                assert await pull.recv() == message
+        assert max(in_turn) <= reads
+        assert reads < READS or max(in_turn) > 1
 
 
 async def test_a_receiver_in_a_noblock_loop_lets_the_message_come() -> None:

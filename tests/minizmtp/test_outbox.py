@@ -3,9 +3,11 @@
 import pytest
 
 import minizmtp as zmq
+from minizmtp.engine import MOST_OWED
 from minizmtp.outbox import BATCH, Outbox
 from minizmtp.patterns.pipe import Queue
 from minizmtp.wire import Item
+from minizmtp.wire.frames import encode_message
 from tests.minizmtp.streams import in_traffic
 
 
@@ -18,9 +20,10 @@ class Narrow:
         self.room = 0
         self.taken = b""
 
-    def try_send(self, data: bytearray) -> int:
-        count = min(self.room, len(data))
-        self.taken += bytes(data[:count])
+    def try_send(self, *data: bytes) -> int:
+        octets = b"".join(data)
+        count = min(self.room, len(octets))
+        self.taken += octets[:count]
         self.room -= count
         return count
 
@@ -34,14 +37,14 @@ def test_pongs_are_paid_for_as_they_leave() -> None:
     """… and not only when everything has left, which on a busy connection may be never."""
     outbox, stream = an_outbox()
     for _ in range(3):
-        outbox.put(b"pong!")
+        outbox.put(b"pong!", owed=True)
         outbox.put(b"message", [b"message"])
     assert outbox.owed == 15
     for room, owed, pieces in [(4, 15, 6), (1, 10, 5), (8 + 5, 5, 3)]:
         stream.room = room
         outbox.offer()
         assert (outbox.owed, len(outbox._pieces)) == (owed, pieces)
-    outbox.put(b"pong!")
+    outbox.put(b"pong!", owed=True)
     stream.room = 100
     outbox.offer()
     assert (outbox.owed, len(outbox._pieces), outbox.size) == (0, 0, 0)
@@ -54,7 +57,7 @@ def test_what_has_not_left_whole_is_known_and_what_has_left_is_forgotten(taken: 
     outbox, stream = an_outbox()
     messages: list[Item] = [[b"first"], b"two2", [b"", b"x"]]
     outbox.put(b"\0\5first", messages[:1])
-    outbox.put(b"pong")
+    outbox.put(b"pong", owed=True)
     outbox.put(b"\0\4two2" + b"\1\0" + b"\0\1x", messages[1:])
     stream.room = taken
     for _ in range(2):  # at once, or in two goes
@@ -93,11 +96,52 @@ def test_a_write_takes_no_more_large_messages_than_fill_it(small: int) -> None:
     assert outbox.size <= 2 * BATCH + 3 * small + 20
 
 
+@pytest.mark.parametrize("front", [[], [b"name", b""], [bytes(MOST_OWED + 1)]])
+def test_a_large_frame_is_offered_as_it_is_with_all_that_goes_before_it(
+    front: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox, stream = an_outbox()
+    offered: list[tuple[bytes, ...]] = []
+    try_send = stream.try_send
+
+    def seen(*data: bytes) -> int:
+        offered.append(data)
+        return try_send(*data)
+
+    monkeypatch.setattr(stream, "try_send", seen)
+    body = bytes(BATCH)
+    outbox.fill(filled([*front, body]))
+    assert outbox.owed == 0  # or else we would not listen until it has left
+    stream.room = 10**9
+    outbox.offer()
+    assert len(offered) == 1
+    assert offered[0][1] is body
+    assert stream.taken == encode_message([*front, body])
+    assert (outbox.size, outbox.owed, outbox.unsent()) == (0, 0, [])
+
+
+@pytest.mark.requirement("37-54", "L-8")
+@pytest.mark.parametrize("taken", [0, 1, 3, 4, 11, 12, 13, BATCH + 11, BATCH + 12, BATCH + 13])
+def test_a_large_message_goes_back_whole_unless_all_of_it_has_left(taken: int) -> None:
+    outbox, stream = an_outbox()
+    messages: list[list[bytes]] = [[b"a"], [bytes(BATCH)]]
+    for message in messages:
+        outbox.fill(filled(message))
+    outbox.put(b"pong", owed=True)
+    stream.room = taken
+    for _ in range(2):  # at once, or in two goes
+        outbox.offer()
+    assert outbox.unsent() == [m for m, end in zip(messages, (3, 3 + 9 + BATCH), strict=True) if taken < end]
+    stream.room = 10**9
+    outbox.offer()
+    assert stream.taken == b"".join(map(encode_message, messages)) + b"pong"
+
+
 def test_a_system_that_takes_no_more_is_noticed_and_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     outbox, stream = an_outbox()
     asked = 0
 
-    def refuse(data: bytes) -> int:
+    def refuse(*data: bytes) -> int:
         nonlocal asked
         asked += 1
         raise BrokenPipeError

@@ -24,7 +24,7 @@ from minizmtp.wire import (
     State,
     Subscribe,
 )
-from minizmtp.wire.connection import HANDSHAKE_LIMIT, TRANSITIONS
+from minizmtp.wire.connection import HANDSHAKE_LIMIT, LARGE, TRANSITIONS
 from minizmtp.wire.events import Item, SharedMessage
 from minizmtp.wire.mechanisms import InClear, Steps
 from tests.minizmtp.streams import (
@@ -586,6 +586,73 @@ def test_a_flood_of_pings_is_answered_at_a_cost_that_grows_with_their_number() -
         tracemalloc.stop()
     assert connection.data_to_send() == command(b"PONG") * 9000
     assert copied < 9000 * 2000
+
+
+# -------------------------------------------------------------------------------------------------------- large frames
+
+
+def pour(connection: Connection, stream: bytes, most: int) -> list[object]:
+    """Into the buffer where the connection has one, as `Stream.try_receive_into` does: the events."""
+    heard: list[object] = []
+    buffers = 0
+    while stream:
+        if (buffer := connection.get_buffer()) is not None:
+            with buffer:
+                count = min(len(buffer), len(stream), most)
+                buffer[:count] = stream[:count]
+            connection.buffer_updated(count)
+            buffers += 1
+        else:
+            count = min(len(stream), most)
+            connection.receive_data(stream[:count])
+        stream = stream[count:]
+        heard += drain(connection)
+    assert buffers > 0
+    return heard
+
+
+@pytest.mark.parametrize("most", [30_000, 65_536, 10**7])
+def test_large_frames_may_be_put_where_they_are_to_stay(most: int) -> None:
+    large = [bytes(range(256)) * 1200, bytes(3_000_000), bytes(131_072)]
+    octets = b"".join(
+        [
+            frame(b"small"),
+            frame(large[0]),
+            frame(large[1], more=True),
+            command(b"PING", b"\0\0"),
+            frame(b"end"),
+            frame(large[2], more=True),
+            frame(b""),
+            frame(b"small"),
+            frame(large[0])[:150_000],
+        ]
+    )
+    connection = in_traffic(SocketType.PULL, b"PUSH")
+    assert connection.get_buffer() is None
+    heard = pour(connection, octets, min(most, 200_000))
+    assert heard == [[b"small"], [large[0]], Ping(0, b""), [large[1], b"end"], [large[2], b""], [b"small"]]
+    assert connection.held == 150_000
+    connection.receive_data(b"")
+    assert drain(connection) == [ConnectionClosed("inside a frame, 150000 octets into it")]
+
+
+@pytest.mark.parametrize("socket_type", [SocketType.PUSH, SocketType.REQ])
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_message_that_ends_in_a_large_frame_can_be_had_in_two_pieces(socket_type: SocketType, shared: bool) -> None:
+    peer = {SocketType.PUSH: b"PULL", SocketType.REQ: b"REP"}[socket_type]
+    connection = in_traffic(socket_type, peer)
+    body = bytes(LARGE)
+    for message in ([body], [b"", body], [bytes(300), bytes(LARGE + 1), body]):
+        apart = connection.send_apart(SharedMessage(message) if shared else message)
+        assert apart is not None
+        assert apart[0] + apart[1] == connection.send(message)
+        assert apart[1] is body
+
+
+def test_no_other_is_cut_in_two() -> None:
+    connection = in_traffic(SocketType.PUSH, b"PULL")
+    items: list[Item] = [[b""], [bytes(LARGE - 1)], [bytes(LARGE), b""], Subscribe(bytes(LARGE))]
+    assert [connection.send_apart(item) for item in items] == [None] * 4
 
 
 # ------------------------------------------------------------------------------------------------------- in any pieces
