@@ -209,10 +209,8 @@ def test_a_reader_who_leaves_early_is_no_error():
 
 def test_a_publisher_that_does_not_filter_is_found_out():
     # The readers would not notice: they filter once more. Only the claim about the wire does.
-    everybody = "lambda self, topic: {one: None for some in self._wanted.values() for one in some}"
-    result = run_here(
-        f"from minizmtp.patterns.subscriptions import Subscriptions; Subscriptions.matching = {everybody}", "pubsub"
-    )
+    everybody = "lambda self, message: pubsub.send_to_all(self.pipes, message) or True"
+    result = run_here(f"from minizmtp.patterns import pubsub; pubsub.Pub.try_send = {everybody}", "pubsub")
     assert result.returncode == 1
     assert "✗ NOT TRUE: the publisher filters" in result.stdout
     assert re.search(r"^\d of \d+ claims did not come true:$", result.stdout, re.MULTILINE)
