@@ -61,6 +61,7 @@ class Queue:
         "hwm",
         "items",
         "limit",
+        "mark",
         "on_arrival",
         "on_space",
         "tell_at",
@@ -75,6 +76,7 @@ class Queue:
         self._told = 0  # taken since the beginning, as far as the writer has been told
         self.dropped = 0  # never put, for want of room
         self.closed = False  # nobody will take: what is put is dropped
+        self.mark = 1  # on_arrival is called when so many are there
         self.wanted = False  # a writer found it full, and wants to hear of room …
         self.tell_at = 0  # … which there will be when of so many left one is taken
         self.on_arrival: Callable[[], None] = _nobody
@@ -113,10 +115,9 @@ class Queue:
         if self._odd and (self.closed or (items and isinstance(item, (bytes, list)))):
             self._replace(item)
             return
-        first = not items
         items.append(item)
         self.given += 1
-        if first:
+        if len(items) == self.mark:
             self.on_arrival()
 
     def put_all(self, messages: Sequence[Item]) -> None:

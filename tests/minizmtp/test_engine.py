@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import engine as engine_module
-from minizmtp.engine import MOST_OWED, READS, Engine
+from minizmtp.engine import MANY, MOST_OWED, READS, Engine
 from minizmtp.outbox import BATCH
 from minizmtp.patterns.pipe import Pipe
 from minizmtp.sockets import TURNS
@@ -121,6 +121,29 @@ async def test_a_burst_is_a_few_writes(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await peer.read(len(expected)) == expected
         assert len(writes) < 15
         assert max(writes) <= BATCH + 10
+
+
+async def test_of_many_answers_half_do_not_wait_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the peer has something to do meanwhile. Of a few they all wait for the last: one write is cheaper."""
+    async with bound(zmq.DEALER) as dealer, await Raw.dial(dealer.last_endpoint) as peer:
+        await peer.greet(b"DEALER")
+        writes: list[int] = []
+        try_send = Stream.try_send
+
+        def counted(stream: Stream, data: bytes) -> int:
+            writes.append(len(data))
+            return try_send(stream, data)
+
+        monkeypatch.setattr(Stream, "try_send", counted)
+        for count in (MANY - 1, 2 * MANY):
+            await peer.send(b"\0\1x" * count)
+            await wait_all_tasks_blocked(0.01)
+            writes.clear()
+            for _ in range(count):
+                await dealer.send(await dealer.recv())
+            inside = list(writes)
+            assert await peer.read(3 * count) == b"\0\1x" * count
+            assert inside == ([] if count < MANY else [3 * MANY, 3 * MANY])
 
 
 async def test_what_is_queued_goes_out_though_a_pong_was_the_last_that_had_to_wait_for_room() -> None:

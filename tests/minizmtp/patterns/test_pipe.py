@@ -98,6 +98,15 @@ def test_a_reader_hears_of_the_first_message_only() -> None:
     assert heard.count == 2
 
 
+def test_a_reader_may_hear_of_a_later_one() -> None:
+    queue = Queue()
+    queue.on_arrival = heard = Calls()
+    queue.mark = 2
+    for expected in (0, 1, 1):
+        queue.put([b"a"])
+        assert heard.count == expected
+
+
 def test_subscriptions_are_never_refused() -> None:
     queue = filled(1, 1)
     queue.put(Subscribe(b"A")), queue.put(Cancel(b"A"))
