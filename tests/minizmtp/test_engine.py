@@ -624,7 +624,7 @@ async def test_a_flood_does_not_starve_other_tasks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "reads"), [(65_536, READS), (3_000_000, READS), (16_000, 5), (64, 1)], ids=["64k", "3m", "16k", "64"]
+    ("size", "reads"), [(65_536, READS), (3_000_000, READS), (1_000, 5), (64, 1)], ids=["64k", "3m", "1k", "64"]
 )
 async def test_a_turn_is_a_few_reads_of_large_frames_and_one_of_small(
     size: int, reads: int, monkeypatch: pytest.MonkeyPatch
