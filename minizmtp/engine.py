@@ -112,27 +112,6 @@ class Conversation(Protocol):
 class Engine(Source):
     """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats."""
 
-    __slots__ = (
-        "_alarm",
-        "_connection",
-        "_full",
-        "_half",
-        "_heart",
-        "_held",
-        "_inspect",
-        "_lent",
-        "_options",
-        "_outbox",
-        "_over",
-        "_pipe",
-        "_prompt",
-        "_reactor",
-        "_session",
-        "_stream",
-        "_wanted",
-        "_writing",
-    )
-
     def __init__(
         self, stream: Stream, connection: Connection, options: Options, reactor: Reactor, session: Conversation
     ) -> None:
@@ -240,13 +219,16 @@ class Engine(Source):
             except OSError as error:
                 raise Disconnected(error.errno or errno.EIO, str(error.strerror)) from None
             if count is None:
-                return
+                break
             if self._heart is not None:
                 self._heart.heard(trio.current_time())
             reads += 1
             messages += self._advance()
             if count < READ_SIZE:
-                return
+                break
+        if reads:  # one message asks for a quick answer, many for many: those are worth one write, or two
+            self._prompt = messages <= 1
+            self._half = messages // 2 if messages >= MANY else 0
 
     def _advance(self) -> int:
         """Make events of what has come; how many messages there were."""
@@ -326,11 +308,7 @@ class Engine(Source):
                 inbound.put(event)
             elif isinstance(event, Ping):
                 self._hear_ping(event)
-        # One message asks for a quick answer, many for many: those are worth one write.
-        brought = inbound.given - before
-        self._prompt = brought <= 1 and not self._writing
-        self._half = brought // 2 if brought >= MANY else 0
-        return brought
+        return inbound.given - before
 
     def _put(self, messages: Sequence[bytes | Message], inbound: Queue) -> None:
         """Into the pipe, as far as a peer of ours may send such a thing."""
