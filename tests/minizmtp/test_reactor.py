@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import reactor as reactor_module
-from minizmtp.reactor import FEW, READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
+from minizmtp.reactor import READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
 from tests.minizmtp.helpers import pair
 
 SELECTORS = [AnySelector, new_selector]
@@ -183,8 +183,8 @@ async def test_whoever_wants_it_soon_is_called_when_the_running_task_lets_go_in_
         def turn(may: int) -> None:
             assert may == WRITE
             turns.append(index)
-            if index == FEW:
-                reactor.want_soon(turn_of(10 * FEW))
+            if index == TOGETHER:
+                reactor.want_soon(turn_of(10 * TOGETHER))
 
         return turn
 
@@ -193,14 +193,14 @@ async def test_whoever_wants_it_soon_is_called_when_the_running_task_lets_go_in_
             reactor = Reactor(nursery.start_soon)
             for _ in range(2):  # the first starts the task, the second wakes it
                 turns.clear()
-                for index in range(3 * FEW):
+                for index in range(3 * TOGETHER):
                     reactor.want_soon(turn_of(index))
                 assert turns == []
-                while len(turns) <= 3 * FEW:
+                while len(turns) <= 3 * TOGETHER:
                     before = len(turns)
                     await trio.lowlevel.checkpoint()
-                    assert len(turns) - before <= 2 * FEW
-                assert turns == [*range(3 * FEW), 10 * FEW]
+                    assert len(turns) - before <= 2 * TOGETHER
+                assert turns == [*range(3 * TOGETHER), 10 * TOGETHER]
                 await wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
 
