@@ -39,10 +39,10 @@ import trio
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 MUTE = 4
 
-# So many connections have a turn before other tasks have theirs. A turn is some reads: up to half a millisecond. (Beside
-# sixteen peers that flood us with frames of 64 KiB, another task waits 5 ms at most; it would be 20 with sixteen turns.
-# And with fewer turns in between, more is gathered for each: a ROUTER with a hundred clients sends 31 replies in one
-# write; with sixteen turns 15, and each would cost a fifth more. Measured on 2026-11-25.)
+# So many connections have a turn before other tasks have theirs. A turn is some reads: up to half a millisecond. (With
+# sixteen peers that flood us with frames of 64 KiB, another task waits 5 ms at most; with sixteen turns it would be 20.
+# And the fewer turns are in between, the more is gathered for each: a ROUTER with a hundred clients sends 31 replies in
+# one write; with sixteen turns 15, and each would cost a fifth more. Measured on 2026-11-25.)
 TOGETHER = 4
 
 
