@@ -28,7 +28,7 @@ from .events import Item
 from .frames import LONG, MORE, FrameDecoder, frame_header, message_pieces
 
 # So many messages are looked at first, and twice as many each time that they are all of one shape. Where fewer than
-# these are, it does not pay, and the rest of what was read is cut out one by one.
+# 32 are, that does not pay, and what else was read is cut out one by one.
 LOOK_AHEAD = 32
 
 
