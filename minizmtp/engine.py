@@ -6,12 +6,13 @@
                                  ▲             └──────────────┘
                                  └── data_to_send: greeting, READY, PONG
 
-It has no task. The `reactor` calls `turn` when the stream can be read or written, and a turn is a plain function: read
-what has come, make events of it, put the messages into the pipe; or encode what is queued, and offer it to the system.
+It has no task. The `reactor` calls `turn` when the stream can be read or written, or when it was asked to, and a turn
+is a plain function: read what has come, make events of it, put the messages into the pipe; or encode what is queued,
+and offer it to the system.
 
-**Reading.** One read may hold a thousand messages. When the pipe's inbound queue is full the engine stands still: it
-wants nothing of the reactor, unread bytes fill the system's buffers, TCP slows the peer, the peer's own queue fills,
-its `send` waits. That is all of back-pressure.
+**Reading.** One read may hold a thousand messages, and a turn may be several reads. When the pipe's inbound queue is
+full the engine stands still: it reads no more, unread bytes fill the system's buffers, TCP slows the peer, the peer's
+own queue fills, its `send` waits. That is all of back-pressure.
 
 **Writing.** A message for an idle connection goes to the system at once, inside `send()`: a request is on its way
 before anybody is woken. If more comes on its heels it stays in the queue, and the reactor is asked for a turn, which it
@@ -22,8 +23,8 @@ gives as soon as the sending task lets go; then all that is queued by then is jo
     message 3 … ──► queue
                     queue ──► system  … and finds them all
 
-But where many came at once there will be as many answers, and half of them do not wait for the rest: so the peer has
-something to do meanwhile. (A DEALER and a ROUTER that have a hundred messages under way get along half as fast again.)
+But where many came at once there may be as many answers, and half of them do not wait for the rest: so the peer has
+something to do meanwhile. (A DEALER and a ROUTER with a hundred messages under way exchange half as many again.)
 
 **Whoever waits reads.** A program that waits in `recv` for its only peer need not be woken by the reactor: it is lent
 the stream, waits for it itself, and takes the turn in its own task. That saves a change of tasks.
@@ -70,8 +71,8 @@ from .wire import (
     Verdict,
 )
 
-# Reads in one turn, and writes, and messages that are read; after so many, others have theirs first. (With a turn for
-# each read, a PULL takes a fifth more time for messages of 1 KiB, and half as much again for 64 KiB. 2026-11-25.)
+# Reads in one turn, and writes, and messages that are read; after so many, others have their turns first. (With a turn
+# for each read, a PULL takes a fifth more time for messages of 1 KiB, and half as much again for 64 KiB. 2026-11-25.)
 READS = WRITES = 16
 MESSAGES = 256
 
@@ -130,7 +131,7 @@ class Engine(Source):
         self._writing = False  # … or waits for the turn that was asked for
         self._full = False  # the inbound queue is, and we stand still …
         self._held = False  # … or did until now: there may be messages in what was read
-        self._half = 0  # of what came at once; when so many are queued, they go at once
+        self._half = 0  # of the messages that came at once; so many answers do not wait (0: all do)
         self._lent = False  # a receiver waits for the stream
         self._over = False
 

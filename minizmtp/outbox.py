@@ -1,6 +1,6 @@
 """The outbox: from messages that are queued to octets that the system has taken.               L-4, L-8, L-10, 37-54
 
-    pipe.outbound ──fill──►  │ first write: 41 messages, joined │ PONG │ second write … │  ──offer──►  stream
+    pipe.outbound ──fill──►  │ 41 messages, joined │ PONG │ a header │ its body, 1 MiB │ …  ──offer──►  stream
                                └─── taken ───┘
 
 `fill` encodes what is queued, many messages to one write, and `offer` lets the system take what it can, without
@@ -45,8 +45,8 @@ class Outbox:
         self.broken = False  # the system takes no more
 
     def put(self, octets: bytes, items: Sequence[Item] = (), owed: bool = False) -> None:
-        """octets: those of all items; the front of a large one is by itself, without items. owed: the protocol's own
-        words."""
+        """octets: those of all items. (A large one comes in two pieces, its front first, and belongs to the second.)
+        owed: the protocol's own words."""
         self._pieces.append((octets, items, owed))
         self.size += len(octets)
         if owed:
@@ -103,7 +103,7 @@ class Outbox:
 
 
 def ends(octets: bytes, items: Sequence[Item]) -> list[int]:
-    """Where each of several items ends, which is written in the octets themselves."""
+    """Where each of the items ends that are in octets: their own headers tell. (A front has no items, and no ends.)"""
     if len(items) == 1:
         return [len(octets)]
     decoder = FrameDecoder()

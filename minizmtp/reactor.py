@@ -10,15 +10,16 @@ r"""The reactor: one task that watches all connections of a Context, as libzmq's
 A task for each connection is what one would write first. But a task that waits costs some five kilobytes, and to wake
 one costs as much as to handle twenty messages; a ROUTER may have ten thousand peers, most of them silent. So nobody
 waits for one connection here. The system's own selector does, which can itself be waited for like any other file; one
-task does that, and calls whoever has something to do. What is done then is a plain function, at once and without
-waiting: the connections of a Context cannot get into each other's way.
+task does that, and calls whoever has something to do. (Beside it there are two more, one for those who want to be
+called soon and one for the time; each begins when it is first needed.) What is done then is a plain function, at once
+and without waiting: the connections of a Context cannot get into each other's way.
 
     READ, WRITE     what to be called for: that there is something to read, that the system would take something
     MUTE            to be called for nothing, for a moment
 
 One may also ask to be called *soon*, when the running task lets go. The engine does so to gather a burst of messages
-into one write. (To ask for WRITE would do, for an idle connection can always be written. But to hear so from the system
-costs a DEALER and a ROUTER a tenth of all they do.)
+into one write. (To ask for WRITE would do as well, for an idle connection can always be written. But to hear so from
+the system costs a DEALER and a ROUTER a tenth of all that they do.)
 
 Below this module: nothing but trio. Above it: `engine`.
 Read next: `heartbeat`, or `engine` at once.
@@ -112,7 +113,7 @@ class EpollSelector:
 
 
 class Reactor:
-    """Watches files, and the time. start_task: begins a task that ends with the Context."""
+    """Watches files and the time, and calls soon. start_task: begins a task that ends with the Context."""
 
     def __init__(self, start_task: Callable[[Callable[[], Awaitable[object]]], object]) -> None:
         self._start_task = start_task

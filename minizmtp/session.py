@@ -102,8 +102,8 @@ def new_pipe(owner: Owner, options: Options) -> Pipe:
 
 
 def choose_mechanism(options: Options) -> Callable[[], Mechanism]:
-    """The mechanism that the options ask for: what makes one for each connection. Raises ZMQError where they ask for
-    CURVE and it cannot be had."""
+    """What makes a mechanism of the kind that the options ask for, one for each connection. Raises ZMQError where they
+    ask for CURVE and it cannot be had."""
     if options.curve_server:
         if not options.curve_secretkey:
             raise ZMQError(EINVAL, "curve_server needs curve_secretkey: see minizmtp.curve_keypair()")
@@ -122,7 +122,7 @@ def choose_mechanism(options: Options) -> Callable[[], Mechanism]:
 
 
 def choose_connection(socket_type: SocketType, options: Options) -> Callable[[], Connection]:
-    """What makes one connection after the other, all alike. An option is looked up, and a key decoded, once for all."""
+    """What makes one connection after the other, all alike: options are looked up, and keys decoded, once for all."""
     new_mechanism = choose_mechanism(options)
     new = partial(
         Connection,

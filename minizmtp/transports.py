@@ -3,9 +3,10 @@
     listen(Tcp("127.0.0.1", 0), options)      → Listener     await listener.accept() → Stream
     await dial(Tcp("127.0.0.1", 5555), options)              → Stream
 
-A `Stream` is a non-blocking socket: `try_receive()` gives what has come, and `try_send()` offers bytes to the system
-and tells how many it took, both *now*. That is why this is not `trio.SocketStream`: a message for an idle connection
-can go out inside `send()`, without waking a task first, and plain functions can do it all (see `engine`).
+A `Stream` is a non-blocking socket: `try_receive()` gives what has come, `try_receive_into()` passes it on to who is to
+read it, and `try_send()` offers bytes to the system and tells how many it took, all of them *now*. That is why this is
+not `trio.SocketStream`: a message for an idle connection can go out inside `send()`, without waking a task first, and
+plain functions can do it all (see `engine`).
 
 Errors come as OSError, with a sentence. Below this module: `endpoints`, `options`. Above it: `engine`.
 Read next: `reactor`, or `engine` at once.
@@ -73,7 +74,7 @@ class Stream:
             return None
 
     def try_receive_into(self, receiver: Receiver) -> int | None:
-        """The same, but receiver is given what has come; how many octets."""
+        """The same, but receiver is given what has come: straight into its buffer, if it has one. How many octets."""
         buffer = receiver.get_buffer()
         try:
             if buffer is None:
@@ -99,7 +100,7 @@ class Stream:
         trio.lowlevel.notify_closing(self._socket)
 
     def try_send(self, data: bytes | bytearray | memoryview, *more: bytes) -> int:
-        """Offer data to the system, and more that follows; how many octets it took, maybe 0."""
+        """Offer data to the system, and what is to follow it; how many octets it took, maybe 0."""
         try:
             return self._socket.sendmsg((data, *more)) if more else self._socket.send(data)
         except BlockingIOError:

@@ -6,7 +6,7 @@
                      └───────────────────────────────────────────────┘
 
 Whoever puts and whoever takes never wait for each other here. Each leaves word instead: `on_arrival` is called when an
-empty queue has got something, `on_space` when a queue that was found full has room again.
+empty queue has got something (or more, see `mark`), `on_space` when a queue that was found full has room again.
 
 Between two sockets of one process (`inproc://`) there is no engine: the outbound queue of the one *is* the inbound
 queue of the other. That is all that inproc is.
@@ -76,7 +76,7 @@ class Queue:
         self._told = 0  # taken since the beginning, as far as the writer has been told
         self.dropped = 0  # never put, for want of room
         self.closed = False  # nobody will take: what is put is dropped
-        self.mark = 1  # on_arrival is called when so many are there
+        self.mark = 1  # put calls on_arrival when so many are there; 0: not at all, for the reader comes by itself
         self.wanted = False  # a writer found it full, and wants to hear of room …
         self.tell_at = 0  # … which there will be when of so many left one is taken
         self.on_arrival: Callable[[], None] = _nobody

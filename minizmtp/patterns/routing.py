@@ -40,8 +40,8 @@ class FairQueue:
     on_arrival: called when a message has come to a pipe that had none.
 
     only: the queue of the one pipe that has something, while nobody else's turn could come in between; or None. Whoever
-    receives may take the next ones there, and need not come to us for each. sieve: if there is one, those of which it
-    says True to the first frame.
+    receives may take the next ones there, and need not come to us for each. sieve: if there is one, only those of whose
+    first frame it gives something true.
     """
 
     def __init__(self, on_arrival: Callable[[], None] = _nobody) -> None:

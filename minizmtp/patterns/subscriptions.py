@@ -37,7 +37,7 @@ MOST_KEPT = 4096
 
 class _Found(dict[bytes, tuple[Subscriber, ...]]):
     """Answers to "who wants this topic?", kept until a subscription changes: publishers have few topics, that they come
-    back to. (0.06 µs in place of 0.3, with one prefix as with 100,000.)"""
+    back to. (0.06 µs in place of 0.3, with one prefix as with 100,000. Measured on 2026-11-25.)"""
 
     def __init__(self, find: Callable[[bytes], tuple[Subscriber, ...]]) -> None:
         self._find = find
@@ -102,7 +102,8 @@ class Subscriptions(Generic[Subscriber]):
         return held
 
     def matching(self, topic: bytes) -> tuple[Subscriber, ...]:
-        """Everybody who wants a message that starts with topic, once each."""
+        """Everybody who wants a message that starts with topic, once each. What lies behind the longest prefix makes no
+        difference."""
         return self.found[topic[: self.longest]]
 
     def _find(self, topic: bytes) -> tuple[Subscriber, ...]:

@@ -2,10 +2,10 @@
 
     layout       fields, one behind the other
     greeting     64 octets, once each way
-    body         one that comes in parts
+    body         what a frame carries, where it comes in parts
     frames       flags, size, body
     events       what a Connection tells you, and what you tell it
-    quick        the same, many at a time
+    quick        frames and messages, many at a time
     commands     what a COMMAND frame says, and the metadata in it
     mechanisms   how two peers agree that they may talk
     connection   the eight above, joined: bytes in, events out; messages in, bytes out

@@ -1,4 +1,4 @@
-r"""A body that comes in parts: put where it is to stay, as it comes.                     37/ZMTP 3.1, "Framing"
+r"""A frame's body that comes in parts: put where it is to stay, as it comes.             37/ZMTP 3.1, "Framing"
 
     │ has come │  room    │         as much room as has come,
     └──────────┴──────────┘         at most 1 MiB at a time
@@ -8,8 +8,8 @@ r"""A body that comes in parts: put where it is to stay, as it comes.           
 
 The usual way is to keep the parts and join them at the end. For a frame of 100 MiB that takes 200 MiB, each page of
 which the system has to provide, and that, not copying, is most of the work. So here the parts go into one `BytesIO`,
-which grows. It lends its memory to be written to, and at the end gives the bytes that it has away: CPython copies
-nothing for either. (100 MiB: 0.8 ms of CPU for each MiB in place of 1.1. Measured on 2026-11-25.)
+which grows. It lends its memory to be written to, and at the end it gives its bytes away: CPython copies nothing for
+either. (100 MiB: 0.8 ms of CPU for each MiB in place of 1.1. Measured on 2026-11-25.)
 
 What a header announces is only what a stranger says, so it is not the size of the room: it takes a real octet to make
 room for another. (The two names are those of asyncio's BufferedProtocol.)
@@ -25,7 +25,7 @@ Below this module: nothing. Above it: `frames`. It can be read alone.
 
 from io import SEEK_END, BytesIO
 
-# Room is made for so many octets: for fewer, an ordinary read does as well; for more, one would take too long.
+# Room is made for so many octets: for fewer, an ordinary read does as well; for more, a single read takes too long.
 LEAST_ROOM, MOST_ROOM = 1 << 16, 1 << 20
 
 

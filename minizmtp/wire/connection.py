@@ -220,10 +220,10 @@ class Connection:
         return event
 
     def next_messages(self, most: int) -> list[bytes | Message]:
-        """The next messages, up to most, if they are short and come one after the other; [] says: ask next_event.
+        """The next messages, up to most, if they are there whole, one after the other; [] says: ask next_event.
 
-        Asking only next_event gives the same messages in the same order. This is its quick twin for the reader of a
-        busy connection.
+        Asking only next_event gives the same messages in the same order, but each as a list: here one of a single frame
+        is that frame. This is its quick twin for the reader of a busy connection.
         """
         if self.state is not TRAFFIC or self._message:
             return []
@@ -419,7 +419,7 @@ class Connection:
         return self._encode(0, as_message(item)[0])
 
     def send_apart(self, item: Item) -> tuple[bytes, bytes] | None:
-        """`send` without a copy, for a message in clear that ends in a large frame: all before its body, and that."""
+        """`send` without a copy, if item is in clear and ends in a large frame: all before its body, and that body."""
         frames = [item] if isinstance(item, bytes) else item
         if not isinstance(frames, list) or len(frames[-1]) < LARGE or self._mechanism.seals:
             return None
@@ -430,7 +430,7 @@ class Connection:
         """`send` for the first of items, as many as fill room octets: how many, and what to join for them."""
         if self.state is not TRAFFIC:
             return pieces_of_each(items, room, self.send)
-        if self._mechanism.seals:  # send would ask the same of each: 6 % of what all is done for 64 octets
+        if self._mechanism.seals:  # send would ask the same of each: 6 % of all that is done for 64 octets
             seal = self._mechanism.seal
             return pieces_of_each(items, room, lambda item: seal(0, item) if type(item) is bytes else self.send(item))
         return quick_pieces(items, room, self.send)

@@ -26,8 +26,9 @@ Message = list[bytes]
 
 
 class SharedMessage(Message):
-    """A message that goes to many peers. Whoever encodes it first leaves the octets here for all others: a PUB with a
-    thousand subscribers encodes once. (Not in clear to all: a mechanism that encrypts does so for each peer.)"""
+    """A message of several frames that goes to many peers. Whoever encodes it first leaves the octets here for all
+    others: a PUB with a thousand subscribers encodes it once. (A single frame takes no more than a header. And a
+    mechanism that encrypts does so for each peer.)"""
 
     __slots__ = ("octets",)
     octets: bytes | None
@@ -113,8 +114,9 @@ class ConnectionClosed(NamedTuple):
     where: str
 
 
-# What passes through a socket's pipes. Most messages are of one frame, and may there be that frame, without a list. To
-# make and to forget one would cost as much as the frame itself: a seventh of all that is done for 64 octets.
+# What passes through a socket's pipes. Most messages are of one frame, and there such a message may be the frame alone.
+# A list around it would cost as much to make and to forget as the frame itself: a seventh of all that is done for 64
+# octets.
 Item = bytes | Message | Subscribe | Cancel
 
 Event = Greeting | Ready | Authenticate | Error | Message | Subscribe | Cancel | Ping | Pong | ConnectionClosed

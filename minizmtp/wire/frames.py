@@ -47,7 +47,7 @@ LARGEST_FRAME = 2**63 - 1
 Frame = tuple[int, bytes]
 
 
-# The headers of short frames, made once: most of what is sent begins with one of them.
+# The headers of short frames, made once, by size: for `curve`, and for messages of several frames.
 SHORT = [bytes((0, size)) for size in range(256)]
 SHORT_MORE = [bytes((MORE, size)) for size in range(256)]
 
@@ -95,9 +95,9 @@ class FrameDecoder:
         self.whose_limit = whose_limit
         self.whole = b""  # octets in hand …
         self.position = 0  # … of which so many are used up
-        self.later: list[bytes] = []  # came before they were
-        self.body: Body | None = None  # of a frame that is not whole …
-        self._flags = self._header = 0  # … and its flags, and how long its header was
+        self.later: list[bytes] = []  # what came when they were not all used up, to be joined to them
+        self.body: Body | None = None  # of the frame of which only a part was there …
+        self._flags = self._header = 0  # … its flags, and how long its header was
 
     @property
     def held(self) -> int:
