@@ -279,7 +279,7 @@ class Engine(Source):
             self._heart = Heartbeat(interval, timeout if timeout >= 0 else interval, trio.current_time())
             self._set_alarm()
         pipe.source = self
-        pipe.outbound.on_arrival = self._flush
+        pipe.outbound.on_arrival, pipe.outbound.mark = self._flush, 1
         if len(pipe.outbound):
             self._flush()
 
