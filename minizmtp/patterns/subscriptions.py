@@ -31,8 +31,9 @@ from typing import Generic, TypeVar
 
 Subscriber = TypeVar("Subscriber", bound=Hashable)
 
-# Topics for which it is known who wants them.
-MOST_KEPT = 4096
+# So many topics are kept for which it is known who wants them, and none that is longer: how long they are is for those
+# to say who subscribe.
+MOST_KEPT, LONGEST_KEPT = 4096, 256
 
 
 class _Found(dict[bytes, tuple[Subscriber, ...]]):
@@ -45,7 +46,9 @@ class _Found(dict[bytes, tuple[Subscriber, ...]]):
     def __missing__(self, topic: bytes) -> tuple[Subscriber, ...]:
         if len(self) >= MOST_KEPT:
             self.clear()
-        found = self[topic] = self._find(topic)
+        found = self._find(topic)
+        if len(topic) <= LONGEST_KEPT:
+            self[topic] = found
         return found
 
 

@@ -149,6 +149,17 @@ def test_publishing_does_not_ask_every_subscription() -> None:
     assert CountingBytes.cuts <= 3
 
 
+def test_long_topics_are_not_kept_for_the_sake_of_who_subscribes_to_a_long_one() -> None:
+    index: Subscriptions[str] = Subscriptions()
+    index.add(b"", "all")
+    index.add(bytes(100_000), "a stranger")
+    for number in range(100):
+        topic = b"%99999d" % number
+        assert index.matching(topic) == ("all",)
+    assert index.matching(bytes(100_001)) == ("all", "a stranger")
+    assert not index.found
+
+
 def test_lengths_that_nobody_uses_any_more_are_not_asked_for() -> None:
     wants: Subscriptions[int] = Subscriptions()
     for length in range(100):
