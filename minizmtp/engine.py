@@ -334,6 +334,7 @@ class Engine(Source):
     def _room(self) -> None:
         """The socket is just taking a message: we leave word, and go on when it is done (see `patterns.pipe`)."""
         self._full, self._held = False, True
+        self._reactor.cancel(self._alarm)  # or the heart might judge before we have listened
         self._reactor.want_soon(self.turn)
 
     def _go_on(self) -> None:

@@ -337,3 +337,24 @@ async def test_an_attempt_that_succeeds_makes_the_next_pause_short_again(quick_c
             for _ in range(4):
                 (await server.accept()).close()
                 assert (await until(monitor, Event.CONNECT_RETRIED)).value == 50
+
+
+async def test_a_peer_that_was_not_listened_to_is_not_judged_before_it_is_listened_to(quick_clock: MockClock) -> None:
+    """The time at which it has promised to say something may come between the program's recv and our next read."""
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, rcvhwm=1)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(60):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.greet(b"PUSH")
+                await peer.send(command(b"PING", b"\0\x05") + frame(b"one") + frame(b"two"))
+                await trio.sleep(2)
+                (session,) = next(iter(pull._links))._sessions  # type: ignore[attr-defined]
+                engine = session._engine
+                assert await pull.recv() == b"one"
+                assert engine._held
+                for alarm in list(ctx.reactor._calls.values()):  # whatever the time
+                    alarm()
+                assert await pull.recv() == b"two"
+                await peer.send(frame(b"three"))
+                assert await pull.recv() == b"three"
