@@ -190,9 +190,10 @@ class Engine(Source):
 
     @property
     def _may_read(self) -> bool:
-        # Of who is not let in yet, no more is kept than one read.
-        outbox, enough = self._outbox, self._pipe is None and self._connection.undecided and self._connection.held
-        return not (self._full or self._lent or self._over or enough or outbox.owed > MOST_OWED and not outbox.broken)
+        if self._pipe is None and self._connection.undecided and self._connection.held:
+            return False  # of who is not let in yet, no more is kept than one read
+        outbox = self._outbox
+        return not (self._full or self._lent or self._over or (outbox.owed > MOST_OWED and not outbox.broken))
 
     def _set_wanted(self) -> None:
         """Tell the reactor what we wait for."""

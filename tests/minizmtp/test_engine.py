@@ -167,6 +167,7 @@ async def test_what_is_queued_goes_out_though_a_pong_was_the_last_that_had_to_wa
                 assert await peer.message() == [bytes(1 << 20)]
             assert await peer.message() == [b"last"]
 
+
 async def test_a_connection_that_breaks_before_the_turn_that_was_asked_for_does_not_silence_the_next() -> None:
     with trio.fail_after(5):
         async with raw_server() as server, zmq.Context() as ctx:

@@ -446,9 +446,8 @@ async def test_of_a_peer_that_is_not_let_in_yet_little_is_kept_however_much_it_s
         pull.bind("tcp://127.0.0.1:*")
         async with await Raw.dial(pull.last_endpoint) as peer:
             await peer.send(GREETING + b"NULL" + bytes(48) + ready(b"PUSH"))
-            with trio.fail_after(10):
-                while not handler.asked:
-                    await trio.sleep(0.01)
+            await wait_all_tasks_blocked(0.05)
+            assert handler.asked
             with trio.move_on_after(0.5) as stuck:
                 await peer.send(frame(bytes(1000)) * 50_000)
             assert stuck.cancelled_caught, "it went on reading"
