@@ -51,6 +51,7 @@ SHORTEST = 0.01
 
 # Seconds between PONGs for a peer whose rhythm is not known.
 UNASKED = 0.1
+
 # So many seconds after its time, `beat` is late; and so many are then enough to read what has come.
 LATE = 0.01
 
