@@ -191,6 +191,8 @@ class Engine(Source):
 
     @property
     def _may_read(self) -> bool:
+        if self._pipe is None and self._connection.undecided and self._connection.held:
+            return False  # of who is not let in yet, no more is kept than one read
         outbox = self._outbox
         return not (self._full or self._lent or self._over or (outbox.owed > MOST_OWED and not outbox.broken))
 
@@ -334,6 +336,7 @@ class Engine(Source):
     def _room(self) -> None:
         """The socket is just taking a message: we leave word, and go on when it is done (see `patterns.pipe`)."""
         self._full, self._held = False, True
+        self._reactor.cancel(self._alarm)  # or the heart might judge before we have listened
         self._reactor.want_soon(self.turn)
 
     def _go_on(self) -> None:

@@ -32,6 +32,13 @@ still, and signs of life go unread. libzmq takes that for silence and parts from
 while we do not listen; and lest the peer, whose PINGs we do not read either, judge us, we then send PONGs unasked, in
 its rhythm; and if it has not asked yet, in a brisk one of our own, for its first PING may be among what we do not read.
 
+Nor do we judge when the program has kept us from listening, because it computed for seconds: who is called late looks
+first at what has come meanwhile.
+
+    >>> heart = Heartbeat(interval=1.0, timeout=2.5, now=0.0)
+    >>> heart.beat(now=1.0), heart.beat(now=60.0), heart.due()
+    (True, False, 60.01)
+
 Below this module: nothing. Above it: `engine`. Read next: `engine`.
 """
 
@@ -44,6 +51,9 @@ SHORTEST = 0.01
 
 # Seconds between PONGs for a peer whose rhythm is not known.
 UNASKED = 0.1
+
+# So many seconds after its time, `beat` is late; and so many are then enough to read what has come.
+LATE = 0.01
 
 
 class Silence(Exception):
@@ -65,6 +75,7 @@ class Heartbeat:
         self._peer_ttl = NEVER
         self._peer_pinged = now
         self._peer_interval = NEVER
+        self._look_first = 0.0  # until then, for we were late
 
     def heard(self, now: float) -> None:
         """Something came."""
@@ -80,10 +91,17 @@ class Heartbeat:
 
     def due(self) -> float:
         """When `beat` is to be called next."""
-        return min(self._next_ping, self._unanswered + self._timeout, self._heard + self._peer_ttl)
+        return max(self._look_first, min(self._next_ping, self._end()))
+
+    def _end(self) -> float:
+        """When the peer is dead, if it says nothing."""
+        return min(self._unanswered + self._timeout, self._heard + self._peer_ttl)
 
     def beat(self, now: float) -> bool:
         """The time has come: True if a PING is to be sent. Raises Silence if the peer is dead."""
+        if now > self._end() + LATE and self._look_first <= self._end():  # once, or a busy program would never judge
+            self._look_first = now + LATE
+            return False
         if now >= self._unanswered + self._timeout:
             raise Silence(f"no sign of life for {self._timeout:g} s after a PING (heartbeat_timeout)")
         if now >= self._heard + self._peer_ttl:

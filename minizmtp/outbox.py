@@ -47,6 +47,8 @@ class Outbox:
     def put(self, octets: bytes, items: Sequence[Item] = (), owed: bool = False) -> None:
         """octets: those of all items. (A large one comes in two pieces, its front first, and belongs to the second.)
         owed: the protocol's own words."""
+        if not octets:  # what a peer of ZMTP 3.0 is sent for a PING
+            return
         self._pieces.append((octets, items, owed))
         self.size += len(octets)
         if owed:

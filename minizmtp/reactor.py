@@ -186,6 +186,9 @@ class Reactor:
     def cancel(self, number: int) -> None:
         """Do not call. May be said twice, and too late; 0 is nobody's number."""
         self._calls.pop(number, None)
+        if len(self._times) > 2 * len(self._calls) + 100:  # or a peer could fill memory with what never comes
+            self._times = [each for each in self._times if each[1] in self._calls]
+            heapq.heapify(self._times)
 
     async def _mind_time(self) -> None:
         while True:

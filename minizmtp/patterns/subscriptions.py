@@ -31,8 +31,9 @@ from typing import Generic, TypeVar
 
 Subscriber = TypeVar("Subscriber", bound=Hashable)
 
-# Topics for which it is known who wants them.
-MOST_KEPT = 4096
+# So many topics are kept for which it is known who wants them, and none that is longer: how long they are is for those
+# to say who subscribe.
+MOST_KEPT, LONGEST_KEPT = 4096, 256
 
 
 class _Found(dict[bytes, tuple[Subscriber, ...]]):
@@ -45,7 +46,9 @@ class _Found(dict[bytes, tuple[Subscriber, ...]]):
     def __missing__(self, topic: bytes) -> tuple[Subscriber, ...]:
         if len(self) >= MOST_KEPT:
             self.clear()
-        found = self[topic] = self._find(topic)
+        found = self._find(topic)
+        if len(topic) <= LONGEST_KEPT:
+            self[topic] = found
         return found
 
 
@@ -55,7 +58,7 @@ class Subscriptions(Generic[Subscriber]):
     def __init__(self) -> None:
         self._wanted: dict[bytes, dict[Subscriber, None]] = {}
         self._lengths: Counter[int] = Counter()  # of the prefixes, and how many have each
-        self.longest = 0  # … the longest
+        self.longest = 0  # … the longest; more, where that was taken back and nobody has asked since
         self.found: _Found[Subscriber] = _Found(self._find)  # by a topic's beginning, as long as the longest prefix
         self._counts: Counter[Subscriber] = Counter()  # how many prefixes each subscriber has
 
@@ -68,7 +71,8 @@ class Subscriptions(Generic[Subscriber]):
         if subscriber not in self._wanted[prefix]:
             self._wanted[prefix][subscriber] = None
             self._counts[subscriber] += 1
-            self._changed()
+            self.longest = max(self.longest, len(prefix))
+            self.found.clear()
         return first
 
     def remove(self, prefix: bytes, subscriber: Subscriber) -> bool:
@@ -77,7 +81,7 @@ class Subscriptions(Generic[Subscriber]):
         if subscriber not in subscribers:
             return False
         del subscribers[subscriber]
-        self._changed()
+        self.found.clear()
         self._counts[subscriber] -= 1
         if not self._counts[subscriber]:
             del self._counts[subscriber]
@@ -87,12 +91,7 @@ class Subscriptions(Generic[Subscriber]):
         self._lengths[len(prefix)] -= 1
         if not self._lengths[len(prefix)]:
             del self._lengths[len(prefix)]
-            self._changed()
         return True
-
-    def _changed(self) -> None:
-        self.longest = max(self._lengths, default=0)
-        self.found.clear()
 
     def remove_all(self, subscriber: Subscriber) -> list[bytes]:
         """Forget subscriber; the prefixes that it had. Looks at all there are: a peer leaves rarely."""
@@ -108,6 +107,7 @@ class Subscriptions(Generic[Subscriber]):
 
     def _find(self, topic: bytes) -> tuple[Subscriber, ...]:
         found: dict[Subscriber, None] = {}
+        self.longest = max(self._lengths, default=0)
         for length in self._lengths:
             if length <= len(topic):
                 found |= self._wanted.get(topic[:length], {})

@@ -172,7 +172,7 @@ class Connection:
         self._to_send = bytearray(encode_greeting(self._mechanism.name))
         self._answers: list[bytes] = []  # commands of traffic, to be sealed when they are sent
         self._told: Ready | Authenticate | None = None  # by the mechanism, not yet handed out
-        self._undecided = False  # Authenticate was handed out, and no verdict has come yet
+        self.undecided = False  # Authenticate was handed out, and no verdict has come yet
         self._judged: dict[bytes, bytes] = {}  # what the verdict says of the peer
 
     def _our_metadata(self, identity: bytes) -> dict[bytes, bytes]:
@@ -253,7 +253,7 @@ class Connection:
 
         The peer hears of 400 and 500 and not of 300, which means "try again" (24-8, 26-29).
         """
-        self._undecided = False
+        self.undecided = False
         if verdict.status == 200:
             self._judged = verdict.metadata
             self._take_steps(self._mechanism.admitted())
@@ -283,7 +283,7 @@ class Connection:
         return greeting
 
     def _read_handshake(self) -> Event | _NeedData:
-        while self._told is None and not self._undecided and (frame := self._decoder.next_frame()) is not None:
+        while self._told is None and not self.undecided and (frame := self._decoder.next_frame()) is not None:
             flags, body = frame
             if not flags & COMMAND:
                 raise ProtocolError(
@@ -312,7 +312,7 @@ class Connection:
                 claimed = {name: value for name, value in step.metadata.items() if name != b"user-id"}
                 self._told = Ready(claimed | self._judged)
             else:
-                self._undecided = True
+                self.undecided = True
                 self._told = step
 
     def _read_traffic(self) -> Event | _NeedData:

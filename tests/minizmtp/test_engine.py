@@ -190,6 +190,24 @@ async def test_what_is_queued_goes_out_though_a_pong_was_the_last_that_had_to_wa
             assert await peer.message() == [b"last"]
 
 
+async def test_a_connection_that_breaks_before_the_turn_that_was_asked_for_does_not_silence_the_next() -> None:
+    with trio.fail_after(5):
+        async with raw_server() as server, zmq.Context() as ctx:
+            dealer = ctx.socket(zmq.DEALER, linger=0, reconnect_ivl=1)
+            dealer.connect(server.endpoint)
+            async with await server.accept() as peer:
+                await peer.greet(b"ROUTER")
+                await peer.send(frame(b"two") + frame(b"at once"))  # so the answer is not sent inside send()
+                assert [await dealer.recv() for _ in range(2)] == [b"two", b"at once"]
+                await dealer.send(b"first")
+                engine_of(dealer).stop(engine_module.Disconnected(errno.EPIPE))
+            async with await server.accept() as peer:
+                await peer.greet(b"ROUTER")
+                assert await peer.frame() == (0, b"first")
+                await dealer.send(b"second")
+                assert await peer.frame() == (0, b"second")
+
+
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 65535, 65536, 1 << 20, (1 << 20) + 1])
 @pytest.mark.parametrize("endpoint", WIRES)
 async def test_frames_of_any_size_arrive_whole(size: int, endpoint: str) -> None:

@@ -1,10 +1,12 @@
 """Heartbeats: from times that are given, when to ask and when to give up (37/ZMTP, "Connection Heartbeating")."""
 
+from contextlib import suppress
+
 import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import Event
@@ -94,6 +96,9 @@ def test_a_peer_is_dead_exactly_when_a_ping_stayed_unanswered_for_so_long(
         try:
             if heart.beat(now):
                 asked = min(asked, now)
+            elif dead:  # we are late, and look first at what has come meanwhile
+                assert now < heart.due() < now + 0.02
+                heart.beat(heart.due())
         except Silence:
             assert dead
             return
@@ -337,3 +342,63 @@ async def test_an_attempt_that_succeeds_makes_the_next_pause_short_again(quick_c
             for _ in range(4):
                 (await server.accept()).close()
                 assert (await until(monitor, Event.CONNECT_RETRIED)).value == 50
+
+
+async def test_a_peer_that_was_not_listened_to_is_not_judged_before_it_is_listened_to(quick_clock: MockClock) -> None:
+    """The time at which it has promised to say something may come between the program's recv and our next read."""
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, rcvhwm=1)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(60):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.greet(b"PUSH")
+                await peer.send(command(b"PING", b"\0\x05") + frame(b"one") + frame(b"two"))
+                await trio.sleep(2)
+                (session,) = next(iter(pull._links))._sessions  # type: ignore[attr-defined]
+                engine = session._engine
+                assert await pull.recv() == b"one"
+                assert engine._held
+                for alarm in list(ctx.reactor._calls.values()):  # whatever the time
+                    alarm()
+                assert await pull.recv() == b"two"
+                await peer.send(frame(b"three"))
+                assert await pull.recv() == b"three"
+
+
+@pytest.mark.parametrize("lent", [False, True], ids=["program elsewhere", "program in recv"])
+async def test_a_peer_that_spoke_in_time_lives_though_the_program_let_nobody_listen(
+    mock_clock: MockClock, lent: bool
+) -> None:
+    """What has come and the alarm are found together, and chance decides which of the two is looked at first."""
+    async with zmq.Context() as ctx, trio.open_nursery() as nursery:
+        pull = ctx.socket(zmq.PULL, heartbeat_ivl=1000, heartbeat_timeout=1000)
+        pull.bind("tcp://127.0.0.1:*")
+        monitor = pull.monitor()
+        async with await Raw.dial(pull.last_endpoint) as peer:
+            await peer.greet(b"PUSH")
+            await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+            if lent:
+                nursery.start_soon(pull.recv)
+            for _ in range(20):
+                mock_clock.jump(1.0)
+                assert (await peer.frame())[1].startswith(b"\x04PING")
+                await wait_all_tasks_blocked()
+                peer.stream.socket._sock.send(command(b"PONG"))
+                mock_clock.jump(60.0)
+                await trio.lowlevel.checkpoint()
+                await wait_all_tasks_blocked(0.001)
+                mock_clock.jump(0.02)
+                await wait_all_tasks_blocked(0.001)
+                with suppress(BlockingIOError):
+                    while peer.stream.socket._sock.recv(65536):
+                        peer.stream.socket._sock.send(command(b"PONG"))
+                await wait_all_tasks_blocked(0.001)
+        nursery.cancel_scope.cancel()
+
+
+def test_a_program_that_is_always_late_judges_all_the_same() -> None:
+    heart = Heartbeat(interval=1.0, timeout=1.0)
+    assert heart.beat(1.0)
+    assert not heart.beat(2.5)
+    with pytest.raises(Silence):
+        heart.beat(3.0)

@@ -51,6 +51,13 @@ def test_pongs_are_paid_for_as_they_leave() -> None:
     assert stream.taken == b"pong!message" * 3 + b"pong!"
 
 
+def test_a_word_without_octets_is_not_kept() -> None:
+    """A peer of ZMTP 3.0, which knows no PONG, is sent nothing for each that is due: maybe for days."""
+    outbox, _ = an_outbox()
+    outbox.put(b"", owed=True)
+    assert not outbox._pieces
+
+
 @pytest.mark.requirement("30-4", "37-54", "L-8")
 @pytest.mark.parametrize("taken", range(23))
 def test_what_has_not_left_whole_is_known_and_what_has_left_is_forgotten(taken: int) -> None:

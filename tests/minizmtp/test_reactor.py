@@ -3,6 +3,7 @@
 import select
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import trio
@@ -229,6 +230,21 @@ async def test_calls_come_at_their_time_in_order_and_not_when_cancelled(autojump
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert called == [("early", 3), ("and after it", 3), ("late", 5), ("overdue", 11)]
+
+
+async def test_calls_that_were_cancelled_are_not_kept_until_their_time(autojump_clock: MockClock) -> None:
+    called: list[int] = []
+    async with trio.open_nursery() as nursery:
+        reactor = Reactor(nursery.start_soon)
+        start = trio.current_time()
+        for number in range(10_000):
+            reactor.cancel(reactor.call_at(start + 1000 + number, partial(called.append, number)))
+            if number % 100 == 0:
+                reactor.call_at(start + 2000 - number, partial(called.append, number))
+        assert len(reactor._times) < 500
+        await trio.sleep(20_000)
+        nursery.cancel_scope.cancel()
+    assert called == list(range(9900, -1, -100))
 
 
 async def test_a_call_may_ask_for_the_next(autojump_clock: MockClock) -> None:

@@ -800,3 +800,19 @@ def test_names_and_numbers_are_libzmqs() -> None:
         assert getattr(zmq, name) == int(getattr(pyzmq, name)), name
     for event in Event:
         assert int(event) == int(getattr(pyzmq, f"EVENT_{event.name}"))
+
+
+async def test_an_option_that_is_changed_counts_for_what_is_there_already() -> None:
+    async with zmq.Context() as ctx:
+        with trio.fail_after(5):
+            xpub, sub = await pair(ctx, zmq.XPUB, zmq.SUB)
+            sub.subscribe(b"a")
+            assert await xpub.recv() == b"\1a"
+            for number in range(4):
+                await xpub.send(b"a%d" % number)
+            assert await sub.recv() == b"a0"
+            await wait_all_tasks_blocked(0.01)
+            assert await sub.recv() == b"a1"
+            sub.invert_matching = 1
+            with pytest.raises(zmq.Again):
+                await sub.recv(zmq.NOBLOCK)

@@ -437,3 +437,17 @@ trio.run(main)
 def test_without_nacl_curve_says_what_to_install_and_all_else_works() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_NACL], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.returncode) == ("b'hello'\n", 0), done.stderr
+
+
+async def test_of_a_peer_that_is_not_let_in_yet_little_is_kept_however_much_it_says() -> None:
+    async with zmq.Context() as ctx:
+        handler = Handler(ctx, None, zmq.ROUTER)
+        pull = ctx.socket(zmq.PULL, zap_domain="here")
+        pull.bind("tcp://127.0.0.1:*")
+        async with await Raw.dial(pull.last_endpoint) as peer:
+            await peer.send(GREETING + b"NULL" + bytes(48) + ready(b"PUSH"))
+            await wait_all_tasks_blocked(0.05)
+            assert handler.asked
+            with trio.move_on_after(0.5) as stuck:
+                await peer.send(frame(bytes(1000)) * 50_000)
+            assert stuck.cancelled_caught, "it went on reading"

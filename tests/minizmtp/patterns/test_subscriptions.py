@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minizmtp.patterns import subscriptions
 from minizmtp.patterns.subscriptions import Subscriptions
 
 
@@ -149,6 +150,17 @@ def test_publishing_does_not_ask_every_subscription() -> None:
     assert CountingBytes.cuts <= 3
 
 
+def test_long_topics_are_not_kept_for_the_sake_of_who_subscribes_to_a_long_one() -> None:
+    index: Subscriptions[str] = Subscriptions()
+    index.add(b"", "all")
+    index.add(bytes(100_000), "a stranger")
+    for number in range(100):
+        topic = b"%99999d" % number
+        assert index.matching(topic) == ("all",)
+    assert index.matching(bytes(100_001)) == ("all", "a stranger")
+    assert not index.found
+
+
 def test_lengths_that_nobody_uses_any_more_are_not_asked_for() -> None:
     wants: Subscriptions[int] = Subscriptions()
     for length in range(100):
@@ -158,3 +170,19 @@ def test_lengths_that_nobody_uses_any_more_are_not_asked_for() -> None:
     CountingBytes.cuts = 0
     assert list(wants.matching(CountingBytes(b"n" * 100))) == [1]
     assert CountingBytes.cuts == 1
+
+
+def test_who_leaves_with_prefixes_of_many_lengths_is_gone_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """… and holds up nobody: all lengths are looked at when somebody asks for a topic, not at each change."""
+    looks: list[int] = []
+    monkeypatch.setattr(
+        subscriptions, "max", lambda *given, **more: (looks.append(len(given)), max(*given, **more))[1], raising=False
+    )
+    index: Subscriptions[str] = Subscriptions()
+    index.add(b"", "stays")
+    for length in range(300, 0, -1):
+        index.add(bytes(length), "leaves")
+    index.remove_all("leaves")
+    assert looks.count(1) == 0
+    assert index.matching(bytes(300)) == ("stays",)
+    assert (looks.count(1), index.longest) == (1, 0)
