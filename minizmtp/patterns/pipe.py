@@ -126,7 +126,7 @@ class Queue:
             for message in messages:
                 self.put(message)
             return
-        first = not self.items
+        first = messages and not self.items
         self.items.extend(messages)
         self.given += len(messages)
         if first:

@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import engine as engine_module
-from minizmtp.engine import MANY, MOST_OWED, READS, Disconnected, Engine
+from minizmtp.engine import MANY, MOST_OWED, READS, Engine
 from minizmtp.outbox import BATCH
 from minizmtp.patterns.pipe import Pipe
 from minizmtp.sockets import TURNS
@@ -144,28 +144,6 @@ async def test_of_many_answers_half_do_not_wait_for_the_rest(monkeypatch: pytest
             inside = list(writes)
             assert await peer.read(3 * count) == b"\0\1x" * count
             assert inside == ([] if count < MANY else [3 * MANY, 3 * MANY])
-
-
-async def test_a_connection_that_broke_amid_many_answers_leaves_nothing_for_the_next_to_wait_for() -> None:
-    with trio.fail_after(10):
-        async with raw_server() as server, zmq.Context() as ctx:
-            dealer = ctx.socket(zmq.DEALER, linger=0, reconnect_ivl=1)
-            dealer.connect(server.endpoint)
-            async with await server.accept() as peer:
-                await peer.greet(b"ROUTER")
-                await peer.send(b"\0\1x" * MANY)
-                await wait_all_tasks_blocked(0.01)
-                for _ in range(MANY):
-                    await dealer.recv()
-                await dealer.send(b"first")
-                (link,) = dealer._links
-                link._engine.stop(Disconnected(errno.EPIPE))  # type: ignore[attr-defined]
-            async with await server.accept() as peer:
-                await peer.greet(b"ROUTER")
-                assert await peer.message() == [b"first"]
-                await wait_all_tasks_blocked(0.01)
-                await dealer.send(b"second")
-                assert await peer.message() == [b"second"]
 
 
 async def test_what_is_queued_goes_out_though_a_pong_was_the_last_that_had_to_wait_for_room() -> None:

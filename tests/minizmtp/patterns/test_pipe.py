@@ -98,6 +98,15 @@ def test_a_reader_hears_of_the_first_message_only() -> None:
     assert heard.count == 2
 
 
+def test_of_nothing_nobody_hears() -> None:
+    queue = Queue()
+    queue.on_arrival = heard = Calls()
+    queue.put_all([])
+    assert heard.count == 0
+    queue.put_all([[b"a"], b"b"])
+    assert (heard.count, len(queue)) == (1, 2)
+
+
 def test_a_reader_may_hear_of_a_later_one() -> None:
     queue = Queue()
     queue.on_arrival = heard = Calls()
