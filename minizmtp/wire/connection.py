@@ -423,8 +423,7 @@ class Connection:
         frames = [item] if isinstance(item, bytes) else item
         if not isinstance(frames, list) or len(frames[-1]) < LARGE or self._mechanism.seals:
             return None
-        front = [encode_frame(frame, MORE) for frame in frames[:-1]]
-        return b"".join([*front, frame_header(len(frames[-1]))]), frames[-1]
+        return b"".join(encode_frame(frame, MORE) for frame in frames[:-1]) + frame_header(len(frames[-1])), frames[-1]
 
     def send_some(self, items: Iterable[Item], room: int) -> tuple[int, list[bytes]]:
         """`send` for the first of items, as many as fill room octets: how many, and what to join for them."""

@@ -67,7 +67,7 @@ from collections.abc import Callable, Mapping
 from ..errors import ENOTSUP, ProtocolError, Violation, ZMQError
 from .commands import decode_metadata, encode_command, encode_metadata
 from .events import Authenticate, Message, Ready
-from .frames import COMMAND, LONG, MORE, SHORT, FrameDecoder
+from .frames import COMMAND, LONG, MORE, SHORT, FrameDecoder, frame_header
 from .layout import REST, Layout, offset, split, width
 from .mechanisms import Steps, unexpected_command
 
@@ -161,7 +161,7 @@ class Sealer:
             raise RuntimeError("2^64 frames on one connection: its keys are used up (26-14)")
         short = sent.to_bytes(8, "big")
         size = len(body) + 16 + BOX_OVERHEAD + 1
-        start = SHORT_MESSAGE[size] if size < 256 else bytes((LONG,)) + size.to_bytes(8, "big") + NAME
+        start = SHORT_MESSAGE[size] if size < 256 else frame_header(size) + NAME
         return start + short + crypto_box_afternm(INNER[flags] + body, self._sends + short, self._shared)
 
     def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
@@ -172,7 +172,7 @@ class Sealer:
         on 2026-11-25.) What is not quite plain is left to the clear twin, to be told or refused there. But only inside
         a box it shows whether it holds the last frame of a message: what has been opened stays open for that twin.
         """
-        if self._ahead or decoder.body is not None or decoder.later or 0 <= decoder.limit < 255:
+        if self._ahead or not decoder.plain:
             return []
         octets, start, held = decoder.whole, decoder.position, len(decoder.whole)
         last = read = self._received.to_bytes(8, "big")  # octets in this order compare as the numbers do

@@ -105,6 +105,11 @@ class FrameDecoder:
         parted = self._header + self.body.come if self.body is not None else 0
         return parted + len(self.whole) - self.position + sum(map(len, self.later))
 
+    @property
+    def plain(self) -> bool:
+        """Is all of it in `whole`, and any short frame welcome? Then the quick twins of next_frame may look there."""
+        return self.body is None and not self.later and not 0 <= self.limit < 255
+
     def receive_data(self, data: bytes) -> None:
         """Take what the stream gave. Costs the same for a frame that comes in a thousand pieces (see `body`)."""
         if self.body is not None and not self.body.whole:

@@ -35,7 +35,7 @@ LOOK_AHEAD = 32
 def quick_messages(decoder: FrameDecoder, most: int) -> list[bytes | list[bytes]]:
     """Whole messages, up to most, as far as they follow each other in what decoder has; [] says: use next_frame. To be
     asked only between two messages. A message of one frame is given as that frame."""
-    if decoder.body is not None or decoder.later or 0 <= decoder.limit < 255:
+    if not decoder.plain:
         return []
     octets, start = decoder.whole, decoder.position
     held = len(octets)
