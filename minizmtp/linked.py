@@ -105,8 +105,8 @@ class Linked(Options):
             object.__setattr__(self, name, value)
         except AttributeError:
             raise AttributeError(unknown_option(name)) from None
-        if name == "invert_matching" and hasattr(self, "pattern") and self.pattern.incoming is not None:
-            self.pattern.incoming.only = None  # what is there already is looked at again
+        if hasattr(self, "pattern"):  # an option may have changed
+            self.pattern.look_again()
 
     # ------------------------------------------------------------------------------------------------------- endpoints
 

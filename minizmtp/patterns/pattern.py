@@ -122,6 +122,11 @@ class Pattern:
             raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only sends")
         return self.incoming.take()
 
+    def look_again(self) -> None:
+        """What the program wants may have changed: also what is there already is looked at, and not just taken."""
+        if self.incoming is not None:
+            self.incoming.only = None
+
     def only_source(self) -> Source | None:
         """Where a receiver may wait by itself: there is one peer, and nobody else whose message it could miss."""
         if len(self.pipes) != 1:

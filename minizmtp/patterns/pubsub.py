@@ -187,8 +187,7 @@ class Sub(Pattern):
         if not self._counts[prefix]:
             del self._counts[prefix]
             self._wanted.remove(prefix, None)
-            assert self.incoming is not None
-            self.incoming.only = None  # what is there already is looked at again
+            self.look_again()
             self._tell_all(Cancel(prefix))
 
     def _tell_all(self, request: Subscribe | Cancel) -> None:
