@@ -102,19 +102,26 @@ async def test_a_message_for_an_idle_connection_goes_out_inside_send() -> None:
         assert peer.stream.socket._sock.recv(100) == b"\0\3now"
 
 
-async def test_a_burst_is_a_few_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many octets each write offers to the system, from now on."""
+    sizes: list[int] = []
+    try_send = Stream.try_send
+
+    def counted(stream: Stream, data: bytes) -> int:
+        sizes.append(len(data))
+        return try_send(stream, data)
+
+    monkeypatch.setattr(Stream, "try_send", counted)
+    return sizes
+
+
+async def test_a_burst_is_a_few_writes(writes: list[int]) -> None:
     async with bound(zmq.PUSH) as push, await Raw.dial(push.last_endpoint) as peer:
         await peer.greet(b"PULL")
         await push.poll(None, zmq.POLLOUT)
         await wait_all_tasks_blocked(0.01)
-        writes: list[int] = []
-        try_send = Stream.try_send
-
-        def counted(stream: Stream, data: bytes) -> int:
-            writes.append(len(data))
-            return try_send(stream, data)
-
-        monkeypatch.setattr(Stream, "try_send", counted)
+        writes.clear()
         for _ in range(1000):
             await push.send(b"x" * 8)
         expected = (b"\0\x08" + b"x" * 8) * 1000
@@ -123,18 +130,10 @@ async def test_a_burst_is_a_few_writes(monkeypatch: pytest.MonkeyPatch) -> None:
         assert max(writes) <= BATCH + 10
 
 
-async def test_of_many_answers_half_do_not_wait_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_many_answers_half_do_not_wait_for_the_rest(writes: list[int]) -> None:
     """So the peer has something to do meanwhile. Of a few they all wait for the last: one write is cheaper."""
     async with bound(zmq.DEALER) as dealer, await Raw.dial(dealer.last_endpoint) as peer:
         await peer.greet(b"DEALER")
-        writes: list[int] = []
-        try_send = Stream.try_send
-
-        def counted(stream: Stream, data: bytes) -> int:
-            writes.append(len(data))
-            return try_send(stream, data)
-
-        monkeypatch.setattr(Stream, "try_send", counted)
         for count in (MANY - 1, 2 * MANY):
             await peer.send(b"\0\1x" * count)
             await wait_all_tasks_blocked(0.01)
