@@ -35,7 +35,7 @@ from typing import Self
 from . import z85, zap
 from .constants import SocketType
 from .context import Context
-from .errors import ENOTSOCK, ZMQError, printable
+from .errors import ENOTSOCK, Secret, ZMQError, printable
 from .session import log
 from .wire.events import Message
 
@@ -55,7 +55,7 @@ class Authenticator:
         self._socket = context.socket(SocketType.REP, linger=0)
         self._allowed: set[IPAddress] = set()
         self._denied: set[IPAddress] = set()
-        self._passwords: dict[str, dict[str, str]] = {}
+        self._passwords: dict[str, dict[str, Secret]] = {}
         self._keys: dict[str, dict[bytes, str] | None] = {}  # by domain: {public key: user id}, None for anybody
 
     def start(self) -> None:
@@ -98,8 +98,9 @@ class Authenticator:
         """Who may come with PLAIN: {name: password}; a copy is made, so call it again for changes.
 
         domain: a server's zap_domain, `*` for all domains that are not configured themselves.
+        Raises TypeError for a name or password that is no str, ValueError for one that UTF-8 cannot encode.
         """
-        self._passwords[domain] = dict(passwords or {})
+        self._passwords[domain] = {name: as_password(name, password) for name, password in (passwords or {}).items()}
 
     def configure_curve(self, domain: str = "*", location: str | Path = ".") -> None:
         """Who may come with CURVE: those whose public certificates (`*.key`) lie in the folder location, or, with
@@ -155,7 +156,7 @@ class Authenticator:
         passwords = self._passwords.get(domain, self._passwords.get("*", {}))
         known = passwords.get(username.decode("utf-8", "surrogateescape"))
         # Not ==, which takes the longer the more of the password is right.
-        if known is not None and hmac.compare_digest(known.encode(), password):
+        if known is not None and hmac.compare_digest(known, password):
             return b"200", b"OK", username
         return b"400", b"Invalid username or password", b""
 
@@ -164,6 +165,17 @@ class Authenticator:
         if keys is None or key in keys:
             return b"200", b"OK", self.curve_user_id(key).encode()
         return b"400", b"Unknown key", b""
+
+
+def as_password(name: str, password: str) -> Secret:
+    """A password as PLAIN sends it. The errors do not show it."""
+    if not isinstance(name, str) or not isinstance(password, str):
+        kinds = f"{type(name).__name__}: {type(password).__name__}"
+        raise TypeError(f"passwords are {{name: password}}, both str, not {kinds}")
+    try:
+        return Secret(password.encode())
+    except UnicodeEncodeError:  # whose repr shows the text
+        raise ValueError(f"the password of {name!r}: expected text that UTF-8 can encode") from None
 
 
 def read_address(text: str) -> IPAddress:

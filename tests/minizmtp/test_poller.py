@@ -342,7 +342,7 @@ async def test_a_poll_of_files_can_be_cancelled_and_repeated(quick_clock: MockCl
 async def test_a_file_that_is_closed_is_an_error_also_while_it_is_waited_for() -> None:
     here, there = trio.socket.socketpair()
     plain, other = socket.socketpair()
-    with there, other, Path(os.devnull).open("rb") as file:
+    with there, other, os.fdopen(os.open(os.devnull, os.O_RDONLY)) as file:
         poller = zmq.Poller()
         poller.register(here, POLLIN)
         async with trio.open_nursery() as nursery:
