@@ -99,6 +99,9 @@ class HttpSpeaker:
         if self._reader is None:
             self._reader = self._new_reader()
         self._reader.receive_data(octets)
+        self._read_on()
+
+    def _read_on(self) -> None:
         try:
             self._hear_events()
         except h11.RemoteProtocolError as error:
@@ -178,10 +181,14 @@ class HttpSpeaker:
         if self._exchange.switched:
             self._stop(SWITCHED)
         self._next_message()
+        self._read_on()
 
     def _next_message(self) -> None:
+        """Take what has come already for the next one. The loop of `_hear_events` reads it, because thousands may come in
+        one write, and a call for each would go too deep."""
         if self.tape.held and not self._deaf:
-            self._read(bytes(self.tape.held))
+            self._reader = self._new_reader()
+            self._reader.receive_data(bytes(self.tape.held))
 
     # ------------------------------------------------------------------------------------------------- what is refused
 
