@@ -184,8 +184,8 @@ class HttpSpeaker:
         self._read_on()
 
     def _next_message(self) -> None:
-        """Take what has come already for the next one. The loop of `_hear_events` reads it, because thousands may come in
-        one write, and a call for each would go too deep."""
+        """Take what has come already for the next one. The loop of `_hear_events` reads it: thousands may come in one
+        write, and a call for each would go too deep."""
         if self.tape.held and not self._deaf:
             self._reader = self._new_reader()
             self._reader.receive_data(bytes(self.tape.held))
