@@ -60,14 +60,14 @@ class Shelf:
     def __init__(self, wishes: Wishes) -> None:
         self.room = ALL * (wishes.keep + COST_OF_CONNECTION)
         self.held: dict[Ear, int] = {}
+        self._all_held = 0
 
     def hold(self, ear: "Ear", size: int) -> "Ear | None":
         """Note how much this ear holds; the one that holds the most, if all together hold too much."""
+        self._all_held += size - self.held.pop(ear, 0)
         if size:
             self.held[ear] = size
-        else:
-            self.held.pop(ear, None)
-        return max(self.held, key=self.held.__getitem__) if sum(self.held.values()) > HELD else None
+        return max(self.held, key=self.held.__getitem__) if self._all_held > HELD else None
 
 
 class Ear:

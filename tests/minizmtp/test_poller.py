@@ -339,7 +339,7 @@ async def test_a_poll_of_files_can_be_cancelled_and_repeated(quick_clock: MockCl
         assert await here.recv(1) == b"x"  # and nothing else waits for it any more
 
 
-async def test_a_file_that_is_closed_is_an_error_also_while_it_is_waited_for() -> None:
+async def test_a_file_that_is_closed_is_an_error_also_during_a_wait() -> None:
     here, there = trio.socket.socketpair()
     plain, other = socket.socketpair()
     with there, other, os.fdopen(os.open(os.devnull, os.O_RDONLY)) as file:

@@ -269,7 +269,7 @@ def test_one_write_of_tiny_frames_takes_no_more_room_than_there_is() -> None:
     assert conversation.left_out == len(HANDSHAKE) + 60_002 - len(kept(conversation, CLIENT))
 
 
-def test_what_is_kept_of_an_empty_message_costs_what_it_is_said_to_cost() -> None:
+def test_what_is_kept_costs_as_much_memory_as_is_counted() -> None:
     tap = a_tap(keep=1 << 20)
     number = converse(tap, (CLIENT, HANDSHAKE))
     tracemalloc.start()
