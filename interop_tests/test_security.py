@@ -6,6 +6,9 @@ Where the ZAP handler is, there the server is: ours is `minizmtp.auth`, libzmq's
 from __future__ import annotations
 
 import errno
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +16,9 @@ import pytest
 import trio
 import zmq
 
+import minizmtp
 from interop_tests.world import Event, Peer, World, assert_same, payload, settle
+from minizmtp.auth import Authenticator
 
 Options = dict[str, Any]
 Outcome = tuple[str, int]
@@ -235,3 +240,74 @@ async def test_500_curve_handshakes_in_a_row(world: World) -> None:
 
 def is_failure(event: Event) -> bool:
     return "FAILED" in event.name
+
+
+# ------------------------------------------------------------------------------------------- what a handler is told
+
+
+@pytest.mark.requirement("27-15")
+@pytest.mark.differs("allow and deny on a dual-stack socket")
+async def test_a_denied_ipv4_client_stays_out_of_a_dual_stack_socket() -> None:
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        auth.deny("127.0.0.1")
+        pull = ctx.socket(minizmtp.PULL, ipv6=1, zap_domain="global")
+        port = pull.bind_to_random_port("tcp://*")
+        events = pull.monitor()
+        ctx.socket(minizmtp.PUSH, linger=0).connect(f"tcp://127.0.0.1:{port}")
+        with trio.fail_after(30):
+            while (told := await anext(events)).event.name not in OUTCOMES:
+                pass
+    assert (told.event.name, told.value) == REFUSED
+
+
+ASKED = """
+import json, sys, threading, zmq
+mechanism, host, server, client = json.loads(sys.argv[1])
+context = zmq.Context()
+handler = context.socket(zmq.REP)
+handler.bind("inproc://zeromq.zap.01")
+pull = context.socket(zmq.PULL)
+push = context.socket(zmq.PUSH)
+for socket, options in (pull, server), (push, client):
+    for name, value in options.items():
+        setattr(socket, name, value.encode() if isinstance(value, str) else value)
+port = pull.bind_to_random_port("tcp://*")
+push.connect(f"tcp://{host}:{port}")
+request = handler.recv_multipart()
+handler.send_multipart([b"1.0", request[1], b"200", b"OK", b"", b""])
+push.send(b"x")
+address = pull.recv(copy=False).get("Peer-Address")
+print(json.dumps([[frame.decode("latin-1") for frame in request], address]))
+context.destroy(linger=0)
+"""
+
+
+async def asked_by_ours(host: str, server: Options, client: Options) -> list[Any]:
+    async with minizmtp.Context() as ctx:
+        handler = ctx.socket(minizmtp.REP, linger=0)
+        handler.bind("inproc://zeromq.zap.01")
+        pull, push = ctx.socket(minizmtp.PULL, **server), ctx.socket(minizmtp.PUSH, linger=0, **client)
+        port = pull.bind_to_random_port("tcp://*")
+        push.connect(f"tcp://{host}:{port}")
+        request = await handler.recv_multipart()
+        await handler.send_multipart([b"1.0", request[1], b"200", b"OK", b"", b""])
+        await push.send(b"x")
+        address = (await pull.recv_message()).metadata["Peer-Address"]
+    return [[frame.decode("latin-1") for frame in request], address]
+
+
+@pytest.mark.requirement("27-8", "27-15", "27-16")
+@pytest.mark.parametrize("mechanism", ["NULL", "PLAIN", "CURVE"])
+@pytest.mark.parametrize(("host", "seen"), [("127.0.0.1", "::ffff:127.0.0.1"), ("[::1]", "::1")])
+async def test_a_handler_is_asked_what_libzmqs_handler_is_asked(mechanism: str, host: str, seen: str) -> None:
+    """Frame by frame, with a routing id on both sides; and Peer-Address is spelt alike on a dual-stack socket."""
+    options = {"NULL": ({}, {}), "PLAIN": (PLAIN_SERVER, ANNA), "CURVE": (CURVE_SERVER, curve("anna"))}[mechanism]
+    common = {"ipv6": 1, "zap_domain": "global", "routing_id": "server"}
+    server, client = common | options[0], {"ipv6": 1, "routing_id": "client"} | options[1]
+    script = [sys.executable, "-c", ASKED, json.dumps([mechanism, host, server, client])]
+    theirs = json.loads(await trio.to_thread.run_sync(lambda: subprocess.check_output(script, timeout=30)))
+    with trio.fail_after(30):
+        ours = await asked_by_ours(host, server, client)
+    assert ours == theirs
+    assert ours[0][2:6] == ["global", seen, "server", mechanism]
+    assert ours[1] == seen

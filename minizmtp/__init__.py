@@ -1,7 +1,7 @@
 """ZeroMQ from scratch, in pure Python on trio: the names of pyzmq, and code to be read."""
 
 from . import z85
-from .constants import DONTWAIT, NOBLOCK, POLLIN, POLLOUT, SNDMORE, Event, SocketType
+from .constants import DONTWAIT, NOBLOCK, POLLERR, POLLIN, POLLOUT, SNDMORE, Event, SocketType
 from .context import Context
 from .errors import (
     EADDRINUSE,
@@ -65,6 +65,7 @@ __all__ = [
     "ETERM",
     "NOBLOCK",
     "PAIR",
+    "POLLERR",
     "POLLIN",
     "POLLOUT",
     "PUB",

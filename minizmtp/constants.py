@@ -57,6 +57,7 @@ SNDMORE = 2
 # Masks of poll.
 POLLIN = 1
 POLLOUT = 2
+POLLERR = 4
 
 
 class Event(IntFlag):

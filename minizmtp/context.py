@@ -165,7 +165,7 @@ class Context(Home):
         asking = Socket(self, SocketType.DEALER, {"linger": 0})
         try:
             asking.connect(zap.ENDPOINT)
-            await asking.send_multipart(zap.request(question, options.zap_domain, address))
+            await asking.send_multipart(zap.request(question, options.zap_domain, address, options.routing_id))
             return zap.read_reply(await asking.recv_multipart())
         finally:
             asking.close()

@@ -50,6 +50,7 @@ __all__ = [
     "ContextTerminated",
     "ProtocolError",
     "Refused",
+    "Secret",
     "Violation",
     "ZMQError",
     "printable",
@@ -134,6 +135,23 @@ class Refused(ProtocolError):
     def __init__(self, words: str, status: int = 0) -> None:
         super().__init__(words)
         self.status = status
+
+
+class Secret(bytes):
+    """Octets that no log and no error may show: a password, a secret key. They are bytes like any others, but for their
+    repr, which is also that of whatever holds them.
+
+    >>> password = Secret(b"open sesame")
+    >>> password, f"{password}", {"plain_password": password}, password == b"open sesame"
+    (<secret>, '<secret>', {'plain_password': <secret>}, True)
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+    __str__ = __repr__
 
 
 def printable(octets: bytes) -> str:

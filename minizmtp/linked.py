@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, NamedTuple, Self
+from weakref import WeakSet
 
 from .constants import Event, SocketType
 from .endpoints import Inproc, parse_endpoint
@@ -91,7 +92,7 @@ class Linked(Options):
         self._closed = False
         self._last_endpoint = ""
         self._links: dict[Link, None] = {}  # bound and connected endpoints, in order; also those that still linger
-        self._monitors: list[Monitor] = []
+        self._monitors: WeakSet[Monitor] = WeakSet()  # weak, so that an abandoned monitor is freed (see `monitor`)
         if socket_type in (SocketType.SUB, SocketType.XSUB):
             self.linger = 0  # what a subscriber has queued are subscriptions, of no use to anybody when it is gone
         set_options(self, options)
@@ -199,8 +200,8 @@ class Linked(Options):
         self._at_home = []  # so that one look tells whether it may be used
         for link in list(self._links):
             link.finish(self.linger)  # also those that linger already: they have no longer than this
-        self.tell(Event.MONITOR_STOPPED, "")
-        self._monitors.clear()
+        for monitor in list(self._monitors):
+            monitor.end()
         self._let_go()
         if not self._links:
             self._home.forget(self)
@@ -230,11 +231,12 @@ class Linked(Options):
     # -------------------------------------------------------------------------- what sessions ask of it (session.Owner)
 
     def monitor(self) -> Monitor:
-        """What happens to this socket's connections from now on: `async for event in sock.monitor()`."""
+        """What happens to this socket's connections from now on, as an iterator: see `monitor`.
+
+        `async with sock.monitor() as events:` ends it with the block.
+        """
         self._check_open()
-        monitor = Monitor()
-        self._monitors.append(monitor)
-        return monitor
+        return Monitor(self._monitors)
 
     def peers(self) -> list[PeerStatistics]:
         """What has passed between this socket and each of its peers, as it stands now."""

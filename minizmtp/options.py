@@ -31,7 +31,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from . import z85
 from .constants import SocketType
-from .errors import EINVAL, ZMQError
+from .errors import EINVAL, Secret, ZMQError
 
 T = TypeVar("T")
 FOREVER = -1
@@ -72,7 +72,13 @@ NAME = Rule("1 to 255 octets that do not begin with a zero", lambda value: 0 < l
 
 
 class Option(Generic[T]):
-    """One row: type, default, rule, and what it is for. As an attribute it gets, and sets what the rule allows."""
+    """One row: type, default, rule, and what it is for. As an attribute it gets, and sets what the rule allows.
+
+    secret: its value stands in no repr. hidden: nor does what it cannot be set to stand in the error.
+    """
+
+    secret = False
+    hidden = False
 
     def __init__(self, default: T, rule: Rule, meaning: str, *socket_types: SocketType) -> None:
         self.type = type(default)
@@ -91,26 +97,55 @@ class Option(Generic[T]):
 
     def __set__(self, instance: Options, value: T | str) -> None:
         if self.type is bytes and isinstance(value, (str, bytearray, memoryview)):
-            value = value.encode() if isinstance(value, str) else bytes(value)  # type: ignore[assignment]
+            value = self._encode(value) if isinstance(value, str) else bytes(value)  # type: ignore[assignment]
         if not isinstance(value, self.type):
             wanted = "bytes or str" if self.type is bytes else self.type.__name__
-            raise TypeError(f"{self.name}={value!r}: expected {wanted}")
+            raise TypeError(f"{self._as_given(value)}: expected {wanted}")
         if not self.rule.allows(value):
-            raise ZMQError(EINVAL, f"{self.name}={value!r}: expected {self.rule.words}")
+            raise ZMQError(EINVAL, f"{self._as_given(value)}: expected {self.rule.words}")
         kind = getattr(instance, "socket_type", None)
         if self.socket_types and kind is not None and kind not in self.socket_types:
             wanted = " and ".join(kind.name for kind in self.socket_types)
             raise ZMQError(EINVAL, f"{self.name} is for {wanted}; this is a {kind.name} socket")
-        instance.given[self.name] = value
+        instance.given[self.name] = Secret(value) if self.secret and isinstance(value, bytes) else value
+
+    def _encode(self, text: str) -> bytes:
+        try:
+            return text.encode()
+        except UnicodeEncodeError:  # whose repr shows the text
+            raise ZMQError(EINVAL, f"{self.name}: expected text that UTF-8 can encode, or bytes") from None
+
+    def _as_given(self, value: object) -> str:
+        """What was given, for an error: not a page of it, and nothing at all of what may be a secret."""
+        if self.hidden:
+            kind = f"{len(value)} octets" if isinstance(value, bytes) else type(value).__name__
+            return f"{self.name}=<{kind}>"
+        text = repr(value)
+        return f"{self.name}={text[:80]}{'...' * (len(text) > 80)}"
+
+
+class Password(Option[bytes]):
+    """A row whose value is a secret."""
+
+    secret = hidden = True
 
 
 class Key(Option[bytes]):
-    """A row for a CURVE key: 32 octets, or 40 characters of Z85. It is kept, and read, as Z85."""
+    """A row for a CURVE key: 32 octets, or 40 characters of Z85. It is kept, and read, as Z85. Errors do not show what
+    was given for a public key either, because it may be the secret one by mistake."""
+
+    hidden = True
 
     def __set__(self, instance: Options, value: bytes | str) -> None:
         if isinstance(value, bytes) and len(value) == 32:
             value = z85.encode(value)
         super().__set__(instance, value)
+
+
+class SecretKey(Key):
+    """A row for a secret CURVE key."""
+
+    secret = True
 
 
 def _is_key(text: bytes) -> bool:
@@ -178,10 +213,10 @@ class Options:
     connect_routing_id = Option(b"", NAME, "what to call the peer of the next connect, at once", ROUTER)
     plain_server = Option(0, SWITCH, "1: peers have to say name and password (PLAIN), and this side asks for them")
     plain_username = Option(b"", SHORT, "PLAIN, the client's name; setting it chooses PLAIN")
-    plain_password = Option(b"", SHORT, "PLAIN, the client's password")
+    plain_password = Password(b"", SHORT, "PLAIN, the client's password")
     curve_server = Option(0, SWITCH, "1: peers have to know our key (CURVE), and this side is the server")
     curve_publickey = Key(b"", KEY, "CURVE, our public key")
-    curve_secretkey = Key(b"", KEY, "CURVE, our secret key")
+    curve_secretkey = SecretKey(b"", KEY, "CURVE, our secret key")
     curve_serverkey = Key(b"", KEY, "CURVE, the server's public key; setting it chooses CURVE, as a client")
     zap_domain = Option(b"", UP_TO_255, "what a ZAP handler is told of us; with NULL, setting it has the handler asked")
     zap_enforce_domain = Option(0, SWITCH, "1: with NULL and a zap_domain, nobody comes in without a handler's word")

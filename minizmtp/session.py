@@ -36,7 +36,7 @@ from . import z85
 from .constants import Event, SocketType
 from .endpoints import Endpoint, Tcp
 from .engine import Disconnected, Engine
-from .errors import EINVAL, ProtocolError, Refused, ZMQError
+from .errors import EINVAL, ProtocolError, Refused, Secret, ZMQError
 from .options import Options
 from .patterns import Pattern, Pipe
 from .patterns.pipe import Queue
@@ -107,12 +107,12 @@ def choose_mechanism(options: Options) -> Callable[[], Mechanism]:
     if options.curve_server:
         if not options.curve_secretkey:
             raise ZMQError(EINVAL, "curve_server needs curve_secretkey: see minizmtp.curve_keypair()")
-        public, secret = keypair(z85.decode(options.curve_secretkey))
+        public, secret = keypair(Secret(z85.decode(options.curve_secretkey)))
         return partial(CurveServer, secret, public=public)
     if options.curve_serverkey:
         if not (options.curve_publickey and options.curve_secretkey):
             raise ZMQError(EINVAL, "curve_serverkey needs our own curve_publickey and curve_secretkey, too")
-        public, secret = z85.decode(options.curve_publickey), z85.decode(options.curve_secretkey)
+        public, secret = z85.decode(options.curve_publickey), Secret(z85.decode(options.curve_secretkey))
         return partial(CurveClient, public, secret, z85.decode(options.curve_serverkey))
     if options.plain_server:
         return PlainServer

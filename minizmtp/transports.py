@@ -167,7 +167,7 @@ class Listener:
             if isinstance(self.endpoint, Ipc):  # over tcp the listener has passed on what it was set to (`listen`)
                 with _closed_on_error(sock):
                     _tune(sock, self._options, is_tcp=False)
-            return Stream(sock, peer[0] if isinstance(peer, tuple) else "")
+            return Stream(sock, _host_of(peer))
 
     def close(self) -> None:
         """At once, and the file of an ipc endpoint goes too."""
@@ -308,7 +308,18 @@ async def _connect(family: int, address: object, options: Options) -> Stream:
         # then TCP connects us to ourselves.
         if family != socket.AF_UNIX and sock.getsockname() == sock.getpeername():
             raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself: nobody listens there")
-        return Stream(sock, address[0] if isinstance(address, tuple) else "")
+        return Stream(sock, _host_of(address))
+
+
+def _host_of(address: object) -> str:
+    """The host of a socket's address, without its port; "" for ipc. Python leaves out the zone of a link-local one."""
+    if not isinstance(address, tuple):
+        return ""
+    host = str(address[0])
+    if len(address) == 4 and address[3] and "%" not in host:
+        with suppress(OSError):  # that interface is gone already
+            return f"{host}%{socket.if_indextoname(address[3])}"
+    return host
 
 
 def keep_memory() -> None:

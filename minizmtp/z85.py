@@ -15,7 +15,9 @@ alphabet; a key that is mistyped should not decode to another key (32-5).
 
     >>> decode(b"#####")
     Traceback (most recent call last):
-    ValueError: '#####' stands for 4437053124, the largest that four octets hold is 4294967295
+    ValueError: characters 1 to 5 stand for more than four octets can hold (32/Z85)
+
+The errors name a place and show no character, because what is decoded may be a secret key.
 
 CURVE keys are written so: 32 octets, 40 characters. It can be read alone.
 """
@@ -43,16 +45,16 @@ def decode(text: bytes | str) -> bytes:
         raise ValueError(f"{len(characters)} characters: Z85 needs a multiple of 5")
     data = bytearray()
     for start in range(0, len(characters), 5):
-        data += _decode_group(characters[start : start + 5])
+        data += _decode_group(characters, start)
     return bytes(data)
 
 
-def _decode_group(group: bytes) -> bytes:
+def _decode_group(characters: bytes, start: int) -> bytes:
     number = 0
-    for character in group:
-        if character not in _VALUES:
-            raise ValueError(f"{chr(character)!r} is no character of Z85 (32/Z85)")
-        number = number * 85 + _VALUES[character]
+    for place in range(start, start + 5):
+        if (value := _VALUES.get(characters[place])) is None:
+            raise ValueError(f"character {place + 1} is none of Z85 (32/Z85)")
+        number = number * 85 + value
     if number >= 2**32:
-        raise ValueError(f"{group.decode()!r} stands for {number}, the largest that four octets hold is {2**32 - 1}")
+        raise ValueError(f"characters {start + 1} to {start + 5} stand for more than four octets can hold (32/Z85)")
     return number.to_bytes(4, "big")

@@ -9,7 +9,7 @@ A server's mechanism learns who is knocking, and asks whoever has bound `inproc:
     "1"               request id       "1"                the same
     "global"          domain           "200"              300 not now, 400 never, 500 ask me later
     "127.0.0.1"       address          "OK"               for people
-    ""                identity         "anna"             the user id
+    ""                routing id       "anna"             the user id
     "PLAIN"           mechanism        metadata           properties, as in READY (`wire.commands`)
     "anna", "secret"  credentials
 
@@ -39,13 +39,16 @@ STATUSES = (b"200", b"300", b"400", b"500")
 LONGEST = 255  # of a string (27-20)
 
 
-def request(question: Authenticate, domain: bytes, address: str) -> Message:
+def request(question: Authenticate, domain: bytes, address: str, routing_id: bytes = b"") -> Message:
     """What the handler is asked, with the delimiter of a REQ (27-8).
 
-    >>> request(Authenticate(b"PLAIN", (b"anna", b"secret"), b""), b"global", "127.0.0.1")
-    [b'', b'1.0', b'1', b'global', b'127.0.0.1', b'', b'PLAIN', b'anna', b'secret']
+    routing_id: that of the server's socket. RFC 27 calls this field the identity of the connection, which the peer has
+    not told yet with NULL and PLAIN; libzmq gives the server's own with every mechanism, and handlers rely on that.
+
+    >>> request(Authenticate(b"PLAIN", (b"anna", b"secret"), b""), b"global", "127.0.0.1", b"server")
+    [b'', b'1.0', b'1', b'global', b'127.0.0.1', b'server', b'PLAIN', b'anna', b'secret']
     """
-    head = [b"", VERSION, REQUEST_ID, domain, address.encode(), question.identity, question.mechanism]
+    head = [b"", VERSION, REQUEST_ID, domain, address.encode(), routing_id, question.mechanism]
     return head + list(question.credentials)
 
 

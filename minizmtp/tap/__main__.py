@@ -104,7 +104,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--json", metavar="FILE", help="at the end, write the same as data")
     add("--pcap", metavar="FILE", help="as it comes, write a capture for Wireshark")
     add("--curve", metavar="NAME=KEY", action="append", default=[], help=f"to open CURVE's boxes; {', '.join(KEYS)}")
-    add("--keep", metavar="MIB", type=float, default=1.0, help="how much of each connection --html and --json keep (1)")
+    add("--keep", metavar="MIB", type=float, default=1.0, help="memory for each connection in --html and --json (1)")
+    add("--secrets", action="store_true", help="do not mask passwords and cookies; --pcap has them in any case")
     add("--latency", metavar="MS", type=float, default=0.0, help="make the wire longer, each way (0)")
     add("--all", action="store_true", help="show each octet, also of long bodies and of floods")
     add("--quiet", action="store_true", help="show nothing, write the files")
@@ -148,6 +149,7 @@ async def listen_in(listener: Listener, options: argparse.Namespace, capture: IO
         show=Show(colour=not is_plain(sys.stdout, os.environ), whole=options.all),
         keep=round(options.keep * MIB) if options.html or options.json else 0,
         keys=options.keys,
+        secrets=options.secrets,
     )
     tap = Tap(wishes, capture, epoch=datetime.now(UTC).timestamp() - trio.current_time())
     relay = Relay(listener, options.connect, tap, options.latency / 1000)

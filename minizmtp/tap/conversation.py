@@ -14,8 +14,9 @@
       spans      client and server, each a list that holds every octet once, in order. A span:
                  offset, octets, name, value, source, kind, at, write (its place in writes), wrong,
                  inside (the spans in an opened CURVE box; their offsets count in the plaintext)
+                 A password or a cookie has the octets of as many stars, unless the tap was asked for secrets.
       ends       each:  side, why ("" for an orderly end), at
-      left_out   how many octets passed after the last that is in writes and spans
+      left_out   how many octets passed after the last that is in spans
 
     >>> conversation = Conversation(1, "tcp://127.0.0.1:50000", "tcp://127.0.0.1:5555", opened=0.5)
     >>> conversation.writes.append(Write(Side.CLIENT, 0, 1, 0.5))

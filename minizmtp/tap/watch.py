@@ -26,7 +26,7 @@ import trio
 from ..endpoints import Endpoint
 from ..trace import Side
 from .conversation import Conversation
-from .ear import Ear, Wishes
+from .ear import COST_OF_CONNECTION, Ear, Shelf, Wishes
 from .pcap import Flow, file_header, made_up, records
 from .relay import words
 
@@ -64,6 +64,8 @@ class Tap:
         self.connections = 0
         self.failures: list[str] = []
         self._wishes = wishes
+        self._shelf = Shelf(wishes)
+        self._is_full = False  # no further conversation is kept
         self._capture = capture
         self._epoch = epoch
         self._zero: float | None = None  # when the first connection came
@@ -84,9 +86,16 @@ class Tap:
         self.connections += 1
         number = self.connections
         conversation = Conversation(number, name_of(client), name_of(server), at)
-        if self._wishes.keep:
+        wishes, has_room = self._wishes, self._shelf.room >= COST_OF_CONNECTION
+        if wishes.keep and has_room:
+            self._shelf.room -= COST_OF_CONNECTION
             self.conversations.append(conversation)
-        ear = self._ears[number] = Ear(conversation, self._wishes, self._zero, self.failures)
+        ear = self._ears[number] = Ear(
+            conversation, wishes if has_room else wishes._replace(keep=0), self._zero, self.failures, self._shelf
+        )
+        if wishes.keep and not has_room and not self._is_full:
+            self._is_full = True
+            ear.fail("from here on no connection is kept: those before take all the room", at)
         if self._capture:
             flow = Flow(made_up(number, client, server))
             self._write(ear, flow.opening() if server else flow.refusal(), at)

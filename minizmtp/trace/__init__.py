@@ -23,6 +23,6 @@ how. Read them in this order.
 
 from .both import Trace
 from .curve import Keys
-from .spans import KINDS, Side, Span, cover
+from .spans import KINDS, Side, Span, cover, masked
 
-__all__ = ["KINDS", "Keys", "Side", "Span", "Trace", "cover"]
+__all__ = ["KINDS", "Keys", "Side", "Span", "Trace", "cover", "masked"]

@@ -19,14 +19,18 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from ..errors import Secret
 from .curve import Keys
-from .http import Exchange, HttpSpeaker
+from .http import BEGINS_HIDDEN, Exchange, HttpSpeaker
 from .spans import NOT_WHOLE, Piece, Side, Span, Tape
 from .zmtp import Conversation, Speaker
 
 WORD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")  # a token of RFC 9110 §5.6.2, of a length that methods have
 METHOD = re.compile(WORD.pattern + b" ")
 HTTP = b"HTTP/"
+
+# How far to look for what is to be hidden: no head is longer.
+MOST_SEARCHED = 1 << 20
 
 
 class Trace:
@@ -43,6 +47,7 @@ class Trace:
         self._tapes = {side: Tape(side) for side in Side}
         self._speakers: Mapping[Side, Speaker | HttpSpeaker] = {}
         self._writes = 0
+        self._conversation: Conversation | None = None  # of ZMTP
 
     def feed(self, side: Side, octets: bytes, at: float) -> list[Span]:
         """One write; the spans that are whole by it, each side's in order. (Of the other side as well, where it takes
@@ -78,7 +83,14 @@ class Trace:
 
     def _rest(self, side: Side) -> Piece:
         rest = self._speakers[side].rest if self._speakers else NOT_WHOLE
-        return rest._replace(octets=bytes(self._tapes[side].held))
+        octets = bytes(self._tapes[side].held)
+        return rest._replace(octets=Secret(octets) if self._may_hide(octets) else octets)
+
+    def _may_hide(self, octets: bytes) -> bool:
+        """May there be a secret in octets that are not cut into fields? In PLAIN in any of them."""
+        if self._conversation is not None:
+            return b"PLAIN" in self._conversation.mechanism.values()
+        return BEGINS_HIDDEN.search(octets, 0, MOST_SEARCHED) is not None
 
     @contextmanager
     def _news(self) -> Iterator[list[Span]]:
@@ -103,7 +115,7 @@ class Trace:
             exchange = Exchange()
             self._speakers = {side: HttpSpeaker(tape, exchange) for side, tape in self._tapes.items()}
         else:
-            conversation = Conversation(self._keys)
+            conversation = self._conversation = Conversation(self._keys)
             self._speakers = {side: Speaker(tape, conversation) for side, tape in self._tapes.items()}
         for side in (last.other, last):
             self._speakers[side].hear(said[side])

@@ -25,7 +25,7 @@ Below this module: `wire.curve`. Read next: `zmtp`.
 from collections.abc import Callable, Mapping
 
 from .. import z85
-from ..errors import Violation
+from ..errors import Secret, Violation
 from ..wire import curve
 from ..wire.commands import decode_metadata
 from ..wire.events import Message, Ready
@@ -65,15 +65,15 @@ class Keys:
         if any((server_secret, server_public, client_secret, server_transient, client_transient, cookie_key)):
             curve.check_available()
         self.server_secret = _octets(server_secret)
-        self.server_public = _octets(server_public)
+        self.server_public = bytes(_octets(server_public))
         self.client_secret = _octets(client_secret)
         self.server_transient = _octets(server_transient)
         self.client_transient = _octets(client_transient)
         self.cookie_key = _octets(cookie_key)
 
 
-def _octets(key: bytes | str) -> bytes:
-    octets = z85.decode(key) if isinstance(key, str) or len(key) == 40 else key
+def _octets(key: bytes | str) -> Secret:
+    octets = Secret(z85.decode(key) if isinstance(key, str) or len(key) == 40 else key)
     if octets and len(octets) != curve.KEY_SIZE:
         raise ValueError(f"a key of {len(octets)} octets, required are 32, or 40 characters of Z85")
     return octets
@@ -86,8 +86,8 @@ class Secrets:
         self._given = keys
         self.cookie_key = keys.cookie_key
         self.server = keys.server_public or _public(keys.server_secret)  # S
-        self._client_secret = keys.client_transient  # c'
-        self._server_secret = keys.server_transient  # s'
+        self._client_secret: bytes = keys.client_transient  # c'
+        self._server_secret: bytes = keys.server_transient  # s'
         self._server_transient = _public(self._server_secret)  # S'
         self.client_transient = b""  # C'
         self.cookie = b""

@@ -13,7 +13,7 @@ Below this module: `wire`, `spans`. Read next: `naming`.
 
 from collections.abc import Callable, Iterator
 
-from ..errors import printable
+from ..errors import Secret, printable
 from ..wire import curve
 from ..wire.commands import PING
 from ..wire.frames import COMMAND, LONG, MORE
@@ -114,7 +114,7 @@ WORDS: dict[str, Callable[[bytes], str]] = {
     "username length": _octets,
     "username": printable,
     "password length": _octets,
-    "password": printable,
+    "password": lambda octets: "in clear",
     "version": lambda octets: "CurveZMQ " + ".".join(str(octet) for octet in octets),
     "padding": lambda octets: f"{len(octets)} zeros: no answer to it is longer",
     "C'": lambda octets: "the client's public key for this connection",
@@ -130,12 +130,16 @@ WORDS: dict[str, Callable[[bytes], str]] = {
     "vouch": lambda octets: "sealed with the client's permanent key",
     "zeros": lambda octets: f"{len(octets)} of them: only to show that it knows the server's key",
 }
+# What is to be kept from the eyes of others even so (see `spans.masked`).
+HIDDEN = {"password", "s'"}
 SECRET = {"C'", "S'", "s'", "C", "S", "nonce", "box", "cookie", "vouch", "zeros", "password"}
 
 
 def piece(name: str, octets: bytes, source: str, kind: str = "command") -> Piece:
     """A field of a command, in words."""
     value = WORDS[name](octets) if octets else ""
+    if name in HIDDEN:
+        octets = Secret(octets)
     return Piece(name, octets, value, source, "secret" if name in SECRET else kind)
 
 

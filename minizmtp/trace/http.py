@@ -29,11 +29,15 @@ from contextlib import suppress
 
 import h11
 
+from ..errors import Secret
 from .spans import AFTERWARDS, NOT_WHOLE, Piece, Side, Tape, as_wrong
 
 Head = h11.Request | h11.Response | h11.InformationalResponse
 
 BYTEARRAY = re.compile(r"bytearray\(b(.*)\)")  # as h11's sentences quote
+
+# How many requests may wait for their answers; each is kept until then.
+MOST_QUESTIONS = 1000
 
 NO_LIMIT = 2**62  # h11's own is for servers; here it would make a difference how a head was cut into writes
 
@@ -95,6 +99,9 @@ class HttpSpeaker:
         if self._reader is None:
             self._reader = self._new_reader()
         self._reader.receive_data(octets)
+        self._read_on()
+
+    def _read_on(self) -> None:
         try:
             self._hear_events()
         except h11.RemoteProtocolError as error:
@@ -129,6 +136,8 @@ class HttpSpeaker:
         self.tape.cut_all(head_pieces(bytes(self.tape.held[: self._used]), event))
         if isinstance(event, h11.Request):
             self._exchange.questions.append(event)
+            if len(self._exchange.questions) > MOST_QUESTIONS:
+                self._stop(UNANSWERED)
         self._in_body = not isinstance(event, h11.InformationalResponse)
         self._chunked = any(name == b"transfer-encoding" for name, _ in event.headers)
         if reader.their_state is h11.SWITCHED_PROTOCOL:
@@ -172,10 +181,14 @@ class HttpSpeaker:
         if self._exchange.switched:
             self._stop(SWITCHED)
         self._next_message()
+        self._read_on()
 
     def _next_message(self) -> None:
+        """Take what has come already for the next one. The loop of `_hear_events` reads it: thousands may come in one
+        write, and a call for each would go too deep."""
         if self.tape.held and not self._deaf:
-            self._read(bytes(self.tape.held))
+            self._reader = self._new_reader()
+            self._reader.receive_data(bytes(self.tape.held))
 
     # ------------------------------------------------------------------------------------------------- what is refused
 
@@ -199,6 +212,7 @@ class HttpSpeaker:
         return refusal(reader)
 
 
+UNANSWERED = Piece("rest", b"", f"not read: more than {MOST_QUESTIONS} requests have no answer", "", "partial")
 SWITCHED = Piece("rest", b"", "not read: both have gone over to another protocol", "RFC 9110 §7.8", "partial")
 
 
@@ -272,9 +286,16 @@ def head_pieces(octets: bytes, head: Head) -> Iterator[Piece]:
     yield Piece("blank line", end, "the head ends here", "RFC 9112 §2.1", "http-framing")
 
 
+# Fields that prove who is asking: whoever sees them can ask in the same name.
+HIDDEN = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
+BEGINS_HIDDEN = re.compile(rb"(?:^|\n)(?:(?:proxy-)?authorization|(?:set-)?cookie)\s*:", re.IGNORECASE)
+
+
 def field_piece(octets: bytes) -> Piece:
     """One field, with the lines it goes on in."""
     name = octets.partition(b":")[0].decode("ascii", "backslashreplace")
+    if name.strip().lower() in HIDDEN:
+        octets = Secret(octets)
     words, source = FIELDS.get(name.lower(), ("a field", "RFC 9110 §5"))
     return Piece(name, octets, words, source, "http-field")
 

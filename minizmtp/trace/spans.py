@@ -18,13 +18,18 @@ mean something; each remembers when, and in which write, its first octet came.
 Only what really stands on the tape can be cut from it: a piece with other octets is a mistake in the trace, and raises.
 So whatever else may be wrong with them, the spans cover each octet once, in order.
 
-Below this module: nothing. Read next: `curve`, or at once `zmtp`.
+A password is cut off as a `Secret`: its octets are there, but no repr shows them, and `masked` is such a span as others
+may see it.
+
+Below this module: `errors`. Read next: `curve`, or at once `zmtp`.
 """
 
 from collections import deque
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
+
+from ..errors import Secret
 
 # The families of spans, for colours. "wrong" is where a rule is broken and all that comes after it, "partial" what is
 # not whole.
@@ -102,6 +107,20 @@ def cover(spans: Sequence[Span], octets: bytes) -> bool:
             return False
         position += len(span.octets)
     return b"".join(span.octets for span in spans) == octets
+
+
+def masked(span: Span) -> Span:
+    """The span without what is secret in it, or inside it: a star for each octet.
+
+    >>> span = Span(Side.CLIENT, 80, Secret(b"open sesame"), "password", "in clear", "24/ZMTP-PLAIN", "secret", 0.0, 1)
+    >>> span.octets, masked(span).octets, masked(span).value
+    (<secret>, b'***********', 'not shown')
+    """
+    if span.inside:
+        span = span._replace(inside=tuple(map(masked, span.inside)))
+    if not isinstance(span.octets, Secret):
+        return span
+    return span._replace(octets=b"*" * len(span.octets), value="wrong, and not shown" if span.wrong else "not shown")
 
 
 class Tape:

@@ -64,7 +64,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
-from ..errors import ENOTSUP, ProtocolError, Violation, ZMQError
+from ..errors import ENOTSUP, ProtocolError, Secret, Violation, ZMQError
 from .commands import decode_metadata, encode_command, encode_metadata
 from .events import Authenticate, Message, Ready
 from .frames import COMMAND, LONG, MORE, SHORT, FrameDecoder, frame_header
@@ -122,7 +122,7 @@ def keypair(secret: bytes | None = None) -> tuple[bytes, bytes]:
     """A public and a secret key, 32 octets each; to a given secret the public one that belongs to it."""
     check_available()
     secret = os.urandom(KEY_SIZE) if secret is None else secret
-    return crypto_scalarmult_base(secret), secret
+    return crypto_scalarmult_base(secret), Secret(secret)
 
 
 def scripted(*values: bytes) -> Entropy:
@@ -356,7 +356,7 @@ class CurveClient(_Curve):
 
     def __init__(self, public: bytes, secret: bytes, server: bytes, entropy: Entropy = os.urandom) -> None:
         super().__init__(entropy)
-        self._public, self._secret, self._server = public, secret, server
+        self._public, self._secret, self._server = public, Secret(secret), server
         self._our_public, self._our_secret = keypair(entropy(KEY_SIZE))  # C', c'
         self._awaits = b"WELCOME"
 
@@ -408,7 +408,7 @@ class CurveServer(_Curve):
 
     def __init__(self, secret: bytes, entropy: Entropy = os.urandom, public: bytes | None = None) -> None:
         super().__init__(entropy)
-        self._public, self._secret = public or keypair(secret)[0], secret
+        self._public, self._secret = public or keypair(secret)[0], Secret(secret)
         self._our_public = self._our_secret = b""  # S', s'
         self._cookie_key = b""  # K
         self._their_public = b""  # C'
@@ -437,7 +437,7 @@ class CurveServer(_Curve):
 
     def _welcome(self) -> bytes:
         self._our_public, self._our_secret = keypair(self._entropy(KEY_SIZE))
-        self._cookie_key = self._entropy(KEY_SIZE)
+        self._cookie_key = Secret(self._entropy(KEY_SIZE))
         long = self._entropy(16)
         state = self._their_public + self._our_secret
         cookie = long + crypto_secretbox(state, b"COOKIE--" + long, self._cookie_key)

@@ -10,7 +10,7 @@ r"""PLAIN: a name and a password, in clear.                                     
     >>> client.open({b"Socket-Type": b"REQ"})
     [b'\x05HELLO\x05admin\x06secret']
     >>> server.receive(b"HELLO", b"\x05admin\x06secret")
-    [Authenticate(mechanism=b'PLAIN', credentials=(b'admin', b'secret'), identity=b'')]
+    [Authenticate(mechanism=b'PLAIN', credentials=(b'admin', <secret>), identity=b'')]
     >>> server.admitted(), client.receive(b"WELCOME", b"")
     ([b'\x07WELCOME'], [b'\x08INITIATE\x0bSocket-Type\x00\x00\x00\x03REQ'])
 
@@ -23,7 +23,7 @@ Below this module: `mechanisms`. It can be read alone.
 
 from collections.abc import Iterator, Mapping
 
-from ..errors import ProtocolError, Violation
+from ..errors import ProtocolError, Secret, Violation
 from .commands import decode_metadata, encode_command, encode_metadata
 from .events import Authenticate, Ready
 from .layout import Field
@@ -37,7 +37,7 @@ class PlainClient(InClear):
     frank = False
 
     def __init__(self, username: bytes, password: bytes) -> None:
-        self._hello = bytes([len(username)]) + username + bytes([len(password)]) + password
+        self._hello = Secret(bytes([len(username)]) + username + bytes([len(password)]) + password)
         self._awaits = b"WELCOME"
         self._metadata: Mapping[bytes, bytes] = {}
 
@@ -82,7 +82,7 @@ class PlainServer(InClear):
             raise unexpected_command(name, self._awaits.decode())
         if name == b"HELLO":
             fields = dict(hello_fields(data))
-            return [Authenticate(self.name, (fields["username"], fields["password"]), b"")]
+            return [Authenticate(self.name, (fields["username"], Secret(fields["password"])), b"")]
         return [encode_command(b"READY", encode_metadata(self._metadata)), Ready(decode_metadata(data))]
 
     def admitted(self) -> Steps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ async def test_who_is_allowed_comes_in_and_others_do_not(mechanism: str) -> None
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-async def test_who_is_denied_stays_out_also_if_allowed(mechanism: str) -> None:
+async def test_who_is_denied_does_not_come_in(mechanism: str) -> None:
     async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
         auth.configure_plain(passwords={"anna": "secret"})
         auth.configure_curve(location=CURVE_ALLOW_ANY)
@@ -68,8 +69,90 @@ async def test_who_is_denied_stays_out_also_if_allowed(mechanism: str) -> None:
         assert await knock(ctx, MECHANISMS[mechanism]) == IN
         auth.deny("127.0.0.1")
         assert await knock(ctx, MECHANISMS[mechanism]) == OUT
-        auth.allow("127.0.0.1")
-        assert await knock(ctx, MECHANISMS[mechanism]) == OUT
+
+
+async def test_allow_and_deny_exclude_each_other_as_in_pyzmq() -> None:
+    theirs = zmq.auth.asyncio.AsyncioAuthenticator(zmq.asyncio.Context.instance())
+    async with minizmtp.Context() as ctx:
+        for first, second in (("allow", "deny"), ("deny", "allow")):
+            ours = Authenticator(ctx)
+            theirs._allowed, theirs._denied = set(), set()
+            for auth in (ours, theirs):
+                getattr(auth, first)("10.0.0.1")
+                with pytest.raises(ValueError, match="not both"):
+                    getattr(auth, second)("10.0.0.2")
+                getattr(auth, first)("10.0.0.3")
+            assert judged(ours, "10.0.0.3") is (first == "allow")
+
+
+def judged(auth: Authenticator, address: str) -> bool:
+    """Would a peer of NULL at this address be let in?"""
+    return auth.answer([b"1.0", b"1", b"", address.encode(), b"", b"NULL"])[2] == b"200"
+
+
+@pytest.mark.parametrize(
+    ("named", "seen"),
+    [
+        ("192.0.2.1", "::ffff:192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::FFFF:c000:0201", "::ffff:192.0.2.1"),
+        ("0:0:0:0:0:ffff:192.0.2.1", "192.0.2.1"),
+        ("::1", "::1"),
+        ("0:0:0:0:0:0:0:1", "::1"),
+        ("2001:DB8::A", "2001:db8::a"),
+        ("2001:0db8:0000::000a", "2001:db8::a"),
+        ("fe80::1", "fe80::1"),
+        ("fe80::1", "fe80::1%lo"),
+        ("fe80::1%lo", "fe80::1%lo"),
+        ("FE80::1%1", "fe80::1%lo"),
+    ],
+)
+async def test_two_spellings_of_an_address_are_one_address(named: str, seen: str) -> None:
+    assert socket.if_indextoname(1) == "lo"
+    async with minizmtp.Context() as ctx:
+        allowing, denying = Authenticator(ctx), Authenticator(ctx)
+        allowing.allow(named)
+        denying.deny(named)
+        assert (judged(allowing, seen), judged(denying, seen)) == (True, False)
+        for other in ("192.0.2.2", "::ffff:192.0.2.2", "::2", "2001:db8::b", "fe80::2"):
+            assert (judged(allowing, other), judged(denying, other)) == (False, True), other
+
+
+async def test_a_zone_is_part_of_an_address_that_names_it() -> None:
+    async with minizmtp.Context() as ctx:
+        auth = Authenticator(ctx)
+        auth.allow("fe80::1%lo")
+        assert [judged(auth, seen) for seen in ("fe80::1%lo", "fe80::1%eth7", "fe80::1")] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "localhost", "127.1", "010.0.0.1", "10.0.0.0/8", "[::1]", " ::1", "::1:5555:", "10.0.0.1:5555", "*", 1]
+)
+async def test_what_is_no_address_is_an_error_where_it_is_given(text: Any) -> None:
+    async with minizmtp.Context() as ctx:
+        for change in ("allow", "deny"):
+            auth = Authenticator(ctx)
+            with pytest.raises(ValueError, match="expected one IP address"):
+                getattr(auth, change)("10.0.0.1", text)
+            assert judged(auth, "10.0.0.1")  # nothing has changed: neither this one denied …
+            assert judged(auth, "10.0.0.2")  # … nor all others
+
+
+async def test_a_dual_stack_socket_knows_a_client_by_its_ipv4_address() -> None:
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        auth.configure_plain(passwords={"anna": "secret"})
+        for change, expected in (("deny", OUT), ("allow", IN)):
+            auth._denied.clear()
+            getattr(auth, change)("127.0.0.1")
+            server = ctx.socket(PULL, linger=0, ipv6=1, **PLAIN[0])
+            server.bind("tcp://*:*")
+            here = server.monitor()
+            client = ctx.socket(PUSH, linger=0, **PLAIN[1])
+            client.connect(server.last_endpoint.replace("[::]", "127.0.0.1"))
+            assert await outcome(here) == expected
+        await client.send(b"x")
+        with trio.fail_after(10):
+            assert (await server.recv_message()).metadata["Peer-Address"] == "::ffff:127.0.0.1"  # as in libzmq
 
 
 async def test_a_peer_of_ipc_has_no_address_to_be_allowed() -> None:
@@ -78,6 +161,8 @@ async def test_a_peer_of_ipc_has_no_address_to_be_allowed() -> None:
         assert await knock(ctx, PLAIN, WIRES[1]) == IN
         auth.deny("127.0.0.1")
         assert await knock(ctx, PLAIN, WIRES[1]) == IN
+    async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
+        auth.configure_plain(passwords={"anna": "secret"})
         auth.allow("127.0.0.1")
         assert await knock(ctx, PLAIN, WIRES[1]) == OUT
 
@@ -243,6 +328,40 @@ async def test_what_is_no_request_lets_nobody_in(request_: list[bytes]) -> None:
         assert len(answer) == 6
         assert answer[2] in (b"400", b"500")
         assert answer[4] == b""
+
+
+# --------------------------------------------------------------------------------------------------------- errors
+
+
+class Failing(Authenticator):
+    """Judges the first peer of CURVE with an error, and all others as usual."""
+
+    def __init__(self, ctx: minizmtp.Context, failure: object) -> None:
+        super().__init__(ctx)
+        self.failures = [failure]
+
+    def curve_user_id(self, client_public_key: bytes) -> str:
+        failure: Any = self.failures.pop() if self.failures else super().curve_user_id(client_public_key)
+        if isinstance(failure, Exception):
+            raise failure
+        return failure  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "failure", [KeyError("no such user"), OSError("the database is away"), None, 5, "\ud800", "x" * 256]
+)
+@pytest.mark.usefixtures("errors_expected")
+async def test_an_error_while_one_peer_is_judged_is_answered_500(
+    failure: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with minizmtp.Context() as ctx, Failing(ctx, failure) as auth:
+        auth.configure_curve(location=CURVE_ALLOW_ANY)
+        auth.configure_plain(passwords={"anna": "secret"})
+        assert await knock(ctx, CURVE) == (Event.HANDSHAKE_FAILED_AUTH, 500)
+        assert "ZAP: error while judging CURVE from 127.0.0.1: answered 500" in caplog.text
+        assert "Traceback" in caplog.text
+        assert await knock(ctx, PLAIN) == IN
+        assert await knock(ctx, CURVE) == IN
 
 
 # --------------------------------------------------------------------------------------------------------- life

@@ -1,10 +1,11 @@
 """Monitors: the sequences of libzmq's events, with values, and reasons in words."""
 
 import errno
+import gc
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp.errors import Violation
@@ -160,11 +161,134 @@ async def test_waiting_for_an_event_can_be_cancelled_and_repeated() -> None:
     assert (await monitor.__anext__()).event is Event.LISTENING
 
 
-async def test_a_monitor_that_nobody_reads_keeps_the_newest() -> None:
+def event(number: int) -> MonitorEvent:
+    return MonitorEvent(Event.LISTENING, "", number, "")
+
+
+async def test_what_is_dropped_is_counted_in_the_next_event() -> None:
     monitor = Monitor()
     for number in range(MOST_KEPT + 5):
-        monitor.tell(MonitorEvent(Event.LISTENING, "", number, ""))
-    assert (await monitor.__anext__()).value == 5
+        monitor.tell(event(number))
+    first, second = await monitor.__anext__(), await monitor.__anext__()
+    assert (first.value, first.dropped) == (5, 5)
+    assert (second.value, second.dropped) == (6, 0)
+    for number in range(3):
+        monitor.tell(event(number))
+    assert (await monitor.__anext__()).dropped == 1  # two had been taken, so one of three was too many
+    assert MOST_KEPT == 1000
+
+
+async def test_a_reader_keeps_up_with_many_events_per_turn() -> None:
+    """A listener accepts up to 16 peers in one turn of the scheduler, and each causes three events."""
+    monitor = Monitor()
+    async with trio.open_nursery() as nursery:
+
+        async def cause() -> None:
+            for number in range(0, 9600, 48):
+                for more in range(48):
+                    monitor.tell(event(number + more))
+                await trio.lowlevel.checkpoint()
+            monitor.end()
+
+        nursery.start_soon(cause)
+        told = [each async for each in monitor]
+    assert [(each.value, each.dropped) for each in told] == [(number, 0) for number in range(9600)]
+
+
+async def test_a_reader_lets_other_tasks_run_meanwhile() -> None:
+    """Its own loop may cause an event for each that it takes, so that some always wait."""
+    monitor = Monitor()
+    for number in range(MOST_KEPT):
+        monitor.tell(event(number))
+    turns = 0
+    async with trio.open_nursery() as nursery:
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await trio.lowlevel.checkpoint()
+
+        nursery.start_soon(other)
+        for _ in range(10 * MOST_KEPT):
+            await monitor.__anext__()
+            monitor.tell(event(0))
+        nursery.cancel_scope.cancel()
+    assert turns >= 10
+
+
+async def test_a_second_reader_is_told_that_there_is_one() -> None:
+    monitor = Monitor()
+    async with trio.open_nursery() as nursery:
+
+        async def read() -> None:
+            assert (await monitor.__anext__()).value == 7
+
+        nursery.start_soon(read)
+        await wait_all_tasks_blocked()
+        with pytest.raises(trio.BusyResourceError, match="give each task its own"):
+            await monitor.__anext__()
+        monitor.tell(event(7))
+
+
+async def test_a_monitor_ends_with_its_block() -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        async with pull.monitor() as events:
+            pull.bind("tcp://127.0.0.1:*")
+            async for told in events:
+                assert told.event is Event.LISTENING
+                break
+            pull.bind("tcp://127.0.0.1:*")
+        assert not pull._monitors
+        assert [told async for told in events] == []  # also what was not read before
+        pull.bind("tcp://127.0.0.1:*")
+        assert [told async for told in events] == []
+
+
+async def test_a_block_that_ends_lets_the_waiting_reader_go() -> None:
+    async with zmq.Context() as ctx, trio.open_nursery() as nursery, ctx.socket(zmq.PULL).monitor() as events:
+
+        async def read() -> None:
+            assert [told async for told in events] == []
+
+        nursery.start_soon(read)
+        await wait_all_tasks_blocked()
+
+
+async def test_a_monitor_without_a_reference_is_freed_at_once() -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        kept = pull.monitor()
+        gc.disable()  # at once, and not when the collector runs next
+        try:
+            for _ in range(3):
+                monitor = pull.monitor()
+                pull.bind("tcp://127.0.0.1:*")
+                async for told in monitor:
+                    assert told.event is Event.LISTENING
+                    break
+            assert len(pull._monitors) == 2
+            del monitor
+            assert list(pull._monitors) == [kept]
+        finally:
+            gc.enable()
+
+
+async def test_closing_the_socket_ends_every_monitor() -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        async with trio.open_nursery() as nursery:
+
+            async def read(monitor: Monitor) -> None:
+                assert [told.event async for told in monitor] == [Event.LISTENING, Event.CLOSED]
+
+            for _ in range(3):
+                nursery.start_soon(read, pull.monitor())
+            await wait_all_tasks_blocked()
+            pull.bind("tcp://127.0.0.1:*")
+            await wait_all_tasks_blocked()
+            pull.close()
 
 
 async def test_leaving_a_loop_over_events_and_beginning_again_misses_none(quick_clock: MockClock) -> None:

@@ -1,7 +1,13 @@
 """Poller and poll: which sockets can do what, and waiting until one can."""
 
+import errno
+import os
+import socket
+from pathlib import Path
+
 import pytest
 import trio
+import zmq as pyzmq
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
@@ -218,3 +224,190 @@ async def test_while_recv_is_in_the_midst_of_a_message_there_is_more_to_read() -
             assert await pull.poll() == POLLIN
             assert await pull.recv() == b"b"
             assert await pull.poll(0) == 0
+
+
+# ------------------------------------------------------------------------------------------------- file descriptors
+
+
+async def test_files_are_told_beside_sockets_in_order() -> None:
+    here, there = trio.socket.socketpair()
+    with here, there:
+        async with zmq.Context() as ctx:
+            pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+            poller = zmq.Poller()
+            poller.register(here)
+            poller.register(pull, POLLIN)
+            poller.register(there.fileno(), POLLIN)
+            assert await poller.poll(0) == [(here.fileno(), POLLOUT)]
+            await push.send(b"x")
+            await here.send(b"y")
+            assert await poller.poll(0) == [(here.fileno(), POLLOUT), (pull, POLLIN), (there.fileno(), POLLIN)]
+
+
+async def test_files_are_told_as_pyzmq_tells_them() -> None:
+    """Number and mask; a pipe whose other end is closed is POLLERR alone."""
+    reader, writer = os.pipe()
+    one, other = socket.socketpair()
+    with one, other:
+        ours, theirs = zmq.Poller(), pyzmq.Poller()
+        for each, flags in ((reader, POLLIN), (one, BOTH), (other.fileno(), POLLOUT)):
+            ours.register(each, flags)
+            theirs.register(each, flags)
+        told = [await ours.poll(0)]
+        assert told[-1] == theirs.poll(0)
+        other.send(b"x")
+        os.write(writer, b"x")
+        told.append(await ours.poll(0))
+        assert told[-1] == theirs.poll(0)
+        os.read(reader, 1)
+        os.close(writer)
+        other.shutdown(socket.SHUT_RDWR)
+        told.append(await ours.poll(0))
+        assert told[-1] == theirs.poll(0)
+        os.close(reader)
+    assert [len(each) for each in told] == [2, 3, 3]
+    assert told[2][0] == (reader, zmq.POLLERR)
+
+
+@pytest.mark.parametrize("flags", [POLLIN, BOTH])
+async def test_a_poller_wakes_for_a_file_and_for_a_socket_beside_it(flags: int) -> None:
+    here, there = trio.socket.socketpair()
+    with here, there:
+        here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        if flags & POLLOUT:
+            while True:  # so that there is nothing to write to
+                try:
+                    await trio.lowlevel.checkpoint()
+                    here._sock.send(bytes(4096))  # type: ignore[attr-defined]
+                except BlockingIOError:
+                    break
+        async with zmq.Context() as ctx:
+            pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+            poller = zmq.Poller()
+            poller.register(pull, POLLIN)
+            poller.register(here, flags)
+
+            async def ask(expected: object) -> None:
+                assert await poller.poll() == [expected]
+
+            with trio.fail_after(10):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(ask, (here.fileno(), POLLIN))
+                    await wait_all_tasks_blocked()
+                    await there.send(b"x")
+                await here.recv(1)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(ask, (pull, POLLIN))
+                    await wait_all_tasks_blocked()
+                    await push.send(b"x")
+        assert not pull._watchers
+
+
+async def test_a_message_that_comes_as_the_wait_begins_is_not_missed() -> None:
+    here, there = trio.socket.socketpair()
+    with here, there:
+        async with zmq.Context() as ctx:
+            pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+            poller = zmq.Poller()
+            poller.register(pull, POLLIN)
+            poller.register(here, POLLIN)
+            with trio.fail_after(10):
+                for pauses in range(6):
+
+                    async def send(pauses: int = pauses) -> None:
+                        for _ in range(pauses):
+                            await trio.lowlevel.checkpoint()
+                        await push.send(b"x")
+
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(send)
+                        assert await poller.poll() == [(pull, POLLIN)]
+                    await pull.recv()
+
+
+async def test_a_poll_of_files_can_be_cancelled_and_repeated(quick_clock: MockClock) -> None:
+    here, there = trio.socket.socketpair()
+    with here, there:
+        poller = zmq.Poller()
+        poller.register(here, POLLIN)
+        with trio.move_on_after(3) as scope:
+            await poller.poll()
+        assert scope.cancelled_caught
+        assert await poller.poll(20) == []
+        await there.send(b"x")
+        assert await poller.poll() == [(here.fileno(), POLLIN)]
+        assert await here.recv(1) == b"x"  # and nothing else waits for it any more
+
+
+async def test_a_file_that_is_closed_is_an_error_also_during_a_wait() -> None:
+    here, there = trio.socket.socketpair()
+    plain, other = socket.socketpair()
+    with there, other, os.fdopen(os.open(os.devnull, os.O_RDONLY)) as file:
+        poller = zmq.Poller()
+        poller.register(here, POLLIN)
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                with pytest.raises(zmq.ZMQError, match=r"closed: unregister\(\) it first") as caught:
+                    await poller.poll()
+                assert caught.value.errno == errno.EBADF
+
+            nursery.start_soon(ask)
+            await wait_all_tasks_blocked()
+            here.close()
+        number = plain.fileno()
+        plain.close()
+        file.close()
+        for each in (here, number, plain, file, -1):
+            poller = zmq.Poller()
+            poller.register(each)
+            with pytest.raises(zmq.ZMQError, match=r"closed: unregister\(\) it first") as caught:
+                await poller.poll()
+            assert caught.value.errno == errno.EBADF
+
+
+async def test_a_file_that_another_task_waits_for_is_an_error() -> None:
+    here, there = trio.socket.socketpair()
+    with here, there:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(here.recv, 1)
+            await wait_all_tasks_blocked()
+            poller = zmq.Poller()
+            poller.register(here, POLLIN)
+            with pytest.raises(trio.BusyResourceError):
+                await poller.poll()
+            nursery.cancel_scope.cancel()
+
+
+async def test_one_file_may_be_registered_by_number_and_as_object() -> None:
+    here, there = trio.socket.socketpair()
+    with here, there:
+        poller = zmq.Poller()
+        poller.register(here, POLLIN)
+        poller.register(here.fileno(), POLLIN)
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                assert await poller.poll() == [(here.fileno(), POLLIN)] * 2
+
+            nursery.start_soon(ask)
+            await wait_all_tasks_blocked()
+            await there.send(b"x")
+
+
+async def test_a_file_on_a_disk_is_always_ready(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w") as file:
+        poller = zmq.Poller()
+        poller.register(file)
+        assert await poller.poll() == [(file.fileno(), BOTH)]
+
+
+async def test_what_cannot_be_polled_is_refused_where_it_is_registered() -> None:
+    poller = zmq.Poller()
+    for wrong in (None, "5", object()):
+        with pytest.raises(TypeError, match=f"not {type(wrong).__name__}"):
+            poller.register(wrong)  # type: ignore[arg-type]
+    with pytest.raises(zmq.ZMQError, match="expected POLLIN") as caught:
+        poller.register(0, zmq.POLLERR)
+    assert caught.value.errno == zmq.EINVAL
+    assert poller.sockets == {}

@@ -655,3 +655,13 @@ def test_a_key_has_32_octets_or_40_characters():
     assert Keys(server_secret=z85.encode(s).decode()).server_secret == s
     with pytest.raises(ValueError, match="a key of 31 octets"):
         Keys(server_secret=bytes(31))
+
+
+def test_requests_without_an_answer_are_kept_up_to_a_number():
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    trace = Trace()
+    trace.feed(Side.CLIENT, request * 1500, 0.0)
+    *named, rest = trace.spans(Side.CLIENT)
+    assert sum(span.name == "request line" for span in named) == 1001
+    assert rest.value == "not read: more than 1000 requests have no answer"
+    assert cover(trace.spans(Side.CLIENT), request * 1500)

@@ -15,6 +15,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
+from minizmtp import transports
 from minizmtp.endpoints import Ipc, Tcp
 from minizmtp.options import Options
 from minizmtp.transports import LONGEST_PATH, TOGETHER, Stream, dial, listen
@@ -534,3 +535,19 @@ async def test_a_peer_is_told_the_end_and_may_go_on_and_each_knows_where_the_oth
     for stream in (one, other, listener):
         stream.close()
     assert one.peer is None
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        (("127.0.0.1", 5555), "127.0.0.1"),
+        (("::1", 5555, 0, 0), "::1"),
+        (("fe80::1", 5555, 0, 1), "fe80::1%lo"),  # as Python's accept() gives it; libzmq's Peer-Address has the zone
+        (("fe80::1%lo", 5555, 0, 1), "fe80::1%lo"),  # as getaddrinfo() may give it
+        (("fe80::1", 5555, 0, 2**30), "fe80::1"),  # an interface that has gone
+        ("/run/app.sock", ""),
+        (b"\0app", ""),
+    ],
+)
+def test_the_address_of_a_peer_has_its_zone_and_no_port(address: object, host: str) -> None:
+    assert transports._host_of(address) == host

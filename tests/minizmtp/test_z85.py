@@ -1,7 +1,5 @@
 """Z85: 4 octets are 5 characters (32/Z85)."""
 
-import re
-
 import pytest
 import zmq.utils.z85
 from hypothesis import given
@@ -45,14 +43,14 @@ def test_the_largest_group_that_fits_and_the_first_that_does_not() -> None:
     assert largest == b"%nSc0"
     assert z85.decode(largest) == b"\xff\xff\xff\xff"
     for group in (b"%nSc1", b"%nSd0", b"#####"):
-        with pytest.raises(ValueError, match=re.escape(repr(group.decode())) + " stands for .* is 4294967295"):
-            z85.decode(group)
+        with pytest.raises(ValueError, match="characters 6 to 10 stand for more than four octets can hold"):
+            z85.decode(b"00000" + group)
 
 
 @pytest.mark.requirement("32-2")
 @pytest.mark.parametrize("character", sorted(set(range(256)) - set(z85.ALPHABET)))
 def test_any_other_octet_is_refused(character: int) -> None:
-    with pytest.raises(ValueError, match="is no character of Z85"):
+    with pytest.raises(ValueError, match="character 5 is none of Z85"):
         z85.decode(b"0000" + bytes([character]))
 
 
@@ -74,5 +72,5 @@ def test_five_characters_are_four_octets_that_encode_to_them_or_are_refused(text
         assert z85.decode(text) == number.to_bytes(4, "big")
         assert z85.encode(z85.decode(text)) == text.encode()
     else:
-        with pytest.raises(ValueError, match="the largest that four octets hold"):
+        with pytest.raises(ValueError, match="more than four octets can hold"):
             z85.decode(text)

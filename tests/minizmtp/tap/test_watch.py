@@ -2,8 +2,10 @@
 
 import errno
 import io
+import json
 import os
 import re
+import tracemalloc
 from functools import partial
 from typing import Any
 
@@ -13,8 +15,9 @@ import trio
 from minizmtp.endpoints import Ipc, Tcp
 from minizmtp.options import Options
 from minizmtp.tap import ear, watch
-from minizmtp.tap.conversation import Conversation
+from minizmtp.tap.conversation import Conversation, to_json
 from minizmtp.tap.ear import Wishes
+from minizmtp.tap.page import write_html
 from minizmtp.tap.relay import Relay
 from minizmtp.tap.screen import Screen
 from minizmtp.tap.show import Show
@@ -238,7 +241,7 @@ def test_a_disk_that_is_full_ends_the_capture_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("screen", [None, Shown()], ids=["only kept", "kept and shown"])
 def test_of_each_connection_no_more_is_kept_than_was_asked_for(screen: Shown | None) -> None:
-    tap = a_tap(screen=screen, keep=1000)
+    tap = a_tap(screen=screen, keep=50_000)
     start, message = HANDSHAKE, frame(bytes(100))
     number = converse(tap, (CLIENT, start), *[(CLIENT, message)] * 50)
     close(tap, number)
@@ -246,9 +249,128 @@ def test_of_each_connection_no_more_is_kept_than_was_asked_for(screen: Shown | N
     everything = start + message * 50
     octets = kept(conversation, CLIENT)
     assert everything.startswith(octets)
-    assert 1000 <= len(octets) < 1000 + len(message)
-    assert sum(write.size for write in conversation.writes) == len(octets)
+    assert 2500 < len(octets) < len(everything)
+    assert len(octets) <= sum(write.size for write in conversation.writes) <= len(octets) + len(message)
     assert conversation.left_out == len(everything) - len(octets)
+    assert 50_000 <= cost(conversation) < 50_000 + len(message) + 320
+
+
+def cost(conversation: Conversation) -> int:
+    """Octets of memory, by what a span and a write were measured to cost."""
+    spans = [span for side in Side for span in conversation.spans[side]]
+    return sum(320 + len(span.octets) for span in spans) + 320 * len(conversation.writes)
+
+
+def test_one_write_of_tiny_frames_takes_no_more_room_than_there_is() -> None:
+    tap = a_tap(keep=100_000)
+    close(tap, converse(tap, (CLIENT, HANDSHAKE), (CLIENT, frame(b"") * 30_000), (CLIENT, frame(b""))))
+    (conversation,) = tap.conversations
+    assert 99_000 < cost(conversation) < 101_000
+    assert conversation.left_out == len(HANDSHAKE) + 60_002 - len(kept(conversation, CLIENT))
+
+
+def test_what_is_kept_costs_as_much_memory_as_is_counted() -> None:
+    tap = a_tap(keep=1 << 20)
+    number = converse(tap, (CLIENT, HANDSHAKE))
+    tracemalloc.start()
+    for _ in range(200):
+        tap.passed(number, CLIENT, frame(b"") * 10, 1.0)
+    close(tap, number)
+    measured, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert cost(tap.conversations[0]) / 2 < measured < cost(tap.conversations[0])
+
+
+def test_all_connections_together_are_kept_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ear, "ALL", 4)
+    tap = a_tap(keep=50_000)
+    open_ones = [converse(tap, (CLIENT, HANDSHAKE)) for _ in range(10)]  # all at once …
+    for _ in range(100):
+        for number in open_ones:
+            tap.passed(number, CLIENT, frame(bytes(100)), 1.0)
+    for number in open_ones:
+        close(tap, number)
+    for _ in range(1000):  # … and one after the other
+        close(tap, converse(tap, (CLIENT, HANDSHAKE)))
+    assert tap.connections == 1010
+    assert (
+        sum(cost(each) + 4096 for each in tap.conversations) < 4 * (50_000 + 4096) + 420
+    )  # one span of 100 octets may be too much
+    assert len(tap.conversations) < 60
+    (failure,) = tap.failures
+    assert failure.endswith("from here on no connection is kept: those before take all the room")
+
+
+def test_the_connection_that_holds_most_is_given_up_and_not_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ear, "HELD", 10_000)
+    screen = Shown()
+    tap = a_tap(screen=screen)
+    large, small = converse(tap, (CLIENT, HANDSHAKE)), converse(tap, (CLIENT, HANDSHAKE))
+    endless = b"\x02" + (1 << 40).to_bytes(8, "big")
+    tap.passed(large, SERVER, GREETING + ready(b"REP") + endless + bytes(9500), 1.0)
+    tap.passed(small, CLIENT, endless + bytes(600), 1.0)
+    tap.catch_up()
+    assert tap.failures == [f"[{large}] not annotated from here on: no end of what the server began to say"]
+    tap.passed(small, CLIENT, bytes(600), 1.0)
+    tap.catch_up()
+    assert len(tap.failures) == 1
+    assert list(tap._shelf.held) == [tap._ears[small]]
+    close(tap, small)
+    assert not tap._shelf.held
+
+
+def test_no_end_of_failures_is_not_kept_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ear, "Trace", Broken)
+    monkeypatch.setattr(ear, "MOST_FAILURES", 10)
+    tap = a_tap(screen=Shown())
+    for _ in range(50):
+        close(tap, converse(tap, *[(CLIENT, b"x")] * 3))
+    assert len(tap.failures) == 11
+    assert tap.failures[-1] == "more went wrong, which is not listed"
+
+
+# ------------------------------------------------------------------------------------------------------------ secrets
+
+PLAIN = GREETING[:12] + b"PLAIN" + bytes(47)
+HELLO = b"\x05HELLO\x04anna\x0bopen-s3same"
+REQUEST = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Basic open-s3same\r\nCOOKIE: id=open-s3same\r\nAccept: any\r\n\r\n"
+)
+RESPONSE = b"HTTP/1.1 200 OK\r\nSet-Cookie: id=open-s3same\r\nContent-Length: 0\r\n\r\n"
+CASES = {
+    "PLAIN": [(CLIENT, PLAIN + b"\4%c" % len(HELLO) + HELLO)],
+    "PLAIN, not whole": [(CLIENT, PLAIN + b"\4%c" % (len(HELLO) + 1) + HELLO)],
+    "PLAIN, lengths that do not add up": [(CLIENT, PLAIN + b"\4%c" % len(HELLO) + HELLO.replace(b"\x0b", b"\xff"))],
+    "PLAIN, too long": [(CLIENT, PLAIN + b"\4%c" % (len(HELLO) + 1) + HELLO + b"?")],
+    "PLAIN, twice": [(CLIENT, PLAIN + 2 * (b"\4%c" % len(HELLO) + HELLO))],
+    "PLAIN, after a broken rule": [(CLIENT, PLAIN + b"\xff" + HELLO)],
+    "HTTP": [(CLIENT, REQUEST), (SERVER, RESPONSE)],
+    "HTTP, not whole": [(CLIENT, REQUEST[:-2])],
+    "HTTP, not whole, and no line is": [(CLIENT, REQUEST[: REQUEST.index(b"\r\nCOOKIE")])],
+    "HTTP, a field that is wrong": [(CLIENT, REQUEST.replace(b"Basic", b"Ba\0sic"))],
+    "HTTP, with a blank": [(CLIENT, REQUEST.replace(b"Authorization:", b"Authorization :"))],
+    "HTTP, after a field that is wrong": [(CLIENT, REQUEST.replace(b"Host: a", b"Host\0: a"))],
+}
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("words", CASES.values(), ids=CASES)
+def test_passwords_and_cookies_are_masked_unless_asked_for(words: list[tuple[Side, bytes]], whole: bool) -> None:
+    for secrets in (False, True):
+        screen = Shown()
+        tap = a_tap(screen=screen, show=Show(whole=whole), keep=1 << 20, secrets=secrets)
+        number = converse(tap, *words)
+        tap.ended(number, CLIENT, "", 2.0)
+        close(tap, number)
+        page = io.StringIO()
+        write_html(page, tap.conversations)
+        shown = bytes.fromhex("".join(re.findall(r"(?m)^ *\d+  ([0-9a-f ]{23})", screen.text)))
+        assert (b"s3same" in shown) is secrets
+        assert "s3s" not in screen.text or secrets
+        assert (b"s3same".hex() in json.dumps(to_json(tap.conversations))) is secrets
+        assert ("s3same" in page.getvalue() or b"s3same".hex(" ") in page.getvalue()) is secrets
+        size = sum(len(octets) for _, octets in words)
+        assert sum(len(kept(tap.conversations[0], side)) for side in Side) == size
 
 
 def test_without_files_nothing_is_kept() -> None:
