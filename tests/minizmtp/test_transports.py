@@ -109,8 +109,8 @@ async def test_dial_takes_names_and_addresses_of_either_family(host: str) -> Non
 @pytest.mark.parametrize(
     ("host", "code", "advice"),
     [
-        ("localhost", errno.ENODEV, "names are for connect"),
-        ("no-such-interface", errno.ENODEV, r"bind takes an address of this machine or \*"),
+        ("server.example", errno.ENODEV, "names are for connect"),
+        ("no-such-interface", errno.ENODEV, "an interface that has one"),
         ("192.0.2.1", errno.EADDRNOTAVAIL, r"no address of this machine: use one that is, or `\*` for all"),
     ],
 )
@@ -504,8 +504,7 @@ async def test_running_out_of_files_is_told_and_survived(
                 assert (await until(monitor, Event.ACCEPT_FAILED)).value == errno.EMFILE
             await push.send(b"patience")
             assert await pull.recv() == b"patience"
-        assert len(words) == 2
-        assert all("Too many open files; trying again in a moment" in word for word in words)
+        assert words == [f"{pull.last_endpoint}: Too many open files; trying again every 0.1 s"]  # once, not twice
         failures = 1
         other = ctx.socket(zmq.PUSH, linger=0)
         with trio.fail_after(60), logged(caplog) as words:
