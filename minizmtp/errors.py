@@ -48,6 +48,7 @@ __all__ = [
     "ETERM",
     "Again",
     "ContextTerminated",
+    "NotZmtp",
     "ProtocolError",
     "Refused",
     "Violation",
@@ -119,13 +120,18 @@ class ProtocolError(Exception):
 
     `violation` is the number for a monitor. `at` is the place of the octet that breaks the rule, in what was given to
     be read; None where it is no octet in particular. The connection is over, and its connecting side does not dial
-    again.
+    again, unless it is NotZmtp.
     """
 
     def __init__(self, words: str, violation: Violation = Violation.UNSPECIFIED, *, at: int | None = None) -> None:
         super().__init__(words)
         self.violation = violation
         self.at = at
+
+
+class NotZmtp(ProtocolError):
+    """What answers is no peer of ZMTP 3: another program has the port, or the peer is older. A connecting side dials
+    again, because the right peer may have the port the next time."""
 
 
 class Refused(ProtocolError):
