@@ -40,7 +40,6 @@ FOREVER = -1
 REQ, ROUTER = SocketType.REQ, SocketType.ROUTER
 ASKERS = (SocketType.REQ, SocketType.DEALER, SocketType.ROUTER)
 PUBLISHERS = (SocketType.PUB, SocketType.XPUB)
-SUBSCRIBERS = (SocketType.SUB, SocketType.XSUB)
 
 
 class Rule(NamedTuple):
@@ -71,6 +70,10 @@ ANY_OCTETS = Rule("any octets", lambda value: True)
 NAME = Rule("1 to 255 octets that do not begin with a zero", lambda value: 0 < len(value) < 256 and value[0] != 0)
 
 
+# Their values stand in no error.
+SECRET = {"plain_password", "curve_secretkey"}
+
+
 class Option(Generic[T]):
     """One row: type, default, rule, and what it is for. As an attribute it gets, and sets what the rule allows."""
 
@@ -92,11 +95,12 @@ class Option(Generic[T]):
     def __set__(self, instance: Options, value: T | str) -> None:
         if self.type is bytes and isinstance(value, (str, bytearray, memoryview)):
             value = value.encode() if isinstance(value, str) else bytes(value)  # type: ignore[assignment]
+        shown = "..." if self.name in SECRET else repr(value)
         if not isinstance(value, self.type):
             wanted = "bytes or str" if self.type is bytes else self.type.__name__
-            raise TypeError(f"{self.name}={value!r}: expected {wanted}")
+            raise TypeError(f"{self.name}={shown}: expected {wanted}")
         if not self.rule.allows(value):
-            raise ZMQError(EINVAL, f"{self.name}={value!r}: expected {self.rule.words}")
+            raise ZMQError(EINVAL, f"{self.name}={shown}: expected {self.rule.words}")
         kind = getattr(instance, "socket_type", None)
         if self.socket_types and kind is not None and kind not in self.socket_types:
             wanted = " and ".join(kind.name for kind in self.socket_types)
@@ -111,6 +115,14 @@ class Key(Option[bytes]):
         if isinstance(value, bytes) and len(value) == 32:
             value = z85.encode(value)
         super().__set__(instance, value)
+
+
+class Tenths(Option[int]):
+    """A row for a time that is sent in tenths of a second: what is beyond them is cut off, as in libzmq."""
+
+    def __set__(self, instance: Options, value: int | str) -> None:
+        super().__set__(instance, value)
+        instance.given[self.name] -= instance.given[self.name] % 100
 
 
 def _is_key(text: bytes) -> bool:
@@ -162,7 +174,7 @@ class Options:
     xpub_manual = Option(0, SWITCH, "1: the program subscribes its peers itself", *PUBLISHERS)
     xpub_nodrop = Option(0, SWITCH, "1: send() waits for the slowest, where it would drop", *PUBLISHERS)
     xpub_welcome_msg = Option(b"", ANY_OCTETS, "sent first to every new subscriber; empty: nothing is", *PUBLISHERS)
-    invert_matching = Option(0, SWITCH, "1: what matches no subscription is what is wanted", *PUBLISHERS, *SUBSCRIBERS)
+    invert_matching = Option(0, SWITCH, "1: what matches no subscription is what is wanted (PUB XPUB SUB XSUB)")
     maxmsgsize = Option(-1, SIZE, "the largest frame to accept; a peer that sends a larger one is cut off")
     maxunfinished = Option(
         2**30,
@@ -173,8 +185,8 @@ class Options:
     reconnect_ivl_max = Option(0, SPAN, "above 0: each failure doubles the pause, up to this, and nothing is random")
     handshake_ivl = Option(30000, SPAN, "how long a peer may take for greeting and handshake; 0: no limit")
     heartbeat_ivl = Option(0, SPAN, "ask a silent peer for a sign of life so often; 0: never")
-    heartbeat_timeout = Option(-1, TIME, "so long without an answer and the peer is dead; -1: heartbeat_ivl")
-    heartbeat_ttl = Option(0, TTL, "tell peers to take us for dead after so long without a sign; 0: do not")
+    heartbeat_timeout = Option(-1, SPAN, "so long without an answer and the peer is dead; not set: heartbeat_ivl")
+    heartbeat_ttl = Tenths(0, TTL, "tell peers to take us for dead after so long without a sign, in tenths; 0: do not")
     connect_routing_id = Option(b"", NAME, "what to call the peer of the next connect, at once", ROUTER)
     plain_server = Option(0, SWITCH, "1: peers have to say name and password (PLAIN), and this side asks for them")
     plain_username = Option(b"", SHORT, "PLAIN, the client's name; setting it chooses PLAIN")
