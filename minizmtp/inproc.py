@@ -147,7 +147,7 @@ class Joint:
         if self.finishing or self._is_over:
             return
         self.finishing = True
-        self.owner.pattern.discard(self.pipe)
+        part_from(self.owner.pattern, self.pipe, discard=True)
         if self.other is not None:
             self.other.part()
         elif linger == 0 or not len(self.pipe.outbound):

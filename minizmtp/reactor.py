@@ -176,11 +176,8 @@ class Reactor:
             if not self._soon:
                 await self._sleeping.park()
             some, self._soon = self._soon[:TOGETHER], self._soon[TOGETHER:]
-            for turn in some:
-                try:
-                    turn(WRITE)
-                except Exception:
-                    _tell_error()
+            while some:
+                _call(some.pop(0), WRITE)
             if self._soon:
                 await trio.lowlevel.checkpoint()
 
@@ -189,12 +186,8 @@ class Reactor:
         while True:
             await trio.lowlevel.wait_readable(self._selector.fileno())
             for number, (fd, may) in enumerate(self._selector.ready(), 1):
-                turn = self._turns.get(fd)
-                if turn is not None:  # or else it was let go by one that had its turn before
-                    try:
-                        turn(may)
-                    except Exception:
-                        _tell_error()
+                if fd in self._turns:  # or else it was let go by one that had its turn before
+                    _call(self._turns[fd], may)
                 if not number % TOGETHER:
                     await trio.lowlevel.checkpoint()
 
@@ -223,11 +216,8 @@ class Reactor:
         while True:
             while self._times and self._times[0][0] <= trio.current_time():
                 _, number = heapq.heappop(self._times)
-                if function := self._calls.pop(number, None):
-                    try:
-                        function()
-                    except Exception:
-                        _tell_error()
+                if number in self._calls:
+                    _call(self._calls.pop(number))
             self._alarm = trio.CancelScope(deadline=self._times[0][0] if self._times else math.inf)
             with self._alarm:
                 await trio.sleep_forever()
@@ -238,9 +228,13 @@ class Reactor:
             self._selector.close()
 
 
-def _tell_error() -> None:
-    """A turn ends its own connection when something goes wrong, so this is an error in the ending of it."""
-    log.exception("an error in this library, in one connection; the others go on")
+def _call(function: Callable[..., None], *arguments: int) -> None:
+    """A turn ends its own connection when something goes wrong, so what is raised here is an error in the ending of it.
+    The tasks of the reactor keep no name for function: while they wait, it may be over, and is then to be freed."""
+    try:
+        function(*arguments)
+    except Exception:
+        log.exception("an error in this library, in one connection; the others go on")
 
 
 def new_selector() -> Selector:

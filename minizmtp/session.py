@@ -59,6 +59,9 @@ log = logging.getLogger("minizmtp")
 # Without reconnect_ivl_max: how often the pause doubles where something that is not ZMTP 3 answers.
 MOST_DOUBLINGS = 4
 
+# Why a connect fails that nobody at the other end can do anything about. (A server that is not there yet is no news.)
+OURS_TO_MEND = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
 # Seconds until a listener tries again, when the system had no connection to give.
 ACCEPT_PAUSE = 0.1
 
@@ -124,10 +127,13 @@ def new_pipe(owner: Owner, options: Options) -> Pipe:
     return Pipe(outbound=Queue(options.sndhwm), inbound=Queue(options.rcvhwm))
 
 
-def part_from(pattern: Pattern, pipe: Pipe) -> None:
-    """The peer has gone, and nothing comes from it any more. What it sent stays to be read; after that the pipe is
-    free, because it is not told of arrivals by something that knows it."""
-    pattern.detach(pipe)
+def part_from(pattern: Pattern, pipe: Pipe, discard: bool = False) -> None:
+    """The peer has gone, and nothing comes from it any more. What it sent stays to be read, unless it is discarded.
+    Then the pipe is freed at once: on_arrival knows it, and was all that would have kept it."""
+    if discard:
+        pattern.discard(pipe)
+    else:
+        pattern.detach(pipe)
     pipe.inbound.on_arrival = _nobody
 
 
@@ -201,7 +207,7 @@ class Session:
     def finish(self, linger: int) -> None:
         self.finishing = True
         if self._pipe is not None:
-            self._owner.pattern.discard(self._pipe)
+            part_from(self._owner.pattern, self._pipe, discard=True)
         if linger == 0 or not self.unsent():
             self._end()
         elif linger > 0:
@@ -308,8 +314,9 @@ class Session:
             elif not self._is_ready:
                 tell(Event.HANDSHAKE_FAILED_PROTOCOL, endpoint, reason.violation, words)
         elif isinstance(reason, (Disconnected, OSError)):
-            if isinstance(reason, OSError):
+            if isinstance(reason, OSError):  # of our own system: what the stream raises is Disconnected
                 words = f"{endpoint}: {reason.strerror}"
+                self._log(words)
             if not self._is_ready:
                 if hint := self._likely_cause(reason, engine):
                     words += hint
@@ -408,10 +415,13 @@ class Connector(Session):
         try:
             stream = await dial(self._address, self._options)
         except OSError as error:
-            tell(Event.CLOSED, self.endpoint, error.errno or 0, f"{self.endpoint}: {error.strerror}")
+            words = f"{self.endpoint}: {error.strerror}"
+            if error.errno in OURS_TO_MEND:
+                self._log(words)
+            tell(Event.CLOSED, self.endpoint, error.errno or 0, words)
             return None
         except Exception as error:  # no thread to look up a name, say: it may go better the next time
-            words = f"{self.endpoint}: {type(error).__name__}: {error}"
+            words = f"{self.endpoint}: {error!r}"
             self._log(words)
             tell(Event.CLOSED, self.endpoint, 0, words)
             return None
@@ -448,7 +458,7 @@ class Connector(Session):
         if not self._options.immediate:
             self._owner.pattern.disconnected(self._pipe)
         else:
-            self._owner.pattern.detach(self._pipe)
+            part_from(self._owner.pattern, self._pipe)
             self._pipe = None
 
     def _pause(self) -> float | None:

@@ -339,7 +339,7 @@ def bound_place(endpoint: Endpoint, options: Options) -> Endpoint | None:
         return endpoint
     try:
         return Tcp(_bind_address(endpoint.host, options), endpoint.port)
-    except ZMQError:
+    except (OSError, ZMQError):
         return None
 
 
