@@ -320,7 +320,8 @@ class Session:
             if not self._is_ready:
                 if hint := self._likely_cause(reason, engine):
                     words += hint
-                    self._log(words)
+                    # A server that stops hangs up at once, too: that is nothing to warn of.
+                    self._log(words, logging.WARNING if "most likely" in hint else logging.INFO)
                 tell(Event.HANDSHAKE_FAILED_NO_DETAIL, endpoint, reason.errno or 0, words)
         else:
             # It must not take the program's other connections with it.
@@ -341,7 +342,7 @@ class Session:
 
     hangs_up: ClassVar[str]  # who else hangs up at once
 
-    def _log(self, words: str) -> None:
+    def _log(self, words: str, level: int = logging.WARNING) -> None:
         """Log why a connection failed, once for each cause: a peer may come again every 100 ms."""
         raise NotImplementedError
 
@@ -448,8 +449,8 @@ class Connector(Session):
 
     hangs_up = "perhaps a proxy without a server behind it, a server that is not ready,"
 
-    def _log(self, words: str) -> None:
-        log_once(self._logged, logging.WARNING, words)
+    def _log(self, words: str, level: int = logging.WARNING) -> None:
+        log_once(self._logged, level, words)
 
     def _lost(self) -> None:
         """The connection broke. The pipe stays, unless the socket wants pipes only while somebody is there (L-7)."""
@@ -510,8 +511,8 @@ class Accepted(Session):
 
     hangs_up = "perhaps a health check or a port scan,"
 
-    def _log(self, words: str) -> None:
-        log_once(self._acceptor.logged, logging.INFO, words)
+    def _log(self, words: str, level: int = logging.WARNING) -> None:
+        log_once(self._acceptor.logged, logging.INFO, words)  # strangers come as they like
 
 
 class Acceptor:

@@ -439,7 +439,7 @@ async def test_a_peer_that_hangs_up_on_our_greeting_is_explained(
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()
         push.connect(server.endpoint)
-        with trio.fail_after(60), logged(caplog) as words:
+        with trio.fail_after(60), logged(caplog, logging.INFO) as words:
             for _ in range(3):
                 async with await server.accept() as peer:
                     await peer.send(GREETING[:said])
@@ -467,7 +467,7 @@ async def test_a_listener_explains_a_peer_of_zmtp_2(caplog: pytest.LogCaptureFix
         assert words == [told.reason]
 
 
-# ------------------------------------------------------------------------------------- an error of ours, or the system's
+# ------------------------------------------------------------------------------------- errors of ours, and the system's
 
 
 async def test_a_dial_that_fails_by_a_mistake_is_tried_again(
@@ -492,7 +492,7 @@ async def test_a_dial_that_fails_by_a_mistake_is_tried_again(
             assert "can't start new thread" in (await until(monitor, Event.CLOSED)).reason
             async with await server.accept() as peer:
                 await peer.greet(b"PULL")
-        assert words == [f"{server.endpoint}: RuntimeError(\"can't start new thread\")"]
+        assert words == [f'{server.endpoint}: RuntimeError("can\'t start new thread")']
 
 
 async def test_a_judge_that_fails_does_not_end_a_connect(quick_clock: MockClock) -> None:
