@@ -43,7 +43,7 @@ from . import z85
 from .constants import Event, SocketType
 from .endpoints import Endpoint, Tcp
 from .engine import Disconnected, Engine
-from .errors import EINVAL, NotZmtp, ProtocolError, Refused, ZMQError
+from .errors import EINVAL, ProtocolError, Refused, ZMQError
 from .options import Options
 from .patterns import Pattern, Pipe
 from .patterns.pipe import Queue, _nobody
@@ -435,7 +435,7 @@ class Connector(Session):
         self._logged.clear()
 
     def over(self, reason: Exception) -> None:
-        is_stranger = isinstance(reason, NotZmtp)
+        is_stranger = isinstance(reason, ProtocolError) and not reason.is_zmtp
         self._strangers = self._strangers + 1 if is_stranger else 0
         said_no = isinstance(reason, ProtocolError) and not is_stranger and not self._by_us
         self._again = not said_no and not isinstance(reason, Closed)

@@ -17,7 +17,7 @@ older. We talk to 3.0 and later only, and the same octets tell us whom to refuse
 
     >>> check_greeting(b"\xff\0\0\0\0\0\0\0\0\x7f\x01")
     Traceback (most recent call last):
-    minizmtp.errors.NotZmtp: octet 10 of the greeting is 01: this peer speaks ZMTP 1.x or 2.x, ...
+    minizmtp.errors.ProtocolError: octet 10 of the greeting is 01: this peer speaks ZMTP 1.x or 2.x, ...
 
 Below this module: `errors`, `layout`. Above it: `connection` sends one greeting and waits for the other.
 Read next: `frames`.
@@ -25,7 +25,7 @@ Read next: `frames`.
 
 from typing import NamedTuple
 
-from ..errors import NotZmtp, ProtocolError, Violation, printable
+from ..errors import ProtocolError, Violation, printable
 from .layout import Layout, offset, split, width
 
 GREETING: Layout = (
@@ -62,26 +62,29 @@ def encode_greeting(mechanism: bytes, as_server: bool = False) -> bytes:
 def check_greeting(octets: bytes | bytearray) -> None:
     """Refuse a peer at the first octet that tells, however few have come. Octets 1 to 8 tell nothing (37-4).
 
-    Raises NotZmtp for ZMTP 1.0 and 2.0, and for what is not ZMTP at all. Waiting for all 64 would be a trap:
+    Raises ProtocolError for ZMTP 1.0 and 2.0, and for what is not ZMTP at all. Waiting for all 64 would be a trap:
     an old peer sends fewer, and then waits for us as we wait for it.
     """
     if octets and octets[0] != 0xFF:
-        raise NotZmtp(
+        raise ProtocolError(
             f"the first octet is {octets[0]:02x}: this peer speaks ZMTP 1.0 or something else altogether,"
             ' required is ff (37/ZMTP "Version Negotiation")',
             at=0,
+            is_zmtp=False,
         )
     if len(octets) > 9 and not octets[9] & 1:
-        raise NotZmtp(
+        raise ProtocolError(
             f"octet 9 of the greeting is {octets[9]:02x}: this peer speaks ZMTP 1.0,"
             ' required is 7f (37/ZMTP "Version Negotiation")',
             at=9,
+            is_zmtp=False,
         )
     if len(octets) > 10 and octets[10] < 3:
-        raise NotZmtp(
+        raise ProtocolError(
             f"octet 10 of the greeting is {octets[10]:02x}: this peer speaks ZMTP 1.x or 2.x,"
             ' required is 3 or more (37/ZMTP "Version Negotiation")',
             at=10,
+            is_zmtp=False,
         )
 
 
@@ -97,14 +100,15 @@ def decode_greeting(octets: bytes) -> Greeting:
 def check_mechanism(greeting: Greeting, ours: bytes) -> None:
     """Both peers must name the same mechanism; there is no negotiation, so none can be talked down (37-11, 37-86).
 
-    Raises NotZmtp where there is no name at all: the few octets that tell ZMTP from noise can be in noise, too.
+    What has no name there is not ZMTP: the few octets that tell ZMTP from noise can be in noise, too.
     """
     if any(octet and not 0x20 < octet < 0x7F for octet in greeting.mechanism):
-        raise NotZmtp(
+        raise ProtocolError(
             f"octets 12 to 31 of the greeting are {printable(greeting.mechanism)}: this peer speaks something else,"
             ' required is the name of a mechanism (37/ZMTP "Authentication and Confidentiality")',
             Violation.MECHANISM_MISMATCH,
             at=offset(GREETING, "mechanism"),
+            is_zmtp=False,
         )
     if greeting.mechanism != ours:
         raise ProtocolError(
