@@ -164,6 +164,7 @@ class Linked(Options):
         once = self.socket_type in CONNECT_ONCE and not isinstance(address, Inproc)
         if once and dialled_place(address, self) in self._connected():
             return
+        self._gone.discard(endpoint)
         options = snapshot(self)
         self.given.pop("connect_routing_id", None)  # it names one peer
         choose_mechanism(options)()
@@ -180,11 +181,13 @@ class Linked(Options):
         return [link.place for link in self._links if isinstance(link, Connector) and not link.finishing]
 
     def unbind(self, endpoint: str) -> None:
-        """Stop listening at endpoint, and part from those who came by it (L-19). ENOENT if it is not bound."""
+        """Stop listening at endpoint, however it is spelled, and part from those who came by it (L-19). ENOENT if it is
+        not bound."""
         self._finish_link(endpoint, "bound to")
 
     def disconnect(self, endpoint: str) -> None:
-        """Part from the peer at endpoint. What is queued for it lingers, what came from it is gone (L-18)."""
+        """Part from the peer at endpoint, however it is spelled. What is queued for it lingers, what came from it is
+        gone (L-18). ENOENT if it is not connected; a connect that has ended by itself may be disconnected once."""
         self._finish_link(endpoint, "connected to")
 
     def _finish_link(self, endpoint: str, how: str) -> None:

@@ -219,6 +219,8 @@ async def test_a_disconnect_ends_what_was_connected_anew() -> None:
         two.connect(NAME)
         two.disconnect(NAME)
         assert one.peers() == two.peers() == []
+        with pytest.raises(zmq.ZMQError):
+            two.disconnect(NAME)
 
 
 @pytest.mark.parametrize("linger", [0, -1])
