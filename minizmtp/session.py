@@ -65,6 +65,9 @@ OURS_TO_MEND = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 # Seconds until a listener tries again, when the system had no connection to give.
 ACCEPT_PAUSE = 0.1
 
+# … and after how many seconds without a failure the next one is news, and logged.
+CALM = 10.0
+
 # How many different failures of one endpoint are logged: strangers choose the words, and each is kept.
 MOST_LOGGED = 100
 
@@ -528,7 +531,7 @@ class Acceptor:
         self._listener = listener
         self._sessions: dict[Session, None] = {}
         self.logged: set[str] = set()
-        self._failed = ""  # why the last accept did
+        self._failed, self._failed_at = "", -math.inf  # why the last accept that failed did, and when
         owner.tell(Event.LISTENING, self.endpoint, listener.fileno)
 
     async def run(self) -> None:
@@ -536,7 +539,6 @@ class Acceptor:
         while True:
             try:
                 self._let_in(await self._listener.accept())
-                self._failed = ""
             except trio.ClosedResourceError:
                 return
             except Exception as error:
@@ -553,7 +555,9 @@ class Acceptor:
         """Out of file descriptors, most likely. The peers that wait stay in the system's queue meanwhile."""
         code, reason = (error.errno or 0, error.strerror) if isinstance(error, OSError) else (0, repr(error))
         words = f"{self.endpoint}: {reason}"
-        if words != self._failed:  # and not ten times a second
+        now, before = trio.current_time(), self._failed_at
+        self._failed_at = now
+        if words != self._failed or now - before > CALM:  # and not ten times a second
             self._failed = words
             is_known = isinstance(error, OSError)
             log.warning("%s; trying again every %g s", words, ACCEPT_PAUSE, exc_info=None if is_known else error)
