@@ -20,7 +20,8 @@ What ends a connection, and what follows (L-20):
 The pause is `reconnect_ivl` and up to as much again at random. With `reconnect_ivl_max` it doubles with each failure,
 up to that. A failure is whatever happens before the handshake is done: a server that accepts and closes has not been
 reached. Where something answers that is not ZMTP 3, the pause doubles without `reconnect_ivl_max` too, up to sixteen
-times `reconnect_ivl`: most likely that is another program, which is not to be asked ten times a second.
+times `reconnect_ivl`: most likely that is another program, which is not to be asked ten times a second. The same goes
+for an error of ours.
 
 Whatever goes wrong in a connection ends there: it is told to the monitor and never raised, so that no connection can
 harm another.
@@ -56,7 +57,7 @@ from .wire.plain import PlainClient, PlainServer
 
 log = logging.getLogger("minizmtp")
 
-# Without reconnect_ivl_max: how often the pause doubles where something that is not ZMTP 3 answers.
+# Without reconnect_ivl_max: how often the pause doubles where something that is not ZMTP 3 answers, or we are wrong.
 MOST_DOUBLINGS = 4
 
 # Why a connect fails that nobody at the other end can do anything about. (A server that is not there yet is no news.)
@@ -372,7 +373,7 @@ class Connector(Session):
         self.place = dialled_place(endpoint, options)
         self._address = endpoint
         self._failures = 0  # since the last handshake
-        self._strangers = 0  # of these in a row: by something that is not ZMTP 3
+        self._odd = 0  # of these in a row: something that is not ZMTP 3, or an error of ours
         self._logged: set[str] = set()
         self._scope = trio.CancelScope()
         self._again = True
@@ -434,14 +435,13 @@ class Connector(Session):
 
     def ready(self, ready: Ready) -> None:
         super().ready(ready)
-        self._failures = self._strangers = 0
+        self._failures = self._odd = 0
         self._logged.clear()
 
     def over(self, reason: Exception) -> None:
-        is_stranger = isinstance(reason, ProtocolError) and not reason.is_zmtp
-        self._strangers = self._strangers + 1 if is_stranger else 0
-        said_no = isinstance(reason, ProtocolError) and not is_stranger and not self._by_us
+        said_no = isinstance(reason, ProtocolError) and reason.is_zmtp and not self._by_us
         self._again = not said_no and not isinstance(reason, Closed)
+        self._odd = 0 if isinstance(reason, (Disconnected, OSError)) else self._odd + 1
         try:
             super().over(reason)
             if self._again:
@@ -477,7 +477,7 @@ class Connector(Session):
         self._failures += 1
         if most > 0:
             return min(most, base * 2 ** min(self._failures - 1, 32)) if most > base else base
-        doublings = min(max(self._strangers - 1, 0), MOST_DOUBLINGS)
+        doublings = min(max(self._odd - 1, 0), MOST_DOUBLINGS)
         return base * (1 << doublings) + random.random() * base
 
 

@@ -42,9 +42,6 @@ KEPT = 1 << 22
 # So many are let in, one after the other, before other tasks have their turn.
 TOGETHER = 16
 
-# The two families of addresses: `*` stands for all addresses of one, or of both.
-ANY_ADDRESS = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
-
 # Asks for the IPv4 address of an interface (netdevice(7)); macOS and the BSDs have another number for it.
 SIOCGIFADDR = 0x8915 if sys.platform == "linux" else 0xC0206921
 
@@ -437,7 +434,7 @@ def _source_address(source: Tcp | None, family: int) -> tuple[Any, ...] | None:
     if source is None:
         return None
     if source.host == ANY:
-        return ANY_ADDRESS[socket.AddressFamily(family)], source.port
+        return ("::" if family == socket.AF_INET6 else "0.0.0.0"), source.port
     if address := _numeric(source.host):
         if _family(address) == family:
             return _socket_address(address, source.port)

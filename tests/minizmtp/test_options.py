@@ -207,6 +207,7 @@ async def test_an_option_for_another_type_of_socket_is_refused_by_name(name: str
         assert caught.value.errno == zmq.EINVAL
 
 
+LARGE = [65535, 65536, 6553599, 6553600, 2**31 - 1]
 # What libzmq takes, and this package does not, on purpose: these numbers mean nothing, or something else.
 LIBZMQ_TAKES: dict[str, list[int]] = {
     "maxmsgsize": [-10, -2],  # any number below 0 is no limit
@@ -214,7 +215,10 @@ LIBZMQ_TAKES: dict[str, list[int]] = {
     "invert_matching": [-10, -2, -1],  # 1
     "zap_enforce_domain": [-10, -2, -1],  # 1
 }
-NUMBERS = [-10, -2, -1, 0, 1, 2, 3, 99, 100, 101, 150, 255, 256, 1234, 65535, 65536, 6553599, 6553600, 2**31 - 1]
+# What the system refuses of a keep-alive may be refused here, too.
+for _name, _most in [("tcp_keepalive_idle", 32767), ("tcp_keepalive_intvl", 32767), ("tcp_keepalive_cnt", 127)]:
+    LIBZMQ_TAKES[_name] = [number for number in (0, 150, 255, 256, 1234, *LARGE) if not 0 < number <= _most]
+NUMBERS = [-10, -2, -1, 0, 1, 2, 3, 99, 100, 101, 150, 255, 256, 1234, *LARGE]
 OURS = {"maxunfinished"}  # which libzmq does not have
 KIND = {"router": zmq.ROUTER, "probe": zmq.ROUTER, "req": zmq.REQ, "xpub": zmq.XPUB}
 

@@ -552,6 +552,20 @@ async def test_an_error_at_the_end_of_a_connection_is_told_and_survived(
         assert len(words) == 2
 
 
+@pytest.mark.usefixtures("errors_expected")
+async def test_an_error_of_ours_is_met_ever_more_seldom(quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        push.pattern.connected = None  # type: ignore[assignment, method-assign]
+        with trio.fail_after(60):
+            for least in (100, 200, 400, 800, 1600, 1600):
+                async with await server.accept() as peer:
+                    await peer.greet(b"PULL")
+                    assert least <= (await until(monitor, Event.CONNECT_RETRIED)).value <= least + 100
+
+
 @pytest.mark.requirement("37-45")
 async def test_a_peer_of_the_wrong_type_is_told_why() -> None:
     async with zmq.Context() as ctx:
