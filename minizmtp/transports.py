@@ -435,6 +435,8 @@ def _source_address(source: Tcp | None, family: int) -> tuple[Any, ...] | None:
         return None
     if source.host == ANY:
         return ("::" if family == socket.AF_INET6 else "0.0.0.0"), source.port
+    if source.host.lower() == "localhost":
+        return ("::1" if family == socket.AF_INET6 else "127.0.0.1"), source.port
     if address := _numeric(source.host):
         if _family(address) == family:
             return _socket_address(address, source.port)

@@ -694,7 +694,7 @@ async def test_a_connect_comes_from_its_source_address(source: str) -> None:
 
 
 @pytest.mark.skipif(not LOOPBACK, reason="no loopback interface")
-@pytest.mark.parametrize("source", ["127.0.0.1", "*", LOOPBACK])
+@pytest.mark.parametrize("source", ["127.0.0.1", "*", "localhost", LOOPBACK])
 async def test_a_connect_comes_from_its_source_port(source: str) -> None:
     port = int(free_endpoint().rpartition(":")[2])
     listener = listen(LOCAL, Options())
