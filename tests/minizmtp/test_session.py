@@ -522,7 +522,7 @@ async def test_a_judge_that_fails_does_not_end_a_connect(quick_clock: MockClock)
 
 
 @pytest.mark.usefixtures("errors_expected")
-async def test_an_error_at_the_end_of_a_connection_is_told_and_survived(
+async def test_an_error_as_a_connection_ends_is_told_and_survived(
     quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with raw_server() as server, zmq.Context() as ctx:
