@@ -83,6 +83,11 @@ class RawPeer:
         async with stream:
             yield cls(stream)
 
+    def peer_address(self) -> tuple[str, int]:
+        """Where the other end is: address and port."""
+        host, port = self._stream.socket.getpeername()[:2]
+        return host, port
+
     async def send(self, octets: bytes) -> None:
         with trio.fail_after(PATIENCE):
             await self._stream.send_all(octets)

@@ -62,7 +62,21 @@ DIFFERENCES: dict[str, str] = {
     "wrong type of socket": "Our monitors tell HANDSHAKE_FAILED_PROTOCOL, with the violation as its value, before "
     "DISCONNECTED; libzmq's tell DISCONNECTED alone. And the peer is sent an ERROR that says why (37-45).",
     "peer that speaks something else": "HTTP, ZMTP 1.0 or 2.0, noise: HANDSHAKE_FAILED_PROTOCOL and DISCONNECTED at "
-    "once. libzmq downgrades, or waits for more.",
+    "once, and a connect dials again, because the right peer may have the port by then: the pause doubles, up to 16 "
+    "times reconnect_ivl. libzmq downgrades, waits for more or, with some octets, never dials again. With a greeting "
+    "of ZMTP 3 before it, what breaks the protocol ends a connect for good in both (L-20).",
+    "peer of ZMTP 2.0": "libzmq 3.2 does not wait for us to refuse it: it hangs up at our greeting, after 10 octets of "
+    "its own or none. That is HANDSHAKE_FAILED_NO_DETAIL; the reason and the log, once, say what it most likely is. "
+    "libzmq 4 talks to it.",
+    "back-off": "reconnect_ivl_max doubles the pause until a handshake is done. libzmq begins anew with each TCP "
+    "connection, so it dials a server that accepts and closes at full speed.",
+    "spelling of an endpoint": "unbind, disconnect and a second connect know an endpoint by any spelling of it: `*`, "
+    "the name of an interface, a mapped address, capitals. libzmq knows some. With ipv6, last_endpoint of an IPv4 "
+    "address is tcp://127.0.0.1:5555 with us and tcp://[::ffff:127.0.0.1]:5555 with libzmq.",
+    "source of a connect": "tcp://SRC;HOST:PORT needs no port in SRC, and SRC may be `*` with a port; libzmq needs an "
+    "address or an interface, and a port.",
+    "end of an inproc endpoint": "unbind parts from those who connected (L-19), and disconnect is well after the "
+    "binder has closed, as over tcp and ipc. In libzmq the first parts from nobody, and the second is ENOENT.",
     "reason of an event": "Each event of ours that something went wrong carries words, where libzmq has a number.",
     "PING to a peer of 3.0": "Is not sent, whatever heartbeat_ivl says; libzmq sends it.",
     "subscription of 255 octets to a peer of 3.0": "libzmq sends it corrupt (L-41).",

@@ -219,7 +219,77 @@ async def test_a_peer_that_speaks_something_else(world: World, octets: bytes) ->
     async with RawPeer.dial(pull.last_endpoint) as raw:
         await raw.send(octets)
         await raw.receive_until_closed()
-    await tells_no_more_than(pull, *BOUND, "HANDSHAKE_FAILED_PROTOCOL", "DISCONNECTED")
+    failed = ["HANDSHAKE_FAILED_PROTOCOL", "DISCONNECTED"]
+    await tells_no_more_than(pull, *BOUND, *failed)
+    async with RawListener.listen() as listener:
+        push = await world.server.socket("PUSH", **EAGER)
+        await push.connect(listener.endpoint)
+        await push.send(b"for the right peer")
+        for _ in range(3):
+            async with listener.accept() as raw:
+                await raw.send(octets)
+                await raw.receive_until_closed()
+        await tells(push, *[*DIALLED, *failed, "CONNECT_RETRIED"] * 3)
+        pauses = [event.value for event in push.events.seen if event.name == "CONNECT_RETRIED"]
+        assert [least <= pause <= least + 10 for least, pause in zip([10, 20, 40], pauses, strict=False)] == [True] * 3
+        async with listener.accept() as raw:
+            await raw.handshake("PULL")
+            assert await raw.receive_frame() == b"\x00\x12for the right peer"
+
+
+@EVERY_KIND
+@pytest.mark.requirement("37-17", "L-20")
+async def test_another_program_at_the_port_for_a_moment(world: World) -> None:
+    """An HTTP server answers, and goes: the right peer is found by both."""
+    async with RawListener.listen() as listener:
+        push = await world.server.socket("PUSH", **EAGER)
+        await push.connect(listener.endpoint)
+        for _ in range(2):
+            async with listener.accept() as raw:
+                await raw.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+        async with listener.accept() as raw:
+            await raw.handshake("PULL")
+            await push.send(b"hello")  # and not before: libzmq would hand it to the HTTP server, as to a ZMTP 1.0 peer
+            assert await raw.receive_frame() == b"\x00\x05hello"
+
+
+@OURS
+@pytest.mark.parametrize("said", [GREETING[:10], b""], ids=["ten-octets", "none"])
+@pytest.mark.differs("peer of ZMTP 2.0")
+@pytest.mark.requirement("37-7", "37-17")
+async def test_a_peer_of_zmtp_2_hangs_up_and_is_named(world: World, said: bytes) -> None:
+    """As libzmq 3.2.6 was seen to: it reads our octets 11 to 13 as a socket type and an identity, and refuses them."""
+    async with RawListener.listen() as listener:
+        push = await world.server.socket("PUSH", **EAGER)
+        await push.connect(listener.endpoint)
+        for _ in range(2):
+            async with listener.accept() as raw:
+                await raw.send(said)
+                await raw.receive(64)
+        await tells(push, *[*DIALLED, "HANDSHAKE_FAILED_NO_DETAIL", "DISCONNECTED", "CONNECT_RETRIED"] * 2)
+    reasons = {event.reason for event in push.events.seen if event.name == "HANDSHAKE_FAILED_NO_DETAIL"}
+    assert all("a peer of ZMTP 2.0 (libzmq 3.2 or older)" in reason for reason in reasons)
+    pull = await world.server.socket("PULL")
+    await pull.bind(world.endpoint())
+    async with RawPeer.dial(pull.last_endpoint) as raw:
+        await raw.send(said)
+        await raw.receive(64)
+    assert "a peer of ZMTP 2.0" in (await pull.wait_event("HANDSHAKE_FAILED_NO_DETAIL")).reason
+
+
+@OURS
+@pytest.mark.differs("back-off")
+@pytest.mark.requirement("L-5", "37-20")
+async def test_a_server_that_accepts_and_closes_is_backed_off_from(world: World) -> None:
+    async with RawListener.listen() as listener:
+        push = await world.server.socket("PUSH", reconnect_ivl=5, reconnect_ivl_max=60)
+        await push.connect(listener.endpoint)
+        for _ in range(6):
+            async with listener.accept():
+                pass
+        await push.wait_event("CONNECT_RETRIED", times=6)
+    pauses = [event.value for event in push.events.seen if event.name == "CONNECT_RETRIED"]
+    assert pauses[:6] == [5, 10, 20, 40, 60, 60]
 
 
 @OURS

@@ -21,6 +21,7 @@ from .errors import (
 )
 from .linked import PeerStatistics
 from .monitor import Monitor, MonitorEvent
+from .options import KEY
 from .poller import Poller
 from .proxy import proxy
 from .sockets import Message, Socket
@@ -34,8 +35,12 @@ def curve_keypair() -> tuple[bytes, bytes]:
 
 
 def curve_public(secret: bytes | str) -> bytes:
-    """The public key that belongs to a secret one, both in Z85."""
-    return z85.encode(_keypair(z85.decode(secret))[0])
+    """The public key that belongs to a secret one, in Z85. secret: Z85, or 32 octets. Raises ZMQError (EINVAL) for what
+    is no key."""
+    key = secret.encode() if isinstance(secret, str) else memoryview(secret).tobytes()
+    if len(key) != 32 and not KEY.allows(key):
+        raise ZMQError(EINVAL, f"expected {KEY.words}")
+    return z85.encode(_keypair(key if len(key) == 32 else z85.decode(key))[0])
 
 
 PAIR = SocketType.PAIR

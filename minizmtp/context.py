@@ -184,6 +184,8 @@ class Context(Home):
 
 def _forget_in_children(at_home: list[int]) -> None:
     """Empty the list in every child that this process forks: a child has our sockets, but not the tasks that work for
-    them. (To ask for the process's number at each call would be simpler, and cost as much as all the rest of it.)"""
+    them. It may close them, which closes its copies of their files, and it has to leave by os._exit: what runs on its
+    way out of `async with` and trio.run takes the parent's files out of the selector that trio shares with it. (To ask
+    for the process's number at each call would be simpler, and cost as much as all the rest of it.)"""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=at_home.clear)

@@ -154,6 +154,11 @@ class Engine(Source):
         """Is there anything that the system has not taken yet?"""
         return self._outbox.size > 0
 
+    @property
+    def greeting_octets(self) -> int | None:
+        """How many octets of the peer's greeting have come; None when all have."""
+        return self._connection.greeting_octets
+
     def turn(self, may: int) -> None:
         """Do what can be done now: READ, WRITE or both. Whatever goes wrong in it ends this connection, and no more."""
         if self._over:

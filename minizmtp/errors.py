@@ -119,14 +119,23 @@ class ProtocolError(Exception):
     """The peer broke the protocol: what was found, what is required, and where that is written.
 
     `violation` is the number for a monitor. `at` is the place of the octet that breaks the rule, in what was given to
-    be read; None where it is no octet in particular. The connection is over, and its connecting side does not dial
-    again.
+    be read; None where it is no octet in particular. `is_zmtp` is False where no peer of ZMTP 3 has spoken: another
+    program has the port, or the peer is older. The connection is over, and its connecting side does not dial again,
+    unless the right peer may have the port the next time.
     """
 
-    def __init__(self, words: str, violation: Violation = Violation.UNSPECIFIED, *, at: int | None = None) -> None:
+    def __init__(
+        self,
+        words: str,
+        violation: Violation = Violation.UNSPECIFIED,
+        *,
+        at: int | None = None,
+        is_zmtp: bool = True,
+    ) -> None:
         super().__init__(words)
         self.violation = violation
         self.at = at
+        self.is_zmtp = is_zmtp
 
 
 class Refused(ProtocolError):

@@ -18,11 +18,12 @@ Read next: `monitor`, then `linked`.
 from collections.abc import Callable, Iterable
 
 from .constants import Event
+from .endpoints import Inproc
 from .errors import EADDRINUSE, ZMQError
 from .options import Options
 from .patterns import Pipe
 from .patterns.pipe import Queue
-from .session import Owner, new_pipe
+from .session import Owner, new_pipe, part_from
 
 
 class Names:
@@ -30,7 +31,7 @@ class Names:
 
     def __init__(self) -> None:
         self._bound: dict[str, Bound] = {}
-        self._waiting: dict[str, list[Joint]] = {}
+        self._waiting: dict[str, dict[Joint, None]] = {}
 
     def bind(self, owner: Owner, endpoint: str, options: Options) -> "Bound":
         """Take a name, and join all who wait for it."""
@@ -38,7 +39,7 @@ class Names:
             raise ZMQError(EADDRINUSE, f"{endpoint}: bound already in this Context: choose another name")
         bound = self._bound[endpoint] = Bound(self, owner, endpoint, options)
         owner.tell(Event.LISTENING, endpoint)
-        for joint in self._waiting.pop(endpoint, []):
+        for joint in self._waiting.pop(endpoint, {}):
             bound.join(joint)
         return bound
 
@@ -49,7 +50,7 @@ class Names:
         owner.pattern.attach(joint.pipe)
         bound = self._bound.get(endpoint)
         if bound is None:
-            self._waiting.setdefault(endpoint, []).append(joint)
+            self._waiting.setdefault(endpoint, {})[joint] = None
         else:
             bound.join(joint)
         return joint
@@ -62,9 +63,10 @@ class Names:
 
     def forget(self, joint: "Joint") -> None:
         """joint waits no longer: its name need not be bound any more."""
-        waiting = self._waiting.get(joint.endpoint, [])
-        if joint in waiting:
-            waiting.remove(joint)
+        waiting = self._waiting.get(joint.endpoint, {})
+        waiting.pop(joint, None)
+        if not waiting:
+            self._waiting.pop(joint.endpoint, None)
 
 
 class Bound:
@@ -72,6 +74,7 @@ class Bound:
 
     def __init__(self, names: Names, owner: Owner, endpoint: str, options: Options) -> None:
         self.endpoint = endpoint
+        self.place = Inproc(endpoint.removeprefix("inproc://"))
         self.finishing = False
         self._names = names
         self._owner = owner
@@ -94,6 +97,9 @@ class Bound:
                 one.owner.pattern.connected(one.pipe)
         if other.finishing:
             joint.part()
+
+    def abandon(self) -> None:
+        """There is nothing to close."""
 
     def finish(self, linger: int) -> None:
         self.finishing = True
@@ -122,21 +128,26 @@ class Joint:
         on_end: Callable[["Joint"], object] = lambda joint: None,
     ) -> None:
         self.endpoint = endpoint
+        self.place = Inproc(endpoint.removeprefix("inproc://"))
         self.owner = owner
         self.options = options
         self.pipe = pipe
         self.other: Joint | None = None
         self.finishing = False
+        self._is_over = False
         self._names = names
         self._on_end = on_end
+
+    def abandon(self) -> None:
+        """There is nothing to close."""
 
     def finish(self, linger: int) -> None:
         """Part. What is queued is the other's to read, so there is nothing to linger for; what was queued for a name
         that nobody has bound is kept for whoever binds it while the Context lives, unless linger is 0."""
-        if self.finishing:
+        if self.finishing or self._is_over:
             return
         self.finishing = True
-        self.owner.pattern.discard(self.pipe)
+        part_from(self.owner.pattern, self.pipe, discard=True)
         if self.other is not None:
             self.other.part()
         elif linger == 0 or not len(self.pipe.outbound):
@@ -145,12 +156,13 @@ class Joint:
 
     def part(self) -> None:
         """The other side is gone."""
-        if not self.finishing:
-            self.finishing = True
-            self.owner.pattern.detach(self.pipe)
+        if not (self.finishing or self._is_over):
+            part_from(self.owner.pattern, self.pipe)
             self._end()
 
     def _end(self) -> None:
+        self._is_over = True
+        self.other = None  # which knows us: without this, neither would be freed
         self._on_end(self)
         self.owner.ended(self)
 
@@ -158,7 +170,7 @@ class Joint:
         return 0
 
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
-        return [] if self.finishing else [(self.pipe, self.other is not None)]
+        return [] if self._is_over else [(self.pipe, self.other is not None)]
 
 
 def _deepen(queue: Queue, hwm: int) -> None:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Self
 from weakref import WeakSet
 
 from .constants import Event, SocketType
-from .endpoints import Inproc, parse_endpoint
+from .endpoints import Endpoint, Inproc, parse_endpoint
 from .errors import ENOENT, ENOTSOCK, ZMQError
 from .inproc import Names
 from .monitor import Monitor, MonitorEvent
@@ -30,7 +30,7 @@ from .options import Options, set_options, snapshot, unknown_option
 from .patterns import Pattern
 from .reactor import Reactor
 from .session import Acceptor, Connector, Link, choose_mechanism
-from .transports import check_dialable, listen
+from .transports import bound_place, check_dialable, dialled_place, listen
 from .wire.events import Authenticate, Verdict
 
 # Connecting twice to the same endpoint makes one connection for these types, two for all others and over inproc (L-17).
@@ -81,7 +81,17 @@ class PeerStatistics(NamedTuple):
 class Linked(Options):
     """The half of a socket that has to do with peers, and nothing with messages."""
 
-    __slots__ = ("_at_home", "_closed", "_home", "_last_endpoint", "_links", "_monitors", "pattern", "socket_type")
+    __slots__ = (
+        "_at_home",
+        "_closed",
+        "_gone",
+        "_home",
+        "_last_endpoint",
+        "_links",
+        "_monitors",
+        "pattern",
+        "socket_type",
+    )
     pattern: Pattern
 
     def __init__(self, home: Home, socket_type: SocketType, options: dict[str, Any]) -> None:
@@ -93,6 +103,7 @@ class Linked(Options):
         self._last_endpoint = ""
         self._links: dict[Link, None] = {}  # bound and connected endpoints, in order; also those that still linger
         self._monitors: WeakSet[Monitor] = WeakSet()  # weak, so that an abandoned monitor is freed (see `monitor`)
+        self._gone: set[str] = set()  # of connects that have ended by themselves: the program may disconnect them still
         if socket_type in (SocketType.SUB, SocketType.XSUB):
             self.linger = 0  # what a subscriber has queued are subscriptions, of no use to anybody when it is gone
         set_options(self, options)
@@ -152,8 +163,9 @@ class Linked(Options):
         address = parse_endpoint(endpoint, connect=True)
         self._last_endpoint = endpoint
         once = self.socket_type in CONNECT_ONCE and not isinstance(address, Inproc)
-        if once and endpoint in self._connected():
+        if once and dialled_place(address, self) in self._connected():
             return
+        self._gone.discard(endpoint)
         options = snapshot(self)
         self.given.pop("connect_routing_id", None)  # it names one peer
         choose_mechanism(options)()
@@ -166,26 +178,43 @@ class Linked(Options):
             self.start_task(connector.run)
         self._links[link] = None
 
-    def _connected(self) -> list[str]:
-        return [link.endpoint for link in self._links if not link.finishing]
+    def _connected(self) -> list[Endpoint]:
+        return [link.place for link in self._links if isinstance(link, Connector) and not link.finishing]
 
     def unbind(self, endpoint: str) -> None:
-        """Stop listening at endpoint, and part from those who came by it (L-19). ENOENT if it is not bound."""
+        """Stop listening at endpoint, however it is spelled, and part from those who came by it (L-19). ENOENT if it is
+        not bound."""
         self._finish_link(endpoint, "bound to")
 
     def disconnect(self, endpoint: str) -> None:
-        """Part from the peer at endpoint. What is queued for it lingers, what came from it is gone (L-18)."""
+        """Part from the peer at endpoint, however it is spelled. What is queued for it lingers, what came from it is
+        gone (L-18). ENOENT if it is not connected; a connect that has ended by itself may be disconnected once."""
         self._finish_link(endpoint, "connected to")
 
     def _finish_link(self, endpoint: str, how: str) -> None:
         self._check_open()
         links = [link for link in self._links if not link.finishing]
-        meant = [link for link in links if link.endpoint == endpoint]
+        meant = [link for link in links if link.endpoint == endpoint] or self._at(endpoint, links)
+        if not meant and endpoint in self._gone:
+            self._gone.discard(endpoint)
+            return
         if not meant:
             known = ", ".join(link.endpoint for link in links) or "nothing"
             raise ZMQError(ENOENT, f"this socket is not {how} {endpoint}; it is bound or connected to {known}")
         for link in meant:  # several, where connect() was called twice (L-17): libzmq ends them all
             link.finish(self.linger)
+
+    def _at(self, text: str, links: list[Link]) -> list[Link]:
+        """The links of an endpoint that the program spells otherwise now than it did when it bound or connected it."""
+        try:
+            endpoint = parse_endpoint(text)
+        except ZMQError:
+            try:
+                endpoint = parse_endpoint(text, connect=True)  # it may name a source, which a bind refuses
+            except ZMQError:
+                return []
+        places = (dialled_place(endpoint, self), bound_place(endpoint, self))
+        return [link for link in links if link.place in places]
 
     def close(self, linger: int | None = None) -> None:
         """Close now; may be repeated. What is queued is sent behind our back for `linger` milliseconds (L-21).
@@ -198,6 +227,9 @@ class Linked(Options):
             self.linger = linger
         self._closed = True
         self._at_home = []  # so that one look tells whether it may be used
+        if not self._home.at_home:
+            self._abandon()
+            return
         for link in list(self._links):
             link.finish(self.linger)  # also those that linger already: they have no longer than this
         for monitor in list(self._monitors):
@@ -205,6 +237,15 @@ class Linked(Options):
         self._let_go()
         if not self._links:
             self._home.forget(self)
+
+    def _abandon(self) -> None:
+        """In a child of a fork: close our copies of the descriptors, and nothing else. The connections, the selectors
+        that watch them, the tasks that work for them and the files of ipc endpoints are the parent's."""
+        for link in self._links:
+            link.abandon()
+        self._links.clear()
+        self._monitors.clear()
+        self._home.forget(self)
 
     def drop(self) -> None:
         """Let nothing linger any more."""
@@ -272,7 +313,10 @@ class Linked(Options):
         return await self._home.authenticate(question, self, address)
 
     def ended(self, link: Link) -> None:
-        self._links.pop(link, None)
+        if link in self._links:
+            del self._links[link]
+            if not link.finishing:
+                self._gone.add(link.endpoint)
         if self._closed and not self._links:
             self._home.forget(self)
 

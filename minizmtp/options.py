@@ -40,7 +40,6 @@ FOREVER = -1
 REQ, ROUTER = SocketType.REQ, SocketType.ROUTER
 ASKERS = (SocketType.REQ, SocketType.DEALER, SocketType.ROUTER)
 PUBLISHERS = (SocketType.PUB, SocketType.XPUB)
-SUBSCRIBERS = (SocketType.SUB, SocketType.XSUB)
 
 
 class Rule(NamedTuple):
@@ -148,6 +147,14 @@ class SecretKey(Key):
     secret = True
 
 
+class Tenths(Option[int]):
+    """A row for a time that is sent in tenths of a second: what is beyond them is cut off, as in libzmq."""
+
+    def __set__(self, instance: Options, value: int | str) -> None:
+        super().__set__(instance, value)
+        instance.given[self.name] -= instance.given[self.name] % 100
+
+
 def _is_key(text: bytes) -> bool:
     try:
         return len(z85.decode(text)) == 32
@@ -197,7 +204,7 @@ class Options:
     xpub_manual = Option(0, SWITCH, "1: the program subscribes its peers itself", *PUBLISHERS)
     xpub_nodrop = Option(0, SWITCH, "1: send() waits for the slowest, where it would drop", *PUBLISHERS)
     xpub_welcome_msg = Option(b"", ANY_OCTETS, "sent first to every new subscriber; empty: nothing is", *PUBLISHERS)
-    invert_matching = Option(0, SWITCH, "1: what matches no subscription is what is wanted", *PUBLISHERS, *SUBSCRIBERS)
+    invert_matching = Option(0, SWITCH, "1: what matches no subscription is what is wanted (PUB XPUB SUB XSUB)")
     maxmsgsize = Option(-1, SIZE, "the largest frame to accept; a peer that sends a larger one is cut off")
     maxunfinished = Option(
         2**30,
@@ -208,8 +215,8 @@ class Options:
     reconnect_ivl_max = Option(0, SPAN, "above 0: each failure doubles the pause, up to this, and nothing is random")
     handshake_ivl = Option(30000, SPAN, "how long a peer may take for greeting and handshake; 0: no limit")
     heartbeat_ivl = Option(0, SPAN, "ask a silent peer for a sign of life so often; 0: never")
-    heartbeat_timeout = Option(-1, TIME, "so long without an answer and the peer is dead; -1: heartbeat_ivl")
-    heartbeat_ttl = Option(0, TTL, "tell peers to take us for dead after so long without a sign; 0: do not")
+    heartbeat_timeout = Option(-1, SPAN, "so long without an answer and the peer is dead; not set: heartbeat_ivl")
+    heartbeat_ttl = Tenths(0, TTL, "tell peers to take us for dead after so long without a sign, in tenths; 0: do not")
     connect_routing_id = Option(b"", NAME, "what to call the peer of the next connect, at once", ROUTER)
     plain_server = Option(0, SWITCH, "1: peers have to say name and password (PLAIN), and this side asks for them")
     plain_username = Option(b"", SHORT, "PLAIN, the client's name; setting it chooses PLAIN")

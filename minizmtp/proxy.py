@@ -39,10 +39,12 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
         received = source.pattern.take()
         assert received is not None  # POLLIN says so
         _, message = received
+        # Over inproc the list itself goes to the receiver, which may change it: the capture gets one of its own.
+        copy = list(message) if capture is not None else []
         if not target.pattern.try_send(message):
             # There is room, but not with those whom it is for: an XPUB with xpub_nodrop knows only now who they are.
             source.pattern.give_back(received)
             return moved
         if capture is not None and capture.events & POLLOUT:
-            capture.pattern.try_send(message)
+            capture.pattern.try_send(copy)
     return TURNS

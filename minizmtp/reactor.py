@@ -28,10 +28,13 @@ Read next: `heartbeat`, or `engine` at once.
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 import select
 import selectors
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import Protocol
 
@@ -39,6 +42,11 @@ import trio
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 MUTE = 4
+
+log = logging.getLogger("minizmtp")
+
+# Seconds until a task of the reactor goes on after an error.
+PAUSE = 0.1
 
 # So many connections have a turn before other tasks have theirs. A turn is some reads: up to half a millisecond. (With
 # sixteen peers that flood us with frames of 64 KiB, another task waits 5 ms at most; with sixteen turns it would be 20.
@@ -131,21 +139,36 @@ class Reactor:
     def want(self, fd: int, before: int, after: int, turn: Callable[[int], None]) -> None:
         """Call turn(READ, WRITE or both) when fd can do what is wanted: `after`, where so far it was `before`."""
         if self._selector is None:
-            self._selector = new_selector()
-            self._start_task(self._watch)
-        self._selector.want(fd, before, after)
-        if not after:
-            del self._turns[fd]
-        elif not before:
-            self._turns[fd] = turn
+            self._selector = new_selector()  # the system may have no file left for it: then the next one who wants it
+            self._begin(self._watch)
+        if after:
+            self._selector.want(fd, before, after)
+            if not before:
+                self._turns[fd] = turn
+            return
+        self._turns.pop(fd, None)
+        with suppress(OSError):  # the end of a connection does not fail: the system forgets a file that is closed
+            self._selector.want(fd, before, 0)
 
     def want_soon(self, turn: Callable[[int], None]) -> None:
         """Call turn(WRITE) as soon as the running task lets go, whatever the file can do."""
         if self._sleeping is None:
             self._sleeping = trio.lowlevel.ParkingLot()
-            self._start_task(self._call_soon)
+            self._begin(self._call_soon)
         self._soon.append(turn)
         self._sleeping.unpark()
+
+    def _begin(self, function: Callable[[], Awaitable[object]]) -> None:
+        self._start_task(partial(self._keep_going, function))
+
+    async def _keep_going(self, function: Callable[[], Awaitable[object]]) -> None:
+        """A task of ours: all connections need it, so an error, ours or the system's, is told and does not end it."""
+        while True:
+            try:
+                await function()
+            except Exception:
+                log.exception("an error in a task that all connections share; it goes on")
+                await trio.sleep(PAUSE)
 
     async def _call_soon(self) -> None:
         assert self._sleeping is not None
@@ -153,8 +176,8 @@ class Reactor:
             if not self._soon:
                 await self._sleeping.park()
             some, self._soon = self._soon[:TOGETHER], self._soon[TOGETHER:]
-            for turn in some:
-                turn(WRITE)
+            while some:
+                _call(some.pop(0), WRITE)
             if self._soon:
                 await trio.lowlevel.checkpoint()
 
@@ -163,9 +186,8 @@ class Reactor:
         while True:
             await trio.lowlevel.wait_readable(self._selector.fileno())
             for number, (fd, may) in enumerate(self._selector.ready(), 1):
-                turn = self._turns.get(fd)
-                if turn is not None:  # or else it was let go by one that had its turn before
-                    turn(may)
+                if fd in self._turns:  # or else it was let go by one that had its turn before
+                    _call(self._turns[fd], may)
                 if not number % TOGETHER:
                     await trio.lowlevel.checkpoint()
 
@@ -178,7 +200,7 @@ class Reactor:
         heapq.heappush(self._times, (when, number))
         if self._alarm is None:
             self._alarm = trio.CancelScope(deadline=when)
-            self._start_task(self._mind_time)
+            self._begin(self._mind_time)
         elif when < self._alarm.deadline:
             self._alarm.deadline = when
         return number
@@ -194,8 +216,8 @@ class Reactor:
         while True:
             while self._times and self._times[0][0] <= trio.current_time():
                 _, number = heapq.heappop(self._times)
-                if function := self._calls.pop(number, None):
-                    function()
+                if number in self._calls:
+                    _call(self._calls.pop(number))
             self._alarm = trio.CancelScope(deadline=self._times[0][0] if self._times else math.inf)
             with self._alarm:
                 await trio.sleep_forever()
@@ -204,6 +226,15 @@ class Reactor:
         """Nobody is watched any more."""
         if self._selector is not None:
             self._selector.close()
+
+
+def _call(function: Callable[..., None], *arguments: int) -> None:
+    """A turn ends its own connection when something goes wrong, so what is raised here is an error in the ending of it.
+    The tasks of the reactor keep no name for function: while they wait, it may be over, and is then to be freed."""
+    try:
+        function(*arguments)
+    except Exception:
+        log.exception("an error in this library, in one connection; the others go on")
 
 
 def new_selector() -> Selector:

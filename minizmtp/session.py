@@ -12,8 +12,16 @@ there any more. The accepting side knows its peers only while they are connected
 
 What ends a connection, and what follows (L-20):
 
-    the peer breaks the protocol, or refuses us     it would do so again: a Connector gives up for good
-    anything else (closed, broken, too slow)        a Connector dials again
+    a ZMTP 3 peer refuses us (ERROR, another type or mechanism),     it would do so again:
+    or breaks the protocol after its greeting                        a Connector gives up for good
+    anything else: closed, broken, too slow, something that is       a Connector dials again
+    not ZMTP 3 at the port, no files left, an error of ours          after a pause
+
+The pause is `reconnect_ivl` and up to as much again at random. With `reconnect_ivl_max` it doubles with each failure,
+up to that. A failure is whatever happens before the handshake is done: a server that accepts and closes has not been
+reached. Where something answers that is not ZMTP 3, the pause doubles without `reconnect_ivl_max` too, up to sixteen
+times `reconnect_ivl`: most likely that is another program, which is not to be asked ten times a second. The same goes
+for an error of ours.
 
 Whatever goes wrong in a connection ends there: it is told to the monitor and never raised, so that no connection can
 harm another.
@@ -28,7 +36,7 @@ import math
 import random
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import trio
 
@@ -39,15 +47,30 @@ from .engine import Disconnected, Engine
 from .errors import EINVAL, ProtocolError, Refused, Secret, ZMQError
 from .options import Options
 from .patterns import Pattern, Pipe
-from .patterns.pipe import Queue
+from .patterns.pipe import Queue, _nobody
 from .reactor import Reactor
-from .transports import Listener, Stream, dial
+from .transports import Listener, Stream, dial, dialled_place
 from .wire import Authenticate, Connection, Ready, Verdict
 from .wire.curve import CurveClient, CurveServer, keypair
 from .wire.mechanisms import Mechanism, Null
 from .wire.plain import PlainClient, PlainServer
 
 log = logging.getLogger("minizmtp")
+
+# Without reconnect_ivl_max: how often the pause doubles where something that is not ZMTP 3 answers, or we are wrong.
+MOST_DOUBLINGS = 4
+
+# Why a connect fails that nobody at the other end can do anything about. (A server that is not there yet is no news.)
+OURS_TO_MEND = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+# Seconds until a listener tries again, when the system had no connection to give.
+ACCEPT_PAUSE = 0.1
+
+# … and after how many seconds without a failure the next one is news, and logged.
+CALM = 10.0
+
+# How many different failures of one endpoint are logged: strangers choose the words, and each is kept.
+MOST_LOGGED = 100
 
 
 class Owner(Protocol):
@@ -79,6 +102,13 @@ class Link(Protocol):
     endpoint: str
     finishing: bool
 
+    @property
+    def place(self) -> Endpoint:
+        """Where endpoint is, in the one spelling by which two can be compared (see `transports`)."""
+
+    def abandon(self) -> None:
+        """In a child of a fork: close the descriptors, and leave all else to the parent."""
+
     def finish(self, linger: int) -> None:
         """Take no more, and end when what is queued is sent, or after linger milliseconds (−1: whenever that is). Asked
         again, the shorter time counts."""
@@ -99,6 +129,16 @@ def new_pipe(owner: Owner, options: Options) -> Pipe:
     if options.conflate and owner.socket_type in CONFLATE:
         return Pipe(outbound=Queue(conflate=True), inbound=Queue(conflate=True))
     return Pipe(outbound=Queue(options.sndhwm), inbound=Queue(options.rcvhwm))
+
+
+def part_from(pattern: Pattern, pipe: Pipe, discard: bool = False) -> None:
+    """The peer has gone, and nothing comes from it any more. What it sent stays to be read, unless it is discarded.
+    Then the pipe is freed at once: on_arrival knows it, and was all that would have kept it."""
+    if discard:
+        pattern.discard(pipe)
+    else:
+        pattern.detach(pipe)
+    pipe.inbound.on_arrival = _nobody
 
 
 def choose_mechanism(options: Options) -> Callable[[], Mechanism]:
@@ -139,6 +179,7 @@ class Session:
 
     __slots__ = (
         "_asking",
+        "_by_us",
         "_engine",
         "_is_ready",
         "_new_connection",
@@ -160,12 +201,17 @@ class Session:
         self._engine: Engine | None = None
         self._stream: Stream | None = None
         self._asking: trio.CancelScope | None = None  # somebody decides whether the peer may come in
+        self._by_us = False  # … and said no, or failed
         self._is_ready = False
+
+    def abandon(self) -> None:
+        if self._stream is not None:
+            self._stream.abandon()
 
     def finish(self, linger: int) -> None:
         self.finishing = True
         if self._pipe is not None:
-            self._owner.pattern.discard(self._pipe)
+            part_from(self._owner.pattern, self._pipe, discard=True)
         if linger == 0 or not self.unsent():
             self._end()
         elif linger > 0:
@@ -182,7 +228,7 @@ class Session:
     def _release(self) -> None:
         """The socket has this peer no more."""
         if self._pipe is not None and not self.finishing:
-            self._owner.pattern.detach(self._pipe)
+            part_from(self._owner.pattern, self._pipe)
 
     def unsent(self) -> int:
         queued = len(self._pipe.outbound) if self._pipe is not None else 0
@@ -196,9 +242,16 @@ class Session:
     def _converse(self, stream: Stream) -> None:
         """Begin; the engine calls back, with `over` in the end."""
         self._stream = stream
-        self._is_ready = False
-        self._engine = Engine(stream, self._new_connection(), self._options, self._owner.reactor, self)
-        self._engine.start(self._options.handshake_ivl / 1000 or math.inf)
+        self._is_ready = self._by_us = False
+        try:
+            self._engine = Engine(stream, self._new_connection(), self._options, self._owner.reactor, self)
+            self._engine.start(self._options.handshake_ivl / 1000 or math.inf)
+        except Exception as error:  # the system may have no file left for what watches connections (see `reactor`)
+            if self._engine is not None:
+                self._engine.stop(error)
+            else:
+                stream.close()
+                self.over(error)
 
     def asked(self, question: Authenticate) -> None:
         """Have somebody decide; that may take a while, so it is a task."""
@@ -210,8 +263,11 @@ class Session:
     async def _ask(self, scope: trio.CancelScope, question: Authenticate, engine: Engine, address: str) -> None:
         with scope:
             try:
-                engine.judge(await self._owner.authenticate(question, address))
+                verdict = await self._owner.authenticate(question, address)
+                self._by_us = verdict.status != 200
+                engine.judge(verdict)
             except Exception as error:  # the handler has answered nonsense, or its socket is closed
+                self._by_us = True
                 engine.stop(error)
 
     def ready(self, ready: Ready) -> None:
@@ -250,24 +306,56 @@ class Session:
         assert self._stream is not None
         if self._asking is not None:
             self._asking.cancel()
-        self._engine = None
+        engine, self._engine, self._asking = self._engine, None, None
         tell, endpoint = self._owner.tell, self.endpoint
         words = f"{endpoint}: {reason}"
         if isinstance(reason, Closed):
             words = str(reason)
         elif isinstance(reason, ProtocolError):
-            log.info("%s", words)
+            self._log(words)
             if isinstance(reason, Refused):
                 tell(Event.HANDSHAKE_FAILED_AUTH, endpoint, reason.status, words)
             elif not self._is_ready:
                 tell(Event.HANDSHAKE_FAILED_PROTOCOL, endpoint, reason.violation, words)
-        elif isinstance(reason, Disconnected):
+        elif isinstance(reason, (Disconnected, OSError)):
+            if isinstance(reason, OSError):  # of our own system: what the stream raises is Disconnected
+                words = f"{endpoint}: {reason.strerror}"
+                self._log(words)
             if not self._is_ready:
-                tell(Event.HANDSHAKE_FAILED_NO_DETAIL, endpoint, reason.errno, words)
+                if hint := self._likely_cause(reason, engine):
+                    words += hint
+                    # A server that stops hangs up at once, too: that is nothing to warn of.
+                    self._log(words, logging.WARNING if "most likely" in hint else logging.INFO)
+                tell(Event.HANDSHAKE_FAILED_NO_DETAIL, endpoint, reason.errno or 0, words)
         else:
             # It must not take the program's other connections with it.
             log.error("a connection ended by an error in this library", exc_info=reason)
         tell(Event.DISCONNECTED, endpoint, self._stream.fileno, words)
+
+    def _likely_cause(self, reason: Disconnected | OSError, engine: Engine | None) -> str:
+        """What it most likely means when a peer hangs up during the greeting, in words to go on with; or ""."""
+        octets = engine.greeting_octets if engine is not None else None
+        if octets is None or reason.errno not in (errno.EPIPE, errno.ECONNRESET):
+            return ""
+        # A peer of ZMTP 2.0 reads our 64 octets as its greeting, a type and an identity that is none. It hangs up, and
+        # its own 10 octets may have been sent before that, or not.
+        old = "a peer of ZMTP 2.0 (libzmq 3.2 or older), which has to be updated to libzmq 4"
+        said = f"after {octets} of the 64 octets of the greeting"
+        where = "" if said in str(reason) else f" {said}"
+        return f"{where}; most likely {old}" if octets >= 10 else f"{where}; {self.hangs_up} or {old}"
+
+    hangs_up: ClassVar[str]  # who else hangs up at once
+
+    def _log(self, words: str, level: int = logging.WARNING) -> None:
+        """Log why a connection failed, once for each cause: a peer may come again every 100 ms."""
+        raise NotImplementedError
+
+
+def log_once(logged: set[str], level: int, words: str) -> None:
+    """Log words if they are not in logged, and keep them there."""
+    if words not in logged and len(logged) < MOST_LOGGED:
+        logged.add(words)
+        log.log(level, "%s", words)
 
 
 class Closed(Exception):
@@ -282,8 +370,11 @@ class Connector(Session):
 
     def __init__(self, owner: Owner, endpoint: Endpoint, text: str, options: Options) -> None:
         super().__init__(owner, text, options, choose_connection(owner.socket_type, options))
+        self.place = dialled_place(endpoint, options)
         self._address = endpoint
-        self._failures = 0
+        self._failures = 0  # since the last handshake
+        self._odd = 0  # of these in a row: something that is not ZMTP 3, or an error of ours
+        self._logged: set[str] = set()
         self._scope = trio.CancelScope()
         self._again = True
         self._is_over = trio.Event()
@@ -311,7 +402,6 @@ class Connector(Session):
         while self._again:
             stream = await self._dial()
             if stream is not None:
-                self._failures = 0
                 self._is_over = trio.Event()
                 self._converse(stream)
                 await self._is_over.wait()
@@ -330,18 +420,40 @@ class Connector(Session):
         try:
             stream = await dial(self._address, self._options)
         except OSError as error:
-            tell(Event.CLOSED, self.endpoint, error.errno or 0, f"{self.endpoint}: {error.strerror}")
+            words = f"{self.endpoint}: {error.strerror}"
+            if error.errno in OURS_TO_MEND:
+                self._log(words)
+            tell(Event.CLOSED, self.endpoint, error.errno or 0, words)
+            return None
+        except Exception as error:  # no thread to look up a name, say: it may go better the next time
+            words = f"{self.endpoint}: {error!r}"
+            self._log(words)
+            tell(Event.CLOSED, self.endpoint, 0, words)
             return None
         tell(Event.CONNECTED, self.endpoint, stream.fileno)
         return stream
 
+    def ready(self, ready: Ready) -> None:
+        super().ready(ready)
+        self._failures = self._odd = 0
+        self._logged.clear()
+
     def over(self, reason: Exception) -> None:
-        super().over(reason)
-        self._again = isinstance(reason, Disconnected)
-        if self._again:
-            self._lost()
-            self.drained()
-        self._is_over.set()
+        said_no = isinstance(reason, ProtocolError) and reason.is_zmtp and not self._by_us
+        self._again = not said_no and not isinstance(reason, Closed)
+        self._odd = 0 if isinstance(reason, (Disconnected, OSError)) else self._odd + 1
+        try:
+            super().over(reason)
+            if self._again:
+                self._lost()
+                self.drained()
+        finally:
+            self._is_over.set()
+
+    hangs_up = "perhaps a proxy without a server behind it, a server that is not ready,"
+
+    def _log(self, words: str, level: int = logging.WARNING) -> None:
+        log_once(self._logged, level, words)
 
     def _lost(self) -> None:
         """The connection broke. The pipe stays, unless the socket wants pipes only while somebody is there (L-7)."""
@@ -350,7 +462,7 @@ class Connector(Session):
         if not self._options.immediate:
             self._owner.pattern.disconnected(self._pipe)
         else:
-            self._owner.pattern.detach(self._pipe)
+            part_from(self._owner.pattern, self._pipe)
             self._pipe = None
 
     def _pause(self) -> float | None:
@@ -365,17 +477,19 @@ class Connector(Session):
         self._failures += 1
         if most > 0:
             return min(most, base * 2 ** min(self._failures - 1, 32)) if most > base else base
-        return base + random.random() * base
+        doublings = min(max(self._odd - 1, 0), MOST_DOUBLINGS)
+        return base * (1 << doublings) + random.random() * base
 
 
 class Accepted(Session):
     """The accepting side of one connection. It needs no task: it begins connected, and ends with the connection."""
 
-    __slots__ = ("_acceptor",)
+    __slots__ = ("_acceptor", "_alarm", "_deadline")
 
     def __init__(self, acceptor: "Acceptor") -> None:
         super().__init__(acceptor.owner, acceptor.endpoint, acceptor.options, acceptor.new_connection)
         self._acceptor = acceptor
+        self._deadline, self._alarm = math.inf, 0  # when its linger is over, and the number of that call
 
     def begin(self, stream: Stream) -> None:
         """Greet whoever has come."""
@@ -386,12 +500,22 @@ class Accepted(Session):
             self._engine.stop(Closed())
 
     def _end_by(self, deadline: float) -> None:
-        self._owner.reactor.call_at(deadline, self._end)
+        if deadline < self._deadline:
+            self._owner.reactor.cancel(self._alarm)
+            self._deadline, self._alarm = deadline, self._owner.reactor.call_at(deadline, self._end)
 
     def over(self, reason: Exception) -> None:
-        super().over(reason)
-        self._release()
-        self._acceptor.forget(self)
+        try:
+            super().over(reason)
+            self._release()
+        finally:
+            self._owner.reactor.cancel(self._alarm)  # it knows us
+            self._acceptor.forget(self)
+
+    hangs_up = "perhaps a health check or a port scan,"
+
+    def _log(self, words: str, level: int = logging.WARNING) -> None:
+        log_once(self._acceptor.logged, logging.INFO, words)  # strangers come as they like
 
 
 class Acceptor:
@@ -399,32 +523,50 @@ class Acceptor:
 
     def __init__(self, owner: Owner, listener: Listener, options: Options) -> None:
         self.endpoint = str(listener.endpoint)
+        self.place = listener.endpoint
         self.finishing = False
         self.owner = owner
         self.options = options
         self.new_connection = choose_connection(owner.socket_type, options)
         self._listener = listener
         self._sessions: dict[Session, None] = {}
+        self.logged: set[str] = set()
+        self._failed, self._failed_at = "", -math.inf  # why the last accept that failed did, and when
         owner.tell(Event.LISTENING, self.endpoint, listener.fileno)
 
     async def run(self) -> None:
         """The task: ends when the listener is closed."""
         while True:
             try:
-                stream = await self._listener.accept()
+                self._let_in(await self._listener.accept())
             except trio.ClosedResourceError:
                 return
-            except OSError as error:
-                # Out of file descriptors, most likely. Those who wait stay in the system's queue meanwhile.
-                words = f"{self.endpoint}: {error.strerror}"
-                log.warning("%s; trying again in a moment", words)
-                self.owner.tell(Event.ACCEPT_FAILED, self.endpoint, error.errno or 0, words)
-                await trio.sleep(0.1)
-                continue
-            self.owner.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
-            session = Accepted(self)
-            self._sessions[session] = None
-            session.begin(stream)
+            except Exception as error:
+                self._tell_failure(error)
+                await trio.sleep(ACCEPT_PAUSE)
+
+    def _let_in(self, stream: Stream) -> None:
+        self.owner.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
+        session = Accepted(self)
+        self._sessions[session] = None
+        session.begin(stream)
+
+    def _tell_failure(self, error: Exception) -> None:
+        """Out of file descriptors, most likely. The peers that wait stay in the system's queue meanwhile."""
+        code, reason = (error.errno or 0, error.strerror) if isinstance(error, OSError) else (0, repr(error))
+        words = f"{self.endpoint}: {reason}"
+        now, before = trio.current_time(), self._failed_at
+        self._failed_at = now
+        if words != self._failed or now - before > CALM:  # and not ten times a second
+            self._failed = words
+            is_known = isinstance(error, OSError)
+            log.warning("%s; trying again every %g s", words, ACCEPT_PAUSE, exc_info=None if is_known else error)
+        self.owner.tell(Event.ACCEPT_FAILED, self.endpoint, code, words)
+
+    def abandon(self) -> None:
+        self._listener.abandon()
+        for session in self._sessions:
+            session.abandon()
 
     def forget(self, session: Session) -> None:
         """It has ended."""

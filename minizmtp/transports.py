@@ -13,16 +13,18 @@ Read next: `reactor`, or `engine` at once.
 """
 
 import errno
+import fcntl
 import ipaddress
 import os
 import socket
 import stat
+import struct
 import sys
 import tempfile
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader, BytesIO
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import trio
 
@@ -39,6 +41,9 @@ KEPT = 1 << 22
 
 # So many are let in, one after the other, before other tasks have their turn.
 TOGETHER = 16
+
+# Asks for the IPv4 address of an interface (netdevice(7)); macOS and the BSDs have another number for it.
+SIOCGIFADDR = 0x8915 if sys.platform == "linux" else 0xC0206921
 
 # What sun_path holds (108 octets on Linux, 104 on macOS), less the zero at its end.
 LONGEST_PATH = 107 if sys.platform == "linux" else 103
@@ -132,6 +137,10 @@ class Stream:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
+    def abandon(self) -> None:
+        """In a child of a fork: close the descriptor alone. The connection, and trio's selector, are the parent's."""
+        self._socket.close()
+
 
 class Listener:
     """A bound endpoint. `endpoint` is what was bound, with the port or path that the system chose."""
@@ -169,6 +178,11 @@ class Listener:
                     _tune(sock, self._options, is_tcp=False)
             return Stream(sock, _host_of(peer))
 
+    def abandon(self) -> None:
+        """In a child of a fork: close the descriptor, and touch nothing that the parent has, too. trio's selector and
+        the file of an ipc endpoint are the parent's."""
+        self._socket.close()
+
     def close(self) -> None:
         """At once, and the file of an ipc endpoint goes too."""
         if self._socket.fileno() == -1:
@@ -186,35 +200,144 @@ class Listener:
 def listen(endpoint: Endpoint, options: Options) -> Listener:
     """Bind and listen. A plain call: nothing here waits, so names are not looked up.
 
-    Raises ZMQError: EADDRINUSE, ENODEV (no such interface), ENAMETOOLONG, EACCES …
+    Raises ZMQError: EADDRINUSE, ENODEV (no such interface), EMFILE, ENAMETOOLONG, EACCES …
     """
     assert not isinstance(endpoint, Inproc)
     try:
-        listener = _listen_tcp(endpoint, options) if isinstance(endpoint, Tcp) else _listen_ipc(endpoint, options)
+        return _listen_tcp(endpoint, options) if isinstance(endpoint, Tcp) else _listen_ipc(endpoint, options)
     except OSError as error:
         raise ZMQError(error.errno or EINVAL, _bind_advice(endpoint, error)) from None
-    return listener
 
 
 def _listen_tcp(endpoint: Tcp, options: Options) -> Listener:
-    host = endpoint.host
-    if host == ANY:
-        host = "::" if options.ipv6 else "0.0.0.0"
+    host = _bind_address(endpoint.host, options)
     try:
-        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
-    except ValueError:
-        raise ZMQError(
-            ENODEV, f"{endpoint}: bind takes an address of this machine or *, not a name; names are for connect"
-        ) from None
+        return _listen_at(host, endpoint.port, options)
+    except OSError as error:
+        # A system without IPv6: `*` is then all interfaces of IPv4, as in libzmq.
+        if endpoint.host != ANY or host != "::" or error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            raise
+        return _listen_at("0.0.0.0", endpoint.port, options)
+
+
+def _listen_at(host: str, port: int, options: Options) -> Listener:
+    family = _family(host)
     sock = socket.socket(family, socket.SOCK_STREAM)
     with _closed_on_error(sock):
         # So that a server can be restarted at once: connections of its former life may linger for minutes.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if endpoint.host == ANY else 1)
-        sock.bind((host, endpoint.port))
+            # With `ipv6`, all interfaces means those of IPv4, too (zmq_setsockopt(3), ZMQ_IPV6). The system's default
+            # is not the same everywhere.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" and options.ipv6 else 1)
+        sock.bind(_socket_address(host, port))
         _start_listening(sock, options)
-        return Listener(sock, Tcp(host, sock.getsockname()[1]), options)
+        bound = sock.getsockname()
+        return Listener(sock, Tcp(_spelling(bound), bound[1]), options)
+
+
+def _family(host: str) -> int:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _bind_address(host: str, options: Options) -> str:
+    """The address to bind to, as the system spells it. Raises ZMQError (ENODEV) for what is no address of a machine."""
+    if host == ANY:
+        return "::" if options.ipv6 else "0.0.0.0"
+    if host.lower() == "localhost":  # the one name that needs no looking up (RFC 6761, section 6.3)
+        return "127.0.0.1"
+    if address := _numeric(host):
+        return address
+    for family in (socket.AF_INET6, socket.AF_INET) if options.ipv6 else (socket.AF_INET,):
+        if address := _interface_address(host, family):
+            return address
+    raise ZMQError(
+        ENODEV,
+        f"tcp://{host}: bind takes an address of this machine, an interface that has one, or *;"
+        " names are for connect, because bind does not look them up",
+    )
+
+
+def _numeric(host: str) -> str:
+    """An address in the system's own spelling: `[::ffff:127.0.0.1]` and `127.1` are 127.0.0.1. "" if it is none."""
+    try:
+        return _spelling(_socket_address(host, 0))
+    except (OSError, ValueError):  # ValueError: it cannot be a name either, such as one of 70 letters without a dot
+        return ""
+
+
+def _socket_address(host: str, port: int) -> tuple[Any, ...]:
+    """What the system takes for an address: of IPv6, with the number of the interface that its zone names."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    return found[0][4]
+
+
+def _spelling(address: tuple[Any, ...]) -> str:
+    host = str(address[0])
+    if ":" not in host:
+        return host
+    mapped = ipaddress.IPv6Address(host).ipv4_mapped
+    if mapped is not None:
+        return str(mapped)
+    return f"{host}%{socket.if_indextoname(address[3])}" if address[3] else host
+
+
+def _interface_address(name: str, family: int) -> str:
+    """The address of an interface such as eth0, the first that is valid beyond its own link; "" if it has none."""
+    if name not in [known for _, known in socket.if_nameindex()]:
+        return ""
+    if family == socket.AF_INET6:
+        return _interface_ipv6(name)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            answer = fcntl.ioctl(sock, SIOCGIFADDR, struct.pack("16s16x", name.encode()))
+        except OSError:
+            return ""
+    return socket.inet_ntoa(answer[20:24])
+
+
+def _interface_ipv6(name: str) -> str:
+    """Linux tells in a file, one address a line: address, number, length of prefix, scope, flags, interface."""
+    try:
+        with open("/proc/net/if_inet6", encoding="ascii") as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        return ""
+    found = [(scope == "20", digits) for digits, _, _, scope, _, interface in lines if interface == name]
+    if not found:
+        return ""
+    is_link_local, digits = min(found, key=lambda address: address[0])
+    return str(ipaddress.IPv6Address(bytes.fromhex(digits))) + (f"%{name}" if is_link_local else "")
+
+
+def dialled_place(endpoint: Endpoint, options: Options) -> Endpoint:
+    """Where a connect to endpoint goes, in the one spelling by which two endpoints can be compared.
+
+    >>> str(dialled_place(Tcp("::ffff:127.0.0.1", 5555), Options()))
+    'tcp://127.0.0.1:5555'
+    >>> str(dialled_place(Tcp("Server.Example", 5555), Options()))
+    'tcp://server.example:5555'
+    """
+    if not isinstance(endpoint, Tcp):
+        return endpoint
+    host = endpoint.host.lower()
+    if host == "localhost" and not options.ipv6:  # or else it may be ::1
+        host = "127.0.0.1"
+    return endpoint._replace(host=_numeric(endpoint.host) or host)
+
+
+def bound_place(endpoint: Endpoint, options: Options) -> Endpoint | None:
+    """The same for a bind; None where nothing can be bound.
+
+    >>> str(bound_place(Tcp("*", 5555), Options()))
+    'tcp://0.0.0.0:5555'
+    """
+    if not isinstance(endpoint, Tcp):
+        return endpoint
+    try:
+        return Tcp(_bind_address(endpoint.host, options), endpoint.port)
+    except (OSError, ZMQError):
+        return None
 
 
 def _listen_ipc(endpoint: Ipc, options: Options) -> Listener:
@@ -223,14 +346,28 @@ def _listen_ipc(endpoint: Ipc, options: Options) -> Listener:
         directory = tempfile.mkdtemp(prefix="minizmtp-")
         endpoint = Ipc(os.path.join(directory, "socket"))
     _check_path(endpoint)
+    try:
+        listener = _listen_at_path(endpoint, options)
+    except OSError:
+        if directory is not None:
+            os.rmdir(directory)
+        raise
+    listener.directory = directory
+    return listener
+
+
+def _listen_at_path(endpoint: Ipc, options: Options) -> Listener:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with _closed_on_error(sock):
         _remove_stale(endpoint)
         sock.bind(_unix_address(endpoint))
-        _start_listening(sock, options)
-        listener = Listener(sock, endpoint, options)
-        listener.directory = directory
-        return listener
+        try:
+            _start_listening(sock, options)
+        except OSError:
+            if not endpoint.path.startswith("@"):
+                os.unlink(endpoint.path)
+            raise
+        return Listener(sock, endpoint, options)
 
 
 def _start_listening(sock: socket.socket, options: Options) -> None:
@@ -277,25 +414,47 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
     assert not isinstance(endpoint, Inproc)
     if isinstance(endpoint, Ipc):
         return await _connect(socket.AF_UNIX, _unix_address(endpoint), options)
-    family = socket.AF_UNSPEC if options.ipv6 or ":" in endpoint.host else socket.AF_INET
+    host = _numeric(endpoint.host) or endpoint.host
+    family = socket.AF_UNSPEC if options.ipv6 or ":" in host else socket.AF_INET
     try:
-        found = await trio.socket.getaddrinfo(endpoint.host, endpoint.port, family, socket.SOCK_STREAM)
+        found = await trio.socket.getaddrinfo(host, endpoint.port, family, socket.SOCK_STREAM)
     except ValueError as error:  # no name at all, such as one of 70 letters without a dot (UnicodeError)
         raise OSError(EINVAL, f"{endpoint.host!r} is no name: {error}") from None
     reason: OSError | None = None
     for family, _, _, _, address in found:
         try:
-            return await _connect(family, address, options)
+            return await _connect(family, address, options, _source_address(endpoint.source, family))
         except OSError as error:
             reason = error
     raise reason or OSError(errno.EADDRNOTAVAIL, "the name has no address")
 
 
-async def _connect(family: int, address: object, options: Options) -> Stream:
+def _source_address(source: Tcp | None, family: int) -> tuple[Any, ...] | None:
+    """Where a connection of that family comes from. Asked at each attempt: an interface may get its address later."""
+    if source is None:
+        return None
+    if source.host == ANY:
+        return ("::" if family == socket.AF_INET6 else "0.0.0.0"), source.port
+    if source.host.lower() == "localhost":
+        return ("::1" if family == socket.AF_INET6 else "127.0.0.1"), source.port
+    if address := _numeric(source.host):
+        if _family(address) == family:
+            return _socket_address(address, source.port)
+        raise OSError(errno.EADDRNOTAVAIL, f"the source address {address} is of another family than its target")
+    if address := _interface_address(source.host, family):
+        return _socket_address(address, source.port)
+    raise OSError(ENODEV, f"no interface {source.host!r} with an address of that family")
+
+
+async def _connect(family: int, address: object, options: Options, source: tuple[Any, ...] | None = None) -> Stream:
     sock = socket.socket(family, socket.SOCK_STREAM)
     with _closed_on_error(sock):
         sock.setblocking(False)
         _tune(sock, options, family != socket.AF_UNIX)
+        if source is not None:
+            if source[1]:  # one port for several targets, and again after a reconnect, as libzmq has it
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(source)
         try:
             sock.connect(address)  # type: ignore[arg-type]
         except BlockingIOError:

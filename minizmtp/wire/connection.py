@@ -235,6 +235,11 @@ class Connection:
         return self._decoder.held
 
     @property
+    def greeting_octets(self) -> int | None:
+        """How many octets of the peer's greeting have come; None when all have."""
+        return len(self._greeting) if self.peer_version == (0, 0) else None
+
+    @property
     def has_to_say(self) -> bool:
         """Has data_to_send something?"""
         return bool(self._to_send or self._answers)

@@ -70,18 +70,21 @@ def check_greeting(octets: bytes | bytearray) -> None:
             f"the first octet is {octets[0]:02x}: this peer speaks ZMTP 1.0 or something else altogether,"
             ' required is ff (37/ZMTP "Version Negotiation")',
             at=0,
+            is_zmtp=False,
         )
     if len(octets) > 9 and not octets[9] & 1:
         raise ProtocolError(
             f"octet 9 of the greeting is {octets[9]:02x}: this peer speaks ZMTP 1.0,"
             ' required is 7f (37/ZMTP "Version Negotiation")',
             at=9,
+            is_zmtp=False,
         )
     if len(octets) > 10 and octets[10] < 3:
         raise ProtocolError(
             f"octet 10 of the greeting is {octets[10]:02x}: this peer speaks ZMTP 1.x or 2.x,"
             ' required is 3 or more (37/ZMTP "Version Negotiation")',
             at=10,
+            is_zmtp=False,
         )
 
 
@@ -95,7 +98,18 @@ def decode_greeting(octets: bytes) -> Greeting:
 
 
 def check_mechanism(greeting: Greeting, ours: bytes) -> None:
-    """Both peers must name the same mechanism; there is no negotiation, so none can be talked down (37-11, 37-86)."""
+    """Both peers must name the same mechanism; there is no negotiation, so none can be talked down (37-11, 37-86).
+
+    What has no name there is not ZMTP: the few octets that tell ZMTP from noise can be in noise, too.
+    """
+    if any(octet and not 0x20 < octet < 0x7F for octet in greeting.mechanism):
+        raise ProtocolError(
+            f"octets 12 to 31 of the greeting are {printable(greeting.mechanism)}: this peer speaks something else,"
+            ' required is the name of a mechanism (37/ZMTP "Authentication and Confidentiality")',
+            Violation.MECHANISM_MISMATCH,
+            at=offset(GREETING, "mechanism"),
+            is_zmtp=False,
+        )
     if greeting.mechanism != ours:
         raise ProtocolError(
             f"the peer's mechanism is {printable(greeting.mechanism)},"

@@ -20,6 +20,13 @@ BOTH: list[tuple[str, Endpoint]] = [
     ("inproc://app", Inproc("app")),
     ("inproc://a://b *", Inproc("a://b *")),
 ]
+CONNECT_ONLY: list[tuple[str, Endpoint]] = [
+    ("tcp://10.0.0.7:0;10.0.0.1:5555", Tcp("10.0.0.1", 5555, Tcp("10.0.0.7", 0))),
+    ("tcp://10.0.0.7:7000;server:5555", Tcp("server", 5555, Tcp("10.0.0.7", 7000))),
+    ("tcp://[fe80::1%eth0]:0;[fe80::2%eth0]:5555", Tcp("fe80::2%eth0", 5555, Tcp("fe80::1%eth0", 0))),
+    ("tcp://eth0:0;10.0.0.1:5555", Tcp("10.0.0.1", 5555, Tcp("eth0", 0))),
+    ("tcp://*:7000;10.0.0.1:5555", Tcp("10.0.0.1", 5555, Tcp("*", 7000))),
+]
 BIND_ONLY: list[tuple[str, Endpoint]] = [
     ("tcp://*:5555", Tcp("*", 5555)),
     ("tcp://*:*", Tcp("*", 0)),
@@ -55,6 +62,12 @@ REFUSED = [
     "tcp://127.0.0.1:\u0661\u0662",  # digits to str.isdigit, and to nobody else here
     "tcp://127.0.0.1:5_5",
     "ipc:///tmp/with\0zero",
+    "ipc://@",
+    "tcp://;127.0.0.1:5555",
+    "tcp://127.0.0.1:1;",
+    "tcp://127.0.0.1:1;127.0.0.1:2;127.0.0.1:3",
+    "tcp://127.0.0.1:99999;127.0.0.1:5555",
+    "tcp://::1;[::1]:5555",
 ]
 
 
@@ -64,14 +77,27 @@ def test_bind_takes_every_form(text: str, endpoint: Endpoint) -> None:
     assert parse_endpoint(text) == endpoint
 
 
-@pytest.mark.parametrize(("text", "endpoint"), BOTH)
+@pytest.mark.parametrize(("text", "endpoint"), BOTH + CONNECT_ONLY)
 def test_connect_takes_what_can_be_gone_to(text: str, endpoint: Endpoint) -> None:
     assert parse_endpoint(text, connect=True) == endpoint
 
 
-@pytest.mark.parametrize(("text", "endpoint"), BOTH)
+@pytest.mark.parametrize(("text", "endpoint"), BOTH + CONNECT_ONLY)
 def test_an_endpoint_is_written_as_it_was_read(text: str, endpoint: Endpoint) -> None:
     assert str(endpoint) == text
+
+
+@pytest.mark.parametrize("source", ["10.0.0.7", "[::1]", "eth0", "*"])
+def test_a_source_may_do_without_a_port(source: str) -> None:
+    endpoint = parse_endpoint(f"tcp://{source};server:5555", connect=True)
+    assert endpoint == Tcp("server", 5555, Tcp(source.strip("[]"), 0))
+
+
+@pytest.mark.parametrize("text", [text for text, _ in CONNECT_ONLY])
+def test_a_source_is_for_connect(text: str) -> None:
+    with pytest.raises(ZMQError, match="is for connect") as caught:
+        parse_endpoint(text)
+    assert caught.value.errno == EINVAL
 
 
 @pytest.mark.requirement("L-16")

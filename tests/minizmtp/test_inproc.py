@@ -194,6 +194,49 @@ async def test_there_is_no_metadata_but_an_identity_is_known() -> None:
         assert await router.recv_message() == ([b"me", b"hello"], {})
 
 
+@pytest.mark.parametrize("how", ["unbind", "close"])
+async def test_a_connect_is_disconnected_after_its_binder_has_gone(how: str) -> None:
+    """As over tcp: the program that connects need not know what the other has done. Once, and not twice."""
+    async with zmq.Context() as ctx:
+        one, two = ctx.socket(zmq.PAIR), ctx.socket(zmq.PAIR)
+        one.bind(NAME)
+        two.connect(NAME)
+        one.unbind(NAME) if how == "unbind" else one.close()
+        two.disconnect(NAME)
+        with pytest.raises(zmq.ZMQError, match="is not connected to inproc://here") as caught:
+            two.disconnect(NAME)
+        assert caught.value.errno == zmq.ENOENT
+
+
+async def test_a_disconnect_ends_what_was_connected_anew() -> None:
+    async with zmq.Context() as ctx:
+        one, two = ctx.socket(zmq.DEALER), ctx.socket(zmq.DEALER)
+        for _ in range(3):
+            one.bind(NAME)
+            two.connect(NAME)
+            one.unbind(NAME)
+        one.bind(NAME)
+        two.connect(NAME)
+        two.disconnect(NAME)
+        assert one.peers() == two.peers() == []
+        with pytest.raises(zmq.ZMQError):
+            two.disconnect(NAME)
+
+
+@pytest.mark.parametrize("linger", [0, -1])
+async def test_names_that_were_dialled_once_are_forgotten(linger: int) -> None:
+    async with zmq.Context() as ctx:
+        for number in range(3):
+            push = ctx.socket(zmq.PUSH, linger=linger)
+            push.connect(f"inproc://{number}")
+            push.connect(f"inproc://{number}")
+            if number == 2:
+                ctx.socket(zmq.PULL).bind("inproc://2")
+            push.close()
+        assert not ctx.names._waiting
+        assert list(ctx.names._bound) == ["inproc://2"]
+
+
 async def test_a_message_received_is_the_receivers_own() -> None:
     """Several subscribers in one process share no list that one of them could change under the others."""
     async with zmq.Context() as ctx:

@@ -377,6 +377,65 @@ def test_a_child_of_a_fork_is_refused_each_call_and_its_parent_goes_on(warm: int
     assert (done.stdout, done.returncode) == ("9\n", 0), done.stderr
 
 
+CLOSING_CHILD = """
+import os, trio, trio.testing
+import minizmtp as zmq
+
+async def main():
+    async with zmq.Context() as ctx:
+        rep, req, waiting = ctx.socket(zmq.REP), ctx.socket(zmq.REQ), ctx.socket(zmq.PUSH)
+        rep.bind({endpoint!r})
+        req.connect(rep.last_endpoint)
+        waiting.connect("ipc:///nobody/is/here")
+
+        async def ask():
+            with trio.fail_after(5):
+                await req.send(b"hello")
+                await rep.send(await rep.recv())
+                await req.recv()
+
+        async with trio.open_nursery() as nursery:
+            await ask()
+            await waiting.send(b"queued")
+            nursery.start_soon(rep.recv)  # it waits in the parent, whatever the child does
+            nursery.start_soon(waiting.monitor().__anext__)
+            await trio.testing.wait_all_tasks_blocked()
+            for linger in (None, 0, 10_000):
+                if not (child := os.fork()):
+                    for sock in (rep, req, waiting):
+                        sock.close(linger)
+                        sock.close()
+                        assert sock.closed
+                    os._exit(7)
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+            nursery.cancel_scope.cancel()
+        with trio.fail_after(5):
+            await ask()
+            late = ctx.socket(zmq.REQ)
+            late.connect(rep.last_endpoint)  # the listener accepts, and the file is there
+            await late.send(b"late")
+            await rep.send(await rep.recv())
+            await late.recv()
+        waiting.close(linger=0)
+    print("well")
+
+trio.run(main)
+"""
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "ipc://*", "inproc://here"])
+def test_a_child_that_closes_what_it_inherited_does_no_harm(endpoint: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSING_CHILD.format(endpoint=endpoint)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("well\n", "", 0)
+
+
 @pytest.mark.parametrize("warm", [0, 7])
 async def test_another_thread_is_refused(warm: int) -> None:
     async with zmq.Context() as ctx:

@@ -1,9 +1,11 @@
 """Options: each row's default, type and range, by keyword and by attribute."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq as pyzmq
 
 import minizmtp as zmq
 from minizmtp import options
@@ -11,7 +13,7 @@ from minizmtp.options import OPTION_NAMES, OPTION_ROWS, Options, set_options, sn
 
 # libzmq's options, and what each must take and refuse.
 COUNTS = {"sndhwm": 1000, "rcvhwm": 1000, "backlog": 100}
-TIMES = {"linger": -1, "sndtimeo": -1, "rcvtimeo": -1, "heartbeat_timeout": -1}
+TIMES = {"linger": -1, "sndtimeo": -1, "rcvtimeo": -1}
 SPANS = {"reconnect_ivl_max": 0, "handshake_ivl": 30000, "heartbeat_ivl": 0}
 SWITCHES = {
     **dict.fromkeys(["immediate", "conflate", "router_mandatory", "router_handover", "probe_router"], 0),
@@ -26,6 +28,7 @@ DEFAULTS = (
     | SWITCHES
     | SYSTEMS
     | {"tcp_keepalive": -1, "maxmsgsize": -1, "maxunfinished": 2**30, "reconnect_ivl": 100, "heartbeat_ttl": 0}
+    | {"heartbeat_timeout": -1}  # which stands for heartbeat_ivl, and cannot be set
     | {"routing_id": b"", "connect_routing_id": b"", "xpub_welcome_msg": b""}
 )
 GOOD: list[tuple[str, Any]] = [
@@ -38,7 +41,8 @@ GOOD: list[tuple[str, Any]] = [
     *(("maxmsgsize", value) for value in (-1, 0, 2**31, 2**63 - 1)),
     *(("maxunfinished", value) for value in (0, 2**63 - 1)),
     *(("reconnect_ivl", value) for value in (-1, 0, 1)),
-    *(("heartbeat_ttl", value) for value in (0, 6553599)),
+    *(("heartbeat_ttl", value) for value in (0, 100, 6553500)),
+    *(("heartbeat_timeout", value) for value in (0, 1, 2**31 - 1)),
     *(("routing_id", value) for value in (b"x", b"x" * 255)),
 ]
 OUT_OF_RANGE: list[tuple[str, Any]] = [
@@ -52,6 +56,7 @@ OUT_OF_RANGE: list[tuple[str, Any]] = [
     *(("maxunfinished", value) for value in (-1, 2**63)),
     *(("reconnect_ivl", value) for value in (-2, 2**31)),
     *(("heartbeat_ttl", value) for value in (-1, 6553600)),
+    *(("heartbeat_timeout", value) for value in (-2, -1, 2**31)),
     *(("routing_id", value) for value in (b"", "", b"x" * 256, b"\0id")),
 ]
 
@@ -113,6 +118,36 @@ def test_octets_are_copied_when_they_are_set() -> None:
     assert values.routing_id == b"name"
 
 
+@pytest.mark.requirement("37-71")
+@pytest.mark.parametrize(("given", "kept"), [(1, 0), (99, 0), (150, 100), (1234, 1200), (6553599, 6553500)])
+def test_heartbeat_ttl_is_read_in_the_tenths_that_can_be_sent(given: int, kept: int) -> None:
+    values = Options()
+    values.heartbeat_ttl = given
+    assert values.heartbeat_ttl == kept
+
+
+@pytest.mark.parametrize("name", ["plain_password", "curve_secretkey"])
+def test_a_secret_that_is_refused_is_not_repeated(name: str) -> None:
+    for wrong, error in [("s3cret" * 50, zmq.ZMQError), (["s3cret"], TypeError)]:
+        with pytest.raises(error, match=rf"{name}=\.\.\.: expected ") as caught:
+            setattr(Options(), name, wrong)
+        assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [b"", b"x", b"0" * 41, b"#" * 40, b"\xff" * 40, "\xe9" * 40, bytes(31)])
+def test_the_public_key_of_what_is_no_key_is_einval(wrong: bytes | str) -> None:
+    with pytest.raises(zmq.ZMQError, match="expected a key: 32 octets, or 40 characters of Z85") as caught:
+        zmq.curve_public(wrong)
+    assert caught.value.errno == zmq.EINVAL
+
+
+def test_the_public_key_of_octets_is_that_of_their_z85() -> None:
+    public, secret = zmq.curve_keypair()
+    assert zmq.curve_public(secret) == zmq.curve_public(zmq.z85.decode(secret)) == public
+    with pytest.raises(TypeError):
+        zmq.curve_public(32)  # type: ignore[arg-type]
+
+
 def test_hwm_is_both_and_identity_is_routing_id() -> None:
     values = Options()
     values.hwm = 7
@@ -170,6 +205,53 @@ async def test_an_option_for_another_type_of_socket_is_refused_by_name(name: str
         with pytest.raises(zmq.ZMQError, match=f"^EINVAL: {name} is for .*; this is a {kind.name} socket") as caught:
             setattr(sock, name, 1)
         assert caught.value.errno == zmq.EINVAL
+
+
+LARGE = [65535, 65536, 6553599, 6553600, 2**31 - 1]
+# What libzmq takes, and this package does not, on purpose: these numbers mean nothing, or something else.
+LIBZMQ_TAKES: dict[str, list[int]] = {
+    "maxmsgsize": [-10, -2],  # any number below 0 is no limit
+    "heartbeat_ttl": [-10, -2, -1],  # are 0 tenths
+    "invert_matching": [-10, -2, -1],  # 1
+    "zap_enforce_domain": [-10, -2, -1],  # 1
+}
+# What the system refuses of a keep-alive may be refused here, too.
+for _name, _most in [("tcp_keepalive_idle", 32767), ("tcp_keepalive_intvl", 32767), ("tcp_keepalive_cnt", 127)]:
+    LIBZMQ_TAKES[_name] = [number for number in (0, 150, 255, 256, 1234, *LARGE) if not 0 < number <= _most]
+NUMBERS = [-10, -2, -1, 0, 1, 2, 3, 99, 100, 101, 150, 255, 256, 1234, *LARGE]
+OURS = {"maxunfinished"}  # which libzmq does not have
+KIND = {"router": zmq.ROUTER, "probe": zmq.ROUTER, "req": zmq.REQ, "xpub": zmq.XPUB}
+
+
+@pytest.mark.parametrize("name", [name for name, row in OPTION_ROWS.items() if row.type is int and name not in OURS])
+async def test_libzmq_takes_refuses_and_reads_back_the_same(name: str) -> None:
+    kind, constant = KIND.get(name.partition("_")[0], zmq.DEALER), getattr(pyzmq, name.upper())
+    is_switch = OPTION_ROWS[name].rule is options.SWITCH
+    async with zmq.Context() as ctx:
+        sock = ctx.socket(kind)
+        with pyzmq.Context() as theirs, theirs.socket(int(kind)) as their_socket:
+            for number in NUMBERS:
+                taken, read = True, None
+                try:
+                    their_socket.setsockopt(constant, number)
+                except pyzmq.ZMQError:
+                    taken = False
+                with suppress(pyzmq.ZMQError):  # some cannot be read
+                    read = their_socket.getsockopt(constant)
+                try:
+                    setattr(sock, name, number)
+                except zmq.ZMQError:
+                    # A switch is 0 or 1 here. libzmq takes any number above for 1 with some of them.
+                    assert not taken or number in LIBZMQ_TAKES.get(name, []) or (is_switch and number > 1), number
+                else:
+                    assert taken, number
+                    assert read in (None, getattr(sock, name))
+
+
+@pytest.mark.parametrize("kind", list(zmq.SocketType))
+async def test_invert_matching_is_for_any_socket_as_in_libzmq(kind: zmq.SocketType) -> None:
+    async with zmq.Context() as ctx:
+        assert ctx.socket(kind, invert_matching=1).invert_matching == 1
 
 
 @pytest.mark.parametrize("kind", list(zmq.SocketType))

@@ -231,3 +231,19 @@ async def test_a_busy_proxy_lets_others_run() -> None:
             async with running(frontend, backend):
                 await sink.recv()
                 assert await frontend.poll(0) == zmq.POLLIN  # it is not through, and we have come in between
+
+
+async def test_a_capture_has_a_list_of_its_own() -> None:
+    """Over inproc the receiver is given the very list that was sent, and may change it."""
+    async with zmq.Context() as ctx, trio.open_nursery() as nursery:
+        frontend, backend = bound(ctx, zmq.PULL, "inproc"), bound(ctx, zmq.PUSH, "inproc")
+        capture = ctx.socket(zmq.PUSH)
+        capture.bind("inproc://capture")
+        source, target = connected(ctx, zmq.PUSH, frontend), connected(ctx, zmq.PULL, backend)
+        witness = connected(ctx, zmq.PULL, capture)
+        nursery.start_soon(zmq.proxy, frontend, backend, capture)
+        with trio.fail_after(5):
+            await source.send_multipart([b"a", b"b"])
+            (await target.recv_multipart()).clear()
+            assert await witness.recv_multipart() == [b"a", b"b"]
+        nursery.cancel_scope.cancel()

@@ -1,5 +1,7 @@
 """The reactor: who is called, for what, and when; with the system's selector and with its portable twin."""
 
+import errno
+import logging
 import select
 import socket
 from collections.abc import Callable, Iterator
@@ -12,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp import reactor as reactor_module
 from minizmtp.reactor import READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
-from tests.minizmtp.helpers import pair
+from tests.minizmtp.helpers import logged, pair
 
 SELECTORS = [AnySelector, new_selector]
 every_selector = pytest.mark.parametrize("make", SELECTORS, ids=["any", "system"])
@@ -292,3 +294,94 @@ async def test_sockets_work_with_the_portable_selector(endpoint: str, monkeypatc
                 await wait_all_tasks_blocked(0.01)
                 assert router.peers() == []
                 router.close()
+
+
+# ------------------------------------------------------------------------------------------------------- when it fails
+
+
+@pytest.mark.usefixtures("errors_expected")
+async def test_an_error_in_one_turn_is_told_and_the_others_have_theirs(
+    ends: list[Ends], autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    called: list[str] = []
+
+    def fail(*_: int) -> None:
+        called.append("fails")
+        reactor.want(ends[0].fd, READ, 0, fail)
+        raise ZeroDivisionError
+
+    def soon(may: int) -> None:
+        called.append("soon")
+
+    async with trio.open_nursery() as nursery:
+        reactor = Reactor(nursery.start_soon)
+        with logged(caplog, logging.ERROR) as words:
+            reactor.want(ends[0].fd, 0, READ, fail)
+            reactor.want(ends[1].fd, 0, READ, ends[1].turn)
+            for one in ends[:2]:
+                one.theirs.send(b"x")
+            reactor.call_at(trio.current_time() + 1, lambda: 1 // 0)
+            reactor.call_at(trio.current_time() + 1, lambda: called.append("on time"))
+            reactor.want_soon(lambda may: 1 // 0)
+            reactor.want_soon(soon)
+            await trio.sleep(2)
+        nursery.cancel_scope.cancel()
+    assert sorted(called) == ["fails", "on time", "soon"]
+    assert ends[1].turns == [READ]
+    assert words == ["an error in this library, in one connection; the others go on"] * 3
+
+
+async def test_without_a_file_for_the_selector_the_next_one_asks_again(
+    ends: list[Ends], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left() -> Selector:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async with trio.open_nursery() as nursery:
+        reactor = Reactor(nursery.start_soon)
+        with monkeypatch.context() as patch:
+            patch.setattr(reactor_module, "new_selector", none_left)
+            with pytest.raises(OSError, match="Too many open files"):
+                reactor.want(ends[0].fd, 0, READ, ends[0].turn)
+        reactor.want(ends[1].fd, 0, READ, ends[1].turn)
+        ends[1].theirs.send(b"x")
+        with trio.fail_after(5):
+            while not ends[1].turns:
+                await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.usefixtures("errors_expected")
+async def test_a_selector_that_fails_is_told_and_asked_again(
+    ends: list[Ends], autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(AnySelector):
+        failures = 2
+
+        def ready(self) -> list[tuple[int, int]]:
+            Failing.failures -= 1
+            if Failing.failures >= 0:
+                raise OSError(errno.ENOMEM, "Cannot allocate memory")
+            return super().ready()
+
+    async with trio.open_nursery() as nursery:
+        reactor = Reactor(nursery.start_soon)
+        reactor._selector = Failing()
+        reactor._begin(reactor._watch)
+        with logged(caplog, logging.ERROR) as words:
+            reactor.want(ends[0].fd, 0, READ, ends[0].turn)
+            ends[0].theirs.send(b"x")
+            await trio.sleep(5)
+        nursery.cancel_scope.cancel()
+    assert ends[0].turns == [READ]
+    assert words == ["an error in a task that all connections share; it goes on"] * 2
+
+
+def test_the_end_of_a_watch_does_not_fail(ends: list[Ends]) -> None:
+    """Somebody may have closed the file, and the system forgets one that is closed."""
+    reactor = Reactor(lambda function: None)
+    reactor.want(ends[0].fd, 0, READ, ends[0].turn)
+    ends[0].ours.close()
+    reactor.want(ends[0].fd, READ, 0, ends[0].turn)
+    assert not reactor._turns
+    reactor.close()

@@ -8,6 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
+from minizmtp import session
 from tests.minizmtp.helpers import (
     GREETING,
     WIRES,
@@ -294,8 +295,6 @@ async def test_a_request_is_not_repeated_and_the_reply_may_come_after_the_reconn
 # ------------------------------------------------------------------------------------------------------- giving up
 
 WRONG: dict[str, bytes] = {
-    "ZMTP 1.0": b"\x01\x00",
-    "ZMTP 2.0": b"\xff" + bytes(8) + b"\x7f\x01\x07\x00\x00",
     "mechanism": GREETING.replace(b"NULL", b"PLAI"),
     "type": GREETING + ready(b"PUSH"),
     "command": GREETING + command(b"HELLO"),
@@ -348,6 +347,225 @@ async def test_a_malformed_reply_ends_a_req_connection_for_good(reply: bytes, qu
             assert [event async for event in monitor] == []
 
 
+async def test_a_connect_that_gave_up_may_be_disconnected() -> None:
+    """As in libzmq: the program does not know that it gave up, and need not know."""
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        with trio.fail_after(10):
+            async with await server.accept() as peer:
+                await peer.send(WRONG["type"])
+                await until(monitor, Event.DISCONNECTED)
+        await wait_all_tasks_blocked()
+        push.disconnect(server.endpoint)
+        with pytest.raises(zmq.ZMQError) as caught:
+            push.disconnect(server.endpoint)
+        assert caught.value.errno == zmq.ENOENT
+
+
+# ------------------------------------------------------------------------------------- something else is at the port
+
+NOT_ZMTP_3: dict[str, bytes] = {
+    "ZMTP 1.0": b"\x01\x00",
+    "ZMTP 2.0": b"\xff" + bytes(8) + b"\x7f\x01\x07\x00\x00",
+    "HTTP": b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+    "SSH": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "zeros": bytes(64),
+    "ones": b"\xff" * 100,
+}
+
+
+@pytest.mark.requirement("L-20", "37-7", "37-17", "37-20")
+@pytest.mark.parametrize("what", NOT_ZMTP_3)
+async def test_what_is_not_zmtp_3_is_dialled_again(
+    what: str, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """… ever more seldom, and is logged once. Then the right peer has the port, and gets what was queued."""
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        await push.send(b"for the right peer")
+        pauses = []
+        with trio.fail_after(60), logged(caplog) as words:
+            for _ in range(7):
+                async with await server.accept() as peer:
+                    await peer.send(NOT_ZMTP_3[what])
+                    assert (await until(monitor, Event.HANDSHAKE_FAILED_PROTOCOL)).reason.startswith(server.endpoint)
+                    pauses.append((await until(monitor, Event.CONNECT_RETRIED)).value)
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                assert await peer.message() == [b"for the right peer"]
+            assert (await until(monitor, Event.CONNECT_RETRIED)).value <= 200
+        bounds = [100, 200, 400, 800, 1600, 1600, 1600]
+        assert [least <= pause <= least + 100 for least, pause in zip(bounds, pauses, strict=True)] == [True] * 7
+        assert len(words) == 1
+
+
+@pytest.mark.requirement("L-5", "37-20")
+@pytest.mark.parametrize("said", [b"", GREETING[:10], GREETING, b"HTTP"])
+async def test_a_connection_without_a_handshake_is_a_failure(said: bytes, quick_clock: MockClock) -> None:
+    """A server that accepts and closes has not been reached: the pause doubles, up to reconnect_ivl_max."""
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, reconnect_ivl=10, reconnect_ivl_max=100)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        pauses = []
+        with trio.fail_after(60):
+            for _ in range(6):
+                async with await server.accept() as peer:
+                    await peer.send(said)
+                pauses.append((await until(monitor, Event.CONNECT_RETRIED)).value)
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+            pauses.append((await until(monitor, Event.CONNECT_RETRIED)).value)
+        assert pauses == [10, 20, 40, 80, 100, 100, 10]
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        (0, "perhaps a proxy without a server behind it, a server that is not ready, or a peer of ZMTP 2.0"),
+        (10, "most likely a peer of ZMTP 2.0 (libzmq 3.2 or older), which has to be updated to libzmq 4"),
+    ],
+)
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+async def test_a_peer_that_hangs_up_on_our_greeting_is_explained(
+    said: int, cause: str, reset: bool, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So libzmq 3.2 does: at octet 13 or later of ours, and its own 10 have been sent by then or not."""
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        with trio.fail_after(60), logged(caplog, logging.INFO) as words:
+            for _ in range(3):
+                async with await server.accept() as peer:
+                    await peer.send(GREETING[:said])
+                    if not reset:  # octets that are not read make the system send a reset
+                        await peer.read(64)
+                told = await until(monitor, Event.HANDSHAKE_FAILED_NO_DETAIL)
+                assert f"after {said} of the 64 octets of the greeting; {cause}" in told.reason
+                assert told.reason.count("of the 64 octets") == 1
+                assert (await until(monitor, Event.DISCONNECTED)).reason == told.reason
+        assert len(words) == len(set(words)) <= 2  # closed and reset are two causes, if the system gave both
+
+
+async def test_a_listener_explains_a_peer_of_zmtp_2(caplog: pytest.LogCaptureFixture) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        monitor = pull.monitor()
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(10), logged(caplog, logging.INFO) as words:
+            for _ in range(3):
+                async with await Raw.dial(pull.last_endpoint) as peer:
+                    await peer.send(GREETING[:10])
+                    await peer.read(64)
+                told = await until(monitor, Event.HANDSHAKE_FAILED_NO_DETAIL)
+        assert "most likely a peer of ZMTP 2.0" in told.reason
+        assert words == [told.reason]
+
+
+# ------------------------------------------------------------------------------------- errors of ours, and the system's
+
+
+async def test_a_dial_that_fails_by_a_mistake_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as: no thread can be started to look up the name."""
+    real, failures = session.dial, 3
+
+    async def dial(*arguments: Any) -> Any:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise RuntimeError("can't start new thread")
+        return await real(*arguments)
+
+    monkeypatch.setattr(session, "dial", dial)
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        monitor = push.monitor()
+        with trio.fail_after(60), logged(caplog) as words:
+            push.connect(server.endpoint)
+            assert "can't start new thread" in (await until(monitor, Event.CLOSED)).reason
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+        assert words == [f'{server.endpoint}: RuntimeError("can\'t start new thread")']
+
+
+async def test_a_judge_that_fails_does_not_end_a_connect(quick_clock: MockClock) -> None:
+    """What our own ZAP handler says of a peer is nothing that the peer said."""
+    answers = [b"what?", b"500", b"400", b"200"]
+    async with raw_server() as server, zmq.Context() as ctx, trio.open_nursery() as nursery:
+        handler = ctx.socket(zmq.REP)
+        handler.bind("inproc://zeromq.zap.01")
+
+        async def judge() -> None:
+            for answer in answers:
+                request = await handler.recv_multipart()
+                await handler.send_multipart([*request[:2], answer, b"", b"", b""])
+
+        nursery.start_soon(judge)
+        push = ctx.socket(zmq.PUSH, linger=0, zap_domain="here")
+        push.connect(server.endpoint)
+        await push.send(b"for whom it may concern")
+        with trio.fail_after(60):
+            for _ in answers[1:]:
+                async with await server.accept() as peer:
+                    await peer.send(GREETING + ready(b"PULL"))
+                    await peer.read(1000)
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                assert await peer.message() == [b"for whom it may concern"]
+
+
+@pytest.mark.usefixtures("errors_expected")
+async def test_an_error_as_a_connection_ends_is_told_and_survived(
+    quick_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push, pull = ctx.socket(zmq.PUSH, linger=0), ctx.socket(zmq.PULL, linger=0)
+        push.connect(server.endpoint)
+        pull.bind("tcp://127.0.0.1:*")
+
+        def fail_once(pattern: Any, name: str) -> None:
+            real = getattr(pattern, name)
+
+            def fail(*_: object) -> None:
+                setattr(pattern, name, real)
+                raise ZeroDivisionError
+
+            setattr(pattern, name, fail)
+
+        fail_once(push.pattern, "disconnected")
+        fail_once(pull.pattern, "connected")
+        with trio.fail_after(60), logged(caplog, logging.ERROR) as words:
+            for _ in range(2):
+                async with await server.accept() as peer:
+                    await peer.greet(b"PULL")
+            for _ in range(2):
+                async with await Raw.dial(pull.last_endpoint) as peer:
+                    await peer.send(GREETING + ready(b"PUSH") + b"\0\1a")
+            assert await pull.recv() == b"a"
+        assert len(words) == 2
+
+
+@pytest.mark.usefixtures("errors_expected")
+async def test_an_error_of_ours_is_met_ever_more_seldom(quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        push.pattern.connected = None  # type: ignore[assignment, method-assign]
+        with trio.fail_after(60):
+            for least in (100, 200, 400, 800, 1600, 1600):
+                async with await server.accept() as peer:
+                    await peer.greet(b"PULL")
+                    assert least <= (await until(monitor, Event.CONNECT_RETRIED)).value <= least + 100
+
+
 @pytest.mark.requirement("37-45")
 async def test_a_peer_of_the_wrong_type_is_told_why() -> None:
     async with zmq.Context() as ctx:
@@ -381,8 +599,8 @@ async def test_a_connect_that_has_given_up_may_be_made_again(quick_clock: MockCl
             for _ in range(2):
                 dealer.connect(server.endpoint)
                 async with await server.accept() as peer:
-                    await peer.send(b"nonsense")
-                    await peer.read(100)
+                    await peer.send(WRONG["type"])
+                    await peer.read(1000)
                 await wait_all_tasks_blocked(0.02)
 
 

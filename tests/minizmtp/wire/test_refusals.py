@@ -39,6 +39,13 @@ REFUSALS = [
         '37/ZMTP "Authentication and Confidentiality"',
         Violation.MECHANISM_MISMATCH,
     ),
+    (
+        b"\xff" * 64,
+        "octets 12 to 31 of the greeting are \\xff\\xff",
+        "required is the name of a mechanism",
+        '37/ZMTP "Authentication and Confidentiality"',
+        Violation.MECHANISM_MISMATCH,
+    ),
     (GREETING + b"\x08\0", "flags are 08", "required is zero", '37/ZMTP "Framing"', Violation.UNSPECIFIED),
     (GREETING + b"\x05\0", "flags are 05", "MORE must be zero", '37/ZMTP "Framing"', Violation.UNSPECIFIED),
     (
