@@ -129,7 +129,7 @@ def test_heartbeat_ttl_is_read_in_the_tenths_that_can_be_sent(given: int, kept: 
 @pytest.mark.parametrize("name", ["plain_password", "curve_secretkey"])
 def test_a_secret_that_is_refused_is_not_repeated(name: str) -> None:
     for wrong, error in [("s3cret" * 50, zmq.ZMQError), (["s3cret"], TypeError)]:
-        with pytest.raises(error, match=rf"{name}=\.\.\.: expected ") as caught:
+        with pytest.raises(error, match=rf"{name}=<.*>: expected ") as caught:
             setattr(Options(), name, wrong)
         assert "s3cret" not in str(caught.value)
 
