@@ -25,7 +25,7 @@ from .endpoints import Inproc, parse_endpoint
 from .errors import ENOENT, ENOTSOCK, ZMQError
 from .inproc import Names
 from .monitor import Monitor, MonitorEvent
-from .options import Options, set_options, snapshot, unknown_option
+from .options import OPTION_ROWS, Options, set_options, snapshot, unknown_option
 from .patterns import Pattern
 from .reactor import Reactor
 from .session import Acceptor, Connector, Link, choose_mechanism
@@ -105,8 +105,15 @@ class Linked(Options):
             object.__setattr__(self, name, value)
         except AttributeError:
             raise AttributeError(unknown_option(name)) from None
-        if hasattr(self, "pattern"):  # an option may have changed
-            self.pattern.look_again()
+        if name in OPTION_ROWS and hasattr(self, "pattern"):
+            self._option_changed(name)
+
+    def _option_changed(self, name: str) -> None:
+        """Let what is there already follow, where the option is one that acts at once (see `options`)."""
+        if name in ("sndhwm", "rcvhwm"):
+            for link in self._links:
+                link.set_hwms()
+        self.pattern.look_again()
 
     # ------------------------------------------------------------------------------------------------------- endpoints
 
@@ -149,18 +156,20 @@ class Linked(Options):
         yet. Raises ZMQError (EINVAL, EPROTONOSUPPORT) only for what can never be."""
         self._check_open()
         address = parse_endpoint(endpoint, connect=True)
+        options = snapshot(self)
+        choose_mechanism(options)()
+        if not isinstance(address, Inproc):
+            check_dialable(address)
+        # What may raise has been done by now: a connect that raises changes nothing.
         self._last_endpoint = endpoint
         once = self.socket_type in CONNECT_ONCE and not isinstance(address, Inproc)
         if once and endpoint in self._connected():
             return
-        options = snapshot(self)
         self.given.pop("connect_routing_id", None)  # it names one peer
-        choose_mechanism(options)()
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.connect(self, endpoint, options)
         else:
-            check_dialable(address)
             link = connector = Connector(self, address, endpoint, options)
             self.start_task(connector.run)
         self._links[link] = None

@@ -55,6 +55,8 @@ class Owner(Protocol):
 
     socket_type: SocketType
     pattern: Pattern
+    sndhwm: int  # as they are now; what else is set at bind or connect comes as `Options`
+    rcvhwm: int
 
     @property
     def reactor(self) -> Reactor:
@@ -89,16 +91,19 @@ class Link(Protocol):
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
         """Its pipes, and whether there is somebody at the other end now."""
 
+    def set_hwms(self) -> None:
+        """Make its pipes as deep as the options of the socket say now."""
+
 
 # The types that know what to do with one message where they expect many (libzmq's choice).
 CONFLATE = {SocketType.PUSH, SocketType.PULL, SocketType.PUB, SocketType.SUB, SocketType.DEALER}
 
 
 def new_pipe(owner: Owner, options: Options) -> Pipe:
-    """A pipe for one peer, as deep as the options say."""
+    """A pipe for one peer, as deep as the options of the socket say now."""
     if options.conflate and owner.socket_type in CONFLATE:
         return Pipe(outbound=Queue(conflate=True), inbound=Queue(conflate=True))
-    return Pipe(outbound=Queue(options.sndhwm), inbound=Queue(options.rcvhwm))
+    return Pipe(outbound=Queue(owner.sndhwm), inbound=Queue(owner.rcvhwm))
 
 
 def choose_mechanism(options: Options) -> Callable[[], Mechanism]:
@@ -190,6 +195,11 @@ class Session:
 
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
         return [(self._pipe, self._engine is not None)] if self._pipe is not None else []
+
+    def set_hwms(self) -> None:
+        if self._pipe is not None:
+            self._pipe.outbound.set_hwm(self._owner.sndhwm)
+            self._pipe.inbound.set_hwm(self._owner.rcvhwm)
 
     # ------------------------------------------------------------- one connection, start to end (engine.Conversation)
 
@@ -448,6 +458,10 @@ class Acceptor:
 
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
         return [pipe for session in self._sessions for pipe in session.pipes()]
+
+    def set_hwms(self) -> None:
+        for session in self._sessions:
+            session.set_hwms()
 
 
 __all__ = ["Accepted", "Acceptor", "Connector", "Link", "Owner", "Session", "log", "new_pipe"]

@@ -84,13 +84,13 @@ class Queue:
         self.set_hwm(hwm)
 
     def set_hwm(self, hwm: int) -> None:
-        """Change the limit; what is already queued stays.
+        """Change the limit at once; what is already queued stays. (A queue that conflates has no limit.)
 
-        The bind of an inproc name adds the binder's limit to a queue that a writer may have filled long before. Half of
-        the new limit can be more than that queue holds, so no reading would ever wake the writer: it is told here.
+        Half of the new limit can be more than the queue holds, so that no reading would ever wake a writer that waits
+        for room. The writer is therefore told here, if there is room now.
         """
-        self.hwm = hwm
-        self._half = (hwm + 1) // 2 or 1
+        self.hwm = 0 if self._conflate else hwm
+        self._half = (self.hwm + 1) // 2 or 1
         self._tell(self.taken)
 
     def __len__(self) -> int:
@@ -167,9 +167,13 @@ class Queue:
     def _tell(self, taken: int) -> None:
         self._told = taken
         self.limit = taken + self.hwm if self.hwm else sys.maxsize
-        if self.wanted and self.given < self.limit:
+        if not self.wanted:
+            return
+        if self.given < self.limit:
             self.wanted, self.tell_at = False, 0
             self.on_space()
+        else:
+            self.want_space()  # because `tell_at` depends on what has changed: how many were told, and the limit
 
     def put_back(self, items: Iterable[Item]) -> None:
         """Undo takes: the items, oldest first, go to the front again. The engine does so with what never left."""
@@ -191,8 +195,9 @@ class Queue:
             self.given += 1
 
     def close(self) -> None:
-        """The reader is gone: forget what is queued, drop what comes."""
+        """The reader is gone: forget what is queued, drop what comes. What is forgotten does not count as taken."""
         self.closed = self._odd = True
+        self.given -= len(self.items)
         self.items.clear()
         self._tell(self.given)
 
