@@ -161,10 +161,14 @@ class Socket(Waiting):
         if not flags & SNDMORE:
             await self._send_when(self.try_send, message, flags)
         elif not begun:
-            await self._send_when(self.pattern.has_room_for, message, flags)
+            await self._send_when(self._has_room_for, message, flags)
             self._parts.extend(message)
         else:
             self._parts.extend(message)
+
+    def _has_room_for(self, beginning: Frames) -> bool:
+        self._check_open()
+        return self.pattern.has_room_for(beginning)
 
     async def _send_when(self, attempt: Callable[[Frames], bool], message: Frames, flags: int) -> None:
         if not attempt(message):
