@@ -343,6 +343,145 @@ async def test_a_reply_in_parts_that_fails_is_still_owed() -> None:
         assert await req.recv_multipart() == [b"new", b"!"]
 
 
+# ------------------------------------------------------------------------------------------------ what recv has left
+
+
+@every_transport
+@pytest.mark.requirement("28-1", "28-10", "L-31")
+async def test_a_reply_or_request_read_in_part_is_read_to_its_end(transport: str) -> None:
+    """As in libzmq: until then it is not the time to send, in one call or in parts, and poll says so."""
+    async with zmq.Context() as ctx:
+        rep, req = await pair(ctx, zmq.REP, zmq.REQ, transport)
+
+        async def read_in_parts(sock: zmq.Socket, words: str) -> None:
+            assert await sock.recv() == b"a"
+            for frame, more in [(b"b", True), (b"c", False)]:
+                for flags in (0, zmq.SNDMORE, zmq.NOBLOCK):
+                    with pytest.raises(zmq.ZMQError, match=words) as caught:
+                        await sock.send(b"x", flags)
+                    assert caught.value.errno == zmq.EFSM
+                with pytest.raises(zmq.ZMQError, match=words):
+                    await sock.send_multipart([b"x"])
+                assert await sock.poll(0, IN | OUT) == IN
+                assert await sock.recv() == frame
+                assert sock.rcvmore is more
+            assert await sock.poll(0, IN | OUT) == OUT
+
+        with trio.fail_after(5):
+            await req.send_multipart([b"a", b"b", b"c"])
+            await read_in_parts(rep, "a part of the request")
+            await rep.send_multipart([b"a", b"b", b"c"])
+            await read_in_parts(req, "a part of its reply")
+            await req.send(b"next")
+            assert await rep.recv() == b"next"
+
+
+async def test_with_req_relaxed_the_rest_of_a_reply_is_given_up() -> None:
+    """A new request abandons the one before, and what is unread of its reply."""
+    async with zmq.Context() as ctx:
+        rep, req = await pair(ctx, zmq.REP, zmq.REQ, "inproc://here")
+        req.req_relaxed = 1
+        await req.send(b"1")
+        await rep.recv()
+        await rep.send_multipart([b"answer to 1", b"note"])
+        assert await req.recv() == b"answer to 1"
+        assert await req.poll(0, IN | OUT) == IN | OUT
+        await req.send(b"2")
+        assert not req.rcvmore
+        assert await req.poll(0, IN) == 0
+        assert await rep.recv() == b"2"
+        await rep.send(b"answer to 2")
+        assert await req.recv() == b"answer to 2"
+
+
+@pytest.mark.parametrize("how", ["recv", "recv_multipart", "recv_message"])
+async def test_who_polls_hears_that_the_rest_has_been_read(how: str) -> None:
+    async with zmq.Context() as ctx:
+        rep, req = await pair(ctx, zmq.REP, zmq.REQ, "inproc://here")
+        await req.send_multipart([b"a", b"b"])
+        assert await rep.recv() == b"a"
+        found: list[int] = []
+
+        async def poll() -> None:
+            found.append(await rep.poll(None, OUT))
+
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(poll)
+                await wait_all_tasks_blocked()
+                assert found == []
+                await getattr(rep, how)()
+        assert found == [OUT]
+
+
+@every_transport
+async def test_what_recv_has_left_is_still_from_its_sender(transport: str) -> None:
+    """Also when the first frame was taken past the pattern, as is done where there is one peer."""
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
+        for _ in range(3):
+            await push.send_multipart([b"a", b"b"])
+        with trio.fail_after(5):
+            for _ in range(3):
+                assert await pull.recv() == b"a"
+                rest = await pull.recv_message()
+                assert rest.frames == [b"b"]
+                assert rest.metadata.get("Socket-Type") == (None if transport.startswith("inproc") else "PUSH")
+
+
+async def test_what_recv_has_left_is_read_after_its_sender_has_gone() -> None:
+    """A message that the program has begun to read is read to its end; one that it has not begun is lost (L-18)."""
+    async with zmq.Context() as ctx:
+        push, pull = await pair(ctx, zmq.PUSH, zmq.PULL, "inproc://here")
+        for _ in range(2):
+            await push.send_multipart([b"a", b"b"])
+        assert await pull.recv() == b"a"
+        pull.disconnect("inproc://here")
+        assert await receive_all(pull, 0) == [[b"b"]]
+
+
+# ------------------------------------------------------------------------------------------------ calls that raise
+
+
+async def test_a_connect_that_raises_changes_nothing() -> None:
+    async with zmq.Context() as ctx:
+        router = ctx.socket(zmq.ROUTER, connect_routing_id=b"server")
+        router.connect("inproc://before")
+        router.connect_routing_id = b"server"
+        too_long = "ipc:///" + "x" * 200
+        for endpoint in ("tcp://127.0.0.1", "nonsense", too_long):
+            with pytest.raises(zmq.ZMQError):
+                router.connect(endpoint)
+        router.curve_serverkey = bytes(32)
+        with pytest.raises(zmq.ZMQError, match="curve_secretkey"):
+            router.connect("tcp://127.0.0.1:1")
+        assert router.last_endpoint == "inproc://before"
+        assert router.connect_routing_id == b"server"
+        assert [peer.endpoint for peer in router.peers()] == ["inproc://before"]
+
+
+async def test_a_name_that_is_no_encoding_costs_no_frame() -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+        await push.send(b"text")
+        with pytest.raises(LookupError):
+            await pull.recv_string(encoding="utf-9")
+        assert await pull.recv_string() == "text"
+
+
+async def test_a_frame_that_cannot_be_read_as_text_is_taken() -> None:
+    """As with pyzmq: a loop that goes on after the error meets the next frame, and not this one for ever."""
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+        for frame in (b"\xff", b"no json", b"good"):
+            await push.send(frame)
+        with pytest.raises(UnicodeDecodeError):
+            await pull.recv_string()
+        with pytest.raises(json.JSONDecodeError):
+            await pull.recv_json()
+        assert await pull.recv_string() == "good"
+
+
 # ------------------------------------------------------------------------------------------------------- several tasks
 
 

@@ -19,7 +19,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
-from tests.minizmtp.helpers import TRANSPORTS, Raw, pair, receive_all
+from tests.minizmtp.helpers import TRANSPORTS, pair
 
 IN, OUT = zmq.POLLIN, zmq.POLLOUT
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
@@ -226,7 +226,8 @@ class World:
 # How often each happens: most of the time peers are there, queues are full, and tasks wait.
 STEPS = {
     "join": 4, "dial": 2, "leave": 2, "unbind": 1, "disconnect": 1,
-    "peer_sends": 3, "peer_receives": 2, "peer_drains": 3, "peer_subscribes": 3, "sends": 1, "fills": 4, "receives": 3, "subscribes": 2,
+    "peer_sends": 3, "peer_receives": 2, "peer_drains": 3, "peer_subscribes": 3,
+    "sends": 1, "fills": 4, "receives": 3, "subscribes": 2,
     "changes_an_option": 3, "a_peer_changes_its_limit": 1, "one_gives_up": 1,
     "waits_to_send": 6, "waits_to_send_in_parts": 3, "waits_to_receive": 3, "polls": 3, "polls_with_a_poller": 1,
     "proxies": 1,
@@ -438,6 +439,14 @@ async def test_polling_a_mandatory_router_wakes_when_the_first_peer_comes() -> N
         assert await meanwhile(lambda: router.poll(None, OUT), lambda: dealer.connect("inproc://here")) == OUT
 
 
+async def arrival_of_a_subscription(pub: zmq.Socket) -> None:
+    for _ in range(1000):
+        if pub.peers()[0].subscriptions:
+            return
+        await wait_all_tasks_blocked(0.001)
+    raise AssertionError("no subscription has come")
+
+
 PUBLISHERS = pytest.mark.parametrize("kind", [zmq.PUB, zmq.XPUB], ids=["PUB", "XPUB"])
 WAYS_OUT = [
     "it leaves", "it unsubscribes", "it reads", "it is unbound", "nodrop is taken back", "the limit is raised",
@@ -454,8 +463,7 @@ async def test_a_publisher_goes_on_when_nothing_holds_it_up(kind: zmq.SocketType
         pub, sub = await pair(ctx, kind, zmq.SUB, transport, **SMALL)
         sub.subscribe(b"eu")
         with trio.fail_after(10):
-            while not pub.peers()[0].subscriptions:
-                await trio.sleep(0.001)
+            await arrival_of_a_subscription(pub)
             pub.xpub_nodrop = 1
             await fill(pub, [b"eu", BODY])
 
