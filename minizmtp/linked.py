@@ -275,8 +275,8 @@ class Linked(Options):
     def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
         self._home.start_task(function)
 
-    async def authenticate(self, question: Authenticate, address: str) -> Verdict:
-        return await self._home.authenticate(question, self, address)
+    async def authenticate(self, question: Authenticate, options: Options, address: str) -> Verdict:
+        return await self._home.authenticate(question, options, address)
 
     def ended(self, link: Link) -> None:
         self._links.pop(link, None)

@@ -68,7 +68,7 @@ class Owner(Protocol):
     def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
         """Tell whoever monitors the socket."""
 
-    async def authenticate(self, question: Authenticate, address: str) -> Verdict:
+    async def authenticate(self, question: Authenticate, options: Options, address: str) -> Verdict:
         """Ask whoever decides who may come in."""
 
     def ended(self, link: "Link") -> None:
@@ -220,7 +220,7 @@ class Session:
     async def _ask(self, scope: trio.CancelScope, question: Authenticate, engine: Engine, address: str) -> None:
         with scope:
             try:
-                engine.judge(await self._owner.authenticate(question, address))
+                engine.judge(await self._owner.authenticate(question, self._options, address))
             except Exception as error:  # the handler has answered nonsense, or its socket is closed
                 engine.stop(error)
 
