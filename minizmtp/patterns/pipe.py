@@ -167,13 +167,9 @@ class Queue:
     def _tell(self, taken: int) -> None:
         self._told = taken
         self.limit = taken + self.hwm if self.hwm else sys.maxsize
-        if not self.wanted:
-            return
-        if self.given < self.limit:
+        if self.wanted and self.given < self.limit:
             self.wanted, self.tell_at = False, 0
             self.on_space()
-        else:
-            self.want_space()  # because `tell_at` depends on what has changed: how many were told, and the limit
 
     def put_back(self, items: Iterable[Item]) -> None:
         """Undo takes: the items, oldest first, go to the front again. The engine does so with what never left."""

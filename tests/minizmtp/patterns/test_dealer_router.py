@@ -222,6 +222,36 @@ def test_with_router_mandatory_a_peer_without_room_is_waited_for() -> None:
     assert slow.hears() == [[b"1"], [b"2"]]
 
 
+@pytest.mark.requirement("28-43", "L-27")
+def test_whoever_asks_a_mandatory_router_for_room_hears_of_it() -> None:
+    """Room for a message that begins with a name, and room for any message: each leaves word with what is full."""
+    for ask in (lambda: service.has_room_for([b"slow"]), lambda: service.can_send()):
+        space = Calls()
+        service = Router(Calls(), space, options(router_mandatory=1))
+        slow = Named(service, b"slow", sndhwm=1)
+        assert service.try_send([b"slow", b"0"])
+        before = space.count
+        assert not ask()
+        assert slow.pipe.outbound.take() == b"0"
+        assert space.count == before + 1
+        assert ask()
+
+
+@pytest.mark.requirement("28-43", "L-26", "L-27")
+def test_a_mandatory_router_tells_of_names_that_come_and_go() -> None:
+    space = Calls()
+    service = Router(Calls(), space, options(router_mandatory=1))
+    before = space.count
+    peer = Named(service, b"peer")
+    assert space.count > before
+    assert service.has_room_for([b"peer"])
+    before = space.count
+    peer.leaves()
+    assert space.count > before
+    with pytest.raises(ZMQError, match="no peer is called b'peer'"):
+        service.has_room_for([b"peer"])
+
+
 @pytest.mark.requirement("28-41")
 @pytest.mark.parametrize("mandatory", [0, 1])
 def test_a_name_and_nothing_else_is_no_message(mandatory: int) -> None:
