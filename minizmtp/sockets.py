@@ -92,7 +92,7 @@ class Socket(Waiting):
             else:
                 await self._breathe()
         except BaseException:
-            self._parts.clear()
+            self._give_up()
             raise
         only = self._robin.only
         if flags or self._parts or get_ident() not in self._at_home:
@@ -117,7 +117,7 @@ class Socket(Waiting):
             else:
                 await self._breathe()
         except BaseException:
-            self._parts.clear()
+            self._give_up()
             raise
         if flags or self._parts or self._waiting or get_ident() not in self._at_home or not self._offer(frames):
             await self._send(frames, flags)
@@ -134,7 +134,7 @@ class Socket(Waiting):
         try:
             frame = encode()
         except BaseException:
-            self._parts.clear()
+            self._give_up()
             raise
         await self.send(frame, flags)
 
@@ -154,10 +154,10 @@ class Socket(Waiting):
         This call takes the earlier parts out of the socket at once. If it raises or is cancelled they are gone with it,
         and while it waits another task may begin a message of its own.
         """
+        self._check_open()
         message = self._parts + frames
         begun = bool(self._parts)
         self._parts.clear()
-        self._check_open()
         if not flags & SNDMORE:
             await self._send_when(self.try_send, message, flags)
         elif not begun:
@@ -165,6 +165,11 @@ class Socket(Waiting):
             self._parts.extend(message)
         else:
             self._parts.extend(message)
+
+    def _give_up(self) -> None:
+        """A part has failed, and its message with it. (Not where the call is refused because this is another thread.)"""
+        if get_ident() in self._at_home:
+            self._parts.clear()
 
     def _has_room_for(self, beginning: Frames) -> bool:
         self._check_open()

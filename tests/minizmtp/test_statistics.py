@@ -123,7 +123,7 @@ async def test_an_xpubs_notices_count_as_unread_until_its_program_has_seen_them(
 
 
 @every_transport
-async def test_a_message_counts_as_received_when_its_last_frame_is_read(transport: str) -> None:
+async def test_a_message_read_to_its_end_counts_as_received(transport: str) -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
         with trio.fail_after(10):
@@ -136,7 +136,7 @@ async def test_a_message_counts_as_received_when_its_last_frame_is_read(transpor
             assert [(peer.received, peer.unread) for peer in pull.peers()] == [(3, 0)]
 
 
-async def test_what_was_unread_when_the_program_parted_was_not_received() -> None:
+async def test_what_was_unread_at_a_disconnect_was_not_received() -> None:
     """A link that lingers is still listed: with what was read, and without what is lost."""
     async with raw_server() as server, zmq.Context() as ctx:
         dealer = ctx.socket(zmq.DEALER, sndbuf=4096)

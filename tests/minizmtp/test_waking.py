@@ -387,7 +387,7 @@ async def test_a_mandatory_router_hears_that_its_peer_has_left(transport: str, p
 
 
 @every_transport
-async def test_a_mandatory_router_goes_on_when_its_option_is_taken_back(transport: str) -> None:
+async def test_a_router_goes_on_when_mandatory_is_taken_back(transport: str) -> None:
     async with zmq.Context() as ctx:
         router, _ = await mandatory_router(ctx, transport)
         dropped = router.peers()[0].dropped
@@ -448,7 +448,7 @@ async def test_polling_a_mandatory_router_wakes_when_a_peer_has_room(transport: 
         assert await meanwhile(lambda: poller.poll(), event) == [(router, OUT)]
 
 
-async def test_polling_a_mandatory_router_wakes_when_the_first_peer_comes() -> None:
+async def test_polling_a_mandatory_router_wakes_at_its_first_peer() -> None:
     async with zmq.Context() as ctx:
         router, dealer = ctx.socket(zmq.ROUTER, router_mandatory=1), ctx.socket(zmq.DEALER)
         router.bind("inproc://here")

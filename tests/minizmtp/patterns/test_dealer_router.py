@@ -1,5 +1,6 @@
 """DEALER and ROUTER: questions and answers without turns, and whose is whose (28/REQREP)."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -223,18 +224,19 @@ def test_with_router_mandatory_a_peer_without_room_is_waited_for() -> None:
 
 
 @pytest.mark.requirement("28-43", "L-27")
-def test_whoever_asks_a_mandatory_router_for_room_hears_of_it() -> None:
-    """Room for a message that begins with a name, and room for any message: each leaves word with what is full."""
-    for ask in (lambda: service.has_room_for([b"slow"]), lambda: service.can_send()):
-        space = Calls()
-        service = Router(Calls(), space, options(router_mandatory=1))
-        slow = Named(service, b"slow", sndhwm=1)
-        assert service.try_send([b"slow", b"0"])
-        before = space.count
-        assert not ask()
-        assert slow.pipe.outbound.take() == b"0"
-        assert space.count == before + 1
-        assert ask()
+@pytest.mark.parametrize(
+    "ask", [lambda service: service.has_room_for([b"slow"]), Router.can_send], ids=["for a name", "for any"]
+)
+def test_a_question_for_room_leaves_word_with_what_is_full(ask: Callable[[Router], bool]) -> None:
+    space = Calls()
+    service = Router(Calls(), space, options(router_mandatory=1))
+    slow = Named(service, b"slow", sndhwm=1)
+    assert service.try_send([b"slow", b"0"])
+    before = space.count
+    assert not ask(service)
+    assert slow.pipe.outbound.take() == b"0"
+    assert space.count == before + 1
+    assert ask(service)
 
 
 @pytest.mark.requirement("28-43", "L-26", "L-27")
