@@ -167,7 +167,7 @@ class Socket(Waiting):
             self._parts.extend(message)
 
     def _give_up(self) -> None:
-        """A part has failed, and its message with it. (Not where the call is refused because this is another thread.)"""
+        """A part has failed, and its message with it. (Not where a call is refused because it is in another thread.)"""
         if get_ident() in self._at_home:
             self._parts.clear()
 
