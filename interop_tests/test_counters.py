@@ -102,7 +102,7 @@ async def test_what_waits_to_be_read_is_counted(world: World) -> None:
 @WE_BIND
 @pytest.mark.differs("limit set after bind")
 @pytest.mark.requirement("30-6", "L-1")
-async def test_a_limit_set_after_bind_counts_for_who_comes_later(world: World) -> None:
+async def test_a_limit_set_after_bind_counts_for_later_peers(world: World) -> None:
     push = await world.server.socket("PUSH", sndbuf=65_536)
     await push.bind(world.known_endpoint())
     await push.set_option("sndhwm", 5)

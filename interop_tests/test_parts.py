@@ -75,7 +75,7 @@ both = pytest.mark.parametrize("sockets", [our_sockets, libzmq_sockets], ids=["o
 
 @both
 @pytest.mark.requirement("30-9", "30-10", "30-11")
-async def test_a_push_with_nobody_there_refuses_a_first_part(sockets: Any) -> None:
+async def test_a_push_without_peers_refuses_a_first_part(sockets: Any) -> None:
     async with sockets() as socket:
         push, pull = socket(zmq.PUSH), socket(zmq.PULL)
         assert await outcome(push.send(b"topic", MORE | NOBLOCK)) == "EAGAIN"

@@ -136,7 +136,7 @@ class Pattern:
         return self.incoming.take()
 
     def look_again(self) -> None:
-        """An option has changed: what is there already is looked at again, and so is who waits for what."""
+        """An option has changed: messages that are there already are looked at again, and tasks that wait ask again."""
         if self.incoming is not None:
             self.incoming.only = None
         self._on_arrival()

@@ -64,7 +64,7 @@ class Sleeper:
 
 
 class World:
-    """One socket, its peers, and those who wait for it. Each method that a step can name takes the step's number."""
+    """One socket, its peers, and the tasks that wait for it. Each method that a step can name takes its number."""
 
     def __init__(self, ctx: zmq.Context, nursery: trio.Nursery, kind: zmq.SocketType) -> None:
         self.ctx, self.nursery, self.kind = ctx, nursery, kind
@@ -171,7 +171,7 @@ class World:
         if self.sleepers:
             self.sleepers[number % len(self.sleepers)].scope.cancel()
 
-    # ------------------------------------------------------------------------------------------------ who waits
+    # ------------------------------------------------------------------------------------------------ what waits
 
     def sleep(self, name: str, call: Callable[[], Awaitable[object]], could_go_on: Callable[[], object]) -> None:
         if len(self.sleepers) < 8:
@@ -548,7 +548,7 @@ async def test_a_second_receiver_hears_that_it_is_not_its_turn() -> None:
         assert answers == [b"?", zmq.EFSM, b"!", zmq.EFSM]
 
 
-async def test_who_polls_hears_of_what_a_proxy_took() -> None:
+async def test_a_poll_hears_of_what_a_proxy_took() -> None:
     async with zmq.Context() as ctx:
         rep, req = await pair(ctx, zmq.REP, zmq.REQ, "inproc://here")
         push, _ = await pair(ctx, zmq.PUSH, zmq.PULL, "inproc://there")
