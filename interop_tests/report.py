@@ -85,6 +85,14 @@ DIFFERENCES: dict[str, str] = {
     "allow and deny on a dual-stack socket": "Such a socket sees a client of IPv4 as ::ffff:192.0.2.1, in libzmq as in "
     'ours. pyzmq\'s Authenticator compares text, so deny("192.0.2.1") has no effect there; ours compares addresses.',
     "ttl above 65.5 seconds": "Is sent as 65.5 seconds: libzmq takes 65.6 for 64 milliseconds (37-72).",
+    "peer that leaves while a send waits for it": "A ROUTER with router_mandatory that waits in send() for room at a "
+    "peer raises EHOSTUNREACH when that peer leaves. libzmq's goes on waiting, unless its program receives meanwhile.",
+    "limit that is raised": "sndhwm acts at once on a queue that is full, too: a send that waits goes on. In libzmq it "
+    "waits until the peer has read, which may be never.",
+    "limit set after bind": "sndhwm and rcvhwm count for the peers that come later. libzmq gives a peer of tcp or ipc "
+    "the limits that were set when the listener was bound, although its manual says that they act at once.",
+    "limits over inproc": "A limit that is set after bind or connect is added to the one of the other end (L-2), as "
+    "one set before. In libzmq it is added to what the other end had at that time.",
 }
 
 INTRODUCTION = """\

@@ -97,3 +97,22 @@ async def test_what_waits_to_be_read_is_counted(world: World) -> None:
     assert peers_of(router) == []  # it has gone, and with it the counts …
     for n in range(1, 10):  # … but not what it sent
         assert await router.recv_multipart() == [b"alice", b"%d" % n]
+
+
+@WE_BIND
+@pytest.mark.differs("limit set after bind")
+@pytest.mark.requirement("30-6", "L-1")
+async def test_a_limit_set_after_bind_counts_for_later_peers(world: World) -> None:
+    push = await world.server.socket("PUSH", sndbuf=65_536)
+    await push.bind(world.known_endpoint())
+    await push.set_option("sndhwm", 5)
+    pull = await world.client.socket("PULL", rcvhwm=1, rcvbuf=65_536)
+    await pull.connect(push.last_endpoint)
+    await push.wait_event("HANDSHAKE_SUCCEEDED")
+    sent = 0
+    while await push.try_send(b"%6d" % sent + bytes(100_000)):
+        sent += 1
+    (peer,) = peers_of(push)
+    assert 0 < peer.queued <= 5
+    for n in range(sent):
+        assert int((await pull.recv())[:6]) == n

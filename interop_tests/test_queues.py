@@ -1,4 +1,4 @@
-"""Options that say what a queue holds, and when there is one: `conflate` and `immediate`.
+"""Options that say what a queue holds, and when there is one: `conflate`, `immediate` and the limits.
 
 Both end at a peer that comes late: with `conflate` only the newest message waits for it, with `immediate` none does.
 """
@@ -69,3 +69,42 @@ async def test_with_immediate_a_queue_goes_with_its_connection(world: World) -> 
     await pull.bind(endpoint)
     await push.send(b"kept")
     assert await pull.recv() == b"kept"
+
+
+@pytest.mark.over("tcp", "ipc")
+@pytest.mark.parametrize(("hwm", "taken"), [(5, 5), (1500, 1500), (0, 2000)])
+@pytest.mark.requirement("30-6", "28-24", "L-1", "L-6")
+async def test_a_limit_set_after_connect_counts_at_once(world: World, hwm: int, taken: int) -> None:
+    push = await world.client.socket("PUSH", **EAGER)
+    await push.connect(world.known_endpoint())
+    await push.set_option("sndhwm", hwm)
+    assert [await push.try_send(b"%d" % n) for n in range(2000)] == [n < taken for n in range(2000)]
+
+
+@pytest.mark.over("tcp", "ipc")
+@pytest.mark.pairs("ours-ours", "libzmq-ours")
+@pytest.mark.differs("limit that is raised")
+@pytest.mark.requirement("30-6", "L-1", "L-6")
+async def test_a_limit_that_is_raised_makes_room_at_once(world: World) -> None:
+    endpoint = world.known_endpoint()
+    push = await world.client.socket("PUSH", sndhwm=1, **EAGER)
+    await push.connect(endpoint)
+    assert [await push.try_send(b"%d" % n) for n in range(2)] == [True, False]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(push.send, b"1")
+        await push.set_option("sndhwm", 5)
+    assert [await push.try_send(b"%d" % n) for n in range(2, 6)] == [True, True, True, False]
+    pull = await world.server.socket("PULL")
+    await pull.bind(endpoint)
+    assert [await pull.recv() for _ in range(5)] == [b"%d" % n for n in range(5)]
+
+
+@pytest.mark.over("inproc")
+@pytest.mark.pairs("ours-ours")
+@pytest.mark.differs("limits over inproc")
+@pytest.mark.requirement("L-2")
+async def test_both_ends_of_inproc_may_set_their_limits_later(world: World) -> None:
+    pull, push = await world.pair("PULL", "PUSH")
+    await push.set_option("sndhwm", 3)
+    await pull.set_option("rcvhwm", 4)
+    assert [await push.try_send(b"%d" % n) for n in range(10)] == [n < 7 for n in range(10)]

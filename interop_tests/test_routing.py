@@ -7,6 +7,7 @@ import errno
 
 import pytest
 import trio
+import trio.testing
 
 from interop_tests.raw import RawListener, RawPeer, command, metadata
 from interop_tests.vectors import GREETING
@@ -291,3 +292,36 @@ async def test_a_dealer_without_a_peer_takes_nothing_and_with_one_to_come_so_muc
     router = await world.server.socket("ROUTER")
     await router.bind(endpoint)
     assert [(await router.recv_multipart())[1] for _ in range(3)] == [b"0", b"1", b"2"]
+
+
+@pytest.mark.over("tcp")
+@pytest.mark.pairs("ours-ours", "ours-libzmq")
+@pytest.mark.differs("peer that leaves while a send waits for it")
+@pytest.mark.requirement("28-43", "L-26", "L-27")
+async def test_a_send_that_waits_for_a_peer_ends_with_the_peer(world: World) -> None:
+    router = await world.server.socket("ROUTER", router_mandatory=1, sndhwm=1, sndbuf=4096)
+    dealer = await world.client.socket("DEALER", routing_id=b"worker", rcvhwm=1, rcvbuf=4096)
+    await world.join(router, dealer)
+    assert await introduce(router, dealer) == b"worker"
+    number = 0
+    with trio.fail_after(PATIENCE):
+        while await router.try_send(b"worker", bytes(20_000)):
+            number += 1
+            await trio.sleep(0.01)
+    assert number > 0
+    ended: list[int] = []
+
+    async def send() -> None:
+        try:
+            for _ in range(1000):  # what libzmq still has in hand may make room once more
+                await router.send_multipart([b"worker", bytes(20_000)])
+        except Refused as refusal:
+            ended.append(refusal.errno)
+
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert ended == []
+            await dealer.close(0)
+    assert ended == [errno.EHOSTUNREACH]

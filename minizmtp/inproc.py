@@ -22,7 +22,7 @@ from .endpoints import Inproc
 from .errors import EADDRINUSE, ZMQError
 from .options import Options
 from .patterns import Pipe
-from .patterns.pipe import Queue
+
 from .session import Owner, new_pipe, part_from
 
 
@@ -83,13 +83,12 @@ class Bound:
 
     def join(self, other: "Joint") -> None:
         """Give the connecting side's pipe a twin with the queues crossed."""
-        _deepen(other.pipe.outbound, self._options.rcvhwm)
-        _deepen(other.pipe.inbound, self._options.sndhwm)
         twin = Pipe(outbound=other.pipe.inbound, inbound=other.pipe.outbound)
         twin.identity = other.options.routing_id
         other.pipe.identity = other.pipe.identity or self._options.routing_id
         joint = Joint(self._names, self._owner, self.endpoint, self._options, twin, self._joints.pop)
         joint.other, other.other = other, joint
+        joint.set_hwms()
         self._joints[joint] = None
         self._owner.pattern.attach(twin)
         for one in (joint, other):
@@ -113,6 +112,10 @@ class Bound:
 
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
         return [pipe for joint in self._joints for pipe in joint.pipes()]
+
+    def set_hwms(self) -> None:
+        for joint in self._joints:
+            joint.set_hwms()
 
 
 class Joint:
@@ -172,7 +175,16 @@ class Joint:
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
         return [] if self._is_over else [(self.pipe, self.other is not None)]
 
+    def set_hwms(self) -> None:
+        """Each queue holds what both its ends allow together (L-2)."""
+        sndhwm, rcvhwm = self.owner.sndhwm, self.owner.rcvhwm
+        if self.other is not None:
+            other = self.other.owner
+            sndhwm, rcvhwm = _together(sndhwm, other.rcvhwm), _together(rcvhwm, other.sndhwm)
+        self.pipe.outbound.set_hwm(sndhwm)
+        self.pipe.inbound.set_hwm(rcvhwm)
 
-def _deepen(queue: Queue, hwm: int) -> None:
-    """Let queue hold what both its ends allow; no limit at either end is no limit."""
-    queue.set_hwm(queue.hwm + hwm if queue.hwm and hwm else 0)
+
+def _together(one: int, other: int) -> int:
+    """What both ends of a queue allow; no limit at either end is no limit."""
+    return one + other if one and other else 0

@@ -26,7 +26,7 @@ from .endpoints import Endpoint, Inproc, parse_endpoint
 from .errors import ENOENT, ENOTSOCK, ZMQError
 from .inproc import Names
 from .monitor import Monitor, MonitorEvent
-from .options import Options, set_options, snapshot, unknown_option
+from .options import OPTION_ROWS, Options, set_options, snapshot, unknown_option
 from .patterns import Pattern
 from .reactor import Reactor
 from .session import Acceptor, Connector, Link, choose_mechanism
@@ -117,8 +117,15 @@ class Linked(Options):
             object.__setattr__(self, name, value)
         except AttributeError:
             raise AttributeError(unknown_option(name)) from None
-        if hasattr(self, "pattern"):  # an option may have changed
-            self.pattern.look_again()
+        if name in OPTION_ROWS and hasattr(self, "pattern"):
+            self._option_changed(name)
+
+    def _option_changed(self, name: str) -> None:
+        """Let what is there already follow, where the option is one that acts at once (see `options`)."""
+        if name in ("sndhwm", "rcvhwm"):
+            for link in self._links:
+                link.set_hwms()
+        self.pattern.look_again()
 
     # ------------------------------------------------------------------------------------------------------- endpoints
 
@@ -161,19 +168,21 @@ class Linked(Options):
         yet. Raises ZMQError (EINVAL, EPROTONOSUPPORT) only for what can never be."""
         self._check_open()
         address = parse_endpoint(endpoint, connect=True)
+        options = snapshot(self)
+        choose_mechanism(options)()
+        if not isinstance(address, Inproc):
+            check_dialable(address)
+        # What may raise has been done by now: a connect that raises changes nothing.
         self._last_endpoint = endpoint
         once = self.socket_type in CONNECT_ONCE and not isinstance(address, Inproc)
         if once and dialled_place(address, self) in self._connected():
             return
         self._gone.discard(endpoint)
-        options = snapshot(self)
         self.given.pop("connect_routing_id", None)  # it names one peer
-        choose_mechanism(options)()
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.connect(self, endpoint, options)
         else:
-            check_dialable(address)
             link = connector = Connector(self, address, endpoint, options)
             self.start_task(connector.run)
         self._links[link] = None
@@ -309,8 +318,8 @@ class Linked(Options):
     def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
         self._home.start_task(function)
 
-    async def authenticate(self, question: Authenticate, address: str) -> Verdict:
-        return await self._home.authenticate(question, self, address)
+    async def authenticate(self, question: Authenticate, options: Options, address: str) -> Verdict:
+        return await self._home.authenticate(question, options, address)
 
     def ended(self, link: Link) -> None:
         if link in self._links:

@@ -16,9 +16,8 @@ from it. Names, units and defaults are libzmq's; times are milliseconds.
     >>> options.routing_id
     b'worker-7'
 
-An option counts for what begins after it was set: `bind` and `connect` take a copy with them, so what is set later
-holds for later binds and connects (as in libzmq). The exceptions are `linger`, `sndtimeo` and `rcvtimeo`, which are
-looked at when they are needed.
+`bind` and `connect` take a copy of the options with them, so most of them act at the next bind or connect (as in
+libzmq). Those that act at once, or at another time, are listed in `ACTS`.
 
 Read next: `patterns.pipe`.
 """
@@ -267,12 +266,15 @@ def unknown_option(name: str) -> str:
 
 def table() -> str:
     """All options as a table in Markdown (docs/OPTIONS.md is this; a test compares them)."""
-    lines = ["| option | for | type | values | default | meaning |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| option | for | type | values | default | acts | meaning |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for name, row in OPTION_ROWS.items():
         kinds = " ".join(kind.name for kind in row.socket_types) or "all"
-        lines.append(
-            f"| `{name}` | {kinds} | {row.type.__name__} | {row.rule.words} | {row.default!r} | {row.meaning} |"
-        )
+        acts = ACTS.get(name, "next bind, connect")
+        cells = (f"`{name}`", kinds, row.type.__name__, row.rule.words, repr(row.default), acts, row.meaning)
+        lines.append("| " + " | ".join(cells) + " |")
     aliases = [(name, row) for name, row in vars(Options).items() if isinstance(row, Alias)]
     lines += ["", *(f"`{name}` sets {' and '.join(f'`{other}`' for other in row.names)}." for name, row in aliases)]
     return "\n".join(lines) + "\n"
@@ -281,3 +283,14 @@ def table() -> str:
 # Every name that can be set, and the rows that say what with.
 OPTION_NAMES = [name for name, row in vars(Options).items() if isinstance(row, (Option, Alias))]
 OPTION_ROWS: dict[str, Option[Any]] = {name: row for name, row in vars(Options).items() if isinstance(row, Option)}
+
+# When a new value acts, where that is not at the next bind or connect.
+ACTS = {
+    **dict.fromkeys(["sndhwm", "rcvhwm", "router_mandatory", "router_handover", "req_relaxed"], "at once"),
+    **dict.fromkeys(["xpub_verbose", "xpub_verboser", "xpub_manual", "xpub_nodrop", "invert_matching"], "at once"),
+    **dict.fromkeys(["sndtimeo", "req_correlate"], "next send"),
+    "rcvtimeo": "next recv",
+    "linger": "next close, unbind, disconnect",
+    "connect_routing_id": "next connect, once",
+    **dict.fromkeys(["probe_router", "xpub_welcome_msg"], "next peer"),
+}

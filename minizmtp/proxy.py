@@ -9,6 +9,9 @@ It runs until it is cancelled, and the one thing to get right is what it holds t
 message is there *and* there is room for it at the other side, and then moves it in one step, without an await in
 between.
 
+If the program has read the first frames of a message before it starts the proxy, the frames that are left are passed on
+first, as a message of their own (as in libzmq).
+
 Below this module: `sockets`. It can be read alone.
 """
 
@@ -23,7 +26,8 @@ from .waiting import wait_for_change
 
 async def proxy(frontend: Socket, backend: Socket, capture: Socket | None = None) -> NoReturn:
     """Pass messages between frontend and backend, both ways, until cancelled. Each is also sent to capture, as long as
-    that has room. Raises ZMQError(ENOTSOCK) when one of them is closed."""
+    that has room. Raises ZMQError: ENOTSOCK when one of them is closed; EHOSTUNREACH when the peer has gone for which a
+    ROUTER with router_mandatory is given a message, which is dropped."""
     while True:
         await trio.lowlevel.checkpoint()
         moved = _move(frontend, backend, capture) + _move(backend, frontend, capture)
@@ -33,18 +37,26 @@ async def proxy(frontend: Socket, backend: Socket, capture: Socket | None = None
 
 def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
     """Some of what source has, as far as target has room; how many messages."""
+    if not (source.events & POLLIN and target.events & POLLOUT):  # also refuses a socket that is closed
+        return 0
+    can_send, take, rest = target.pattern.can_send, source.pattern.take, source.pattern.rest
     for moved in range(TURNS):
-        if not (source.events & POLLIN and target.events & POLLOUT):
+        if not (source.readable and can_send()):
             return moved
-        received = source.pattern.take()
-        assert received is not None  # POLLIN says so
+        begun = bool(rest)
+        received = rest.pop(0) if begun else take()
+        assert received is not None  # it is readable
         _, message = received
-        # Over inproc the list itself goes to the receiver, which may change it: the capture gets one of its own.
-        copy = list(message) if capture is not None else []
-        if not target.pattern.try_send(message):
-            # There is room, but not with those whom it is for: an XPUB with xpub_nodrop knows only now who they are.
-            source.pattern.give_back(received)
+        copy = None if capture is None else list(message)  # over inproc a peer gets message itself, and may change it
+        if not target.try_send(message):
+            # There is room, but not at the peers that the message is for: only a message tells an XPUB with
+            # xpub_nodrop, or a mandatory ROUTER, which those are.
+            if begun:
+                rest.insert(0, received)
+            else:
+                source.pattern.give_back(received)
             return moved
-        if capture is not None and capture.events & POLLOUT:
-            capture.pattern.try_send(copy)
+        source.taken()
+        if capture is not None and copy is not None and capture.events & POLLOUT:
+            capture.try_send(copy)
     return TURNS

@@ -78,6 +78,8 @@ class Owner(Protocol):
 
     socket_type: SocketType
     pattern: Pattern
+    sndhwm: int  # as they are now; what else is set at bind or connect comes as `Options`
+    rcvhwm: int
 
     @property
     def reactor(self) -> Reactor:
@@ -89,7 +91,7 @@ class Owner(Protocol):
     def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
         """Tell whoever monitors the socket."""
 
-    async def authenticate(self, question: Authenticate, address: str) -> Verdict:
+    async def authenticate(self, question: Authenticate, options: Options, address: str) -> Verdict:
         """Ask whoever decides who may come in."""
 
     def ended(self, link: "Link") -> None:
@@ -119,16 +121,19 @@ class Link(Protocol):
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
         """Its pipes, and whether there is somebody at the other end now."""
 
+    def set_hwms(self) -> None:
+        """Make its pipes as deep as the options of the socket say now."""
+
 
 # The types that know what to do with one message where they expect many (libzmq's choice).
 CONFLATE = {SocketType.PUSH, SocketType.PULL, SocketType.PUB, SocketType.SUB, SocketType.DEALER}
 
 
 def new_pipe(owner: Owner, options: Options) -> Pipe:
-    """A pipe for one peer, as deep as the options say."""
+    """A pipe for one peer, as deep as the options of the socket say now."""
     if options.conflate and owner.socket_type in CONFLATE:
         return Pipe(outbound=Queue(conflate=True), inbound=Queue(conflate=True))
-    return Pipe(outbound=Queue(options.sndhwm), inbound=Queue(options.rcvhwm))
+    return Pipe(outbound=Queue(owner.sndhwm), inbound=Queue(owner.rcvhwm))
 
 
 def part_from(pattern: Pattern, pipe: Pipe, discard: bool = False) -> None:
@@ -237,6 +242,11 @@ class Session:
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
         return [(self._pipe, self._engine is not None)] if self._pipe is not None else []
 
+    def set_hwms(self) -> None:
+        if self._pipe is not None:
+            self._pipe.outbound.set_hwm(self._owner.sndhwm)
+            self._pipe.inbound.set_hwm(self._owner.rcvhwm)
+
     # ------------------------------------------------------------- one connection, start to end (engine.Conversation)
 
     def _converse(self, stream: Stream) -> None:
@@ -263,7 +273,7 @@ class Session:
     async def _ask(self, scope: trio.CancelScope, question: Authenticate, engine: Engine, address: str) -> None:
         with scope:
             try:
-                verdict = await self._owner.authenticate(question, address)
+                verdict = await self._owner.authenticate(question, self._options, address)
                 self._by_us = verdict.status != 200
                 engine.judge(verdict)
             except Exception as error:  # the handler has answered nonsense, or its socket is closed
@@ -590,6 +600,10 @@ class Acceptor:
 
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
         return [pipe for session in self._sessions for pipe in session.pipes()]
+
+    def set_hwms(self) -> None:
+        for session in self._sessions:
+            session.set_hwms()
 
 
 __all__ = ["Accepted", "Acceptor", "Connector", "Link", "Owner", "Session", "log", "new_pipe"]

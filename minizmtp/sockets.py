@@ -20,8 +20,9 @@ Read next: `context`.
 
 from __future__ import annotations
 
+import codecs
 import json
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import cycle
 from threading import get_ident
 from typing import Any, NamedTuple, Self
@@ -77,13 +78,22 @@ class Socket(Waiting):
         """Send one frame; with SNDMORE the message goes on with the next call, and is sent as a whole with its last.
 
         data: bytes or bytes-like. Waits while no peer can take it, up to sndtimeo; NOBLOCK does not wait.
-        Raises Again when it must not wait longer, ZMQError (EFSM, ENOTSUP) when this socket cannot send (now).
+        Raises Again when it must not wait longer, ZMQError (EFSM, ENOTSUP, EHOSTUNREACH) when this socket cannot send
+        (now, to this peer).
+
+        With SNDMORE the first part waits for room, or is refused, as a whole message would be; so the later parts
+        seldom have to wait. A call that raises or is cancelled, with whatever part, gives up the whole message: the
+        next call begins a new one.
         """
-        frame = data if type(data) is bytes else _frame(data)
-        if next(self._sends):
-            await checkpoint_if_cancelled()
-        else:
-            await self._breathe()
+        try:
+            frame = data if type(data) is bytes else _frame(data)
+            if next(self._sends):
+                await checkpoint_if_cancelled()
+            else:
+                await self._breathe()
+        except BaseException:
+            self._give_up()
+            raise
         only = self._robin.only
         if flags or self._parts or get_ident() not in self._at_home:
             await self._send([frame], flags)
@@ -94,29 +104,42 @@ class Socket(Waiting):
 
     async def send_multipart(self, parts: Iterable[Any], flags: int = 0) -> None:
         """Send a message of several frames: all of it or, when it raises or is cancelled, none."""
-        frames = list(parts)
-        for part in frames:
-            if type(part) is not bytes:
-                frames = [_frame(part) for part in frames]
-                break
-        if not frames:
-            raise ZMQError(EINVAL, "a message has at least one frame; it may be empty: [b'']")
-        if next(self._sends):
-            await checkpoint_if_cancelled()
-        else:
-            await self._breathe()
+        try:
+            frames = list(parts)
+            for part in frames:
+                if type(part) is not bytes:
+                    frames = [_frame(part) for part in frames]
+                    break
+            if not frames:
+                raise ZMQError(EINVAL, "a message has at least one frame; it may be empty: [b'']")
+            if next(self._sends):
+                await checkpoint_if_cancelled()
+            else:
+                await self._breathe()
+        except BaseException:
+            self._give_up()
+            raise
         if flags or self._parts or self._waiting or get_ident() not in self._at_home or not self._offer(frames):
             await self._send(frames, flags)
 
     async def send_string(self, text: str, flags: int = 0, encoding: str = "utf-8") -> None:
         """Send text as one frame."""
-        await self.send(text.encode(encoding), flags)
+        await self._send_encoded(lambda: text.encode(encoding), flags)
 
     async def send_json(self, value: Any, flags: int = 0) -> None:
         """Send value as one frame of JSON."""
-        await self.send(json.dumps(value, separators=(",", ":")).encode(), flags)
+        await self._send_encoded(lambda: json.dumps(value, separators=(",", ":")).encode(), flags)
 
-    def _try_send(self, message: Frames) -> bool:
+    async def _send_encoded(self, encode: Callable[[], bytes], flags: int) -> None:
+        try:
+            frame = encode()
+        except BaseException:
+            self._give_up()
+            raise
+        await self.send(frame, flags)
+
+    def try_send(self, message: Frames) -> bool:
+        """Send now and return True, or return False with nothing done. (A plain call, for what must not wait.)"""
         if get_ident() not in self._at_home:
             self._check_open()
         if not self.pattern.try_send(message):
@@ -126,19 +149,36 @@ class Socket(Waiting):
         return True
 
     async def _send(self, frames: Frames, flags: int) -> None:
-        """What takes more than one step: parts, waiting, not waiting."""
+        """What takes more than one step: parts, waiting, not waiting.
+
+        This call takes the earlier parts out of the socket at once. If it raises or is cancelled they are gone with it,
+        and while it waits another task may begin a message of its own.
+        """
         self._check_open()
-        if flags & SNDMORE:
-            if not self._parts:
-                self.pattern.check_send()
-            self._parts.extend(frames)
-            return
-        parts = len(self._parts)
         message = self._parts + frames
-        if not self._try_send(message):
+        begun = bool(self._parts)
+        self._parts.clear()
+        if not flags & SNDMORE:
+            await self._send_when(self.try_send, message, flags)
+        elif not begun:
+            await self._send_when(self._has_room_for, message, flags)
+            self._parts.extend(message)
+        else:
+            self._parts.extend(message)
+
+    def _give_up(self) -> None:
+        """A part has failed, and its message with it. (Not where a call is refused because it is in another thread.)"""
+        if get_ident() in self._at_home:
+            self._parts.clear()
+
+    def _has_room_for(self, beginning: Frames) -> bool:
+        self._check_open()
+        return self.pattern.has_room_for(beginning)
+
+    async def _send_when(self, attempt: Callable[[Frames], bool], message: Frames, flags: int) -> None:
+        if not attempt(message):
             words = "no peer can take a message"
-            await self._wait(lambda: self._try_send(message) or None, self._senders, flags, self.sndtimeo, words)
-        del self._parts[:parts]  # ours; another task may have begun a message while we waited
+            await self._wait(lambda: attempt(message) or None, self._senders, flags, self.sndtimeo, words)
 
     # ------------------------------------------------------------------------------------------------------- receiving
 
@@ -160,12 +200,13 @@ class Socket(Waiting):
             sieve = self._fair.sieve
             if type(item) is bytes and (sieve is None or sieve(item)):
                 return item
-            frames = self._look_at(item) or (self._try_receive() or await self._receive(flags))[1]
+            received = self._look_at(item) or self._try_receive() or await self._receive(flags)
         else:
-            _, frames = self._try_receive() or await self._receive(flags)
+            received = self._try_receive() or await self._receive(flags)
+        frames = received[1]
         if len(frames) == 1:
             return frames[0]
-        self._rest.append(frames)
+        self._rest.append(received)
         return frames.pop(0)
 
     async def recv_multipart(self, flags: int = 0) -> list[bytes]:
@@ -183,30 +224,45 @@ class Socket(Waiting):
             sieve = self._fair.sieve
             if type(item) is list and (sieve is None or sieve(item[0])):
                 return item
-            return self._look_at(item) or (self._try_receive() or await self._receive(flags))[1]
+            return (self._look_at(item) or self._try_receive() or await self._receive(flags))[1]
         return (self._try_receive() or await self._receive(flags))[1]
 
-    def _look_at(self, item: Item) -> Frames | None:
-        """An item that is no plain message: what the program gets of it, if anything."""
+    def _look_at(self, item: Item) -> Received | None:
+        """An item of the queue `only` that is no plain message: what the program gets of it, if anything."""
         frames = as_list(item)
         sieve = self._fair.sieve
-        return frames if frames is not None and (sieve is None or sieve(frames[0])) else None
+        if frames is None or (sieve is not None and not sieve(frames[0])):
+            return None
+        return self._fair.next_pipe, frames
 
     async def _recv_rest(self, flags: int) -> bytes:
         await self._breathe()
         if not self._rest:  # another task has taken it by now
             return await self.recv(flags)
-        frame = self._rest[0].pop(0)
-        if not self._rest[0]:
-            del self._rest[0]
+        frames = self._rest[0][1]
+        frame = frames.pop(0)
+        if not frames:
+            self._take_rest()
         return frame
 
+    def _take_rest(self) -> Received:
+        """The rest of a message is no longer the socket's: a REQ and a REP may send now."""
+        rest = self._rest.pop(0)
+        self.taken()
+        return rest
+
+    def taken(self) -> None:
+        """To be called by whatever has taken a message past the calls above: other tasks may wait."""
+        if self._waiting:
+            self._pass_on()
+
     async def recv_message(self, flags: int = 0) -> Message:
-        """The next message with what is known of its sender."""
+        """The next message, or what recv() has left of one, with what is known of its sender."""
         if self._rest:
             await self._breathe()
         if self._rest:
-            return Message(self._rest.pop(0), {})
+            pipe, frames = self._take_rest()
+            return Message(frames, pipe.metadata)
         if next(self._receives):
             await checkpoint_if_cancelled()
         else:
@@ -215,11 +271,12 @@ class Socket(Waiting):
         return Message(frames, pipe.metadata)
 
     async def recv_string(self, flags: int = 0, encoding: str = "utf-8") -> str:
-        """The next frame as text."""
+        """The next frame as text. A frame that is no such text is taken all the same, and UnicodeDecodeError raised."""
+        codecs.lookup(encoding)  # raises before a frame is taken
         return (await self.recv(flags)).decode(encoding)
 
     async def recv_json(self, flags: int = 0) -> Any:
-        """The next frame, read as JSON."""
+        """The next frame, read as JSON. One that is no JSON is taken all the same, and ValueError raised."""
         return json.loads(await self.recv(flags))
 
     @property
@@ -245,6 +302,10 @@ class Socket(Waiting):
         if self._waiting and found is not None:
             self._pass_on()
         return found
+
+    def _let_go(self) -> None:
+        self._parts.clear()
+        super()._let_go()
 
     def _receive(self, flags: int) -> Awaitable[Received]:
         """The next message, when nothing was there just now."""

@@ -5,9 +5,11 @@
     send   no room         ──►  parks among the senders     ◄── on_space wakes all
     poll                   ──►  waits for any change        ◄── both, and whatever else may make a difference
 
-Nobody is handed anything: who is woken asks again, and may find that another was quicker. So to be woken once too often
-costs a moment, and to be cancelled while waiting costs nothing. To be woken too seldom would be for ever; that is what
-the rules below see to.
+A task that is woken is handed nothing: it asks its pattern again, and may find that another task was quicker. So one
+call too many costs a moment, and a task that is cancelled while it waits loses nothing. One call too few would let a
+task sleep for ever. The rule is therefore: **whatever may change an answer wakes those who wait for it**, also where
+the new answer is an error. The patterns call for what peers and options do (see `patterns.pattern`); what one task does
+and another waits for is seen to here, in `_pass_on`.
 
 Below this module: `linked`, `patterns`. Above it: `sockets`.
 Read next: `sockets`.
@@ -26,7 +28,6 @@ from .errors import Again
 from .linked import Home, Linked
 from .patterns import PATTERNS
 from .patterns.pipe import Source
-from .wire.events import Message
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Waiting(Linked):
         self._sources: list[Source] = []  # where one of the receivers waits, if not in the ParkingLot
         self._watchers: set[trio.Event] = set()  # of those who poll
         self._waiting: list[object] = []  # one for each who waits in any way
-        self._rest: list[Message] = []  # of each message of which recv() has given the first frames: the others
+        self._rest = self.pattern.rest
 
     async def _breathe(self) -> None:
         """A point of cancellation, and a chance for the other tasks."""
@@ -91,6 +92,9 @@ class Waiting(Linked):
 
     def _let_go(self) -> None:
         self._rest.clear()
+        self._wake_all()
+
+    def _wake_all(self) -> None:
         for source in self._sources:
             source.call_away()
         self._receivers.unpark_all()
@@ -99,17 +103,25 @@ class Waiting(Linked):
             watcher.set()
 
     def _pass_on(self) -> None:
-        """Wake one more of those who wait if there is still something for it: an arrival wakes one each time a queue
-        that was empty is empty no more, and that one need not be the last who can be served.
+        """This task has sent or received something, and other tasks wait.
 
-        And those who poll ask again: a REP that has answered may receive, and one that has received may answer, though
-        nothing came and no queue was emptied."""
+        One more receiver is woken if there is something left for it, because an arrival wakes only one, and only when
+        the queue was empty before. And those who poll ask again.
+
+        Where there are turns, all ask again: a REP that has answered may receive, and one that has received may answer,
+        though nothing came and no queue was emptied. Or it may not any more, and then the call that waits raises EFSM,
+        as it would if it were made now."""
+        if self.pattern.has_turns:
+            self._wake_all()
+            return
         if self._receivers and self.pattern.can_receive():
             self._receivers.unpark()
         for watcher in self._watchers:
             watcher.set()
 
     def _on_arrival(self) -> None:
+        if not self._waiting:
+            return
         for source in self._sources:
             source.call_away()
         if self._receivers:
@@ -118,6 +130,8 @@ class Waiting(Linked):
             watcher.set()
 
     def _on_space(self) -> None:
+        if not self._waiting:
+            return
         self._senders.unpark_all()  # room for one message may be for any of them: they ask again, and see
         for watcher in self._watchers:
             watcher.set()
@@ -147,8 +161,12 @@ class Waiting(Linked):
     def events(self) -> int:
         """What the socket can do now, without waiting: POLLIN, POLLOUT, both or 0."""
         self._check_open()
-        readable = bool(self._rest) or self.pattern.can_receive()
-        return (POLLIN if readable else 0) | (POLLOUT if self.pattern.can_send() else 0)
+        return (POLLIN if self.readable else 0) | (POLLOUT if self.pattern.can_send() else 0)
+
+    @property
+    def readable(self) -> bool:
+        """Is there a message, or what recv() has left of one?"""
+        return bool(self._rest) or self.pattern.can_receive()
 
 
 def timeout_scope(milliseconds: float | None) -> AbstractContextManager[object]:

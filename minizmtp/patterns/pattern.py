@@ -2,13 +2,19 @@
 
     a peer comes, goes          attach  connected  disconnected  detach
     the program sends           try_send(message) → done, or not now
+    … in parts                  has_room_for(its beginning) → begin, or not now
     the program receives        take() → (whose, message), or nothing yet
     the program polls           can_send  can_receive
     the program subscribes      subscribe  unsubscribe
 
-Every answer is given at once. Whoever has to wait does so above, in `sockets`, with nothing in hand; the two calls
-`on_arrival` and `on_space` tell it when asking again makes sense. This is why cancelling loses nothing: between two
-awaits a message is either still here or already gone, never half-way.
+Every answer is given at once. Waiting is done above, in `sockets`, with nothing in hand; the two calls `on_arrival` and
+`on_space` tell the socket when asking again makes sense. This is why cancelling loses nothing: between two awaits a
+message is either still here or already gone, never half-way.
+
+**What changes an answer says so.** The answers depend on more than queues: on which peers there are, what they are
+called, what they subscribe to, and on options. A change of any of these calls `on_space`, even when the new answer is
+an error: a mandatory ROUTER that waits for room at a peer has to hear that the peer has left. A call too many costs a
+moment, and one too few lets a task sleep for ever.
 
 Below this module: `routing`. Above it: one module for each RFC; the next is the easiest.
 Read next: `pipeline`.
@@ -51,6 +57,7 @@ class Pattern:
         self._on_arrival = on_arrival
         self._on_space = on_space
         self._next: Received | None = None  # found by can_receive, not yet taken
+        self.rest: list[Received] = []  # of each message of which the program has read the first frames: the others
         self._begin()
 
     def _begin(self) -> None:
@@ -71,6 +78,7 @@ class Pattern:
         self.pipes.pop(pipe, None)
         if self.outgoing is not None:
             self.outgoing.detach(pipe)
+        self._on_space()
 
     def discard(self, pipe: Pipe) -> None:
         """As detach, but what it sent is not wanted any more (`disconnect`, `unbind`, `close`; L-18)."""
@@ -93,9 +101,15 @@ class Pattern:
         """Look at a message as it comes off the wire. Raises ProtocolError if no peer of ours may send such a thing."""
 
     def check_send(self) -> None:
-        """Raise ZMQError if this is not the time to send; also asked before the first part of a long message."""
+        """Raise ZMQError if this is not the time to send."""
         if self.outgoing is None:
             raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only receives")
+
+    def has_room_for(self, beginning: Message) -> bool:
+        """What try_send would say of a message that begins with these frames, with nothing done: True, False for "not
+        now", or its ZMQError."""
+        self.check_send()
+        return bool(self.outgoing)
 
     def try_send(self, message: Message) -> bool:
         """Send message now and return True; or return False, with nothing done, if that would have to wait."""
@@ -112,8 +126,7 @@ class Pattern:
         return self._gather()
 
     def give_back(self, received: Received) -> None:
-        """Undo the last take: there was no room for it where it was to go (see `proxy`). Not for REQ and REP, whose
-        turn has passed with it."""
+        """Undo the last take: there was no room for it where it was to go (see `proxy`)."""
         self._next = received
 
     def _gather(self) -> Received | None:
@@ -123,9 +136,11 @@ class Pattern:
         return self.incoming.take()
 
     def look_again(self) -> None:
-        """What the program wants may have changed: also what is there already is looked at, and not just taken."""
+        """An option has changed: messages that are there already are looked at again, and tasks that wait ask again."""
         if self.incoming is not None:
             self.incoming.only = None
+        self._on_arrival()
+        self._on_space()
 
     def only_source(self) -> Source | None:
         """Where a receiver may wait by itself: there is one peer, and nobody else whose message it could miss."""
@@ -145,8 +160,9 @@ class Pattern:
         return self._next is not None
 
     def aside(self, pipe: Pipe) -> int:
-        """How many of pipe's messages are taken out of its queue, and not yet by the program."""
-        return int(self._next is not None and self._next[0] is pipe)
+        """How many of pipe's messages are taken out of its queue, and not yet (or not to their end) by the program."""
+        found = [received for received in (self._next, *self.rest) if received is not None]
+        return sum(whose is pipe for whose, _ in found)
 
     def subscriptions_of(self, pipe: Pipe) -> int:
         """How many prefixes the peer has subscribed to here."""

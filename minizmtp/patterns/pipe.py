@@ -84,13 +84,13 @@ class Queue:
         self.set_hwm(hwm)
 
     def set_hwm(self, hwm: int) -> None:
-        """Change the limit; what is already queued stays.
+        """Change the limit at once; what is already queued stays. (A queue that conflates has no limit.)
 
-        The bind of an inproc name adds the binder's limit to a queue that a writer may have filled long before. Half of
-        the new limit can be more than that queue holds, so no reading would ever wake the writer: it is told here.
+        Half of the new limit can be more than the queue holds, so that no reading would ever wake a writer that waits
+        for room. The writer is therefore told here, if there is room now.
         """
-        self.hwm = hwm
-        self._half = (hwm + 1) // 2 or 1
+        self.hwm = 0 if self._conflate else hwm
+        self._half = (self.hwm + 1) // 2 or 1
         self._tell(self.taken)
 
     def __len__(self) -> int:
@@ -191,8 +191,9 @@ class Queue:
             self.given += 1
 
     def close(self) -> None:
-        """The reader is gone: forget what is queued, drop what comes."""
+        """The reader is gone: forget what is queued, drop what comes. What is forgotten does not count as taken."""
         self.closed = self._odd = True
+        self.given -= len(self.items)
         self.items.clear()
         self._tell(self.given)
 

@@ -10,7 +10,7 @@ message is dropped for that one, whole (29-9, 29-10). That also is why the first
 the subscription has not arrived yet. It is no fault of the network; the listener came too late for the news.
 
     >>> from .pipe import Pipe, Queue
-    >>> pub = Pub(on_arrival=print, on_space=print)
+    >>> pub = Pub(on_arrival=print, on_space=lambda: None)
     >>> listener = Pipe(outbound=Queue(1000), inbound=Queue(1000))
     >>> pub.attach(listener)
     >>> pub.try_send([b"eu", b"rain"])               # sent to nobody: True all the same
@@ -97,6 +97,7 @@ class Pub(Pattern):
             self.subscriptions.add(request.prefix, pipe)
         else:
             self.subscriptions.remove(request.prefix, pipe)
+        self._on_space()  # with xpub_nodrop: there may be one less to wait for
 
     def subscriptions_of(self, pipe: Pipe) -> int:
         return self.subscriptions.count(pipe)
@@ -113,14 +114,24 @@ class Pub(Pattern):
         With xpub_nodrop nothing is sent to anybody while one who wants it has no room.
         """
         wants = self.subscriptions
-        audience = wants.found[message[0][: wants.longest]]  # as matching() does: the call would cost as much again
+        # As matching() does: the call would cost as much again.
+        audience: Collection[Pipe] = wants.found[message[0][: wants.longest]]
         given = self._options.given  # to ask for options that are not set takes longer than all the rest
         if given.get("invert_matching"):
-            audience = tuple(pipe for pipe in self.pipes if pipe not in audience)
+            audience = self._all_but(audience)
         if "xpub_nodrop" in given and given["xpub_nodrop"] and self._wait_for_room(audience):
             return False
         send_to_all(audience, message)
         return True
+
+    def has_room_for(self, beginning: Message) -> bool:
+        if not self._options.xpub_nodrop:
+            return True
+        audience = self.subscriptions.matching(beginning[0])
+        return not self._wait_for_room(self._all_but(audience) if self._options.invert_matching else audience)
+
+    def _all_but(self, audience: Collection[Pipe]) -> Collection[Pipe]:
+        return tuple(pipe for pipe in self.pipes if pipe not in audience)
 
     def _wait_for_room(self, audience: Iterable[Pipe]) -> bool:
         full = [pipe for pipe in audience if pipe.outbound.full]

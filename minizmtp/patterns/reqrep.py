@@ -79,21 +79,27 @@ class Req(Pattern):
             self._asked = None
 
     def check_send(self) -> None:
-        if self._awaiting and not self._options.req_relaxed:
+        if self._options.req_relaxed:
+            return
+        if self._awaiting:
             raise ZMQError(EFSM, "this REQ awaits a reply: recv() it before the next send(), or set req_relaxed")
+        if self.rest:
+            raise ZMQError(EFSM, "this REQ has read a part of its reply: recv() the rest before the next send()")
 
     def try_send(self, message: Message) -> bool:
         self.check_send()
         assert self.incoming is not None
         assert self.outgoing is not None
         envelope = [DELIMITER]
+        number = (self._number + 1) % 2**32
         if self._options.req_correlate:
-            self._number = (self._number + 1) % 2**32
-            envelope = [self._number.to_bytes(4, "little"), DELIMITER]
+            envelope = [number.to_bytes(4, "little"), DELIMITER]
         asked = self.outgoing.send(envelope + message)
         if asked is None:
             return False
+        self._number = number
         self._next = None
+        self.rest.clear()  # with req_relaxed: the unread frames are of an answer to the request before
         while self.incoming.take() is not None:
             pass  # whatever has come so far answers nothing that we still want to know (L-35)
         self._asked, self._envelope, self._awaiting = asked, envelope, True
@@ -106,6 +112,10 @@ class Req(Pattern):
         if found is not None:
             self._awaiting = False
         return found
+
+    def give_back(self, received: Received) -> None:
+        super().give_back(received)
+        self._awaiting = True
 
     inspects = True
 
@@ -131,7 +141,8 @@ class Req(Pattern):
         return None
 
     def can_send(self) -> bool:
-        return (not self._awaiting or bool(self._options.req_relaxed)) and super().can_send()
+        may = bool(self._options.req_relaxed) or not (self._awaiting or self.rest)
+        return may and super().can_send()
 
     def can_receive(self) -> bool:
         return self._awaiting and super().can_receive()
@@ -151,6 +162,12 @@ class Rep(Pattern):
     def check_send(self) -> None:
         if self._return_to is None:
             raise ZMQError(EFSM, "this REP owes nobody a reply: recv() a request before send()")
+        if self.rest:
+            raise ZMQError(EFSM, "this REP has read a part of the request: recv() the rest before send()")
+
+    def has_room_for(self, beginning: Message) -> bool:
+        self.check_send()
+        return True
 
     def try_send(self, message: Message) -> bool:
         """Always done: whoever does not wait for its answer, or reads none, does not hold up the others (28-19)."""
@@ -171,6 +188,10 @@ class Rep(Pattern):
             self._return_to = self._way_back
         return found
 
+    def give_back(self, received: Received) -> None:
+        super().give_back(received)
+        self._way_back, self._return_to = self._return_to, None
+
     def _gather(self) -> Received | None:
         assert self.incoming is not None
         while (found := self.incoming.take()) is not None:
@@ -182,7 +203,7 @@ class Rep(Pattern):
         return None
 
     def can_send(self) -> bool:
-        return self._return_to is not None
+        return self._return_to is not None and not self.rest
 
     def can_receive(self) -> bool:
         return self._return_to is None and super().can_receive()

@@ -74,6 +74,7 @@ class Router(Pattern):
         pipe.outbound.on_space = self._on_space
         assert self.incoming is not None
         self.incoming.attach(pipe)
+        self._on_space()
 
     def _choose_id(self, pipe: Pipe) -> bytes:
         # An Identity that begins with a zero could pose as one of ours; it counts as none (37-48).
@@ -98,12 +99,27 @@ class Router(Pattern):
     def check_send(self) -> None:
         """A ROUTER may always send."""
 
+    def has_room_for(self, beginning: Message) -> bool:
+        if not self._options.router_mandatory:
+            return True
+        pipe = self._named(beginning[0])
+        if pipe.outbound.full:
+            pipe.outbound.want_space()
+            return False
+        return True
+
+    def _named(self, routing_id: bytes) -> Pipe:
+        pipe = self._by_id.get(routing_id)
+        if pipe is None:
+            raise ZMQError(EHOSTUNREACH, f"no peer is called {routing_id!r}: it never came, or has gone")
+        return pipe
+
     def try_send(self, message: Message) -> bool:
         """Done, or dropped where the peer is unknown or full; with router_mandatory the program hears of both."""
         pipe = self._by_id.get(message[0])
         if pipe is None:
             if self._options.router_mandatory:
-                raise ZMQError(EHOSTUNREACH, f"no peer is called {message[0]!r}: it never came, or has gone")
+                self._named(message[0])  # raises
             return True
         queue = pipe.outbound
         if queue.given < queue.limit or not queue.full:
@@ -122,4 +138,11 @@ class Router(Pattern):
         return None if found is None else (found[0], [found[0].routing_id, *found[1]])
 
     def can_send(self) -> bool:
-        return not self._options.router_mandatory or any(not pipe.outbound.full for pipe in self._by_id.values())
+        if not self._options.router_mandatory:
+            return True
+        queues = [pipe.outbound for pipe in self._by_id.values()]
+        if any(not queue.full for queue in queues):
+            return True
+        for queue in queues:
+            queue.want_space()
+        return False

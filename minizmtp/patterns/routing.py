@@ -72,6 +72,11 @@ class FairQueue:
             row.append(pipe)
         self._on_arrival()
 
+    @property
+    def next_pipe(self) -> Pipe:
+        """Whose turn it is; while `only` is set, the pipe to which that queue belongs."""
+        return self._ready[0]
+
     def __len__(self) -> int:
         """How many pipes have something."""
         if self._ready and not self._ready[0].inbound.items:

@@ -86,7 +86,7 @@ class XPub(Pub):
         return bool(self._to_show)
 
     def aside(self, pipe: Pipe) -> int:
-        return sum(whose is pipe for whose, _ in self._to_show)
+        return sum(whose is pipe for whose, _ in (*self._to_show, *self.rest))
 
     def subscribe(self, prefix: bytes) -> None:
         self._decide(Subscribe(prefix))
@@ -108,6 +108,9 @@ class XSub(Sub):
 
     def check_send(self) -> None:
         """An XSUB may always send."""
+
+    def has_room_for(self, beginning: Message) -> bool:
+        return True
 
     def try_send(self, message: Message) -> bool:
         """Always done. Subscriptions go to all publishers, other messages to those that have room (29-44, 29-45)."""

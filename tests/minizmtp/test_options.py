@@ -1,15 +1,20 @@
 """Options: each row's default, type and range, by keyword and by attribute."""
 
 from contextlib import suppress
+import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zmq as pyzmq
+import trio
+from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import options
-from minizmtp.options import OPTION_NAMES, OPTION_ROWS, Options, set_options, snapshot
+from minizmtp.options import ACTS, OPTION_NAMES, OPTION_ROWS, Options, set_options, snapshot
+from tests.minizmtp.helpers import TRANSPORTS, Raw, free_endpoint, pair, receive_all
 
 # libzmq's options, and what each must take and refuse.
 COUNTS = {"sndhwm": 1000, "rcvhwm": 1000, "backlog": 100}
@@ -270,3 +275,332 @@ def test_every_option_says_what_it_is_for() -> None:
 def test_the_table_in_the_documentation_is_made_from_the_rows() -> None:
     page = Path(options.__file__).parent.parent / "docs" / "OPTIONS.md"
     assert page.read_text(encoding="utf-8").endswith(options.table())
+
+
+# ------------------------------------------------------------------------------------------------------- when they act
+
+
+async def fits(push: zmq.Socket, most: int = 4000) -> int:
+    """How many messages it takes without waiting, up to most."""
+    for number in range(most):
+        try:
+            await push.send(b"", zmq.NOBLOCK)
+        except zmq.Again:
+            return number
+    return most
+
+
+@pytest.mark.requirement("30-6", "28-24", "L-1")
+@pytest.mark.parametrize(("hwm", "taken"), [(5, 5), (3000, 3000), (0, 4000)])
+async def test_sndhwm_acts_on_a_peer_that_is_connected_already(hwm: int, taken: int) -> None:
+    """As in libzmq, whose manual excepts it from what acts at the next connect only."""
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        push.connect(free_endpoint())
+        push.sndhwm = hwm
+        assert await fits(push) == taken
+
+
+@pytest.mark.requirement("L-2")
+@pytest.mark.parametrize(("sndhwm", "rcvhwm", "taken"), [(3, 4, 7), (3, None, 1003), (None, 4, 1004), (0, 4, 4000)])
+async def test_over_inproc_both_ends_may_change_what_they_add(sndhwm: Any, rcvhwm: Any, taken: int) -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+        if sndhwm is not None:
+            push.sndhwm = sndhwm
+        if rcvhwm is not None:
+            pull.rcvhwm = rcvhwm
+        assert await fits(push) == taken
+
+
+async def test_before_an_inproc_name_is_bound_the_sender_decides() -> None:
+    async with zmq.Context() as ctx:
+        push, pull = ctx.socket(zmq.PUSH, linger=0), ctx.socket(zmq.PULL, rcvhwm=4)
+        push.connect("inproc://here")
+        push.sndhwm = 2
+        assert await fits(push) == 2
+        pull.bind("inproc://here")
+        assert await fits(push) == 4
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_raised_sndhwm_lets_a_send_that_waits_go_on(transport: str) -> None:
+    """libzmq keeps it waiting until the peer reads, which may be never."""
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, sndhwm=2)
+        push.connect({"tcp": free_endpoint(), "ipc": "ipc://@nobody-is-here"}.get(transport[:3], transport))
+        assert await fits(push) == 2
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(push.send, b"waits")
+                await wait_all_tasks_blocked()
+                push.sndhwm = 5
+        assert [(peer.queued, peer.dropped) for peer in push.peers()] == [(3, 0)]
+        assert await fits(push) == 2
+
+
+async def test_a_lowered_sndhwm_drops_nothing() -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+        for _ in range(10):
+            await push.send(b"x")
+        push.hwm = pull.hwm = 2
+        assert await fits(push) == 0
+        assert len(await receive_all(pull, 0)) == 10
+        assert await fits(push) == 4
+
+
+@pytest.mark.requirement("30-17")
+@pytest.mark.parametrize("later", [{"rcvhwm": 100}, {"rcvhwm": 0}], ids=str)
+async def test_a_raised_rcvhwm_goes_on_reading_from_a_peer(later: dict[str, int]) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, rcvhwm=2)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(5):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await peer.greet(b"PUSH")
+                await peer.send(b"\0\1x" * 10)
+                assert await pull.poll()
+                await wait_all_tasks_blocked(0.01)
+                assert [seen.unread for seen in pull.peers()] == [2 + 1]  # poll() has put one aside
+                set_options(pull, later)
+                await wait_all_tasks_blocked(0.01)
+                assert [seen.unread for seen in pull.peers()] == [10]
+
+
+async def test_a_limit_set_after_bind_counts_for_later_peers() -> None:
+    """libzmq gives a peer of tcp the limit that was set when the listener was bound."""
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, sndbuf=4096)
+        push.bind("tcp://127.0.0.1:*")
+        push.sndhwm = 5
+        async with await Raw.dial(push.last_endpoint) as peer:
+            await peer.greet(b"PULL")
+            with trio.fail_after(5):
+                assert await push.poll(None, zmq.POLLOUT)
+                while await push.poll(20, zmq.POLLOUT):
+                    await push.send(bytes(100_000))
+            (seen,) = push.peers()
+            assert 0 < seen.queued <= 5
+
+
+# What each option that acts before the next bind or connect does to a socket in use. Each is given the context.
+Ctx = zmq.Context
+
+
+async def router_mandatory(ctx: Ctx) -> None:
+    router, _ = await pair(ctx, zmq.ROUTER, zmq.DEALER, "inproc://here")
+    await router.send_multipart([b"gone", b"dropped"])
+    router.router_mandatory = 1
+    with pytest.raises(zmq.ZMQError, match="no peer is called"):
+        await router.send_multipart([b"gone", b"refused"])
+
+
+async def router_handover(ctx: Ctx) -> None:
+    router, _ = await pair(ctx, zmq.ROUTER, zmq.DEALER, "inproc://here")
+    one, two, three = (ctx.socket(zmq.DEALER, routing_id=b"name") for _ in range(3))
+    one.connect("inproc://here")
+    two.connect("inproc://here")
+    router.router_handover = 1
+    await router.send_multipart([b"name", b"for one"])
+    three.connect("inproc://here")
+    await router.send_multipart([b"name", b"for three"])
+    assert await three.recv() == b"for three"
+    assert await two.poll(0) == 0
+
+
+async def probe_router(ctx: Ctx) -> None:
+    dealer = ctx.socket(zmq.DEALER)
+    dealer.bind("inproc://here")
+    routers = [ctx.socket(zmq.ROUTER) for _ in range(2)]
+    routers[0].connect("inproc://here")
+    dealer.probe_router = 1
+    routers[1].connect("inproc://here")
+    assert [await router.poll(0) for router in routers] == [0, zmq.POLLIN]
+
+
+async def xpub_welcome_msg(ctx: Ctx) -> None:
+    pub = ctx.socket(zmq.PUB)
+    pub.bind("inproc://here")
+    subs = [ctx.socket(zmq.SUB) for _ in range(2)]
+    for sub in subs:
+        sub.subscribe(b"")
+    subs[0].connect("inproc://here")
+    pub.xpub_welcome_msg = b"welcome"
+    subs[1].connect("inproc://here")
+    assert [await receive_all(sub, 0) for sub in subs] == [[], [[b"welcome"]]]
+
+
+async def req_relaxed(ctx: Ctx) -> None:
+    _, req = await pair(ctx, zmq.REP, zmq.REQ, "inproc://here")
+    await req.send(b"1")
+    req.req_relaxed = 1
+    await req.send(b"2")
+
+
+async def req_correlate(ctx: Ctx) -> None:
+    router, req = await pair(ctx, zmq.ROUTER, zmq.REQ, "inproc://here")
+    req.req_relaxed = 1
+    await req.send(b"1")
+    req.req_correlate = 1
+    await req.send(b"2")
+    assert [len(message) for message in await receive_all(router, 0)] == [3, 4]
+
+
+async def xpub_shows(ctx: Ctx, option: str, unsubscribes: bool) -> None:
+    xpub = ctx.socket(zmq.XPUB)
+    xpub.bind("inproc://here")
+    subs = [ctx.socket(zmq.SUB) for _ in range(3)]
+    for sub in subs:
+        sub.connect("inproc://here")
+    for sub in subs[:2]:
+        sub.subscribe(b"a")
+    assert await receive_all(xpub, 0) == [[b"\1a"]]
+    setattr(xpub, option, 1)
+    subs[2].subscribe(b"a")
+    assert await receive_all(xpub, 0) == [[b"\1a"]]
+    subs[2].unsubscribe(b"a")
+    assert await receive_all(xpub, 0) == [[b"\0a"]] * unsubscribes
+
+
+async def xpub_verbose(ctx: Ctx) -> None:
+    await xpub_shows(ctx, "xpub_verbose", unsubscribes=False)
+
+
+async def xpub_verboser(ctx: Ctx) -> None:
+    await xpub_shows(ctx, "xpub_verboser", unsubscribes=True)
+
+
+async def xpub_manual(ctx: Ctx) -> None:
+    xpub, sub = await pair(ctx, zmq.XPUB, zmq.SUB, "inproc://here")
+    xpub.xpub_manual = 1
+    sub.subscribe(b"a")
+    assert await xpub.recv() == b"\1a"
+    await xpub.send(b"a1")
+    xpub.subscribe(b"a")
+    await xpub.send(b"a2")
+    assert await receive_all(sub, 0) == [[b"a2"]]
+
+
+async def xpub_nodrop(ctx: Ctx) -> None:
+    pub, sub = await pair(ctx, zmq.PUB, zmq.SUB, "inproc://here", hwm=1)
+    sub.subscribe(b"")
+    for _ in range(3):
+        await pub.send(b"dropped when there are two")
+    pub.xpub_nodrop = 1
+    with pytest.raises(zmq.Again):
+        await pub.send(b"refused", zmq.NOBLOCK)
+
+
+async def invert_matching(ctx: Ctx) -> None:
+    pub, sub = await pair(ctx, zmq.PUB, zmq.SUB, "inproc://here")
+    sub.subscribe(b"a")
+    await pub.send(b"b is not wanted")
+    pub.invert_matching = sub.invert_matching = 1
+    for topic in (b"a", b"b"):
+        await pub.send(topic)
+    assert await receive_all(sub, 0) == [[b"b"]]
+
+
+async def connect_routing_id(ctx: Ctx) -> None:
+    router = ctx.socket(zmq.ROUTER, router_mandatory=1)
+    for endpoint in ("inproc://1", "inproc://2"):
+        ctx.socket(zmq.DEALER).bind(endpoint)
+    router.connect_routing_id = b"first"
+    router.connect("inproc://1")
+    router.connect("inproc://2")
+    first, second = (peer.routing_id for peer in router.peers())
+    assert first == b"first"
+    assert second[0] == 0
+
+
+async def sndtimeo(ctx: Ctx) -> None:
+    push = ctx.socket(zmq.PUSH)
+    push.sndtimeo = 0
+    with pytest.raises(zmq.Again):
+        await push.send(b"")
+
+
+async def rcvtimeo(ctx: Ctx) -> None:
+    pull, _ = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+    pull.rcvtimeo = 0
+    with pytest.raises(zmq.Again):
+        await pull.recv()
+
+
+async def linger(ctx: Ctx) -> None:
+    for part in (zmq.Socket.close, lambda sock: sock.disconnect(sock.last_endpoint)):
+        push = ctx.socket(zmq.PUSH)
+        push.connect(free_endpoint())
+        await push.send(b"x")
+        push.linger = 0
+        part(push)
+        await wait_all_tasks_blocked()
+        assert push.unsent() == {}
+
+
+async def sndhwm(ctx: Ctx) -> None:
+    _, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+    push.sndhwm = 3
+    assert await fits(push) == 1003
+
+
+async def rcvhwm(ctx: Ctx) -> None:
+    pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+    pull.rcvhwm = 3
+    assert await fits(push) == 1003
+
+
+SOONER: list[Callable[[Ctx], Awaitable[None]]] = [
+    sndhwm, rcvhwm, linger, sndtimeo, rcvtimeo, router_mandatory, router_handover, probe_router, req_relaxed,
+    req_correlate, xpub_verbose, xpub_verboser, xpub_manual, xpub_nodrop, xpub_welcome_msg, invert_matching,
+    connect_routing_id,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("show", SOONER, ids=lambda show: show.__name__)
+async def test_an_option_acts_on_a_socket_in_use_as_documented(show: Callable[[Ctx], Awaitable[None]]) -> None:
+    with trio.fail_after(10):
+        async with zmq.Context() as ctx:
+            await show(ctx)
+
+
+def test_all_options_that_act_before_the_next_bind_are_shown() -> None:
+    assert {show.__name__ for show in SOONER} == set(ACTS)
+
+
+def test_what_a_pattern_asks_of_its_socket_acts_at_once() -> None:
+    """A pattern is given the socket's own options, and no copy: `ACTS` has to name each that it asks for."""
+    asked: set[str] = set()
+    for module in (Path(options.__file__).parent / "patterns").glob("*.py"):
+        text = module.read_text("utf-8")
+        asked |= set(re.findall(r"\boptions\.([a-z_]+)", text)) | set(re.findall(r'given(?:\.get\(|\[)"(\w+)"', text))
+    assert "xpub_nodrop" in asked
+    assert asked - {"given"} <= set(ACTS)
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "inproc://here"])
+async def test_all_other_options_are_kept_from_bind_and_connect(endpoint: str) -> None:
+    async with zmq.Context() as ctx:
+        dealer = ctx.socket(zmq.DEALER, linger=0, routing_id=b"before", maxmsgsize=1000)
+        dealer.bind(endpoint)
+        dealer.connect(free_endpoint() if endpoint.startswith("tcp") else "inproc://there")
+        dealer.routing_id = b"after"
+        dealer.maxmsgsize = 2000
+        kept = [getattr(link, "_options", None) or link.options for link in dealer._links]  # type: ignore[attr-defined]
+        assert [(copy.routing_id, copy.maxmsgsize) for copy in kept] == [(b"before", 1000)] * 2
+
+
+@pytest.mark.parametrize("bind_first", [True, False])
+async def test_a_routing_id_set_after_bind_or_connect_is_for_the_next(bind_first: bool) -> None:
+    async with zmq.Context() as ctx:
+        router, dealer = ctx.socket(zmq.ROUTER), ctx.socket(zmq.DEALER, linger=0, routing_id=b"before")
+        binds, connects = (dealer, router) if bind_first else (router, dealer)
+        binds.bind("tcp://127.0.0.1:*")
+        if bind_first:
+            dealer.routing_id = b"after"
+        connects.connect(binds.last_endpoint)
+        dealer.routing_id = b"after"
+        with trio.fail_after(5):
+            await dealer.send(b"hello")
+            assert await router.recv_multipart() == [b"before", b"hello"]

@@ -247,3 +247,94 @@ async def test_a_capture_has_a_list_of_its_own() -> None:
             (await target.recv_multipart()).clear()
             assert await witness.recv_multipart() == [b"a", b"b"]
         nursery.cancel_scope.cancel()
+@pytest.mark.parametrize("kinds", [(zmq.PULL, zmq.PUSH), (zmq.ROUTER, zmq.DEALER), (zmq.XSUB, zmq.XPUB)], ids=str)
+async def test_what_recv_has_left_is_passed_on_first(kinds: tuple[zmq.SocketType, zmq.SocketType]) -> None:
+    """As in libzmq: as a message of its own."""
+    receives, sends = kinds
+    async with zmq.Context() as ctx:
+        frontend, backend = bound(ctx, receives, "inproc"), bound(ctx, zmq.PUSH, "inproc")
+        source, sink = connected(ctx, sends, frontend), connected(ctx, zmq.PULL, backend)
+        if receives is zmq.XSUB:
+            await frontend.send(b"\x01")
+        with trio.fail_after(10):
+            for message in ([b"1", b"b", b"c"], [b"2", b"b", b"c"]):
+                await source.send_multipart(message)
+            first = await frontend.recv()
+            async with running(frontend, backend):
+                got = [await sink.recv_multipart() for _ in range(2)]
+        if receives is zmq.ROUTER:
+            assert got == [[b"1", b"b", b"c"], [first, b"2", b"b", b"c"]]
+        else:
+            assert (first, got) == (b"1", [[b"b", b"c"], [b"2", b"b", b"c"]])
+        assert not frontend.rcvmore
+
+
+async def test_a_rest_that_has_no_room_stays_a_rest() -> None:
+    async with zmq.Context() as ctx:
+        frontend, backend = bound(ctx, zmq.PULL, "inproc"), bound(ctx, zmq.XPUB, "inproc", hwm=1, xpub_nodrop=1)
+        source, listener = connected(ctx, zmq.PUSH, frontend), connected(ctx, zmq.SUB, backend, hwm=1)
+        listener.subscribe(b"")
+        for _ in range(2):
+            await backend.send(b"fills it")
+        await source.send_multipart([b"a", b"b", b"c"])
+        await source.send(b"next")
+        assert await frontend.recv() == b"a"
+        async with running(frontend, backend):
+            await wait_all_tasks_blocked()
+        assert frontend.rcvmore
+        assert await frontend.recv_multipart() == [b"b", b"c"]
+        assert not frontend.rcvmore
+        assert await frontend.recv() == b"next"
+
+
+@pytest.mark.parametrize("kind", [zmq.REP, zmq.REQ], ids=str)
+async def test_a_request_that_has_no_room_is_still_to_be_read(kind: zmq.SocketType) -> None:
+    """What a proxy takes of a REP or REQ and cannot pass on is as if it had not been taken: the turn, too."""
+    async with zmq.Context() as ctx:
+        rep, req = bound(ctx, zmq.REP, "inproc"), ctx.socket(zmq.REQ, linger=0)
+        req.connect(rep.last_endpoint)
+        backend = bound(ctx, zmq.XPUB, "inproc", hwm=1, xpub_nodrop=1)
+        listener = connected(ctx, zmq.SUB, backend, hwm=1)
+        listener.subscribe(b"")
+        for _ in range(2):
+            await backend.send(b"fills it")
+        await req.send(b"question")
+        if kind is zmq.REQ:
+            await rep.recv()
+            await rep.send(b"question")
+        source = rep if kind is zmq.REP else req
+        async with running(source, backend):
+            await wait_all_tasks_blocked()
+        assert await source.poll(0, zmq.POLLIN | zmq.POLLOUT) == zmq.POLLIN
+        assert await source.recv() == b"question"
+        assert await source.poll(0, zmq.POLLIN | zmq.POLLOUT) == zmq.POLLOUT
+
+
+async def test_what_capture_gets_is_a_copy() -> None:
+    """A program that reads the one by frames, or changes its list, does not take frames from the other."""
+    async with zmq.Context() as ctx:
+        frontend, backend = bound(ctx, zmq.PULL, "inproc"), bound(ctx, zmq.PUSH, "inproc")
+        capture = bound(ctx, zmq.PUSH, "inproc")
+        source, sink, copy = (
+            connected(ctx, kind, to) for kind, to in ((zmq.PUSH, frontend), (zmq.PULL, backend), (zmq.PULL, capture))
+        )
+        await source.send_multipart([b"a", b"b"])
+        with trio.fail_after(10):
+            async with running(frontend, backend, capture):
+                assert await sink.recv() == b"a"
+                assert await copy.recv_multipart() == [b"a", b"b"]
+
+
+async def test_a_mandatory_router_whose_peer_has_gone_ends_a_proxy() -> None:
+    """As in libzmq: the proxy raises, the message is dropped, and a new proxy goes on with the next."""
+    async with zmq.Context() as ctx:
+        router, backend = bound(ctx, zmq.ROUTER, "inproc", router_mandatory=1), bound(ctx, zmq.DEALER, "inproc")
+        client, worker = connected(ctx, zmq.DEALER, router, routing_id=b"here"), connected(ctx, zmq.DEALER, backend)
+        await worker.send_multipart([b"gone", b"answer"])
+        await worker.send_multipart([b"here", b"answer"])
+        with trio.fail_after(10):
+            with pytest.raises(zmq.ZMQError, match="no peer is called b'gone'") as caught:
+                await zmq.proxy(router, backend)
+            assert caught.value.errno == zmq.EHOSTUNREACH
+            async with running(router, backend):
+                assert await client.recv() == b"answer"

@@ -227,17 +227,259 @@ async def test_a_timeout_does_not_touch_what_comes_in_time(quick_clock: MockCloc
             assert await pull.recv() == b"just in time"
 
 
-async def test_a_message_in_parts_that_cannot_be_sent_can_be_finished_later() -> None:
+# ------------------------------------------------------------------------------------------------ messages in parts
+
+
+async def test_the_first_part_is_refused_as_a_message_would_be() -> None:
+    """As in libzmq: where the message could not be sent, its first part is not taken."""
     async with zmq.Context() as ctx:
-        push, pull = ctx.socket(zmq.PUSH), ctx.socket(zmq.PULL)
-        await push.send(b"a", zmq.SNDMORE)
-        for _ in range(2):
-            with pytest.raises(zmq.Again):
-                await push.send(b"b", zmq.NOBLOCK)
+        push = ctx.socket(zmq.PUSH)
+        with pytest.raises(zmq.Again):
+            await push.send(b"a", zmq.SNDMORE | zmq.NOBLOCK)
+        push.sndtimeo = 0
+        with pytest.raises(zmq.Again):
+            await push.send(b"a", zmq.SNDMORE)
+        router = ctx.socket(zmq.ROUTER, router_mandatory=1)
+        with pytest.raises(zmq.ZMQError, match="no peer is called b'gone'") as caught:
+            await router.send(b"gone", zmq.SNDMORE)
+        assert caught.value.errno == zmq.EHOSTUNREACH
+        pull, dealer = ctx.socket(zmq.PULL), ctx.socket(zmq.DEALER, routing_id=b"d")
+        for sock, peer, endpoint in ((push, pull, "inproc://p"), (router, dealer, "inproc://r")):
+            sock.bind(endpoint)
+            peer.connect(endpoint)
+        await push.send(b"whole")
+        await router.send_multipart([b"d", b"whole"])
+        assert await receive_all(pull, 0) == await receive_all(dealer, 0) == [[b"whole"]]
+
+
+async def test_the_first_part_waits_for_room_of_its_own_audience() -> None:
+    async with zmq.Context() as ctx:
+        xpub, sub = await pair(ctx, zmq.XPUB, zmq.SUB, "inproc://news", hwm=1)
+        xpub.xpub_nodrop = 1
+        sub.subscribe(b"eu")
+        for number in range(2):
+            await xpub.send(b"eu %d" % number)
+        await xpub.send(b"us", zmq.SNDMORE | zmq.NOBLOCK)
+        await xpub.send(b"snow", zmq.NOBLOCK)
+        with pytest.raises(zmq.Again):
+            await xpub.send(b"eu", zmq.SNDMORE | zmq.NOBLOCK)
+        xpub.invert_matching = sub.invert_matching = 1
+        await xpub.send(b"eu", zmq.SNDMORE | zmq.NOBLOCK)
+        await xpub.send(b"rain", zmq.NOBLOCK)
+        with pytest.raises(zmq.Again):
+            await xpub.send(b"us", zmq.SNDMORE | zmq.NOBLOCK)
+
+
+def later_parts_that_fail() -> list[Any]:
+    """(what raises it, a call with the last part): each after a first part that was taken."""
+
+    async def again(push: zmq.Socket) -> None:
+        push.disconnect("inproc://here")
+        await push.send(b"old", zmq.NOBLOCK)
+
+    async def time_is_up(push: zmq.Socket) -> None:
+        push.disconnect("inproc://here")
+        push.sndtimeo = 0
+        try:
+            await push.send_multipart([b"b", b"old"])
+        finally:
+            push.sndtimeo = -1
+
+    async def cancelled_at_once(push: zmq.Socket) -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await push.send(b"old")
+        raise TimeoutError
+
+    async def cancelled_waiting(push: zmq.Socket) -> None:
+        push.disconnect("inproc://here")
+        with trio.fail_after(0.01):
+            await push.send(b"old")
+
+    return [
+        pytest.param(zmq.Again, again, id="noblock"),
+        pytest.param(zmq.Again, time_is_up, id="sndtimeo"),
+        pytest.param(TimeoutError, cancelled_at_once, id="cancelled at once"),
+        pytest.param(trio.TooSlowError, cancelled_waiting, id="cancelled waiting"),
+        pytest.param(TypeError, lambda push: push.send(7), id="no frame"),
+        pytest.param(TypeError, lambda push: push.send_multipart([b"b", "text"], zmq.SNDMORE), id="no frames"),
+        pytest.param(ZeroDivisionError, lambda push: push.send_multipart(1 // n for n in (1, 0)), id="iterable raises"),
+        pytest.param(zmq.ZMQError, lambda push: push.send_multipart([]), id="no frame at all"),
+        pytest.param(TypeError, lambda push: push.send_json(object()), id="no json"),
+        pytest.param(UnicodeEncodeError, lambda push: push.send_string("ü", encoding="ascii"), id="no text"),
+    ]
+
+
+@pytest.mark.parametrize(("error", "fail"), later_parts_that_fail())
+async def test_a_part_that_fails_gives_up_its_whole_message(
+    error: type[Exception], fail: Callable[[zmq.Socket], Awaitable[None]]
+) -> None:
+    async with zmq.Context() as ctx:
+        pull, push = ctx.socket(zmq.PULL), ctx.socket(zmq.PUSH)
         pull.bind("inproc://here")
         push.connect("inproc://here")
-        await push.send(b"b", zmq.NOBLOCK)
-        assert await receive_all(pull, 0) == [[b"a", b"b"]]
+        await push.send(b"topic", zmq.SNDMORE)
+        with pytest.raises(error):
+            await fail(push)
+        late = ctx.socket(zmq.PULL)
+        late.bind("inproc://there")
+        push.connect("inproc://there")
+        for _ in range(2):
+            await push.send_multipart([b"topic", b"new"])
+        found = await receive_all(pull, 0) + await receive_all(late, 0)
+        assert found == [[b"topic", b"new"]] * 2
+
+
+async def test_a_reply_in_parts_that_fails_is_still_owed() -> None:
+    async with zmq.Context() as ctx:
+        rep, req = await pair(ctx, zmq.REP, zmq.REQ, "inproc://here")
+        await req.send(b"?")
+        await rep.recv()
+        await rep.send(b"old", zmq.SNDMORE)
+        with pytest.raises(TypeError):
+            await rep.send(7)
+        await rep.send(b"new", zmq.SNDMORE)
+        await rep.send(b"!")
+        assert await req.recv_multipart() == [b"new", b"!"]
+
+
+# ------------------------------------------------------------------------------------------------ what recv has left
+
+
+@every_transport
+@pytest.mark.requirement("28-1", "28-10", "L-31")
+async def test_a_reply_or_request_read_in_part_is_read_to_its_end(transport: str) -> None:
+    """As in libzmq: until then it is not the time to send, in one call or in parts, and poll says so."""
+    async with zmq.Context() as ctx:
+        rep, req = await pair(ctx, zmq.REP, zmq.REQ, transport)
+
+        async def read_in_parts(sock: zmq.Socket, words: str) -> None:
+            assert await sock.recv() == b"a"
+            for frame, more in [(b"b", True), (b"c", False)]:
+                for flags in (0, zmq.SNDMORE, zmq.NOBLOCK):
+                    with pytest.raises(zmq.ZMQError, match=words) as caught:
+                        await sock.send(b"x", flags)
+                    assert caught.value.errno == zmq.EFSM
+                with pytest.raises(zmq.ZMQError, match=words):
+                    await sock.send_multipart([b"x"])
+                assert await sock.poll(0, IN | OUT) == IN
+                assert await sock.recv() == frame
+                assert sock.rcvmore is more
+            assert await sock.poll(0, IN | OUT) == OUT
+
+        with trio.fail_after(5):
+            await req.send_multipart([b"a", b"b", b"c"])
+            await read_in_parts(rep, "a part of the request")
+            await rep.send_multipart([b"a", b"b", b"c"])
+            await read_in_parts(req, "a part of its reply")
+            await req.send(b"next")
+            assert await rep.recv() == b"next"
+
+
+async def test_with_req_relaxed_the_rest_of_a_reply_is_given_up() -> None:
+    """A new request abandons the one before, and what is unread of its reply."""
+    async with zmq.Context() as ctx:
+        rep, req = await pair(ctx, zmq.REP, zmq.REQ, "inproc://here")
+        req.req_relaxed = 1
+        await req.send(b"1")
+        await rep.recv()
+        await rep.send_multipart([b"answer to 1", b"note"])
+        assert await req.recv() == b"answer to 1"
+        assert await req.poll(0, IN | OUT) == IN | OUT
+        await req.send(b"2")
+        assert not req.rcvmore
+        assert await req.poll(0, IN) == 0
+        assert await rep.recv() == b"2"
+        await rep.send(b"answer to 2")
+        assert await req.recv() == b"answer to 2"
+
+
+@pytest.mark.parametrize("how", ["recv", "recv_multipart", "recv_message"])
+async def test_a_poll_hears_that_the_rest_has_been_read(how: str) -> None:
+    async with zmq.Context() as ctx:
+        rep, req = await pair(ctx, zmq.REP, zmq.REQ, "inproc://here")
+        await req.send_multipart([b"a", b"b"])
+        assert await rep.recv() == b"a"
+        found: list[int] = []
+
+        async def poll() -> None:
+            found.append(await rep.poll(None, OUT))
+
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(poll)
+                await wait_all_tasks_blocked()
+                assert found == []
+                await getattr(rep, how)()
+        assert found == [OUT]
+
+
+@every_transport
+async def test_what_recv_has_left_is_still_from_its_sender(transport: str) -> None:
+    """Also when the first frame was taken past the pattern, as is done where there is one peer."""
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
+        for _ in range(3):
+            await push.send_multipart([b"a", b"b"])
+        with trio.fail_after(5):
+            for _ in range(3):
+                assert await pull.recv() == b"a"
+                rest = await pull.recv_message()
+                assert rest.frames == [b"b"]
+                assert rest.metadata.get("Socket-Type") == (None if transport.startswith("inproc") else "PUSH")
+
+
+async def test_what_recv_has_left_is_read_after_its_sender_has_gone() -> None:
+    """A message that the program has begun to read is read to its end; one that it has not begun is lost (L-18)."""
+    async with zmq.Context() as ctx:
+        push, pull = await pair(ctx, zmq.PUSH, zmq.PULL, "inproc://here")
+        for _ in range(2):
+            await push.send_multipart([b"a", b"b"])
+        assert await pull.recv() == b"a"
+        pull.disconnect("inproc://here")
+        assert await receive_all(pull, 0) == [[b"b"]]
+
+
+# ------------------------------------------------------------------------------------------------ calls that raise
+
+
+async def test_a_connect_that_raises_changes_nothing() -> None:
+    async with zmq.Context() as ctx:
+        router = ctx.socket(zmq.ROUTER, connect_routing_id=b"server")
+        router.connect("inproc://before")
+        router.connect_routing_id = b"server"
+        too_long = "ipc:///" + "x" * 200
+        for endpoint in ("tcp://127.0.0.1", "nonsense", too_long):
+            with pytest.raises(zmq.ZMQError):
+                router.connect(endpoint)
+        router.curve_serverkey = bytes(32)
+        with pytest.raises(zmq.ZMQError, match="curve_secretkey"):
+            router.connect("tcp://127.0.0.1:1")
+        assert router.last_endpoint == "inproc://before"
+        assert router.connect_routing_id == b"server"
+        assert [peer.endpoint for peer in router.peers()] == ["inproc://before"]
+
+
+async def test_a_name_that_is_no_encoding_costs_no_frame() -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+        await push.send(b"text")
+        with pytest.raises(LookupError):
+            await pull.recv_string(encoding="utf-9")
+        assert await pull.recv_string() == "text"
+
+
+async def test_a_frame_that_cannot_be_read_as_text_is_taken() -> None:
+    """As with pyzmq: a loop that goes on after the error meets the next frame, and not this one for ever."""
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
+        for frame in (b"\xff", b"no json", b"good"):
+            await push.send(frame)
+        with pytest.raises(UnicodeDecodeError):
+            await pull.recv_string()
+        with pytest.raises(json.JSONDecodeError):
+            await pull.recv_json()
+        assert await pull.recv_string() == "good"
 
 
 # ------------------------------------------------------------------------------------------------------- several tasks
@@ -323,18 +565,42 @@ async def test_two_tasks_may_ask_for_the_last_frame() -> None:
 
 
 async def test_parts_of_a_message_survive_another_tasks_send() -> None:
+    """One task waits with a whole message and is cancelled; the parts that another has given meanwhile are not its."""
     async with zmq.Context() as ctx:
-        push, pull = ctx.socket(zmq.PUSH), ctx.socket(zmq.PULL)
+        router, dealer = await pair(ctx, zmq.ROUTER, zmq.DEALER, "inproc://here", routing_id=b"d", hwm=1)
+        router.router_mandatory = 1
+        other = ctx.socket(zmq.DEALER, routing_id=b"other")
+        other.connect("inproc://here")
+        for _ in range(2):
+            await router.send_multipart([b"d", b"fills"])
         with trio.fail_after(5):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(push.send, b"whole")
+                nursery.start_soon(router.send_multipart, [b"d", b"waits"])
                 await wait_all_tasks_blocked()
-                await push.send(b"a", zmq.SNDMORE)
+                await router.send(b"other", zmq.SNDMORE)
+                nursery.cancel_scope.cancel()
+            await router.send(b"b")
+            assert await receive_all(other, 0) == [[b"b"]]
+            assert await receive_all(dealer, 0) == [[b"fills"], [b"fills"]]
+
+
+async def test_tasks_that_send_in_parts_and_wait_mix_none() -> None:
+    async with zmq.Context() as ctx:
+        pull, push = ctx.socket(zmq.PULL, rcvhwm=1), ctx.socket(zmq.PUSH, sndhwm=1)
+
+        async def feed(name: bytes) -> None:
+            await push.send(name, zmq.SNDMORE)
+            await push.send(name)
+
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                for name in (b"a", b"b", b"c", b"d"):
+                    nursery.start_soon(feed, name)
+                await wait_all_tasks_blocked()
                 pull.bind("inproc://here")
                 push.connect("inproc://here")
-                await wait_all_tasks_blocked()
-                await push.send(b"b")
-            assert await receive_all(pull, 0) == [[b"whole"], [b"a", b"b"]]
+                got = [await pull.recv_multipart() for _ in range(4)]
+        assert sorted(got) == [[b"a", b"a"], [b"b", b"b"], [b"c", b"c"], [b"d", b"d"]]
 
 
 # ------------------------------------------------------------------------------------------------------- polling

@@ -120,3 +120,70 @@ async def test_an_xpubs_notices_count_as_unread_until_its_program_has_seen_them(
         assert [(peer.received, peer.unread) for peer in xpub.peers()] == [(0, 2)]
         assert await xpub.recv() == b"\x01a"
         assert [(peer.received, peer.unread) for peer in xpub.peers()] == [(1, 1)]
+
+
+@every_transport
+async def test_a_message_read_to_its_end_counts_as_received(transport: str) -> None:
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
+        with trio.fail_after(10):
+            for _ in range(3):
+                await push.send_multipart([b"a", b"b", b"c"])
+            for number in range(3):
+                for frame in (b"a", b"b", b"c"):
+                    assert [peer.received for peer in pull.peers()] == [number]
+                    assert await pull.recv() == frame
+            assert [(peer.received, peer.unread) for peer in pull.peers()] == [(3, 0)]
+
+
+async def test_what_was_unread_at_a_disconnect_was_not_received() -> None:
+    """A link that lingers is still listed: with what was read, and without what is lost."""
+    async with raw_server() as server, zmq.Context() as ctx:
+        dealer = ctx.socket(zmq.DEALER, sndbuf=4096)
+        dealer.connect(server.endpoint)
+        with trio.fail_after(10):
+            async with await server.accept() as peer:
+                await peer.greet(b"DEALER")
+                await peer.send(b"\0\1x" * 5)
+                assert await dealer.recv() == b"x"
+                await wait_all_tasks_blocked(0.01)
+                for _ in range(20):
+                    await dealer.send(bytes(1_000_000))
+                dealer.disconnect(server.endpoint)
+                (lingering,) = dealer.peers()
+                assert (lingering.received, lingering.unread) == (1, 0)
+                assert lingering.queued > 0
+                dealer.close(linger=0)
+
+
+async def test_messages_that_were_refused_or_given_up_count_nowhere() -> None:
+    """Again and EHOSTUNREACH, whole and in parts, cancelled or not: what was never queued is no loss of the peer's."""
+    async with zmq.Context() as ctx:
+        router, dealer = await pair(ctx, zmq.ROUTER, zmq.DEALER, "inproc://here", routing_id=b"d", hwm=1)
+        router.router_mandatory = 1
+        for _ in range(2):
+            await router.send_multipart([b"d", b"x"])
+        for name, error in ((b"d", zmq.Again), (b"gone", zmq.ZMQError)):
+            with pytest.raises(error):
+                await router.send_multipart([name, b"x"], zmq.NOBLOCK)
+            with pytest.raises(error):
+                await router.send(name, zmq.SNDMORE | zmq.NOBLOCK)
+        with trio.move_on_after(0.01):
+            await router.send_multipart([b"d", b"x"])
+        assert [(peer.sent, peer.queued, peer.dropped) for peer in router.peers()] == [(0, 2, 0)]
+        assert await dealer.recv() == await dealer.recv() == b"x"
+        assert [(peer.received, peer.unread) for peer in dealer.peers()] == [(2, 0)]
+
+
+async def test_what_a_proxy_could_not_pass_on_is_unread() -> None:
+    async with zmq.Context() as ctx:
+        frontend, source = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://front")
+        backend, listener = await pair(ctx, zmq.XPUB, zmq.SUB, "inproc://back", hwm=1)
+        backend.xpub_nodrop = 1
+        listener.subscribe(b"")
+        for _ in range(5):
+            await source.send(b"x")
+        with trio.move_on_after(0.05):
+            await zmq.proxy(frontend, backend)
+        assert [(peer.received, peer.unread) for peer in frontend.peers()] == [(2, 3)]
+        assert [(peer.queued, peer.dropped) for peer in backend.peers()] == [(2, 0)]

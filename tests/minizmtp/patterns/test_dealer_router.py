@@ -1,5 +1,6 @@
 """DEALER and ROUTER: questions and answers without turns, and whose is whose (28/REQREP)."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -214,12 +215,43 @@ def test_with_router_mandatory_a_peer_without_room_is_waited_for() -> None:
     slow = Named(service, b"slow", sndhwm=2)
     assert [service.try_send([b"slow", b"%d" % number]) for number in range(3)] == [True, True, False]
     assert not service.can_send()
-    assert space.count == 0
+    before = space.count
     assert slow.pipe.outbound.take() == b"0"
-    assert space.count == 1
+    assert space.count == before + 1
     assert service.can_send()
     assert service.try_send([b"slow", b"2"])
     assert slow.hears() == [[b"1"], [b"2"]]
+
+
+@pytest.mark.requirement("28-43", "L-27")
+@pytest.mark.parametrize(
+    "ask", [lambda service: service.has_room_for([b"slow"]), Router.can_send], ids=["for a name", "for any"]
+)
+def test_a_question_for_room_leaves_word_with_what_is_full(ask: Callable[[Router], bool]) -> None:
+    space = Calls()
+    service = Router(Calls(), space, options(router_mandatory=1))
+    slow = Named(service, b"slow", sndhwm=1)
+    assert service.try_send([b"slow", b"0"])
+    before = space.count
+    assert not ask(service)
+    assert slow.pipe.outbound.take() == b"0"
+    assert space.count == before + 1
+    assert ask(service)
+
+
+@pytest.mark.requirement("28-43", "L-26", "L-27")
+def test_a_mandatory_router_tells_of_names_that_come_and_go() -> None:
+    space = Calls()
+    service = Router(Calls(), space, options(router_mandatory=1))
+    before = space.count
+    peer = Named(service, b"peer")
+    assert space.count > before
+    assert service.has_room_for([b"peer"])
+    before = space.count
+    peer.leaves()
+    assert space.count > before
+    with pytest.raises(ZMQError, match="no peer is called b'peer'"):
+        service.has_room_for([b"peer"])
 
 
 @pytest.mark.requirement("28-41")
