@@ -22,7 +22,6 @@ from .endpoints import Inproc
 from .errors import EADDRINUSE, ZMQError
 from .options import Options
 from .patterns import Pipe
-
 from .session import Owner, new_pipe, part_from
 
 

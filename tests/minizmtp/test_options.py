@@ -1,14 +1,14 @@
 """Options: each row's default, type and range, by keyword and by attribute."""
 
-from contextlib import suppress
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-import zmq as pyzmq
 import trio
+import zmq as pyzmq
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq

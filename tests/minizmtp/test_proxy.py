@@ -247,6 +247,8 @@ async def test_a_capture_has_a_list_of_its_own() -> None:
             (await target.recv_multipart()).clear()
             assert await witness.recv_multipart() == [b"a", b"b"]
         nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("kinds", [(zmq.PULL, zmq.PUSH), (zmq.ROUTER, zmq.DEALER), (zmq.XSUB, zmq.XPUB)], ids=str)
 async def test_what_recv_has_left_is_passed_on_first(kinds: tuple[zmq.SocketType, zmq.SocketType]) -> None:
     """As in libzmq: as a message of its own."""
