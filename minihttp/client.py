@@ -112,6 +112,7 @@ class AsyncClient:
         self.max_redirects = max_redirects
         self._max_content_size = max_content_size
         self._pool = Pool(limits, uds=uds, verify=verify)
+        self._is_entered = False
 
     # ── one call, one response ──────────────────────────────────────────────────────────────────────────────
 
@@ -274,6 +275,9 @@ class AsyncClient:
         await self._pool.aclose()
 
     async def __aenter__(self) -> "AsyncClient":
+        if self._is_entered or self.is_closed:  # leaving the inner block would close the client of the outer one
+            raise RuntimeError("a client can be entered once, and not after it was closed: make a new one")
+        self._is_entered = True
         return self
 
     async def __aexit__(

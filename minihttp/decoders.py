@@ -26,17 +26,24 @@ Below this module: `errors`.  Above it: `response`.  Read next: `response`.
 import codecs
 import re
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sized
 from typing import Generic, Protocol, TypeVar
+
+import trio
 
 from .errors import DecodingError
 
 PIECE = 65536  # octets: the most that a decoder gives out, and a body is written, at a time
 
+# One piece of a source may hold thousands of pieces or a million lines, and to give one out waits for nothing. So there
+# is a checkpoint after this many octets, where each item counts for some more: every millisecond or two.
+WORK_IN_A_TURN = 8 * PIECE
+WORK_PER_ITEM = 256
+
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
 A = TypeVar("A")
-B = TypeVar("B")
+B = TypeVar("B", bound=Sized)
 
 
 class Step(Protocol[In, Out]):
@@ -55,13 +62,18 @@ class Piped(Generic[A, B]):
         self._step = step
         self._ready: Iterator[B] = iter(())
         self._ended = False
+        self._work = 0  # since the last checkpoint
 
     def __aiter__(self) -> "Piped[A, B]":
         return self
 
     async def __anext__(self) -> B:
         while True:
+            if self._work > WORK_IN_A_TURN:  # before an item is taken, so that a cancellation loses none
+                self._work = 0
+                await trio.lowlevel.checkpoint()
             for item in self._ready:
+                self._work += WORK_PER_ITEM + len(item)
                 return item
             if self._ended:
                 raise StopAsyncIteration

@@ -34,13 +34,14 @@ Below this module: `connection`.  Above it: `client`.  Read next: `client`.
 import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import lru_cache
 
 import h11
 import trio
 
 from .config import Limits, Timeout, seconds
-from .connection import Connection, Origin, head_of
+from .connection import EVENTS_IN_A_TURN, Connection, Origin, head_of
 from .errors import PoolTimeout, RemoteProtocolError, StreamClosed, TimeoutException, TransportError
 from .headers import Headers
 from .request import BodyStream, Request
@@ -48,7 +49,6 @@ from .response import Response
 
 # RFC 9110 §9.2.2: twice does as much as once
 IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
-GOODBYE_PATIENCE = 1.0  # seconds, for the TLS goodbyes of all idle connections together when the pool closes
 
 
 class Waiter:
@@ -111,6 +111,16 @@ class Pool:
         if connection not in self._places or not connection.finish():
             self.drop(connection)
             return
+        self._keep(connection)
+
+    def _take_back(self, connection: Connection) -> None:
+        """It was given to a request that will not use it."""
+        if connection in self._places and connection.is_open:
+            self._keep(connection)
+        else:
+            self.drop(connection)
+
+    def _keep(self, connection: Connection) -> None:
         self._idle[connection] = trio.current_time()
         self._idle_at.setdefault(connection.origin, {})[connection] = None
         self._serve_waiters()
@@ -158,6 +168,11 @@ class Pool:
         try:
             with trio.move_on_after(seconds(timeout)):
                 await waiter.called.wait()
+        except BaseException:
+            # A task that is cancelled stands in the queue until it runs again, and may be given a place meanwhile.
+            if waiter.connection is not None:
+                self._take_back(waiter.connection)
+            raise
         finally:
             self._waiting.pop(waiter, None)
         if waiter.connection is not None:
@@ -214,19 +229,14 @@ class Pool:
         return self._verify
 
     async def aclose(self) -> None:
-        """Close everything: who waits or reads is told, and the idle ones say goodbye, but not for ever."""
+        """Close everything.  A request that waits or reads fails."""
         self.is_closed = True
         for waiter in self._waiting:
             waiter.called.set()
         self._waiting.clear()
-        idle = list(self._idle)
-        for connection in self._places.difference(idle):
-            connection.close()
-        with trio.move_on_after(GOODBYE_PATIENCE, shield=True):
-            for connection in idle:
-                await connection.aclose()
         for connection in list(self._places):
             self._close(connection)
+        await trio.lowlevel.checkpoint()
 
     def __repr__(self) -> str:
         active = len(self._places) - len(self._idle)
@@ -252,31 +262,36 @@ class Body:
             raise StopAsyncIteration
         if self._connection is None:
             raise StreamClosed("the response was closed before the end of its body")
+        connection = self._connection
         try:
-            event = self._connection.event_at_hand() or await self._connection.next_event(self._timeout)
+            if connection.upload is not None:
+                connection.upload.check()
+            event = await connection.next_event(self._timeout)
             if isinstance(event, h11.Data):
                 return bytes(event.data)
             self._is_complete = True
-            self._let_go(keep=await self._connection.is_in_step())
+            keep = await connection.finish_upload()
         except BaseException:
+            await connection.stop_upload()
             self._let_go(keep=False)
             raise
+        self._let_go(keep)
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Let go of the connection.  What is already here is read, so a short body does not end it."""
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             return
+        keep = False
         try:
-            while isinstance(event := self._connection.event_at_hand(), h11.Data):
-                pass
-            is_at_end = isinstance(event, h11.EndOfMessage)
-            self._let_go(keep=is_at_end and await self._connection.is_in_step())
-        except RemoteProtocolError:  # nobody wants this body, so nobody wants to know
-            self._let_go(keep=False)
-        except BaseException:
-            self._let_go(keep=False)
-            raise
+            if _is_at_end(connection):
+                keep = await connection.finish_upload()
+            await connection.stop_upload()
+        finally:
+            self._let_go(keep)
+        if connection.upload is not None:
+            connection.upload.check()
 
     def _let_go(self, keep: bool) -> None:
         connection, self._connection = self._connection, None
@@ -284,6 +299,15 @@ class Body:
             return
         self.elapsed = trio.current_time() - self._started
         (self._pool.release if keep else self._pool.drop)(connection)
+
+
+def _is_at_end(connection: Connection) -> bool:
+    """Whether the rest of the body is here; as much as one turn may take is looked at."""
+    with suppress(RemoteProtocolError):  # the caller does not want this body, so what is wrong with it does not matter
+        for _ in range(EVENTS_IN_A_TURN):
+            if not isinstance(event := connection.event_at_hand(), h11.Data):
+                return isinstance(event, h11.EndOfMessage)
+    return False
 
 
 def _was_idle_too_long(error: BaseException, connection: Connection) -> bool:
