@@ -158,10 +158,13 @@ class Pool:
 
     # ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _acquire(self, origin: Origin, timeout: float | None) -> Connection:
+    def _try_acquire(self, origin: Origin) -> Connection | None:
         if self.is_closed:
             raise RuntimeError("the client has been closed: make a new one")
-        if not self._waiting and (connection := self._decide(origin)):
+        return None if self._waiting else self._decide(origin)
+
+    async def _acquire(self, origin: Origin, timeout: float | None) -> Connection:
+        if (connection := self._try_acquire(origin)) is not None:
             return connection
         waiter = Waiter(origin)
         self._waiting[waiter] = None
@@ -199,7 +202,7 @@ class Pool:
         self, request: Request, head: h11.Request, timeout: Timeout, *, may_repeat: bool
     ) -> tuple[Connection, h11.Response]:
         origin = request.url.origin
-        connection = await self._acquire(origin, timeout.pool)
+        connection = self._try_acquire(origin) or await self._acquire(origin, timeout.pool)
         try:
             if not connection.is_open:
                 await connection.dial(self._uds, self._context(origin), timeout.connect)
@@ -270,7 +273,7 @@ class Body:
             if isinstance(event, h11.Data):
                 return bytes(event.data)
             self._is_complete = True
-            keep = await connection.finish_upload()
+            keep = connection.upload is None or await connection.upload.finish()
         except BaseException:
             await connection.stop_upload()
             self._let_go(keep=False)
@@ -286,7 +289,7 @@ class Body:
         keep = False
         try:
             if _is_at_end(connection):
-                keep = await connection.finish_upload()
+                keep = connection.upload is None or await connection.upload.finish()
             await connection.stop_upload()
         finally:
             self._let_go(keep)

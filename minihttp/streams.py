@@ -60,7 +60,6 @@ class Stream(Protocol):
     async def flush(self, timeout: float | None) -> None: ...
     async def send(self, data: Octets, timeout: float | None) -> None: ...
     async def receive(self, timeout: float | None) -> bytes: ...
-    async def wait(self, timeout: float | None) -> bytes: ...
     def is_quiet(self) -> bool: ...
     def close(self) -> None: ...
 
@@ -133,15 +132,11 @@ class Wire:
 
     async def receive(self, timeout: float | None) -> bytes:
         """Raises trio.TooSlowError if nothing comes for `timeout` seconds."""
-        await trio.lowlevel.checkpoint_if_cancelled()
-        data = self.receive_now()
-        if data is None:
-            return await self.wait(timeout)
-        await trio.lowlevel.cancel_shielded_checkpoint()
-        return data
-
-    async def wait(self, timeout: float | None) -> bytes:
-        """`receive` for a moment at which nothing can be here yet: it does not look before it waits."""
+        # Other tasks have their turn before the look and not after it, because a server that is near answers meanwhile:
+        # then there is nothing to wait for, which saves the cancel scope and a sleep, a fifth of a kept-alive GET.
+        await trio.lowlevel.checkpoint()
+        if (data := self.receive_now()) is not None:
+            return data
         with trio.CancelScope(deadline=trio.current_time() + seconds(timeout)):
             while True:
                 await trio.lowlevel.wait_readable(self._fd())
@@ -175,6 +170,10 @@ class TLS:
     @property
     def sent(self) -> int:
         return self._wire.sent
+
+    @property
+    def is_blocked(self) -> bool:
+        return self._wire.is_blocked
 
     async def handshake(self) -> None:
         try:
@@ -219,8 +218,6 @@ class TLS:
         except ssl.SSLEOFError:
             self.is_cut = True
             return b""
-
-    wait = receive
 
     async def _until(self, step: Callable[[], T], timeout: float | None) -> T:
         """Do a step of TLS, with as many octets of the peer as it takes."""
@@ -305,8 +302,6 @@ class Foreign:
     async def receive(self, timeout: float | None) -> bytes:
         with trio.fail_after(seconds(timeout)):
             return bytes(await self._stream.receive_some(READ))
-
-    wait = receive
 
     def is_quiet(self) -> bool:
         return self._socket.fileno() != -1 and not self._socket.is_readable()

@@ -2,6 +2,7 @@
 
 import os
 import ssl
+from contextlib import suppress
 
 import pytest
 import trio
@@ -377,17 +378,115 @@ def test_the_default_context_is_made_when_it_is_needed(monkeypatch):
     minihttp.AsyncClient()
 
 
-async def test_a_goodbye_that_nobody_takes_cannot_hang(secure, trusting, clock, monkeypatch):
-    client = minihttp.AsyncClient(verify=trusting)
-    await client.get(secure[0])
-    (connection,) = client._pool._idle
-    monkeypatch.setattr(connection.stream, "aclose", trio.sleep_forever)
-    started = trio.current_time()
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        await client.aclose()
-    assert trio.current_time() - started == pytest.approx(1, abs=0.1)
-    assert connection.socket.fileno() == -1
+GOODBYES = {  # each way in which a client ends a connection
+    "closed while idle": (OK, {}),
+    "closed by the server's wish": (OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1), {}),
+    "one idle too many": (OK, {"limits": minihttp.Limits(max_keepalive_connections=0)}),
+    "half of a body unread": (OK.replace(b"2", b"9"), {}),
+    "not HTTP": (b"nonsense\r\n\r\n", {}),
+}
+
+
+@pytest.mark.parametrize("way", GOODBYES)
+async def test_a_client_says_goodbye_over_tls(authority, trusting, start_script, read_head, way):
+    """RFC 9112 §9.8: a client must send a closure alert before it closes."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    answer, options = GOODBYES[way]
+    ends, is_over = [], trio.Event()
+
+    async def script(stream):
+        secured = trio.SSLStream(stream, context, server_side=True)  # strict: a missing goodbye raises
+        await read_head(secured)
+        await secured.send_all(answer)
+        try:
+            ends.append(await secured.receive_some())
+        except trio.BrokenResourceError as error:
+            ends.append(error)
+        is_over.set()
+
+    url = (await start_script(script)).replace("http://127.0.0.1", "https://localhost")
+    async with minihttp.AsyncClient(verify=trusting, **options) as client:
+        with suppress(minihttp.RemoteProtocolError):
+            async with client.stream("GET", url) as response:
+                if way != "half of a body unread":
+                    await response.aread()
+    with trio.fail_after(5):
+        await is_over.wait()
+    assert ends == [b""]
+
+
+async def test_a_goodbye_that_the_kernel_does_not_take_is_left_out(
+    authority, trusting, start_script, read_head, nursery
+):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    async def script(stream):
+        secured = trio.SSLStream(stream, context, server_side=True)
+        await read_head(secured)
+        await trio.sleep_forever()
+
+    url = (await start_script(script)).replace("http://127.0.0.1", "https://localhost")
+    client = minihttp.AsyncClient(verify=trusting, timeout=None)
+
+    async def ask():
+        with pytest.raises(minihttp.NetworkError, match="closed"):
+            await client.post(url, content=bytes(50_000_000))
+
+    nursery.start_soon(ask)
+    while not any(connection.is_open and connection.wire.is_blocked for connection in client._pool._places):
+        await trio.sleep(0.01)
+    await client.aclose()
+
+
+@pytest.mark.parametrize("says_goodbye", [True, False])
+@pytest.mark.parametrize("framing", ["to the end of the connection", "by length", "in chunks"])
+async def test_a_body_that_ends_without_a_goodbye(authority, trusting, start_script, read_head, framing, says_goodbye):
+    """RFC 9112 §9.8: without a closure alert, a body that only the end of the connection ends may have been cut."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    answer = {
+        "to the end of the connection": b"HTTP/1.1 200 OK\r\n\r\nok",
+        "by length": OK,
+        "in chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    }[framing]
+
+    async def script(stream):
+        secured = trio.SSLStream(stream, context, server_side=True)
+        await read_head(secured)
+        await secured.send_all(answer)
+        if says_goodbye:
+            await secured.aclose()
+
+    url = (await start_script(script)).replace("http://127.0.0.1", "https://localhost")
+    async with minihttp.AsyncClient(verify=trusting) as client:
+        if framing == "to the end of the connection" and not says_goodbye:
+            with pytest.raises(minihttp.RemoteProtocolError, match="close_notify"):
+                await client.get(url)
+        else:
+            assert (await client.get(url)).text == "ok"
+
+
+async def test_a_client_without_trust_tells_the_server_why(authority, start_script):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    reasons, is_over = [], trio.Event()
+
+    async def script(stream):
+        try:
+            await trio.SSLStream(stream, context, server_side=True).do_handshake()
+        except trio.BrokenResourceError as error:
+            reasons.append(str(error.__cause__))
+        is_over.set()
+
+    url = (await start_script(script)).replace("http://127.0.0.1", "https://localhost")
+    async with minihttp.AsyncClient() as client:
+        with pytest.raises(minihttp.ConnectError):
+            await client.get(url)
+    with trio.fail_after(5):
+        await is_over.wait()
+    assert "unknown ca" in reasons[0].lower()
 
 
 class Held(trio.abc.Stream):
