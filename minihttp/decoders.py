@@ -35,14 +35,16 @@ from .errors import DecodingError
 
 PIECE = 65536  # octets: the most that a decoder gives out, and a body is written, at a time
 
-# One piece of a source may hold thousands of pieces or a million lines, and to give one out waits for nothing. So there
-# is a checkpoint after this many octets, where each item counts for some more: every millisecond or two.
-WORK_IN_A_TURN = 8 * PIECE
+# A step is fed so many octets (or characters) at a time, and after so many given out there is a checkpoint: every
+# millisecond or two another task runs, whatever the body is made of. Each item counts for some more than its length,
+# and what is fed counts sixteen times, because it may be thousands of empty gzip members.
+FEED = 32768
+WORK_IN_A_TURN = 16 * FEED
 WORK_PER_ITEM = 256
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
-A = TypeVar("A")
+A = TypeVar("A", bytes, str)
 B = TypeVar("B", bound=Sized)
 
 
@@ -60,6 +62,8 @@ class Piped(Generic[A, B]):
     def __init__(self, source: AsyncIterator[A], step: Step[A, B]) -> None:
         self._source = source
         self._step = step
+        self._fed: A | None = None  # the item of the source that is being fed
+        self._at = 0
         self._ready: Iterator[B] = iter(())
         self._ended = False
         self._work = 0  # since the last checkpoint
@@ -78,10 +82,18 @@ class Piped(Generic[A, B]):
             if self._ended:
                 raise StopAsyncIteration
             try:
-                self._ready = self._step.feed(await anext(self._source))
+                fed = await anext(self._source) if self._fed is None else self._fed
             except StopAsyncIteration:
                 self._ended = True
                 self._ready = self._step.flush()
+                continue
+            part = fed[self._at : self._at + FEED]
+            self._at += FEED
+            self._fed = fed
+            if self._at >= len(fed):
+                self._fed, self._at = None, 0
+            self._work += WORK_PER_ITEM + 16 * len(part)
+            self._ready = self._step.feed(part)
 
 
 class GzipDecoder:

@@ -387,3 +387,12 @@ async def test_a_bomb_meets_max_content_size(start_server):
 
 async def test_accept_encoding_names_what_is_undone(client):
     assert ["Accept-Encoding", "gzip, deflate"] in (await client.get("/")).json()["headers"]
+
+
+async def test_a_client_is_entered_once():
+    async with minihttp.AsyncClient() as client:
+        with pytest.raises(RuntimeError, match="entered once"):
+            await client.__aenter__()
+        assert not client.is_closed
+    with pytest.raises(RuntimeError, match="after it was closed"):
+        await client.__aenter__()

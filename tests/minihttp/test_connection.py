@@ -1,5 +1,6 @@
 """One connection: each phase has its error, and a timeout is measured on trio's clock."""
 
+import gzip
 import os
 import ssl
 from contextlib import suppress
@@ -96,9 +97,19 @@ async def test_nobody_listening_is_a_connect_error():
     with trio.socket.socket() as taken:
         await taken.bind(("127.0.0.1", 0))  # bound, so that nobody else gets it, and not listening
         async with minihttp.AsyncClient() as client:
-            with pytest.raises(minihttp.ConnectError, match=r"cannot connect to 127\.0\.0\.1 port") as caught:
+            with pytest.raises(minihttp.ConnectError, match=r"cannot connect to 127\.0\.0\.1 port.*refused") as caught:
                 await client.get(f"http://127.0.0.1:{taken.getsockname()[1]}/")
     assert caught.value.request.method == "GET"
+
+
+async def test_a_connect_error_names_the_reason_for_each_address():
+    """`localhost` has an address of each family, and trio puts the failures in a group."""
+    with trio.socket.socket() as taken:
+        await taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        async with minihttp.AsyncClient() as client:
+            with pytest.raises(minihttp.ConnectError, match=rf"cannot connect to localhost port {port}: .*refused"):
+                await client.get(f"http://localhost:{port}/")
 
 
 async def test_a_server_that_hangs_up_is_a_remote_protocol_error(start_script, read_head):
@@ -217,6 +228,69 @@ async def test_some_answers_have_no_body_whatever_they_say(start_script, answeri
         assert "0 active, 1 idle" in repr(client)
 
 
+# ── work between two checkpoints ────────────────────────────────────────────────────────────────────────────
+
+CHUNKS = 20_000
+
+
+async def turns_of_others(reading, nursery) -> int:
+    """How often another task runs until `reading` is done."""
+    turns = 0
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    nursery.start_soon(other)
+    await reading
+    return turns
+
+
+async def test_others_run_between_chunks_of_one_octet(start_script, answering, nursery):
+    body = b"1\r\nx\r\n" * CHUNKS + b"0\r\n\r\n"
+    url = await start_script(answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body))
+    async with minihttp.AsyncClient() as client:
+        assert await turns_of_others(client.get(url), nursery) > CHUNKS / 100
+
+
+async def test_others_run_between_the_pieces_of_gzip_in_gzip(start_script, answering, nursery):
+    packed = gzip.compress(gzip.compress(bytes(1 << 26)))  # a thousand pieces of 64 KiB, in a few hundred octets
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    url = await start_script(answering(head + packed))
+    async with minihttp.AsyncClient() as client:
+        assert await turns_of_others(client.get(url), nursery) > 100
+
+
+async def test_others_run_between_empty_gzip_members(start_script, answering, nursery):
+    packed = gzip.compress(b"") * 50_000
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    url = await start_script(answering(head + packed))
+    async with minihttp.AsyncClient() as client:
+        assert await turns_of_others(client.get(url), nursery) > len(packed) / 40_000
+
+
+async def test_others_run_between_short_lines(start_script, answering, nursery):
+    lines = b"\n" * 200_000
+    url = await start_script(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(lines) + lines))
+
+    async def read():
+        async with minihttp.AsyncClient() as client, client.stream("GET", url) as response:
+            assert [line async for line in response.aiter_lines()] == [""] * 200_000
+
+    assert await turns_of_others(read(), nursery) > 100
+
+
+async def test_closing_looks_at_no_more_than_one_turn_of_a_body(start_script, answering):
+    body = b"1\r\nx\r\n" * CHUNKS + b"0\r\n\r\n"
+    url = await start_script(answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body))
+    async with minihttp.AsyncClient() as client:
+        async with client.stream("GET", url) as response:
+            await anext(response.aiter_raw())
+        assert "0 active, 0 idle" in repr(client)
+
+
 # ── Expect: 100-continue ────────────────────────────────────────────────────────────────────────────────────
 
 EXPECT = {"Expect": "100-continue"}
@@ -265,6 +339,18 @@ async def test_a_server_that_knows_no_100_gets_the_body_after_a_while(start_scri
         started = trio.current_time()
         assert (await client.post("/", content=b"body", headers=EXPECT)).text == "ok"
         assert trio.current_time() - started == pytest.approx(1, abs=0.1)
+
+
+async def test_a_short_read_timeout_does_not_end_the_wait_for_100(start_script, read_head, clock):
+    async def script(stream):
+        await read_head(stream)
+        assert await stream.receive_some() == b"body"
+        await stream.send_all(OK)
+
+    timeout = minihttp.Timeout(5, read=0.5)
+    async with minihttp.AsyncClient(base_url=await start_script(script), timeout=timeout) as client:
+        assert (await client.post("/", content=b"body", headers=EXPECT)).text == "ok"
+        assert trio.current_time() == pytest.approx(0.5, abs=0.1)
 
 
 async def test_a_server_that_answers_and_reads_no_more_is_heard(start_script, read_head, clock):
@@ -436,7 +522,7 @@ async def test_a_goodbye_that_the_kernel_does_not_take_is_left_out(
 
     nursery.start_soon(ask)
     while not any(connection.is_open and connection.wire.is_blocked for connection in client._pool._places):
-        await trio.sleep(0.01)
+        await trio.lowlevel.checkpoint()
     await client.aclose()
 
 
