@@ -60,8 +60,8 @@ class Piped(Generic[A, B]):
     """
 
     def __init__(self, source: AsyncIterator[A], step: Step[A, B]) -> None:
-        self._source = source
-        self._step = step
+        self._source: AsyncIterator[A] = source
+        self._step: Step[A, B] = step
         self._fed: A | None = None  # the item of the source that is being fed
         self._at = 0
         self._ready: Iterator[B] = iter(())
