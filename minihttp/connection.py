@@ -25,8 +25,9 @@ Below this module: `request`, `response`, `config`.  Above it: `pool`.  Read nex
 """
 
 import math
+import re
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Iterable
 from contextvars import copy_context
 from ipaddress import ip_address
 from typing import Any
@@ -46,9 +47,11 @@ from .errors import (
     TransportError,
     WriteError,
     WriteTimeout,
+    shortened,
 )
 from .request import BodyStream
 from .streams import TLS, Foreign, Octets, Stream, Wire
+from .urls import tls_name
 
 Origin = tuple[str, str, int]  # scheme, host, port
 
@@ -56,6 +59,7 @@ END = h11.EndOfMessage()
 
 MAX_HEADER_SIZE = 65536  # octets of status line and headers; servers allow 8 to 64 KiB for requests
 MAX_INFORMATIONAL = 100  # 1xx responses before the real one; a server that sends more never comes to the point
+_BAD_VALUE = re.compile(rb"[\x00\r\n]|^\s|\s$|[\x0b\x0c]")
 CONTINUE_PATIENCE = 1.0  # seconds to wait for "100 Continue", as long as curl does; RFC 9110 §10.1.1
 UPLOAD_PATIENCE = 0.5  # seconds that a request body has left after the end of a response that is no error
 EVENTS_IN_A_TURN = 64  # body events between two checkpoints: with chunks of one octet, half a millisecond
@@ -124,6 +128,7 @@ class Channel:
         try:
             event = self.h11.next_event()
         except h11.RemoteProtocolError as error:
+            error.args = (shortened(str(error)),)  # h11 repeats the whole line that it does not like
             raise RemoteProtocolError(str(error)) from error
         if event is h11.PAUSED:
             raise RemoteProtocolError("the peer goes on after the end of its message, or in another protocol")
@@ -313,7 +318,7 @@ class Connection(Channel):
                 super().__init__(stream, h11.CLIENT, MAX_HEADER_SIZE)
                 self.is_open = True  # from here on, `close` has something to close
                 if context is not None:
-                    self.wire = tls = TLS(Wire(self.socket), context, host)
+                    self.wire = tls = TLS(Wire(self.socket), context, tls_name(host))
                     await tls.handshake()
             except (*BROKEN, ValueError) as error:  # ValueError: a host that DNS or TLS cannot mean
                 raise ConnectError(f"cannot connect to {where}: {_reason(error)}") from error
@@ -468,7 +473,25 @@ def head_of(method: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...]
     try:
         return h11.Request(method=method, target=target, headers=list(headers))
     except h11.LocalProtocolError as error:
+        hide_value(error, headers)
         raise LocalProtocolError(str(error)) from error
+
+
+def hide_value(error: h11.LocalProtocolError, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Name the header whose value h11 refuses, instead of repeating a value that may be a secret."""
+    if "header value" in str(error):
+        names = [name.decode("latin-1") for name, value in headers if _BAD_VALUE.search(value)]
+        error.args = (f"the value of {' and '.join(names)} has a line end, a NUL, or a space at its edge",)
+
+
+def check_header_size(items: Iterable[tuple[bytes, bytes]]) -> None:
+    """h11 looks at its limit only while a head is incomplete: one that comes in a single read passes it.
+
+    Each header counts for 32 octets more, because a list of many small ones takes more memory than the octets
+    that came (HTTP/2 counts in the same way: RFC 9113 §6.5.2).
+    """
+    if sum([len(name) + len(value) + 32 for name, value in items]) > MAX_HEADER_SIZE:
+        raise RemoteProtocolError(f"headers of more than {MAX_HEADER_SIZE} octets, 32 added for each")
 
 
 def _check_framing(response: h11.Response) -> None:
@@ -476,7 +499,9 @@ def _check_framing(response: h11.Response) -> None:
 
     Then one of them takes for the next response what the other took for a body: somebody else's answer.
     """
-    names = [name for name, _ in response.headers.raw_items() if len(name) in (14, 17)]  # of these lengths, for speed
+    items = response.headers.raw_items()
+    check_header_size(items)
+    names = [name for name, _ in items if len(name) in (14, 17)]  # of these lengths, for speed
     if len(names) > 1 and {b"transfer-encoding", b"content-length"} <= {name.lower() for name in names}:
         raise RemoteProtocolError("response with both Transfer-Encoding and Content-Length (RFC 9112 §6.3)")
     if not response.http_version.startswith(b"1."):

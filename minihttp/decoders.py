@@ -13,7 +13,7 @@ plain lists:
     (['one'], ['two'], ['three'])
 
 `Piped` sets such a step on an asynchronous iterator.  Steps give out lazily and in bounded pieces, because a
-gzip body of 64 KiB may stand for 64 MiB, and whoever reads piece by piece shall never hold more than a piece.
+gzip body of 64 KiB may stand for 64 MiB, and a program that reads in pieces must never hold more than one.
 
     >>> import zlib
     >>> bomb = zlib.compress(bytes(10_000_000))
@@ -176,6 +176,34 @@ def decoders_for(codings: list[str]) -> list[GzipDecoder]:
     if len(codings) > MAX_CODINGS:
         raise DecodingError(f"{len(codings)} content codings on top of each other: expected at most {MAX_CODINGS}")
     return [CODINGS[name]() for name in map(str.lower, reversed(codings)) if name in CODINGS]
+
+
+def decoded(body: bytes, codings: list[str], most: int | None) -> bytes:
+    """A whole body with its codings undone, at most `most` octets of it.
+
+    >>> decoded(zlib.compress(b"hello"), ["deflate"], None)
+    b'hello'
+    """
+    pieces = iter([body])
+    for decoder in decoders_for(codings):
+        pieces = _through(decoder, pieces)
+    found, size = [], 0
+    for piece in pieces:
+        found.append(piece)
+        size += len(piece)
+        check_size(size, most)
+    return b"".join(found)
+
+
+def _through(step: Step[A, B], pieces: Iterator[A]) -> Iterator[B]:
+    for piece in pieces:
+        yield from step.feed(piece)
+    yield from step.flush()
+
+
+def check_size(size: int, most: int | None) -> None:
+    if most is not None and size > most:
+        raise DecodingError(f"body of more than max_content_size={most} octets: use stream()")
 
 
 class Rechunker:

@@ -41,14 +41,15 @@ import h11
 import trio
 
 from .config import Limits, Timeout, seconds
-from .connection import EVENTS_IN_A_TURN, Connection, Origin, head_of
+from .connection import EVENTS_IN_A_TURN, Connection, Origin, check_header_size, head_of
 from .errors import PoolTimeout, RemoteProtocolError, StreamClosed, TimeoutException, TransportError
 from .headers import Headers
 from .request import BodyStream, Request
 from .response import Response
 
 # RFC 9110 §9.2.2: twice does as much as once
-IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
+# RFC 10008 §2 adds QUERY
+IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"}
 
 
 class Waiter:
@@ -256,6 +257,7 @@ class Body:
         self._started = started
         self._is_complete = False
         self.elapsed: float | None = None
+        self.trailers: list[tuple[bytes, bytes]] | None = None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -273,6 +275,7 @@ class Body:
             if isinstance(event, h11.Data):
                 return bytes(event.data)
             self._is_complete = True
+            self._take_trailers(event)
             keep = connection.upload is None or await connection.upload.finish()
         except BaseException:
             await connection.stop_upload()
@@ -288,13 +291,21 @@ class Body:
             return
         keep = False
         try:
-            if _is_at_end(connection):
-                keep = connection.upload is None or await connection.upload.finish()
+            with suppress(RemoteProtocolError):  # of a body that is not wanted, what is wrong does not matter
+                if (end := _end_at_hand(connection)) is not None:
+                    self._take_trailers(end)
+                    keep = connection.upload is None or await connection.upload.finish()
             await connection.stop_upload()
         finally:
             self._let_go(keep)
         if connection.upload is not None:
             connection.upload.check()
+
+    def _take_trailers(self, event: h11.Event) -> None:
+        trailers = list(event.headers.raw_items()) if isinstance(event, h11.EndOfMessage) and event.headers else []
+        if trailers:
+            check_header_size(trailers)
+        self.trailers = trailers
 
     def _let_go(self, keep: bool) -> None:
         connection, self._connection = self._connection, None
@@ -304,13 +315,12 @@ class Body:
         (self._pool.release if keep else self._pool.drop)(connection)
 
 
-def _is_at_end(connection: Connection) -> bool:
-    """Whether the rest of the body is here; as much as one turn may take is looked at."""
-    with suppress(RemoteProtocolError):  # the caller does not want this body, so what is wrong with it does not matter
-        for _ in range(EVENTS_IN_A_TURN):
-            if not isinstance(event := connection.event_at_hand(), h11.Data):
-                return isinstance(event, h11.EndOfMessage)
-    return False
+def _end_at_hand(connection: Connection) -> h11.Event | None:
+    """The end of the body, if the rest of it is here; as much as one turn may take is looked at."""
+    for _ in range(EVENTS_IN_A_TURN):
+        if not isinstance(event := connection.event_at_hand(), h11.Data):
+            return event if isinstance(event, h11.EndOfMessage) else None
+    return None
 
 
 def _was_idle_too_long(error: BaseException, connection: Connection) -> bool:

@@ -197,11 +197,12 @@ async def forgetful(start_script, read_head):
     return await start_script(script), seen
 
 
-async def test_an_idempotent_request_that_met_a_closing_server_is_sent_again_once(forgetful):
+@pytest.mark.parametrize("method", ["GET", "PUT", "QUERY"])
+async def test_an_idempotent_request_that_met_a_closing_server_is_sent_again_once(forgetful, method):
     url, seen = forgetful
     async with minihttp.AsyncClient(base_url=url) as client:
         assert (await client.get("/1")).text == "ok"
-        assert (await client.get("/2")).text == "ok"
+        assert (await client.request(method, "/2")).text == "ok"
     assert [head.split()[1] for head in seen if head] == [b"/1", b"/2", b"/2"]
 
 
