@@ -39,6 +39,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 from typing import Protocol
 
 from .headers import text_of
@@ -47,6 +48,7 @@ from .urls import URL
 MAX_COOKIE = 4096  # octets of name and value; RFC 6265 §6.1 asks for as many, and browsers ignore what is larger
 MAX_ATTRIBUTE = 1024  # octets of a Domain or Path; browsers ignore what is longer
 MAX_PER_DOMAIN = 50  # cookies (RFC 6265 §6.1)
+MAX_PER_RESPONSE = 50  # cookies, as in curl: they are read in one turn of the event loop
 MAX_COOKIES = 3000  # of all domains (RFC 6265 §6.1)
 MAX_HEADER = 8190  # octets of a Cookie header: what curl sends, because servers refuse longer lines
 
@@ -126,7 +128,7 @@ class Cookies(MutableMapping[str, str]):
 
     def extract(self, url: URL, set_cookies: Iterable[str | bytes]) -> None:
         """Keep what a response from `url` says in its Set-Cookie headers."""
-        for line in set_cookies:
+        for line in islice(set_cookies, MAX_PER_RESPONSE):
             cookie = _parse_set_cookie(line.encode() if isinstance(line, str) else line, url)
             if cookie is None:
                 continue
@@ -290,7 +292,7 @@ class _List(Protocol):
 
 @cache
 def _public_suffixes() -> _List | None:
-    """Mozilla's list, if it is installed."""
+    """Mozilla's list, if it is installed.  To read it takes some 0.1 s, so it is read when it is first needed."""
     try:
         from publicsuffixlist import PublicSuffixList
     except ImportError:

@@ -167,7 +167,8 @@ def test_a_name_with_a_promise_is_kept_if_it_is_true():
 
 
 def filled(jar: Cookies, page: str, count: int, value: str = "x", rest: str = "") -> None:
-    jar.extract(URL(page), [f"c{number}={value}; Path=/{rest}" for number in range(count)])
+    for number in range(count):
+        jar.extract(URL(page), [f"c{number}={value}; Path=/{rest}"])
 
 
 def held(jar: Cookies) -> int:
@@ -179,6 +180,12 @@ def test_a_jar_keeps_50_cookies_of_a_domain():
     filled(jar, PAGE, 1000)
     assert held(jar) == 50
     assert jar.header_for(URL(PAGE)).startswith("c950=x; ")
+
+
+def test_a_response_sets_50_cookies():
+    jar = Cookies()
+    jar.extract(URL(PAGE), [f"c{number}=1; Path=/{number}" for number in range(60)])
+    assert (held(jar), "c49" in jar, "c50" in jar) == (50, True, False)
 
 
 def test_who_sets_most_in_a_domain_pays_for_it():
