@@ -98,6 +98,7 @@ for code in (301, 302, 303, 307, 308):
     CASES[f"{code} after post"] = ("POST", "/redirect", to | {"json": {"a": 1}})
     CASES[f"{code} after put"] = ("PUT", "/redirect", to | {"content": b"x", "auth": ("user", "pass")})
     CASES[f"{code} after head"] = ("HEAD", "/redirect", to)
+del CASES["302 after put"]  # httpx makes it a GET: see docs/HTTPX.md
 
 
 def fields(response: Any) -> dict[str, Any]:
@@ -122,7 +123,10 @@ def seen(response: Any) -> Any:
     if response.headers.get("content-type") != "application/json" or not response.content:
         return None
     report = response.json()
-    report["headers"] = [pair for pair in report["headers"] if pair[0] != "user-agent"]
+    ignored = {"user-agent"}
+    if report["method"] == "GET":  # httpx leaves it on a GET that was a POST: see docs/HTTPX.md
+        ignored.add("content-type")
+    report["headers"] = [pair for pair in report["headers"] if pair[0] not in ignored]
     return report
 
 

@@ -9,18 +9,22 @@ r"""An asynchronous HTTP/1.1 client, and a small server, on trio and h11, writte
 
     trio.run(main)
 
-The names are httpx's: who knows httpx can use this without a manual, and what is learned here is true there.
+The names are httpx's, so a reader who knows httpx needs no manual.  docs/HTTPX.md lists what is not the same.
 
 Every module is a chapter, and uses only chapters before it.  The reading order:
 
     errors, config                          what can go wrong; how long and how many
     urls, headers, cookies                  values: no I/O, nothing to wait for
-    request, decoders, response             what is asked, what came back, and how bodies are undone
+    bodies, request                         what is asked, and with which octets
+    decoders, response                      what came back, and how bodies are undone
     connection                              h11, which knows the bytes, meets trio, which waits for them
     pool                                    which connection serves which request: one plain function
+    transports                              what else can carry a request: a function, for tests without a port
     client, api                             redirects, cookies, passwords; calls without a client
     server                                  the other side, as small as it can be
 """
+
+from typing import TYPE_CHECKING, Never
 
 from .api import delete, get, head, options, patch, post, put, request, stream
 from .client import AsyncClient
@@ -52,16 +56,20 @@ from .errors import (
     UnsupportedProtocol,
     WriteError,
     WriteTimeout,
+    left_out,
 )
 from .headers import Headers
 from .request import Request
 from .response import Response
 from .server import serve
+from .transports import AsyncBaseTransport, AsyncHTTPTransport, HandlerTransport, MockTransport
 from .urls import URL
 
 __all__ = [
     "URL",
+    "AsyncBaseTransport",
     "AsyncClient",
+    "AsyncHTTPTransport",
     "CloseError",
     "ConnectError",
     "ConnectTimeout",
@@ -69,10 +77,12 @@ __all__ = [
     "DecodingError",
     "HTTPError",
     "HTTPStatusError",
+    "HandlerTransport",
     "Headers",
     "InvalidURL",
     "Limits",
     "LocalProtocolError",
+    "MockTransport",
     "NetworkError",
     "PoolTimeout",
     "ProtocolError",
@@ -104,3 +114,8 @@ __all__ = [
     "serve",
     "stream",
 ]
+
+if not TYPE_CHECKING:  # mypy shall go on to find misspelled names
+
+    def __getattr__(name: str) -> Never:
+        raise AttributeError(left_out(name, "minihttp"))

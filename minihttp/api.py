@@ -1,8 +1,7 @@
 """One call without a client: `await minihttp.get(url)`.
 
-Each call opens a connection and closes it again; whoever asks twice is better off with an `AsyncClient`,
-which keeps it.  The functions and their keywords are the client's, with what belongs to a client added to
-them.
+Each call opens a connection and closes it again; for more than one request use an `AsyncClient`, which keeps
+it.  The functions take the keywords of the client's methods, and `verify` and `uds` of the client itself.
 
 Below this module: `client`.  Above it: nothing.  Read next: `server`.
 """

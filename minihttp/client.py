@@ -1,20 +1,28 @@
-r"""AsyncClient: what a person asks for, made of single exchanges.                    RFC 9110 §11, §15.4
+r"""AsyncClient: requests with redirects, cookies and passwords.                      RFC 9110 §11, §15.4
 
     client.get("/items", params={"q": "zmq"})
        │  base_url, client's headers, params, cookies       build_request
        │  user and password                                 _authenticated
        ▼
     request ──► pool ──► response ──┬─► 2xx, 4xx, 5xx: yours
-       ▲                            └─► 3xx with Location, if follow_redirects
+       ▲                            └─► a redirect, if follow_redirects
        └──── _redirected: next URL, method, headers ◄──┘
 
-A redirect is a request that the *server* chose, so nothing secret may follow it to another origin:
+Five of the 3xx lead to another URL, if they have a Location; the others are answers.        RFC 9110 §15.4
 
-    status     a POST becomes        its body
-    ────────   ───────────────────   ──────────
-    301, 302   GET, by old custom    dropped          Authorization stays within the origin (and from http to
-    303        GET                   dropped          https on one host); Cookie is chosen anew from the jar
-    307, 308   the same method       sent again       for every URL
+    status     POST becomes          other methods          the body
+    ────────   ───────────────────   ────────────────────   ─────────────────────────────────
+    301, 302   GET, by old custom    stay                   dropped with the POST
+    303        GET                   GET; HEAD stays HEAD   dropped if the method has changed
+    307, 308   stays                 stay                   sent again
+
+QUERY is one of the other methods, although it has a body (RFC 10008 §2.5).  With its body, a request loses the
+headers that describe it, and Expect.
+
+The *server* chooses where a redirect leads, so no secret follows it to another origin: Authorization stays
+within the origin (and goes from http to https on one host), and Cookie is chosen anew from the jar for every
+URL.  The client needs only the head of a redirect.  It reads the body to keep the connection, but at most
+64 KiB and for at most half a second, and does not undo its coding.
 
     >>> client = AsyncClient(base_url="http://example.org/v1", params={"key": "k"})
     >>> client.build_request("GET", "/items?x=1").url
@@ -23,30 +31,60 @@ A redirect is a request that the *server* chose, so nothing secret may follow it
 The last line shows httpx's rule for `params`: those of the client and of the call are merged, and together
 they *replace* the query that the URL itself has.
 
-Below this module: `pool`.  Above it: `api`.  Read next: `api`.
+Below this module: `pool`, `transports`.  Above it: `api`.  Read next: `api`.
 """
 
+import re
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from enum import Enum, auto
 from types import TracebackType
-from typing import Any, TypedDict, Unpack
+from typing import Any, Never, TypedDict, Unpack
 
+import trio
+
+from .bodies import Files, resolved
 from .config import DEFAULT_LIMITS, DEFAULT_TIMEOUT, Limits, Timeout
 from .cookies import Cookies
 from .decoders import ACCEPT_ENCODING
-from .errors import InvalidURL, RemoteProtocolError, RequestError, TooManyRedirects, UnsupportedProtocol
+from .errors import (
+    InvalidURL,
+    RemoteProtocolError,
+    RequestError,
+    TooManyRedirects,
+    UnsupportedProtocol,
+    refuse,
+    without,
+)
 from .headers import Headers, HeaderTypes
 from .pool import Pool
 from .request import Content, Request
 from .response import Response
-from .urls import DEFAULT_PORTS, URL, Params, encode_params, params_dict
+from .transports import AsyncBaseTransport
+from .urls import DEFAULT_PORTS, URL, Params, encode_params, params_dict, without_userinfo
 
-Auth = tuple[str, str] | Callable[[Request], Request]
+Auth = tuple[str | bytes, str | bytes] | Callable[[Request], Request]
 TimeoutTypes = Timeout | float | tuple[float | None, ...] | None
 
+Hook = Callable[[Any], Awaitable[None] | None]
+
 USER_AGENT = "minihttp/0.1"
+REDIRECT_BODY = 65536  # octets of a redirect's body that are read, so that its connection can be kept
+REDIRECT_PATIENCE = 0.5  # seconds for that; to connect again takes less
+
+# What describes a body, or asks for leave to send one.                          RFC 9110 §15.4, §10.1.1
+_OF_THE_BODY = re.compile(rb"content-.*|transfer-encoding|trailer|expect|(?:repr-)?digest|last-modified")
+
+
+class _Absent(Enum):
+    """ABSENT marks an argument that was left out, where None already means something."""
+
+    ABSENT = auto()
+
+
+ABSENT = _Absent.ABSENT
 
 
 class RequestOptions(TypedDict, total=False):
@@ -57,12 +95,22 @@ class RequestOptions(TypedDict, total=False):
     cookies: Mapping[str, str] | None
     content: Content | None
     data: Mapping[str, Any] | None
+    files: Files | None
     json: Any
     auth: Auth | None
     timeout: TimeoutTypes
     follow_redirects: bool
 
 
+class SendOptions(TypedDict, total=False):
+    """What `send` may be given.  An option that is absent is the client's."""
+
+    stream: bool
+    auth: Auth | None
+    follow_redirects: bool
+
+
+@without("trust_env")
 class AsyncClient:
     """A pool of kept-alive connections, and what all requests through it have in common.
 
@@ -74,6 +122,10 @@ class AsyncClient:
     verify            True, False (do not check certificates: only for tests), or an ssl.SSLContext
     uds               path of a Unix socket that all requests go to, whatever their URL says
     max_content_size  octets that `aread` collects at most, counted after decompression; None is no limit
+    event_hooks       {"request": [...], "response": [...]}: functions, async or not, that are called with each
+                      Request just before it is sent, and with each Response before its body is read;
+                      redirects among them
+    transport         what carries the requests instead of a pool of connections: see `transports`
     """
 
     def __init__(
@@ -91,7 +143,11 @@ class AsyncClient:
         verify: bool | ssl.SSLContext = True,
         uds: str | None = None,
         max_content_size: int | None = None,
+        event_hooks: Mapping[str, Sequence[Hook]] | None = None,
+        transport: AsyncBaseTransport | None = None,
+        **others: Never,
     ) -> None:
+        refuse(others, "AsyncClient")
         self.base_url = URL(base_url)
         self.headers = Headers(
             {
@@ -110,21 +166,21 @@ class AsyncClient:
         self.timeout = Timeout(timeout)
         self.follow_redirects = follow_redirects
         self.max_redirects = max_redirects
+        self.event_hooks = _hooks(event_hooks or {})
         self._max_content_size = max_content_size
+        self._is_entered = self._is_closed = False
         self._pool = Pool(limits, uds=uds, verify=verify)
+        self._transport = transport
+        if transport is not None and not hasattr(transport, "handle_async_request"):
+            kind = type(transport).__name__
+            raise TypeError(f"transport is {kind}: expected handle_async_request, as minihttp.AsyncBaseTransport has")
 
     # ── one call, one response ──────────────────────────────────────────────────────────────────────────────
 
     async def request(self, method: str, url: URL | str, **options: Unpack[RequestOptions]) -> Response:
         """The response with its body read: `response.content` is there."""
         response = await self._start(method, url, options)
-        try:
-            await response.aread()
-        except RequestError as error:
-            error.request = response.request
-            raise
-        finally:
-            await response.aclose()
+        await _read(response)
         return response
 
     @asynccontextmanager
@@ -139,16 +195,24 @@ class AsyncClient:
         finally:
             await response.aclose()
 
+    async def send(self, request: Request, **options: Unpack[SendOptions]) -> Response:
+        """The response to a request that was made before, most often by `build_request`.
+
+        stream=True leaves the body to be read, and the response to be closed (`await response.aclose()`).
+        """
+        stream = options.pop("stream", False)
+        response = await self._send(
+            request, options.pop("auth", self.auth), options.pop("follow_redirects", self.follow_redirects)
+        )
+        refuse(options, "AsyncClient.send")
+        if not stream:
+            await _read(response)
+        return response
+
     async def _start(self, method: str, url: URL | str, options: RequestOptions) -> Response:
         auth = options.pop("auth", self.auth)
-        timeout = Timeout(options.pop("timeout")) if "timeout" in options else self.timeout
         follow = options.pop("follow_redirects", self.follow_redirects)
-        request = _authenticated(self.build_request(method, url, **options), auth)  # type: ignore[misc]
-        try:
-            return await self._send(request, timeout, follow)
-        except RequestError as error:
-            error.request = error.request or request
-            raise
+        return await self._send(self.build_request(method, url, **options), auth, follow)  # type: ignore[arg-type]
 
     async def get(self, url: URL | str, **options: Unpack[RequestOptions]) -> Response:
         return await self.request("GET", url, **options)
@@ -183,8 +247,14 @@ class AsyncClient:
         cookies: Mapping[str, str] | None = None,
         content: Content | None = None,
         data: Mapping[str, Any] | None = None,
+        files: Files | None = None,
         json: Any = None,
+        timeout: TimeoutTypes | _Absent = ABSENT,
+        **others: Never,
     ) -> Request:
+        """A Request with what the client adds to all: for `send`, and what `get` and the others begin with."""
+        if others:
+            refuse(others, "a request")
         merged = Headers(self.headers)
         if headers:
             merged.update(headers)
@@ -195,8 +265,10 @@ class AsyncClient:
             headers=merged,
             content=content,
             data=data,
+            files=files,
             json=json,
         )
+        request.timeout = self.timeout if isinstance(timeout, _Absent) else Timeout(timeout)
         self.cookies.settle(request.url.raw_host)
         self._add_cookies(request, Cookies(cookies) if cookies else None)
         return request
@@ -214,52 +286,83 @@ class AsyncClient:
         return encode_params(merged)
 
     def _add_cookies(self, request: Request, more: Cookies | None = None) -> None:
-        header = self.cookies.header_for(request.url)
+        octets = self.cookies.octets_for(request.url)
         if more:
             more.settle(request.url.raw_host)
-            header = "; ".join(filter(None, [header, more.header_for(request.url)]))
-        if header and "cookie" not in request.headers:
-            # Octets: a cookie that is no ASCII must not keep us from asking this server anything, ever again.
-            request.headers.raw.append((b"Cookie", header.encode()))
+            octets = b"; ".join(filter(None, [octets, more.octets_for(request.url)]))
+        if octets and "cookie" not in request.headers:
+            request.headers.raw.append((b"Cookie", octets))
 
     # ── redirects ───────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _send(self, request: Request, timeout: Timeout, follow: bool) -> Response:
+    async def _send(self, request: Request, auth: Auth | None, follow: bool) -> Response:
+        """The response to a request, or to the last of those that its redirects lead to."""
+        if self._is_closed:
+            raise RuntimeError("the client has been closed: make a new one")
         history: list[Response] = []
-        while True:
-            _check_url(request.url)
-            response = await self._pool.send(request, timeout)
-            response.history = history[:]
-            response.max_content_size = self._max_content_size
-            self.cookies.extract(request.url, response.headers.get_list("set-cookie"))
-            if not (follow and response.is_redirect and "location" in response.headers):
-                return response
-            try:
-                await response.aread()
-            finally:
-                await response.aclose()
-            history.append(response)
-            if len(history) > self.max_redirects:
-                raise TooManyRedirects(f"more than max_redirects={self.max_redirects} redirects, now at {request.url}")
-            request = self._redirected(request, response)
+        try:
+            request = _authenticated(request, auth)
+            while True:
+                response = await self._send_once(request)
+                response.history = history[:]
+                if not (follow and response.has_redirect_location):
+                    return response
+                try:
+                    if len(history) >= self.max_redirects:
+                        where, most = request.url.redacted, self.max_redirects
+                        raise TooManyRedirects(f"more than max_redirects={most} redirects, now at {where}")
+                    following = self._redirected(request, response)
+                    await _pass_over(response)
+                finally:
+                    await response.aclose()
+                history.append(response)
+                request = following
+        except RequestError as error:
+            error.request = error.request or request
+            raise
+
+    async def _send_once(self, request: Request) -> Response:
+        for hook in self.event_hooks.get("request", ()):
+            await resolved(hook(request))
+        _check_url(request.url)
+        if self._transport is None:
+            response = await self._pool.send(request, request.timeout or self.timeout)
+        else:
+            response = await self._carry(self._transport, request)
+        response.max_content_size = self._max_content_size
+        self.cookies.extract(request.url, response.headers.octets("set-cookie"))
+        try:
+            for hook in self.event_hooks.get("response", ()):
+                await resolved(hook(response))
+        except BaseException:
+            await response.aclose()
+            raise
+        return response
+
+    async def _carry(self, transport: AsyncBaseTransport, request: Request) -> Response:
+        request.timeout = request.timeout or self.timeout
+        started = trio.current_time()
+        response = await transport.handle_async_request(request)
+        if not isinstance(response, Response):
+            raise TypeError(f"the transport returned {type(response).__name__}: expected a minihttp.Response")
+        response.request = request
+        response.start_clock(started)
+        return response
 
     def _redirected(self, request: Request, response: Response) -> Request:
-        try:
-            url = request.url.join(response.headers["location"])
-        except (InvalidURL, ValueError) as error:
-            raise RemoteProtocolError(f"redirect to {response.headers['location']!r}: {error}") from error
-        if request.url.fragment and not url.fragment:
-            url.fragment = request.url.fragment  # RFC 9110 §10.2.2
+        url = _target(request.url, response.headers.octets("location"))
         method = _redirected_method(request.method, response.status_code)
         keeps_body = method == request.method
-        dropped = {"host", "cookie"}
-        if not keeps_body:
-            dropped |= {"content-length", "transfer-encoding"}
-        if not (_same_origin(request.url, url) or _is_upgrade(request.url, url)):
-            dropped |= {"authorization", "proxy-authorization"}
-        headers = [(name, value) for name, value in request.headers.raw if name.lower().decode() not in dropped]
+        keeps_secrets = _same_origin(request.url, url) or _is_upgrade(request.url, url)
+        dropped = {b"host", b"cookie"} | (set() if keeps_secrets else {b"authorization", b"proxy-authorization"})
+        headers = [
+            (name, value)
+            for name, value in request.headers.raw
+            if name.lower() not in dropped and (keeps_body or not _OF_THE_BODY.fullmatch(name.lower()))
+        ]
         content = request.stream if keeps_body and request.stream else None
         following = Request(method, url, headers=headers, content=content)
+        following.timeout = request.timeout
         self._add_cookies(following)
         return following
 
@@ -267,47 +370,112 @@ class AsyncClient:
 
     @property
     def is_closed(self) -> bool:
-        return self._pool.is_closed
+        return self._is_closed
 
     async def aclose(self) -> None:
         """Close every connection.  What is still under way fails."""
+        self._is_closed = True
+        if self._transport is not None:
+            await self._transport.aclose()
         await self._pool.aclose()
 
     async def __aenter__(self) -> "AsyncClient":
+        if self._is_entered or self._is_closed:
+            state = "closed" if self._is_closed else "entered already"
+            raise RuntimeError(f"this client is {state}, and the end of its block closes it: make a new one")
+        self._is_entered = True
+        if self._transport is not None:
+            await self._transport.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.aclose()
+        self._is_closed = True
+        if self._transport is not None:
+            await self._transport.__aexit__(kind, error, trace)
+        await self._pool.aclose()
 
     def __repr__(self) -> str:
-        base = f" base_url={str(self.base_url)!r}" if self.base_url.raw_host else ""
-        return f"<AsyncClient{base} {'closed' if self.is_closed else 'open'} {self._pool!r}>"
+        base = f" base_url={self.base_url.redacted!r}" if self.base_url.raw_host else ""
+        carrier = self._pool if self._transport is None else self._transport
+        return f"<AsyncClient{base} {'closed' if self.is_closed else 'open'} {carrier!r}>"
+
+
+def _hooks(given: Mapping[str, Sequence[Hook]]) -> dict[str, list[Hook]]:
+    hooks: dict[str, list[Hook]] = {"request": [], "response": []}
+    for event, functions in given.items():
+        if event not in hooks:
+            raise ValueError(f"event_hooks has {event!r}: expected 'request' or 'response'")
+        hooks[event] = list(functions)
+    return hooks
+
+
+async def _read(response: Response) -> None:
+    """Read the body and let go of the connection."""
+    try:
+        await response.aread()
+    except RequestError as error:
+        error.request = response.request
+        raise
+    finally:
+        await response.aclose()
+
+
+async def _pass_over(response: Response) -> None:
+    """Read a body that was not asked for, if that is quick; what is wrong with it is of no interest."""
+    length = response.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > REDIRECT_BODY:
+        return
+    with suppress(RequestError), trio.move_on_after(REDIRECT_PATIENCE):
+        await response.keep_if_small(REDIRECT_BODY)
+
+
+def _target(here: URL, locations: list[bytes]) -> URL:
+    """Where a redirect leads.                                                    RFC 9110 §10.2.2
+
+    The server's octets go back to it as they are: what is not ASCII is percent-encoded, whatever it means.
+    """
+    if len(set(locations)) > 1:
+        raise RemoteProtocolError(f"redirect with {len(set(locations))} different Location headers")
+    location = "".join(chr(octet) if octet < 0x80 else f"%{octet:02X}" for octet in locations[0])
+    try:
+        url = here.join(location)
+    except (InvalidURL, ValueError) as error:
+        # From None: urllib's own errors repeat the URL, and its password.
+        reason = error if isinstance(error, InvalidURL) else "it is no URL"
+        raise RemoteProtocolError(f"redirect to '{without_userinfo(location)}': {reason}") from None
+    if url.origin != here.origin:
+        url.userinfo = ""  # not ours: servers write it to make one host look like another (RFC 9110 §4.2.4)
+    url.fragment = url.fragment or here.fragment
+    return url
 
 
 def _check_url(url: URL) -> None:
     if url.scheme not in DEFAULT_PORTS:
-        raise UnsupportedProtocol(f"URL {url}: expected it to begin with http:// or https://")
+        raise UnsupportedProtocol(f"URL {url.redacted}: expected it to begin with http:// or https://")
     if not url.raw_host:
-        raise UnsupportedProtocol(f"URL {url} has no host: expected http://HOST/…")
+        raise UnsupportedProtocol(f"URL {url.redacted} has no host: expected http://HOST/…")
 
 
-def basic_auth(username: str, password: str) -> str:
-    """The value of an Authorization header.                                           RFC 7617 §2
+def basic_auth(username: str | bytes, password: str | bytes) -> str:
+    """The value of an Authorization header.  Text is sent as UTF-8.                   RFC 7617 §2
 
     >>> basic_auth("Aladdin", "open sesame")
     'Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=='
     """
-    return "Basic " + b64encode(f"{username}:{password}".encode()).decode()
+    octets = [part.encode() if isinstance(part, str) else part for part in (username, password)]
+    return "Basic " + b64encode(b":".join(octets)).decode()
 
 
 def _authenticated(request: Request, auth: Auth | None) -> Request:
     if callable(auth):
         return auth(request)
     if auth is None and request.url.userinfo:
-        auth = request.url.username, request.url.password
+        auth = request.url.credentials
     if auth is not None:
+        if not (isinstance(auth, tuple | list) and len(auth) == 2):
+            raise TypeError(f"auth is {type(auth).__name__}: expected (username, password), or a function of a Request")
         request.headers["Authorization"] = basic_auth(*auth)
     return request
 
@@ -316,12 +484,12 @@ def _redirected_method(method: str, status: int) -> str:
     """
     >>> [_redirected_method("POST", status) for status in (301, 302, 303, 307, 308)]
     ['GET', 'GET', 'GET', 'POST', 'POST']
-    >>> [_redirected_method("PUT", status) for status in (301, 302, 303, 307, 308)]
-    ['PUT', 'GET', 'GET', 'PUT', 'PUT']
+    >>> [_redirected_method("QUERY", status) for status in (301, 302, 303, 307, 308)]
+    ['QUERY', 'QUERY', 'GET', 'QUERY', 'QUERY']
     """
-    if status in (302, 303) and method != "HEAD":
+    if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
         return "GET"
-    return "GET" if status == 301 and method == "POST" else method
+    return method
 
 
 def _same_origin(one: URL, other: URL) -> bool:

@@ -13,7 +13,7 @@ plain lists:
     (['one'], ['two'], ['three'])
 
 `Piped` sets such a step on an asynchronous iterator.  Steps give out lazily and in bounded pieces, because a
-gzip body of 64 KiB may stand for 64 MiB, and whoever reads piece by piece shall never hold more than a piece.
+gzip body of 64 KiB may stand for 64 MiB, and a program that reads in pieces must never hold more than one.
 
     >>> import zlib
     >>> bomb = zlib.compress(bytes(10_000_000))
@@ -26,17 +26,26 @@ Below this module: `errors`.  Above it: `response`.  Read next: `response`.
 import codecs
 import re
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sized
 from typing import Generic, Protocol, TypeVar
+
+import trio
 
 from .errors import DecodingError
 
 PIECE = 65536  # octets: the most that a decoder gives out, and a body is written, at a time
 
+# A step is fed so many octets (or characters) at a time, and after so many given out there is a checkpoint: every
+# millisecond or two another task runs, whatever the body is made of. Each item counts for some more than its length,
+# and what is fed counts sixteen times, because it may be thousands of empty gzip members.
+FEED = 32768
+WORK_IN_A_TURN = 16 * FEED
+WORK_PER_ITEM = 256
+
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
-A = TypeVar("A")
-B = TypeVar("B")
+A = TypeVar("A", bytes, str)
+B = TypeVar("B", bound=Sized)
 
 
 class Step(Protocol[In, Out]):
@@ -51,25 +60,40 @@ class Piped(Generic[A, B]):
     """
 
     def __init__(self, source: AsyncIterator[A], step: Step[A, B]) -> None:
-        self._source = source
-        self._step = step
+        self._source: AsyncIterator[A] = source
+        self._step: Step[A, B] = step
+        self._fed: A | None = None  # the item of the source that is being fed
+        self._at = 0
         self._ready: Iterator[B] = iter(())
         self._ended = False
+        self._work = 0  # since the last checkpoint
 
     def __aiter__(self) -> "Piped[A, B]":
         return self
 
     async def __anext__(self) -> B:
         while True:
+            if self._work > WORK_IN_A_TURN:  # before an item is taken, so that a cancellation loses none
+                self._work = 0
+                await trio.lowlevel.checkpoint()
             for item in self._ready:
+                self._work += WORK_PER_ITEM + len(item)
                 return item
             if self._ended:
                 raise StopAsyncIteration
             try:
-                self._ready = self._step.feed(await anext(self._source))
+                fed = await anext(self._source) if self._fed is None else self._fed
             except StopAsyncIteration:
                 self._ended = True
                 self._ready = self._step.flush()
+                continue
+            part = fed[self._at : self._at + FEED]
+            self._at += FEED
+            self._fed = fed
+            if self._at >= len(fed):
+                self._fed, self._at = None, 0
+            self._work += WORK_PER_ITEM + 16 * len(part)
+            self._ready = self._step.feed(part)
 
 
 class GzipDecoder:
@@ -152,6 +176,34 @@ def decoders_for(codings: list[str]) -> list[GzipDecoder]:
     if len(codings) > MAX_CODINGS:
         raise DecodingError(f"{len(codings)} content codings on top of each other: expected at most {MAX_CODINGS}")
     return [CODINGS[name]() for name in map(str.lower, reversed(codings)) if name in CODINGS]
+
+
+def decoded(body: bytes, codings: list[str], most: int | None) -> bytes:
+    """A whole body with its codings undone, at most `most` octets of it.
+
+    >>> decoded(zlib.compress(b"hello"), ["deflate"], None)
+    b'hello'
+    """
+    pieces = iter([body])
+    for decoder in decoders_for(codings):
+        pieces = _through(decoder, pieces)
+    found, size = [], 0
+    for piece in pieces:
+        found.append(piece)
+        size += len(piece)
+        check_size(size, most)
+    return b"".join(found)
+
+
+def _through(step: Step[A, B], pieces: Iterator[A]) -> Iterator[B]:
+    for piece in pieces:
+        yield from step.feed(piece)
+    yield from step.flush()
+
+
+def check_size(size: int, most: int | None) -> None:
+    if most is not None and size > most:
+        raise DecodingError(f"body of more than max_content_size={most} octets: use stream()")
 
 
 class Rechunker:

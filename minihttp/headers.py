@@ -24,8 +24,8 @@ from .errors import LocalProtocolError
 
 HeaderTypes = Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | bytes, str | bytes]]
 
-# What logs must not show.
-_SECRETS = (b"authorization", b"proxy-authorization")
+# The values of these are secrets, so `repr`, which ends up in logs, does not show them.
+_SECRETS = (b"authorization", b"proxy-authorization", b"cookie", b"set-cookie")
 
 
 class Headers(MutableMapping[str, str]):
@@ -38,7 +38,7 @@ class Headers(MutableMapping[str, str]):
             self.raw: list[tuple[bytes, bytes]] = list(headers.raw)
         else:
             pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
-            self.raw = [(_octets(name), _octets(value)) for name, value in pairs]
+            self.raw = [_pair(name, value) for name, value in pairs]
 
     @classmethod
     def received(cls, raw: list[tuple[bytes, bytes]]) -> "Headers":
@@ -49,15 +49,19 @@ class Headers(MutableMapping[str, str]):
 
     def get_list(self, name: str, split_commas: bool = False) -> list[str]:
         """Every value of that name.  split_commas: values that are lists themselves are taken apart."""
-        key = name.lower().encode()
-        values = [_text(value) for found, value in self.raw if found.lower() == key]
+        values = [text_of(value) for value in self.octets(name)]
         if not split_commas:
             return values
         return [item.strip() for value in values for item in value.split(",")]
 
+    def octets(self, name: str) -> list[bytes]:
+        """Every value of that name as it travels, for what must go back unchanged (a cookie, a redirect)."""
+        key = name.lower().encode()
+        return [value for found, value in self.raw if found.lower() == key]
+
     def multi_items(self) -> list[tuple[str, str]]:
         """Every pair, also of names that come several times."""
-        return [(_text(name.lower()), _text(value)) for name, value in self.raw]
+        return [(text_of(name.lower()), text_of(value)) for name, value in self.raw]
 
     def update(self, headers: HeaderTypes | None = None, /, **more: str) -> None:  # type: ignore[override]
         """Each name given replaces what was there, with all the values given for it."""
@@ -73,7 +77,7 @@ class Headers(MutableMapping[str, str]):
         return ", ".join(values)
 
     def __setitem__(self, name: str, value: str) -> None:
-        key, pair = name.lower().encode(), (_octets(name), _octets(value))
+        key, pair = name.lower().encode(), _pair(name, value)
         places = [place for place, (found, _) in enumerate(self.raw) if found.lower() == key]
         if not places:
             self.raw.append(pair)
@@ -94,7 +98,7 @@ class Headers(MutableMapping[str, str]):
         return any(found.lower() == key for found, _ in self.raw)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(_text(name.lower()) for name, _ in self.raw))
+        return iter(dict.fromkeys(text_of(name.lower()) for name, _ in self.raw))
 
     def __len__(self) -> int:
         return len({name.lower() for name, _ in self.raw})
@@ -107,24 +111,32 @@ class Headers(MutableMapping[str, str]):
 
     def __repr__(self) -> str:
         shown = [
-            (_text(name.lower()), "[secure]" if name.lower() in _SECRETS else _text(value)) for name, value in self.raw
+            (text_of(name.lower()), "[secure]" if name.lower() in _SECRETS else text_of(value))
+            for name, value in self.raw
         ]
         return f"Headers({dict(shown) if len(dict(shown)) == len(shown) else shown})"
 
 
-def _octets(value: str | bytes) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if not isinstance(value, str):
-        raise TypeError(f"header {value!r} is {type(value).__name__}: expected str or bytes")
-    try:
-        return value.encode("ascii")
-    except UnicodeEncodeError as error:
-        raise LocalProtocolError(f"header {value!r}: expected ASCII; give bytes to send other octets") from error
+def _pair(name: str | bytes, value: str | bytes) -> tuple[bytes, bytes]:
+    return _octets(name, "header name"), _octets(value, "value of header", name)
 
 
-def _text(value: bytes) -> str:
+def _octets(text: str | bytes, what: str, name: str | bytes = b"") -> bytes:
+    """ASCII as octets.  The error names the header and does not repeat its value, which may be a secret."""
+    if isinstance(text, bytes):
+        return text
+    if not isinstance(text, str):
+        raise TypeError(f"{what} {name or text!r} is {type(text).__name__}: expected str or bytes")
     try:
-        return value.decode()
+        return text.encode("ascii")
+    except UnicodeEncodeError:
+        wrong = f"{what} {name or text!r}: expected ASCII; give bytes to send other octets"
+        raise LocalProtocolError(wrong) from None
+
+
+def text_of(octets: bytes) -> str:
+    """Octets of a header as text: UTF-8, or else ISO 8859-1, which every octet has."""
+    try:
+        return octets.decode()
     except UnicodeDecodeError:
-        return value.decode("iso-8859-1")
+        return octets.decode("iso-8859-1")

@@ -34,21 +34,22 @@ Below this module: `connection`.  Above it: `client`.  Read next: `client`.
 import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import lru_cache
 
 import h11
 import trio
 
 from .config import Limits, Timeout, seconds
-from .connection import Connection, Origin, head_of
+from .connection import EVENTS_IN_A_TURN, Connection, Origin, check_header_size, head_of
 from .errors import PoolTimeout, RemoteProtocolError, StreamClosed, TimeoutException, TransportError
 from .headers import Headers
 from .request import BodyStream, Request
 from .response import Response
 
 # RFC 9110 §9.2.2: twice does as much as once
-IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"}
-GOODBYE_PATIENCE = 1.0  # seconds, for the TLS goodbyes of all idle connections together when the pool closes
+# RFC 10008 §2 adds QUERY
+IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"}
 
 
 class Waiter:
@@ -111,6 +112,16 @@ class Pool:
         if connection not in self._places or not connection.finish():
             self.drop(connection)
             return
+        self._keep(connection)
+
+    def _take_back(self, connection: Connection) -> None:
+        """It was given to a request that will not use it."""
+        if connection in self._places and connection.is_open:
+            self._keep(connection)
+        else:
+            self.drop(connection)
+
+    def _keep(self, connection: Connection) -> None:
         self._idle[connection] = trio.current_time()
         self._idle_at.setdefault(connection.origin, {})[connection] = None
         self._serve_waiters()
@@ -148,16 +159,24 @@ class Pool:
 
     # ── waiting ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _acquire(self, origin: Origin, timeout: float | None) -> Connection:
+    def _try_acquire(self, origin: Origin) -> Connection | None:
         if self.is_closed:
             raise RuntimeError("the client has been closed: make a new one")
-        if not self._waiting and (connection := self._decide(origin)):
+        return None if self._waiting else self._decide(origin)
+
+    async def _acquire(self, origin: Origin, timeout: float | None) -> Connection:
+        if (connection := self._try_acquire(origin)) is not None:
             return connection
         waiter = Waiter(origin)
         self._waiting[waiter] = None
         try:
             with trio.move_on_after(seconds(timeout)):
                 await waiter.called.wait()
+        except BaseException:
+            # A task that is cancelled stands in the queue until it runs again, and may be given a place meanwhile.
+            if waiter.connection is not None:
+                self._take_back(waiter.connection)
+            raise
         finally:
             self._waiting.pop(waiter, None)
         if waiter.connection is not None:
@@ -184,7 +203,7 @@ class Pool:
         self, request: Request, head: h11.Request, timeout: Timeout, *, may_repeat: bool
     ) -> tuple[Connection, h11.Response]:
         origin = request.url.origin
-        connection = await self._acquire(origin, timeout.pool)
+        connection = self._try_acquire(origin) or await self._acquire(origin, timeout.pool)
         try:
             if not connection.is_open:
                 await connection.dial(self._uds, self._context(origin), timeout.connect)
@@ -214,19 +233,14 @@ class Pool:
         return self._verify
 
     async def aclose(self) -> None:
-        """Close everything: who waits or reads is told, and the idle ones say goodbye, but not for ever."""
+        """Close everything.  A request that waits or reads fails."""
         self.is_closed = True
         for waiter in self._waiting:
             waiter.called.set()
         self._waiting.clear()
-        idle = list(self._idle)
-        for connection in self._places.difference(idle):
-            connection.close()
-        with trio.move_on_after(GOODBYE_PATIENCE, shield=True):
-            for connection in idle:
-                await connection.aclose()
         for connection in list(self._places):
             self._close(connection)
+        await trio.lowlevel.checkpoint()
 
     def __repr__(self) -> str:
         active = len(self._places) - len(self._idle)
@@ -243,6 +257,7 @@ class Body:
         self._started = started
         self._is_complete = False
         self.elapsed: float | None = None
+        self.trailers: list[tuple[bytes, bytes]] | None = None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -252,31 +267,45 @@ class Body:
             raise StopAsyncIteration
         if self._connection is None:
             raise StreamClosed("the response was closed before the end of its body")
+        connection = self._connection
         try:
-            event = self._connection.event_at_hand() or await self._connection.next_event(self._timeout)
+            if connection.upload is not None:
+                connection.upload.check()
+            event = await connection.next_event(self._timeout)
             if isinstance(event, h11.Data):
                 return bytes(event.data)
             self._is_complete = True
-            self._let_go(keep=await self._connection.is_in_step())
+            self._take_trailers(event)
+            keep = connection.upload is None or await connection.upload.finish()
         except BaseException:
+            await connection.stop_upload()
             self._let_go(keep=False)
             raise
+        self._let_go(keep)
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Let go of the connection.  What is already here is read, so a short body does not end it."""
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             return
+        keep = False
         try:
-            while isinstance(event := self._connection.event_at_hand(), h11.Data):
-                pass
-            is_at_end = isinstance(event, h11.EndOfMessage)
-            self._let_go(keep=is_at_end and await self._connection.is_in_step())
-        except RemoteProtocolError:  # nobody wants this body, so nobody wants to know
-            self._let_go(keep=False)
-        except BaseException:
-            self._let_go(keep=False)
-            raise
+            with suppress(RemoteProtocolError):  # of a body that is not wanted, what is wrong does not matter
+                if (end := _end_at_hand(connection)) is not None:
+                    self._take_trailers(end)
+                    keep = connection.upload is None or await connection.upload.finish()
+            await connection.stop_upload()
+        finally:
+            self._let_go(keep)
+        if connection.upload is not None:
+            connection.upload.check()
+
+    def _take_trailers(self, event: h11.Event) -> None:
+        trailers = list(event.headers.raw_items()) if isinstance(event, h11.EndOfMessage) and event.headers else []
+        if trailers:
+            check_header_size(trailers)
+        self.trailers = trailers
 
     def _let_go(self, keep: bool) -> None:
         connection, self._connection = self._connection, None
@@ -284,6 +313,14 @@ class Body:
             return
         self.elapsed = trio.current_time() - self._started
         (self._pool.release if keep else self._pool.drop)(connection)
+
+
+def _end_at_hand(connection: Connection) -> h11.Event | None:
+    """The end of the body, if the rest of it is here; as much as one turn may take is looked at."""
+    for _ in range(EVENTS_IN_A_TURN):
+        if not isinstance(event := connection.event_at_hand(), h11.Data):
+            return event if isinstance(event, h11.EndOfMessage) else None
+    return None
 
 
 def _was_idle_too_long(error: BaseException, connection: Connection) -> bool:

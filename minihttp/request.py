@@ -1,4 +1,4 @@
-r"""Request: what is asked, before anybody is asked.                              RFC 9110 §9; RFC 9112 §3, §6
+r"""Request: a method, a URL, headers and a body, ready to be sent.               RFC 9110 §9; RFC 9112 §3, §6
 
     POST /items?dry=1 HTTP/1.1 CR LF            method, request target
     Host: example.org CR LF                     headers; Host is the only one that HTTP/1.1 demands
@@ -7,8 +7,8 @@ r"""Request: what is asked, before anybody is asked.                            
     CR LF
     {"name":"x"}                                the body: as many octets as were promised
 
-How the end of a body is known is called *framing*: its length is promised (`Content-Length`), or it goes in
-chunks that each say their size (`Transfer-Encoding: chunked`), for a body whose length nobody knows yet.
+How the receiver finds the end of a body is called *framing*.  Either the length comes first (`Content-Length`),
+or, if it is not known yet, the body goes in chunks that each say their size (`Transfer-Encoding: chunked`).
 
     >>> request = Request("POST", "http://example.org/items", params={"dry": 1}, json={"name": "x"})
     >>> request.headers.raw
@@ -22,18 +22,31 @@ Below this module: `urls`, `headers`.  Above it: `connection` sends it.  Read ne
 """
 
 import json as jsonlib
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any
+import re
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from typing import Any, Never
 
-from .errors import StreamConsumed
+from .bodies import BodyStream as BodyStream  # `connection` and `server` know bodies from here
+from .bodies import File, Files, FileStream, Multipart
+from .config import Timeout
+from .errors import StreamConsumed, refuse, without
 from .headers import Headers, HeaderTypes
 from .urls import URL, Params, encode_params
 
-Content = bytes | bytearray | memoryview | str | Iterable[bytes] | AsyncIterable[bytes]
+Content = bytes | bytearray | memoryview | str | File | Iterable[bytes] | AsyncIterable[bytes]
 
 
+@without("extensions", "read")
 class Request:
-    """One request.  `stream` is its body as it will be walked: bytes, or something that is iterated over."""
+    """One request.  `stream` is its body as it will be walked: bytes, or something that is iterated over.
+
+    content  octets, text, a file (read in pieces of 64 KiB), or an iterable of octets, async or not
+    data     a mapping of form fields; with files, the fields beside them
+    files    a mapping of names to files: see `bodies.Multipart`
+    json     whatever the json module can write
+    """
+
+    timeout: Timeout | None = None  # the client's own, unless `build_request` was given another
 
     def __init__(
         self,
@@ -44,13 +57,22 @@ class Request:
         headers: HeaderTypes | None = None,
         content: Content | None = None,
         data: Mapping[str, Any] | None = None,
+        files: Files | None = None,
         json: Any = None,
+        **others: Never,
     ) -> None:
+        if others:
+            refuse(others, "Request")
         self.method = method.upper()
         self.url = URL(url, params=params)
-        body_headers, self.stream = encode_body(content, data, json)
         self.headers = Headers(headers)
-        if not body_headers and self.method in ("POST", "PUT", "PATCH"):
+        self.stream: bytes | BodyStream
+        if files:
+            boundary = _boundary(self.headers.get("content-type", ""))
+            body_headers, self.stream = encode_form(data, files, boundary, is_alone=content is None and json is None)
+        else:
+            body_headers, self.stream = encode_body(content, data, json)
+        if not body_headers and self.method in ("POST", "PUT", "PATCH", "QUERY"):
             body_headers = [(b"Content-Length", b"0")]  # these methods expect a body, so its absence is said
         host = (b"Host", self.url.netloc.encode("ascii"))
         self.headers.raw[:0] = not_given([host, *body_headers], self.headers)
@@ -72,45 +94,7 @@ class Request:
         return aiter(self.stream if isinstance(self.stream, BodyStream) else BodyStream([self.stream]))
 
     def __repr__(self) -> str:
-        return f"<Request({self.method!r}, {str(self.url)!r})>"
-
-
-class BodyStream:
-    """A body that is walked instead of held.
-
-    A list can be walked again (for a redirect, or when a connection turned out dead); an iterator only once,
-    and the second walk says so instead of sending an empty body.
-    """
-
-    def __init__(self, source: Iterable[bytes] | AsyncIterable[bytes]) -> None:
-        self._source = source
-        self._once = isinstance(source, Iterator | AsyncIterator)
-        self._walked = False
-
-    @property
-    def is_spent(self) -> bool:
-        return self._once and self._walked
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        if self.is_spent:
-            raise StreamConsumed("the body was an iterator and is used up: bytes or a list can be sent again")
-        self._walked = True
-        return aiter(self._source) if isinstance(self._source, AsyncIterable) else _Walk(iter(self._source))
-
-
-class _Walk:
-    """A plain iterator as an asynchronous one.  (An async generator, left half-way, has to be closed.)"""
-
-    def __init__(self, iterator: Iterator[bytes]) -> None:
-        self._iterator = iterator
-
-    def __aiter__(self) -> "_Walk":
-        return self
-
-    async def __anext__(self) -> bytes:
-        for piece in self._iterator:
-            return piece
-        raise StopAsyncIteration
+        return f"<Request({self.method!r}, {self.url.redacted!r})>"
 
 
 Pairs = list[tuple[bytes, bytes]]
@@ -143,13 +127,41 @@ def encode_body(
         return _measured(content.encode())
     if isinstance(content, bytes | bytearray | memoryview):
         return _measured(bytes(content))
+    if isinstance(content, BodyStream):
+        return [(b"Transfer-Encoding", b"chunked")], content
+    if hasattr(content, "read"):
+        # Chunked although the size of a file could be asked for: it may grow or shrink while it is sent.
+        return [(b"Transfer-Encoding", b"chunked")], FileStream(content)
     if isinstance(content, Mapping) or not isinstance(content, Iterable | AsyncIterable):
-        raise TypeError(f"content is {type(content).__name__}: expected bytes, str, or an iterable of bytes")
-    return [(b"Transfer-Encoding", b"chunked")], _as_stream(content)
+        raise TypeError(
+            f"content is {type(content).__name__}: expected bytes, str, a file open for reading octets, "
+            "or an iterable of bytes"
+        )
+    return [(b"Transfer-Encoding", b"chunked")], BodyStream(content)  # type: ignore[arg-type]  # it is no File
 
 
-def _as_stream(content: Any) -> BodyStream:
-    return content if isinstance(content, BodyStream) else BodyStream(content)
+def encode_form(
+    data: Mapping[str, Any] | None, files: Files, boundary: bytes | None, *, is_alone: bool
+) -> tuple[Pairs, BodyStream]:
+    """A form with files, and the headers that describe it."""
+    if not is_alone:
+        raise TypeError(
+            "files= goes with data=, which has the other fields of the form, and not with content= or json="
+        )
+    if not isinstance(data or {}, Mapping):
+        raise TypeError(f"data is {type(data).__name__}: expected a mapping of form fields")
+    form = Multipart(data or {}, files, boundary)
+    framing = (b"Transfer-Encoding", b"chunked") if form.size is None else (b"Content-Length", b"%d" % form.size)
+    return [framing, (b"Content-Type", form.content_type)], form
+
+
+def _boundary(content_type: str) -> bytes | None:
+    """
+    >>> _boundary('multipart/form-data; boundary="3f9a"'), _boundary("text/plain")
+    (b'3f9a', None)
+    """
+    found = re.fullmatch(r'multipart/form-data; *boundary="?([A-Za-z0-9\'()+_,./:=?-]{1,70})"?', content_type)
+    return found[1].encode() if found else None
 
 
 def _measured(body: bytes, content_type: bytes | None = None) -> tuple[Pairs, bytes]:

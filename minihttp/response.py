@@ -6,13 +6,15 @@ r"""Response: what came back.                                                   
     CR LF
     hello                                       the body, which may come much later
 
-The head is there when the response is; the body is read by whoever asks for it: whole (`aread`), or in
-pieces. `get` and `post` read it before they return, `stream` leaves it to you.
+A client gets the response when its head has come.  The body is read later: whole, by `aread`, or in pieces.
+`get` and `post` read it before they return; `stream` leaves that to the caller.
 
     >>> latin = {"Content-Type": "text/plain; charset=iso-8859-1"}
     >>> response = Response(200, headers=latin, content=b"gr\xfcn")
     >>> response, response.text, response.is_success
     (<Response [200 OK]>, 'grün', True)
+    >>> Response(200, html="<p>hello").headers["content-type"]
+    'text/html; charset=utf-8'
     >>> Response(404, request=Request("GET", "http://example.org/x")).raise_for_status()
     Traceback (most recent call last):
     minihttp.errors.HTTPStatusError: client error 404 Not Found for GET http://example.org/x
@@ -24,12 +26,15 @@ Read next: `connection`.
 """
 
 import json as jsonlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import timedelta
 from email.message import Message
 from http.client import responses as phrases
-from typing import Any, Protocol
+from typing import Any, Never, Protocol
 
+import trio
+
+from .bodies import BodyStream
 from .cookies import Cookies
 from .decoders import (
     LineSplitter,
@@ -37,25 +42,61 @@ from .decoders import (
     Rechunker,
     TextDecoder,
     TextRechunker,
+    check_size,
+    decoded,
     decoders_for,
 )
-from .errors import DecodingError, HTTPStatusError, ResponseNotRead, StreamClosed, StreamConsumed
+from .errors import (
+    DecodingError,
+    HTTPStatusError,
+    ResponseNotRead,
+    StreamClosed,
+    StreamConsumed,
+    refuse,
+    shortened,
+    without,
+)
 from .headers import Headers, HeaderTypes
-from .request import BodyStream, Content, Request, encode_body, not_given
-from .urls import URL
+from .request import Content, Request, encode_body, not_given
+from .urls import URL, without_userinfo
+
+REDIRECTS = (301, 302, 303, 307, 308)  # 300 leaves the choice to people, 304 says "use what you have"
 
 
 class Arriving(Protocol):
     """A body on its way: what the pool gives to the responses of the client."""
 
     elapsed: float | None
+    trailers: list[tuple[bytes, bytes]] | None  # None until the end of the body
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
     async def aclose(self) -> None: ...
 
 
+@without(
+    "charset_encoding",
+    "close",
+    "default_encoding",
+    "extensions",
+    "iter_bytes",
+    "iter_lines",
+    "iter_raw",
+    "iter_text",
+    "links",
+    "next_request",
+    "num_bytes_downloaded",
+    "read",
+)
 class Response:
-    """One response.  Its body is `arriving` from a server, or was given as content= or json=."""
+    """One response.  Its body is `arriving` from a server, or was given as content=, text=, html= or json=."""
+
+    # As a class has them, these cost nothing for the many responses that come from the pool and are read once.
+    stream: bytes | BodyStream = b""
+    max_content_size: int | None = None
+    _held: bytes | None = None  # the whole body as it was sent, its coding not undone yet
+    _walk: AsyncIterator[bytes] | None = None
+    _started: float | None = None
+    _elapsed: float | None = None
 
     def __init__(
         self,
@@ -63,17 +104,21 @@ class Response:
         *,
         headers: HeaderTypes | None = None,
         content: Content | None = None,
+        text: str | None = None,
+        html: str | None = None,
         json: Any = None,
         request: Request | None = None,
         arriving: Arriving | None = None,
         reason: bytes | None = None,
         http_version: str = "HTTP/1.1",
+        **others: Never,
     ) -> None:
+        if others:
+            refuse(others, "Response")
         self.status_code = status_code
         self.http_version = http_version
         self.headers = Headers(headers)
         self.history: list[Response] = []
-        self.max_content_size: int | None = None
         self._closed = self.is_stream_consumed = False
         self._reason = reason
         self._request = request
@@ -81,13 +126,20 @@ class Response:
         self._encoding: str | None = None
         self._content: bytes | None = None
         if arriving is None:
-            self._take_content(content, json)
+            self._take_content(content, text, html, json)
 
-    def _take_content(self, content: Content | None, json: Any) -> None:
+    def _take_content(self, content: Content | None, text: str | None, html: str | None, json: Any) -> None:
+        if sum(given is not None for given in (content, text, html, json)) > 1:
+            raise TypeError("content=, text=, html= and json= are four ways to give one body: give one of them")
+        if text is not None or html is not None:
+            kind = b"text/plain" if html is None else b"text/html"
+            automatic = [(b"Content-Type", kind + b"; charset=utf-8")]
+            self.headers.raw += not_given(automatic, self.headers)
+            content = html if text is None else text
         described, self.stream = encode_body(content, None, json)
         self.headers.raw += not_given(described, self.headers)
         if isinstance(self.stream, bytes):
-            self._content = self.stream
+            self._held = self.stream
             self._closed = self.is_stream_consumed = True
 
     # ── what the head says ──────────────────────────────────────────────────────────────────────────────────
@@ -104,6 +156,10 @@ class Response:
             raise RuntimeError("this response was made without a request")
         return self._request
 
+    @request.setter
+    def request(self, request: Request) -> None:
+        self._request = request
+
     @property
     def url(self) -> URL:
         return self.request.url
@@ -112,8 +168,24 @@ class Response:
     def cookies(self) -> Cookies:
         """What this response alone sets; the client's jar holds those of all."""
         cookies = Cookies()
-        cookies.extract(self.url, self.headers.get_list("set-cookie"))
+        cookies.extract(self.url, self.headers.octets("set-cookie"))
         return cookies
+
+    @property
+    def trailers(self) -> Headers:
+        """The fields after a chunked body, known when it has been read.                  RFC 9110 §6.5
+
+        They are never merged into `headers`: what is said after the body must not change how it was read.
+        """
+        if self._arriving is None:
+            return Headers()
+        if self._arriving.trailers is None:
+            raise ResponseNotRead("trailers come after the body: read it to its end, `await response.aread()`")
+        return Headers.received(self._arriving.trailers)
+
+    @property
+    def is_informational(self) -> bool:
+        return 100 <= self.status_code <= 199
 
     @property
     def is_success(self) -> bool:
@@ -122,6 +194,19 @@ class Response:
     @property
     def is_redirect(self) -> bool:
         return 300 <= self.status_code <= 399
+
+    @property
+    def has_redirect_location(self) -> bool:
+        """Whether it names another URL to ask; of the 3xx, only 301, 302, 303, 307 and 308 do.  RFC 9110 §15.4"""
+        return self.status_code in REDIRECTS and "location" in self.headers
+
+    @property
+    def is_client_error(self) -> bool:
+        return 400 <= self.status_code <= 499
+
+    @property
+    def is_server_error(self) -> bool:
+        return 500 <= self.status_code <= 599
 
     @property
     def is_error(self) -> bool:
@@ -136,15 +221,15 @@ class Response:
         if self.is_success:
             return self
         kind = {1: "informational response", 3: "redirect", 4: "client error", 5: "server error"}
-        found = f"{self.status_code} {self.reason_phrase}".rstrip()
-        text = f"{kind.get(self.status_code // 100, 'unknown')} {found} for {self.request.method} {self.url}"
+        found = f"{self.status_code} {shortened(self.reason_phrase)}".rstrip()
+        text = f"{kind.get(self.status_code // 100, 'unknown')} {found} for {self.request.method} {self.url.redacted}"
         if self.is_redirect and "location" in self.headers:
-            text += f", which leads to {self.headers['location']}"
+            text += f", which leads to {without_userinfo(self.headers['location'])}"
         raise HTTPStatusError(text, request=self.request, response=self)
 
     @property
     def encoding(self) -> str:
-        """The charset that the server names, or UTF-8; may be set by a reader who knows better."""
+        """The charset that the server names, or UTF-8; can be set if that is wrong."""
         if self._encoding is None:
             self._encoding = _charset(self.headers.get("content-type", "")) or "utf-8"
         return self._encoding
@@ -156,39 +241,81 @@ class Response:
     @property
     def elapsed(self) -> timedelta:
         """From the moment the request began to be sent to the end of the body."""
-        if self._arriving is None or self._arriving.elapsed is None:
+        elapsed = self._elapsed if self._arriving is None else self._arriving.elapsed
+        if elapsed is None:
             raise RuntimeError("elapsed is known when the response has been read or closed")
-        return timedelta(seconds=self._arriving.elapsed)
+        return timedelta(seconds=elapsed)
+
+    def start_clock(self, started: float) -> None:
+        """For a response that came from a transport: its request began to be sent at `started`."""
+        self._started = started
+        if self._closed:
+            self._stop_clock()
+
+    def _stop_clock(self) -> None:
+        if self._elapsed is None:
+            assert self._started is not None
+            self._elapsed = trio.current_time() - self._started
 
     # ── the body, once it is here ───────────────────────────────────────────────────────────────────────────
 
     @property
     def content(self) -> bytes:
+        """The whole body, decoded."""
         if self._content is None:
-            raise ResponseNotRead("the body has not been read: `await response.aread()` first")
+            if self._held is None:
+                raise ResponseNotRead("the body has not been read: `await response.aread()` first")
+            self._content = decoded(self._held, self._codings, self.max_content_size)
         return self._content
+
+    @property
+    def _codings(self) -> list[str]:
+        if not self.headers.octets("content-encoding"):
+            return []
+        return self.headers.get_list("content-encoding", split_commas=True)
 
     @property
     def text(self) -> str:
         return self.content.decode(self.encoding, errors="replace")
 
-    def json(self) -> Any:
-        return jsonlib.loads(self.content)
+    def json(self, **options: Any) -> Any:
+        """The body as JSON; the options are those of json.loads."""
+        return jsonlib.loads(self.content, **options)
 
     async def aread(self) -> bytes:
         """The whole body, decoded; kept, so it may be asked again."""
+        if self._content is None and self._held is not None and not self._codings:
+            self._content = decoded(self._held, [], self.max_content_size)
         if self._content is None:
             pieces, size = [], 0
-            async for piece in self._decoded():
-                pieces.append(piece)
-                size += len(piece)
-                if self.max_content_size is not None and size > self.max_content_size:
-                    await self.aclose()
-                    raise DecodingError(
-                        f"body of more than max_content_size={self.max_content_size} octets: use stream()"
-                    )
+            try:
+                async for piece in self._decoded():
+                    pieces.append(piece)
+                    size += len(piece)
+                    if self.max_content_size is not None:
+                        check_size(size, self.max_content_size)
+            except DecodingError:
+                await self.aclose()
+                raise
             self._content = b"".join(pieces)
+            if self._started is not None:
+                self._stop_clock()
         return self._content
+
+    async def keep_if_small(self, most: int) -> None:
+        """Read a body of at most `most` octets that is not wanted yet: its coding is undone when it is.
+
+        A larger one is left where it is.
+        """
+        if self.is_stream_consumed or self.is_closed:
+            return
+        pieces, size = [], 0
+        async for piece in self.aiter_raw():
+            pieces.append(piece)
+            size += len(piece)
+            if size > most:
+                return
+        self._held = b"".join(pieces)
 
     # ── the body, as it comes ───────────────────────────────────────────────────────────────────────────────
 
@@ -200,6 +327,7 @@ class Response:
             raise StreamClosed("the response was closed before its body was read")
         self.is_stream_consumed = True
         pieces = aiter(self._arriving if self._arriving is not None else _stream(self.stream))
+        self._walk = pieces
         return pieces if chunk_size is None else Piped(pieces, Rechunker(chunk_size))
 
     def aiter_bytes(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
@@ -218,8 +346,9 @@ class Response:
         return Piped(self.aiter_text(), LineSplitter())
 
     def _decoded(self) -> AsyncIterator[bytes]:
-        pieces = self.aiter_raw()
-        for decoder in decoders_for(self.headers.get_list("content-encoding", split_commas=True)):
+        held = self._held
+        pieces = self.aiter_raw() if held is None else aiter(BodyStream([held] if held else []))
+        for decoder in decoders_for(self._codings):
             pieces = Piped(pieces, decoder)
         return pieces
 
@@ -228,9 +357,13 @@ class Response:
         self._closed = True
         if self._arriving is not None:
             await self._arriving.aclose()
+        elif isinstance(self._walk, AsyncGenerator):  # left half-way, it would wait for the garbage collector
+            await self._walk.aclose()
+        if self._started is not None:
+            self._stop_clock()
 
     def __repr__(self) -> str:
-        return f"<Response [{f'{self.status_code} {self.reason_phrase}'.rstrip()}]>"
+        return f"<Response [{f'{self.status_code} {shortened(self.reason_phrase)}'.rstrip()}]>"
 
 
 def _stream(body: bytes | BodyStream) -> BodyStream:

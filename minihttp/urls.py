@@ -6,15 +6,24 @@ r"""URLs: where a request goes, cut into its parts.                             
                                     └───────────┬─────────┘
                                     the request target: all that travels in the request line
 
-The fragment stays at home, the userinfo becomes an Authorization header (`client`), and the rest of the
-authority says whom to dial and what the Host header is.
+The fragment is never sent, the userinfo becomes an Authorization header (`client`), and the host is needed in
+four forms:
+
+    URL                      resolver, cookies   Host header   TLS (SNI, certificate)   for people
+                             `raw_host`          `netloc`      `tls_name`               `host`
+    http://example.org./     example.org.        example.org.  example.org              example.org.
+    http://[fe80::1%25lo]/   fe80::1%lo          [fe80::1]     fe80::1                  fe80::1%lo
+    http://bücher.example/   xn--bcher-kva.example (also as Host and in TLS)            bücher.example
+
+The last dot of a name tells the resolver not to try search domains, and RFC 6066 §3 keeps it out of TLS; the
+zone of an IPv6 address chooses one of our own network interfaces, so RFC 6874 §4 keeps it out of the request.
 
     >>> url = URL("HTTP://alice:s3cret@[::1]:8080/items/a b?q=zmq#top")
     >>> url.scheme, url.host, url.port, url.path, url.query, url.fragment
     ('http', '::1', 8080, '/items/a b', b'q=zmq', 'top')
     >>> url.raw_path                    # what is not allowed in a target is percent-encoded
     b'/items/a%20b?q=zmq'
-    >>> url                             # passwords end up in logs only if someone insists
+    >>> url                             # repr hides the password, str does not
     URL('http://alice:[secure]@[::1]:8080/items/a%20b?q=zmq#top')
 
 What cannot be a target is refused here, before anything is sent: control characters (a CR LF in a path would
@@ -33,9 +42,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin
+from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlencode, urljoin
 
-from .errors import InvalidURL
+import idna
+
+from .errors import MOST_REPEATED, InvalidURL, shortened, without
 
 Primitive = str | int | float | bool | None
 Params = Mapping[str, Primitive | Sequence[Primitive]] | Iterable[tuple[str, Primitive]] | str
@@ -47,7 +58,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _PARTS = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 _AUTHORITY = re.compile(r"(?:(.*)@)?(\[[^\]]*\]|[^:]*)(?::(.*))?", re.DOTALL)
-_REG_NAME = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=%-]*")
+_REG_NAME = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=-]*")
+_ZONE = re.compile(r"[A-Za-z0-9._~-]+")
+_NUMBERS = re.compile(r"(?:(?:0[xX][0-9A-Fa-f]*|[0-9]+)(?:\.|$))+")  # what resolvers take for an IPv4 address
 _PLAIN = re.compile(r"[A-Za-z0-9._~/-]*")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -56,9 +69,11 @@ _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _QUERY_SAFE = "".join(c for c in _PRINTABLE if c not in '"#<>')
 _PATH_SAFE = "".join(c for c in _QUERY_SAFE if c not in "?`{}")
 _USERINFO_SAFE = "!$%&'()*+,:~"
+_OCTETS = "surrogateescape"  # %E9 in a query that is given as text is no UTF-8, and must come out as %E9 again
 _FRAGMENT_SAFE = "".join(c for c in _PRINTABLE if c not in '"<>`')
 
 
+@without("copy_add_param", "copy_merge_params", "copy_remove_param", "copy_set_param", "copy_with", "params")
 class URL:
     """One URL, checked and percent-encoded; equal to, and hashed like, its text.
 
@@ -81,10 +96,7 @@ class URL:
     @property
     def host(self) -> str:
         """The host as people write it: no brackets around IPv6, letters for `xn--`."""
-        try:
-            return self.raw_host.encode("ascii").decode("idna") if "xn--" in self.raw_host else self.raw_host
-        except UnicodeError:  # xn-- and nonsense: DNS will know what to say about it
-            return self.raw_host
+        return ".".join(map(_readable, self.raw_host.split(".")))
 
     @property
     def path(self) -> str:
@@ -102,8 +114,8 @@ class URL:
 
     @property
     def netloc(self) -> str:
-        """Host and port, as the Host header has them."""
-        host = f"[{self.raw_host}]" if ":" in self.raw_host else self.raw_host
+        """Host and port, as the Host header has them: an IPv6 zone means nothing to others.   RFC 6874 §4"""
+        host = f"[{self.raw_host.partition('%')[0]}]" if ":" in self.raw_host else self.raw_host
         return host if self.port is None else f"{host}:{self.port}"
 
     @property
@@ -115,13 +127,20 @@ class URL:
         return unquote(self.userinfo.partition(":")[2])
 
     @property
+    def credentials(self) -> tuple[bytes, bytes]:
+        """User name and password as octets: %E9 may be a letter in whatever encoding the server has."""
+        username, _, password = self.userinfo.partition(":")
+        return unquote_to_bytes(username), unquote_to_bytes(password)
+
+    @property
     def origin(self) -> tuple[str, str, int]:
-        """Who is asked: two URLs of one origin may share a connection.                RFC 9110 §4.3.1
+        """Scheme, host and port: requests to one origin may share a connection.       RFC 9110 §4.3.1
 
         >>> URL("https://example.org/a").origin == URL("https://EXAMPLE.org:443/b").origin
         True
         """
-        return self.scheme, self.raw_host, self.port or DEFAULT_PORTS.get(self.scheme, 0)
+        # Port 0 stays 0, which the kernel refuses to connect to: it must not become another server's port.
+        return self.scheme, self.raw_host, DEFAULT_PORTS.get(self.scheme, 0) if self.port is None else self.port
 
     @property
     def is_absolute(self) -> bool:
@@ -137,7 +156,9 @@ class URL:
 
     def _text(self, userinfo: str) -> str:
         scheme = f"{self.scheme}:" if self.scheme else ""
-        authority = f"//{userinfo}{'@' if userinfo else ''}{self.netloc}" if self.raw_host else ""
+        zone = self.raw_host.partition("%")[2]
+        place = self.netloc.replace("]", f"%25{zone}]") if zone else self.netloc
+        authority = f"//{userinfo}{'@' if userinfo else ''}{place}" if self.raw_host else ""
         query = "" if self.raw_query is None else f"?{self.raw_query}"
         fragment = f"#{quote(self.fragment, safe=_FRAGMENT_SAFE)}" if self.fragment else ""
         return f"{scheme}{authority}{self.raw_path_str}{query}{fragment}"
@@ -145,9 +166,18 @@ class URL:
     def __str__(self) -> str:
         return self._text(self.userinfo)
 
-    def __repr__(self) -> str:
+    @property
+    def redacted(self) -> str:
+        """The URL for errors and logs: without its password, and not longer than is useful there.
+
+        A userinfo without a colon is hidden whole, because it is most often an access token.
+        """
         username, colon, _ = self.userinfo.partition(":")
-        return f"URL({self._text(f'{username}:[secure]' if colon else username)!r})"
+        secure = f"{username}:[secure]" if colon else "[secure]"
+        return shortened(self._text(secure if self.userinfo else ""), 2 * MOST_REPEATED)
+
+    def __repr__(self) -> str:
+        return f"URL({self.redacted!r})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, URL | str) and str(self) == str(other)
@@ -166,7 +196,7 @@ def _parse(text: str) -> Parts:
         raise InvalidURL(f"URL with {found[0]!r} at position {found.start()}: percent-encode it")
     scheme, authority, path, query, fragment = _PARTS.fullmatch(text).groups()  # type: ignore[union-attr]
     if "\\" in (authority or ""):  # a slash to browsers, a letter to RFC 3986: which host is meant?
-        raise InvalidURL(f"URL {text!r} has a backslash before its path")
+        raise InvalidURL(f"URL '{without_userinfo(text)}' has a backslash before its path")
     userinfo, host, port = _AUTHORITY.fullmatch(authority or "").groups()  # type: ignore[union-attr]
     scheme = (scheme or "").lower()
     try:
@@ -179,39 +209,87 @@ def _parse(text: str) -> Parts:
             None if query is None else _escape(query, _QUERY_SAFE),
             unquote(_escape(fragment or "", _FRAGMENT_SAFE)),
         )
-    except UnicodeEncodeError as error:
-        raise InvalidURL(f"URL {text!r} has a lone surrogate, which no encoding can say") from error
+    except UnicodeEncodeError:
+        raise InvalidURL(f"URL '{without_userinfo(text)}' has a lone surrogate, which no encoding can say") from None
     if authority is None and path.startswith("//"):
-        raise InvalidURL(f"URL {text!r}: a path without a host cannot begin with //")
+        raise InvalidURL(f"URL '{without_userinfo(text)}': a path without a host cannot begin with //")
     return parts
 
 
+def without_userinfo(text: str) -> str:
+    """A text that may be no URL, as an error may repeat it: all that might be a password is left out.
+
+    >>> without_userinfo("http://alice:s3/cret@host/"), without_userinfo("/x")
+    ('http://[secure]@host/', '/x')
+    """
+    hidden = re.sub(r"//.*@", "//[secure]@", text, flags=re.DOTALL)
+    return shortened(repr(hidden)[1:-1])  # without its quotes, but with \x1b for what would steer a terminal
+
+
 def _encode_host(host: str) -> str:
-    """The host as DNS and the Host header have it: ASCII, in lower case, IPv6 without its brackets."""
+    """The host as a resolver wants it: ASCII, in lower case, IPv6 without its brackets."""
+    if host.startswith("["):
+        return _encode_ipv6(host)
     try:
-        if host.startswith("["):
-            ipaddress.IPv6Address(host.removeprefix("[").removesuffix("]"))
-            return host[1:-1].lower()
-    except ValueError as error:
-        raise InvalidURL(f"host {host!r} is no IPv6 address: {error}") from error
-    if not host.isascii():
-        host = _idna(host)
+        if "%" in host:
+            host = unquote(host, errors="strict")  # RFC 3986 §3.2.2: percent-encoded UTF-8
+        if not host.isascii():
+            host = _idna(host)
+    except UnicodeError as error:  # idna.IDNAError is one
+        raise InvalidURL(f"host {shortened(repr(host))} cannot be written in IDNA: {shortened(str(error))}") from None
     if not _REG_NAME.fullmatch(host):
-        raise InvalidURL(f"host {host!r}: expected a name of letters, digits, '-' and '.', or an IP address")
-    if host[-1:].isdigit() and not host.strip("0123456789.") and not _IPV4.fullmatch(host):
-        raise InvalidURL(f"host {host!r} is no IPv4 address: expected four numbers from 0 to 255")
+        found = shortened(repr(host))
+        raise InvalidURL(f"host {found}: expected a name of letters, digits, '-' and '.', or an IP address")
+    if _NUMBERS.fullmatch(host) and not _IPV4.fullmatch(host):
+        # A resolver reads 127.1, 0x7f.1 or 017700000001 as 127.0.0.1, and a check of the URL's text does not.
+        found = shortened(repr(host))
+        raise InvalidURL(f"host {found} is no IPv4 address: expected four numbers from 0 to 255")
     return host.lower()
 
 
-def _idna(host: str) -> str:
-    # Python's codec knows IDNA 2003, which turns these four letters into others, and so into another host
-    # than the one that IDNA 2008 (and the registry) has. To ask a stranger would be worse than to say no.
-    if found := re.search("[ßς\u200c\u200d]", host):
-        raise InvalidURL(f"host {host!r}: {found[0]!r} means two different hosts to old and new IDNA, write xn--…")
+def _encode_ipv6(host: str) -> str:
+    """[address%25zone], RFC 6874 §2.  A bare "%" is taken, too, as curl and people's habits have it."""
+    address, percent, zone = host[1:-1].partition("%")
     try:
-        return host.encode("idna").decode("ascii")
-    except UnicodeError as error:
-        raise InvalidURL(f"host {host!r} cannot be written in IDNA: {error}") from error
+        ipaddress.IPv6Address(address)
+    except ValueError as error:
+        raise InvalidURL(f"host {shortened(repr(host))} is no IPv6 address: {shortened(str(error))}") from None
+    zone = unquote(zone.removeprefix("25"))
+    if percent and not _ZONE.fullmatch(zone):
+        found = shortened(repr(host))
+        raise InvalidURL(f"host {found}: expected the zone as %25 and the name or number of an interface")
+    return f"{address.lower()}{percent}{zone}"
+
+
+def _idna(host: str) -> str:
+    """Letters beyond ASCII by IDNA 2008, after the mapping that browsers do (UTS 46: case, width, dots).
+
+    Labels in ASCII stay as they are: names with "_" exist in DNS, although no registry sells them.
+    """
+    labels = idna.uts46_remap(host, std3_rules=False, transitional=False).split(".")
+    return ".".join(label if label.isascii() else idna.alabel(label).decode("ascii") for label in labels)
+
+
+def _readable(label: str) -> str:
+    """
+    >>> _readable("xn--bcher-kva"), _readable("xn--53h")   # the second is no letter, so no name by IDNA 2008
+    ('bücher', 'xn--53h')
+    """
+    try:
+        return idna.ulabel(label) if label.startswith("xn--") else label
+    except UnicodeError:
+        return label
+
+
+def tls_name(host: str) -> str:
+    """A `raw_host` as TLS has it: for the server name that is sent, and for the check of the certificate.
+
+    RFC 6066 §3 has the name without its last dot; and no certificate knows the zones of our interfaces.
+
+    >>> tls_name("example.org."), tls_name("fe80::1%eth0")
+    ('example.org', 'fe80::1')
+    """
+    return host.partition("%")[0].removesuffix(".")
 
 
 def _escape(part: str, safe: str) -> str:
@@ -222,8 +300,11 @@ def _escape(part: str, safe: str) -> str:
 def _checked_port(port: str | None, scheme: str) -> int | None:
     if not port:
         return None
-    if not (port.isascii() and port.isdigit() and int(port[:6]) <= 65535 and len(port) <= 5):
-        raise InvalidURL(f"port {port!r}: expected a number from 0 to 65535")
+    if not (port.isascii() and port.isdigit()):
+        # What stands here is not repeated: in http://alice:s3/cret@host it is half a password.
+        raise InvalidURL("the port is no number: expected 0 to 65535; in a user name or password, percent-encode / ? #")
+    if len(port) > 5 or int(port) > 65535:
+        raise InvalidURL(f"port {shortened(port)}: expected a number from 0 to 65535")
     return None if int(port) == DEFAULT_PORTS.get(scheme) else int(port)
 
 
@@ -251,7 +332,7 @@ def params_dict(params: Params) -> dict[str, list[str]]:
     {'q': ['zmq'], 'page': ['1', '2'], 'all': ['true'], 'x': ['']}
     """
     if isinstance(params, str):
-        pairs: Iterable[tuple[str, Any]] = parse_qsl(params, keep_blank_values=True)
+        pairs: Iterable[tuple[str, Any]] = parse_qsl(params, keep_blank_values=True, errors=_OCTETS)
     else:
         pairs = params.items() if isinstance(params, Mapping) else params
     found: dict[str, list[str]] = {}
@@ -273,4 +354,4 @@ def encode_params(params: Params) -> str:
     >>> encode_params([("q", "zero mq"), ("q", "ü")])
     'q=zero+mq&q=%C3%BC'
     """
-    return urlencode(params_dict(params), doseq=True)
+    return urlencode(params_dict(params), doseq=True, errors=_OCTETS)

@@ -1,6 +1,9 @@
 """One connection: each phase has its error, and a timeout is measured on trio's clock."""
 
+import gzip
+import os
 import ssl
+from contextlib import suppress
 
 import pytest
 import trio
@@ -8,7 +11,6 @@ import trio.testing
 import trustme
 
 import minihttp
-from minihttp.connection import Channel
 
 
 @pytest.fixture
@@ -38,17 +40,23 @@ async def test_a_server_that_does_not_read_is_a_write_timeout(start_script, cloc
             await client.post(url, content=bytes(50_000_000))
 
 
-async def test_what_the_socket_is_ready_for_goes_as_what_has_to_wait(start_server, monkeypatch):
+async def test_what_the_kernel_takes_bit_by_bit_arrives_whole(start_server, monkeypatch):
     async def echo(request):
         return minihttp.Response(200, content=await request.aread())
 
-    url, body = await start_server(echo), bytes(range(256)) * 2000
-    answers = []
+    url, body = await start_server(echo), bytes(range(256)) * 200
+    write = os.write
+
+    def stingy(fd, data):
+        if len(data) > 1000:
+            return write(fd, memoryview(data)[:1000])
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", stingy)
     async with minihttp.AsyncClient() as client:
-        for way in (Channel._is_ready, lambda channel, event: False):
-            monkeypatch.setattr(Channel, "_is_ready", way)
-            answers.append((await client.post(url, content=body)).content)
-    assert answers == [body, body]
+        assert (await client.post(url, content=body)).content == body
+        assert (await client.post(url, content=[body, b"", body])).content == body * 2
+        assert "1 idle" in repr(client)
 
 
 async def test_a_client_closed_between_two_pieces_is_a_read_error(start_script, answering):
@@ -89,9 +97,19 @@ async def test_nobody_listening_is_a_connect_error():
     with trio.socket.socket() as taken:
         await taken.bind(("127.0.0.1", 0))  # bound, so that nobody else gets it, and not listening
         async with minihttp.AsyncClient() as client:
-            with pytest.raises(minihttp.ConnectError, match=r"cannot connect to 127\.0\.0\.1 port") as caught:
+            with pytest.raises(minihttp.ConnectError, match=r"cannot connect to 127\.0\.0\.1 port.*refused") as caught:
                 await client.get(f"http://127.0.0.1:{taken.getsockname()[1]}/")
     assert caught.value.request.method == "GET"
+
+
+async def test_a_connect_error_names_the_reason_for_each_address():
+    """`localhost` has an address of each family, and trio puts the failures in a group."""
+    with trio.socket.socket() as taken:
+        await taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        async with minihttp.AsyncClient() as client:
+            with pytest.raises(minihttp.ConnectError, match=rf"cannot connect to localhost port {port}: .*refused"):
+                await client.get(f"http://localhost:{port}/")
 
 
 async def test_a_server_that_hangs_up_is_a_remote_protocol_error(start_script, read_head):
@@ -210,6 +228,69 @@ async def test_some_answers_have_no_body_whatever_they_say(start_script, answeri
         assert "0 active, 1 idle" in repr(client)
 
 
+# ── work between two checkpoints ────────────────────────────────────────────────────────────────────────────
+
+CHUNKS = 20_000
+
+
+async def turns_of_others(reading, nursery) -> int:
+    """How often another task runs until `reading` is done."""
+    turns = 0
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    nursery.start_soon(other)
+    await reading
+    return turns
+
+
+async def test_others_run_between_chunks_of_one_octet(start_script, answering, nursery):
+    body = b"1\r\nx\r\n" * CHUNKS + b"0\r\n\r\n"
+    url = await start_script(answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body))
+    async with minihttp.AsyncClient() as client:
+        assert await turns_of_others(client.get(url), nursery) > CHUNKS / 100
+
+
+async def test_others_run_between_the_pieces_of_gzip_in_gzip(start_script, answering, nursery):
+    packed = gzip.compress(gzip.compress(bytes(1 << 26)))  # a thousand pieces of 64 KiB, in a few hundred octets
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    url = await start_script(answering(head + packed))
+    async with minihttp.AsyncClient() as client:
+        assert await turns_of_others(client.get(url), nursery) > 100
+
+
+async def test_others_run_between_empty_gzip_members(start_script, answering, nursery):
+    packed = gzip.compress(b"") * 50_000
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    url = await start_script(answering(head + packed))
+    async with minihttp.AsyncClient() as client:
+        assert await turns_of_others(client.get(url), nursery) > len(packed) / 40_000
+
+
+async def test_others_run_between_short_lines(start_script, answering, nursery):
+    lines = b"\n" * 200_000
+    url = await start_script(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(lines) + lines))
+
+    async def read():
+        async with minihttp.AsyncClient() as client, client.stream("GET", url) as response:
+            assert [line async for line in response.aiter_lines()] == [""] * 200_000
+
+    assert await turns_of_others(read(), nursery) > 100
+
+
+async def test_closing_looks_at_no_more_than_one_turn_of_a_body(start_script, answering):
+    body = b"1\r\nx\r\n" * CHUNKS + b"0\r\n\r\n"
+    url = await start_script(answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body))
+    async with minihttp.AsyncClient() as client:
+        async with client.stream("GET", url) as response:
+            await anext(response.aiter_raw())
+        assert "0 active, 0 idle" in repr(client)
+
+
 # ── Expect: 100-continue ────────────────────────────────────────────────────────────────────────────────────
 
 EXPECT = {"Expect": "100-continue"}
@@ -258,6 +339,18 @@ async def test_a_server_that_knows_no_100_gets_the_body_after_a_while(start_scri
         started = trio.current_time()
         assert (await client.post("/", content=b"body", headers=EXPECT)).text == "ok"
         assert trio.current_time() - started == pytest.approx(1, abs=0.1)
+
+
+async def test_a_short_read_timeout_does_not_end_the_wait_for_100(start_script, read_head, clock):
+    async def script(stream):
+        await read_head(stream)
+        assert await stream.receive_some() == b"body"
+        await stream.send_all(OK)
+
+    timeout = minihttp.Timeout(5, read=0.5)
+    async with minihttp.AsyncClient(base_url=await start_script(script), timeout=timeout) as client:
+        assert (await client.post("/", content=b"body", headers=EXPECT)).text == "ok"
+        assert trio.current_time() == pytest.approx(0.5, abs=0.1)
 
 
 async def test_a_server_that_answers_and_reads_no_more_is_heard(start_script, read_head, clock):
@@ -371,17 +464,115 @@ def test_the_default_context_is_made_when_it_is_needed(monkeypatch):
     minihttp.AsyncClient()
 
 
-async def test_a_goodbye_that_nobody_takes_cannot_hang(secure, trusting, clock, monkeypatch):
-    client = minihttp.AsyncClient(verify=trusting)
-    await client.get(secure[0])
-    (connection,) = client._pool._idle
-    monkeypatch.setattr(connection.stream, "aclose", trio.sleep_forever)
-    started = trio.current_time()
-    with trio.CancelScope() as scope:
-        scope.cancel()
-        await client.aclose()
-    assert trio.current_time() - started == pytest.approx(1, abs=0.1)
-    assert connection.socket.fileno() == -1
+GOODBYES = {  # each way in which a client ends a connection
+    "closed while idle": (OK, {}),
+    "closed by the server's wish": (OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1), {}),
+    "one idle too many": (OK, {"limits": minihttp.Limits(max_keepalive_connections=0)}),
+    "half of a body unread": (OK.replace(b"2", b"9"), {}),
+    "not HTTP": (b"nonsense\r\n\r\n", {}),
+}
+
+
+@pytest.mark.parametrize("way", GOODBYES)
+async def test_a_client_says_goodbye_over_tls(authority, trusting, start_script, read_head, way):
+    """RFC 9112 §9.8: a client must send a closure alert before it closes."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    answer, options = GOODBYES[way]
+    ends, is_over = [], trio.Event()
+
+    async def script(stream):
+        secured = trio.SSLStream(stream, context, server_side=True)  # strict: a missing goodbye raises
+        await read_head(secured)
+        await secured.send_all(answer)
+        try:
+            ends.append(await secured.receive_some())
+        except trio.BrokenResourceError as error:
+            ends.append(error)
+        is_over.set()
+
+    url = (await start_script(script)).replace("http://127.0.0.1", "https://localhost")
+    async with minihttp.AsyncClient(verify=trusting, **options) as client:
+        with suppress(minihttp.RemoteProtocolError):
+            async with client.stream("GET", url) as response:
+                if way != "half of a body unread":
+                    await response.aread()
+    with trio.fail_after(5):
+        await is_over.wait()
+    assert ends == [b""]
+
+
+async def test_a_goodbye_that_the_kernel_does_not_take_is_left_out(
+    authority, trusting, start_script, read_head, nursery
+):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    async def script(stream):
+        secured = trio.SSLStream(stream, context, server_side=True)
+        await read_head(secured)
+        await trio.sleep_forever()
+
+    url = (await start_script(script)).replace("http://127.0.0.1", "https://localhost")
+    client = minihttp.AsyncClient(verify=trusting, timeout=None)
+
+    async def ask():
+        with pytest.raises(minihttp.NetworkError, match="closed"):
+            await client.post(url, content=bytes(50_000_000))
+
+    nursery.start_soon(ask)
+    while not any(connection.is_open and connection.wire.is_blocked for connection in client._pool._places):
+        await trio.lowlevel.checkpoint()
+    await client.aclose()
+
+
+@pytest.mark.parametrize("says_goodbye", [True, False])
+@pytest.mark.parametrize("framing", ["to the end of the connection", "by length", "in chunks"])
+async def test_a_body_that_ends_without_a_goodbye(authority, trusting, start_script, read_head, framing, says_goodbye):
+    """RFC 9112 §9.8: without a closure alert, a body that only the end of the connection ends may have been cut."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    answer = {
+        "to the end of the connection": b"HTTP/1.1 200 OK\r\n\r\nok",
+        "by length": OK,
+        "in chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    }[framing]
+
+    async def script(stream):
+        secured = trio.SSLStream(stream, context, server_side=True)
+        await read_head(secured)
+        await secured.send_all(answer)
+        if says_goodbye:
+            await secured.aclose()
+
+    url = (await start_script(script)).replace("http://127.0.0.1", "https://localhost")
+    async with minihttp.AsyncClient(verify=trusting) as client:
+        if framing == "to the end of the connection" and not says_goodbye:
+            with pytest.raises(minihttp.RemoteProtocolError, match="close_notify"):
+                await client.get(url)
+        else:
+            assert (await client.get(url)).text == "ok"
+
+
+async def test_a_client_without_trust_tells_the_server_why(authority, start_script):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    reasons, is_over = [], trio.Event()
+
+    async def script(stream):
+        try:
+            await trio.SSLStream(stream, context, server_side=True).do_handshake()
+        except trio.BrokenResourceError as error:
+            reasons.append(str(error.__cause__))
+        is_over.set()
+
+    url = (await start_script(script)).replace("http://127.0.0.1", "https://localhost")
+    async with minihttp.AsyncClient() as client:
+        with pytest.raises(minihttp.ConnectError):
+            await client.get(url)
+    with trio.fail_after(5):
+        await is_over.wait()
+    assert "unknown ca" in reasons[0].lower()
 
 
 class Held(trio.abc.Stream):

@@ -58,3 +58,15 @@ def test_equality_ignores_case_and_order_of_names():
 
 def test_repr_shows_no_secrets():
     assert repr(Headers({"Authorization": "Basic x"})) == "Headers({'authorization': '[secure]'})"
+
+
+@pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "Cookie", "Set-Cookie"])
+def test_secrets_are_not_in_the_repr(name):
+    assert repr(Headers({name: "s3cret"})) == f"Headers({{{name.lower()!r}: '[secure]'}})"
+
+
+def test_a_value_that_is_refused_is_not_repeated():
+    with pytest.raises(LocalProtocolError, match="value of header 'Authorization': expected ASCII") as caught:
+        Headers({"Authorization": "s3cret ü"})
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None

@@ -1,8 +1,11 @@
 """Responses: what the head says, and each way to read a body."""
 
+import gzip
+
 import pytest
 
 from minihttp import (
+    DecodingError,
     HTTPStatusError,
     Request,
     Response,
@@ -116,3 +119,49 @@ def test_what_a_response_made_by_hand_does_not_know():
 def test_repr():
     assert repr(Response(404)) == "<Response [404 Not Found]>"
     assert repr(Response(799)) == "<Response [799]>"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [({"text": "ü"}, "text/plain; charset=utf-8"), ({"html": "ü"}, "text/html; charset=utf-8")],
+)
+def test_text_and_html_say_what_they_are(body, content_type):
+    response = Response(200, **body)
+    assert response.headers == {"content-type": content_type, "content-length": "2"}
+    assert response.text == "ü"
+    assert Response(200, headers={"Content-Type": "a/b"}, **body).headers["content-type"] == "a/b"
+
+
+def test_one_body_is_given_in_one_way():
+    with pytest.raises(TypeError, match="four ways to give one body"):
+        Response(200, text="a", html="b")
+
+
+def test_a_coded_body_that_is_given_is_undone_when_asked_for():
+    response = Response(200, headers={"Content-Encoding": "gzip"}, content=gzip.compress(b"x" * 100))
+    assert response.stream != b"x" * 100  # which is what the server sends
+    assert response.content == b"x" * 100
+    response = Response(200, headers={"Content-Encoding": "gzip"}, content=b"no gzip")
+    with pytest.raises(DecodingError, match="not valid gzip"):
+        response.content  # noqa: B018
+
+
+@pytest.mark.parametrize("status", range(300, 310))
+def test_five_statuses_lead_elsewhere(status):
+    leads = status in (301, 302, 303, 307, 308)
+    assert Response(status, headers={"Location": "/x"}).has_redirect_location is leads
+    assert not Response(status).has_redirect_location
+
+
+def test_an_error_repeats_no_password_and_only_a_little():
+    request = Request("GET", "http://alice:s3cret@h/" + "x" * 60_000)
+    location = "http://bob:s3cret@h/" + "y" * 60_000
+    response = Response(302, request=request, headers={"Location": location}, reason=b"z" * 60_000)
+    with pytest.raises(HTTPStatusError, match=r"alice:\[secure\]@h/x+… ") as caught:
+        response.raise_for_status()
+    assert "s3cret" not in str(caught.value) + repr(request) + repr(response)
+    assert len(str(caught.value)) < 800
+
+
+def test_a_response_that_was_given_has_no_trailers():
+    assert Response(200).trailers == {}

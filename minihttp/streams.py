@@ -1,0 +1,310 @@
+r"""Streams: octets to and from a socket, in the clear or through TLS.              RFC 8446 §6.1; RFC 9112 §9.8
+
+    Channel ──► Wire ─────────────────► socket           http://, and Unix sockets
+    Channel ──► TLS ──► Wire ─────────► socket           https://
+    Channel ──► Foreign ──► trio.SSLStream               TLS that somebody else has set up
+
+All three have the same methods, so a connection behaves the same on each of them:
+
+    put(data)          hands data to the kernel at once; what the kernel does not take is kept for `flush`
+    flush(timeout)     sends what is kept, as fast as the peer takes it
+    send(…)            both, and a checkpoint
+    receive(timeout)   the next octets; b"" at the end of the stream
+    is_quiet()         whether the peer has said nothing since the last `receive`
+    close()            closes the socket at once; TLS says goodbye before
+
+A timeout asks for progress: it begins anew whenever the peer takes or sends a few octets.  So a slow peer is served
+for as long as it is steady, and a dead one is noticed.
+
+`ssl.SSLObject` is to TLS what `h11.Connection` is to HTTP: it turns octets into octets and does no I/O.  It is used
+instead of `trio.SSLStream` because it says goodbye (close_notify) in a plain call, which needs nothing to wait for,
+and because it tells the peer's goodbye from a connection that was cut:
+
+    >>> import ssl
+    >>> incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    >>> tls = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="example.org")
+    >>> tls.do_handshake()
+    Traceback (most recent call last):
+    ssl.SSLWantReadError: The operation did not complete (read)
+    >>> outgoing.read()[:3]  # a handshake record, version 3.1: the first octets that every client sends
+    b'\x16\x03\x01'
+
+Below this module: `config`.  Above it: `connection`.  Read next: `connection`.
+"""
+
+import os
+import select
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+import trio
+
+from .config import seconds
+from .decoders import PIECE
+
+READ = 131072  # octets that one read takes: with 64 KiB our own work shows, 256 KiB the kernel copies slower
+LOOKS = 8  # how often within its timeout a blocked writer tries again
+
+Octets = bytes | bytearray | memoryview
+T = TypeVar("T")
+
+
+class Stream(Protocol):
+    is_cut: bool  # the stream has ended, and the peer did not say that it would
+
+    @property
+    def sent(self) -> int: ...  # octets that the kernel has taken: they grow as long as the peer goes on reading
+    def put(self, data: Octets) -> bool: ...
+    async def flush(self, timeout: float | None) -> None: ...
+    async def send(self, data: Octets, timeout: float | None) -> None: ...
+    async def receive(self, timeout: float | None) -> bytes: ...
+    def is_quiet(self) -> bool: ...
+    def close(self) -> None: ...
+
+
+class Wire:
+    """A connected socket.  It is tried first, and waited for only if it must be.
+
+    To the kernel a socket is a file.  `os.read` and `os.write` never wait here, because trio has made the socket
+    non-blocking; they cost a third of what a call through `trio.SocketStream` costs.
+    """
+
+    is_cut = False  # without TLS the end of a stream is only an end
+
+    def __init__(self, socket: trio.socket.SocketType) -> None:
+        self.socket = socket
+        self.sent = 0
+        self._unsent = memoryview(b"")
+        self._poll: select.poll | None = None
+
+    @property
+    def is_blocked(self) -> bool:
+        return bool(self._unsent)
+
+    def _fd(self) -> int:
+        # Asked for each time: once the socket is closed, its number may belong to another socket.
+        fd = self.socket.fileno()
+        if fd == -1:
+            raise trio.ClosedResourceError("this connection was closed")
+        return fd
+
+    def put(self, data: Octets) -> bool:
+        """True if the kernel has taken all of it."""
+        try:
+            taken = os.write(self._fd(), data)
+        except BlockingIOError:
+            taken = 0
+        self.sent += taken
+        if taken == len(data):
+            return True
+        self._unsent = memoryview(data)[taken:]
+        return False
+
+    async def flush(self, timeout: float | None) -> None:
+        """Raises trio.TooSlowError if the peer takes nothing for `timeout` seconds."""
+        looks = 0
+        while unsent := self._unsent:
+            # The kernel reports room only when a third of its buffer is free, which takes a slow reader minutes, but
+            # a write takes whatever fits. So one is tried now and then without waiting for the report.
+            with trio.move_on_after(seconds(timeout) / LOOKS):
+                await trio.lowlevel.wait_writable(self._fd())
+            self._unsent = memoryview(b"")
+            self.put(unsent)
+            looks = looks + 1 if len(self._unsent) == len(unsent) else 0
+            if looks == LOOKS:
+                raise trio.TooSlowError
+
+    async def send(self, data: Octets, timeout: float | None) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self.put(data):
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        else:
+            await self.flush(timeout)
+
+    def receive_now(self) -> bytes | None:
+        """None if nothing is here."""
+        try:
+            return os.read(self._fd(), READ)
+        except BlockingIOError:
+            return None
+
+    async def receive(self, timeout: float | None) -> bytes:
+        """Raises trio.TooSlowError if nothing comes for `timeout` seconds."""
+        # Other tasks have their turn before the look and not after it, because a server that is near answers meanwhile:
+        # then there is nothing to wait for, which saves the cancel scope and a sleep, a fifth of a kept-alive GET.
+        await trio.lowlevel.checkpoint()
+        if (data := self.receive_now()) is not None:
+            return data
+        with trio.CancelScope(deadline=trio.current_time() + seconds(timeout)):
+            while True:
+                await trio.lowlevel.wait_readable(self._fd())
+                if (data := self.receive_now()) is not None:
+                    return data
+        raise trio.TooSlowError
+
+    def is_quiet(self) -> bool:
+        if (fd := self.socket.fileno()) == -1:
+            return False
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(fd, select.POLLIN)
+        return not self._poll.poll(0)
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+class TLS:
+    """TLS on a wire, as a client.  One task may send while another receives."""
+
+    def __init__(self, wire: Wire, context: ssl.SSLContext, host: str) -> None:
+        self.is_cut = False
+        self._wire = wire
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._is_ready = False
+        self._pulling: trio.Event | None = None  # a task waits for octets of the peer; set when they are here
+
+    @property
+    def sent(self) -> int:
+        return self._wire.sent
+
+    @property
+    def is_blocked(self) -> bool:
+        return self._wire.is_blocked
+
+    async def handshake(self) -> None:
+        try:
+            await self._until(self._ssl.do_handshake, None)
+        except ssl.SSLError:
+            self._put_records()  # the alert that says what was wrong
+            raise
+        await self.flush(None)
+        self._is_ready = True
+
+    def put(self, data: Octets) -> bool:
+        """True if the kernel has taken all of it.  It is kept encrypted, so give at most a piece or two."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._ssl.write(rest) :]
+        return self._put_records()
+
+    def _put_records(self) -> bool:
+        if self._wire.is_blocked:
+            return False
+        records = self._outgoing.read()
+        return not records or self._wire.put(records)
+
+    async def flush(self, timeout: float | None) -> None:
+        while not self._put_records():
+            await self._wire.flush(timeout)
+
+    async def send(self, data: Octets, timeout: float | None) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        view = memoryview(data)
+        for start in range(0, len(view), PIECE):
+            rest = view[start : start + PIECE]
+            while rest:
+                rest = rest[await self._until(lambda rest=rest: self._ssl.write(rest), timeout) :]  # type: ignore[misc]
+            await self.flush(timeout)
+            await trio.lowlevel.checkpoint()
+
+    async def receive(self, timeout: float | None) -> bytes:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            return await self._until(lambda: self._ssl.read(READ), timeout)
+        except ssl.SSLEOFError:
+            self.is_cut = True
+            return b""
+
+    async def _until(self, step: Callable[[], T], timeout: float | None) -> T:
+        """Do a step of TLS, with as many octets of the peer as it takes."""
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                if not self._is_ready:
+                    await self.flush(timeout)
+                self._put_records()  # an answer to a record of the peer, for instance new keys
+                await self._pull(timeout)
+
+    async def _pull(self, timeout: float | None) -> None:
+        if self._pulling is not None:  # the other task waits already, and only one can wait for a socket
+            await self._pulling.wait()
+            return
+        self._pulling = trio.Event()
+        try:
+            self._feed(await self._wire.receive(timeout))
+        finally:
+            self._pulling.set()
+            self._pulling = None
+
+    def _feed(self, data: bytes) -> None:
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    def is_quiet(self) -> bool:
+        """False also if a record has been received and not opened, where no socket shows it.
+
+        Records that are about TLS itself, such as session tickets, are taken on the way and do not count.
+        """
+        with suppress(ssl.SSLError, OSError, trio.ClosedResourceError):
+            while True:
+                with suppress(ssl.SSLWantReadError):
+                    self._ssl.read(1)
+                    return False
+                if (data := self._wire.receive_now()) is None:
+                    return True
+                self._feed(data)
+        return False
+
+    def close(self) -> None:
+        """Say goodbye if the kernel takes it at once; to wait for the peer's is not asked of a client."""
+        if self._is_ready and not self._wire.is_blocked and not self._outgoing.pending:
+            with suppress(OSError, trio.ClosedResourceError):
+                # It has written the goodbye when it raises, because the peer's has not come.
+                with suppress(ssl.SSLError):
+                    self._ssl.unwrap()
+                self._put_records()
+        self._wire.close()
+
+
+class Foreign:
+    """A `trio.SSLStream` that was set up elsewhere."""
+
+    is_cut = False
+
+    def __init__(self, stream: trio.abc.Stream, socket: trio.socket.SocketType) -> None:
+        self.sent = 0
+        self._stream = stream
+        self._socket = socket
+        self._unsent = memoryview(b"")
+
+    def put(self, data: Octets) -> bool:
+        self._unsent = memoryview(data)
+        return not data
+
+    async def flush(self, timeout: float | None) -> None:
+        unsent, self._unsent = self._unsent, memoryview(b"")
+        await self.send(unsent, timeout)
+
+    async def send(self, data: Octets, timeout: float | None) -> None:
+        view = memoryview(data)
+        for start in range(0, len(view), 16384):  # a record: the least whose progress shows
+            with trio.fail_after(seconds(timeout)):
+                await self._stream.send_all(view[start : start + 16384])
+            self.sent += len(view[start : start + 16384])
+
+    async def receive(self, timeout: float | None) -> bytes:
+        with trio.fail_after(seconds(timeout)):
+            return bytes(await self._stream.receive_some(READ))
+
+    def is_quiet(self) -> bool:
+        return self._socket.fileno() != -1 and not self._socket.is_readable()
+
+    def close(self) -> None:
+        self._socket.close()
