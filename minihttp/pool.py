@@ -269,7 +269,7 @@ class Body:
         try:
             if connection.upload is not None:
                 connection.upload.check()
-            event = await connection.next_event(self._timeout)
+            event = connection.event_in_turn() or await connection.next_event(self._timeout)
             if isinstance(event, h11.Data):
                 return bytes(event.data)
             self._is_complete = True
