@@ -16,6 +16,7 @@ Every module is a chapter, and uses only chapters before it.  The reading order:
     errors, config                          what can go wrong; how long and how many
     urls, headers, cookies                  values: no I/O, nothing to wait for
     request, decoders, response             what is asked, what came back, and how bodies are undone
+    streams                                 octets to and from a socket, in the clear or through TLS
     connection                              h11, which knows the bytes, meets trio, which waits for them
     pool                                    which connection serves which request: one plain function
     client, api                             redirects, cookies, passwords; calls without a client

@@ -17,11 +17,26 @@ module is the place where the two meet, for both ends: `Channel` is what a clien
     >>> ours.receive_data(b"gth: 5\r\n\r\nhello"); ours.next_event().status_code, ours.next_event().data
     (200, bytearray(b'hello'))
 
-Every exception of trio and h11 becomes one of `errors` here.  After any exception, a cancellation included,
-the connection is only good for `close`: nobody knows how much of a request has left, or how much of a
-response is unread.
+A request that the kernel does not take at once is sent by a task of its own (`Upload`), because RFC 9112 §9.5 asks a
+client to listen while it sends: a server may refuse a large body, or answer to the first half of it:
 
-Below this module: `request`, `response`, `config`.  Above it: `pool`.  Read next: `pool`.
+    client  ──► head, body, body, body, …                      sent by the task
+            ◄── 413 Too Large                                  read by the caller: the task is stopped at once
+    client  ──► head, hello, …, how are you?, …                sent by the task, as the caller's iterator gives it
+            ◄── 200 OK, hello, …, how are you?, end            read by the caller
+
+What ends an upload:
+
+    the answer begins with status 300 or higher     at once; curl does the same
+    the answer ends                                 when the server stops to take octets, or the iterator to give some
+    an error, a cancellation, `aclose`              at once
+    and in each case the connection is closed, unless all of the body had been sent
+
+Every exception of trio and h11 becomes one of `errors` here.  After any exception, a cancellation included, a
+connection can only be closed, because it is unknown how much of a request has left, or how much of a response has not
+been read.
+
+Below this module: `request`, `response`, `config`, `streams`.  Above it: `pool`.  Read next: `pool`.
 """
 
 import math
@@ -179,11 +194,12 @@ class Channel:
 
 
 class Upload:
-    """What is left of a request, on its way out in a task of its own, so that the answer is heard meanwhile.
+    """What is left of a request, on its way out in a task of its own.
 
-    A response may come, be returned and be read while its request is still being sent, so no call that waits for one
-    of these can hold a nursery for the task.  The exchange owns it instead: whatever ends the exchange, be it the end
-    of the response, an error or a cancellation, stops the task and waits until it has ended.
+    A response can be returned to the caller and read while its request is still being sent, so none of the calls that
+    take part can hold a nursery around the task.  The task belongs to the exchange: the end of the response, an error
+    and a cancellation all stop it, and wait until it has ended.  So it never outlives its exchange, and what the
+    caller's iterator raises is raised to the caller.
     """
 
     def __init__(self, connection: "Connection", timeout: Timeout, size: int | None, is_stream: bool) -> None:
@@ -299,7 +315,7 @@ class _Broken(Exception):
 
 
 class Connection(Channel):
-    """The client's end.  It is born without a stream: a request that is given a new one dials first."""
+    """The client's end.  It is made without a stream: a request that is given a new one dials first."""
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -308,7 +324,7 @@ class Connection(Channel):
         self.upload: Upload | None = None  # None also for a request that the kernel took at once, as nearly all are
 
     async def dial(self, uds: str | None, context: ssl.SSLContext | None, timeout: float | None) -> None:
-        """DNS, TCP and, with a context, TLS; one patience for all of it."""
+        """DNS, TCP and, with a context, TLS; one timeout for all of it."""
         _, host, port = self.origin
         where = uds or f"{host} port {port}"
         with trio.move_on_after(seconds(timeout)) as scope:

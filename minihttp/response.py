@@ -20,7 +20,7 @@ pieces. `get` and `post` read it before they return, `stream` leaves it to you.
 The same class is what a handler of the small server returns.
 
 Below this module: `headers`, `cookies`, `request`, `decoders`.  Above it: `pool` and `client` make them.
-Read next: `connection`.
+Read next: `streams`.
 """
 
 import json as jsonlib

@@ -29,7 +29,7 @@ and because it tells the peer's goodbye from a connection that was cut:
     >>> outgoing.read()[:3]  # a handshake record, version 3.1: the first octets that every client sends
     b'\x16\x03\x01'
 
-Below this module: `config`.  Above it: `connection`.  Read next: `connection`.
+Below this module: `config`, `decoders`.  Above it: `connection`.  Read next: `connection`.
 """
 
 import os
