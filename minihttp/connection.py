@@ -28,7 +28,7 @@ client to listen while it sends: a server may refuse a large body, or answer to 
 What ends an upload:
 
     the answer begins with status 300 or higher     at once; curl does the same
-    the answer ends                                 when the server stops to take octets, or the iterator to give some
+    the answer ends                                 unless the rest is taken without delay, within a second
     an error, a cancellation, `aclose`              at once
     and in each case the connection is closed, unless all of the body had been sent
 
@@ -72,7 +72,9 @@ END = h11.EndOfMessage()
 MAX_HEADER_SIZE = 65536  # octets of status line and headers; servers allow 8 to 64 KiB for requests
 MAX_INFORMATIONAL = 100  # 1xx responses before the real one; a server that sends more never comes to the point
 CONTINUE_PATIENCE = 1.0  # seconds to wait for "100 Continue", as long as curl does; RFC 9110 §10.1.1
-UPLOAD_PATIENCE = 0.5  # seconds that a request body has left after the end of a response that is no error
+UPLOAD_PATIENCE = (
+    1.0  # seconds that a request body has at most after the end of its response, a quarter without progress
+)
 EVENTS_IN_A_TURN = 64  # body events between two checkpoints: with chunks of one octet, half a millisecond
 
 BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
@@ -202,8 +204,7 @@ class Upload:
     caller's iterator raises is raised to the caller.
     """
 
-    def __init__(self, connection: "Connection", timeout: Timeout, size: int | None, is_stream: bool) -> None:
-        self.is_stream = is_stream
+    def __init__(self, connection: "Connection", timeout: Timeout, size: int | None = None) -> None:
         self.is_complete = False  # all is sent, and the caller's iterator has ended
         self.error: TransportError | None = None  # the connection broke; the answer may be here all the same
         self.failure: BaseException | None = None  # the caller's iterator failed: this is for the caller to know
@@ -286,15 +287,16 @@ class Upload:
     async def finish(self) -> bool:
         """After the end of the response: True if all has been sent.
 
-        A server may say "200 OK" as soon as it has seen the head, and go on reading: then what is in memory is sent
-        as long as the server takes it.  An iterator may never end, so it has a moment.
+        A server may say "200 OK" when it has seen the head, and go on reading: what it takes without delay is sent, for
+        a second at most, because an iterator may never end.
         """
-        while not self.has_ended:
-            sent = self._connection.wire.sent
-            with trio.move_on_after(UPLOAD_PATIENCE):
-                await self._ended.wait()
-            if self.is_stream or self._connection.wire.sent == sent:
-                break
+        wire = self._connection.wire
+        with trio.move_on_after(UPLOAD_PATIENCE):
+            sent = -1
+            while not self.has_ended and wire.sent > sent:
+                sent = wire.sent
+                with trio.move_on_after(UPLOAD_PATIENCE / 4):
+                    await self._ended.wait()
         await self.stop()
         self.check()
         return self.is_complete
@@ -376,14 +378,14 @@ class Connection(Channel):
             first, *rest = self.octets_of(octets, body) if body else (octets,)
             if self._put(first) and not rest:
                 return
-            self.upload = Upload(self, timeout, None, is_stream=False)
+            self.upload = Upload(self, timeout)
             self.upload.start(rest)
             return
         pieces = aiter(body)
         if octets:
             self._put(octets)
         size = next((int(value) for name, value in head.headers if name == b"content-length"), None)
-        self.upload = Upload(self, timeout, size, is_stream=True)
+        self.upload = Upload(self, timeout, size)
         self.upload.start(pieces)
 
     def _put(self, octets: bytes | Octets) -> bool:
