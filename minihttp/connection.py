@@ -41,7 +41,7 @@ Below this module: `request`, `response`, `config`, `streams`.  Above it: `pool`
 
 import math
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextvars import copy_context
 from ipaddress import ip_address
 from typing import Any
@@ -72,9 +72,8 @@ END = h11.EndOfMessage()
 MAX_HEADER_SIZE = 65536  # octets of status line and headers; servers allow 8 to 64 KiB for requests
 MAX_INFORMATIONAL = 100  # 1xx responses before the real one; a server that sends more never comes to the point
 CONTINUE_PATIENCE = 1.0  # seconds to wait for "100 Continue", as long as curl does; RFC 9110 §10.1.1
-UPLOAD_PATIENCE = (
-    1.0  # seconds that a request body has at most after the end of its response, a quarter without progress
-)
+UPLOAD_PATIENCE = 1.0  # seconds that the rest of a request has at most after the end of its response …
+UPLOAD_PAUSE = 0.25  # … and for how long of these the server may take nothing
 EVENTS_IN_A_TURN = 64  # body events between two checkpoints: with chunks of one octet, half a millisecond
 
 BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
@@ -178,17 +177,20 @@ class Channel:
             return
         if head:
             await self.write(head, timeout)
+        await self.write_stream(body, lambda octets: self.write(octets, timeout))
+
+    async def write_stream(self, body: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]]) -> None:
         try:
             async for chunk in body:
                 if chunk:  # an empty chunk would mean the end
-                    await self.write(self.encode(h11.Data(data=chunk)), timeout)
+                    await write(self.encode(h11.Data(data=chunk)))
                 else:
                     await trio.lowlevel.checkpoint()
         finally:
             if isinstance(body, AsyncGenerator):  # left half-way, it would wait for the garbage collector
                 await body.aclose()
         if end := self.encode(END):
-            await self.write(end, timeout)
+            await write(end)
 
     def close(self) -> None:
         """At once; over TLS of our own with a goodbye, which is not waited for."""
@@ -225,9 +227,12 @@ class Upload:
     async def _run(self, rest: list[Octets] | AsyncIterator[bytes]) -> None:
         try:
             with self._scope:
-                await self._send(rest if isinstance(rest, list) else [])  # first what the kernel did not take
-                if not isinstance(rest, list):
-                    await self._walk(rest)
+                await self._send(b"")  # first what the kernel did not take
+                if isinstance(rest, list):
+                    for octets in rest:
+                        await self._send(octets)
+                else:
+                    await self._connection.write_stream(rest, self._send)
                 self.is_complete = True
         except trio.Cancelled:  # from outside: trio.run is ending
             raise
@@ -240,29 +245,15 @@ class Upload:
             self._ended.set()
             self._wake_reader()
 
-    async def _send(self, rest: list[Octets]) -> None:
+    async def _send(self, octets: Octets) -> None:
         try:
             await self._connection.flush(self._timeout.write)
-            for octets in rest:
+            if octets:
                 await self._connection.write(octets, self._timeout.write)
         except (WriteError, WriteTimeout) as error:
             raise _Broken(error) from error
-
-    async def _walk(self, body: AsyncIterator[bytes]) -> None:
-        connection = self._connection
-        try:
-            async for chunk in body:
-                if chunk:  # an empty chunk would mean the end
-                    await self._send([connection.encode(h11.Data(data=chunk))])
-                else:
-                    await trio.lowlevel.checkpoint()
-                if self._size is not None:
-                    self._size -= len(chunk)
-        finally:
-            if isinstance(body, AsyncGenerator):  # left half-way, it would wait for the garbage collector
-                await body.aclose()
-        if end := connection.encode(END):
-            await self._send([end])
+        if self._size is not None:  # framed by Content-Length, the octets are those of the body
+            self._size -= len(octets)
 
     def _wake_reader(self) -> None:
         """A failure is told at once; otherwise the server has from now on the usual time to answer."""
@@ -295,7 +286,7 @@ class Upload:
             sent = -1
             while not self.has_ended and wire.sent > sent:
                 sent = wire.sent
-                with trio.move_on_after(UPLOAD_PATIENCE / 4):
+                with trio.move_on_after(UPLOAD_PAUSE):
                     await self._ended.wait()
         await self.stop()
         self.check()
@@ -388,7 +379,7 @@ class Connection(Channel):
         self.upload = Upload(self, timeout, size)
         self.upload.start(pieces)
 
-    def _put(self, octets: bytes | Octets) -> bool:
+    def _put(self, octets: Octets) -> bool:
         try:
             return self.wire.put(octets)
         except BROKEN as error:
