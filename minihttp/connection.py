@@ -353,7 +353,11 @@ class Connection(Channel):
             response = await self._response(timeout)
         except BaseException as error:
             await self.stop_upload()
-            broken = broken or (self.upload.error if self.upload else None)
+            if self.upload and not broken:
+                broken = self.upload.error
+                # Both tasks hear of a broken connection, and either may be the first: the error is the same.
+                if isinstance(error, ReadError) and not self.upload.is_complete:
+                    broken = broken or _write_error(error.__cause__ or error)
             if broken and self.is_silent and isinstance(error, TransportError):
                 raise broken from error
             raise
