@@ -40,7 +40,7 @@ import trio
 
 import minihttp
 
-ROUNDS = 3
+ROUNDS = 5
 BIG = 100_000_000
 PIECE = 65536
 ZEROS = bytes(BIG)

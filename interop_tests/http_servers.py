@@ -108,6 +108,14 @@ def serve_aiohttp(announce: Callable[[str], None], directory: str) -> None:
     from aiohttp import web
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path == "/refuse":
+            return web.Response(status=413, body=b"big")
+        if request.path == "/echo":
+            stream = web.StreamResponse()
+            await stream.prepare(request)
+            async for piece in request.content.iter_any():
+                await stream.write(piece)
+            return stream
         headers = [(name.decode(), value.decode("latin-1")) for name, value in request.raw_headers]
         status, more, pieces = answer(request.method, request.raw_path, headers, await request.read())
         if isinstance(pieces, list):
@@ -141,6 +149,19 @@ async def asgi(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         raise NotImplementedError(scope["type"])
     body, more_body = b"", True
+    if scope["path"] == "/refuse":  # without a look at the body
+        await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"3")]})
+        await send({"type": "http.response.body", "body": b"big", "more_body": False})
+        return
+    if scope["path"] == "/echo":  # each piece as it comes
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while more_body:
+            message = await receive()
+            more_body = message.get("more_body", False)
+            if piece := message.get("body"):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return
     while more_body:
         message = await receive()
         body += message.get("body", b"")

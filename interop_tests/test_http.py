@@ -33,7 +33,8 @@ NAMES = ["http.server", "aiohttp", "granian", "uvicorn", "hypercorn"]
 class Server:
     """A server in a child process, and clients that talk to it."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, name: str = "") -> None:
+        self.name = name
         kind, _, path = where.partition(":")
         self.uds = path if kind == "unix" else None
         self.url = "http://granian.example" if self.uds else where
@@ -53,7 +54,7 @@ def server(request, tmp_path_factory):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         where = child.stdout.readline().strip()
         assert where, f"{request.param} ended without saying where it listens"
-        yield Server(where)
+        yield Server(where, request.param)
         child.kill()
 
 
@@ -187,6 +188,37 @@ async def test_streams_both_ways(server):
             sizes = [len(piece) async for piece in response.aiter_bytes(7000)]
         assert sum(sizes) == 300_000
         assert set(sizes[:-1]) == {7000}
+
+
+LARGE = bytes(range(256)) * 40_000  # more than the kernels and the servers hold
+
+
+async def pieces_of_large():
+    for start in range(0, len(LARGE), 50_000):
+        yield LARGE[start : start + 50_000]
+
+
+@pytest.mark.parametrize("way", ["bytes", "stream"])
+async def test_a_large_body_comes_back_while_it_is_sent(server, way):
+    """A server that echoes and a client that sends all before it reads would wait for each other."""
+    if server.name == "http.server":
+        pytest.skip("it reads a whole body before it answers")
+    async with server.minihttp() as client:
+        for _ in range(3):
+            response = await client.post("/echo", content=LARGE if way == "bytes" else pieces_of_large())
+            assert response.content == LARGE
+        assert "0 active, 1 idle" in repr(client)
+
+
+@pytest.mark.parametrize("way", ["bytes", "stream"])
+async def test_a_refusal_is_heard_every_time(server, way):
+    if server.name == "http.server":
+        pytest.skip("it reads a whole body before it answers")
+    async with server.minihttp() as client:
+        with trio.fail_after(20):  # where it was not heard, a timeout of 30 s passed each time
+            for _ in range(50):
+                response = await client.post("/refuse", content=LARGE if way == "bytes" else pieces_of_large())
+                assert (response.status_code, response.content) == (413, b"big")
 
 
 async def test_pieces_of_each_kind_are_the_same_as_httpx(server):

@@ -17,6 +17,7 @@ Every module is a chapter, and uses only chapters before it.  The reading order:
     urls, headers, cookies                  values: no I/O, nothing to wait for
     bodies, request                         what is asked, and with which octets
     decoders, response                      what came back, and how bodies are undone
+    streams                                 octets to and from a socket, in the clear or through TLS
     connection                              h11, which knows the bytes, meets trio, which waits for them
     pool                                    which connection serves which request: one plain function
     transports                              what else can carry a request: a function, for tests without a port

@@ -1,10 +1,14 @@
 """Timeout and Limits: how long, and how many.                                       names and meaning: httpx
 
-A request goes through four phases, and each has its own patience, in seconds; `None` waits for ever:
+A request goes through four phases, and each has its own timeout, in seconds; `None` waits for ever:
 
     pool ──────────► connect ───────────► write ──────────► read
-    wait for a       DNS, TCP, TLS        per piece sent    per piece received
-    free place       (new ones only)
+    wait for a       DNS, TCP, TLS        until the server  until the server
+    free place       (new ones only)      takes something   sends something
+
+The last two ask for progress: they begin anew with every octet that the server takes or sends.  While a request is
+being sent, the read timeout does not run before the response begins, because a server may want all of the request
+first; after that, what the server takes counts as progress, too.
 
 None of them bounds the whole request: a server that sends an octet now and then never meets the read timeout.
 For a bound on the whole, write `with trio.fail_after(10):` around the call; cancelling is always safe here.
@@ -14,7 +18,7 @@ For a bound on the whole, write `with trio.fail_after(10):` around the call; can
     >>> Timeout(None) == Timeout(connect=None, read=None, write=None, pool=None)
     True
 
-Below this module: nothing.  Above it: `connection` and `pool` obey these numbers.  Read next: `urls`.
+Below this module: nothing.  Above it: `streams`, `connection` and `pool` obey these numbers.  Read next: `urls`.
 """
 
 import math

@@ -17,17 +17,32 @@ module is the place where the two meet, for both ends: `Channel` is what a clien
     >>> ours.receive_data(b"gth: 5\r\n\r\nhello"); ours.next_event().status_code, ours.next_event().data
     (200, bytearray(b'hello'))
 
-Every exception of trio and h11 becomes one of `errors` here.  After any exception, a cancellation included,
-the connection is only good for `close`: nobody knows how much of a request has left, or how much of a
-response is unread.
+A request that the kernel does not take at once is sent by a task of its own (`Upload`), because RFC 9112 §9.5 asks a
+client to listen while it sends: a server may refuse a large body, or answer to the first half of it:
 
-Below this module: `request`, `response`, `config`.  Above it: `pool`.  Read next: `pool`.
+    client  ──► head, body, body, body, …                      sent by the task
+            ◄── 413 Too Large                                  read by the caller: the task is stopped at once
+    client  ──► head, hello, …, how are you?, …                sent by the task, as the caller's iterator gives it
+            ◄── 200 OK, hello, …, how are you?, end            read by the caller
+
+What ends an upload:
+
+    the answer begins with status 300 or higher     at once; curl does the same
+    the answer ends                                 unless the rest is taken without delay, within a second
+    an error, a cancellation, `aclose`              at once
+    and in each case the connection is closed, unless all of the body had been sent
+
+Every exception of trio and h11 becomes one of `errors` here.  After any exception, a cancellation included, a
+connection can only be closed, because it is unknown how much of a request has left, or how much of a response has not
+been read.
+
+Below this module: `request`, `response`, `config`, `streams`.  Above it: `pool`.  Read next: `pool`.
 """
 
 import math
 import re
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextvars import copy_context
 from ipaddress import ip_address
 from typing import Any
@@ -61,7 +76,8 @@ MAX_HEADER_SIZE = 65536  # octets of status line and headers; servers allow 8 to
 MAX_INFORMATIONAL = 100  # 1xx responses before the real one; a server that sends more never comes to the point
 _BAD_VALUE = re.compile(rb"[\x00\r\n]|^\s|\s$|[\x0b\x0c]")
 CONTINUE_PATIENCE = 1.0  # seconds to wait for "100 Continue", as long as curl does; RFC 9110 §10.1.1
-UPLOAD_PATIENCE = 0.5  # seconds that a request body has left after the end of a response that is no error
+UPLOAD_PATIENCE = 1.0  # seconds that the rest of a request has at most after the end of its response …
+UPLOAD_PAUSE = 0.25  # … and for how long of these the server may take nothing
 EVENTS_IN_A_TURN = 64  # body events between two checkpoints: with chunks of one octet, half a millisecond
 
 BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
@@ -114,8 +130,7 @@ class Channel:
 
     async def next_event(self, timeout: float | None) -> h11.Event:
         # A hundred thousand chunks of one octet come in one read, and each of them is an event.
-        self._events += 1
-        if self._events > EVENTS_IN_A_TURN:
+        if self._events >= EVENTS_IN_A_TURN:
             self._events = 0
             await trio.lowlevel.checkpoint()
         # Before the first octet, h11 has nothing to say: not to ask it saves 4 % of a kept-alive GET.
@@ -123,8 +138,13 @@ class Channel:
             await self.read(timeout)
         return event
 
+    def event_in_turn(self) -> h11.Event | None:
+        """The next event if it is at hand and no checkpoint is due; `next_event` for the hot path of a short body."""
+        return self.event_at_hand() if self._events < EVENTS_IN_A_TURN else None
+
     def event_at_hand(self) -> h11.Event | None:
         """The next event if what it takes has been received."""
+        self._events += 1
         try:
             event = self.h11.next_event()
         except h11.RemoteProtocolError as error:
@@ -162,17 +182,20 @@ class Channel:
             return
         if head:
             await self.write(head, timeout)
+        await self.write_stream(body, lambda octets: self.write(octets, timeout))
+
+    async def write_stream(self, body: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]]) -> None:
         try:
             async for chunk in body:
                 if chunk:  # an empty chunk would mean the end
-                    await self.write(self.encode(h11.Data(data=chunk)), timeout)
+                    await write(self.encode(h11.Data(data=chunk)))
                 else:
                     await trio.lowlevel.checkpoint()
         finally:
             if isinstance(body, AsyncGenerator):  # left half-way, it would wait for the garbage collector
                 await body.aclose()
         if end := self.encode(END):
-            await self.write(end, timeout)
+            await write(end)
 
     def close(self) -> None:
         """At once; over TLS of our own with a goodbye, which is not waited for."""
@@ -180,15 +203,15 @@ class Channel:
 
 
 class Upload:
-    """What is left of a request, on its way out in a task of its own, so that the answer is heard meanwhile.
+    """What is left of a request, on its way out in a task of its own.
 
-    A response may come, be returned and be read while its request is still being sent, so no call that waits for one
-    of these can hold a nursery for the task.  The exchange owns it instead: whatever ends the exchange, be it the end
-    of the response, an error or a cancellation, stops the task and waits until it has ended.
+    A response can be returned to the caller and read while its request is still being sent, so none of the calls that
+    take part can hold a nursery around the task.  The task belongs to the exchange: the end of the response, an error
+    and a cancellation all stop it, and wait until it has ended.  So it never outlives its exchange, and what the
+    caller's iterator raises is raised to the caller.
     """
 
-    def __init__(self, connection: "Connection", timeout: Timeout, size: int | None, is_stream: bool) -> None:
-        self.is_stream = is_stream
+    def __init__(self, connection: "Connection", timeout: Timeout, size: int | None = None) -> None:
         self.is_complete = False  # all is sent, and the caller's iterator has ended
         self.error: TransportError | None = None  # the connection broke; the answer may be here all the same
         self.failure: BaseException | None = None  # the caller's iterator failed: this is for the caller to know
@@ -209,9 +232,12 @@ class Upload:
     async def _run(self, rest: list[Octets] | AsyncIterator[bytes]) -> None:
         try:
             with self._scope:
-                await self._send(rest if isinstance(rest, list) else [])  # first what the kernel did not take
-                if not isinstance(rest, list):
-                    await self._walk(rest)
+                await self._send(b"")  # first what the kernel did not take
+                if isinstance(rest, list):
+                    for octets in rest:
+                        await self._send(octets)
+                else:
+                    await self._connection.write_stream(rest, self._send)
                 self.is_complete = True
         except trio.Cancelled:  # from outside: trio.run is ending
             raise
@@ -224,29 +250,15 @@ class Upload:
             self._ended.set()
             self._wake_reader()
 
-    async def _send(self, rest: list[Octets]) -> None:
+    async def _send(self, octets: Octets) -> None:
         try:
             await self._connection.flush(self._timeout.write)
-            for octets in rest:
+            if octets:
                 await self._connection.write(octets, self._timeout.write)
         except (WriteError, WriteTimeout) as error:
             raise _Broken(error) from error
-
-    async def _walk(self, body: AsyncIterator[bytes]) -> None:
-        connection = self._connection
-        try:
-            async for chunk in body:
-                if chunk:  # an empty chunk would mean the end
-                    await self._send([connection.encode(h11.Data(data=chunk))])
-                else:
-                    await trio.lowlevel.checkpoint()
-                if self._size is not None:
-                    self._size -= len(chunk)
-        finally:
-            if isinstance(body, AsyncGenerator):  # left half-way, it would wait for the garbage collector
-                await body.aclose()
-        if end := connection.encode(END):
-            await self._send([end])
+        if self._size is not None:  # framed by Content-Length, the octets are those of the body
+            self._size -= len(octets)
 
     def _wake_reader(self) -> None:
         """A failure is told at once; otherwise the server has from now on the usual time to answer."""
@@ -271,15 +283,16 @@ class Upload:
     async def finish(self) -> bool:
         """After the end of the response: True if all has been sent.
 
-        A server may say "200 OK" as soon as it has seen the head, and go on reading: then what is in memory is sent
-        as long as the server takes it.  An iterator may never end, so it has a moment.
+        A server may say "200 OK" when it has seen the head, and go on reading: what it takes without delay is sent, for
+        a second at most, because an iterator may never end.
         """
-        while not self.has_ended:
-            sent = self._connection.wire.sent
-            with trio.move_on_after(UPLOAD_PATIENCE):
-                await self._ended.wait()
-            if self.is_stream or self._connection.wire.sent == sent:
-                break
+        wire = self._connection.wire
+        with trio.move_on_after(UPLOAD_PATIENCE):
+            sent = -1
+            while not self.has_ended and wire.sent > sent:
+                sent = wire.sent
+                with trio.move_on_after(UPLOAD_PAUSE):
+                    await self._ended.wait()
         await self.stop()
         self.check()
         return self.is_complete
@@ -300,7 +313,7 @@ class _Broken(Exception):
 
 
 class Connection(Channel):
-    """The client's end.  It is born without a stream: a request that is given a new one dials first."""
+    """The client's end.  It is made without a stream: a request that is given a new one dials first."""
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -309,7 +322,7 @@ class Connection(Channel):
         self.upload: Upload | None = None  # None also for a request that the kernel took at once, as nearly all are
 
     async def dial(self, uds: str | None, context: ssl.SSLContext | None, timeout: float | None) -> None:
-        """DNS, TCP and, with a context, TLS; one patience for all of it."""
+        """DNS, TCP and, with a context, TLS; one timeout for all of it."""
         _, host, port = self.origin
         where = uds or f"{host} port {port}"
         with trio.move_on_after(seconds(timeout)) as scope:
@@ -345,7 +358,11 @@ class Connection(Channel):
             response = await self._response(timeout)
         except BaseException as error:
             await self.stop_upload()
-            broken = broken or (self.upload.error if self.upload else None)
+            if self.upload and not broken:
+                broken = self.upload.error
+                # Both tasks hear of a broken connection, and either may be the first: the error is the same.
+                if isinstance(error, ReadError) and not self.upload.is_complete:
+                    broken = broken or _write_error(error.__cause__ or error)
             if broken and self.is_silent and isinstance(error, TransportError):
                 raise broken from error
             raise
@@ -361,17 +378,17 @@ class Connection(Channel):
             first, *rest = self.octets_of(octets, body) if body else (octets,)
             if self._put(first) and not rest:
                 return
-            self.upload = Upload(self, timeout, None, is_stream=False)
+            self.upload = Upload(self, timeout)
             self.upload.start(rest)
             return
         pieces = aiter(body)
         if octets:
             self._put(octets)
         size = next((int(value) for name, value in head.headers if name == b"content-length"), None)
-        self.upload = Upload(self, timeout, size, is_stream=True)
+        self.upload = Upload(self, timeout, size)
         self.upload.start(pieces)
 
-    def _put(self, octets: bytes | Octets) -> bool:
+    def _put(self, octets: Octets) -> bool:
         try:
             return self.wire.put(octets)
         except BROKEN as error:

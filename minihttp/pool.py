@@ -1,7 +1,7 @@
 r"""Pool: which connection serves which request.                                      RFC 9112 §9.3, §9.4
 
 A connection costs a round trip or three before it carries its first request, so it is kept for the next one.
-At any time each is in one of these states, has one owner, and knows its way out:
+At any time each is in one of these states, has one owner, and leaves the state in one of these ways:
 
     state     owner                           leaves by
     ───────   ─────────────────────────────   ───────────────────────────────────────────────────────────────
@@ -10,16 +10,17 @@ At any time each is in one of these states, has one owner, and knows its way out
               its response                    failed, cancelled or closed early → dropped
     idle      the pool                        taken → busy;   too old, one too many, closed or written to by
                                               the server, in the way of another origin → dropped
-    dropped   nobody; its socket is closed
+    dropped   nothing; its socket is closed
 
-`_decide` is the only function that gives connections away.  It is plain: between its questions and its answer
-nothing else runs, so two requests can never be promised one place.  Whoever waits in `_acquire` holds
-nothing, so that being cancelled there leaves nothing behind.  And whoever holds a connection gives it back in
-one plain call.
+`_decide` is the only function that gives connections away.  It is plain: between its questions and its answer no other
+task runs, so no place is promised to two requests.  A connection is given back in one plain call, too.
 
-A server may close an idle connection just while we write to it.  Whether it saw the request, nobody can know;
-so what may be seen twice without harm (GET, PUT, …; RFC 9110 §9.2.2) is sent again, once, on a new
-connection, and anything else fails.
+A request that waits in `_acquire` is given its connection while it sleeps.  If it is cancelled in the same turn of the
+loop, before or after, it wakes up with the cancellation and with the connection: then `_take_back` takes it.
+
+A server may close an idle connection just when a request is written to it.  Whether it saw the request is unknown; so
+a request that may be seen twice without harm (GET, PUT, …; RFC 9110 §9.2.2) is sent again, once, on a new connection,
+and any other fails.
 
     >>> pool = Pool(Limits(max_connections=1))
     >>> first = pool._decide(("http", "a.example", 80))
@@ -53,7 +54,7 @@ IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"}
 
 
 class Waiter:
-    """A request that found no place.  Whoever frees one puts a connection here."""
+    """A request that found no place.  A connection for it is put here, and then it is called."""
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -173,7 +174,7 @@ class Pool:
             with trio.move_on_after(seconds(timeout)):
                 await waiter.called.wait()
         except BaseException:
-            # A task that is cancelled stands in the queue until it runs again, and may be given a place meanwhile.
+            # A cancelled task stays in the queue until it runs again, so it may have been given a place meanwhile.
             if waiter.connection is not None:
                 self._take_back(waiter.connection)
             raise
@@ -271,7 +272,7 @@ class Body:
         try:
             if connection.upload is not None:
                 connection.upload.check()
-            event = await connection.next_event(self._timeout)
+            event = connection.event_in_turn() or await connection.next_event(self._timeout)
             if isinstance(event, h11.Data):
                 return bytes(event.data)
             self._is_complete = True

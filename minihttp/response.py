@@ -22,7 +22,7 @@ A client gets the response when its head has come.  The body is read later: whol
 The same class is what a handler of the small server returns.
 
 Below this module: `headers`, `cookies`, `request`, `decoders`.  Above it: `pool` and `client` make them.
-Read next: `connection`.
+Read next: `streams`.
 """
 
 import json as jsonlib

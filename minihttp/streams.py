@@ -29,7 +29,7 @@ and because it tells the peer's goodbye from a connection that was cut:
     >>> outgoing.read()[:3]  # a handshake record, version 3.1: the first octets that every client sends
     b'\x16\x03\x01'
 
-Below this module: `config`.  Above it: `connection`.  Read next: `connection`.
+Below this module: `config`, `decoders`.  Above it: `connection`.  Read next: `connection`.
 """
 
 import os
@@ -105,16 +105,25 @@ class Wire:
     async def flush(self, timeout: float | None) -> None:
         """Raises trio.TooSlowError if the peer takes nothing for `timeout` seconds."""
         looks = 0
-        while unsent := self._unsent:
-            # The kernel reports room only when a third of its buffer is free, which takes a slow reader minutes, but
-            # a write takes whatever fits. So one is tried now and then without waiting for the report.
-            with trio.move_on_after(seconds(timeout) / LOOKS):
-                await trio.lowlevel.wait_writable(self._fd())
-            self._unsent = memoryview(b"")
-            self.put(unsent)
-            looks = looks + 1 if len(self._unsent) == len(unsent) else 0
+        while self._unsent:
+            # A peer that is near takes something while other tasks have their turn: then there is nothing to wait for.
+            await trio.lowlevel.checkpoint()
+            if self._put_more():
+                looks = 0
+                continue
             if looks == LOOKS:
                 raise trio.TooSlowError
+            # The kernel reports room only when a third of its buffer is free, which takes a slow reader minutes, but
+            # a write takes whatever fits. So one is tried now and then without waiting for the report.
+            with trio.move_on_after(seconds(timeout) / LOOKS) as scope:
+                await trio.lowlevel.wait_writable(self._fd())
+            looks = looks + 1 if scope.cancelled_caught else 0
+
+    def _put_more(self) -> bool:
+        """Whether the kernel has taken some of what it did not take before."""
+        unsent, self._unsent = self._unsent, memoryview(b"")
+        self.put(unsent)
+        return len(self._unsent) < len(unsent)
 
     async def send(self, data: Octets, timeout: float | None) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()

@@ -203,7 +203,7 @@ async def test_a_success_ends_a_body_without_an_end(over, clock, read_head):
         assert (await client.post("/", content=body.pieces())).text == "ok"
         assert body.is_closed
         assert "0 active, 0 idle" in repr(client)
-    assert trio.current_time() < 1
+    assert trio.current_time() < 1.5
 
 
 async def test_a_server_that_succeeds_and_reads_no_more(over, clock, read_head):
@@ -405,7 +405,7 @@ async def test_a_server_that_takes_nothing_is_a_write_timeout(over, clock):
             started = trio.current_time()
             with pytest.raises(minihttp.WriteTimeout, match="within 2 s"):
                 await client.post("/", content=body)
-            assert 2 <= trio.current_time() - started < 4  # the kernels take some more at first
+            assert 2 <= trio.current_time() - started < 10  # the kernels take some more for a while
             assert "0 active, 0 idle" in repr(client)
 
 
