@@ -99,7 +99,6 @@ for code in (301, 302, 303, 307, 308):
     CASES[f"{code} after post"] = ("POST", "/redirect", to | {"json": {"a": 1}})
     CASES[f"{code} after put"] = ("PUT", "/redirect", to | {"content": b"x", "auth": ("user", "pass")})
     CASES[f"{code} after head"] = ("HEAD", "/redirect", to)
-del CASES["302 after put"]  # httpx makes it a GET: see docs/HTTPX.md
 
 
 def fields(response: Any) -> dict[str, Any]:

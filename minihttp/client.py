@@ -10,14 +10,15 @@ r"""AsyncClient: requests with redirects, cookies and passwords.                
 
 Five of the 3xx lead to another URL, if they have a Location; the others are answers.        RFC 9110 §15.4
 
-    status     POST becomes          other methods          the body
-    ────────   ───────────────────   ────────────────────   ─────────────────────────────────
-    301, 302   GET, by old custom    stay                   dropped with the POST
-    303        GET                   GET; HEAD stays HEAD   dropped if the method has changed
-    307, 308   stays                 stay                   sent again
+    status     POST becomes   other methods                          the body
+    ────────   ────────────   ────────────────────────────────────   ─────────────────────────────────
+    301        GET            stay                                   dropped with the POST
+    302        GET            GET; HEAD and QUERY stay               dropped if the method has changed
+    303        GET            GET; HEAD stays                        dropped if the method has changed
+    307, 308   stays          stay                                   sent again
 
-QUERY is one of the other methods, although it has a body (RFC 10008 §2.5).  With its body, a request loses the
-headers that describe it, and Expect.
+302 follows httpx, which does what browsers once did.  QUERY stays because it is safe, and its body is the question
+(RFC 10008 §2.5).  With its body, a request loses the headers that describe it, and Expect.
 
 The *server* chooses where a redirect leads, so no secret follows it to another origin: Authorization stays
 within the origin (and goes from http to https on one host), and Cookie is chosen anew from the jar for every
@@ -484,12 +485,14 @@ def _redirected_method(method: str, status: int) -> str:
     """
     >>> [_redirected_method("POST", status) for status in (301, 302, 303, 307, 308)]
     ['GET', 'GET', 'GET', 'POST', 'POST']
+    >>> [_redirected_method("PUT", status) for status in (301, 302, 303, 307, 308)]
+    ['PUT', 'GET', 'GET', 'PUT', 'PUT']
     >>> [_redirected_method("QUERY", status) for status in (301, 302, 303, 307, 308)]
     ['QUERY', 'QUERY', 'GET', 'QUERY', 'QUERY']
     """
-    if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
-        return "GET"
-    return method
+    # A QUERY is safe and its body is the question (RFC 10008), so only 303, "see other", turns it into a GET.
+    keeps = {301: method != "POST", 302: method in ("HEAD", "QUERY"), 303: method == "HEAD"}
+    return method if keeps.get(status, True) else "GET"
 
 
 def _same_origin(one: URL, other: URL) -> bool:

@@ -252,12 +252,12 @@ async def test_a_3xx_that_is_no_redirect_is_an_answer(start_server, status):
     assert (response.status_code, response.history) == (status, [])
 
 
-METHODS = {  # RFC 9110 §15.4, RFC 10008 §2.5; as fetch in browsers and node, aiohttp and curl
+METHODS = {  # RFC 9110 §15.4 as httpx reads it, and RFC 10008 §2.5
     "GET": "GET GET GET GET GET",
     "HEAD": "HEAD HEAD HEAD HEAD HEAD",
     "POST": "GET GET GET POST POST",
-    "PUT": "PUT PUT GET PUT PUT",
-    "DELETE": "DELETE DELETE GET DELETE DELETE",
+    "PUT": "PUT GET GET PUT PUT",
+    "DELETE": "DELETE GET GET DELETE DELETE",
     "QUERY": "QUERY QUERY GET QUERY QUERY",
 }
 
