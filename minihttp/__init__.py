@@ -19,7 +19,7 @@ Every module is a chapter, and uses only chapters before it.  The reading order:
     connection                              h11, which knows the bytes, meets trio, which waits for them
     pool                                    which connection serves which request: one plain function
     client, api                             redirects, cookies, passwords; calls without a client
-    server                                  the other side, as small as it can be
+    incoming, session, server               the other side: which requests are served, one connection, all of them
 """
 
 from .api import delete, get, head, options, patch, post, put, request, stream
