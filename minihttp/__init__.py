@@ -22,7 +22,7 @@ Every module is a chapter, and uses only chapters before it.  The reading order:
     pool                                    which connection serves which request: one plain function
     transports                              what else can carry a request: a function, for tests without a port
     client, api                             redirects, cookies, passwords; calls without a client
-    server                                  the other side, as small as it can be
+    incoming, session, server               the other side: which requests are served, one connection, all of them
 """
 
 from typing import TYPE_CHECKING, Never

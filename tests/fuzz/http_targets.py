@@ -24,14 +24,15 @@ from trio.testing import MockClock
 
 import minihttp
 from minihttp.connection import MAX_HEADER_SIZE, READ, Channel, Connection
-from minihttp.server import Session
+from minihttp.server import watch
+from minihttp.session import Rules, Session
 
 FOR_EVER = 3600.0  # virtual seconds: longer than all patiences of both ends together
 MOST_CONTENT = 100_000
 MOST_HEADERS = 2000
 MOST_BODY = 3000
 AUTOMATIC = 300  # octets that a response may have which says nothing of its own
-BLAME = {b"408", b"400", b"413", b"431", b"501"}
+BLAME = {b"400", b"408", b"413", b"414", b"417", b"431", b"501", b"505"}
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
@@ -132,7 +133,7 @@ def server(data: bytes) -> None:
         run(both)
 
 
-async def served(handler: minihttp.server.Handler, octets: bytes, cut: int, *, hang_up: bool) -> bytes:
+async def served(handler: minihttp.session.Handler, octets: bytes, cut: int, *, hang_up: bool) -> bytes:
     """All that is answered to these octets, until the server has let go."""
     theirs, ours = pair()
     answer = bytearray()
@@ -145,11 +146,11 @@ async def served(handler: minihttp.server.Handler, octets: bytes, cut: int, *, h
     async with theirs, trio.open_nursery() as nursery:
         nursery.start_soon(hear)
         nursery.start_soon(partial(say, theirs, octets, cut, hang_up=hang_up))
-        session = Session(ours, handler, MOST_HEADERS, MOST_BODY, 30.0)
-        try:
-            await session.run()
-        finally:
-            session.close()
+        rules = Rules(handler, MOST_HEADERS, 100, MOST_BODY, 30.0, 10.0)
+        async with trio.open_nursery() as watching:
+            watching.start_soon(watch, rules)
+            await Session(ours, rules).run()
+            watching.cancel_scope.cancel()
     return bytes(answer)
 
 
