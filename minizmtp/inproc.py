@@ -21,7 +21,7 @@ from .constants import Event
 from .errors import EADDRINUSE, ZMQError
 from .options import Options
 from .patterns import Pipe
-from .patterns.pipe import Queue
+from .patterns.pipe import Queue, Source
 from .session import Owner, new_pipe
 
 
@@ -109,8 +109,11 @@ class Bound:
         return [pipe for joint in self._joints for pipe in joint.pipes()]
 
 
-class Joint:
+class Joint(Source):
     """One side of two joined sockets, or, while `other` is None, of two to be joined."""
+
+    can_be_waited_for = False
+    in_process = True
 
     def __init__(
         self,
@@ -125,6 +128,7 @@ class Joint:
         self.owner = owner
         self.options = options
         self.pipe = pipe
+        self.pipe.source = self
         self.other: Joint | None = None
         self.finishing = False
         self._names = names
@@ -143,6 +147,11 @@ class Joint:
             self._names.forget(self)
         self._end()
 
+    def end(self, why: str) -> None:
+        if self.other is not None:
+            self.other.part()
+        self.part()
+
     def part(self) -> None:
         """The other side is gone."""
         if not self.finishing:
@@ -151,6 +160,7 @@ class Joint:
             self._end()
 
     def _end(self) -> None:
+        self.pipe.source = None
         self._on_end(self)
         self.owner.ended(self)
 

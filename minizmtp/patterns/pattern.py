@@ -21,7 +21,7 @@ from ..constants import SocketType
 from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..options import Options
 from ..wire.events import Message
-from .pipe import Pipe, Source
+from .pipe import Pipe, Queue, Source, _nobody
 from .routing import FairQueue, RoundRobin
 
 # A message and the pipe that it came through.
@@ -51,6 +51,8 @@ class Pattern:
         self._on_arrival = on_arrival
         self._on_space = on_space
         self._next: Received | None = None  # found by can_receive, not yet taken
+        # Have a function called soon, when other tasks have had their turns. (Without a socket: at once.)
+        self.later: Callable[[Callable[[], None]], None] = lambda function: function()
         self._begin()
 
     def _begin(self) -> None:
@@ -75,11 +77,35 @@ class Pattern:
     def discard(self, pipe: Pipe) -> None:
         """As detach, but what it sent is not wanted any more (`disconnect`, `unbind`, `close`; L-18)."""
         pipe.inbound.close()
-        if self.incoming is not None:
-            self.incoming.discard(pipe)
-        if self._next is not None and self._next[0] is pipe:
-            self._next = None
+        for each in (pipe, *pipe.formers()):
+            if self.incoming is not None:
+                self.incoming.discard(each)
+            if self._next is not None and self._next[0] is each:
+                self._next = None
         self.detach(pipe)
+
+    def ignore(self, pipe: Pipe) -> None:
+        """Drop what comes from this peer, because nothing will ever take it.
+
+        Kept, it would fill the queue, the engine would stop reading, and the connection of a peer that has gone would
+        stay open for ever with all that it sent."""
+        pipe.inbound.drop_all()
+        pipe.inbound.on_arrival = pipe.inbound.drop_all
+
+    def keep_unread(self, pipe: Pipe) -> None:
+        """A connection broke, and now there is another peer at the other end of pipe. What the first one sent is still
+        read as from that one, with its name and its metadata."""
+        if self.incoming is None or not len(pipe.inbound):
+            return
+        former = Pipe(outbound=Queue(), inbound=Queue())
+        former.routing_id, former.metadata = pipe.routing_id, pipe.metadata
+        former.former = pipe.former if pipe.former is not None and len(pipe.former.inbound) else None
+        pipe.former = former
+        former.inbound.put_all(pipe.inbound.take_some(len(pipe.inbound)))
+        self.incoming.discard(pipe)
+        self.incoming.attach(former)
+        former.inbound.on_arrival = _nobody
+        self.incoming.attach(pipe)
 
     def connected(self, pipe: Pipe) -> None:
         """There is now somebody at the other end of pipe: for the first time, or again after a connection broke."""
@@ -146,7 +172,8 @@ class Pattern:
 
     def aside(self, pipe: Pipe) -> int:
         """How many of pipe's messages are taken out of its queue, and not yet by the program."""
-        return int(self._next is not None and self._next[0] is pipe)
+        put_aside = int(self._next is not None and self._next[0] is pipe)
+        return put_aside + sum(len(former.inbound) for former in pipe.formers())
 
     def subscriptions_of(self, pipe: Pipe) -> int:
         """How many prefixes the peer has subscribed to here."""

@@ -10,7 +10,7 @@ message is dropped for that one, whole (29-9, 29-10). That also is why the first
 the subscription has not arrived yet. It is no fault of the network; the listener came too late for the news.
 
     >>> from .pipe import Pipe, Queue
-    >>> pub = Pub(on_arrival=print, on_space=print)
+    >>> pub = Pub(on_arrival=print, on_space=lambda: None)
     >>> listener = Pipe(outbound=Queue(1000), inbound=Queue(1000))
     >>> pub.attach(listener)
     >>> pub.try_send([b"eu", b"rain"])               # sent to nobody: True all the same
@@ -38,11 +38,18 @@ from collections.abc import Collection, Iterable
 from functools import partial
 
 from ..constants import SocketType
+from ..errors import ProtocolError
 from ..wire.events import Cancel, Item, Message, SharedMessage, Subscribe
 from .pattern import Pattern, Received
-from .pipe import Pipe
+from .pipe import Pipe, _nobody
 from .routing import as_list
-from .subscriptions import Subscriptions
+from .subscriptions import Subscriptions, cost
+
+# Subscriptions of peers that have gone are removed so many at a time: about a millisecond.
+SLICE = 500
+
+# Without a connection, so many subscriptions and their ends are queued as they come, and twice as many as there are.
+MOST_WAITING = 1000
 
 
 def read_subscription(frame: bytes) -> Subscribe | Cancel | None:
@@ -63,6 +70,8 @@ class Pub(Pattern):
 
     def _begin(self) -> None:
         self.subscriptions: Subscriptions[Pipe] = Subscriptions()
+        self._away: set[Pipe] = set()  # their subscriptions were made on a connection that broke
+        self._is_tidying = False
 
     def attach(self, pipe: Pipe) -> None:
         super().attach(pipe)
@@ -71,15 +80,53 @@ class Pub(Pattern):
         pipe.inbound.on_arrival = partial(self._read_requests, pipe)
         self._read_requests(pipe)
 
+    def disconnected(self, pipe: Pipe) -> None:
+        # While the peer is away its subscriptions stay, so that what it wants is queued (29-3). On the next connection
+        # it tells them anew, and what it does not tell is over: it may be another peer.
+        self._away.add(pipe)
+
     def detach(self, pipe: Pipe) -> None:
         super().detach(pipe)
-        self.subscriptions.remove_all(pipe)
+        pipe.inbound.on_arrival = pipe.outbound.on_space = _nobody
+        self._away.discard(pipe)
+        self._forget_subscriptions(pipe)
+        self._tidy_some()
+        self._tidy_later()
+        self._on_space()  # with xpub_nodrop: there may be one less to wait for
+
+    def _forget_subscriptions(self, pipe: Pipe) -> None:
+        self.subscriptions.leave(pipe)
+
+    def _renew_subscriptions(self, pipe: Pipe) -> None:
+        self.subscriptions.renew(pipe)
+
+    def _tidy_later(self) -> None:
+        """A peer may leave with a million prefixes. They are removed in slices, between which other tasks run."""
+        if self._is_untidy and not self._is_tidying:
+            self._is_tidying = True
+            self.later(self._go_on_tidying)
+
+    def _go_on_tidying(self) -> None:
+        self._is_tidying = False
+        self._tidy_some()
+        self._tidy_later()
+
+    @property
+    def _is_untidy(self) -> bool:
+        return self.subscriptions.untidy
+
+    def _tidy_some(self) -> None:
+        self.subscriptions.tidy(SLICE)
+
+    def _settle(self, request: Subscribe | Cancel, pipe: Pipe) -> None:
+        """What peers that have gone still had of this prefix ends before anything new is done with it."""
+        if self.subscriptions.untidy:
+            self.subscriptions.settle(request.prefix, pipe if isinstance(request, Subscribe) else None)
 
     def _read_requests(self, pipe: Pipe) -> None:
         # At once, and not when the program calls: a PUB's program never receives (29-11, 29-12).
         while (item := pipe.inbound.take()) is not None:
-            if pipe in self.pipes:
-                self._read_request(pipe, item)
+            self._read_request(pipe, item)
 
     def _read_request(self, pipe: Pipe, item: Item) -> None:
         """A subscription comes in either form. What else a subscriber may send is dropped (29-6)."""
@@ -88,15 +135,31 @@ class Pub(Pattern):
         rest = [frame for frame, request in zip(frames, requests, strict=False) if request is None]
         for request in requests:
             if isinstance(request, (Subscribe, Cancel)):
+                if pipe in self._away:
+                    self._away.remove(pipe)
+                    self._renew_subscriptions(pipe)
+                    self._tidy_later()
+                self._settle(request, pipe)
                 self._requested(pipe, request)
         if rest:
             self._sent_upstream(pipe, rest)
 
     def _requested(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
         if isinstance(request, Subscribe):
+            self._check_limit(pipe, request.prefix, self.subscriptions.octets(pipe))
             self.subscriptions.add(request.prefix, pipe)
         else:
             self.subscriptions.remove(request.prefix, pipe)
+        self._on_space()  # with xpub_nodrop: there may be one less to wait for
+
+    def _check_limit(self, pipe: Pipe, prefix: bytes, octets: int) -> None:
+        """Raise ProtocolError if the peer wants too much. (Not for peers in this process: they are no strangers.)"""
+        most = self._options.maxsubscribed
+        if octets + cost(prefix) > most and pipe.source is not None and not pipe.source.in_process:
+            raise ProtocolError(
+                f"{self.subscriptions_of(pipe):,} subscriptions, and one more of {len(prefix):,} octets; "
+                f"the limit is {most} octets of memory for all of a peer (maxsubscribed)"
+            )
 
     def subscriptions_of(self, pipe: Pipe) -> int:
         return self.subscriptions.count(pipe)
@@ -147,8 +210,12 @@ def send_to_all(pipes: Collection[Pipe], message: Message) -> None:
 class Sub(Pattern):
     """Only receives, and only what it has subscribed to.
 
-    It counts: of two subscriptions to the same prefix, one may be taken back and the other stays (L-38). On every new
-    connection it asks again for each prefix once.
+    It counts: of two subscriptions to the same prefix, one may be taken back and the other stays (L-38). The first and
+    the last are told to the publishers. On every new connection it asks again for each prefix once.
+
+    What is to be told to a publisher waits in its queue from `connect` on, connected or not (29-28, 29-36). While there
+    is no connection, the subscriptions in it are put together now and then, so that a program that changes them for
+    days does not fill memory.
     """
 
     socket_type = SocketType.SUB
@@ -158,27 +225,39 @@ class Sub(Pattern):
     def _begin(self) -> None:
         self._counts: Counter[bytes] = Counter()
         self._wanted: Subscriptions[None] = Subscriptions()
-        self._live: dict[Pipe, None] = {}  # the pipes with somebody at the other end
+        self._waiting: dict[Pipe, int] = {}  # pipes without a connection, and how much was told since they were tidied
+
+    def attach(self, pipe: Pipe) -> None:
+        super().attach(pipe)
+        self._ask_anew(pipe)
 
     def connected(self, pipe: Pipe) -> None:
-        # What was still queued for the connection before belongs to it: the new peer hears the whole list.
-        while pipe.outbound.take() is not None:
-            pass
-        self._live[pipe] = None
-        for prefix in self._counts:
-            pipe.outbound.put(Subscribe(prefix))
+        self._waiting.pop(pipe, None)
 
     def disconnected(self, pipe: Pipe) -> None:
-        self._live.pop(pipe, None)
+        self._ask_anew(pipe)
 
     def detach(self, pipe: Pipe) -> None:
         super().detach(pipe)
-        self._live.pop(pipe, None)
+        self._waiting.pop(pipe, None)
+
+    def _ask_anew(self, pipe: Pipe) -> None:
+        """Have the next connection hear the whole list first, and then the messages that wait already."""
+        queue = pipe.outbound
+        messages = [item for item in queue.items if not isinstance(item, (Subscribe, Cancel))]
+        queue.given -= len(queue.items)  # they are put anew, and not taken
+        queue.items.clear()
+        queue.put_all([*(Subscribe(prefix) for prefix in self._counts), *messages])
+        self._waiting[pipe] = 0
 
     def subscribe(self, prefix: bytes) -> None:
+        if self._count(prefix):
+            self._tell_all(Subscribe(prefix))
+
+    def _count(self, prefix: bytes) -> bool:
+        """Count one more subscription; is it the first to prefix?"""
         self._counts[prefix] += 1
-        self._wanted.add(prefix, None)
-        self._tell_all(Subscribe(prefix))
+        return self._wanted.add(prefix, None)
 
     def unsubscribe(self, prefix: bytes) -> None:
         if prefix not in self._counts:
@@ -192,8 +271,12 @@ class Sub(Pattern):
 
     def _tell_all(self, request: Subscribe | Cancel) -> None:
         # Past the high-water mark if need be: a subscription that was dropped would be missed for ever.
-        for pipe in self._live:
+        for pipe in self.pipes:
             pipe.outbound.put(request)
+        for pipe in self._waiting:
+            self._waiting[pipe] += 1
+            if self._waiting[pipe] > 2 * len(self._counts) + MOST_WAITING:
+                self._ask_anew(pipe)
 
     def _gather(self) -> Received | None:
         # Filtered once more: between our CANCEL and its arrival, a publisher still sends (29-34).
