@@ -48,9 +48,6 @@ from .subscriptions import Subscriptions, cost
 # Subscriptions of peers that have gone are removed so many at a time: about a millisecond.
 SLICE = 500
 
-# Without a connection, so many subscriptions and their ends are queued as they come, and twice as many as there are.
-MOST_WAITING = 1000
-
 
 def read_subscription(frame: bytes) -> Subscribe | Cancel | None:
     r"""The subscription that a frame stands for, or None if it stands for itself.
@@ -212,10 +209,6 @@ class Sub(Pattern):
 
     It counts: of two subscriptions to the same prefix, one may be taken back and the other stays (L-38). The first and
     the last are told to the publishers. On every new connection it asks again for each prefix once.
-
-    What is to be told to a publisher waits in its queue from `connect` on, connected or not (29-28, 29-36). While there
-    is no connection, the subscriptions in it are put together now and then, so that a program that changes them for
-    days does not fill memory.
     """
 
     socket_type = SocketType.SUB
@@ -225,30 +218,27 @@ class Sub(Pattern):
     def _begin(self) -> None:
         self._counts: Counter[bytes] = Counter()
         self._wanted: Subscriptions[None] = Subscriptions()
-        self._waiting: dict[Pipe, int] = {}  # pipes without a connection, and how much was told since they were tidied
-
-    def attach(self, pipe: Pipe) -> None:
-        super().attach(pipe)
-        self._ask_anew(pipe)
+        self._live: dict[Pipe, None] = {}  # the pipes with somebody at the other end
 
     def connected(self, pipe: Pipe) -> None:
-        self._waiting.pop(pipe, None)
+        # What was still queued for the connection before belongs to it: the new peer hears the whole list.
+        self._ask_anew(pipe)
+        self._live[pipe] = None
 
     def disconnected(self, pipe: Pipe) -> None:
-        self._ask_anew(pipe)
+        self._live.pop(pipe, None)
 
     def detach(self, pipe: Pipe) -> None:
         super().detach(pipe)
-        self._waiting.pop(pipe, None)
+        self._live.pop(pipe, None)
 
     def _ask_anew(self, pipe: Pipe) -> None:
-        """Have the next connection hear the whole list first, and then the messages that wait already."""
+        """Put the whole list into the queue, before the messages in it, and in place of what else is in it."""
         queue = pipe.outbound
         messages = [item for item in queue.items if not isinstance(item, (Subscribe, Cancel))]
-        queue.given -= len(queue.items)  # they are put anew, and not taken
+        queue.given -= len(queue.items)  # because they are put anew, and were not taken
         queue.items.clear()
         queue.put_all([*(Subscribe(prefix) for prefix in self._counts), *messages])
-        self._waiting[pipe] = 0
 
     def subscribe(self, prefix: bytes) -> None:
         if self._count(prefix):
@@ -271,12 +261,8 @@ class Sub(Pattern):
 
     def _tell_all(self, request: Subscribe | Cancel) -> None:
         # Past the high-water mark if need be: a subscription that was dropped would be missed for ever.
-        for pipe in self.pipes:
+        for pipe in self._live:
             pipe.outbound.put(request)
-        for pipe in self._waiting:
-            self._waiting[pipe] += 1
-            if self._waiting[pipe] > 2 * len(self._counts) + MOST_WAITING:
-                self._ask_anew(pipe)
 
     def _gather(self) -> Received | None:
         # Filtered once more: between our CANCEL and its arrival, a publisher still sends (29-34).

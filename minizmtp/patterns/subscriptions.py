@@ -14,7 +14,8 @@ beginnings: its length, written in binary, tells at which.
 
 Then the prefixes within that last signpost are collected: here b"news." itself. The answer is kept with the signpost
 until a subscription of the same node changes. A lookup thus takes nine questions at most for each 256 octets: longer
-prefixes are cut into pieces of 256, and what begins with the same pieces shares a *node*.
+prefixes are cut into pieces of 256, and what begins with the same pieces shares a *node*. (Where prefixes of only a few
+lengths are in use, the beginnings of these lengths are looked up instead.)
 
     >>> wants = Subscriptions()
     >>> wants.add(b"news.", "anna"), wants.add(b"news.", "ben"), wants.add(b"news.eu", "ben")
@@ -52,15 +53,17 @@ MOST_KEPT, LONGEST_KEPT = 4096, 256
 # Longer prefixes are cut into pieces of so many octets. A prefix of n octets may have log2(n) signposts, so without
 # this one prefix of a megabyte would cost twenty.
 PIECE = 256
-STEPS = (256, 128, 64, 32, 16, 8, 4, 2, 1)
+
+# With so few lengths in use, to ask for each is quicker than to halve.
+FEW = 6
 
 # Answers kept with the signposts of one node.
 MOST_ANSWERS = 1024
 
 
 def cost(prefix: bytes) -> int:
-    """Octets of memory that a subscription takes, about: 540 for 7 octets, 2,700 for 255, at most 6 for each octet of a
-    long one. (Measured with Python 3.11; the next subscriber to the same prefix takes less.)"""
+    """Octets of memory that a subscription takes, at most about. (Measured with Python 3.11; most of it is for the
+    signposts.)"""
     return 512 + 8 * len(prefix)
 
 
@@ -83,21 +86,56 @@ class _Found(dict[bytes, tuple[Subscriber, ...]]):
 class _Node(Generic[Subscriber]):
     """The prefixes that begin with the same pieces; known here by the rest, which is at most one piece long."""
 
-    __slots__ = ("answers", "longer", "signposts", "wanted")
+    __slots__ = ("answers", "lengths", "longer", "signposts", "steps", "wanted")
 
     def __init__(self) -> None:
-        self.wanted: dict[bytes, dict[Subscriber, None]] = {}
+        # Most prefixes have one subscriber. It stands here itself, because a million dicts would take the garbage
+        # collector a quarter of a second each time.
+        self.wanted: dict[bytes, Subscriber | dict[Subscriber, None]] = {}
+        self.lengths: Counter[int] = Counter()  # and how many prefixes have each
         self.signposts: dict[bytes, int] = {}  # and for how many prefixes each stands
+        self.steps: tuple[int, ...] = (1,)  # powers of two, as many as the longest prefix has binary digits
         self.longer: dict[bytes, _Node[Subscriber]] = {}  # by the next whole piece
-        self.answers: dict[bytes, dict[Subscriber, None]] = {}  # by signpost: the subscribers within it
+        self.answers: dict[bytes, tuple[Subscriber, ...]] = {}  # by signpost: the subscribers within it
 
-    def plant(self, rest: bytes) -> None:
+    def add(self, rest: bytes, subscriber: Subscriber) -> bool:
+        """As Subscriptions.add."""
+        self.answers.clear()
+        if rest not in self.wanted:
+            self.wanted[rest] = subscriber
+            self.lengths[len(rest)] += 1
+            self._plant(rest)
+            return True
+        subscribers = self.wanted[rest]
+        if not isinstance(subscribers, dict):
+            subscribers = self.wanted[rest] = {subscribers: None}
+        subscribers[subscriber] = None
+        return False
+
+    def remove(self, rest: bytes, subscriber: Subscriber) -> bool:
+        """As Subscriptions.remove, of a subscriber that is there."""
+        self.answers.clear()
+        subscribers = self.wanted[rest]
+        if isinstance(subscribers, dict):
+            del subscribers[subscriber]
+            if subscribers:
+                return False
+        del self.wanted[rest]
+        self.lengths[len(rest)] -= 1
+        if not self.lengths[len(rest)]:
+            del self.lengths[len(rest)]
+        self._uproot(rest)
+        return True
+
+    def _plant(self, rest: bytes) -> None:
         """Set up the signposts of a prefix."""
         signposts = self.signposts
         for beginning in _beginnings(rest):
             signposts[beginning] = signposts.get(beginning, 0) + 1
+        while len(rest) >= 2 * self.steps[0]:
+            self.steps = (2 * self.steps[0], *self.steps)
 
-    def uproot(self, rest: bytes) -> None:
+    def _uproot(self, rest: bytes) -> None:
         """Take them down, except where they stand for other prefixes too."""
         signposts = self.signposts
         for beginning in _beginnings(rest):
@@ -109,13 +147,17 @@ class _Node(Generic[Subscriber]):
     def last_signpost(self, topic: bytes) -> int:
         """How many octets of topic lie before its last signpost: no longer prefix matches."""
         signposts, length, at = self.signposts, len(topic), 0
-        for step in STEPS:
+        for step in self.steps:
             if at + step <= length and topic[: at + step] in signposts:
                 at += step
         return at
 
-    def matching(self, topic: bytes) -> dict[Subscriber, None]:
-        """The subscribers to prefixes of topic; not to be changed."""
+    def matching(self, topic: bytes) -> tuple[Subscriber, ...]:
+        """The subscribers to prefixes of topic."""
+        if len(self.lengths) <= FEW:
+            size, wanted = len(topic), self.wanted
+            matching = [each for length in self.lengths if length <= size and (each := topic[:length]) in wanted]
+            return self._exactly(matching[0]) if len(matching) == 1 else self._merge(map(self._exactly, matching))
         end = topic[: self.last_signpost(topic)]
         found = self.answers.get(end)
         if found is None:
@@ -124,13 +166,22 @@ class _Node(Generic[Subscriber]):
             found = self.answers[end] = self._collect(end)
         return found
 
-    def _collect(self, end: bytes) -> dict[Subscriber, None]:
+    def _collect(self, end: bytes) -> tuple[Subscriber, ...]:
         """From the last signpost back to the one before it, and so on."""
-        matching = [self.wanted.get(end, {})]
+        matching = [self._exactly(end)]
         while end:
             end = end[: self.last_signpost(end[:-1])]
-            matching.append(self.wanted.get(end, {}))
-        return {subscriber: None for subscribers in reversed(matching) for subscriber in subscribers}
+            matching.append(self._exactly(end))
+        return self._merge(reversed(matching))
+
+    def _exactly(self, rest: bytes) -> tuple[Subscriber, ...]:
+        if rest not in self.wanted:
+            return ()
+        subscribers = self.wanted[rest]
+        return tuple(subscribers) if isinstance(subscribers, dict) else (subscribers,)
+
+    def _merge(self, matching: Iterable[Iterable[Subscriber]]) -> tuple[Subscriber, ...]:
+        return tuple({subscriber: None for subscribers in matching for subscriber in subscribers})
 
     @property
     def is_empty(self) -> bool:
@@ -167,18 +218,13 @@ class Subscriptions(Generic[Subscriber]):
             return False
         held.add(prefix)
         self._octets[subscriber] += cost(prefix)
+        self.found.clear()
         node, rest = self._place(prefix)
-        subscribers = node.wanted.get(rest)
-        if subscribers is None:
-            node.wanted[rest] = {subscriber: None}
-            node.plant(rest)
+        first = node.add(rest, subscriber)
+        if first:
             self._lengths[len(prefix)] += 1
             self.longest = max(self.longest, len(prefix))
-        else:
-            subscribers[subscriber] = None
-        node.answers.clear()
-        self.found.clear()
-        return subscribers is None
+        return first
 
     def _place(self, prefix: bytes) -> tuple[_Node[Subscriber], bytes]:
         """The node that prefix belongs to, made if need be, and how the prefix is known there."""
@@ -203,16 +249,11 @@ class Subscriptions(Generic[Subscriber]):
         return self._remove(prefix, subscriber)
 
     def _remove(self, prefix: bytes, subscriber: Subscriber) -> bool:
+        self.found.clear()
         path = self._path(prefix)
         node, rest = path[-1]
-        subscribers = node.wanted[rest]
-        del subscribers[subscriber]
-        node.answers.clear()
-        self.found.clear()
-        if subscribers:
+        if not node.remove(rest, subscriber):
             return False
-        del node.wanted[rest]
-        node.uproot(rest)
         self._lengths[len(prefix)] -= 1
         if not self._lengths[len(prefix)]:
             del self._lengths[len(prefix)]
@@ -290,13 +331,13 @@ class Subscriptions(Generic[Subscriber]):
         if self.longest not in self._lengths:
             self.longest = max(self._lengths, default=0)
         node, at = self._root, 0
-        found: Iterable[Subscriber] = node.matching(topic if len(topic) <= PIECE else topic[:PIECE])
+        found = node.matching(topic if len(topic) <= PIECE else topic[:PIECE])
         while node.longer and (longer := node.longer.get(topic[at : at + PIECE])) is not None:
             node, at = longer, at + PIECE
-            found = {**dict.fromkeys(found), **node.matching(topic[at : at + PIECE])}
+            found = tuple(dict.fromkeys(found + node.matching(topic[at : at + PIECE])))
         if self._leaving:
             return tuple(subscriber for subscriber in found if subscriber in self._held)
-        return tuple(found)
+        return found
 
     def count(self, subscriber: Subscriber) -> int:
         """How many prefixes it has."""

@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from ..constants import SocketType
 from ..errors import EINVAL, ProtocolError, ZMQError
@@ -30,13 +31,16 @@ from .subscriptions import Subscriptions, cost
 # When more notices and messages are unread, the program is taken not to read at present.
 MOST_UNREAD = 1000
 
+# Without a connection, an XSUB queues its subscriptions and their ends as they come: so many, and twice as many as it
+# has at present.
+MOST_WAITING = 1000
 
-@dataclass(slots=True)
-class Notice:
+
+class Notice(NamedTuple):
     """Something that the program is to be shown. epoch: see XPub; None for a message that a subscriber sent."""
 
     pipe: Pipe
-    message: Message
+    shown: bytes | Message  # bytes for a message of one frame
     epoch: Hashable = None
 
 
@@ -73,7 +77,8 @@ class XPub(Pub):
         self._to_show: OrderedDict[int, Notice] = OrderedDict()  # by number, oldest first
         self._number = 0
         self._unread: dict[Pipe, Backlog] = {}
-        self._unseen: dict[Hashable, list[int]] = {}  # epochs of whose beginning the program has not read: the notices
+        self._unseen: dict[Hashable, int] = {}  # epochs of whose beginning the program has not read: its notice …
+        self._repeated: dict[Hashable, list[int]] = {}  # … and those after it
         self._stopped: set[Pipe] = set()  # are not read now
         self._shown: Pipe | None = None
 
@@ -144,22 +149,22 @@ class XPub(Pub):
 
     def _show_request(self, pipe: Pipe, request: Subscribe, opens: bool) -> None:
         epoch = (pipe, request.prefix) if self._shows_each_end else request.prefix
-        self._show(Notice(pipe, as_message(request), epoch))
+        self._show(Notice(pipe, as_message(request)[0], epoch))
         if opens:
-            self._unseen[epoch] = [self._number]
+            self._unseen[epoch] = self._number
         elif epoch in self._unseen:
-            self._unseen[epoch].append(self._number)
+            self._repeated.setdefault(epoch, []).append(self._number)
 
     def _show_end(self, pipe: Pipe, prefix: bytes) -> None:
         if prefix in self._requests and not self._shows_each_end:
             return
         epoch = (pipe, prefix) if self._shows_each_end else prefix
-        unseen = self._unseen.pop(epoch, None)
-        if unseen is not None and len(self._to_show) > MOST_UNREAD:
-            for number in unseen:
+        opened, repeated = self._unseen.pop(epoch, None), self._repeated.pop(epoch, [])
+        if opened is not None and len(self._to_show) > MOST_UNREAD:
+            for number in (opened, *repeated):
                 self._was_read(self._to_show.pop(number))
         else:
-            self._show(Notice(pipe, as_message(Cancel(prefix)), epoch))
+            self._show(Notice(pipe, as_message(Cancel(prefix))[0], epoch))
 
     def _sent_upstream(self, pipe: Pipe, message: Message) -> None:
         self._show(Notice(pipe, message))
@@ -172,11 +177,11 @@ class XPub(Pub):
 
     def _count(self, notice: Notice, change: int) -> None:
         unread = self._unread.setdefault(notice.pipe, Backlog())
-        if notice.epoch is None:
-            unread.messages += change
-        else:
+        if isinstance(notice.shown, bytes):
             unread.notices += change
-            unread.octets += change * cost(notice.message[0])
+            unread.octets += change * cost(notice.shown)
+        else:
+            unread.messages += change
         if not (unread.messages or unread.notices):
             del self._unread[notice.pipe]
 
@@ -184,11 +189,12 @@ class XPub(Pub):
         if not self._to_show:
             return None
         number, notice = self._to_show.popitem(last=False)
-        if self._unseen.get(notice.epoch, [0])[0] == number:
+        if self._unseen.get(notice.epoch) == number:
             del self._unseen[notice.epoch]
+            self._repeated.pop(notice.epoch, None)
         self._was_read(notice)
         self._shown = notice.pipe if notice.pipe in self.pipes else None
-        return notice.pipe, notice.message
+        return notice.pipe, [notice.shown] if isinstance(notice.shown, bytes) else notice.shown
 
     def _was_read(self, notice: Notice) -> None:
         self._count(notice, -1)
@@ -258,9 +264,44 @@ class XPub(Pub):
 
 
 class XSub(Sub):
-    """Receives all that its publishers send it, and sends to all of them: 0x01 and a prefix subscribes."""
+    """Receives all that its publishers send it, and sends to all of them: 0x01 and a prefix subscribes.
+
+    What it sends waits in the queue of a publisher from `connect` on, connected or not (29-36). While there is no
+    connection, the subscriptions in the queue are put together now and then, so that a program that changes them for
+    days does not fill memory.
+    """
 
     socket_type = SocketType.XSUB
+
+    def _begin(self) -> None:
+        super()._begin()
+        self._waiting: dict[Pipe, int] = {}  # pipes without a connection, and what was told since they were tidied
+
+    def attach(self, pipe: Pipe) -> None:
+        super().attach(pipe)
+        self._wait(pipe)
+
+    def connected(self, pipe: Pipe) -> None:
+        self._waiting.pop(pipe, None)
+
+    def disconnected(self, pipe: Pipe) -> None:
+        self._wait(pipe)
+
+    def detach(self, pipe: Pipe) -> None:
+        super().detach(pipe)
+        self._waiting.pop(pipe, None)
+
+    def _wait(self, pipe: Pipe) -> None:
+        self._ask_anew(pipe)
+        self._waiting[pipe] = 0
+
+    def _tell_all(self, request: Subscribe | Cancel) -> None:
+        for pipe in self.pipes:
+            pipe.outbound.put(request)
+        for pipe in self._waiting:
+            self._waiting[pipe] += 1
+            if self._waiting[pipe] > 2 * len(self._counts) + MOST_WAITING:
+                self._wait(pipe)
 
     def check_send(self) -> None:
         """An XSUB may always send."""

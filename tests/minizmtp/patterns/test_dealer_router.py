@@ -351,6 +351,8 @@ class Naming(RuleBasedStateMachine):
         if not name or not name[0]:
             self.holders[self.made_up(peer)] = peer
         elif handover or name not in self.holders:
+            if name in self.holders:
+                self.to_hear[self.holders[name]] = []  # its connection is closed
             self.holders[name] = peer
         return peer
 
@@ -364,6 +366,18 @@ class Naming(RuleBasedStateMachine):
     def comes_back_on_a_new_connection(self, peer: Peer) -> None:
         if peer in self.holders.values():
             peer.drops(), peer.returns()
+
+    @rule(peer=peers, name=st.sampled_from([b"a", b"b", b"c"]))
+    def another_answers_on_the_new_connection(self, peer: Peer, name: bytes) -> None:
+        self.options.router_handover = 0
+        if self.holders.get(name) is not peer:
+            self.to_hear[peer] = []
+        self.holders = {known: holder for known, holder in self.holders.items() if holder is not peer or known == name}
+        self.holders.setdefault(name, peer)
+        peer.drops()
+        self.router.keep_unread(peer.pipe)
+        peer.pipe.identity = name
+        peer.returns()
 
     @rule(peer=peers)
     def says(self, peer: Peer) -> None:
