@@ -22,7 +22,7 @@ from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..options import Options
 from ..wire.events import Message
 from .pipe import Pipe, Queue, Source, _nobody
-from .routing import FairQueue, RoundRobin
+from .routing import FairQueue, RoundRobin, as_list
 
 # A message and the pipe that it came through.
 Received = tuple[Pipe, Message]
@@ -71,6 +71,7 @@ class Pattern:
     def detach(self, pipe: Pipe) -> None:
         """A peer has gone. What it sent before stays to be read (30-16, L-9)."""
         self.pipes.pop(pipe, None)
+        pipe.inbound.on_arrival = _nobody  # because nothing comes any more, and the queue would keep the pipe alive
         if self.outgoing is not None:
             self.outgoing.detach(pipe)
 
@@ -95,17 +96,18 @@ class Pattern:
     def keep_unread(self, pipe: Pipe) -> None:
         """A connection broke, and now there is another peer at the other end of pipe. What the first one sent is still
         read as from that one, with its name and its metadata."""
-        if self.incoming is None or not len(pipe.inbound):
-            return
+        if self.incoming is None or self.has_turns or not len(pipe.inbound):
+            return  # (with turns, an answer counts for the pipe that was asked, whoever is there now: L-34)
         former = Pipe(outbound=Queue(), inbound=Queue())
         former.routing_id, former.metadata = pipe.routing_id, pipe.metadata
         former.former = pipe.former if pipe.former is not None and len(pipe.former.inbound) else None
         pipe.former = former
-        former.inbound.put_all(pipe.inbound.take_some(len(pipe.inbound)))
+        items = pipe.inbound.take_some(len(pipe.inbound))
+        former.inbound.put_all([item for item in items if as_list(item) is not None])
         self.incoming.discard(pipe)
-        self.incoming.attach(former)
-        former.inbound.on_arrival = _nobody
         self.incoming.attach(pipe)
+        if len(former.inbound):
+            self.incoming.keep(former)
 
     def connected(self, pipe: Pipe) -> None:
         """There is now somebody at the other end of pipe: for the first time, or again after a connection broke."""

@@ -53,6 +53,7 @@ class Queue:
     """
 
     __slots__ = (
+        "__weakref__",
         "_conflate",
         "_half",
         "_odd",

@@ -14,8 +14,8 @@ beginnings: its length, written in binary, tells at which.
 
 Then the prefixes within that last signpost are collected: here b"news." itself. The answer is kept with the signpost
 until a subscription of the same node changes. A lookup thus takes nine questions at most for each 256 octets: longer
-prefixes are cut into pieces of 256, and what begins with the same pieces shares a *node*. (Where prefixes of only a few
-lengths are in use, the beginnings of these lengths are looked up instead.)
+prefixes are cut into pieces of 256, and those that begin with the same pieces share a *node*. (Where prefixes of only a
+few lengths are in use, the beginnings of these lengths are looked up instead.)
 
     >>> wants = Subscriptions()
     >>> wants.add(b"news.", "anna"), wants.add(b"news.", "ben"), wants.add(b"news.eu", "ben")
@@ -42,7 +42,7 @@ Read next: `pubsub`.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 Subscriber = TypeVar("Subscriber", bound=Hashable)
@@ -155,9 +155,7 @@ class _Node(Generic[Subscriber]):
     def matching(self, topic: bytes) -> tuple[Subscriber, ...]:
         """The subscribers to prefixes of topic."""
         if len(self.lengths) <= FEW:
-            size, wanted = len(topic), self.wanted
-            matching = [each for length in self.lengths if length <= size and (each := topic[:length]) in wanted]
-            return self._exactly(matching[0]) if len(matching) == 1 else self._merge(map(self._exactly, matching))
+            return self._collect(topic)
         end = topic[: self.last_signpost(topic)]
         found = self.answers.get(end)
         if found is None:
@@ -166,22 +164,17 @@ class _Node(Generic[Subscriber]):
             found = self.answers[end] = self._collect(end)
         return found
 
-    def _collect(self, end: bytes) -> tuple[Subscriber, ...]:
-        """From the last signpost back to the one before it, and so on."""
-        matching = [self._exactly(end)]
-        while end:
-            end = end[: self.last_signpost(end[:-1])]
-            matching.append(self._exactly(end))
-        return self._merge(reversed(matching))
+    def _collect(self, topic: bytes) -> tuple[Subscriber, ...]:
+        """The same, by asking for each length in use: at most 257."""
+        size, wanted = len(topic), self.wanted
+        matching = [prefix for length in self.lengths if length <= size and (prefix := topic[:length]) in wanted]
+        if len(matching) == 1:
+            return self._exactly(matching[0])
+        return tuple({subscriber: None for prefix in matching for subscriber in self._exactly(prefix)})
 
-    def _exactly(self, rest: bytes) -> tuple[Subscriber, ...]:
-        if rest not in self.wanted:
-            return ()
-        subscribers = self.wanted[rest]
+    def _exactly(self, prefix: bytes) -> tuple[Subscriber, ...]:
+        subscribers = self.wanted[prefix]
         return tuple(subscribers) if isinstance(subscribers, dict) else (subscribers,)
-
-    def _merge(self, matching: Iterable[Iterable[Subscriber]]) -> tuple[Subscriber, ...]:
-        return tuple({subscriber: None for subscribers in matching for subscriber in subscribers})
 
     @property
     def is_empty(self) -> bool:

@@ -90,7 +90,7 @@ class XPub(Pub):
             self._part_requests()
         requests = self._requests
         if isinstance(request, Subscribe):
-            self._check_limit(pipe, prefix, requests.octets(pipe))
+            self._check_limit(pipe, prefix, requests)
             opens = not requests.holds(pipe, prefix) if self._shows_each_end else prefix not in requests
             first = requests.add(prefix, pipe)
             if first or options.xpub_verbose or options.xpub_verboser or options.xpub_manual:
