@@ -99,6 +99,8 @@ class FairQueue:
             if not items:
                 self.only = None
                 row.popleft()
+            elif row is self._former:
+                pass  # they have no turns: what came first is read first
             elif len(row) == 1:
                 self.only = queue
             else:

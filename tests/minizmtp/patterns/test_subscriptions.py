@@ -254,7 +254,8 @@ def test_everything_is_gone_when_everybody_has_left() -> None:
         wants.leave(subscriber)
     wants.tidy(100)
     root = wants._root
-    assert not (root.wanted or root.signposts or root.longer or root.answers or wants._lengths or wants._held)
+    left = [root.wanted, root.lengths, root.signposts, root.longer, root.answers, wants._lengths, wants._held]
+    assert not any(left)
 
 
 def test_all_lengths_are_looked_at_once_and_not_at_each_change(monkeypatch: pytest.MonkeyPatch) -> None:

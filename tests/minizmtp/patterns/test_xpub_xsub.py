@@ -259,7 +259,7 @@ def test_without_xpub_manual_a_program_does_not_subscribe_its_peers() -> None:
         assert caught.value.errno == EINVAL
 
 
-# ------------------------------------------------------------------------------------------- what is not read has bounds
+# ---------------------------------------------------------------------------------- what is not read has bounds
 
 
 def test_a_peer_is_not_read_while_too_many_messages_of_it_wait() -> None:
@@ -303,7 +303,7 @@ def test_peers_that_have_gone_do_not_fill_an_unread_xpub(mode: str) -> None:
     assert shown[0] == b"\x01stays"
     wanted = {frame[1:] for frame in shown if frame[0]} - {frame[1:] for frame in shown if not frame[0]}
     assert wanted == {b"stays"}
-    assert not (station._unseen or station._repeated or station._unread)
+    assert not any([station._unseen, station._repeated, station._unread])
 
 
 def test_how_much_of_a_peer_is_unread_is_not_counted_each_time() -> None:
