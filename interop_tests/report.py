@@ -68,6 +68,19 @@ DIFFERENCES: dict[str, str] = {
     "subscription of 255 octets to a peer of 3.0": "libzmq sends it corrupt (L-41).",
     "ttl after other traffic": "In libzmq the ttl of a PING holds until the next frame of any kind. With us it holds "
     "until the next PING: a peer that says something and then dies is noticed (37-76).",
+    "peer that is refused": "The second peer of one name at a ROUTER, and of a PAIR, is let in and stays (L-28, 31-1). "
+    "libzmq stops reading it when its queue is full, so that the end of its connection is never noticed. Ours reads it "
+    "and drops what it sends.",
+    "router_handover": "libzmq cuts the peer before off and keeps its connection open. Its manual says that the peer is "
+    "disconnected, and so ours is: otherwise a client whose connections break unnoticed leaves each of them behind.",
+    "peer of another name on a new connection": "libzmq's connecting ROUTER calls whoever answers by the name of the "
+    "first that answered, and sends it what was meant for that one. Ours takes the name that the peer gives on each "
+    "connection, drops what was queued under the old one, and reads what is unread under the old one.",
+    "subscriptions of a connection before": "libzmq's connecting PUB and XPUB keep all subscriptions that were ever "
+    "made at the other end. Ours keep them while the peer is away, and until it subscribes anew; then what it does not "
+    "ask for again is over.",
+    "repeated subscription": "A libzmq SUB that subscribes twice to one prefix while it is connected sends SUBSCRIBE "
+    "twice, and CANCEL once. Ours sends each once. (An XSUB of either sends what its program sends.)",
     "ttl above 65.5 seconds": "Is sent as 65.5 seconds: libzmq takes 65.6 for 64 milliseconds (37-72).",
 }
 
