@@ -71,8 +71,8 @@ DIFFERENCES: dict[str, str] = {
     "peer that is refused": "The second peer of one name at a ROUTER, and of a PAIR, is let in and stays (L-28, 31-1). "
     "libzmq stops reading it when its queue is full, so that the end of its connection is never noticed. Ours reads it "
     "and drops what it sends.",
-    "router_handover": "libzmq cuts the peer before off and keeps its connection open. Its manual says that the peer is "
-    "disconnected, and so ours is: otherwise a client whose connections break unnoticed leaves each of them behind.",
+    "router_handover": "libzmq cuts the peer before off and keeps its connection open. Its manual says that the peer "
+    "is disconnected, and so ours is: otherwise a client whose connections break unnoticed leaves each of them behind.",
     "peer of another name on a new connection": "libzmq's connecting ROUTER calls whoever answers by the name of the "
     "first that answered, and sends it what was meant for that one. Ours takes the name that the peer gives on each "
     "connection, drops what was queued under the old one, and reads what is unread under the old one.",
