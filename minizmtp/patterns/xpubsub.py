@@ -85,20 +85,23 @@ class XPub(Pub):
     # -------------------------------------------------------------------------------------------------- subscriptions
 
     def _requested(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
-        options, prefix = self._options, request.prefix
-        if options.xpub_manual and self._requests is self.subscriptions:
+        given, prefix = self._options.given, request.prefix  # to ask for options that are not set takes longer
+        manual = given.get("xpub_manual")
+        if manual and self._requests is self.subscriptions:
             self._part_requests()
         requests = self._requests
         if isinstance(request, Subscribe):
             self._check_limit(pipe, prefix, requests)
-            opens = not requests.holds(pipe, prefix) if self._shows_each_end else prefix not in requests
+            is_new = not requests.holds(pipe, prefix)
             first = requests.add(prefix, pipe)
-            if first or options.xpub_verbose or options.xpub_verboser or options.xpub_manual:
-                self._show_request(pipe, request, opens)
+            if manual or given.get("xpub_verboser"):
+                self._show_request(pipe, request, (pipe, prefix), is_new)
+            elif first or given.get("xpub_verbose"):
+                self._show_request(pipe, request, prefix, first)
         else:
             requests.remove(prefix, pipe)
             self._show_end(pipe, prefix)
-        if requests is not self.subscriptions and not options.xpub_manual:
+        if requests is not self.subscriptions and not manual:
             super()._requested(pipe, request)
         self._on_space()
 
@@ -108,10 +111,6 @@ class XPub(Pub):
         for pipe in self.pipes:
             for prefix in self.subscriptions.held_by(pipe):
                 self._requests.add(prefix, pipe)
-
-    @property
-    def _shows_each_end(self) -> bool:
-        return bool(self._options.xpub_verboser or self._options.xpub_manual)
 
     def subscriptions_of(self, pipe: Pipe) -> int:
         return self._requests.count(pipe)
@@ -147,8 +146,7 @@ class XPub(Pub):
 
     # ---------------------------------------------------------------------------------------- what the program is shown
 
-    def _show_request(self, pipe: Pipe, request: Subscribe, opens: bool) -> None:
-        epoch = (pipe, request.prefix) if self._shows_each_end else request.prefix
+    def _show_request(self, pipe: Pipe, request: Subscribe, epoch: Hashable, opens: bool) -> None:
         self._show(Notice(pipe, as_message(request)[0], epoch))
         if opens:
             self._unseen[epoch] = self._number
@@ -156,9 +154,11 @@ class XPub(Pub):
             self._repeated.setdefault(epoch, []).append(self._number)
 
     def _show_end(self, pipe: Pipe, prefix: bytes) -> None:
-        if prefix in self._requests and not self._shows_each_end:
+        given = self._options.given
+        each = given.get("xpub_manual") or given.get("xpub_verboser")
+        if not each and prefix in self._requests:
             return
-        epoch = (pipe, prefix) if self._shows_each_end else prefix
+        epoch = (pipe, prefix) if each else prefix
         opened, repeated = self._unseen.pop(epoch, None), self._repeated.pop(epoch, [])
         if opened is not None and len(self._to_show) > MOST_UNREAD:
             for number in (opened, *repeated):
