@@ -76,6 +76,8 @@ DIFFERENCES: dict[str, str] = {
     "peer of another name on a new connection": "libzmq's connecting ROUTER calls whoever answers by the name of the "
     "first that answered, and sends it what was meant for that one. Ours takes the name that the peer gives on each "
     "connection, drops what was queued under the old one, and reads what is unread under the old one.",
+    "probe_router": "libzmq sends the probe on the first connection only, though its manual says on each that is made. "
+    "Ours sends it on each: a ROUTER that was started anew learns of its peers.",
     "subscriptions of a connection before": "libzmq's connecting PUB and XPUB keep all subscriptions that were ever "
     "made at the other end. Ours keep them while the peer is away, and until it subscribes anew; then what it does not "
     "ask for again is over.",

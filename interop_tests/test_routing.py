@@ -167,6 +167,22 @@ async def test_the_end_of_a_refused_peer_is_noticed(world: World) -> None:
 
 @pytest.mark.over("tcp")
 @pytest.mark.pairs("ours-ours", "libzmq-ours")
+@pytest.mark.differs("probe_router")
+@pytest.mark.requirement("L-30")
+async def test_a_router_that_was_started_anew_is_probed_again(world: World) -> None:
+    endpoint = world.known_endpoint()
+    prober = await world.client.socket("DEALER", routing_id=b"prober", probe_router=1, reconnect_ivl=10)
+    await prober.connect(endpoint)
+    for _ in range(2):
+        router = await world.server.socket("ROUTER")
+        await router.bind(endpoint)
+        assert await router.recv_multipart() == [b"prober", b""]
+        await world.server.crash()
+        await prober.wait_event("DISCONNECTED")
+
+
+@pytest.mark.over("tcp")
+@pytest.mark.pairs("ours-ours", "libzmq-ours")
 @pytest.mark.differs("peer of another name on a new connection")
 @pytest.mark.requirement("28-33", "28-35")
 async def test_a_dialled_peer_has_the_name_it_gives_last(world: World) -> None:

@@ -114,6 +114,11 @@ class Pattern:
 
     def disconnected(self, pipe: Pipe) -> None:
         """A connection broke; pipe waits for the next one, and keeps what is queued in it."""
+        # The next peer has to learn of us, too. (One probe is enough, though the next attempts fail as well.)
+        queue = pipe.outbound
+        if self._options.probe_router and (not queue.items or as_list(queue.items[0]) != [b""]):
+            queue.items.appendleft([b""])
+            queue.given += 1
 
     inspects: ClassVar[bool] = False  # inspect() wants to see each message
 

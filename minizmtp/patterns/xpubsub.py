@@ -179,7 +179,7 @@ class XPub(Pub):
         unread = self._unread.setdefault(notice.pipe, Backlog())
         if isinstance(notice.shown, bytes):
             unread.notices += change
-            unread.octets += change * cost(notice.shown)
+            unread.octets += change * (cost(notice.shown) - cost(b"\0") + cost(b""))  # as the prefix counts
         else:
             unread.messages += change
         if not (unread.messages or unread.notices):
@@ -198,7 +198,7 @@ class XPub(Pub):
 
     def _was_read(self, notice: Notice) -> None:
         self._count(notice, -1)
-        if notice.pipe in self._stopped and self._backlog_of(notice.pipe) <= 0.5:
+        if notice.pipe in self._stopped and not self._is_behind(notice.pipe, 2):
             self._stopped.remove(notice.pipe)
             self.later(partial(self._go_on_reading, notice.pipe))
 
@@ -218,18 +218,19 @@ class XPub(Pub):
 
     # ------------------------------------------------------------------------------------------- reading from the peers
 
-    def _backlog_of(self, pipe: Pipe) -> float:
-        """How much of what may be unread of it is: 1 for all."""
-        unread = self._unread.get(pipe)
+    def _is_behind(self, pipe: Pipe, part: int) -> bool:
+        """Is as much of it unread as may be, or that part (2: half)?
+
+        A peer whose subscriptions are all unread is stopped later than it is cut off for them, by a hair."""
+        unread, hwm = self._unread.get(pipe), pipe.inbound.hwm
         if unread is None:
-            return 0
-        hwm = pipe.inbound.hwm
-        return max(unread.messages / hwm if hwm else 0, unread.octets / (self._options.maxsubscribed or 1))
+            return False
+        return (hwm > 0 and unread.messages * part >= hwm) or unread.octets * part > self._options.maxsubscribed
 
     def _read_requests(self, pipe: Pipe) -> None:
         while pipe not in self._stopped and (item := pipe.inbound.take()) is not None:
             self._read_request(pipe, item)
-            if pipe in self._unread and self._backlog_of(pipe) >= 1:
+            if self._is_behind(pipe, 1):
                 self._stopped.add(pipe)
 
     def _go_on_reading(self, pipe: Pipe) -> None:

@@ -8,7 +8,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from minizmtp.errors import EHOSTUNREACH, ZMQError
 from minizmtp.options import Options
-from minizmtp.patterns import Pipe
+from minizmtp.patterns import Pattern, Pipe
 from minizmtp.patterns.pipe import Queue
 from minizmtp.patterns.reqrep import Rep, Req, split_envelope
 from minizmtp.patterns.router import Dealer, Router
@@ -121,6 +121,18 @@ def test_a_probe_is_an_empty_message_and_goes_before_all_others(kind: type[Deale
     assert Peer(prober, connected=False).hears() == [[b""]]
     silent = kind(Calls(), Calls())
     assert Peer(silent).hears() == []
+
+
+@pytest.mark.requirement("L-30")
+@pytest.mark.parametrize("kind", [Dealer, Req, Router])
+def test_each_connection_begins_with_a_probe(kind: type[Pattern]) -> None:
+    prober = kind(Calls(), Calls(), options(probe_router=1))
+    service = Peer(prober)
+    assert service.hears() == [[b""]]
+    service.pipe.outbound.put([b"unsent"])
+    service.drops(), service.drops(), service.returns()  # one attempt failed
+    assert service.hears() == [[b""], [b"unsent"]]
+    assert service.pipe.outbound.taken == 3
 
 
 @pytest.mark.requirement("L-30")
@@ -340,7 +352,7 @@ def test_with_handover_the_connection_of_the_first_is_ended() -> None:
 
 
 @pytest.mark.requirement("L-28")
-def test_a_dialled_peer_that_lost_its_name_takes_it_on_its_return() -> None:
+def test_a_dialled_peer_takes_its_lost_name_on_its_return() -> None:
     service = router(router_handover=1)
     dialled = Named(service, b"twin")
     accepted = Named(service, b"twin")
