@@ -65,7 +65,7 @@ class XPub(Pub):
     notices of as many octets as `maxsubscribed`, is not read until the program has read half of them. The notices of
     peers that have gone are bounded, too. The time in which a prefix is wanted (or wanted by one peer, where each
     notice is shown) is its *epoch*. When more than MOST_UNREAD are unread, an epoch that ends before the program has
-    read of its beginning is not shown at all.
+    read of its beginning is not shown at all. Nor is then what xpub_verbose adds, of a peer that wants it no more.
     """
 
     socket_type = SocketType.XPUB
@@ -78,7 +78,8 @@ class XPub(Pub):
         self._number = 0
         self._unread: dict[Pipe, Backlog] = {}
         self._unseen: dict[Hashable, int] = {}  # epochs of whose beginning the program has not read: its notice …
-        self._repeated: dict[Hashable, list[int]] = {}  # … and those after it
+        self._repeated: dict[Hashable, set[int]] = {}  # … and those after it
+        self._verbose: dict[tuple[Pipe, bytes], list[int]] = {}  # notices that are shown for xpub_verbose only
         self._stopped: set[Pipe] = set()  # are not read now
         self._shown: Pipe | None = None
 
@@ -150,21 +151,36 @@ class XPub(Pub):
         self._show(Notice(pipe, as_message(request)[0], epoch))
         if opens:
             self._unseen[epoch] = self._number
-        elif epoch in self._unseen:
-            self._repeated.setdefault(epoch, []).append(self._number)
+            return
+        if epoch in self._unseen:
+            self._repeated.setdefault(epoch, set()).add(self._number)
+        if epoch == request.prefix:
+            numbers = self._verbose.setdefault((pipe, request.prefix), [])
+            if numbers and numbers[0] not in self._to_show:
+                numbers.clear()  # they have been read
+            numbers.append(self._number)
 
     def _show_end(self, pipe: Pipe, prefix: bytes) -> None:
         given = self._options.given
         each = given.get("xpub_manual") or given.get("xpub_verboser")
+        repeated = self._verbose.pop((pipe, prefix), [])
         if not each and prefix in self._requests:
+            if len(self._to_show) > MOST_UNREAD:
+                self._leave_out(prefix, repeated)
             return
         epoch = (pipe, prefix) if each else prefix
-        opened, repeated = self._unseen.pop(epoch, None), self._repeated.pop(epoch, [])
+        opened = self._unseen.pop(epoch, None)
         if opened is not None and len(self._to_show) > MOST_UNREAD:
-            for number in (opened, *repeated):
-                self._was_read(self._to_show.pop(number))
+            self._leave_out(epoch, [opened, *self._repeated.get(epoch, ())])
         else:
             self._show(Notice(pipe, as_message(Cancel(prefix))[0], epoch))
+        self._repeated.pop(epoch, None)
+
+    def _leave_out(self, epoch: Hashable, numbers: list[int]) -> None:
+        for number in numbers:
+            self._repeated.get(epoch, set()).discard(number)
+            if (notice := self._to_show.pop(number, None)) is not None:
+                self._was_read(notice)
 
     def _sent_upstream(self, pipe: Pipe, message: Message) -> None:
         self._show(Notice(pipe, message))

@@ -296,14 +296,14 @@ def test_peers_that_have_gone_do_not_fill_an_unread_xpub(mode: str) -> None:
     stays.says(Subscribe(b"stays"))
     for number in range(5 * MOST_UNREAD):
         peer = Peer(station)
-        peer.says(Subscribe(b"%d" % number), Subscribe(b"%d" % number))
+        peer.says(Subscribe(b"%d" % number), Subscribe(b"%d" % number), Subscribe(b"stays"))
         peer.leaves()
     assert len(station._to_show) <= MOST_UNREAD + 3
     shown = [message[0] for message in all_received(station)]
     assert shown[0] == b"\x01stays"
-    wanted = {frame[1:] for frame in shown if frame[0]} - {frame[1:] for frame in shown if not frame[0]}
-    assert wanted == {b"stays"}
-    assert not any([station._unseen, station._repeated, station._unread])
+    assert {frame[1:] for frame in shown if frame[0]} - {frame[1:] for frame in shown if not frame[0]} <= {b"stays"}
+    assert shown.count(b"\x01stays") - shown.count(b"\0stays") >= 1
+    assert not any([station._unseen, station._repeated, station._unread, station._verbose])
 
 
 def test_how_much_of_a_peer_is_unread_is_not_counted_each_time() -> None:
