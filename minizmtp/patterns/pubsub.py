@@ -33,7 +33,7 @@ XPUB and XSUB, the same with the lid off, are in `xpubsub`.
 Below this module: `subscriptions`, `pattern`. Read next: `reqrep`.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable
 from functools import partial
 
@@ -69,6 +69,9 @@ class Pub(Pattern):
         self.subscriptions: Subscriptions[Pipe] = Subscriptions()
         self._away: set[Pipe] = set()  # their subscriptions were made on a connection that broke
         self._is_tidying = False
+        self._long: dict[
+            Pipe, tuple[deque[bytes], Message]
+        ] = {}  # a message: the frames to be read, and what is no request
 
     def attach(self, pipe: Pipe) -> None:
         super().attach(pipe)
@@ -86,6 +89,7 @@ class Pub(Pattern):
         super().detach(pipe)
         pipe.inbound.on_arrival = pipe.outbound.on_space = _nobody
         self._away.discard(pipe)
+        self._long.pop(pipe, None)
         self._forget_subscriptions(pipe)
         self._tidy_some()
         self._tidy_later()
@@ -122,24 +126,53 @@ class Pub(Pattern):
 
     def _read_requests(self, pipe: Pipe) -> None:
         # At once, and not when the program calls: a PUB's program never receives (29-11, 29-12).
-        while (item := pipe.inbound.take()) is not None:
+        while pipe not in self._long and (item := pipe.inbound.take()) is not None:
             self._read_request(pipe, item)
 
     def _read_request(self, pipe: Pipe, item: Item) -> None:
         """A subscription comes in either form. What else a subscriber may send is dropped (29-6)."""
+        if isinstance(item, (Subscribe, Cancel)):
+            self._hear(pipe, item)
+            return
         frames = as_list(item) or []
-        requests = [read_subscription(frame) for frame in frames] if frames else [item]
-        rest = [frame for frame, request in zip(frames, requests, strict=False) if request is None]
-        for request in requests:
-            if isinstance(request, (Subscribe, Cancel)):
-                if pipe in self._away:
-                    self._away.remove(pipe)
-                    self._renew_subscriptions(pipe)
-                    self._tidy_later()
-                self._settle(request, pipe)
-                self._requested(pipe, request)
+        self._long[pipe] = (deque(frames), [])
+        self._read_frames(pipe)
+
+    def _read_frames(self, pipe: Pipe) -> None:
+        """Each frame of a message may be a subscription. A message of very many is read in slices, as `_tidy_later`
+        does it, and the messages behind it wait."""
+        frames, rest = self._long[pipe]
+        for _ in range(min(SLICE, len(frames))):
+            frame = frames.popleft()
+            request = read_subscription(frame)
+            if request is None:
+                rest.append(frame)
+            else:
+                self._hear(pipe, request)
+        if frames:
+            self.later(partial(self._go_on_reading, pipe))
+            return
+        del self._long[pipe]
         if rest:
             self._sent_upstream(pipe, rest)
+
+    def _go_on_reading(self, pipe: Pipe) -> None:
+        try:
+            if pipe in self._long:
+                self._read_frames(pipe)
+            if pipe in self.pipes:
+                self._read_requests(pipe)
+        except ProtocolError as error:
+            if pipe.source is not None:
+                pipe.source.end(str(error))
+
+    def _hear(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
+        if pipe in self._away:
+            self._away.remove(pipe)
+            self._renew_subscriptions(pipe)
+            self._tidy_later()
+        self._settle(request, pipe)
+        self._requested(pipe, request)
 
     def _requested(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
         if isinstance(request, Subscribe):

@@ -21,7 +21,7 @@ from functools import partial
 from typing import NamedTuple
 
 from ..constants import SocketType
-from ..errors import EINVAL, ProtocolError, ZMQError
+from ..errors import EINVAL, ZMQError
 from ..wire.events import Cancel, Message, Subscribe, as_message
 from .pattern import Pattern, Received
 from .pipe import Pipe
@@ -244,18 +244,11 @@ class XPub(Pub):
         return (hwm > 0 and unread.messages * part >= hwm) or unread.octets * part > self._options.maxsubscribed
 
     def _read_requests(self, pipe: Pipe) -> None:
-        while pipe not in self._stopped and (item := pipe.inbound.take()) is not None:
+        held_up = (self._stopped, self._long)
+        while not any(pipe in each for each in held_up) and (item := pipe.inbound.take()) is not None:
             self._read_request(pipe, item)
             if self._is_behind(pipe, 1):
                 self._stopped.add(pipe)
-
-    def _go_on_reading(self, pipe: Pipe) -> None:
-        try:
-            if pipe in self.pipes:
-                self._read_requests(pipe)
-        except ProtocolError as error:
-            if pipe.source is not None:
-                pipe.source.end(str(error))
 
     # ---------------------------------------------------------------------------------------------------- xpub_manual
 

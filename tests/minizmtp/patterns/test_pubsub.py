@@ -7,6 +7,7 @@ import pytest
 from minizmtp.errors import ProtocolError
 from minizmtp.options import Options
 from minizmtp.patterns.pubsub import SLICE, Pub, Sub, read_subscription
+from minizmtp.patterns.xpubsub import XPub
 from minizmtp.wire.events import Cancel, Item, SharedMessage, Subscribe
 from tests.minizmtp.patterns.peers import Calls, Peer, Wire, all_received, received
 
@@ -198,6 +199,34 @@ def test_a_listener_with_many_prefixes_leaves_in_slices() -> None:
         assert len(soon) <= 1
     assert calls == 4
     assert [b"%d" % number in station.subscriptions for number in (0, 1, 100)] == [True, False, False]
+
+
+@pytest.mark.parametrize("kind", [Pub, XPub])
+def test_a_message_of_many_subscriptions_is_read_in_slices(kind: type[Pub]) -> None:
+    station = kind(Calls(), Calls())
+    soon: list[Callable[[], None]] = []
+    station.later = soon.append
+    listener = Peer(station)
+    listener.says([b"\x01%d" % number for number in range(3 * SLICE)] + [b"up"], Subscribe(b"next"))
+    held = [station.subscriptions_of(listener.pipe)]
+    while soon:
+        soon.pop()()
+        held.append(station.subscriptions_of(listener.pipe))
+    assert held == [SLICE, 2 * SLICE, 3 * SLICE, 3 * SLICE + 1]
+    if isinstance(station, XPub):
+        assert all_received(station)[-2:] == [[b"up"], [b"\x01next"]]
+
+
+def test_a_listener_that_leaves_within_a_long_message_is_gone() -> None:
+    station = pub()
+    soon: list[Callable[[], None]] = []
+    station.later = soon.append
+    listener = Peer(station)
+    listener.says([b"\x01%d" % number for number in range(3 * SLICE)])
+    listener.leaves()
+    while soon:
+        soon.pop()()
+    assert not station.subscriptions._lengths
 
 
 def test_a_message_to_many_is_one_object_that_is_encoded_once() -> None:
