@@ -42,7 +42,6 @@ from ..errors import ProtocolError
 from ..wire.events import Cancel, Item, Message, SharedMessage, Subscribe
 from .pattern import Pattern, Received
 from .pipe import Pipe, _nobody
-from .routing import as_list
 from .subscriptions import Subscriptions, cost
 
 # Subscriptions of peers that have gone are removed so many at a time: about a millisecond, with XPUB two.
@@ -69,9 +68,8 @@ class Pub(Pattern):
         self.subscriptions: Subscriptions[Pipe] = Subscriptions()
         self._away: set[Pipe] = set()  # their subscriptions were made on a connection that broke
         self._is_tidying = False
-        self._long: dict[
-            Pipe, tuple[deque[bytes], Message]
-        ] = {}  # a message: the frames to be read, and what is no request
+        # Of a message that is being read: the frames that are left, and those that are no requests.
+        self._long: dict[Pipe, tuple[deque[bytes], Message]] = {}
 
     def attach(self, pipe: Pipe) -> None:
         super().attach(pipe)
@@ -134,8 +132,7 @@ class Pub(Pattern):
         if isinstance(item, (Subscribe, Cancel)):
             self._hear(pipe, item)
             return
-        frames = as_list(item) or []
-        self._long[pipe] = (deque(frames), [])
+        self._long[pipe] = (deque([item] if isinstance(item, bytes) else item), [])
         self._read_frames(pipe)
 
     def _read_frames(self, pipe: Pipe) -> None:
