@@ -84,6 +84,21 @@ DIFFERENCES: dict[str, str] = {
     "until the next PING: a peer that says something and then dies is noticed (37-76).",
     "allow and deny on a dual-stack socket": "Such a socket sees a client of IPv4 as ::ffff:192.0.2.1, in libzmq as in "
     'ours. pyzmq\'s Authenticator compares text, so deny("192.0.2.1") has no effect there; ours compares addresses.',
+    "peer that is refused": "The second peer of one name at a ROUTER, and of a PAIR, is let in and stays (L-28, 31-1). "
+    "libzmq stops reading it when its queue is full, so that the end of its connection is never noticed. Ours reads it "
+    "and drops what it sends.",
+    "router_handover": "libzmq cuts the peer before off and keeps its connection open. Its manual says that the peer "
+    "is disconnected, and so ours is: otherwise a client whose connections break unnoticed leaves each of them behind.",
+    "peer of another name on a new connection": "libzmq's connecting ROUTER calls whoever answers by the name of the "
+    "first that answered, and sends it what was meant for that one. Ours takes the name that the peer gives on each "
+    "connection, drops what was queued under the old one, and reads what is unread under the old one.",
+    "probe_router": "libzmq sends the probe on the first connection only, though its manual says on each that is made. "
+    "Ours sends it on each: a ROUTER that was started anew learns of its peers.",
+    "subscriptions of a connection before": "libzmq's connecting PUB and XPUB keep all subscriptions that were ever "
+    "made at the other end. Ours keep them while the peer is away, and until it subscribes anew; then what it does not "
+    "ask for again is over.",
+    "repeated subscription": "A libzmq SUB that subscribes twice to one prefix while it is connected sends SUBSCRIBE "
+    "twice, and CANCEL once. Ours sends each once. (An XSUB of either sends what its program sends.)",
     "ttl above 65.5 seconds": "Is sent as 65.5 seconds: libzmq takes 65.6 for 64 milliseconds (37-72).",
     "peer that leaves while a send waits for it": "A ROUTER with router_mandatory that waits in send() for room at a "
     "peer raises EHOSTUNREACH when that peer leaves. libzmq's goes on waiting, unless its program receives meanwhile.",

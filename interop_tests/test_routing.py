@@ -113,9 +113,10 @@ async def test_a_second_peer_of_the_same_name_is_not_looked_at(world: World) -> 
 @pytest.mark.over("tcp")
 @pytest.mark.requirement("L-28", "L-29")
 async def test_with_handover_the_newcomer_takes_the_name(world: World) -> None:
-    """The connection of the one before stays open, and nothing is carried on it any more."""
+    """Nothing is carried on the connection of the one before any more. It does not dial again: it would take the name
+    back."""
     router = await world.server.socket("ROUTER", router_handover=1, router_mandatory=1)
-    first, second = [await world.client.socket("DEALER", routing_id=b"twin") for _ in range(2)]
+    first, second = [await world.client.socket("DEALER", routing_id=b"twin", reconnect_ivl=-1) for _ in range(2)]
     await world.join(router, first)
     assert await introduce(router, first) == b"twin"
     await world.join(router, second)
@@ -128,6 +129,80 @@ async def test_with_handover_the_newcomer_takes_the_name(world: World) -> None:
     assert await introduce(router, second) == b"twin"
     await router.send_multipart([b"twin", b"still"])
     assert await second.recv() == b"still"
+
+
+@pytest.mark.over("tcp")
+@pytest.mark.pairs("ours-ours", "ours-libzmq")
+@pytest.mark.differs("router_handover")
+@pytest.mark.requirement("L-28")
+async def test_with_handover_the_connection_before_is_closed(world: World) -> None:
+    router = await world.server.socket("ROUTER", router_handover=1)
+    first, second = [await world.client.socket("DEALER", routing_id=b"twin", reconnect_ivl=-1) for _ in range(2)]
+    await world.join(router, first)
+    assert await introduce(router, first) == b"twin"
+    await world.join(router, second)
+    assert await introduce(router, second) == b"twin"
+    await first.wait_event("DISCONNECTED")
+    assert second.events.count("DISCONNECTED") == 0
+
+
+@pytest.mark.over("tcp", "ipc")
+@pytest.mark.pairs("ours-ours", "ours-libzmq")
+@pytest.mark.differs("peer that is refused")
+@pytest.mark.requirement("L-28")
+async def test_the_end_of_a_refused_peer_is_noticed(world: World) -> None:
+    """Though it has sent more than anything between the two holds."""
+    body = payload(65_536)
+    router = await world.server.socket("ROUTER", rcvhwm=2)
+    first, second = [await world.client.socket("DEALER", routing_id=b"twin", sndhwm=2) for _ in range(2)]
+    await world.join(router, first)
+    assert await introduce(router, first) == b"twin"
+    await world.join(router, second)
+    for _ in range(200):
+        await second.send(body)
+    await second.close()
+    await router.wait_event("DISCONNECTED")
+    assert await introduce(router, first) == b"twin"
+    assert await router.try_recv() is None
+
+
+@pytest.mark.over("tcp")
+@pytest.mark.pairs("ours-ours", "libzmq-ours")
+@pytest.mark.differs("probe_router")
+@pytest.mark.requirement("L-30")
+async def test_a_router_that_was_started_anew_is_probed_again(world: World) -> None:
+    endpoint = world.known_endpoint()
+    prober = await world.client.socket("DEALER", routing_id=b"prober", probe_router=1, reconnect_ivl=10)
+    await prober.connect(endpoint)
+    for _ in range(2):
+        router = await world.server.socket("ROUTER")
+        await router.bind(endpoint)
+        assert await router.recv_multipart() == [b"prober", b""]
+        await world.server.crash()
+        await prober.wait_event("DISCONNECTED")
+
+
+@pytest.mark.over("tcp")
+@pytest.mark.pairs("ours-ours", "libzmq-ours")
+@pytest.mark.differs("peer of another name on a new connection")
+@pytest.mark.requirement("28-33", "28-35")
+async def test_a_dialled_peer_has_the_name_it_gives_last(world: World) -> None:
+    endpoint = world.known_endpoint()
+    router = await world.client.socket("ROUTER", router_mandatory=1, reconnect_ivl=10)
+    for name in (b"one", b"two"):
+        dealer = await world.server.socket("DEALER", routing_id=name)
+        await dealer.bind(endpoint)
+        if name == b"one":
+            await router.connect(endpoint)
+        await dealer.send(b"hello")
+        assert await router.recv_multipart() == [name, b"hello"]
+        await router.send_multipart([name, b"for you"])
+        assert await dealer.recv() == b"for you"
+        if name == b"one":
+            await world.server.crash()
+            await router.wait_event("DISCONNECTED")
+            await router.send_multipart([b"one", b"for the first, never for the second"])
+    await becomes_unreachable(router, b"one")
 
 
 @pytest.mark.over("tcp")

@@ -98,7 +98,71 @@ async def test_a_publisher_that_connects_keeps_a_subscriber_that_comes_back(worl
     assert [await sub.recv(), await sub.recv()] == [b"a while away", b"a bit more"]
 
 
+@pytest.mark.over("tcp")
+@pytest.mark.pairs("ours-ours", "libzmq-ours")
+@pytest.mark.differs("subscriptions of a connection before")
+@pytest.mark.requirement("29-14", "29-3")
+async def test_what_a_subscriber_that_comes_back_wants_no_more_is_over(world: World) -> None:
+    endpoint = world.known_endpoint()
+    xpub = await world.client.socket("XPUB", **EAGER)
+    await xpub.connect(endpoint)
+    for topic, shown in ((b"a", [b"\x01a"]), (b"b", [b"\x01b", b"\x00a"])):
+        xsub = await world.server.socket("XSUB")
+        await xsub.send(b"\x01" + topic)
+        await xsub.bind(endpoint)
+        assert [await xpub.recv() for _ in shown] == shown
+        for word in (b"a", b"b"):
+            await xpub.send(word)
+        assert await xsub.recv() == topic
+        if topic == b"a":
+            await world.server.crash()
+            await xpub.wait_event("DISCONNECTED")
+
+
+@EVERYWHERE
+@pytest.mark.requirement("29-24", "29-44", "L-36")
+async def test_each_subscription_of_an_xsub_gets_through(world: World) -> None:
+    """Not only the first to its prefix: where the XPUB is verbose, each is shown."""
+    xpub = await world.server.socket("XPUB", xpub_verbose=1)
+    xsub = await world.client.socket("XSUB")
+    await world.join(xpub, xsub)
+    for frame in (b"\x01a", b"\x01a", b"\x01a", b"\x00a", b"\x00a", b"\x00a", b"\x00a", b"\x01end"):
+        await xsub.send(frame)
+    shown = [await xpub.recv() for _ in range(5)]
+    assert shown == [b"\x01a", b"\x01a", b"\x01a", b"\x00a", b"\x01end"]
+
+
+@EVERYWHERE
+@pytest.mark.pairs("ours-ours", "libzmq-ours")
+@pytest.mark.differs("repeated subscription")
+@pytest.mark.requirement("37-61", "L-38")
+async def test_a_sub_tells_the_first_of_two_subscriptions(world: World) -> None:
+    xpub = await world.server.socket("XPUB", xpub_verboser=1)
+    sub = await world.client.socket("SUB")
+    await world.join(xpub, sub)
+    await sub.subscribe(b"a", b"a", b"b")
+    await sub.unsubscribe(b"a", b"a", b"b")
+    shown = [await xpub.recv() for _ in range(4)]
+    assert shown == [b"\x01a", b"\x01b", b"\x00a", b"\x00b"]
+
+
 # --- the program decides --------------------------------------------------------------------------
+
+
+@EVERYWHERE
+@pytest.mark.requirement("L-37", "29-25")
+async def test_with_xpub_manual_each_silent_leave_is_shown(world: World) -> None:
+    xpub = await world.server.socket("XPUB", xpub_manual=1)
+    subs = [await world.client.socket("SUB") for _ in range(3)]
+    await world.join(xpub, *subs)
+    for sub in subs:
+        await sub.subscribe(b"t")
+        assert await xpub.recv() == b"\x01t"
+        await xpub.subscribe(b"granted")
+    for sub in subs:
+        await sub.close()
+        assert await xpub.recv() == b"\x00t"
+    assert await xpub.try_recv() is None
 
 
 @EVERYWHERE
@@ -199,6 +263,20 @@ async def test_with_invert_matching_a_subscription_tells_what_is_not_wanted(worl
 
 
 # --- upstream -------------------------------------------------------------------------------------
+
+
+@pytest.mark.over("tcp", "ipc", "inproc")
+@pytest.mark.requirement("29-36", "29-44")
+async def test_what_an_xsub_sends_before_the_handshake_arrives(world: World) -> None:
+    endpoint = world.known_endpoint()
+    xsub = await world.client.socket("XSUB", **EAGER)
+    await xsub.connect(endpoint)
+    sent = [b"\x01topic", b"hello", b"\x01other", b"bye"]
+    for word in sent:
+        await xsub.send(word)
+    xpub = await world.server.socket("XPUB")
+    await xpub.bind(endpoint)
+    assert [await xpub.recv() for _ in sent] == sent
 
 
 @EVERYWHERE

@@ -174,6 +174,9 @@ class Engine(Source):
         except Exception as error:
             self.stop(error)
 
+    def end(self, why: str) -> None:
+        self.stop(Disconnected(errno.ECONNABORTED, why))
+
     def stop(self, reason: Exception) -> None:
         """End the connection.
 

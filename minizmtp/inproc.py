@@ -22,6 +22,7 @@ from .endpoints import Inproc
 from .errors import EADDRINUSE, ZMQError
 from .options import Options
 from .patterns import Pipe
+from .patterns.pipe import Source
 from .session import Owner, new_pipe, part_from
 
 
@@ -117,8 +118,11 @@ class Bound:
             joint.set_hwms()
 
 
-class Joint:
+class Joint(Source):
     """One side of two joined sockets, or, while `other` is None, of two to be joined."""
+
+    can_be_waited_for = False
+    in_process = True
 
     def __init__(
         self,
@@ -134,6 +138,7 @@ class Joint:
         self.owner = owner
         self.options = options
         self.pipe = pipe
+        self.pipe.source = self
         self.other: Joint | None = None
         self.finishing = False
         self._is_over = False
@@ -156,6 +161,11 @@ class Joint:
             self._names.forget(self)
         self._end()
 
+    def end(self, why: str) -> None:
+        if self.other is not None:
+            self.other.part()
+        self.part()
+
     def part(self) -> None:
         """The other side is gone."""
         if not (self.finishing or self._is_over):
@@ -165,6 +175,7 @@ class Joint:
     def _end(self) -> None:
         self._is_over = True
         self.other = None  # which knows us: without this, neither would be freed
+        self.pipe.source = None
         self._on_end(self)
         self.owner.ended(self)
 

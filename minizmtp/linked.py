@@ -63,7 +63,7 @@ class PeerStatistics(NamedTuple):
 
     sent: given to its connection. queued: waiting for that. dropped: never queued, for want of room.
     received: taken by the program. unread: waiting for that.
-    subscriptions: prefixes that the peer wants of us now. Nothing limits them, as in libzmq: look here whose they are.
+    subscriptions: prefixes that the peer wants of us now; `maxsubscribed` limits them.
     """
 
     endpoint: str

@@ -210,6 +210,12 @@ class Options:
         SPAN_OF_OCTETS,
         "most to keep of a message before its last frame comes, 64 octets more for each frame",
     )
+    maxsubscribed = Option(
+        2**30,
+        SPAN_OF_OCTETS,
+        "memory that the subscriptions of one peer may take: 512 octets each, and 8 for each octet of the prefix",
+        *PUBLISHERS,
+    )
     reconnect_ivl = Option(100, INTERVAL, "pause before dialling again; up to as much again is added at random")
     reconnect_ivl_max = Option(0, SPAN, "above 0: each failure doubles the pause, up to this, and nothing is random")
     handshake_ivl = Option(30000, SPAN, "how long a peer may take for greeting and handshake; 0: no limit")

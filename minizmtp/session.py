@@ -185,6 +185,7 @@ class Session:
     __slots__ = (
         "_asking",
         "_by_us",
+        "_chosen_name",
         "_engine",
         "_is_ready",
         "_new_connection",
@@ -202,6 +203,7 @@ class Session:
         self._owner = owner
         self._options = options
         self._new_connection = new_connection
+        self._chosen_name = b""  # what the program calls the peer, whatever that calls itself
         self._pipe: Pipe | None = None
         self._engine: Engine | None = None
         self._stream: Stream | None = None
@@ -285,13 +287,15 @@ class Session:
         assert self._engine is not None
         assert self._stream is not None
         identity = ready.metadata.get(b"identity", b"")
-        pipe = self._pipe_of_peer(identity)
-        pipe.identity = pipe.identity or identity
+        name = self._chosen_name or identity
+        pipe = self._pipe_of_peer(name)
         said = {
             name.decode().title(): value.decode("utf-8", "backslashreplace") for name, value in ready.metadata.items()
         }
         said["Peer-Address"] = self._stream.peer_address  # what we see goes before what is said
-        pipe.metadata = said
+        if pipe.metadata not in ({}, said):
+            self._owner.pattern.keep_unread(pipe)
+        pipe.identity, pipe.metadata = name, said
         self._is_ready = True
         self._owner.tell(Event.HANDSHAKE_SUCCEEDED, self.endpoint)
         pattern = self._owner.pattern
@@ -388,8 +392,9 @@ class Connector(Session):
         self._scope = trio.CancelScope()
         self._again = True
         self._is_over = trio.Event()
+        self._chosen_name = options.connect_routing_id
         if not options.immediate:
-            self._pipe_of_peer(options.connect_routing_id)
+            self._pipe_of_peer(self._chosen_name)
 
     async def run(self) -> None:
         """The task."""

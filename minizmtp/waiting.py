@@ -40,6 +40,7 @@ class Waiting(Linked):
     def __init__(self, home: Home, socket_type: SocketType, options: dict[str, Any]) -> None:
         super().__init__(home, socket_type, options)
         self.pattern = PATTERNS[socket_type](self._on_arrival, self._on_space, self)
+        self.pattern.later = lambda function: home.reactor.want_soon(lambda may: function())
         self._receivers = trio.lowlevel.ParkingLot()
         self._senders = trio.lowlevel.ParkingLot()
         self._sources: list[Source] = []  # where one of the receivers waits, if not in the ParkingLot

@@ -3,8 +3,8 @@
     PAIR ◄──────────► PAIR            the third who connects is let in and not looked at
 
 It is the simplest pattern of all, and made for two parts of one program that talk over inproc. There is one pipe. A
-second peer completes its handshake and stays connected, but its messages are not read and none are sent to it; when
-the first leaves, not the second but the next newcomer takes the place (31-1, as libzmq).
+second peer completes its handshake and stays connected, but its messages are dropped and none are sent to it; when the
+first leaves, not the second but the next newcomer takes the place (31-1, as libzmq).
 
     >>> from .pipe import Pipe, Queue
     >>> pair = Pair(on_arrival=print, on_space=lambda: None)
@@ -30,5 +30,11 @@ class Pair(Pattern):
     takes_all = True
 
     def attach(self, pipe: Pipe) -> None:
-        if not self.pipes:
+        if self.pipes:
+            self.ignore(pipe)
+        else:
             super().attach(pipe)
+
+    def connected(self, pipe: Pipe) -> None:
+        if pipe not in self.pipes:
+            self.attach(pipe)  # it was ignored, and has a new connection: so it is a newcomer

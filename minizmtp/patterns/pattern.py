@@ -27,8 +27,8 @@ from ..constants import SocketType
 from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..options import Options
 from ..wire.events import Message
-from .pipe import Pipe, Source
-from .routing import FairQueue, RoundRobin
+from .pipe import Pipe, Queue, Source, _nobody
+from .routing import FairQueue, RoundRobin, as_list
 
 # A message and the pipe that it came through.
 Received = tuple[Pipe, Message]
@@ -58,6 +58,8 @@ class Pattern:
         self._on_space = on_space
         self._next: Received | None = None  # found by can_receive, not yet taken
         self.rest: list[Received] = []  # of each message of which the program has read the first frames: the others
+        # Have a function called soon, when other tasks have had their turns. (Without a socket: at once.)
+        self.later: Callable[[Callable[[], None]], None] = lambda function: function()
         self._begin()
 
     def _begin(self) -> None:
@@ -76,6 +78,7 @@ class Pattern:
     def detach(self, pipe: Pipe) -> None:
         """A peer has gone. What it sent before stays to be read (30-16, L-9)."""
         self.pipes.pop(pipe, None)
+        pipe.inbound.on_arrival = _nobody  # because nothing comes any more, and the queue would keep the pipe alive
         if self.outgoing is not None:
             self.outgoing.detach(pipe)
         self._on_space()
@@ -83,17 +86,47 @@ class Pattern:
     def discard(self, pipe: Pipe) -> None:
         """As detach, but what it sent is not wanted any more (`disconnect`, `unbind`, `close`; L-18)."""
         pipe.inbound.close()
-        if self.incoming is not None:
-            self.incoming.discard(pipe)
-        if self._next is not None and self._next[0] is pipe:
-            self._next = None
+        for each in (pipe, *pipe.formers()):
+            if self.incoming is not None:
+                self.incoming.discard(each)
+            if self._next is not None and self._next[0] is each:
+                self._next = None
         self.detach(pipe)
+
+    def ignore(self, pipe: Pipe) -> None:
+        """Drop what comes from this peer, because nothing will ever take it.
+
+        Kept, it would fill the queue, the engine would stop reading, and the connection of a peer that has gone would
+        stay open for ever with all that it sent."""
+        pipe.inbound.drop_all()
+        pipe.inbound.on_arrival = pipe.inbound.drop_all
+
+    def keep_unread(self, pipe: Pipe) -> None:
+        """A connection broke, and now there is another peer at the other end of pipe. What the first one sent is still
+        read as from that one, with its name and its metadata."""
+        if self.incoming is None or self.has_turns or not len(pipe.inbound):
+            return  # (with turns, an answer counts for the pipe that was asked, whoever is there now: L-34)
+        former = Pipe(outbound=Queue(), inbound=Queue())
+        former.routing_id, former.metadata = pipe.routing_id, pipe.metadata
+        former.former = pipe.former if pipe.former is not None and len(pipe.former.inbound) else None
+        pipe.former = former
+        items = pipe.inbound.take_some(len(pipe.inbound))
+        former.inbound.put_all([item for item in items if as_list(item) is not None])
+        self.incoming.discard(pipe)
+        self.incoming.attach(pipe)
+        if len(former.inbound):
+            self.incoming.keep(former)
 
     def connected(self, pipe: Pipe) -> None:
         """There is now somebody at the other end of pipe: for the first time, or again after a connection broke."""
 
     def disconnected(self, pipe: Pipe) -> None:
         """A connection broke; pipe waits for the next one, and keeps what is queued in it."""
+        # The next peer has to learn of us, too. (One probe is enough, though the next attempts fail as well.)
+        queue = pipe.outbound
+        if self._options.probe_router and (not queue.items or as_list(queue.items[0]) != [b""]):
+            queue.items.appendleft([b""])
+            queue.given += 1
 
     inspects: ClassVar[bool] = False  # inspect() wants to see each message
 
@@ -162,7 +195,7 @@ class Pattern:
     def aside(self, pipe: Pipe) -> int:
         """How many of pipe's messages are taken out of its queue, and not yet (or not to their end) by the program."""
         found = [received for received in (self._next, *self.rest) if received is not None]
-        return sum(whose is pipe for whose, _ in found)
+        return sum(whose is pipe for whose, _ in found) + sum(len(former.inbound) for former in pipe.formers())
 
     def subscriptions_of(self, pipe: Pipe) -> int:
         """How many prefixes the peer has subscribed to here."""

@@ -28,9 +28,11 @@ Below this module: `wire.events`, for the types alone. Above it: `routing`.
 Read next: `routing`.
 """
 
+from __future__ import annotations
+
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ..wire.events import Item
 
@@ -51,6 +53,7 @@ class Queue:
     """
 
     __slots__ = (
+        "__weakref__",
         "_conflate",
         "_half",
         "_odd",
@@ -190,6 +193,13 @@ class Queue:
             self.items.append(message)
             self.given += 1
 
+    def drop_all(self) -> None:
+        """Drop what is queued. It does not count as taken."""
+        self.given -= len(self.items)
+        self.dropped += len(self.items)
+        self.items.clear()
+        self.report()
+
     def close(self) -> None:
         """The reader is gone: forget what is queued, drop what comes. What is forgotten does not count as taken."""
         self.closed = self._odd = True
@@ -202,6 +212,7 @@ class Source:
     """Where a pipe's messages come from, for a receiver that has nobody else to hear (see `engine`)."""
 
     __slots__ = ()
+    in_process = False  # the peer is a socket of this program
 
     @property
     def can_be_waited_for(self) -> bool:
@@ -216,6 +227,10 @@ class Source:
         """Let go whoever waits here."""
         raise NotImplementedError
 
+    def end(self, why: str) -> None:
+        """End the connection, because the socket does not want this peer any more. A connecting side dials again."""
+        raise NotImplementedError
+
 
 class Pipe:
     """One peer: a queue to it, a queue from it, and what is known of it.
@@ -226,7 +241,7 @@ class Pipe:
     this one rule.
     """
 
-    __slots__ = ("identity", "inbound", "metadata", "outbound", "routing_id", "source")
+    __slots__ = ("__weakref__", "former", "identity", "inbound", "metadata", "outbound", "routing_id", "source")
 
     def __init__(self, outbound: Queue, inbound: Queue) -> None:
         self.outbound = outbound
@@ -235,3 +250,11 @@ class Pipe:
         self.identity = b""  # what the peer asks a ROUTER to call it (37-46) …
         self.routing_id = b""  # … and what a ROUTER does call it, once it does
         self.source: Source | None = None  # there is one while there is a connection
+        self.former: Pipe | None = None  # holds what a peer before this one sent, while that is unread
+
+    def formers(self) -> Iterator[Pipe]:
+        """The same for the peers before."""
+        former = self.former
+        while former is not None:
+            yield former
+            former = former.former

@@ -33,16 +33,19 @@ XPUB and XSUB, the same with the lid off, are in `xpubsub`.
 Below this module: `subscriptions`, `pattern`. Read next: `reqrep`.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable
 from functools import partial
 
 from ..constants import SocketType
+from ..errors import ProtocolError
 from ..wire.events import Cancel, Item, Message, SharedMessage, Subscribe
 from .pattern import Pattern, Received
-from .pipe import Pipe
-from .routing import as_list
-from .subscriptions import Subscriptions
+from .pipe import Pipe, _nobody
+from .subscriptions import Subscriptions, cost
+
+# Subscriptions of peers that have gone are removed so many at a time: about a millisecond, with XPUB two.
+SLICE = 200
 
 
 def read_subscription(frame: bytes) -> Subscribe | Cancel | None:
@@ -63,6 +66,10 @@ class Pub(Pattern):
 
     def _begin(self) -> None:
         self.subscriptions: Subscriptions[Pipe] = Subscriptions()
+        self._away: set[Pipe] = set()  # their subscriptions were made on a connection that broke
+        self._is_tidying = False
+        # Of a message that is being read: the frames that are left, and those that are no requests.
+        self._long: dict[Pipe, tuple[deque[bytes], Message]] = {}
 
     def attach(self, pipe: Pipe) -> None:
         super().attach(pipe)
@@ -71,33 +78,117 @@ class Pub(Pattern):
         pipe.inbound.on_arrival = partial(self._read_requests, pipe)
         self._read_requests(pipe)
 
+    def disconnected(self, pipe: Pipe) -> None:
+        # While the peer is away its subscriptions stay, so that what it wants is queued (29-3). On the next connection
+        # it tells them anew, and what it does not tell is over: it may be another peer.
+        self._away.add(pipe)
+
     def detach(self, pipe: Pipe) -> None:
         super().detach(pipe)
-        self.subscriptions.remove_all(pipe)
+        pipe.inbound.on_arrival = pipe.outbound.on_space = _nobody
+        self._away.discard(pipe)
+        self._long.pop(pipe, None)
+        self._forget_subscriptions(pipe)
+        self._tidy_some()
+        self._tidy_later()
+        self._on_space()  # with xpub_nodrop: there may be one less to wait for
+
+    def _forget_subscriptions(self, pipe: Pipe) -> None:
+        self.subscriptions.leave(pipe)
+
+    def _renew_subscriptions(self, pipe: Pipe) -> None:
+        self.subscriptions.renew(pipe)
+
+    def _tidy_later(self) -> None:
+        """A peer may leave with a million prefixes. They are removed in slices, between which other tasks run."""
+        if self._is_untidy and not self._is_tidying:
+            self._is_tidying = True
+            self.later(self._go_on_tidying)
+
+    def _go_on_tidying(self) -> None:
+        self._is_tidying = False
+        self._tidy_some()
+        self._tidy_later()
+
+    @property
+    def _is_untidy(self) -> bool:
+        return self.subscriptions.untidy
+
+    def _tidy_some(self) -> None:
+        self.subscriptions.tidy(SLICE)
+
+    def _settle(self, request: Subscribe | Cancel, pipe: Pipe) -> None:
+        """What peers that have gone still had of this prefix ends before anything new is done with it."""
+        if self.subscriptions.untidy:
+            self.subscriptions.settle(request.prefix, pipe if isinstance(request, Subscribe) else None)
 
     def _read_requests(self, pipe: Pipe) -> None:
         # At once, and not when the program calls: a PUB's program never receives (29-11, 29-12).
-        while (item := pipe.inbound.take()) is not None:
-            if pipe in self.pipes:
-                self._read_request(pipe, item)
+        while pipe not in self._long and (item := pipe.inbound.take()) is not None:
+            self._read_request(pipe, item)
 
     def _read_request(self, pipe: Pipe, item: Item) -> None:
         """A subscription comes in either form. What else a subscriber may send is dropped (29-6)."""
-        frames = as_list(item) or []
-        requests = [read_subscription(frame) for frame in frames] if frames else [item]
-        rest = [frame for frame, request in zip(frames, requests, strict=False) if request is None]
-        for request in requests:
-            if isinstance(request, (Subscribe, Cancel)):
-                self._requested(pipe, request)
+        if isinstance(item, (Subscribe, Cancel)):
+            self._hear(pipe, item)
+            return
+        self._long[pipe] = (deque([item] if isinstance(item, bytes) else item), [])
+        self._read_frames(pipe)
+
+    def _read_frames(self, pipe: Pipe) -> None:
+        """Each frame of a message may be a subscription. A message of very many is read in slices, as `_tidy_later`
+        does it, and the messages behind it wait."""
+        frames, rest = self._long[pipe]
+        for _ in range(min(SLICE, len(frames))):
+            frame = frames.popleft()
+            request = read_subscription(frame)
+            if request is None:
+                rest.append(frame)
+            else:
+                self._hear(pipe, request)
+        if frames:
+            self.later(partial(self._go_on_reading, pipe))
+            return
+        del self._long[pipe]
         if rest:
             self._sent_upstream(pipe, rest)
 
+    def _go_on_reading(self, pipe: Pipe) -> None:
+        try:
+            if pipe in self._long:
+                self._read_frames(pipe)
+            if pipe in self.pipes:
+                self._read_requests(pipe)
+        except ProtocolError as error:
+            if pipe.source is not None:
+                pipe.source.end(str(error))
+
+    def _hear(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
+        if pipe in self._away:
+            self._away.remove(pipe)
+            self._renew_subscriptions(pipe)
+            self._tidy_later()
+        self._settle(request, pipe)
+        self._requested(pipe, request)
+
     def _requested(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
         if isinstance(request, Subscribe):
+            self._check_limit(pipe, request.prefix, self.subscriptions)
             self.subscriptions.add(request.prefix, pipe)
         else:
             self.subscriptions.remove(request.prefix, pipe)
         self._on_space()  # with xpub_nodrop: there may be one less to wait for
+
+    def _check_limit(self, pipe: Pipe, prefix: bytes, held: Subscriptions[Pipe]) -> None:
+        """Raise ProtocolError if the peer wants too much. (Not for peers in this process: they are no strangers.)"""
+        most = self._options.maxsubscribed
+        if held.octets(pipe) + cost(prefix) <= most or held.holds(pipe, prefix):
+            return
+        if pipe.source is not None and not pipe.source.in_process:
+            raise ProtocolError(
+                f"{held.count(pipe):,} subscriptions, and one more of {len(prefix):,} octets; "
+                f"the limit is {most} octets of memory for all of a peer (maxsubscribed)"
+            )
 
     def subscriptions_of(self, pipe: Pipe) -> int:
         return self.subscriptions.count(pipe)
@@ -158,8 +249,8 @@ def send_to_all(pipes: Collection[Pipe], message: Message) -> None:
 class Sub(Pattern):
     """Only receives, and only what it has subscribed to.
 
-    It counts: of two subscriptions to the same prefix, one may be taken back and the other stays (L-38). On every new
-    connection it asks again for each prefix once.
+    It counts: of two subscriptions to the same prefix, one may be taken back and the other stays (L-38). The first and
+    the last are told to the publishers. On every new connection it asks again for each prefix once.
     """
 
     socket_type = SocketType.SUB
@@ -173,11 +264,8 @@ class Sub(Pattern):
 
     def connected(self, pipe: Pipe) -> None:
         # What was still queued for the connection before belongs to it: the new peer hears the whole list.
-        while pipe.outbound.take() is not None:
-            pass
+        self._ask_anew(pipe)
         self._live[pipe] = None
-        for prefix in self._counts:
-            pipe.outbound.put(Subscribe(prefix))
 
     def disconnected(self, pipe: Pipe) -> None:
         self._live.pop(pipe, None)
@@ -186,10 +274,22 @@ class Sub(Pattern):
         super().detach(pipe)
         self._live.pop(pipe, None)
 
+    def _ask_anew(self, pipe: Pipe) -> None:
+        """Put the whole list into the queue, before the messages in it, and in place of what else is in it."""
+        queue = pipe.outbound
+        messages = [item for item in queue.items if not isinstance(item, (Subscribe, Cancel))]
+        queue.given -= len(queue.items)  # because they are put anew, and were not taken
+        queue.items.clear()
+        queue.put_all([*(Subscribe(prefix) for prefix in self._counts), *messages])
+
     def subscribe(self, prefix: bytes) -> None:
+        if self._count(prefix):
+            self._tell_all(Subscribe(prefix))
+
+    def _count(self, prefix: bytes) -> bool:
+        """Count one more subscription; is it the first to prefix?"""
         self._counts[prefix] += 1
-        self._wanted.add(prefix, None)
-        self._tell_all(Subscribe(prefix))
+        return self._wanted.add(prefix, None)
 
     def unsubscribe(self, prefix: bytes) -> None:
         if prefix not in self._counts:

@@ -9,7 +9,11 @@ of the peer in front of what it receives, and takes it off, and goes by it, when
 make a broker: the ROUTER's name is one more frame of the envelope, and the delimiter passes through both.
 
 The name is what the peer asked for (`routing_id`, on the wire Identity), or else one that the ROUTER makes up: five
-octets, the first a zero, so that the two can never meet.
+octets, the first a zero, so that the two can never meet. A name belongs to a connection. When a connection that we
+dialled breaks, and a peer of another name answers the next time, the old name is gone.
+
+Of two peers with one name the first keeps it, and what the second sends is dropped. With `router_handover` the second
+gets the name, and the connection of the first is closed.
 
     >>> from .pipe import Queue
     >>> router = Router(on_arrival=lambda: None, on_space=lambda: None)
@@ -24,11 +28,17 @@ Below this module: `reqrep`, `pattern`. It can be read alone.
 """
 
 from ..constants import SocketType
-from ..errors import EHOSTUNREACH, ZMQError
+from ..errors import EHOSTUNREACH, ZMQError, printable
 from ..wire.events import Message
 from .pattern import Pattern, Received
-from .pipe import Pipe
+from .pipe import Pipe, _nobody
 from .reqrep import counter
+
+
+def is_own_name(identity: bytes) -> bool:
+    """Is it one that a peer may choose? One that begins with a zero could pose as one that we made up, so that it
+    counts as none (37-48)."""
+    return identity[:1] not in (b"", b"\0")
 
 
 class Dealer(Pattern):
@@ -59,16 +69,27 @@ class Router(Pattern):
             self._name(pipe)
 
     def connected(self, pipe: Pipe) -> None:
-        if not pipe.routing_id:  # else the same pipe has a new connection, and keeps its name
+        self.pipes[pipe] = None  # it may have lost its place to another of its name
+        if pipe.routing_id and not self._keeps_name(pipe):
+            self._take_name(pipe)
+            pipe.outbound.drop_all()  # because it was meant for the peer of the old name
+        if not pipe.routing_id:
             self._name(pipe)
+
+    def _keeps_name(self, pipe: Pipe) -> bool:
+        """On a new connection: is the peer called as the one before?"""
+        if is_own_name(pipe.identity):
+            return pipe.routing_id == pipe.identity
+        return not is_own_name(pipe.routing_id)
 
     def _name(self, pipe: Pipe) -> None:
         routing_id = self._choose_id(pipe)
         holder = self._by_id.get(routing_id)
+        if holder is not None and not self._options.router_handover:
+            self.ignore(pipe)  # the name is taken: this peer is neither heard nor reached (L-28)
+            return
         if holder is not None:
-            if not self._options.router_handover:
-                return  # the name is taken: this peer is neither heard nor reached (L-28)
-            self._forget(holder)
+            self._hand_over(holder)
         pipe.routing_id = routing_id
         self._by_id[routing_id] = pipe
         pipe.outbound.on_space = self._on_space
@@ -77,21 +98,34 @@ class Router(Pattern):
         self._on_space()
 
     def _choose_id(self, pipe: Pipe) -> bytes:
-        # An Identity that begins with a zero could pose as one of ours; it counts as none (37-48).
-        if pipe.identity and pipe.identity[0]:
+        if is_own_name(pipe.identity):
             return pipe.identity
         self._number = (self._number + 1) % 2**32
         return b"\0" + self._number.to_bytes(4, "big")
 
-    def _forget(self, pipe: Pipe) -> None:
-        """Another has its name now. What it sent before is not read any more: it would seem to come from the other."""
+    def _hand_over(self, pipe: Pipe) -> None:
+        """Another peer gets the name of this one. What this one sent is not read any more, because it would seem to
+        come from the other; what is queued for it is not sent. Its connection is closed, as libzmq's manual says."""
         assert self.incoming is not None
-        pipe.inbound.close()
-        self.incoming.discard(pipe)
+        for each in (pipe, *pipe.formers()):
+            self.incoming.discard(each)
+        if self._next is not None and self._next[0] is pipe:
+            self._next = None
         self.detach(pipe)
+        self._take_name(pipe)
+        self.ignore(pipe)
+        pipe.outbound.drop_all()
+        if pipe.source is not None:
+            pipe.source.end(f"another peer has the name {printable(pipe.identity)} now (router_handover)")
+
+    def _take_name(self, pipe: Pipe) -> None:
+        if self._by_id.get(pipe.routing_id) is pipe:
+            del self._by_id[pipe.routing_id]
+        pipe.routing_id = b""
 
     def detach(self, pipe: Pipe) -> None:
         super().detach(pipe)
+        pipe.outbound.on_space = _nobody
         # The pipe itself keeps its name, for what it sent before and is not read yet.
         if self._by_id.get(pipe.routing_id) is pipe:
             del self._by_id[pipe.routing_id]

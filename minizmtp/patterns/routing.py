@@ -46,6 +46,7 @@ class FairQueue:
 
     def __init__(self, on_arrival: Callable[[], None] = _nobody) -> None:
         self._ready: deque[Pipe] = deque()  # the pipes that have something, next one first; the only one may be empty
+        self._former: deque[Pipe] = deque()  # what is left of earlier connections: goes before all others
         self._on_arrival = on_arrival
         self.only: Queue | None = None
         self.sieve: Callable[[bytes], object] | None = None
@@ -56,12 +57,19 @@ class FairQueue:
         if len(pipe.inbound):
             self._arrived(pipe)
 
+    def keep(self, former: Pipe) -> None:
+        """Have the messages in former read before anything else; nothing more will come to it."""
+        self.only = None
+        self._former.append(former)
+        self._on_arrival()
+
     def discard(self, pipe: Pipe) -> None:
         """Forget pipe. (A peer that has merely gone is not discarded: what it sent is read.)"""
         self.only = None
         pipe.inbound.on_arrival = _nobody
-        if pipe in self._ready:
-            self._ready.remove(pipe)
+        for row in (self._ready, self._former):
+            if pipe in row:
+                row.remove(pipe)
 
     def _arrived(self, pipe: Pipe) -> None:
         row = self._ready
@@ -81,11 +89,11 @@ class FairQueue:
         """How many pipes have something."""
         if self._ready and not self._ready[0].inbound.items:
             self._ready.popleft()
-        return len(self._ready)
+        return len(self._ready) + len(self._former)
 
     def take(self) -> tuple[Pipe, Message] | None:
         """The next message and whose it is, or None."""
-        row = self._ready
+        row = self._former or self._ready
         while row:
             pipe = row[0]
             queue = pipe.inbound
@@ -96,6 +104,8 @@ class FairQueue:
             if not items:
                 self.only = None
                 row.popleft()
+            elif row is self._former:
+                pass  # they have no turns: what came first is read first
             elif len(row) == 1:
                 self.only = queue
             else:

@@ -175,7 +175,7 @@ async def test_a_host_that_is_no_host_gives_400(tcp, host):
         assert statuses(received) == [b"400"]
 
 
-@pytest.mark.parametrize("host", [b"", b"a,b", b"a%20b", b"A.b.", b"[::1]:8080", b"127.0.0.1:80", b"a:", b"x_y"])
+@pytest.mark.parametrize("host", [b"", b"a,b", b"A.b.", b"[::1]:8080", b"127.0.0.1:80", b"a:", b"x_y"])
 async def test_a_host_with_all_that_one_may_have_is_served(tcp, host):
     await tcp.serve(what)
     received = await tcp.talk(b"GET /a HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % host)

@@ -513,20 +513,66 @@ async def test_a_client_that_returns_before_its_old_connection_is_known_to_be_de
         router = ctx.socket(zmq.ROUTER, linger=0, router_handover=handover)
         router.bind("tcp://127.0.0.1:*")
         monitor = router.monitor()
+        reasons: list[str] = []
         with trio.fail_after(10):
             async with await Raw.dial(router.last_endpoint) as old, await Raw.dial(router.last_endpoint) as new:
                 for peer in (old, new):
                     await peer.greet(b"DEALER", Identity=b"me")
-                    await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+                    while (told := await monitor.__anext__()).event is not Event.HANDSHAKE_SUCCEEDED:
+                        reasons.append(told.reason)
                 await new.send(b"\x00\x03new"), await old.send(b"\x00\x03old")
                 heard, deaf = (new, old) if handover else (old, new)
                 assert await router.recv_multipart() == [b"me", b"new" if handover else b"old"]
                 await router.send_multipart([b"me", b"hello"])
                 assert await heard.message() == [b"hello"]
                 assert await router.poll(20) == 0
+                if handover:
+                    assert await deaf.ended()
+                    assert reasons[-1].endswith("another peer has the name me now (router_handover)")
+                    assert [peer.routing_id for peer in router.peers()] == [b"me"]
+                    return
                 with trio.move_on_after(0.02) as scope:
                     await deaf.read(1)
                 assert scope.cancelled_caught  # connected, and nothing is said to it
+
+
+@pytest.mark.requirement("L-28")
+async def test_handover_over_inproc_parts_from_the_first() -> None:
+    async with zmq.Context() as ctx:
+        router = ctx.socket(zmq.ROUTER, router_handover=1)
+        router.bind("inproc://handover")
+        first, second = (ctx.socket(zmq.DEALER, routing_id=b"me") for _ in range(2))
+        first.connect("inproc://handover")
+        second.connect("inproc://handover")
+        assert len(router.peers()) == 1
+        assert first.peers() == []
+        await second.send(b"hello")
+        assert await router.recv_multipart() == [b"me", b"hello"]
+
+
+@pytest.mark.requirement("L-28", "31-1")
+@pytest.mark.parametrize("kind", [zmq.ROUTER, zmq.PAIR])
+async def test_the_end_of_a_refused_peer_that_sent_much_is_noticed(kind: zmq.SocketType) -> None:
+    """It is not read by the program, so what it sends must not fill a queue and stop the connection."""
+    name = {"Identity": b"me"} if kind is zmq.ROUTER else {}
+    async with zmq.Context() as ctx:
+        server = ctx.socket(kind, rcvhwm=2, linger=0)
+        server.bind("tcp://127.0.0.1:*")
+        monitor = server.monitor()
+        with trio.fail_after(10):
+            async with await Raw.dial(server.last_endpoint) as first:
+                await first.greet(b"DEALER" if kind is zmq.ROUTER else b"PAIR", **name)
+                await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+                for _ in range(3):
+                    async with await Raw.dial(server.last_endpoint) as second:
+                        await second.greet(b"DEALER" if kind is zmq.ROUTER else b"PAIR", **name)
+                        await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+                        await second.send(b"\0\5hello" * 100)
+                    await until(monitor, Event.DISCONNECTED)
+                (peer,) = server.peers()
+                assert peer.unread == 0
+                await first.send(b"\0\1x")
+                assert (await server.recv_multipart())[-1] == b"x"
 
 
 @pytest.mark.requirement("31-1")

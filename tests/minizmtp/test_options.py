@@ -32,7 +32,8 @@ DEFAULTS = (
     | SPANS
     | SWITCHES
     | SYSTEMS
-    | {"tcp_keepalive": -1, "maxmsgsize": -1, "maxunfinished": 2**30, "reconnect_ivl": 100, "heartbeat_ttl": 0}
+    | {"tcp_keepalive": -1, "maxmsgsize": -1, "maxunfinished": 2**30, "maxsubscribed": 2**30}
+    | {"reconnect_ivl": 100, "heartbeat_ttl": 0}
     | {"heartbeat_timeout": -1}  # which stands for heartbeat_ivl, and cannot be set
     | {"routing_id": b"", "connect_routing_id": b"", "xpub_welcome_msg": b""}
 )
@@ -44,7 +45,7 @@ GOOD: list[tuple[str, Any]] = [
     *((name, value) for name in SYSTEMS for value in (-1, 0, 4096)),
     *(("tcp_keepalive", value) for value in (-1, 0, 1)),
     *(("maxmsgsize", value) for value in (-1, 0, 2**31, 2**63 - 1)),
-    *(("maxunfinished", value) for value in (0, 2**63 - 1)),
+    *((name, value) for name in ("maxunfinished", "maxsubscribed") for value in (0, 2**63 - 1)),
     *(("reconnect_ivl", value) for value in (-1, 0, 1)),
     *(("heartbeat_ttl", value) for value in (0, 100, 6553500)),
     *(("heartbeat_timeout", value) for value in (0, 1, 2**31 - 1)),
@@ -58,7 +59,7 @@ OUT_OF_RANGE: list[tuple[str, Any]] = [
     *((name, value) for name in SYSTEMS for value in (-2, 2**40)),
     *(("tcp_keepalive", value) for value in (-2, 2)),
     *(("maxmsgsize", value) for value in (-2, 2**63)),
-    *(("maxunfinished", value) for value in (-1, 2**63)),
+    *((name, value) for name in ("maxunfinished", "maxsubscribed") for value in (-1, 2**63)),
     *(("reconnect_ivl", value) for value in (-2, 2**31)),
     *(("heartbeat_ttl", value) for value in (-1, 6553600)),
     *(("heartbeat_timeout", value) for value in (-2, -1, 2**31)),

@@ -874,3 +874,41 @@ async def test_metadata_tells_what_we_see_not_what_the_peer_claims() -> None:
                     "X-Build": "7",
                     "X-Odd": "\\xff",
                 }
+
+
+async def test_unread_messages_keep_the_metadata_of_their_connection(quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        dealer = ctx.socket(zmq.DEALER, linger=0)
+        monitor = dealer.monitor()
+        dealer.connect(server.endpoint)
+        with trio.fail_after(60):
+            for build in (b"1", b"2", b"2", b"3"):
+                async with await server.accept() as peer:
+                    await peer.greet(b"ROUTER", X_Build=build)
+                    await peer.send(b"\0\1" + build)
+                await until(monitor, Event.DISCONNECTED)
+            (statistics,) = dealer.peers()
+            assert (statistics.received, statistics.unread) == (0, 4)
+            for build in ("1", "2", "2", "3"):
+                message = await dealer.recv_message()
+                assert message.frames == [build.encode()]
+                assert message.metadata["X-Build"] == build
+            (statistics,) = dealer.peers()
+            assert (statistics.received, statistics.unread) == (4, 0)
+
+
+@pytest.mark.parametrize("immediate", [0, 1])
+async def test_connect_routing_id_outlives_a_peer_of_any_name(quick_clock: MockClock, immediate: int) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        router = ctx.socket(zmq.ROUTER, linger=0, connect_routing_id=b"friend", immediate=immediate)
+        monitor = router.monitor()
+        router.connect(server.endpoint)
+        with trio.fail_after(60):
+            for name in (b"one", b"two"):
+                async with await server.accept() as peer:
+                    await peer.greet(b"DEALER", Identity=name)
+                    await peer.send(b"\0\5hello")
+                    assert await router.recv_multipart() == [b"friend", b"hello"]
+                    await router.send_multipart([b"friend", b"re"])
+                    assert await peer.message() == [b"re"]
+                await until(monitor, Event.DISCONNECTED)

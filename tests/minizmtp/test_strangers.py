@@ -16,6 +16,7 @@ import sys
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from minizmtp import Event, z85
 from minizmtp.auth import CURVE_ALLOW_ANY, Authenticator
 from minizmtp.engine import MOST_OWED
 from minizmtp.monitor import MOST_KEPT
+from minizmtp.patterns.pubsub import SLICE
 from minizmtp.wire import NEED_DATA, Connection, ConnectionClosed, Ping, Ready, Subscribe
 from minizmtp.wire.connection import HANDSHAKE_LIMIT
 from minizmtp.wire.curve import CurveClient
@@ -345,7 +347,52 @@ async def test_a_flood_of_subscriptions_is_counted_and_goes_with_its_peer(kind: 
             assert await sub.recv() == b"news!"
         await until(monitor, Event.DISCONNECTED)
         assert [one.subscriptions for one in pub.peers()] == [1]
-        assert len(pub.pattern.subscriptions._wanted) == 1  # type: ignore[attr-defined]
+        with trio.fail_after(10):
+            while pub.pattern.subscriptions.untidy:  # type: ignore[attr-defined]
+                await trio.lowlevel.checkpoint()
+        assert pub.pattern.subscriptions._lengths == {4: 1}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", [zmq.PUB, zmq.XPUB])
+async def test_a_peer_that_wants_too_much_is_cut_off(kind: zmq.SocketType) -> None:
+    async with zmq.Context() as ctx:
+        pub = ctx.socket(kind, linger=0, maxsubscribed=100_000)
+        pub.bind(TRANSPORTS[0])
+        monitor = pub.monitor()
+        async with await Raw.dial(pub.last_endpoint) as peer:
+            stranger = Stranger(peer, "NULL", zmq.SUB)
+            assert await stranger.shake_hands()
+            with suppress(trio.BrokenResourceError):
+                for number in range(1000):
+                    await peer.send(stranger.connection.send(Subscribe(b"%03d" % number)))
+            told = await until(monitor, Event.DISCONNECTED)
+        # Each costs 512 + 3 * 8.
+        assert told.reason.endswith(
+            "186 subscriptions, and one more of 3 octets; "
+            "the limit is 100000 octets of memory for all of a peer (maxsubscribed)"
+        )
+        assert pub.peers() == []
+        assert pub.pattern.subscriptions.matching(b"000") == ()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", [zmq.PUB, zmq.XPUB])
+async def test_others_have_turns_while_a_leaver_is_forgotten(kind: zmq.SocketType) -> None:
+    """Counted: between two turns of another task, no more than some slices of prefixes are removed."""
+    async with zmq.Context() as ctx:
+        pub = ctx.socket(kind, linger=0)
+        pub.bind("inproc://news")
+        sub = ctx.socket(zmq.SUB)
+        for number in range(20_000):
+            sub.subscribe(b"%d" % number)
+        sub.connect("inproc://news")
+        wants = pub.pattern.subscriptions  # type: ignore[attr-defined]
+        left = [sum(wants._lengths.values())]
+        sub.close()
+        left.append(sum(wants._lengths.values()))
+        while left[-1]:
+            await trio.lowlevel.checkpoint()
+            left.append(sum(wants._lengths.values()))
+        assert max(before - after for before, after in pairwise(left)) <= 4 * SLICE
 
 
 # --------------------------------------------------------------------------------------------------- hanging up

@@ -2,7 +2,7 @@
 
 from minizmtp.errors import ProtocolError
 from minizmtp.patterns import Pattern, Pipe
-from minizmtp.patterns.pipe import Queue
+from minizmtp.patterns.pipe import Queue, Source
 from minizmtp.patterns.routing import as_list
 from minizmtp.wire.events import Item, Message
 
@@ -66,3 +66,15 @@ def received(pattern: Pattern) -> Message | None:
 def all_received(pattern: Pattern) -> list[Message]:
     """Every message that is there for the program."""
     return list(iter(lambda: received(pattern), None))
+
+
+class Wire(Source):
+    """A connection that notes why the socket has ended it."""
+
+    can_be_waited_for = False
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+
+    def end(self, why: str) -> None:
+        self.ended.append(why)

@@ -9,12 +9,12 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from minizmtp.errors import EHOSTUNREACH, ZMQError
 from minizmtp.options import Options
-from minizmtp.patterns import Pipe
+from minizmtp.patterns import Pattern, Pipe
 from minizmtp.patterns.pipe import Queue
 from minizmtp.patterns.reqrep import Rep, Req, split_envelope
 from minizmtp.patterns.router import Dealer, Router
 from minizmtp.wire.events import Message
-from tests.minizmtp.patterns.peers import Calls, Peer, all_received, received
+from tests.minizmtp.patterns.peers import Calls, Peer, Wire, all_received, received
 
 
 def options(**values: object) -> Options:
@@ -35,8 +35,8 @@ def router(**values: object) -> Router:
 class Named(Peer):
     """A peer of a ROUTER that asks to be called so."""
 
-    def __init__(self, pattern: Router, name: bytes = b"", *, sndhwm: int = 1000) -> None:
-        super().__init__(pattern, sndhwm=sndhwm, connected=False)
+    def __init__(self, pattern: Router, name: bytes = b"", *, sndhwm: int = 1000, rcvhwm: int = 1000) -> None:
+        super().__init__(pattern, sndhwm=sndhwm, rcvhwm=rcvhwm, connected=False)
         self.pipe.identity = name
         self.returns()
 
@@ -122,6 +122,18 @@ def test_a_probe_is_an_empty_message_and_goes_before_all_others(kind: type[Deale
     assert Peer(prober, connected=False).hears() == [[b""]]
     silent = kind(Calls(), Calls())
     assert Peer(silent).hears() == []
+
+
+@pytest.mark.requirement("L-30")
+@pytest.mark.parametrize("kind", [Dealer, Req, Router])
+def test_each_connection_begins_with_a_probe(kind: type[Pattern]) -> None:
+    prober = kind(Calls(), Calls(), options(probe_router=1))
+    service = Peer(prober)
+    assert service.hears() == [[b""]]
+    service.pipe.outbound.put([b"unsent"])
+    service.drops(), service.drops(), service.returns()  # one attempt failed
+    assert service.hears() == [[b""], [b"unsent"]]
+    assert service.pipe.outbound.taken == 3
 
 
 @pytest.mark.requirement("L-30")
@@ -349,6 +361,109 @@ def test_with_router_handover_the_newcomer_has_the_name_and_what_the_first_said_
     assert second.hears() == [[b"y"]]
 
 
+@pytest.mark.requirement("L-28")
+def test_what_the_second_of_one_name_sends_is_not_kept() -> None:
+    """Kept, it would stop the engine's reading, and the end of the connection would never be noticed."""
+    service = router()
+    Named(service, b"twin")
+    second = Named(service, b"twin", rcvhwm=2)
+    for number in range(5):
+        second.says([b"%d" % number])
+        assert not second.pipe.inbound.full
+        assert not second.pipe.inbound.items
+
+
+@pytest.mark.requirement("L-28")
+def test_with_handover_the_connection_of_the_first_is_ended() -> None:
+    service = router(router_handover=1)
+    first, other = Named(service, b"twin"), Named(service, b"other")
+    first.pipe.source, other.pipe.source = Wire(), Wire()
+    Named(service, b"twin")
+    assert first.pipe.source.ended == ["another peer has the name twin now (router_handover)"]
+    assert other.pipe.source.ended == []
+
+
+@pytest.mark.requirement("L-28")
+def test_a_dialled_peer_takes_its_lost_name_on_its_return() -> None:
+    service = router(router_handover=1)
+    dialled = Named(service, b"twin")
+    accepted = Named(service, b"twin")
+    dialled.says([b"lost"])
+    dialled.drops(), dialled.returns()
+    dialled.says([b"heard"]), accepted.says([b"lost"])
+    service.try_send([b"twin", b"x"])
+    assert all_received(service) == [[b"twin", b"heard"]]
+    assert (dialled.hears(), accepted.hears()) == ([[b"x"]], [])
+
+
+def renamed(service: Router, peer: Peer, name: bytes) -> None:
+    """The connection breaks, and at the same place another peer answers."""
+    peer.drops()
+    service.keep_unread(peer.pipe)
+    peer.pipe.identity = name
+    peer.returns()
+
+
+@pytest.mark.requirement("28-33", "28-35")
+@pytest.mark.parametrize(("before", "after"), [(b"one", b"two"), (b"one", b""), (b"", b"two")])
+def test_a_name_ends_with_its_connection(before: bytes, after: bytes) -> None:
+    service = router(router_mandatory=1)
+    peer = Named(service, before)
+    old = peer.pipe.routing_id
+    peer.says([b"unread"])
+    service.try_send([old, b"for the first"])
+    renamed(service, peer, after)
+    new = peer.pipe.routing_id
+    assert new != old
+    assert new == after or new[0] == 0
+    peer.says([b"hello"])
+    assert all_received(service) == [[old, b"unread"], [new, b"hello"]]
+    with pytest.raises(ZMQError):
+        service.try_send([old, b"x"])
+    service.try_send([new, b"for the second"])
+    assert peer.hears() == [[b"for the second"]]
+
+
+def test_unread_messages_of_a_peer_before_are_counted_once() -> None:
+    service = router()
+    peer = Named(service, b"one")
+    peer.says([b"1"], [b"2"], [b"3"])
+    received(service)
+    renamed(service, peer, b"two")
+    peer.says([b"4"])
+    inbound = peer.pipe.inbound
+    assert (inbound.taken - service.aside(peer.pipe), len(inbound) + service.aside(peer.pipe)) == (1, 3)
+    service.discard(peer.pipe)
+    assert all_received(service) == []
+
+
+def test_what_a_peer_before_sent_is_read_first() -> None:
+    service = router()
+    peer, other = Named(service, b"one"), Named(service, b"other")
+    peer.says([b"1"], [b"2"])
+    renamed(service, peer, b"two")
+    peer.says([b"3"])
+    renamed(service, peer, b"three")
+    peer.says([b"4"]), other.says([b"x"])
+    assert service.can_receive()
+    names = [message[0] for message in all_received(service)]
+    assert names[:2] == [b"one", b"one"]
+    assert names[2] == b"two"
+    assert sorted(names[3:]) == [b"other", b"three"]
+    assert not service.can_receive()
+
+
+def test_a_peer_that_comes_back_under_a_name_in_use_is_ignored() -> None:
+    service = router()
+    peer, other = Named(service, b"one"), Named(service, b"two")
+    renamed(service, peer, b"two")
+    peer.says([b"lost"]), other.says([b"heard"])
+    assert all_received(service) == [[b"two", b"heard"]]
+    renamed(service, peer, b"three")
+    peer.says([b"hello"])
+    assert all_received(service) == [[b"three", b"hello"]]
+
+
 NAMES = [b"", b"a", b"b", b"\0a"]
 
 
@@ -383,6 +498,8 @@ class Naming(RuleBasedStateMachine):
         if not name or not name[0]:
             self.holders[self.made_up(peer)] = peer
         elif handover or name not in self.holders:
+            if name in self.holders:
+                self.to_hear[self.holders[name]] = []  # its connection is closed
             self.holders[name] = peer
         return peer
 
@@ -396,6 +513,18 @@ class Naming(RuleBasedStateMachine):
     def comes_back_on_a_new_connection(self, peer: Peer) -> None:
         if peer in self.holders.values():
             peer.drops(), peer.returns()
+
+    @rule(peer=peers, name=st.sampled_from([b"a", b"b", b"c"]))
+    def another_answers_on_the_new_connection(self, peer: Peer, name: bytes) -> None:
+        self.options.router_handover = 0
+        if self.holders.get(name) is not peer:
+            self.to_hear[peer] = []
+        self.holders = {known: holder for known, holder in self.holders.items() if holder is not peer or known == name}
+        self.holders.setdefault(name, peer)
+        peer.drops()
+        self.router.keep_unread(peer.pipe)
+        peer.pipe.identity = name
+        peer.returns()
 
     @rule(peer=peers)
     def says(self, peer: Peer) -> None:

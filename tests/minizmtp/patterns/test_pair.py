@@ -65,6 +65,32 @@ def test_a_second_peer_that_leaves_again_changes_nothing() -> None:
     assert received(one) is None
 
 
+@pytest.mark.requirement("31-1")
+def test_what_a_second_peer_sends_is_not_kept() -> None:
+    """Kept, it would stop the engine's reading, and the end of the connection would never be noticed."""
+    one = pair()
+    Peer(one)
+    second = Peer(one, rcvhwm=2)
+    for number in range(5):
+        second.says([b"%d" % number])
+        assert not second.pipe.inbound.full
+        assert not second.pipe.inbound.items
+
+
+@pytest.mark.requirement("31-1")
+def test_a_second_peer_on_a_new_connection_is_a_newcomer() -> None:
+    one = pair()
+    first, second = Peer(one), Peer(one)
+    first.leaves()
+    second.drops()
+    second.says([b"lost"])
+    second.returns()
+    second.says([b"now me"])
+    assert all_received(one) == [[b"now me"]]
+    assert one.try_send([b"x"])
+    assert second.hears() == [[b"x"]]
+
+
 @pytest.mark.requirement("31-8", "31-9", "31-10")
 def test_without_a_peer_a_message_is_not_taken() -> None:
     one = pair()

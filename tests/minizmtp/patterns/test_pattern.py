@@ -1,5 +1,9 @@
 """What all socket types have in common, and what each may not do."""
 
+import gc
+import weakref
+from collections.abc import Iterator
+
 import pytest
 
 from minizmtp.constants import SocketType
@@ -157,3 +161,49 @@ def test_what_was_taken_and_given_back_is_the_next_to_be_taken(kind: SocketType)
     pattern.give_back(first)
     assert pattern.can_receive()
     assert all_received(pattern) == [[b"0"], [b"1"], [b"2"]]
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("kind", PATTERNS)
+def test_a_pipe_is_freed_when_its_peer_has_gone(kind: SocketType, no_collector: None) -> None:
+    """At once, and not by the garbage collector: nothing that is left points to it."""
+    pattern = make(kind)
+    for number in range(3):
+        peer = Peer(pattern)
+        if pattern.incoming is not None and kind is not SocketType.REQ:
+            peer.says([b"", b"1"] if kind is SocketType.REP else [b"1"])
+        if kind in (SocketType.PUB, SocketType.XPUB):
+            peer.says(Subscribe(b"%d" % number), [b"upstream"])
+        if kind not in (SocketType.PUB, SocketType.PUSH):
+            while pattern.can_receive():
+                pattern.take()
+        freed = weakref.ref(peer.pipe)
+        queues = [weakref.ref(peer.pipe.inbound), weakref.ref(peer.pipe.outbound)]
+        peer.leaves()
+        if kind is SocketType.XPUB:
+            all_received(pattern)
+        del peer
+        if kind is not SocketType.REP:  # it remembers whom it owes a reply
+            assert freed() is None
+            assert [queue() for queue in queues] == [None, None]
+
+
+@pytest.mark.parametrize("kind", [SocketType.ROUTER, SocketType.PAIR])
+def test_a_refused_peer_is_freed_when_it_has_gone(kind: SocketType, no_collector: None) -> None:
+    pattern = make(kind)
+    peers = [Peer(pattern, connected=False) for _ in range(2)]
+    for peer in peers:
+        peer.pipe.identity = b"one"
+        peer.returns()
+    refused = peers.pop()
+    refused.says([b"1"])
+    freed = weakref.ref(refused.pipe)
+    refused.leaves()
+    del refused, peer
+    assert freed() is None

@@ -1,10 +1,15 @@
 """PUB and SUB: news for whoever listens (29/PUBSUB)."""
 
+from collections.abc import Callable
+
 import pytest
 
-from minizmtp.patterns.pubsub import Pub, Sub, read_subscription
+from minizmtp.errors import ProtocolError
+from minizmtp.options import Options
+from minizmtp.patterns.pubsub import SLICE, Pub, Sub, read_subscription
+from minizmtp.patterns.xpubsub import XPub
 from minizmtp.wire.events import Cancel, Item, SharedMessage, Subscribe
-from tests.minizmtp.patterns.peers import Calls, Peer, all_received, received
+from tests.minizmtp.patterns.peers import Calls, Peer, Wire, all_received, received
 
 
 def pub() -> Pub:
@@ -136,6 +141,94 @@ def test_a_pub_that_connects_keeps_subscriptions_while_the_listener_is_away() ->
     assert listener.hears() == [[b"eu"]]
 
 
+@pytest.mark.requirement("29-3", "L-39")
+def test_on_a_new_connection_a_listener_tells_anew_what_it_wants() -> None:
+    station = pub()
+    soon: list[Callable[[], None]] = []
+    station.later = soon.append
+    listener = Peer(station)
+    listener.says(Subscribe(b"eu"), Subscribe(b"us"))
+    listener.drops(), listener.returns()
+    station.try_send([b"us 1"])  # it has not told yet
+    listener.says(Subscribe(b"eu"), Subscribe(b"as"))
+    soon.pop()()
+    for topic in (b"eu 2", b"us 2", b"as 2"):
+        station.try_send([topic])
+    assert listener.hears() == [[b"us 1"], [b"eu 2"], [b"as 2"]]
+    assert station.subscriptions_of(listener.pipe) == 2
+
+
+def test_a_listener_may_want_no_more_than_maxsubscribed() -> None:
+    most = Options()
+    most.maxsubscribed = 3 * (512 + 8 * 2)
+    station = Pub(Calls(), Calls(), most)
+    listener, other = Peer(station), Peer(station)
+    listener.pipe.source = Wire()
+    listener.says(Subscribe(b"aa"), Subscribe(b"bb"), Subscribe(b"cc"), Subscribe(b"cc"), Cancel(b"bb"))
+    listener.says(Subscribe(b"dd"))
+    with pytest.raises(ProtocolError, match=r"3 subscriptions, and one more of 2 octets; .* \(maxsubscribed\)"):
+        listener.pipe.inbound.put(Subscribe(b"ee"))
+    other.says(*(Subscribe(b"%02d" % number) for number in range(10)))  # in this process there is no limit
+
+
+def test_a_long_prefix_counts_by_its_length() -> None:
+    most = Options()
+    most.maxsubscribed = 8 * 1000
+    station = Pub(Calls(), Calls(), most)
+    listener = Peer(station)
+    listener.pipe.source = Wire()
+    with pytest.raises(ProtocolError, match=r"0 subscriptions, and one more of 1,000 octets"):
+        listener.pipe.inbound.put(Subscribe(bytes(1000)))
+
+
+def test_a_listener_with_many_prefixes_leaves_in_slices() -> None:
+    """It gets nothing more at once; what is left to do is bounded between two calls, however much it had."""
+    station = pub()
+    soon: list[Callable[[], None]] = []
+    station.later = soon.append
+    listener, other = Peer(station), Peer(station)
+    listener.says(*(Subscribe(b"%d" % number) for number in range(5 * SLICE)))
+    other.says(Subscribe(b"0"))
+    listener.leaves()
+    station.try_send([b"0"])
+    assert (listener.hears(), other.hears()) == ([], [[b"0"]])
+    calls = 0
+    while soon:
+        soon.pop()()
+        calls += 1
+        assert len(soon) <= 1
+    assert calls == 4
+    assert [b"%d" % number in station.subscriptions for number in (0, 1, 100)] == [True, False, False]
+
+
+@pytest.mark.parametrize("kind", [Pub, XPub])
+def test_a_message_of_many_subscriptions_is_read_in_slices(kind: type[Pub]) -> None:
+    station = kind(Calls(), Calls())
+    soon: list[Callable[[], None]] = []
+    station.later = soon.append
+    listener = Peer(station)
+    listener.says([b"\x01%d" % number for number in range(3 * SLICE)] + [b"up"], Subscribe(b"next"))
+    held = [station.subscriptions_of(listener.pipe)]
+    while soon:
+        soon.pop()()
+        held.append(station.subscriptions_of(listener.pipe))
+    assert held == [SLICE, 2 * SLICE, 3 * SLICE, 3 * SLICE + 1]
+    if isinstance(station, XPub):
+        assert all_received(station)[-2:] == [[b"up"], [b"\x01next"]]
+
+
+def test_a_listener_that_leaves_within_a_long_message_is_gone() -> None:
+    station = pub()
+    soon: list[Callable[[], None]] = []
+    station.later = soon.append
+    listener = Peer(station)
+    listener.says([b"\x01%d" % number for number in range(3 * SLICE)])
+    listener.leaves()
+    while soon:
+        soon.pop()()
+    assert not station.subscriptions._lengths
+
+
 def test_a_message_to_many_is_one_object_that_is_encoded_once() -> None:
     station = pub()
     listeners = [Peer(station) for _ in range(3)]
@@ -215,7 +308,7 @@ def test_a_listener_counts_and_takes_back_only_with_the_last() -> None:
     listener = sub()
     station = Peer(listener)
     listener.subscribe(b"eu"), listener.subscribe(b"eu")
-    assert station.hears() == [Subscribe(b"eu"), Subscribe(b"eu")]
+    assert station.hears() == [Subscribe(b"eu")]
     listener.unsubscribe(b"eu")
     assert station.hears() == []
     station.says([b"eu 1"])

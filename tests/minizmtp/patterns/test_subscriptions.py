@@ -1,11 +1,13 @@
 """Who wants this topic? (29/PUBSUB, "shall compare")."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from minizmtp.patterns import subscriptions
-from minizmtp.patterns.subscriptions import Subscriptions
+from minizmtp.patterns.subscriptions import PIECE, Subscriptions, cost
 
 
 @pytest.mark.requirement("37-60", "29-8")
@@ -71,18 +73,54 @@ def test_what_somebody_wants_is_counted_once_for_each_prefix() -> None:
     wants.remove(b"c", "anna")
     wants.remove(b"c", "anna")
     assert [wants.count(name) for name in ("anna", "ben", "carla")] == [2, 1, 0]
-    wants.remove_all("anna")
+    wants.leave("anna")
     assert wants.count("anna") == 0
 
 
-def test_who_leaves_takes_all_with_it_and_tells_what_it_had() -> None:
+def test_a_leaver_gets_nothing_and_its_prefixes_go_in_slices() -> None:
     wants: Subscriptions[str] = Subscriptions()
     for prefix in (b"a", b"b", b"c"):
         wants.add(prefix, "anna")
     wants.add(b"b", "ben")
-    assert sorted(wants.remove_all("anna")) == [b"a", b"b", b"c"]
+    wants.leave("anna")
     assert [bool(wants.matching(topic)) for topic in (b"a", b"b", b"c")] == [False, True, False]
-    assert wants.remove_all("anna") == []
+    removed = wants.tidy(2) + wants.tidy(2)
+    assert not wants.untidy
+    assert sorted(removed) == [("anna", b"a", True), ("anna", b"b", False), ("anna", b"c", True)]
+    assert wants.tidy(2) == []
+
+
+def test_leaving_costs_the_same_with_any_number_of_prefixes() -> None:
+    """Nothing is looked at, except what `tidy` is told to remove."""
+    wants: Subscriptions[str] = Subscriptions()
+    for number in range(1000):
+        wants.add(b"%d" % number, "anna")
+    wants.leave("anna")
+    assert len(wants.tidy(10)) == 10
+    assert sum(b"%d" % number in wants for number in range(1000)) == 990
+
+
+def test_a_prefix_ends_for_leavers_before_it_begins_for_others() -> None:
+    wants: Subscriptions[str] = Subscriptions()
+    wants.add(b"a", "anna")
+    wants.leave("anna")
+    assert wants.settle(b"a", "ben") == [("anna", b"a", True)]
+    assert wants.add(b"a", "ben") is True
+    assert wants.tidy(10) == []
+    assert wants.matching(b"a") == ("ben",)
+
+
+def test_what_is_asked_for_again_stays_and_the_rest_goes() -> None:
+    wants: Subscriptions[str] = Subscriptions()
+    wants.add(b"a", "anna"), wants.add(b"b", "anna")
+    wants.renew("anna")
+    wants.settle(b"a", "anna")
+    assert wants.add(b"a", "anna") is False
+    assert wants.matching(b"b") == ("anna",)  # until it is tidied
+    assert wants.tidy(10) == [("anna", b"b", True)]
+    assert (wants.matching(b"a"), wants.matching(b"b")) == (("anna",), ())
+    wants.leave("anna")
+    assert wants.tidy(10) == [("anna", b"a", True)]
 
 
 class NaiveSubscriptions:
@@ -98,7 +136,10 @@ class NaiveSubscriptions:
         return {subscriber for wanted, subscriber in self.pairs if wanted == prefix}
 
 
-prefixes = st.lists(st.sampled_from([b"a", b"b", b"\xff"]), max_size=4).map(b"".join)
+# Long ones too, on either side of where a prefix is cut into pieces.
+lengths = st.sampled_from([0, 0, 0, PIECE - 2, PIECE - 1, PIECE, 2 * PIECE - 1, 2 * PIECE])
+letters = st.lists(st.sampled_from([b"a", b"b", b"\xff"]), max_size=4).map(b"".join)
+prefixes = st.builds(lambda length, rest: bytes(length) + rest, lengths, letters)
 subscribers = st.integers(0, 3)
 steps = st.one_of(
     st.tuples(st.just("add"), prefixes, subscribers),
@@ -123,7 +164,10 @@ def test_the_index_agrees_with_asking_everybody(steps: list[tuple[str, bytes, in
         else:
             theirs = {wanted for wanted, who in naive.pairs if who == subscriber}
             naive.pairs = {pair for pair in naive.pairs if pair[1] != subscriber}
-            assert set(index.remove_all(subscriber)) == theirs
+            index.leave(subscriber)
+            for topic in topics:
+                assert set(index.matching(topic)) == naive.matching(topic)
+            assert {wanted for _, wanted, _ in index.tidy(100)} == theirs
         for topic in topics:
             assert set(index.matching(topic)) == naive.matching(topic)
             assert (topic in index) == bool(naive.holders(topic))
@@ -136,18 +180,31 @@ class CountingBytes(bytes):
 
     def __getitem__(self, key):  # type: ignore[no-untyped-def]
         CountingBytes.cuts += 1
-        return super().__getitem__(key)
+        return CountingBytes(super().__getitem__(key))
 
 
 def test_publishing_does_not_ask_every_subscription() -> None:
-    """Ten thousand subscriptions of three lengths: three questions."""
     wants: Subscriptions[int] = Subscriptions()
     for number in range(10_000):
         wants.add(b"%05d" % number, number)
     wants.add(b"", -1), wants.add(b"0", -2)
     CountingBytes.cuts = 0
     assert sorted(wants.matching(CountingBytes(b"00042: rain"))) == [-2, -1, 42]
-    assert CountingBytes.cuts <= 3
+    assert CountingBytes.cuts <= 12
+
+
+@pytest.mark.parametrize("stranger", [b"\xff", b"topic"], ids=["elsewhere", "of the topic"])
+def test_lengths_do_not_make_a_topic_dearer(stranger: bytes) -> None:
+    """With a thousand lengths in use, also prefixes of the topic itself, a lookup asks as often as with one."""
+    wants: Subscriptions[int] = Subscriptions()
+    wants.add(b"topic", 0)
+    for length in range(1, 1001):
+        wants.add((stranger * 1000)[:length], 1)
+    topic = b"topic" * 250
+    first = wants.matching(topic)
+    CountingBytes.cuts = 0
+    assert wants._find(CountingBytes(topic)) == first
+    assert CountingBytes.cuts <= 40  # nine for each 256 octets
 
 
 def test_long_topics_are_not_kept_for_the_sake_of_who_subscribes_to_a_long_one() -> None:
@@ -165,15 +222,43 @@ def test_lengths_that_nobody_uses_any_more_are_not_asked_for() -> None:
     wants: Subscriptions[int] = Subscriptions()
     for length in range(100):
         wants.add(b"n" * length, 0)
-    wants.remove_all(0)
+    wants.leave(0)
+    wants.tidy(100)
     wants.add(b"n", 1)
-    CountingBytes.cuts = 0
-    assert list(wants.matching(CountingBytes(b"n" * 100))) == [1]
-    assert CountingBytes.cuts == 1
+    assert list(wants.matching(b"n" * 100)) == [1]
+    assert wants.longest == 1  # topics are told apart by no more than that
 
 
-def test_who_leaves_with_prefixes_of_many_lengths_is_gone_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """… and holds up nobody: all lengths are looked at when somebody asks for a topic, not at each change."""
+@pytest.mark.parametrize("length", [7, 255, 256, 257, 5000, 100_000])
+def test_a_subscription_takes_no_more_memory_than_is_counted(length: int) -> None:
+    count = 2000 // (1 + length // 100)
+    wants: Subscriptions[int] = Subscriptions()
+    wants.add(b"", 0)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(count):
+            wants.add(b"%07d" % number + b"x" * (length - 7), 1)
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert wants.octets(1) == count * cost(bytes(length))
+    assert taken <= 1.25 * wants.octets(1)
+
+
+def test_everything_is_gone_when_everybody_has_left() -> None:
+    wants: Subscriptions[int] = Subscriptions()
+    for length in (0, 1, 7, 255, 256, 257, 600, 1024):
+        wants.add(bytes(length), length % 2), wants.add(bytes(length) + b"x", 1)
+    for subscriber in (0, 1):
+        wants.leave(subscriber)
+    wants.tidy(100)
+    root = wants._root
+    left = [root.wanted, root.lengths, root.signposts, root.longer, root.answers, wants._lengths, wants._held]
+    assert not any(left)
+
+
+def test_all_lengths_are_looked_at_once_and_not_at_each_change(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[int] = []
     monkeypatch.setattr(
         subscriptions, "max", lambda *given, **more: (looks.append(len(given)), max(*given, **more))[1], raising=False
@@ -182,7 +267,8 @@ def test_who_leaves_with_prefixes_of_many_lengths_is_gone_at_once(monkeypatch: p
     index.add(b"", "stays")
     for length in range(300, 0, -1):
         index.add(bytes(length), "leaves")
-    index.remove_all("leaves")
+    index.leave("leaves")
+    index.tidy(300)
     assert looks.count(1) == 0
     assert index.matching(bytes(300)) == ("stays",)
     assert (looks.count(1), index.longest) == (1, 0)

@@ -1,5 +1,7 @@
 """XPUB and XSUB: subscriptions that the program sees and makes (29/PUBSUB)."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule, run_state_machine_as_test
@@ -8,8 +10,8 @@ from minizmtp.errors import EINVAL, ZMQError
 from minizmtp.options import Options
 from minizmtp.patterns import Pipe
 from minizmtp.patterns.pipe import Queue
-from minizmtp.patterns.pubsub import Pub, Sub
-from minizmtp.patterns.xpubsub import XPub, XSub
+from minizmtp.patterns.pubsub import SLICE, Pub, Sub
+from minizmtp.patterns.xpubsub import MOST_UNREAD, MOST_WAITING, Backlog, XPub, XSub
 from minizmtp.wire.events import Cancel, Item, Message, Subscribe
 from tests.minizmtp.patterns.peers import Calls, Peer, all_received, received
 
@@ -147,9 +149,9 @@ def test_with_xpub_nodrop_nobody_gets_a_message_before_all_who_want_it_have_room
 
 
 @pytest.mark.requirement("29-13", "29-21", "29-22")
-def test_what_listeners_send_is_shown_in_the_order_in_which_it_comes_and_without_limit() -> None:
+def test_what_listeners_send_is_shown_in_the_order_of_arrival() -> None:
     station = xpub()
-    a, b = Peer(station, rcvhwm=2), Peer(station, rcvhwm=2)
+    a, b = Peer(station, rcvhwm=10), Peer(station, rcvhwm=2)
     for number in range(5):
         a.says([b"a%d" % number, b"more"]), b.says(Subscribe(b"b%d" % number))
         assert not a.pipe.inbound.full
@@ -257,6 +259,133 @@ def test_without_xpub_manual_a_program_does_not_subscribe_its_peers() -> None:
         assert caught.value.errno == EINVAL
 
 
+# ---------------------------------------------------------------------------------- what is not read has bounds
+
+
+def test_a_peer_is_not_read_while_too_many_messages_of_it_wait() -> None:
+    station = xpub()
+    flood, other = Peer(station, rcvhwm=4), Peer(station, rcvhwm=4)
+    for number in range(8):
+        assert not flood.pipe.inbound.full
+        flood.says([b"%d" % number])
+    assert flood.pipe.inbound.full
+    assert len(station._to_show) == 4
+    other.says(Subscribe(b"eu"))
+    station.try_send([b"eu"])
+    assert other.hears() == [[b"eu"]]
+    assert all_received(station) == [[b"0"], [b"1"], [b"2"], [b"3"], [b"\x01eu"], *([b"%d" % n] for n in range(4, 8))]
+    assert not flood.pipe.inbound.full
+
+
+def test_a_peer_is_not_read_while_its_notices_take_too_much() -> None:
+    """A subscription that is shown takes as much as one that is kept."""
+    station = xpub(xpub_verbose=1, maxsubscribed=10 * (512 + 8 * 2))
+    flood = Peer(station)
+    for _ in range(25):
+        flood.says(Subscribe(b"eu"))
+    assert station.aside(flood.pipe) == 11
+    assert len(flood.pipe.inbound) == 14
+    assert len(all_received(station)) == 25
+    assert len(flood.pipe.inbound) == 0
+
+
+@pytest.mark.parametrize("mode", ["", "xpub_verbose", "xpub_verboser", "xpub_manual"])
+def test_peers_that_have_gone_do_not_fill_an_unread_xpub(mode: str) -> None:
+    station = xpub(**({mode: 1} if mode else {}))
+    stays = Peer(station)
+    stays.says(Subscribe(b"stays"))
+    for number in range(5 * MOST_UNREAD):
+        peer = Peer(station)
+        peer.says(Subscribe(b"%d" % number), Subscribe(b"%d" % number), Subscribe(b"stays"))
+        peer.leaves()
+    assert len(station._to_show) <= MOST_UNREAD + 3
+    shown = [message[0] for message in all_received(station)]
+    assert shown[0] == b"\x01stays"
+    assert {frame[1:] for frame in shown if frame[0]} - {frame[1:] for frame in shown if not frame[0]} <= {b"stays"}
+    assert shown.count(b"\x01stays") - shown.count(b"\0stays") >= 1
+    assert not any([station._unseen, station._repeated, station._unread, station._verbose])
+
+
+def test_how_much_of_a_peer_is_unread_is_not_counted_each_time() -> None:
+    station = xpub()
+    one, other = Peer(station), Peer(station)
+    one.says(*(Subscribe(b"%d" % number) for number in range(100)))
+    other.says([b"up"], Subscribe(b"0"))
+    station.take()
+    assert (station.aside(one.pipe), station.aside(other.pipe)) == (99, 1)
+    assert station._unread == {one.pipe: Backlog(0, 99, 99 * 512 + 8 * 189), other.pipe: Backlog(1, 0, 0)}
+
+
+def test_a_leaver_with_many_prefixes_is_shown_in_slices() -> None:
+    station = xpub()
+    soon: list[Callable[[], None]] = []
+    station.later = soon.append
+    listener, other = Peer(station), Peer(station)
+    listener.says(*(Subscribe(b"%d" % number) for number in range(3 * SLICE)))
+    all_received(station)
+    listener.leaves()
+    assert len(station._to_show) == SLICE
+    (left,) = (prefixes for _, prefixes in station._requests._leaving)
+    late = min(left)
+    other.says(Subscribe(late))  # its end comes before it begins anew
+    ends = all_received(station)
+    assert ends[-2:] == [[b"\0" + late], [b"\x01" + late]]
+    while soon:
+        soon.pop()()
+    ends += all_received(station)
+    assert len(ends) == 3 * SLICE + 1
+    assert station.subscriptions_of(other.pipe) == 1
+
+
+@pytest.mark.requirement("29-25", "L-37")
+def test_with_xpub_manual_each_silent_leave_is_shown() -> None:
+    station = xpub(xpub_manual=1)
+    peers = [Peer(station) for _ in range(3)]
+    for peer in peers:
+        peer.says(Subscribe(b"t"))
+        assert received(station) == [b"\x01t"]
+        station.subscribe(b"granted")
+    for peer in peers:
+        peer.leaves()
+        assert all_received(station) == [[b"\0t"]]  # what was asked for, and not what was granted
+    station.try_send([b"granted"])
+    assert [peer.hears() for peer in peers] == [[], [], []]
+
+
+@pytest.mark.requirement("29-14")
+def test_an_xpub_shows_what_a_returned_peer_wants_no_more() -> None:
+    """And it shows nothing of what it wants still."""
+    station = xpub()
+    soon: list[Callable[[], None]] = []
+    station.later = soon.append
+    listener = Peer(station)
+    listener.says(Subscribe(b"eu"), Subscribe(b"us"))
+    all_received(station)
+    listener.drops(), listener.returns()
+    assert all_received(station) == []
+    listener.says(Subscribe(b"eu"), Subscribe(b"as"))
+    soon.pop()()
+    assert all_received(station) == [[b"\x01as"], [b"\0us"]]
+
+
+def test_xpub_manual_may_be_switched_on_and_off() -> None:
+    settings = options()
+    station = XPub(Calls(), Calls(), settings)
+    listener = Peer(station)
+    listener.says(Subscribe(b"before"))
+    settings.xpub_manual = 1
+    listener.says(Subscribe(b"meanwhile"))
+    settings.xpub_manual = 0
+    listener.says(Subscribe(b"after"))
+    for topic in (b"before", b"meanwhile", b"after"):
+        station.try_send([topic])
+    assert listener.hears() == [[b"before"], [b"after"]]
+    assert all_received(station) == [[b"\x01before"], [b"\x01meanwhile"], [b"\x01after"]]
+    listener.leaves()
+    assert sorted(all_received(station)) == [[b"\0after"], [b"\0before"], [b"\0meanwhile"]]
+    assert not station.subscriptions.matching(b"before")
+
+
 # ------------------------------------------------------------------------------------------------- notices, as a model
 
 PREFIXES = st.sampled_from([b"", b"A", b"AB", b"B"])
@@ -271,6 +400,8 @@ class Notices(RuleBasedStateMachine):
     def begin(self, mode: str) -> None:
         self.mode = mode
         self.station = xpub(**({mode: 1} if mode else {}))
+        self.soon: list[Callable[[], None]] = []
+        self.station.later = self.soon.append
         self.wants: dict[Peer, set[bytes]] = {}
         self.shown: list[Message] = []
 
@@ -309,6 +440,10 @@ class Notices(RuleBasedStateMachine):
     @rule(peer=peers)
     def breaks_and_is_dialled_again(self, peer: Peer) -> None:
         peer.drops(), peer.returns()
+        for prefix in sorted(self.wants[peer]):  # as every subscriber does on a new connection
+            if self.mode:
+                self.shown.append([b"\x01" + prefix])
+            peer.says(Subscribe(prefix))
         self.look()
 
     @rule(topic=st.sampled_from([b"", b"A", b"ABC", b"BA", b"C"]))
@@ -318,6 +453,8 @@ class Notices(RuleBasedStateMachine):
             assert peer.hears() == [[topic]] * any(topic.startswith(prefix) for prefix in prefixes)
 
     def look(self) -> None:
+        while self.soon:
+            self.soon.pop()()
         assert self.station.can_receive() == bool(self.shown)
         assert all_received(self.station) == self.shown
         self.shown = []
@@ -377,11 +514,38 @@ def test_a_slow_publisher_misses_messages_but_never_a_subscription() -> None:
 def test_on_each_new_connection_an_xsub_asks_for_each_prefix_once() -> None:
     broker = xsub(b"eu", b"us", b"eu")
     station = Peer(broker, connected=False)
-    assert station.hears() == []
     for _ in range(2):
         station.returns()
         assert station.hears() == [Subscribe(b"eu"), Subscribe(b"us")]
         station.drops()
+
+
+@pytest.mark.requirement("29-36")
+def test_what_an_xsub_sends_before_there_is_a_connection_arrives() -> None:
+    broker = xsub(b"eu")
+    station = Peer(broker, connected=False)
+    for message in ([b"up 1"], [b"\x01us"], [b"\x01us"], [b"up 2"]):
+        broker.try_send(message)
+    station.returns()
+    sent = [Subscribe(b"eu"), [b"up 1"], Subscribe(b"us"), Subscribe(b"us"), [b"up 2"]]
+    assert station.hears() == sent
+    station.drops()
+    broker.try_send([b"away"]), broker.try_send([b"\0eu"])
+    station.returns()
+    assert station.hears() == [Subscribe(b"eu"), Subscribe(b"us"), [b"away"], Cancel(b"eu")]
+
+
+def test_an_xsub_without_a_connection_keeps_a_short_list() -> None:
+    broker = xsub(b"eu")
+    station = Peer(broker, connected=False, sndhwm=0)
+    broker.try_send([b"up"])
+    for number in range(3 * MOST_WAITING):
+        broker.try_send([b"\x01%d" % number]), broker.try_send([b"\0%d" % number])
+    assert len(station.pipe.outbound) <= MOST_WAITING + 10
+    assert station.pipe.outbound.taken == 0
+    station.returns()
+    said = station.hears()
+    assert said[:2] == [Subscribe(b"eu"), [b"up"]]
 
 
 @pytest.mark.requirement("29-37", "29-49", "L-9")
@@ -391,6 +555,7 @@ def test_a_publisher_that_left_is_told_nothing_and_what_it_said_is_heard() -> No
     station.hears()
     station.says([b"eu"])
     station.leaves()
+    station.hears()
     broker.try_send([b"\x01us"]), broker.try_send([b"up"])
     assert station.hears() == []
     assert all_received(broker) == [[b"eu"]]
