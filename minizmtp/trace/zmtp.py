@@ -61,6 +61,7 @@ class Conversation:
 class Role:
     """A mechanism of which it shows with the first command whose side is overheard."""
 
+    as_server = False  # it says no greeting
     frank = False
 
     def __init__(self, side: Side, conversation: Conversation, name: bytes) -> None:

@@ -169,7 +169,7 @@ class Connection:
         self._unfinished = 0  # … and what they count
         self._ended = False
         # Not bytes: they would be copied for each word that is added, and a peer may send ten thousand PINGs at a time.
-        self._to_send = bytearray(encode_greeting(self._mechanism.name))
+        self._to_send = bytearray(encode_greeting(self._mechanism.name, self._mechanism.as_server))
         self._answers: list[bytes] = []  # commands of traffic, to be sealed when they are sent
         self._told: Ready | Authenticate | None = None  # by the mechanism, not yet handed out
         self.undecided = False  # Authenticate was handed out, and no verdict has come yet
@@ -319,7 +319,9 @@ class Connection:
         while (frame := self._decoder.next_frame()) is not None:
             flags, body = frame
             if self._mechanism.seals:
-                flags, body = self._unseal(flags, body)
+                # What is outside of the box says nothing, whether MORE or COMMAND: the flags that count are inside.
+                # (RFC 37 has MESSAGE in command frames, libzmq in message frames; some peers repeat the MORE.)
+                flags, body = self._mechanism.unseal(body)
             if flags & COMMAND:
                 # It may stand between two frames of one message: libzmq's timer sends PING there. So the frames that
                 # we have of that message stay where they are.
@@ -350,15 +352,6 @@ class Connection:
 
     def _read_nothing(self) -> Event | _NeedData:
         return ConnectionClosed("")
-
-    def _unseal(self, flags: int, body: bytes) -> tuple[int, bytes]:
-        """What is inside a MESSAGE. libzmq sends it in a message frame and the RFC wants a command; both are taken."""
-        if flags & MORE:
-            raise ProtocolError(
-                'MESSAGE with MORE on the outside, required is zero (26/CURVEZMQ "The MESSAGE Command")',
-                Violation.MALFORMED_MESSAGE,
-            )
-        return self._mechanism.unseal(body)
 
     def _say(self, command: bytes) -> None:
         self._to_send += encode_frame(command, COMMAND)

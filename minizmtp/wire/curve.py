@@ -87,6 +87,7 @@ except ImportError:  # told to whoever asks for CURVE, see check_available
 KEY_SIZE = 32
 BOX_OVERHEAD = 16
 LARGEST_NONCE = 2**64 - 1
+ANY_NONCE = -1  # the RFC has the counter grow, and does not say where it starts: 0 is as good as 1
 
 # What follows the name of each command. In WELCOME_BOX is what the box of a WELCOME holds, and so on.
 HELLO: Layout = (("version", 2), ("padding", 72), ("C'", KEY_SIZE), ("nonce", 8), ("box", 64 + BOX_OVERHEAD))
@@ -288,7 +289,7 @@ def hello_fields(data: bytes) -> dict[str, bytes]:
         raise malformed("HELLO", how, bad, at=min(len(data), width(HELLO)))
     if fields["C'"][-1] > 127:  # a bit that is no part of a number here: X25519 does not see it change
         raise malformed("HELLO", "C' has 256 bits, required are 255", bad, at=offset(HELLO, "C'"))
-    check_nonce(fields["nonce"], 0, at=offset(HELLO, "nonce"))
+    check_nonce(fields["nonce"], ANY_NONCE, at=offset(HELLO, "nonce"))
     return fields
 
 
@@ -314,7 +315,7 @@ def ready_fields(data: bytes) -> dict[str, bytes]:
         how = f"{len(data) + 6} octets, required are 30 or more"
         raise malformed("READY", how, Violation.MALFORMED_READY, at=len(data))
     fields = dict(split(READY, data))
-    check_nonce(fields["nonce"], 0, at=0)
+    check_nonce(fields["nonce"], ANY_NONCE, at=0)
     return fields
 
 
@@ -328,6 +329,7 @@ class _Curve:
     """What both sides have in common."""
 
     name = b"CURVE"
+    as_server = False
     frank = False  # a server says ERROR only to whom it could recognize, a client never (26-3, 26-38)
     seals = True
 
@@ -405,6 +407,8 @@ class CurveClient(_Curve):
 
 class CurveServer(_Curve):
     """secret: our permanent key s. public: S, from whoever has worked it out before: a tenth of our work."""
+
+    as_server = True
 
     def __init__(self, secret: bytes, entropy: Entropy = os.urandom, public: bytes | None = None) -> None:
         super().__init__(entropy)

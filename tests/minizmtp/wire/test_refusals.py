@@ -169,5 +169,5 @@ def test_all_refusals_of_the_wire_are_in_this_list() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ProtocolError"
     ]
     # Two lines are a second case of the refusal before them: the frame above a limit, and a command's name, empty and
-    # with a wrong character. One refusal has no line: MESSAGE with MORE, which only CURVE knows, is in `test_curve`.
-    assert len(made) == len(REFUSALS) - 2 + 1
+    # with a wrong character.
+    assert len(made) == len(REFUSALS) - 2
