@@ -670,7 +670,7 @@ def test_what_is_sealed_is_opened_however_it_is_cut(items: list[list[bytes] | Su
 def told(octets: bytes, cuts: list[int], limit: int, most: int) -> list[object]:
     """What a server hears that asks next_messages first (most > 0), or never (0): up to the error, or what is held."""
     _, server = in_traffic()
-    server._decoder.limit = limit
+    server.decoder.limit = limit
     heard: list[object] = []
     for start, end in pairwise([0, *cuts, len(octets)]):
         if start < end:
