@@ -25,10 +25,10 @@ from .endpoints import Inproc, parse_endpoint
 from .errors import ENOENT, ENOTSOCK, ZMQError
 from .inproc import Names
 from .monitor import Monitor, MonitorEvent
-from .options import Options, set_options, snapshot, unknown_option
+from .options import Options, set_options, snapshot, unknown_option, without_effect
 from .patterns import Pattern
 from .reactor import Reactor
-from .session import Acceptor, Connector, Link, choose_mechanism
+from .session import Acceptor, Connector, Link, choose_mechanism, log
 from .transports import check_dialable, listen
 from .wire.events import Authenticate, Verdict
 
@@ -125,6 +125,7 @@ class Linked(Options):
         address = parse_endpoint(endpoint)
         options = snapshot(self)
         choose_mechanism(options)()  # what is missing is missed here, and not at the first connection
+        self._warn_of_idle(options, endpoint)
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.bind(self, endpoint, options)
@@ -156,6 +157,7 @@ class Linked(Options):
         options = snapshot(self)
         self.given.pop("connect_routing_id", None)  # it names one peer
         choose_mechanism(options)()
+        self._warn_of_idle(options, endpoint)
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.connect(self, endpoint, options)
@@ -164,6 +166,11 @@ class Linked(Options):
             link = connector = Connector(self, address, endpoint, options)
             self.start_task(connector.run)
         self._links[link] = None
+
+    def _warn_of_idle(self, options: Options, endpoint: str) -> None:
+        """Log each option that is set and does nothing at this endpoint."""
+        for words in without_effect(options, self.socket_type, endpoint.partition("://")[0]):
+            log.warning("%s: %s", endpoint, words)
 
     def _connected(self) -> list[str]:
         return [link.endpoint for link in self._links if not link.finishing]

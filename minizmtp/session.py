@@ -37,7 +37,7 @@ from .constants import Event, SocketType
 from .endpoints import Endpoint, Tcp
 from .engine import Disconnected, Engine
 from .errors import EINVAL, ProtocolError, Refused, ZMQError
-from .options import Options
+from .options import CONFLATE, Options
 from .patterns import Pattern, Pipe
 from .patterns.pipe import Queue
 from .reactor import Reactor
@@ -88,10 +88,6 @@ class Link(Protocol):
 
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
         """Its pipes, and whether there is somebody at the other end now."""
-
-
-# The types that know what to do with one message where they expect many (libzmq's choice).
-CONFLATE = {SocketType.PUSH, SocketType.PULL, SocketType.PUB, SocketType.SUB, SocketType.DEALER}
 
 
 def new_pipe(owner: Owner, options: Options) -> Pipe:
