@@ -44,6 +44,7 @@ from .reactor import Reactor
 from .transports import Listener, Stream, dial
 from .wire import Authenticate, Connection, Ready, Verdict
 from .wire.curve import CurveClient, CurveServer, keypair
+from .wire.events import metadata_as_text
 from .wire.mechanisms import Mechanism, Null
 from .wire.plain import PlainClient, PlainServer
 
@@ -128,6 +129,12 @@ def choose_connection(socket_type: SocketType, options: Options) -> Callable[[],
         max_unfinished=options.maxunfinished,
     )
     return lambda: new(mechanism=new_mechanism())
+
+
+HEARTBEATS_OFF = (
+    "heartbeat_ivl has no effect with this peer, because it speaks ZMTP 3.0, which has no PING. If it is libzmq 4.2"
+    " or later, JeroMQ or NetMQ, which answer PING all the same, set heartbeat_old_peers to 1"
+)
 
 
 class Session:
@@ -217,17 +224,22 @@ class Session:
         identity = ready.metadata.get(b"identity", b"")
         pipe = self._pipe_of_peer(identity)
         pipe.identity = pipe.identity or identity
-        said = {
-            name.decode().title(): value.decode("utf-8", "backslashreplace") for name, value in ready.metadata.items()
-        }
-        said["Peer-Address"] = self._stream.peer_address  # what we see goes before what is said
-        pipe.metadata = said
+        address = self._stream.peer_address.encode()  # what we see goes before what is said
+        pipe.metadata = metadata_as_text(ready.metadata | {b"peer-address": address})
         self._is_ready = True
-        self._owner.tell(Event.HANDSHAKE_SUCCEEDED, self.endpoint)
+        words = ""
+        if self._engine.heartbeats_off:
+            words = f"{self.endpoint}: {HEARTBEATS_OFF}"
+            self._log_once(words)
+        self._owner.tell(Event.HANDSHAKE_SUCCEEDED, self.endpoint, 0, words)
         pattern = self._owner.pattern
         if not self.finishing:
             pattern.connected(pipe)
         self._engine.carry(pipe, pattern.inspect if pattern.inspects else None)
+
+    def _log_once(self, words: str) -> None:
+        """Warn, but not again for each connection to, or by, the same endpoint."""
+        raise NotImplementedError
 
     def _pipe_of_peer(self, identity: bytes) -> Pipe:
         if self._pipe is None:
@@ -283,6 +295,7 @@ class Connector(Session):
         self._scope = trio.CancelScope()
         self._again = True
         self._is_over = trio.Event()
+        self._has_warned = False
         if not options.immediate:
             self._pipe_of_peer(options.connect_routing_id)
 
@@ -296,6 +309,11 @@ class Connector(Session):
                 self._engine.stop(Closed())
             self._release()
             self._owner.ended(self)
+
+    def _log_once(self, words: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning("%s", words)
 
     def _end(self) -> None:
         self._scope.cancel()
@@ -377,6 +395,11 @@ class Accepted(Session):
         """Greet whoever has come."""
         self._converse(stream)
 
+    def _log_once(self, words: str) -> None:
+        if not self._acceptor.has_warned:
+            self._acceptor.has_warned = True
+            log.warning("%s", words)
+
     def _end(self) -> None:
         if self._engine is not None:
             self._engine.stop(Closed())
@@ -399,6 +422,7 @@ class Acceptor:
         self.owner = owner
         self.options = options
         self.new_connection = choose_connection(owner.socket_type, options)
+        self.has_warned = False
         self._listener = listener
         self._sessions: dict[Session, None] = {}
         owner.tell(Event.LISTENING, self.endpoint, listener.fileno)

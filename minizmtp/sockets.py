@@ -21,7 +21,7 @@ Read next: `context`.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from itertools import cycle
 from threading import get_ident
 from typing import Any, NamedTuple, Self
@@ -46,7 +46,7 @@ class Message(NamedTuple):
     """A message and what is known of its sender: `Socket-Type`, `Peer-Address`, `Identity` …"""
 
     frames: list[bytes]
-    metadata: dict[str, str]
+    metadata: Mapping[str, str]
 
 
 class Socket(Waiting):

@@ -4,6 +4,7 @@ import select
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import trio
@@ -11,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import reactor as reactor_module
-from minizmtp.reactor import READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
+from minizmtp.reactor import CALLS, READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
 from tests.minizmtp.helpers import pair
 
 SELECTORS = [AnySelector, new_selector]
@@ -292,3 +293,25 @@ async def test_sockets_work_with_the_portable_selector(endpoint: str, monkeypatc
                 await wait_all_tasks_blocked(0.01)
                 assert router.peers() == []
                 router.close()
+
+
+async def test_between_calls_that_are_due_at_once_others_run(mock_clock: MockClock) -> None:
+    """Ten thousand handshakes may be too slow at the same moment."""
+    async with trio.open_nursery() as nursery:
+        reactor = Reactor(nursery.start_soon)
+        called = 0
+
+        def call() -> None:
+            nonlocal called
+            called += 1
+
+        for _ in range(10 * CALLS):
+            reactor.call_at(1.0, call)
+        seen = [0]
+        mock_clock.jump(1.0)
+        while seen[-1] < 10 * CALLS:
+            await trio.lowlevel.checkpoint()
+            seen.append(called)
+        # trio runs the two tasks in either order, so between two looks there may be two batches.
+        assert max(after - before for before, after in pairwise(seen)) <= 2 * CALLS
+        nursery.cancel_scope.cancel()
