@@ -78,7 +78,12 @@ DIFFERENCES: dict[str, str] = {
     "end of an inproc endpoint": "unbind parts from those who connected (L-19), and disconnect is well after the "
     "binder has closed, as over tcp and ipc. In libzmq the first parts from nobody, and the second is ENOENT.",
     "reason of an event": "Each event of ours that something went wrong carries words, where libzmq has a number.",
-    "PING to a peer of 3.0": "Is not sent, whatever heartbeat_ivl says; libzmq sends it.",
+    "PING to a peer of 3.0": "Is sent once the peer has sent one itself, or with heartbeat_old_peers; libzmq "
+    "sends it always, and to the program of a libzmq 4.1 it is a message.",
+    "option without effect": "libzmq accepts in silence what does nothing: conflate on a ROUTER, tcp_keepalive over "
+    "ipc, curve_secretkey without curve_serverkey. Our bind and connect log a warning for each.",
+    "keepalive that the system refuses": "libzmq accepts tcp_keepalive_cnt=200, and then no connection works. Here "
+    "it is EINVAL.",
     "subscription of 255 octets to a peer of 3.0": "libzmq sends it corrupt (L-41).",
     "ttl after other traffic": "In libzmq the ttl of a PING holds until the next frame of any kind. With us it holds "
     "until the next PING: a peer that says something and then dies is noticed (37-76).",

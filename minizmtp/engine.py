@@ -26,6 +26,10 @@ gives as soon as the sending task lets go; then all that is queued by then is jo
 But where many came at once there may be as many answers, and half of them do not wait for the rest: so the peer has
 something to do meanwhile. (A DEALER and a ROUTER with a hundred messages under way exchange half as many again.)
 
+**A turn has an end, whatever the peer sends.** One read may also hold sixteen thousand PINGs, or a message of thirty
+thousand frames. So each turn gives the `Connection` an allowance of work. When that is used up, what is left stays in
+the decoder, nothing more is read, and the next turn goes on, after other tasks and other connections had theirs.
+
 **Whoever waits reads.** A program that waits in `recv` for its only peer need not be woken by the reactor: it is lent
 the stream, waits for it itself, and takes the turn in its own task. That saves a change of tasks.
 
@@ -71,10 +75,24 @@ from .wire import (
     Verdict,
 )
 
-# Reads in one turn, and writes, and messages that are read; after so many, others have their turns first. (With a turn
-# for each read, a PULL takes a fifth more time for messages of 1 KiB, and half as much again for 64 KiB. 2026-11-25.)
+# Reads in one turn, and writes, and octets and messages that are read; after so many, others have their turns first.
+# (With a turn for each read, a PULL takes a fifth more time for messages of 1 KiB, and half as much again for 64 KiB.
+# 2026-11-25.)
 READS = WRITES = 16
+OCTETS = 1 << 20
 MESSAGES = 256
+
+# What a turn may decode, in short frames (see `wire.connection`): about 0.25 ms. One read of messages of 64 octets
+# holds a thousand of them, and is to be one turn.
+WORK = 1024
+
+# A PING behind less than so many octets is out at once, on any link.
+LITTLE = 1024
+
+# Seconds between two of the PONGs that are sent unasked by all connections of a Context together, and between the times
+# at which they are sent.
+PONG_PAUSE = 0.001
+TICK = 0.02
 
 # If so many messages came at once, there may be as many answers: then half of them do not wait for the rest.
 MANY = 50
@@ -124,13 +142,19 @@ class Engine(Source):
         self._pipe: Pipe | None = None  # until the peer is ready
         self._inspect: Callable[[Message], None] | None = None
         self._heart: Heartbeat | None = None
-        self._alarm = 0  # the number of a call: when the handshake has to be done, and then for the heart
+        self._alarm = 0  # the number of a call: when the handshake has to be done, and then for the heart …
+        self._alarm_at = NEVER  # … and when that is
+        self._asks = False  # we send PINGs
+        self._ping_end = 0  # the outbox has sent so many octets when the oldest unanswered PING is out
+        self._gone = 0  # octets that have reached the peer's system, when that was last looked at
         self._outbox = Outbox(stream, connection)  # encoded, not yet taken by the system
         self._wanted = 0  # what the reactor calls us for
         self._prompt = True  # the next message may go at once …
         self._writing = False  # … or waits for the turn that was asked for
         self._full = False  # the inbound queue is, and we stand still …
-        self._held = False  # … or did until now: there may be messages in what was read
+        self._gets_pongs = False  # … and the peer hears from us unasked
+        self._held = False  # there may be more in what was read …
+        self._is_coming = False  # … and the turn that goes on with it was asked for
         self._half = 0  # of the messages that came at once; so many answers do not wait (0: all do)
         self._lent = False  # a receiver waits for the stream
         self._over = False
@@ -146,6 +170,9 @@ class Engine(Source):
             self._set_wanted()
 
     def _too_slow(self) -> None:
+        self.turn(READ)  # it may be the program that was slow: what has come meanwhile counts
+        if self._over or self._pipe is not None:
+            return
         words = f"no handshake within {self._options.handshake_ivl} ms (handshake_ivl)"
         self.stop(Disconnected(errno.EAGAIN, words))
 
@@ -188,6 +215,7 @@ class Engine(Source):
         if isinstance(reason, ProtocolError) and self._pipe is None:
             self.speak()  # the last word, if the system takes it; in traffic, a message may be half-way out
         self._over = True
+        self._stand_no_more()
         self._want(0)
         self._reactor.cancel(self._alarm)
         if self._pipe is not None:
@@ -202,13 +230,15 @@ class Engine(Source):
         if self._pipe is None and self._connection.undecided and self._connection.held:
             return False  # of who is not let in yet, no more is kept than one read
         outbox = self._outbox
-        return not (self._full or self._lent or self._over or (outbox.owed > MOST_OWED and not outbox.broken))
+        return not (self._full or self._lent or self._held or self._over) and (
+            outbox.owed <= MOST_OWED or outbox.broken
+        )
 
     def _set_wanted(self) -> None:
         """Tell the reactor what we wait for."""
         if self._over:
             return
-        wanted = READ if self._may_read else MUTE if self._lent else 0
+        wanted = READ if self._may_read else MUTE if self._lent or self._held else 0
         if self._outbox.size and not self._outbox.broken:
             wanted = wanted & READ | WRITE
         if wanted != self._wanted:
@@ -222,9 +252,10 @@ class Engine(Source):
     # --------------------------------------------------------------------------------------------------------- reading
 
     def _read(self) -> None:
-        """What has come: read on until there is no more, or there were so many reads, or messages."""
-        reads = messages = 0
-        while reads < READS and messages < MESSAGES and self._may_read:
+        """What has come: read on until there is no more, or the turn has done enough."""
+        self._connection.decoder.allowance = WORK
+        reads = messages = octets = 0
+        while reads < READS and messages < MESSAGES and octets < OCTETS and self._may_read:
             try:
                 count = self._stream.try_receive_into(self._connection)
             except OSError as error:
@@ -234,6 +265,7 @@ class Engine(Source):
             if self._heart is not None:
                 self._heart.heard(trio.current_time())
             reads += 1
+            octets += count
             messages += self._advance()
             if count < READ_SIZE:
                 break
@@ -271,6 +303,7 @@ class Engine(Source):
         if self._over:
             return
         try:
+            self._connection.decoder.allowance = WORK
             self._connection.receive_verdict(verdict)
             self._advance()
             self._set_wanted()
@@ -285,17 +318,24 @@ class Engine(Source):
         self._reactor.cancel(self._alarm)
         self._pipe = pipe
         self._inspect = inspect
-        if self._options.heartbeat_ivl and self._connection.peer_version >= (3, 1):
-            interval, timeout = self._options.heartbeat_ivl / 1000, self._options.heartbeat_timeout / 1000
-            self._heart = Heartbeat(interval, timeout if timeout >= 0 else interval, trio.current_time())
-            self._set_alarm()
+        if self._options.heartbeat_old_peers:
+            self._connection.knows_ping = True
+        if self._options.heartbeat_ivl and self._connection.knows_ping:
+            self._begin_to_ask()
         pipe.source = self
         pipe.outbound.on_arrival, pipe.outbound.mark = self._flush, 1  # whatever the connection before was waiting for
         if len(pipe.outbound):
             self._flush()
 
+    @property
+    def heartbeats_off(self) -> bool:
+        """Does heartbeat_ivl have no effect, because the peer is not known to understand a PING?"""
+        asks = self._options.heartbeat_ivl and not self._options.heartbeat_old_peers
+        return bool(asks) and not self._connection.knows_ping
+
     def _receive(self, pipe: Pipe) -> int:
-        """Put the messages into the pipe, until all that was read is used up or the queue is full; how many."""
+        """Put the messages into the pipe, until all that was read is used up, or the queue is full, or the turn has
+        done enough; how many."""
         inbound, connection = pipe.inbound, self._connection
         before = inbound.given
         while True:
@@ -319,7 +359,21 @@ class Engine(Source):
                 inbound.put(event)
             elif isinstance(event, Ping):
                 self._hear_ping(event)
+        if connection.decoder.allowance <= 0 and not self._full:
+            self._leave_rest()
         return inbound.given - before
+
+    def _leave_rest(self) -> None:
+        """What was read is not used up: a later turn goes on. (A receiver that waits may be quicker, see `wait`; so
+        one may be asked for already.)"""
+        self._held = True
+        if not self._is_coming:
+            self._is_coming = True
+            self._reactor.want_soon(self._take_next_turn)
+
+    def _take_next_turn(self, may: int) -> None:
+        self._is_coming = False
+        self.turn(may)
 
     def _put(self, messages: Sequence[bytes | Message], inbound: Queue) -> None:
         """Into the pipe, as far as a peer of ours may send such a thing."""
@@ -337,18 +391,28 @@ class Engine(Source):
         self._full = True
         pipe.inbound.on_space = self._room
         pipe.inbound.want_space()
-        if self._heart is None:
-            self._heart = Heartbeat(now=trio.current_time())  # it asks nothing, but it has a rhythm
-        self._set_alarm()
+        if self._connection.knows_ping:  # or else a PONG would do harm: to libzmq 4.1 it is a message
+            if self._heart is None:
+                self._heart = Heartbeat(now=trio.current_time())  # it asks nothing, but it has a rhythm
+            self._gets_pongs = True
+            self._reactor.standing += 1
+            self._set_alarm()
+
+    def _stand_no_more(self) -> None:
+        self._full = False
+        if self._gets_pongs:
+            self._gets_pongs = False
+            self._reactor.standing -= 1
 
     def _room(self) -> None:
         """The socket is just taking a message: we leave word, and go on when it is done (see `patterns.pipe`)."""
-        self._full, self._held = False, True
-        self._reactor.cancel(self._alarm)  # or the heart might judge before we have listened
-        self._reactor.want_soon(self.turn)
+        self._stand_no_more()
+        self._cancel_alarm()  # or the heart might judge before we have listened
+        self._leave_rest()
 
     def _go_on(self) -> None:
         self._held = False
+        self._connection.decoder.allowance = WORK
         if self._heart is not None:
             self._heart.heard(trio.current_time())  # nothing was heard, for nobody listened
             self._set_alarm()
@@ -359,18 +423,23 @@ class Engine(Source):
     async def wait(self) -> None:
         """Lend the stream to a receiver that has nobody else to hear, until it can be read or it is called away; then
         it takes a turn."""
-        if not self._held:
-            self._lent = True
-            self._set_wanted()
-            try:
-                await self._stream.wait_receivable()
-            except trio.ClosedResourceError:
-                pass  # our end, or called away: whoever waited will see
-            except BaseException:
-                self._lent = False
-                self._set_wanted()
-                raise
+        if self._held:
+            if self._connection.decoder.allowance > 0:
+                self.turn(READ)
+            if self._held:  # a turn was full, and the next is coming: the receiver will ask again after that
+                await trio.lowlevel.checkpoint()
+            return
+        self._lent = True
+        self._set_wanted()
+        try:
+            await self._stream.wait_receivable()
+        except trio.ClosedResourceError:
+            pass  # our end, or called away: whoever waited will see
+        except BaseException:
             self._lent = False
+            self._set_wanted()
+            raise
+        self._lent = False
         self.turn(READ)
 
     def call_away(self) -> None:
@@ -378,34 +447,85 @@ class Engine(Source):
         if self._lent:
             self._stream.call_away()
 
-    can_be_waited_for = _may_read
+    @property
+    def can_be_waited_for(self) -> bool:
+        return self._held or self._may_read
 
     # --------------------------------------------------------------------------------------------------- signs of life
 
     def _hear_ping(self, ping: Ping) -> None:
-        if self._heart is None:
-            self._heart = Heartbeat(now=trio.current_time())
-        self._heart.heard_ping(ping.ttl / 10, trio.current_time())
+        now = trio.current_time()
+        if not self._asks and self._options.heartbeat_ivl:  # a peer of ZMTP 3.0 that knows PING after all
+            self._begin_to_ask()
+        elif self._heart is None:
+            self._heart = Heartbeat(now=now)
+        assert self._heart is not None
+        self._heart.heard_ping(ping.ttl / 10, now)
+        self._set_alarm()
+
+    def _begin_to_ask(self) -> None:
+        self._asks = True
+        interval, timeout = self._options.heartbeat_ivl / 1000, self._options.heartbeat_timeout / 1000
+        self._heart = Heartbeat(interval, timeout if timeout >= 0 else interval, trio.current_time())
         self._set_alarm()
 
     def _set_alarm(self) -> None:
         """To be called when the heart has something to do next; while we stand still, in the peer's rhythm."""
         assert self._heart is not None
+        if self._full:
+            now = trio.current_time()
+            due = now + max(self._heart.rhythm(), self._reactor.standing * PONG_PAUSE)
+            if due - now > TICK:
+                due -= due % TICK  # those of many connections fall together, because to wake up costs most
+        else:
+            due = self._heart.due()
+        # An alarm that comes too early does no harm, because it sets the next: so not every PING has to change it.
+        if due < self._alarm_at:
+            self._cancel_alarm()
+            self._alarm, self._alarm_at = self._reactor.call_at(due, self._beat), due
+
+    def _cancel_alarm(self) -> None:
         self._reactor.cancel(self._alarm)
-        due = trio.current_time() + self._heart.rhythm() if self._full else self._heart.due()
-        self._alarm = self._reactor.call_at(due, self._beat) if due < NEVER else 0
+        self._alarm, self._alarm_at = 0, NEVER
 
     def _beat(self) -> None:
         assert self._heart is not None
+        self._alarm, self._alarm_at = 0, NEVER
+        now = trio.current_time()
         try:
             if self._full:
                 if not self._outbox.size:  # or else what is on its way is sign enough
                     self._say(Pong(b""))
-            elif self._heart.due() <= trio.current_time() and self._heart.beat(trio.current_time()):
-                self._say(Ping(min(self._options.heartbeat_ttl // 100, LARGEST_TTL), b""))
+            elif self._heart.due() <= now:
+                if self._moves():
+                    self._heart.moved(now)
+                is_first = not self._heart.is_asking
+                if self._heart.beat(now) and self._gone >= self._ping_end:  # one on its way is enough
+                    self._ask(is_first)
             self._set_alarm()
         except Silence as silence:
             self.stop(Disconnected(errno.ETIMEDOUT, str(silence)))
+
+    def _ask(self, is_first: bool) -> None:
+        """Send a PING. is_first: the oldest that is not answered is this one."""
+        outbox = self._outbox
+        is_idle = not outbox.size and self._stream.in_flight() < LITTLE
+        self._say(Ping(min(self._options.heartbeat_ttl // 100, LARGEST_TTL), b""))
+        if is_first:
+            self._ping_end = outbox.sent + outbox.size
+            if is_idle and not outbox.size:
+                self._gone = self._ping_end  # nothing is in its way
+
+    def _moves(self) -> bool:
+        """Since the last call, has anything left for the peer, while the PING that is not answered yet, or something
+        else of ours, waited for that?
+
+        Only then is it a sign of life that octets leave. A system takes some megabytes for a peer that is long dead,
+        and a peer's system confirms them for a program that hangs.
+        """
+        before, gone = self._gone, self._outbox.sent - self._stream.in_flight()
+        self._gone = max(before, gone)
+        return gone > before and (before < self._ping_end or self._outbox.size > 0)
 
     # --------------------------------------------------------------------------------------------------------- writing
 

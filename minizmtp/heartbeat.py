@@ -8,6 +8,16 @@ every `heartbeat_ivl` for a sign of life, and take silence for death:
     PING ttl context  ──►
           …  nothing within heartbeat_timeout: it is dead (37-75)
 
+**The timeout runs from when the question is out**, and not from when it was queued: a PING behind a message of 8 MB
+takes its time to arrive on a slow link. While it is on its way, octets that leave are a sign of life too: the engine
+tells of them by `moved`, and the timeout starts anew. A link on which nothing moves is as dead as a silent peer.
+
+    >>> heart = Heartbeat(interval=1.0, timeout=2.5, now=0.0)
+    >>> heart.beat(now=1.0), heart.beat(now=2.0), heart.beat(now=3.0)
+    (True, True, True)
+    >>> heart.moved(now=3.4); heart.beat(now=4.0), heart.beat(now=5.0), heart.due()
+    (True, True, 5.9)
+
 The `ttl` in a PING is a promise that needs no answer: "if you hear nothing of me for so long, I am dead" (37-76).
 
 All that is decided here, from times that are given; nothing here waits:
@@ -29,8 +39,10 @@ All that is decided here, from times that are given; nothing here waits:
 
 **A peer that we do not read is not dead.** When the program is slow and the inbound queue full, the engine stands
 still, and signs of life go unread. libzmq takes that for silence and parts from a healthy peer (L-14). We do not judge
-while we do not listen; and lest the peer, whose PINGs we do not read either, judge us, we then send PONGs unasked, in
-its rhythm; and if it has not asked yet, in a brisk one of our own, for its first PING may be among what we do not read.
+while we do not listen. The peer, whose PINGs we do not read either, must not judge us, so we send it PONGs unasked:
+twice in each of its intervals, or ten times a second if it has not asked yet, because its first PING may be among what
+we do not read. (All connections of a Context together send at most 1000 of these in a second, see `engine`: then a
+thousand peers that are not read cost 1 % of a core.)
 
 Nor do we judge when the program has kept us from listening, because it computed for seconds: who is called late looks
 first at what has come meanwhile.
@@ -46,7 +58,8 @@ import math
 
 NEVER = math.inf
 
-# Two PINGs that came in one read seem to be no time apart. No rhythm is quicker than this many seconds.
+# Two PINGs that came in one read seem to be no time apart, and say nothing of the peer's interval. No interval is taken
+# to be shorter than this many seconds.
 SHORTEST = 0.01
 
 # Seconds between PONGs for a peer whose rhythm is not known.
@@ -70,10 +83,10 @@ class Heartbeat:
         self._interval = interval
         self._timeout = timeout
         self._next_ping = now + interval
-        self._unanswered = NEVER  # when we first asked, of what has not been answered
+        self._unanswered = NEVER  # when we first asked, of what has not been answered, or when it last moved
         self._heard = now
         self._peer_ttl = NEVER
-        self._peer_pinged = now
+        self._peer_pinged = -NEVER  # not yet
         self._peer_interval = NEVER
         self._look_first = 0.0  # until then, for we were late
 
@@ -82,11 +95,23 @@ class Heartbeat:
         self._heard = now
         self._unanswered = NEVER
 
+    @property
+    def is_asking(self) -> bool:
+        """Has the peer been asked, and not said anything since?"""
+        return self._unanswered < NEVER
+
+    def moved(self, now: float) -> None:
+        """The question was still on its way, and octets have left since `beat` was called last."""
+        if self.is_asking:
+            self._unanswered = now
+
     def heard_ping(self, ttl: float, now: float) -> None:
         """A PING came. ttl: its promise in seconds, 0 for none; it holds from now on."""
         self._heard = now  # it counts from here: until now, it may be, nobody had a reason to look at the clock
         self._peer_ttl = ttl or NEVER
-        self._peer_interval = now - self._peer_pinged
+        # The shortest counts: after a pause in which we did not read, PINGs seem to be far apart.
+        if now - self._peer_pinged >= SHORTEST:
+            self._peer_interval = min(self._peer_interval, now - self._peer_pinged)
         self._peer_pinged = now
 
     def due(self) -> float:

@@ -26,10 +26,10 @@ from .endpoints import Endpoint, Inproc, parse_endpoint
 from .errors import ENOENT, ENOTSOCK, ZMQError
 from .inproc import Names
 from .monitor import Monitor, MonitorEvent
-from .options import OPTION_ROWS, Options, set_options, snapshot, unknown_option
+from .options import OPTION_ROWS, Options, set_options, snapshot, unknown_option, without_effect
 from .patterns import Pattern
 from .reactor import Reactor
-from .session import Acceptor, Connector, Link, choose_mechanism
+from .session import Acceptor, Connector, Link, choose_mechanism, log
 from .transports import bound_place, check_dialable, dialled_place, listen
 from .wire.events import Authenticate, Verdict
 
@@ -144,6 +144,7 @@ class Linked(Options):
         address = parse_endpoint(endpoint)
         options = snapshot(self)
         choose_mechanism(options)()  # what is missing is missed here, and not at the first connection
+        self._warn_of_idle(options, endpoint)
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.bind(self, endpoint, options)
@@ -179,6 +180,7 @@ class Linked(Options):
             return
         self._gone.discard(endpoint)
         self.given.pop("connect_routing_id", None)  # it names one peer
+        self._warn_of_idle(options, endpoint)
         link: Link
         if isinstance(address, Inproc):
             link = self._home.names.connect(self, endpoint, options)
@@ -186,6 +188,11 @@ class Linked(Options):
             link = connector = Connector(self, address, endpoint, options)
             self.start_task(connector.run)
         self._links[link] = None
+
+    def _warn_of_idle(self, options: Options, endpoint: str) -> None:
+        """Log each option that is set and does nothing at this endpoint."""
+        for words in without_effect(options, self.socket_type, endpoint.partition("://")[0]):
+            log.warning("%s: %s", endpoint, words)
 
     def _connected(self) -> list[Endpoint]:
         return [link.place for link in self._links if isinstance(link, Connector) and not link.finishing]

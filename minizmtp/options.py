@@ -37,8 +37,17 @@ FOREVER = -1
 
 
 REQ, ROUTER = SocketType.REQ, SocketType.ROUTER
+XPUB = SocketType.XPUB
 ASKERS = (SocketType.REQ, SocketType.DEALER, SocketType.ROUTER)
 PUBLISHERS = (SocketType.PUB, SocketType.XPUB)
+SUBSCRIBERS = (SocketType.SUB, SocketType.XSUB)
+
+
+ANY_TRANSPORT = ("tcp", "ipc", "inproc")
+STREAMS = ("tcp", "ipc")
+
+# The types that know what to do with one message where they expect many (libzmq's choice).
+CONFLATE = (SocketType.PUSH, SocketType.PULL, SocketType.PUB, SocketType.SUB, SocketType.DEALER)
 
 
 class Rule(NamedTuple):
@@ -53,6 +62,9 @@ LARGEST = 2**31 - 1
 LARGEST_FRAME = 2**63 - 1
 
 COUNT = Rule("0 (no limit) or more, below 2**31", lambda value: 0 <= value <= LARGEST)
+BACKLOG = Rule("0 or more, below 2**31", lambda value: 0 <= value <= LARGEST)
+PROBE_TIME = Rule("-1 (the system's) or 1 to 32767", lambda value: value == -1 or 0 < value < 2**15)
+PROBE_COUNT = Rule("-1 (the system's) or 1 to 127", lambda value: value == -1 or 0 < value < 128)
 TIME = Rule("-1 (for ever) or milliseconds >= 0, below 2**31", lambda value: FOREVER <= value <= LARGEST)
 INTERVAL = Rule("-1 (never), 0 (never) or milliseconds > 0, below 2**31", lambda value: -1 <= value <= LARGEST)
 SPAN = Rule("milliseconds >= 0, below 2**31", lambda value: 0 <= value <= LARGEST)
@@ -78,12 +90,24 @@ class Option(Generic[T]):
     secret = False
     hidden = False
 
-    def __init__(self, default: T, rule: Rule, meaning: str, *socket_types: SocketType) -> None:
+    def __init__(
+        self,
+        default: T,
+        rule: Rule,
+        meaning: str,
+        *socket_types: SocketType,
+        over: tuple[str, ...] = ANY_TRANSPORT,
+        acts_on: tuple[SocketType, ...] = (),
+        needs: tuple[str, ...] = (),
+    ) -> None:
         self.type = type(default)
         self.default = default
         self.rule = rule
         self.meaning = meaning
-        self.socket_types = socket_types  # empty: any
+        self.socket_types = socket_types  # all others refuse it; empty: none does
+        # Where it is accepted, as in libzmq, but does something only over these transports, on these types of socket
+        # (empty: on all), and if one of these options is set (empty: always).
+        self.over, self.acts_on, self.needs = over, acts_on, needs
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -190,7 +214,12 @@ class Options:
     routing_id = Option(b"", NAME, "the name by which a ROUTER at the other end knows us; empty: it makes one up")
     identity: Alias[bytes] = Alias("routing_id")
     immediate = Option(0, SWITCH, "1: queue for a peer only while it is connected")
-    conflate = Option(0, SWITCH, "1: keep only the newest message for, and from, each peer; not for several frames")
+    conflate = Option(
+        0,
+        SWITCH,
+        "1: keep only the newest message for, and from, each peer; not for several frames",
+        acts_on=CONFLATE,
+    )
     router_mandatory = Option(
         0, SWITCH, "1: sending to a peer that is unknown or full is told, not dropped", SocketType.ROUTER
     )
@@ -198,48 +227,108 @@ class Options:
     probe_router = Option(0, SWITCH, "1: greet each peer with an empty message", *ASKERS)
     req_relaxed = Option(0, SWITCH, "1: a new request may follow before the last is answered", REQ)
     req_correlate = Option(0, SWITCH, "1: number the requests, take only the answer with the number", SocketType.REQ)
-    xpub_verbose = Option(0, SWITCH, "1: show each subscription, not only the first to a prefix", *PUBLISHERS)
-    xpub_verboser = Option(0, SWITCH, "1: show each subscription and each end of one", *PUBLISHERS)
-    xpub_manual = Option(0, SWITCH, "1: the program subscribes its peers itself", *PUBLISHERS)
+    xpub_verbose = Option(
+        0, SWITCH, "1: show each subscription, not only the first to a prefix", *PUBLISHERS, acts_on=(XPUB,)
+    )
+    xpub_verboser = Option(0, SWITCH, "1: show each subscription and each end of one", *PUBLISHERS, acts_on=(XPUB,))
+    xpub_manual = Option(0, SWITCH, "1: the program subscribes its peers itself", *PUBLISHERS, acts_on=(XPUB,))
     xpub_nodrop = Option(0, SWITCH, "1: send() waits for the slowest, where it would drop", *PUBLISHERS)
     xpub_welcome_msg = Option(b"", ANY_OCTETS, "sent first to every new subscriber; empty: nothing is", *PUBLISHERS)
-    invert_matching = Option(0, SWITCH, "1: what matches no subscription is what is wanted (PUB XPUB SUB XSUB)")
-    maxmsgsize = Option(-1, SIZE, "the largest frame to accept; a peer that sends a larger one is cut off")
+    invert_matching = Option(
+        0, SWITCH, "1: what matches no subscription is what is wanted", acts_on=(*PUBLISHERS, *SUBSCRIBERS)
+    )
+    maxmsgsize = Option(
+        -1, SIZE, "the largest frame to accept; a peer that sends a larger one is cut off", over=STREAMS
+    )
     maxunfinished = Option(
-        2**30,
+        2**26,
         SPAN_OF_OCTETS,
-        "most to keep of a message before its last frame comes, 64 octets more for each frame",
+        "most to keep of a message before its last frame comes, counted in octets, and 64 more for each frame, which is"
+        " what one costs in memory; a peer that sends more is cut off. Not in libzmq",
+        over=STREAMS,
     )
     maxsubscribed = Option(
         2**30,
         SPAN_OF_OCTETS,
-        "memory that the subscriptions of one peer may take: 512 octets each, and 8 for each octet of the prefix",
+        "memory that the subscriptions of one peer may take: 512 octets each, and 8 for each octet of the prefix. Not in"
+        " libzmq",
         *PUBLISHERS,
+        over=STREAMS,
     )
-    reconnect_ivl = Option(100, INTERVAL, "pause before dialling again; up to as much again is added at random")
-    reconnect_ivl_max = Option(0, SPAN, "above 0: each failure doubles the pause, up to this, and nothing is random")
-    handshake_ivl = Option(30000, SPAN, "how long a peer may take for greeting and handshake; 0: no limit")
-    heartbeat_ivl = Option(0, SPAN, "ask a silent peer for a sign of life so often; 0: never")
-    heartbeat_timeout = Option(-1, SPAN, "so long without an answer and the peer is dead; not set: heartbeat_ivl")
-    heartbeat_ttl = Tenths(0, TTL, "tell peers to take us for dead after so long without a sign, in tenths; 0: do not")
+    reconnect_ivl = Option(
+        100, INTERVAL, "pause before dialling again; up to as much again is added at random", over=STREAMS
+    )
+    reconnect_ivl_max = Option(
+        0, SPAN, "above 0: each failure doubles the pause, up to this, and nothing is random", over=STREAMS
+    )
+    handshake_ivl = Option(
+        30000, SPAN, "how long a peer may take for greeting and handshake; 0: no limit", over=STREAMS
+    )
+    heartbeat_ivl = Option(0, SPAN, "ask a silent peer for a sign of life so often; 0: never", over=STREAMS)
+    heartbeat_old_peers = Option(
+        0,
+        SWITCH,
+        "1: ask peers of ZMTP 3.0 too. libzmq from 4.2.0, JeroMQ and NetMQ answer; to libzmq 4.1 a PING is a message."
+        " With 0 they are asked once they have sent a PING themselves. Not in libzmq",
+        over=STREAMS,
+        needs=("heartbeat_ivl",),
+    )
+    heartbeat_timeout = Option(
+        -1,
+        SPAN,
+        "so long without an answer and the peer is dead; not set: heartbeat_ivl",
+        over=STREAMS,
+        needs=("heartbeat_ivl",),
+    )
+    heartbeat_ttl = Tenths(
+        0,
+        TTL,
+        "tell peers to take us for dead after so long without a sign, in tenths; 0: do not",
+        over=STREAMS,
+        needs=("heartbeat_ivl",),
+    )
     connect_routing_id = Option(b"", NAME, "what to call the peer of the next connect, at once", ROUTER)
-    plain_server = Option(0, SWITCH, "1: peers have to say name and password (PLAIN), and this side asks for them")
-    plain_username = Option(b"", SHORT, "PLAIN, the client's name; setting it chooses PLAIN")
-    plain_password = Password(b"", SHORT, "PLAIN, the client's password")
-    curve_server = Option(0, SWITCH, "1: peers have to know our key (CURVE), and this side is the server")
-    curve_publickey = Key(b"", KEY, "CURVE, our public key")
-    curve_secretkey = SecretKey(b"", KEY, "CURVE, our secret key")
-    curve_serverkey = Key(b"", KEY, "CURVE, the server's public key; setting it chooses CURVE, as a client")
-    zap_domain = Option(b"", UP_TO_255, "what a ZAP handler is told of us; with NULL, setting it has the handler asked")
-    zap_enforce_domain = Option(0, SWITCH, "1: with NULL and a zap_domain, nobody comes in without a handler's word")
-    backlog = Option(100, COUNT, "connections that the system keeps waiting to be accepted")
-    ipv6 = Option(0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4, and names may resolve to IPv6")
-    sndbuf = Option(-1, SYSTEM, "the system's send buffer, octets (SO_SNDBUF)")
-    rcvbuf = Option(-1, SYSTEM, "the system's receive buffer, octets (SO_RCVBUF)")
-    tcp_keepalive = Option(-1, TERNARY, "SO_KEEPALIVE")
-    tcp_keepalive_idle = Option(-1, SYSTEM, "seconds of silence before the first probe (TCP_KEEPIDLE)")
-    tcp_keepalive_cnt = Option(-1, SYSTEM, "probes before the peer counts as gone (TCP_KEEPCNT)")
-    tcp_keepalive_intvl = Option(-1, SYSTEM, "seconds between probes (TCP_KEEPINTVL)")
+    plain_server = Option(
+        0, SWITCH, "1: peers have to say name and password (PLAIN), and this side asks for them", over=STREAMS
+    )
+    plain_username = Option(b"", SHORT, "PLAIN, the client's name; setting it chooses PLAIN", over=STREAMS)
+    plain_password = Password(b"", SHORT, "PLAIN, the client's password", over=STREAMS)
+    curve_server = Option(0, SWITCH, "1: peers have to know our key (CURVE), and this side is the server", over=STREAMS)
+    curve_publickey = Key(b"", KEY, "CURVE, our public key", over=STREAMS, needs=("curve_serverkey", "curve_server"))
+    curve_secretkey = SecretKey(b"", KEY, "CURVE, our secret key", over=STREAMS, needs=("curve_serverkey", "curve_server"))
+    curve_serverkey = Key(
+        b"", KEY, "CURVE, the server's public key; setting it chooses CURVE, as a client", over=STREAMS
+    )
+    zap_domain = Option(
+        b"", UP_TO_255, "what a ZAP handler is told of us; with NULL, setting it has the handler asked", over=STREAMS
+    )
+    zap_enforce_domain = Option(
+        0,
+        SWITCH,
+        "1: with NULL and a zap_domain, nobody comes in without a handler's word",
+        over=STREAMS,
+        needs=("zap_domain",),
+    )
+    backlog = Option(100, BACKLOG, "connections that the system keeps waiting to be accepted", over=STREAMS)
+    ipv6 = Option(
+        0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4, and names may resolve to IPv6", over=("tcp",)
+    )
+    sndbuf = Option(-1, SYSTEM, "the system's send buffer, octets (SO_SNDBUF)", over=STREAMS)
+    rcvbuf = Option(-1, SYSTEM, "the system's receive buffer, octets (SO_RCVBUF)", over=STREAMS)
+    tcp_keepalive = Option(-1, TERNARY, "SO_KEEPALIVE", over=("tcp",))
+    tcp_keepalive_idle = Option(
+        -1,
+        PROBE_TIME,
+        "seconds of silence before the first probe (TCP_KEEPIDLE)",
+        over=("tcp",),
+        needs=("tcp_keepalive",),
+    )
+    tcp_keepalive_cnt = Option(
+        -1, PROBE_COUNT, "probes before the peer counts as gone (TCP_KEEPCNT)", over=("tcp",), needs=("tcp_keepalive",)
+    )
+    tcp_keepalive_intvl = Option(
+        -1, PROBE_TIME, "seconds between probes (TCP_KEEPINTVL)", over=("tcp",), needs=("tcp_keepalive",)
+    )
 
     def __init__(self) -> None:
         self.given = {}
@@ -260,6 +349,32 @@ def set_options(options: Options, given: dict[str, Any]) -> None:
         setattr(options, name, value)
 
 
+def without_effect(options: Options, socket_type: SocketType, transport: str) -> list[str]:
+    """What was set and does nothing for a connection over transport, in words; libzmq accepts it in silence.
+
+    >>> options = Options()
+    >>> options.tcp_keepalive = options.conflate = options.heartbeat_ttl = 1
+    >>> without_effect(options, SocketType.ROUTER, "ipc")  # doctest: +NORMALIZE_WHITESPACE
+    ['tcp_keepalive has no effect over ipc',
+     'conflate has no effect on a ROUTER',
+     'heartbeat_ttl has no effect without heartbeat_ivl']
+    """
+    found = []
+    for name, value in options.given.items():
+        row = OPTION_ROWS[name]
+        if value == row.default:
+            continue
+        if transport not in row.over:
+            found.append(f"{name} has no effect over {transport}")
+        elif row.acts_on and socket_type not in row.acts_on:
+            found.append(f"{name} has no effect on a {socket_type.name}")
+        elif row.needs and not any(getattr(options, need) not in (0, -1, b"") for need in row.needs):
+            found.append(f"{name} has no effect without {' or '.join(row.needs)}")
+        elif name.startswith("plain_") and (options.curve_server or options.curve_serverkey):
+            found.append(f"{name} has no effect with curve_server or curve_serverkey: the mechanism is CURVE")
+    return found
+
+
 def unknown_option(name: str) -> str:
     """The sentence for a name that is no option.
 
@@ -273,14 +388,19 @@ def unknown_option(name: str) -> str:
 def table() -> str:
     """All options as a table in Markdown (docs/OPTIONS.md is this; a test compares them)."""
     lines = [
-        "| option | for | type | values | default | acts | meaning |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| option | for | over | type | values | default | acts | meaning |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, row in OPTION_ROWS.items():
         kinds = " ".join(kind.name for kind in row.socket_types) or "all"
-        acts = ACTS.get(name, "next bind, connect")
-        cells = (f"`{name}`", kinds, row.type.__name__, row.rule.words, repr(row.default), acts, row.meaning)
-        lines.append("| " + " | ".join(cells) + " |")
+        if row.acts_on:
+            kinds += f"; acts on {' '.join(kind.name for kind in row.acts_on)}"
+        over = "all" if row.over == ANY_TRANSPORT else " ".join(row.over)
+        needs = f"; needs {' or '.join(f'`{need}`' for need in row.needs)}" if row.needs else ""
+        lines.append(
+            f"| `{name}` | {kinds} | {over} | {row.type.__name__} | {row.rule.words} | {row.default!r}"
+            f" | {ACTS.get(name, 'next bind, connect')} | {row.meaning}{needs} |"
+        )
     aliases = [(name, row) for name, row in vars(Options).items() if isinstance(row, Alias)]
     lines += ["", *(f"`{name}` sets {' and '.join(f'`{other}`' for other in row.names)}." for name, row in aliases)]
     return "\n".join(lines) + "\n"

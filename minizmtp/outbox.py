@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from .patterns.pipe import Queue
 from .transports import Stream
 from .wire import Connection, Item
-from .wire.frames import FrameDecoder
+from .wire.frames import LONG
 
 # How many octets are joined into one write. Above it, joining gains nothing and delays the first.
 BATCH = 65536
@@ -33,7 +33,7 @@ class Outbox:
     taken some, would cost more than to send it.
     """
 
-    __slots__ = ("_connection", "_pieces", "_stream", "_taken", "broken", "owed", "size")
+    __slots__ = ("_connection", "_pieces", "_stream", "_taken", "broken", "owed", "sent", "size")
 
     def __init__(self, stream: Stream, connection: Connection) -> None:
         self._stream = stream
@@ -41,6 +41,7 @@ class Outbox:
         self._pieces: list[tuple[bytes, Sequence[Item], bool]] = []  # octets, items that end in them, are they owed
         self._taken = 0  # octets of the first piece that the system has
         self.size = 0  # octets in all
+        self.sent = 0  # octets that the system has taken since the beginning
         self.owed = 0  # … of them the protocol's own, which are no items
         self.broken = False  # the system takes no more
 
@@ -81,6 +82,7 @@ class Outbox:
                 self.broken = True
                 return
             self.size -= taken
+            self.sent += taken
             self._taken += taken
             while self._taken >= len(octets):
                 del pieces[0]
@@ -108,11 +110,12 @@ def ends(octets: bytes, items: Sequence[Item]) -> list[int]:
     """Where each of the items ends that are in octets: their own headers tell. (A front has no items, and no ends.)"""
     if len(items) == 1:
         return [len(octets)]
-    decoder = FrameDecoder()
-    decoder.receive_data(octets)
-    found = []
+    found, at = [], 0
     for item in items:
         for _ in item if isinstance(item, list) else (item,):
-            decoder.next_frame()
-        found.append(decoder.position)
+            if octets[at] & LONG:
+                at += 9 + int.from_bytes(octets[at + 1 : at + 9], "big")
+            else:
+                at += 2 + octets[at + 1]
+        found.append(at)
     return found

@@ -45,13 +45,14 @@ from .constants import Event, SocketType
 from .endpoints import Endpoint, Tcp
 from .engine import Disconnected, Engine
 from .errors import EINVAL, ProtocolError, Refused, Secret, ZMQError
-from .options import Options
+from .options import CONFLATE, Options
 from .patterns import Pattern, Pipe
 from .patterns.pipe import Queue, _nobody
 from .reactor import Reactor
 from .transports import Listener, Stream, dial, dialled_place
 from .wire import Authenticate, Connection, Ready, Verdict
 from .wire.curve import CurveClient, CurveServer, keypair
+from .wire.events import metadata_as_text
 from .wire.mechanisms import Mechanism, Null
 from .wire.plain import PlainClient, PlainServer
 
@@ -125,10 +126,6 @@ class Link(Protocol):
         """Make its pipes as deep as the options of the socket say now."""
 
 
-# The types that know what to do with one message where they expect many (libzmq's choice).
-CONFLATE = {SocketType.PUSH, SocketType.PULL, SocketType.PUB, SocketType.SUB, SocketType.DEALER}
-
-
 def new_pipe(owner: Owner, options: Options) -> Pipe:
     """A pipe for one peer, as deep as the options of the socket say now."""
     if options.conflate and owner.socket_type in CONFLATE:
@@ -177,6 +174,12 @@ def choose_connection(socket_type: SocketType, options: Options) -> Callable[[],
         max_unfinished=options.maxunfinished,
     )
     return lambda: new(mechanism=new_mechanism())
+
+
+HEARTBEATS_OFF = (
+    "heartbeat_ivl has no effect with this peer, because it speaks ZMTP 3.0, which has no PING. If it is libzmq 4.2"
+    " or later, JeroMQ or NetMQ, which answer PING all the same, set heartbeat_old_peers to 1"
+)
 
 
 class Session:
@@ -289,19 +292,25 @@ class Session:
         identity = ready.metadata.get(b"identity", b"")
         name = self._chosen_name or identity
         pipe = self._pipe_of_peer(name)
-        said = {
-            name.decode().title(): value.decode("utf-8", "backslashreplace") for name, value in ready.metadata.items()
-        }
-        said["Peer-Address"] = self._stream.peer_address  # what we see goes before what is said
+        address = self._stream.peer_address.encode()  # what we see goes before what is said
+        said = metadata_as_text(ready.metadata | {b"peer-address": address})
         if pipe.metadata not in ({}, said):
             self._owner.pattern.keep_unread(pipe)
         pipe.identity, pipe.metadata = name, said
         self._is_ready = True
-        self._owner.tell(Event.HANDSHAKE_SUCCEEDED, self.endpoint)
+        words = ""
+        if self._engine.heartbeats_off:
+            words = f"{self.endpoint}: {HEARTBEATS_OFF}"
+            self._log_once(words)
+        self._owner.tell(Event.HANDSHAKE_SUCCEEDED, self.endpoint, 0, words)
         pattern = self._owner.pattern
         if not self.finishing:
             pattern.connected(pipe)
         self._engine.carry(pipe, pattern.inspect if pattern.inspects else None)
+
+    def _log_once(self, words: str) -> None:
+        """Warn, but not again for each connection to, or by, the same endpoint."""
+        raise NotImplementedError
 
     def _pipe_of_peer(self, identity: bytes) -> Pipe:
         if self._pipe is None:
@@ -393,6 +402,7 @@ class Connector(Session):
         self._again = True
         self._is_over = trio.Event()
         self._chosen_name = options.connect_routing_id
+        self._has_warned = False
         if not options.immediate:
             self._pipe_of_peer(self._chosen_name)
 
@@ -406,6 +416,11 @@ class Connector(Session):
                 self._engine.stop(Closed())
             self._release()
             self._owner.ended(self)
+
+    def _log_once(self, words: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning("%s", words)
 
     def _end(self) -> None:
         self._scope.cancel()
@@ -510,6 +525,11 @@ class Accepted(Session):
         """Greet whoever has come."""
         self._converse(stream)
 
+    def _log_once(self, words: str) -> None:
+        if not self._acceptor.has_warned:
+            self._acceptor.has_warned = True
+            log.warning("%s", words)
+
     def _end(self) -> None:
         if self._engine is not None:
             self._engine.stop(Closed())
@@ -543,6 +563,7 @@ class Acceptor:
         self.owner = owner
         self.options = options
         self.new_connection = choose_connection(owner.socket_type, options)
+        self.has_warned = False
         self._listener = listener
         self._sessions: dict[Session, None] = {}
         self.logged: set[str] = set()

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import cycle
 from threading import get_ident
 from typing import Any, NamedTuple, Self
@@ -47,7 +47,7 @@ class Message(NamedTuple):
     """A message and what is known of its sender: `Socket-Type`, `Peer-Address`, `Identity` …"""
 
     frames: list[bytes]
-    metadata: dict[str, str]
+    metadata: Mapping[str, str]
 
 
 class Socket(Waiting):

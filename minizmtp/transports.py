@@ -21,6 +21,7 @@ import stat
 import struct
 import sys
 import tempfile
+import termios
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader, BytesIO
@@ -109,6 +110,14 @@ class Stream:
         try:
             return self._socket.sendmsg((data, *more)) if more else self._socket.send(data)
         except BlockingIOError:
+            return 0
+
+    def in_flight(self) -> int:
+        """How many octets the system has taken from us and the peer's system has not confirmed; over ipc, about how
+        many the peer has not read. 0 where the system cannot tell: this is Linux's SIOCOUTQ (tcp(7))."""
+        try:
+            return int.from_bytes(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        except OSError:
             return 0
 
     async def wait_sendable(self) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+import trio
 
-from benchmarks import report, tap
+from benchmarks import report, strangers, tap
 from benchmarks.messages import ROWS, Bench, Figures, Row, chosen
 from benchmarks.rivals import RIVALS, installed
 
@@ -58,3 +59,16 @@ def test_every_relay_carries_floods_and_round_trips(capsys: pytest.CaptureFixtur
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split() == list(tap.CONTENDERS)
     assert [line.count("×") for line in lines] == [len(tap.CONTENDERS)] * 2
+
+
+def test_kinds_of_strangers_have_names_of_their_own() -> None:
+    assert len({kind.name for kind in strangers.KINDS}) == len(strangers.KINDS)
+
+
+@pytest.mark.parametrize("name", ["ping", "ping-sealed", "subscribe-lengths", "http-chunks-client"])
+def test_a_stranger_attacks_and_an_honest_client_is_served(name: str) -> None:
+    (kind,) = [kind for kind in strangers.KINDS if kind.name == name]
+    longest, alone, attacked = trio.run(strangers.measure, kind, 0.2)
+    assert longest > 0
+    assert alone > 0
+    assert attacked > 0

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..wire.events import Item
 
@@ -246,7 +246,7 @@ class Pipe:
     def __init__(self, outbound: Queue, inbound: Queue) -> None:
         self.outbound = outbound
         self.inbound = inbound
-        self.metadata: dict[str, str] = {}
+        self.metadata: Mapping[str, str] = {}
         self.identity = b""  # what the peer asks a ROUTER to call it (37-46) …
         self.routing_id = b""  # … and what a ROUTER does call it, once it does
         self.source: Source | None = None  # there is one while there is a connection

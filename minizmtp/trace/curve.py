@@ -134,6 +134,7 @@ class Witness:
     """
 
     name = b"CURVE"
+    as_server = False
     frank = False
     seals = True
 

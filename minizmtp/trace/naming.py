@@ -251,8 +251,6 @@ class Namer:
                     yield piece(field, octets, source)
 
     def _sealed(self, note: Note, error: ProtocolError | None) -> list[Piece]:
-        if note.flags & MORE:
-            return []
         if note.body[:8] != MESSAGE:
             return [Piece("body", note.body, str(error), kind="wrong", wrong=True)]
         front = [piece("name length", MESSAGE[:1], zmtp("Commands")), Piece("command", MESSAGE[1:], "MESSAGE", SEALED)]

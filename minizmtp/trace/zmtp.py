@@ -61,6 +61,7 @@ class Conversation:
 class Role:
     """A mechanism of which it shows with the first command whose side is overheard."""
 
+    as_server = False  # it says no greeting
     frank = False
 
     def __init__(self, side: Side, conversation: Conversation, name: bytes) -> None:
@@ -128,7 +129,7 @@ class Ear(Connection):
     def __init__(self, side: Side, conversation: Conversation, mechanism: Mechanism) -> None:
         super().__init__(SocketType.PAIR, mechanism=mechanism)
         self._side, self._conversation = side, conversation
-        self._noting = self._decoder = NotingDecoder(lambda: self.state)
+        self._noting = self.decoder = NotingDecoder(lambda: self.state)
         self.refused: ProtocolError | None = None
         self.over = False
 

@@ -69,7 +69,7 @@ from .commands import decode_metadata, encode_command, encode_metadata
 from .events import Authenticate, Message, Ready
 from .frames import COMMAND, LONG, MORE, SHORT, FrameDecoder, frame_header
 from .layout import REST, Layout, offset, split, width
-from .mechanisms import Steps, unexpected_command
+from .mechanisms import Steps, box_work, unexpected_command
 
 try:
     from nacl.bindings import (
@@ -87,6 +87,7 @@ except ImportError:  # told to whoever asks for CURVE, see check_available
 KEY_SIZE = 32
 BOX_OVERHEAD = 16
 LARGEST_NONCE = 2**64 - 1
+ANY_NONCE = -1  # the RFC has the counter grow, and does not say where it starts: 0 is as good as 1
 
 # What follows the name of each command. In WELCOME_BOX is what the box of a WELCOME holds, and so on.
 HELLO: Layout = (("version", 2), ("padding", 72), ("C'", KEY_SIZE), ("nonce", 8), ("box", 64 + BOX_OVERHEAD))
@@ -166,18 +167,19 @@ class Sealer:
 
     def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
         """The next messages, up to most, as far as decoder has them whole; [] says: take the next frame, and `unseal`
-        it. To be asked only between two messages.
+        it. To be asked only between two messages. Each box counts against the decoder's allowance (`box_work`).
 
         The quick twin of doing just that: 2.4 µs in place of 3.8 for 64 octets, and 1.8 of them are NaCl's. (Measured
         on 2026-11-25.) What is not quite plain is left to the clear twin, to be told or refused there. But only inside
         a box it shows whether it holds the last frame of a message: what has been opened stays open for that twin.
         """
-        if self._ahead or not decoder.plain:
+        allowance = decoder.allowance
+        if self._ahead or allowance <= 0 or not decoder.plain:
             return []
         octets, start, held = decoder.whole, decoder.position, len(decoder.whole)
         last = read = self._received.to_bytes(8, "big")  # octets in this order compare as the numbers do
         found: list[bytes | Message] = []
-        while len(found) < most and start + 1 < held:
+        while len(found) < most and start + 1 < held and allowance > 0:
             size, at = octets[start + 1], start + 10
             if not octets.startswith(SHORT_MESSAGE[size], start):
                 size, at = int.from_bytes(octets[start + 1 : start + 9], "big"), start + 17
@@ -191,6 +193,7 @@ class Sealer:
             except CryptoError:
                 break
             last = short
+            allowance -= box_work(size)
             if inner[0] or self._ahead:
                 self._ahead.append(inner)
                 if inner[0] == INNER_MORE:
@@ -203,6 +206,7 @@ class Sealer:
                 found.append(inner[1:])
             decoder.position, read = start, short
         self._received = int.from_bytes(read, "big")
+        decoder.allowance = allowance
         return found
 
     def open(self, body: bytes) -> bytes:
@@ -288,7 +292,7 @@ def hello_fields(data: bytes) -> dict[str, bytes]:
         raise malformed("HELLO", how, bad, at=min(len(data), width(HELLO)))
     if fields["C'"][-1] > 127:  # a bit that is no part of a number here: X25519 does not see it change
         raise malformed("HELLO", "C' has 256 bits, required are 255", bad, at=offset(HELLO, "C'"))
-    check_nonce(fields["nonce"], 0, at=offset(HELLO, "nonce"))
+    check_nonce(fields["nonce"], ANY_NONCE, at=offset(HELLO, "nonce"))
     return fields
 
 
@@ -314,7 +318,7 @@ def ready_fields(data: bytes) -> dict[str, bytes]:
         how = f"{len(data) + 6} octets, required are 30 or more"
         raise malformed("READY", how, Violation.MALFORMED_READY, at=len(data))
     fields = dict(split(READY, data))
-    check_nonce(fields["nonce"], 0, at=0)
+    check_nonce(fields["nonce"], ANY_NONCE, at=0)
     return fields
 
 
@@ -328,6 +332,7 @@ class _Curve:
     """What both sides have in common."""
 
     name = b"CURVE"
+    as_server = False
     frank = False  # a server says ERROR only to whom it could recognize, a client never (26-3, 26-38)
     seals = True
 
@@ -406,6 +411,8 @@ class CurveClient(_Curve):
 class CurveServer(_Curve):
     """secret: our permanent key s. public: S, from whoever has worked it out before: a tenth of our work."""
 
+    as_server = True
+
     def __init__(self, secret: bytes, entropy: Entropy = os.urandom, public: bytes | None = None) -> None:
         super().__init__(entropy)
         self._public, self._secret = public or keypair(secret)[0], Secret(secret)
@@ -475,4 +482,5 @@ class CurveServer(_Curve):
         short = (1).to_bytes(8, "big")
         box = crypto_box_afternm(encode_metadata(self._metadata), b"CurveZMQREADY---" + short, self._shared)
         self._sealer = Sealer(self._shared, b"CurveZMQMESSAGES", b"CurveZMQMESSAGEC", sent=1, received=self._received)
-        return [encode_command(b"READY", short + box), Ready(self._theirs)]
+        theirs, self._theirs = self._theirs, {}  # up to 64 KiB, which the connection does not need any more
+        return [encode_command(b"READY", short + box), Ready(theirs)]

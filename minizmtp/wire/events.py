@@ -18,9 +18,14 @@ A message is simply a list of frames, without a class of its own: it is made a m
 Read next: `commands`, which names them on the wire.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from .greeting import Greeting as Greeting
+
+# Metadata of more octets than this are kept as they came. As text they may take sixteen times as much memory: four
+# letters for an octet that is no UTF-8, and four octets for each letter if one is beyond U+FFFF.
+MOST_AS_TEXT = 4096
 
 Message = list[bytes]
 
@@ -63,6 +68,37 @@ class Ready(NamedTuple):
     """The handshake is over, messages may pass. metadata: {name in lower case: value}."""
 
     metadata: dict[bytes, bytes]
+
+
+class LongMetadata(Mapping[str, str]):
+    """Metadata as text, of which each value is decoded when it is asked for, and not kept."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: dict[str, bytes]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name].decode("utf-8", "backslashreplace")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"<LongMetadata of {len(self)} properties>"
+
+
+def metadata_as_text(metadata: Mapping[bytes, bytes]) -> Mapping[str, str]:
+    r"""{name, each word with a capital: value}; what is no UTF-8 is shown as \xNN.
+
+    >>> metadata_as_text({b"socket-type": b"REQ", b"x-a": b"\xff"})
+    {'Socket-Type': 'REQ', 'X-A': '\\xff'}
+    """
+    named = LongMetadata({name.decode().title(): value for name, value in metadata.items()})
+    return dict(named) if sum(map(len, metadata.values())) <= MOST_AS_TEXT else named
 
 
 class Authenticate(NamedTuple):

@@ -34,6 +34,7 @@ come when.
 Read next: `events`.
 """
 
+import sys
 from collections.abc import Sequence
 
 from ..errors import ProtocolError
@@ -83,14 +84,17 @@ def message_pieces(message: Sequence[bytes]) -> list[bytes]:
 class FrameDecoder:
     """Cuts a stream into frames.
 
+    allowance: how much more work may be done, in short frames; `next_frame` counts down. It is unlimited until the
+    reader sets it, and the reader is the one that looks at it (see `connection`).
     limit: the largest body to accept, in octets (−1: as large as the format allows). A frame that announces more is
     refused as soon as its header is read, before room is made for it. Whoever uses the decoder may change it between
     two frames. whose_limit: where it comes from, for the sentence that refuses.
     """
 
-    __slots__ = ("_flags", "_header", "body", "later", "limit", "position", "whole", "whose_limit")
+    __slots__ = ("_flags", "_header", "allowance", "body", "later", "limit", "position", "whole", "whose_limit")
 
     def __init__(self, limit: int = -1, whose_limit: str = "maxmsgsize") -> None:
+        self.allowance = sys.maxsize
         self.limit = limit
         self.whose_limit = whose_limit
         self.whole = b""  # octets in hand …
@@ -126,6 +130,7 @@ class FrameDecoder:
 
         Raises ProtocolError for reserved flags, MORE on a command, and bodies above the limit (37-21 … 37-23).
         """
+        self.allowance -= 1
         if self.body is not None:
             if not self.body.whole:
                 return None

@@ -37,6 +37,7 @@ class Mechanism(Protocol):
     """What a Connection asks of a mechanism. All of it is bytes in, bytes out."""
 
     name: bytes
+    as_server: bool  # what the greeting says of our role; False where the mechanism has none (37-8)
     frank: bool  # a peer that we cannot talk to is told why
     seals: bool  # traffic goes through seal and unseal
 
@@ -68,6 +69,7 @@ class InClear:
     """What mechanisms have in common that do not encrypt."""
 
     __slots__ = ()
+    as_server = False
     seals = False
 
     def seal(self, flags: int, body: bytes) -> bytes:
@@ -103,6 +105,11 @@ class Null(InClear):
         if name != b"READY":
             raise unexpected_command(name, "READY or ERROR")
         return [Ready(decode_metadata(data))]
+
+
+def box_work(size: int) -> int:
+    """What it costs to open a box of so many octets, in short frames: 4 for a small one, 132 for 64 KiB."""
+    return 4 + (size >> 9)
 
 
 def unexpected_command(name: bytes, required: str) -> ProtocolError:

@@ -15,8 +15,8 @@ r"""PLAIN: a name and a password, in clear.                                     
     ([b'\x07WELCOME'], [b'\x08INITIATE\x0bSocket-Type\x00\x00\x00\x03REQ'])
 
 Everybody on the way can read the password, and change what follows. It keeps honest people apart on a network that is
-trusted; on any other use CURVE (24-12). Which side is the server is set by options: the octet `as-server` in the
-greeting is 0 in all that libzmq sends (24-1).
+trusted; on any other use CURVE (24-12). Which side is the server is set by options. The server says so in its greeting
+(`as-server` is 1), and does not look at the peer's octet, because libzmq's servers send 0 (24-1).
 
 Below this module: `mechanisms`. It can be read alone.
 """
@@ -67,6 +67,7 @@ class PlainServer(InClear):
     """Whoever comes has to say a name and a password, and somebody has to find them right."""
 
     name = b"PLAIN"
+    as_server = True
     frank = False
 
     def __init__(self) -> None:

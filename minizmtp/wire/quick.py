@@ -34,9 +34,14 @@ LOOK_AHEAD = 32
 
 def quick_messages(decoder: FrameDecoder, most: int) -> list[bytes | list[bytes]]:
     """Whole messages, up to most, as far as they follow each other in what decoder has; [] says: use next_frame. To be
-    asked only between two messages. A message of one frame is given as that frame."""
-    if not decoder.plain:
+    asked only between two messages. A message of one frame is given as that frame.
+
+    Each frame counts against the decoder's allowance. A message of more frames than that is left to next_frame, which
+    can stop in its midst."""
+    frames = decoder.allowance
+    if frames <= 0 or not decoder.plain:
         return []
+    most = min(most, frames)
     octets, start = decoder.whole, decoder.position
     held = len(octets)
     found: list[bytes | list[bytes]] = []
@@ -54,22 +59,33 @@ def quick_messages(decoder: FrameDecoder, most: int) -> list[bytes | list[bytes]
         if flags & MORE:
             message.append(octets[end - size : end])
             start = end
+            if len(message) >= frames:
+                break
             continue
         begin, start = decoder.position, end
         if message:
             message.append(octets[end - size : end])
             found.append(message)
+            frames -= len(message)
+            if frames <= 0:
+                most = len(found)
             message = []
         else:
             found.append(octets[end - size : end])
         if look and octets[end : end + 2] == octets[begin : begin + 2]:
-            several = equal_messages(octets, begin, end, min(most - len(found), look))
+            room = most - len(found)
+            if octets[begin] & MORE:
+                room = min(room, frames // len(found[-1]))
+            several = equal_messages(octets, begin, end, min(room, look))
+            if octets[begin] & MORE:
+                frames -= len(several) * len(found[-1])
             found += several
             start += len(several) * (end - begin)
             look = look * 2 if len(several) == look else 0 if len(several) < LOOK_AHEAD else LOOK_AHEAD
         decoder.position = start
         if len(found) == most:
             break
+    decoder.allowance = frames - len(found)
     return found
 
 

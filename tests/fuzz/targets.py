@@ -125,7 +125,7 @@ def listen(ours: Connection, stranger: bytes, cut: int, verdict: int, quick: boo
                 echo(ours, event)
             if isinstance(event, Error):
                 break
-        assert ours._decoder.held <= len(stranger)
+        assert ours.decoder.held <= len(stranger)
         assert ours._unfinished <= UNFINISHED + len(stranger)
         said += len(ours.data_to_send())
     assert said <= MOST_SAID + 40 * len(stranger)  # PONG, sealed: 40 octets for a frame of 8 or more

@@ -12,11 +12,12 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import engine as engine_module
-from minizmtp.engine import MANY, MOST_OWED, READS, Engine
+from minizmtp.engine import MANY, MOST_OWED, OCTETS, READS, Engine
 from minizmtp.outbox import BATCH
 from minizmtp.patterns.pipe import Pipe
 from minizmtp.sockets import TURNS
 from minizmtp.transports import Receiver, Stream
+from minizmtp.wire.frames import Frame, FrameDecoder
 from tests.minizmtp.helpers import (
     GREETING,
     WIRES,
@@ -608,6 +609,23 @@ async def test_a_server_that_says_nothing_is_left_and_dialled_again(quick_clock:
                 assert await silent.read(65) == GREETING
 
 
+async def test_a_handshake_in_time_counts_though_the_program_was_slow(mock_clock: MockClock) -> None:
+    """The peer's READY and the alarm are found together, because the program let nobody listen."""
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, handshake_ivl=1000)
+        pull.bind("tcp://127.0.0.1:*")
+        monitor = pull.monitor()
+        for _ in range(10):  # chance decides which of the two is looked at first
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await until(monitor, Event.ACCEPTED)
+                await wait_all_tasks_blocked(0.001)
+                peer.stream.socket._sock.send(GREETING + ready(b"PUSH"))
+                mock_clock.jump(5.0)
+                with trio.fail_after(60):
+                    assert (await anext(monitor)).event is Event.HANDSHAKE_SUCCEEDED
+            await until(monitor, Event.DISCONNECTED)
+
+
 # ------------------------------------------------------------------------------------------------------- fairness
 
 
@@ -670,6 +688,119 @@ async def test_a_turn_is_a_few_reads_of_large_frames_and_one_of_small(
                 assert await pull.recv() == message
         assert max(in_turn) <= reads
         assert reads < READS or max(in_turn) > 1
+
+
+FLOODS = {
+    "PING": (PING, 5),
+    "PONG": (command(b"PONG"), 5),
+    "unknown": (command(b"X"), 5),
+    "frames": (b"\1\0", 70),
+}
+
+
+@pytest.fixture
+def frames_in_turn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many frames each turn takes out of what was read, one by one."""
+    turns = [0]
+    turn, next_frame = Engine.turn, FrameDecoder.next_frame
+
+    def counted(engine: Engine, may: int) -> None:
+        turns.append(0)
+        turn(engine, may)
+
+    def seen(decoder: FrameDecoder) -> Frame | None:
+        found = next_frame(decoder)
+        turns[-1] += found is not None
+        return found
+
+    monkeypatch.setattr(Engine, "turn", counted)
+    monkeypatch.setattr(FrameDecoder, "next_frame", seen)
+    return turns
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_turn_is_a_few_commands_or_frames(flood: str, frames_in_turn: list[int]) -> None:
+    """One read may hold thousands, and the others are not to wait for all of them."""
+    octets, most = FLOODS[flood]
+    async with bound(zmq.PULL) as pull, await Raw.dial(pull.last_endpoint) as peer:
+        await peer.greet(b"PUSH")
+        frames_in_turn[:] = [0]
+        await peer.send(octets * 3000 + b"\0\4last")
+        assert (await pull.recv_multipart())[-1] == b"last"
+        assert max(frames_in_turn) <= most
+        if flood == "PING":
+            assert await peer.read(7 * 3000) == command(b"PONG") * 3000
+
+
+async def test_a_turn_is_a_few_subscriptions_of_either_form(frames_in_turn: list[int]) -> None:
+    async with bound(zmq.XPUB) as pub, await Raw.dial(pub.last_endpoint) as peer:
+        await peer.greet(b"SUB")
+        frames_in_turn[:] = [0]
+        for number in range(500):
+            await peer.send(command(b"SUBSCRIBE", b"%d" % number) + frame(b"\1x%d" % number))
+        seen = [await pub.recv() for _ in range(1000)]
+        assert seen[-2:] == [b"\x01499", b"\x01x499"]
+        assert max(frames_in_turn) <= 5
+
+
+async def test_the_end_after_a_flood_comes_after_it() -> None:
+    async with bound(zmq.PULL) as pull:
+        monitor = pull.monitor()
+        async with await Raw.dial(pull.last_endpoint) as peer:
+            await peer.greet(b"PUSH")
+            await peer.send(command(b"X") * 1000 + b"\0\4last")
+        assert await pull.recv() == b"last"
+        await until(monitor, Event.DISCONNECTED)
+
+
+@pytest.mark.parametrize("lent", [False, True], ids=["program elsewhere", "program in recv"])
+async def test_others_have_turns_while_one_floods(lent: bool) -> None:
+    """Another peer's message is not kept waiting until the flood is over, and no turn is without a pause for tasks."""
+    async with bound(zmq.PULL) as flooded, bound(zmq.PULL) as pull, trio.open_nursery() as nursery:
+        async with await Raw.dial(flooded.last_endpoint) as peer, await Raw.dial(pull.last_endpoint) as other:
+            await peer.greet(b"PUSH")
+            await other.greet(b"PUSH")
+            await wait_all_tasks_blocked(0.01)
+            if lent:
+                nursery.start_soon(flooded.recv)
+                await wait_all_tasks_blocked(0.01)
+            engine = engine_of(flooded)
+            peer.stream.socket._sock.send(command(b"X") * 5000)
+            while not engine._held:
+                await trio.lowlevel.checkpoint()
+            other.stream.socket._sock.send(b"\0\3now")
+            assert await pull.recv() == b"now"
+            assert engine._held
+            steps = 0
+            while engine._held:
+                steps += 1
+                await trio.lowlevel.checkpoint()
+            assert steps > 1000 // 3  # of 5000 commands, four or five in each turn, and two turns for a step at most
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_turn_of_large_frames_ends_after_a_mebibyte(monkeypatch: pytest.MonkeyPatch) -> None:
+    octets = [0]
+    turn, try_receive_into = Engine.turn, Stream.try_receive_into
+
+    def counted(engine: Engine, may: int) -> None:
+        octets.append(0)
+        turn(engine, may)
+
+    def seen(stream: Stream, receiver: Receiver) -> int | None:
+        count = try_receive_into(stream, receiver)
+        octets[-1] += count or 0
+        return count
+
+    monkeypatch.setattr(Engine, "turn", counted)
+    monkeypatch.setattr(Stream, "try_receive_into", seen)
+    async with bound(zmq.PULL, rcvbuf=4_000_000) as pull, await Raw.dial(pull.last_endpoint) as peer:
+        await peer.greet(b"PUSH")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.send, frame(bytes(8_000_000)) * 3)
+            for _ in range(3):
+                assert len(await pull.recv()) == 8_000_000
+    assert max(octets) < 2 * OCTETS
 
 
 async def test_a_receiver_in_a_noblock_loop_lets_the_message_come() -> None:

@@ -1,5 +1,6 @@
 """Heartbeats: from times that are given, when to ask and when to give up (37/ZMTP, "Connection Heartbeating")."""
 
+import socket
 from contextlib import suppress
 
 import pytest
@@ -10,8 +11,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import Event
+from minizmtp.engine import Engine
 from minizmtp.heartbeat import NEVER, Heartbeat, Silence
-from tests.minizmtp.helpers import Raw, command, frame, free_endpoint, pair, raw_server, until
+from minizmtp.wire import Ping, Pong
+from tests.minizmtp.helpers import Raw, command, frame, free_endpoint, logged, pair, raw_server, until
 
 
 def test_without_options_and_without_a_peers_promise_nothing_is_ever_due() -> None:
@@ -106,6 +109,36 @@ def test_a_peer_is_dead_exactly_when_a_ping_stayed_unanswered_for_so_long(
         assert heart.due() > now
 
 
+@pytest.mark.requirement("37-75")
+def test_the_timeout_runs_from_when_the_question_last_moved() -> None:
+    heart = Heartbeat(interval=1.0, timeout=2.5)
+    assert not heart.is_asking
+    assert heart.beat(1.0)
+    assert heart.is_asking
+    assert [heart.beat(now) for now in (2.0, 3.0)] == [True, True]
+    heart.moved(3.0)
+    assert [heart.beat(now) for now in (4.0, 5.0)] == [True, True]
+    assert heart.due() == 5.5
+    with pytest.raises(Silence):
+        heart.beat(5.5)
+
+
+def test_octets_that_leave_say_nothing_where_nothing_was_asked() -> None:
+    heart = Heartbeat(interval=10.0, timeout=1.0)
+    heart.moved(5.0)
+    assert not heart.is_asking
+    assert heart.due() == 10.0
+
+
+def test_the_rhythm_is_half_of_the_shortest_interval() -> None:
+    """PINGs of one read are no time apart, and those after a pause are as far apart as the pause was long."""
+    heart = Heartbeat(now=0.0)
+    assert heart.rhythm() == 0.1
+    for now in (50.0, 50.0, 51.0, 51.0, 80.0, 80.0):
+        heart.heard_ping(0.0, now)
+    assert heart.rhythm() == 0.5
+
+
 # ------------------------------------------------------------------- on sockets, against a peer by hand, time flying by
 
 
@@ -171,6 +204,93 @@ async def test_a_silent_peer_that_had_dialled_us_is_dropped_too(quick_clock: Moc
                     assert await silent.read(1000) == b"\x04\x07\x04PING\0\0"  # one, and then the end
                 await other.send(frame(b"still here"))
                 assert await pull.recv() == b"still here"
+
+
+BEATING = {"heartbeat_ivl": 1000, "heartbeat_timeout": 1500}
+
+
+@pytest.mark.requirement("37-73", "37-75")
+@pytest.mark.parametrize("queued", ["all in the outbox", "half with the system"])
+async def test_a_ping_behind_a_large_message_has_time_to_arrive(quick_clock: MockClock, queued: str) -> None:
+    """A slow reader: 100 KiB in half a second. The PING is out when it has been read so far, and not before."""
+    sndbuf = 4096 if queued == "all in the outbox" else 2_000_000
+    async with raw_server() as server, zmq.Context() as ctx:
+        server.listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        push = ctx.socket(zmq.PUSH, linger=0, sndbuf=sndbuf, **BEATING)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        with trio.fail_after(600):
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                await push.send(bytes(2_000_000))
+                begin = trio.current_time()
+                heard = b""
+                while len(heard) < 2_000_009:
+                    await trio.sleep(0.5)
+                    heard += await peer.read(min(100_000, 2_000_009 - len(heard)))
+                assert trio.current_time() - begin > 9
+                assert await peer.frame() == (4, b"\x04PING\0\0")
+                asked = trio.current_time()
+                assert await peer.read(1000) in (b"", b"\x04\x07\x04PING\0\0", b"\x04\x07\x04PING\0\0" * 2)
+                assert trio.current_time() - asked < 1.5 + 1.0 + 0.1  # it is silent now, and that is noticed
+                assert "no sign of life for 1.5 s" in (await until(monitor, Event.DISCONNECTED)).reason
+
+
+@pytest.mark.requirement("37-75")
+async def test_a_peer_that_takes_nothing_any_more_is_dead(quick_clock: MockClock) -> None:
+    """The outbox is full, so the PING does not leave, and nothing moves."""
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, sndbuf=4096, **BEATING)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        with trio.fail_after(60):
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                await push.send(bytes(30_000_000))
+                begin = trio.current_time()
+                await until(monitor, Event.DISCONNECTED)
+                assert trio.current_time() - begin < 1.0 + 2 * 1.5 + 0.1
+
+
+@pytest.mark.requirement("37-75")
+async def test_a_system_that_takes_octets_is_no_sign_of_life(quick_clock: MockClock) -> None:
+    """The peer hangs. Its system confirms the little that we send for a long time."""
+    async with raw_server() as server, zmq.Context() as ctx, trio.open_nursery() as nursery:
+        push = ctx.socket(zmq.PUSH, linger=0, **BEATING)
+        monitor = push.monitor()
+        push.connect(server.endpoint)
+        async with await server.accept() as peer:
+            await peer.greet(b"PULL")
+
+            async def tell() -> None:
+                while True:
+                    await push.send(b"tick")
+                    await trio.sleep(0.3)
+
+            nursery.start_soon(tell)
+            begin = trio.current_time()
+            with trio.fail_after(60):
+                await until(monitor, Event.DISCONNECTED)
+            assert trio.current_time() - begin < 1.0 + 1.5 + 1.0 + 0.1
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.requirement("37-74")
+async def test_no_ping_is_queued_behind_one_that_has_not_left(quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, heartbeat_ivl=1000, heartbeat_timeout=30_000)
+        push.connect(server.endpoint)
+        with trio.fail_after(6000):
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                await push.send(bytes(20_000_000))
+                await trio.sleep(10.5)
+                await peer.read(20_000_009)
+                assert await peer.frame() == (4, b"\x04PING\0\0")
+                with pytest.raises(BlockingIOError):
+                    peer.stream.socket._sock.recv(1)
+                assert peer._held == b""
+                assert await peer.frame() == (4, b"\x04PING\0\0")
 
 
 @pytest.mark.requirement("37-73")
@@ -266,6 +386,111 @@ async def test_a_peer_of_zmtp_3_0_which_knows_no_ping_is_sent_none_and_may_be_si
                 assert scope.cancelled_caught
                 await peer.send(frame(b"old but alive"))
                 assert await pull.recv() == b"old but alive"
+
+
+GREETING_3_0 = bytes.fromhex("ff 00 00 00 00 00 00 00 01 7f 03 00 4e 55 4c 4c") + bytes(48)
+
+
+async def greet_as_3_0(peer: Raw, octets: bytes = b"") -> None:
+    await peer.send(GREETING_3_0)
+    await peer.read(64)
+    await peer.send(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH" + octets)
+    await peer.frame()
+
+
+async def test_that_heartbeats_are_off_is_told_and_logged_once(
+    quick_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, heartbeat_ivl=100)
+        pull.bind("tcp://127.0.0.1:*")
+        monitor = pull.monitor()
+        with logged(caplog) as words:
+            for _ in range(3):
+                async with await Raw.dial(pull.last_endpoint) as peer:
+                    await greet_as_3_0(peer)
+                    told = await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+                    assert told.reason.startswith(f"{pull.last_endpoint}: heartbeat_ivl has no effect with this peer")
+                    assert "heartbeat_old_peers" in told.reason
+        assert words == [told.reason]
+        async with await Raw.dial(pull.last_endpoint) as peer:
+            await peer.greet(b"PUSH")
+            assert (await until(monitor, Event.HANDSHAKE_SUCCEEDED)).reason == ""
+
+
+async def test_a_peer_of_3_0_that_sends_ping_is_asked_from_then_on(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, heartbeat_ivl=1000)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(600):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await greet_as_3_0(peer)
+                await trio.sleep(20)
+                await peer.send(command(b"PING", b"\0\0"))
+                assert await peer.frame() == (4, b"\x04PONG")
+                begin = trio.current_time()
+                assert await peer.read(1000) == b"\x04\x07\x04PING\0\0"  # one, and then the end
+                assert trio.current_time() - begin == pytest.approx(2.0, abs=0.1)
+
+
+async def test_heartbeat_old_peers_asks_a_peer_of_3_0_at_once(quick_clock: MockClock) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, heartbeat_ivl=1000, heartbeat_old_peers=1)
+        pull.bind("tcp://127.0.0.1:*")
+        monitor = pull.monitor()
+        with trio.fail_after(60):
+            async with await Raw.dial(pull.last_endpoint) as peer:
+                await greet_as_3_0(peer)
+                assert (await until(monitor, Event.HANDSHAKE_SUCCEEDED)).reason == ""
+                assert await peer.frame() == (4, b"\x04PING\0\0")
+
+
+async def test_a_peer_of_3_0_that_is_not_read_gets_no_pong(quick_clock: MockClock) -> None:
+    """To libzmq 4.1 it would be a message; and to do nothing for it costs nothing."""
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, rcvhwm=1)
+        pull.bind("tcp://127.0.0.1:*")
+        async with await Raw.dial(pull.last_endpoint) as peer:
+            await greet_as_3_0(peer, frame(b"1") + frame(b"2"))
+            with trio.move_on_after(100) as scope:
+                await peer.read(1)
+            assert scope.cancelled_caught
+            assert not ctx.reactor._calls
+            assert ctx.reactor.standing == 0
+
+
+@pytest.mark.requirement("L-14")
+@pytest.mark.parametrize(("peers", "least", "most"), [(10, 80, 120), (200, 800, 1200)])
+async def test_all_together_get_1000_pongs_a_second_at_most(
+    quick_clock: MockClock, monkeypatch: pytest.MonkeyPatch, peers: int, least: int, most: int
+) -> None:
+    """Of those that are not read. Ten a second for each of a few, and less for each of many."""
+    said = []
+    say = Engine._say
+
+    def counted(engine: Engine, word: Ping | Pong) -> None:
+        said.append(word)
+        say(engine, word)
+
+    monkeypatch.setattr(Engine, "_say", counted)
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, rcvhwm=1, backlog=1000)
+        pull.bind("tcp://127.0.0.1:*")
+        strangers = [await Raw.dial(pull.last_endpoint) for _ in range(peers)]
+        for peer in strangers:
+            await peer.greet(b"PUSH")
+            await peer.send(command(b"PING", b"\0\0") * 2 + frame(b"1") * 2)
+        await trio.sleep(2)
+        assert ctx.reactor.standing == peers
+        said.clear()
+        await trio.sleep(1)
+        assert least <= len(said) <= most
+        for peer in strangers:
+            peer.close()
+        while pull.peers():
+            await pull.recv()
+            await trio.sleep(0.01)
+        assert ctx.reactor.standing == 0
 
 
 @pytest.mark.requirement("L-14", "37-75")

@@ -14,7 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp import options
 from minizmtp.options import ACTS, OPTION_NAMES, OPTION_ROWS, Options, set_options, snapshot
-from tests.minizmtp.helpers import TRANSPORTS, Raw, free_endpoint, pair, receive_all
+from tests.minizmtp.helpers import TRANSPORTS, Raw, free_endpoint, logged, pair, receive_all
 
 # libzmq's options, and what each must take and refuse.
 COUNTS = {"sndhwm": 1000, "rcvhwm": 1000, "backlog": 100}
@@ -23,16 +23,18 @@ SPANS = {"reconnect_ivl_max": 0, "handshake_ivl": 30000, "heartbeat_ivl": 0}
 SWITCHES = {
     **dict.fromkeys(["immediate", "conflate", "router_mandatory", "router_handover", "probe_router"], 0),
     **dict.fromkeys(["req_relaxed", "req_correlate", "xpub_verbose", "xpub_verboser", "xpub_manual"], 0),
-    **dict.fromkeys(["xpub_nodrop", "invert_matching", "ipv6"], 0),
+    **dict.fromkeys(["xpub_nodrop", "invert_matching", "ipv6", "heartbeat_old_peers"], 0),
 }
-SYSTEMS = dict.fromkeys(["sndbuf", "rcvbuf", "tcp_keepalive_idle", "tcp_keepalive_cnt", "tcp_keepalive_intvl"], -1)
+SYSTEMS = dict.fromkeys(["sndbuf", "rcvbuf"], -1)
+PROBES = dict.fromkeys(["tcp_keepalive_idle", "tcp_keepalive_cnt", "tcp_keepalive_intvl"], -1)
 DEFAULTS = (
     COUNTS
     | TIMES
     | SPANS
     | SWITCHES
     | SYSTEMS
-    | {"tcp_keepalive": -1, "maxmsgsize": -1, "maxunfinished": 2**30, "maxsubscribed": 2**30}
+    | {"tcp_keepalive": -1, "maxmsgsize": -1, "maxunfinished": 2**26, "maxsubscribed": 2**30}
+    | PROBES
     | {"reconnect_ivl": 100, "heartbeat_ttl": 0}
     | {"heartbeat_timeout": -1}  # which stands for heartbeat_ivl, and cannot be set
     | {"routing_id": b"", "connect_routing_id": b"", "xpub_welcome_msg": b""}
@@ -43,6 +45,7 @@ GOOD: list[tuple[str, Any]] = [
     *((name, value) for name in SPANS for value in (0, 1, 2**31 - 1)),
     *((name, value) for name in SWITCHES for value in (0, 1, True, False)),
     *((name, value) for name in SYSTEMS for value in (-1, 0, 4096)),
+    *((name, value) for name in PROBES for value in (-1, 1, 127)),
     *(("tcp_keepalive", value) for value in (-1, 0, 1)),
     *(("maxmsgsize", value) for value in (-1, 0, 2**31, 2**63 - 1)),
     *((name, value) for name in ("maxunfinished", "maxsubscribed") for value in (0, 2**63 - 1)),
@@ -57,6 +60,7 @@ OUT_OF_RANGE: list[tuple[str, Any]] = [
     *((name, value) for name in SPANS for value in (-1, 2**31)),
     *((name, value) for name in SWITCHES for value in (-1, 2)),
     *((name, value) for name in SYSTEMS for value in (-2, 2**40)),
+    *((name, value) for name in PROBES for value in (-2, 0, 2**15)),
     *(("tcp_keepalive", value) for value in (-2, 2)),
     *(("maxmsgsize", value) for value in (-2, 2**63)),
     *((name, value) for name in ("maxunfinished", "maxsubscribed") for value in (-1, 2**63)),
@@ -605,3 +609,65 @@ async def test_a_routing_id_set_after_bind_or_connect_is_for_the_next(bind_first
         with trio.fail_after(5):
             await dealer.send(b"hello")
             assert await router.recv_multipart() == [b"before", b"hello"]
+
+
+# ------------------------------------------------------------------------------------------------ without effect
+
+
+def idle(kind: zmq.SocketType, transport: str, **given: Any) -> list[str]:
+    values = Options()
+    set_options(values, given)
+    return options.without_effect(values, kind, transport)
+
+
+@pytest.mark.parametrize(
+    ("kind", "transport", "given", "words"),
+    [
+        (zmq.PULL, "ipc", {"tcp_keepalive": 1}, ["tcp_keepalive has no effect over ipc"]),
+        (zmq.PULL, "tcp", {"tcp_keepalive_cnt": 5}, ["tcp_keepalive_cnt has no effect without tcp_keepalive"]),
+        (zmq.PULL, "tcp", {"tcp_keepalive": 1, "tcp_keepalive_cnt": 5}, []),
+        (zmq.PULL, "ipc", {"ipv6": 1}, ["ipv6 has no effect over ipc"]),
+        (zmq.ROUTER, "tcp", {"conflate": 1}, ["conflate has no effect on a ROUTER"]),
+        (zmq.PUSH, "tcp", {"conflate": 1}, []),
+        (zmq.PUB, "tcp", {"xpub_manual": 1}, ["xpub_manual has no effect on a PUB"]),
+        (zmq.XPUB, "tcp", {"xpub_manual": 1}, []),
+        (zmq.PULL, "inproc", {"maxmsgsize": 9}, ["maxmsgsize has no effect over inproc"]),
+        (zmq.PULL, "inproc", {"heartbeat_ivl": 9}, ["heartbeat_ivl has no effect over inproc"]),
+        (zmq.PULL, "inproc", {"plain_server": 1}, ["plain_server has no effect over inproc"]),
+        (zmq.PULL, "tcp", {"heartbeat_ttl": 900}, ["heartbeat_ttl has no effect without heartbeat_ivl"]),
+        (zmq.PULL, "tcp", {"heartbeat_timeout": 0}, ["heartbeat_timeout has no effect without heartbeat_ivl"]),
+        (zmq.PULL, "tcp", {"heartbeat_ivl": 9, "heartbeat_timeout": 0}, []),
+        (zmq.PULL, "tcp", {"zap_enforce_domain": 1}, ["zap_enforce_domain has no effect without zap_domain"]),
+        (
+            zmq.PULL,
+            "tcp",
+            {"curve_secretkey": bytes(32)},
+            ["curve_secretkey has no effect without curve_serverkey or curve_server"],
+        ),
+        (
+            zmq.PULL,
+            "tcp",
+            {"curve_server": 1, "curve_secretkey": bytes(32), "plain_server": 1},
+            ["plain_server has no effect with curve_server or curve_serverkey: the mechanism is CURVE"],
+        ),
+        (zmq.PULL, "inproc", {"sndhwm": 5, "linger": 0, "routing_id": "x", "maxmsgsize": -1}, []),
+    ],
+)
+def test_what_is_set_and_does_nothing_is_named(
+    kind: zmq.SocketType, transport: str, given: dict[str, Any], words: list[str]
+) -> None:
+    """… and what acts is not."""
+    assert idle(kind, transport, **given) == words
+
+
+async def test_bind_and_connect_log_what_does_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async with zmq.Context() as ctx:
+        with logged(caplog) as words:
+            pair = ctx.socket(zmq.PAIR, linger=0, conflate=1)
+            pair.bind("inproc://idle")
+            other = ctx.socket(zmq.PAIR, linger=0, backlog=5)
+            other.connect("inproc://idle")
+        assert words == [
+            "inproc://idle: conflate has no effect on a PAIR",
+            "inproc://idle: backlog has no effect over inproc",
+        ]

@@ -225,6 +225,18 @@ async def test_options() -> None:
         assert not hasattr(req, "setsockopt")
 
 
+async def test_options_of_our_own(caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("heartbeat_old_peers", "maxunfinished"):
+        assert not hasattr(pyzmq, name.upper())
+    async with minizmtp.Context() as ctx:
+        router = ctx.socket(minizmtp.ROUTER, heartbeat_ivl=1000, heartbeat_old_peers=1, maxunfinished=1_000_000)
+        router.conflate = 1
+        router.bind("tcp://127.0.0.1:*")
+        assert [record.getMessage() for record in caplog.records] == [
+            "tcp://127.0.0.1:*: conflate has no effect on a ROUTER"
+        ]
+
+
 async def test_last_endpoint() -> None:
     async def theirs(ctx: Keeper) -> None:
         _, pull = pyzmq_pair(ctx)

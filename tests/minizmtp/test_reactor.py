@@ -6,6 +6,7 @@ import select
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import trio
@@ -13,8 +14,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import reactor as reactor_module
-from minizmtp.reactor import READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
 from tests.minizmtp.helpers import logged, pair
+from minizmtp.reactor import CALLS, READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
 
 SELECTORS = [AnySelector, new_selector]
 every_selector = pytest.mark.parametrize("make", SELECTORS, ids=["any", "system"])
@@ -385,3 +386,25 @@ def test_the_end_of_a_watch_does_not_fail(ends: list[Ends]) -> None:
     reactor.want(ends[0].fd, READ, 0, ends[0].turn)
     assert not reactor._turns
     reactor.close()
+
+
+async def test_between_calls_that_are_due_at_once_others_run(mock_clock: MockClock) -> None:
+    """Ten thousand handshakes may be too slow at the same moment."""
+    async with trio.open_nursery() as nursery:
+        reactor = Reactor(nursery.start_soon)
+        called = 0
+
+        def call() -> None:
+            nonlocal called
+            called += 1
+
+        for _ in range(10 * CALLS):
+            reactor.call_at(1.0, call)
+        seen = [0]
+        mock_clock.jump(1.0)
+        while seen[-1] < 10 * CALLS:
+            await trio.lowlevel.checkpoint()
+            seen.append(called)
+        # trio runs the two tasks in either order, so between two looks there may be two batches.
+        assert max(after - before for before, after in pairwise(seen)) <= 2 * CALLS
+        nursery.cancel_scope.cancel()

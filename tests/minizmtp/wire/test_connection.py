@@ -25,7 +25,7 @@ from minizmtp.wire import (
     Subscribe,
 )
 from minizmtp.wire.connection import HANDSHAKE_LIMIT, LARGE, TRANSITIONS
-from minizmtp.wire.events import Item, SharedMessage
+from minizmtp.wire.events import Item, SharedMessage, metadata_as_text
 from minizmtp.wire.mechanisms import InClear, Steps
 from tests.minizmtp.streams import (
     GREETING,
@@ -780,3 +780,166 @@ def test_arbitrary_octets_are_events_or_one_protocol_error(start: bytes, chunks:
     assert len(heard) <= len(start) + sum(map(len, chunks)) + 2
     if refusal(heard):
         assert type(heard[-2]) is ProtocolError
+
+
+# ------------------------------------------------------------------------------------------------------- allowance
+
+
+FLOODS = {
+    "PING": command(b"PING", b"\0\0"),
+    "PONG": command(b"PONG"),
+    "unknown": command(b"X"),
+    "frames": frame(b"xx", more=True),
+    "sub": frame(b"\1x"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "flood", "least", "most"),
+    [
+        (SocketType.PULL, "PING", 4, 5),
+        (SocketType.PULL, "PONG", 4, 5),
+        (SocketType.PULL, "unknown", 4, 5),
+        (SocketType.PULL, "frames", 60, 61),
+        (SocketType.XPUB, "sub", 4, 5),
+        (SocketType.PUB, "frames", 4, 5),
+    ],
+)
+def test_an_allowance_of_1024_is_a_few_frames(kind: SocketType, flood: str, least: int, most: int) -> None:
+    """However many there are: 10,000 here."""
+    connection = in_traffic(kind, b"XSUB" if "PUB" in kind.name else b"PUSH")
+    connection.receive_data(FLOODS[flood] * 10_000)
+    before = connection.held
+    connection.decoder.allowance = 1024
+    while connection.next_messages(1000) or connection.next_event() is not NEED_DATA:
+        pass
+    assert connection.decoder.allowance <= 0
+    assert least <= (before - connection.held) // len(FLOODS[flood]) <= most
+
+
+def test_messages_of_one_frame_may_be_a_thousand() -> None:
+    connection = in_traffic(SocketType.PULL, b"PUSH")
+    connection.receive_data(frame(b"x") * 10_000)
+    connection.decoder.allowance = 1024
+    assert len(connection.next_messages(5000)) == 1024
+    assert connection.next_messages(5000) == []
+    assert connection.next_event() is NEED_DATA
+
+
+def test_messages_of_several_frames_count_each_of_them() -> None:
+    connection = in_traffic(SocketType.PULL, b"PUSH")
+    connection.receive_data((frame(b"x", more=True) * 9 + frame(b"y")) * 1000)
+    connection.decoder.allowance = 1024
+    found = 0
+    while messages := connection.next_messages(5000):
+        found += len(messages)
+    assert 80 <= found <= 102
+
+
+def test_the_end_waits_for_what_the_allowance_left() -> None:
+    connection = in_traffic(SocketType.PULL, b"PUSH")
+    connection.receive_data(FLOODS["PING"] * 6)
+    connection.receive_data(b"")
+    told: list[object] = []
+    while not told or told[-1] != ConnectionClosed(""):
+        connection.decoder.allowance = 1024
+        while (event := connection.next_event()) is not NEED_DATA:
+            told.append(event)
+            if event == ConnectionClosed(""):
+                break
+    assert told == [Ping(0, b"")] * 6 + [ConnectionClosed("")]
+
+
+@given(conversations(), st.integers(1, 400))
+def test_any_allowance_gives_the_same_events(conversation: tuple[bytes, list[object]], allowance: int) -> None:
+    octets, events = conversation
+    connection = Connection(SocketType.PUB)
+    connection.receive_data(octets)
+    heard: list[object] = []
+    for _ in range(len(octets) + 1):
+        connection.decoder.allowance = allowance
+        while (event := connection.next_event()) is not NEED_DATA:
+            heard.append(event)
+    assert heard == events
+
+
+# ---------------------------------------------------------------------------------------------- limits for strangers
+
+
+@pytest.mark.parametrize("kind", [SocketType.PUB, SocketType.XPUB])
+def test_a_subscribers_message_has_128_frames_at_most(kind: SocketType) -> None:
+    """Each of them may be a subscription, and all are looked at in one go."""
+    said = frame(b"\1x", more=True) * 127 + frame(b"\1x")
+    assert hear(in_traffic(kind, b"SUB"), [said]) == [[b"\1x"] * 128]
+    error = refusal(hear(in_traffic(kind, b"SUB"), [frame(b"\1x", more=True) + said]))
+    assert str(error) == (
+        "a subscriber's message of more than 128 frames; a publisher reads each frame as a subscription,"
+        " so send them as several messages"
+    )
+
+
+def test_a_message_has_262144_frames_at_most() -> None:
+    connection = in_traffic(SocketType.PULL, b"PUSH")
+    error = refusal(hear(connection, [frame(b"", more=True) * (2**18 + 1)]))
+    assert error is not None
+    assert "262145 frames, 0 octets, of a message that does not end" in str(error)
+    assert connection._message == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 15, 16, 100, 255, 1000])
+def test_an_unfinished_message_costs_what_it_counts(size: int) -> None:
+    """As memory, and not only as octets that came."""
+    limit = 1_000_000
+    connection = Connection(SocketType.PULL, max_unfinished=limit)
+    hear(connection, [GREETING, ready(b"PUSH")])
+    said = frame(bytes(range(256))[:size].ljust(size), more=True)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(limit // (size + 64)):
+            connection.receive_data(said)
+            assert connection.next_event() is NEED_DATA
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert kept <= limit
+    assert refusal(hear(connection, [said])) is not None
+
+
+def test_metadata_of_a_stranger_cost_what_was_said() -> None:
+    """As text, 64 KiB of them could be a megabyte."""
+    value = "\U0001f600".encode() + b"\xff" * 60_000
+    connection = Connection(SocketType.PULL)
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        *_, event = hear(connection, [GREETING, command(b"READY", property_(b"X-a", value), long=True)])
+        assert isinstance(event, Ready)
+        text = metadata_as_text(event.metadata)
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert kept < 70_000
+    assert text["X-A"].startswith("\U0001f600\\xff\\xff")
+    assert (list(text), len(text)) == (["X-A"], 1)
+    assert repr(text) == "<LongMetadata of 1 properties>"
+
+
+# ------------------------------------------------------------------------------------------------ peers of ZMTP 3.0
+
+
+@pytest.mark.requirement("37-58")
+def test_a_peer_of_3_0_is_sent_ping_once_it_has_sent_one() -> None:
+    connection = in_traffic(SocketType.PULL, b"PUSH", greeting=GREETING_3_0)
+    assert connection.send(Ping(5, b"")) == connection.send(Pong(b"")) == b""
+    assert not connection.knows_ping
+    assert hear(connection, [command(b"PING", b"\0\0")]) == [Ping(0, b"")]
+    assert connection.knows_ping
+    assert connection.send(Ping(5, b"")) == command(b"PING", b"\0\5")
+
+
+def test_a_peer_of_3_0_is_sent_ping_if_the_user_says_so() -> None:
+    connection = in_traffic(SocketType.PULL, b"PUSH", greeting=GREETING_3_0)
+    connection.knows_ping = True
+    assert connection.send(Ping(5, b"")) == command(b"PING", b"\0\5")
+    assert connection.send(Subscribe(b"a")) == frame(b"\1a")  # of SUBSCRIBE that says nothing

@@ -127,6 +127,13 @@ REFUSALS = [
         Violation.INVALID_METADATA,
     ),
     (
+        GREETING + command(b"READY", property_(b"X-a", b"") * 129),
+        "metadata of more than 128 properties",
+        "the limit here",
+        '37/ZMTP "Connection Metadata" sets none',
+        Violation.INVALID_METADATA,
+    ),
+    (
         TRAFFIC + command(b"PING", b"\0"),
         "PING with 1 octets",
         "required are 2 to 18",
@@ -176,5 +183,6 @@ def test_all_refusals_of_the_wire_are_in_this_list() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ProtocolError"
     ]
     # Two lines are a second case of the refusal before them: the frame above a limit, and a command's name, empty and
-    # with a wrong character. One refusal has no line: MESSAGE with MORE, which only CURVE knows, is in `test_curve`.
+    # with a wrong character. One refusal has no line: of a subscriber's message that has too many frames, which only a
+    # publisher refuses, see `test_connection`.
     assert len(made) == len(REFUSALS) - 2 + 1

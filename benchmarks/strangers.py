@@ -1,0 +1,358 @@
+"""What one hostile peer costs everybody else: a line for each kind of peer.
+
+    python -m benchmarks.strangers                    # all; about four seconds for each
+    python -m benchmarks.strangers ping http          # the kinds whose names begin so
+
+A server under attack has three things to do: its part of the attack (whatever the `Kind` says), a task that wants to
+run each millisecond, and a REP that answers an honest client in another process.  Two figures tell what they feel:
+
+    waits       the longest time that the task has to wait for another, in ms of this process's CPU; 10 at most
+    round trip  the honest client's, as a multiple of what it is without the attack (the median of all); 3 at most
+
+The peer is a process of its own and writes as fast as it can.  On a machine of two cores, three processes and whatever
+else runs there share them, so that the round trip of a kind that costs nothing is sometimes 1.5.  Nothing here fails on
+a time; what is counted, and not timed, is in the tests.
+
+To add a kind, write what the server does (an async generator that yields the port, see `pulls`), what the peer does (a
+function of the port, see `floods`), and a line in KINDS.
+"""
+
+import argparse
+import gzip
+import socket
+import statistics
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, suppress
+from itertools import count
+from typing import NamedTuple
+
+import trio
+
+import minihttp
+import minizmtp as zmq
+from minizmtp.wire import NEED_DATA, Connection, Ping, Ready
+from minizmtp.wire.curve import CurveClient, keypair
+
+GREETING = bytes.fromhex("ff00000000000000007f0301") + b"NULL".ljust(52, b"\0")
+SERVER, CLIENT = keypair(b"\1" * 32), keypair(b"\2" * 32)  # public and secret; the attacker knows them
+
+Server = Callable[[zmq.Context, trio.Nursery], AsyncIterator[int]]
+Peer = Callable[[int], None]
+
+
+class Kind(NamedTuple):
+    """server: does its part, and yields the port to attack. peer: attacks it, until it is killed."""
+
+    name: str
+    server: Server
+    peer: Peer
+
+
+# ----------------------------------------------------------------------------------------------------------- servers
+
+
+def port_of(sock: zmq.Socket) -> int:
+    return int(sock.last_endpoint.rpartition(":")[2])
+
+
+def pulls(**options: int | bytes) -> Server:
+    """A program that reads all that comes."""
+
+    async def serve(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
+        async def read() -> None:
+            async for _ in pull:
+                pass
+
+        pull = ctx.socket(zmq.PULL, linger=0, **options)
+        pull.bind("tcp://127.0.0.1:*")
+        nursery.start_soon(read)
+        yield port_of(pull)
+
+    return serve
+
+
+async def publishes(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
+    """A program that publishes a thousand messages a second, with topics of 1000 octets."""
+
+    async def publish() -> None:
+        for number in count():
+            await pub.send_multipart([b"x" * 990 + b"%010d" % number, b"news"])
+            await trio.sleep(0.001)
+
+    pub = ctx.socket(zmq.PUB, linger=0)
+    pub.bind("tcp://127.0.0.1:*")
+    nursery.start_soon(publish)
+    yield port_of(pub)
+
+
+async def looks_at_peers(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
+    """A program that does not read the notices of its XPUB, and looks at its peers ten times a second."""
+
+    async def look() -> None:
+        while True:
+            pub.peers()
+            await trio.sleep(0.1)
+
+    pub = ctx.socket(zmq.XPUB, linger=0)
+    pub.bind("tcp://127.0.0.1:*")
+    nursery.start_soon(look)
+    yield port_of(pub)
+
+
+async def gets(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
+    """An HTTP client that asks the attacker, again and again: it listens here, and the attacker comes by itself."""
+
+    async def get(stream: trio.SocketStream) -> None:
+        with suppress(minihttp.HTTPError, OSError):
+            port = int.from_bytes(await stream.receive_some(2))
+            async with (
+                minihttp.AsyncClient(timeout=None) as client,
+                client.stream("GET", f"http://127.0.0.1:{port}/") as it,
+            ):
+                async for _ in it.aiter_bytes():
+                    pass
+
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    nursery.start_soon(trio.serve_listeners, get, [listener])
+    yield listener.socket.getsockname()[1]
+
+
+async def answers(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
+    """An HTTP server whose handler reads the request's body in parts."""
+
+    async def handler(request: minihttp.Request) -> minihttp.Response:
+        async for _ in request.aiter_bytes():
+            pass
+        return minihttp.Response(200)
+
+    listeners = await nursery.start(minihttp.serve, handler)
+    yield listeners[0].socket.getsockname()[1]
+
+
+# -------------------------------------------------------------------------------------------------------------- peers
+
+
+def frame(body: bytes, flags: int = 0) -> bytes:
+    if len(body) < 256:
+        return bytes([flags, len(body)]) + body
+    return bytes([flags | 2]) + len(body).to_bytes(8, "big") + body
+
+
+def ready(kind: bytes, more: bytes = b"") -> bytes:
+    return frame(b"\x05READY\x0bSocket-Type" + len(kind).to_bytes(4, "big") + kind + more, 4)
+
+
+def connected(port: int) -> socket.socket:
+    """A connection from which all that comes is read, and thrown away."""
+    return drained(socket.create_connection(("127.0.0.1", port)))
+
+
+def drained(peer: socket.socket) -> socket.socket:
+    def drain() -> None:
+        with suppress(OSError):
+            while peer.recv(1 << 20):
+                pass
+
+    threading.Thread(target=drain, daemon=True).start()
+    return peer
+
+
+def floods(kind: bytes, flood: bytes) -> Peer:
+    """Greets as a socket of that kind and says flood over and over; comes back if it is cut off."""
+
+    def attack(port: int) -> None:
+        octets = flood * max(1, 65536 // len(flood))
+        while True:
+            with suppress(OSError), connected(port) as peer:
+                peer.sendall(GREETING + ready(kind))
+                while True:
+                    peer.sendall(octets)
+
+    return attack
+
+
+def repeats(say: Callable[[], Iterator[bytes]]) -> Peer:
+    """Says all that say gives, hangs up, and comes again."""
+
+    def attack(port: int) -> None:
+        said = b"".join(say())
+        while True:
+            with suppress(OSError), connected(port) as peer:
+                peer.sendall(said)
+                time.sleep(0.2)
+
+    return attack
+
+
+def subscribes(prefixes: Iterator[bytes]) -> Callable[[], Iterator[bytes]]:
+    def say() -> Iterator[bytes]:
+        yield GREETING + ready(b"SUB")
+        for prefix in prefixes:
+            yield frame(b"\x09SUBSCRIBE" + prefix, 4)
+
+    return say
+
+
+def strangers() -> Iterator[bytes]:
+    yield GREETING + ready(b"PUSH", b"\x03X-a\0\0\0\0" * 128)
+
+
+def sealed(port: int) -> None:
+    """PINGs in boxes, made beforehand."""
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)) as peer:
+            client = Connection(zmq.PUSH, mechanism=CurveClient(*CLIENT, SERVER[0]))
+            peer.sendall(client.data_to_send())
+            while not isinstance(event := client.next_event(), Ready):
+                peer.sendall(client.data_to_send())
+                if event is NEED_DATA:
+                    client.receive_data(peer.recv(65536))
+            said = b"".join(client.send(Ping(0, b"")) for _ in range(100_000))
+            drained(peer).sendall(said)
+
+
+def serves_http(head: bytes, body: bytes) -> Peer:
+    """An HTTP server that has the client under attack come, and gives it that answer."""
+
+    def attack(port: int) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            while True:
+                with suppress(OSError):
+                    hint = socket.create_connection(("127.0.0.1", port))
+                    hint.sendall(listener.getsockname()[1].to_bytes(2))
+                    guest, _ = listener.accept()
+                    guest.recv(65536)
+                    guest.sendall(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + body)
+                    guest.close()
+                    hint.close()
+
+    return attack
+
+
+def posts(port: int) -> None:
+    while True:
+        with suppress(OSError), connected(port) as peer:
+            peer.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while True:
+                peer.sendall(b"1\r\nx\r\n" * 10_000)
+
+
+ONE_OCTET_CHUNKS = b"1\r\nx\r\n" * 500_000 + b"0\r\n\r\n"
+GZIP_IN_GZIP = gzip.compress(gzip.compress(bytes(50_000_000)))
+DISTINCT = [b"%d" % number for number in range(100_000)]
+
+KINDS = [
+    Kind("ping", pulls(), floods(b"PUSH", b"\4\7\4PING\0\0")),
+    Kind("ping-sealed", pulls(curve_server=1, curve_secretkey=SERVER[1]), sealed),
+    Kind("pong", pulls(), floods(b"PUSH", b"\4\5\4PONG")),
+    Kind("command-unknown", pulls(), floods(b"PUSH", b"\4\2\1X")),
+    Kind("frames-5000", pulls(), floods(b"PUSH", b"\1\0" * 4999 + b"\0\0")),
+    Kind("frames-endless", pulls(), floods(b"PUSH", b"\1\2xx" * 1000)),
+    Kind("messages-empty", pulls(rcvhwm=0), floods(b"PUSH", b"\0\0")),
+    Kind("messages-1m", pulls(), floods(b"PUSH", frame(bytes(1 << 20)))),
+    Kind("handshakes", pulls(), repeats(strangers)),
+    Kind("subscribe", publishes, floods(b"SUB", b"".join(frame(b"\x09SUBSCRIBE" + each, 4) for each in DISTINCT))),
+    Kind("subscribe-3.0", publishes, floods(b"SUB", b"".join(frame(b"\1" + each) for each in DISTINCT))),
+    Kind("subscribe-frames", publishes, floods(b"SUB", b"\1\2\1x" * 1000 + b"\0\2\1x")),
+    Kind("subscribe-leave", publishes, repeats(subscribes(iter(DISTINCT)))),
+    Kind("subscribe-lengths", publishes, repeats(subscribes(b"x" * size for size in range(1, 1001)))),
+    Kind("xpub-peers", looks_at_peers, repeats(subscribes(iter(DISTINCT)))),
+    Kind("http-chunks-client", gets, serves_http(b"Transfer-Encoding: chunked", ONE_OCTET_CHUNKS)),
+    Kind("http-chunks-server", answers, posts),
+    Kind(
+        "http-gzip-in-gzip",
+        gets,
+        serves_http(b"Content-Encoding: gzip, gzip\r\nContent-Length: %d" % len(GZIP_IN_GZIP), GZIP_IN_GZIP),
+    ),
+]
+
+
+# ---------------------------------------------------------------------------------------------------------- measuring
+
+
+def honest(port: int, seconds: float) -> None:
+    """A REQ in blocking sockets: how long a round trip takes, in seconds, the median of so many seconds."""
+    with socket.create_connection(("127.0.0.1", port)) as peer:
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer.sendall(GREETING + ready(b"REQ"))
+        time.sleep(0.2)
+        peer.recv(65536)
+        took, end = [], time.monotonic() + seconds
+        while time.monotonic() < end:
+            begin = time.monotonic()
+            peer.sendall(b"\1\0\0\5hello")
+            heard = peer.recv(65536)
+            while len(heard) < 9:
+                heard += peer.recv(65536)
+            took.append(time.monotonic() - begin)
+        print(statistics.median(took))
+
+
+def process(*words: str) -> list[str]:
+    return [sys.executable, "-m", "benchmarks.strangers", *words]
+
+
+async def round_trip(port: int, seconds: float) -> float:
+    done = await trio.run_process(process("--honest", str(port), "--seconds", str(seconds)), capture_stdout=True)
+    return float(done.stdout)
+
+
+async def measure(kind: Kind, seconds: float) -> tuple[float, float, float]:
+    """The longest wait in seconds, and the round trip without and with the attack."""
+    longest = 0.0
+
+    async def tick() -> None:
+        nonlocal longest
+        while True:
+            begin = time.process_time()
+            await trio.sleep(0.001)
+            longest = max(longest, time.process_time() - begin)
+
+    async def echo() -> None:
+        async for message in rep:
+            await rep.send_multipart(message)
+
+    async with zmq.Context() as ctx, trio.open_nursery() as nursery:
+        rep = ctx.socket(zmq.REP, linger=0)
+        rep.bind("tcp://127.0.0.1:*")
+        nursery.start_soon(echo)
+        async with aclosing(kind.server(ctx, nursery)) as server:  # type: ignore[type-var]
+            port = await anext(server)
+            alone = await round_trip(port_of(rep), seconds)
+            nursery.start_soon(tick)
+            attacker = await trio.lowlevel.open_process(process("--attack", kind.name, str(port)))
+            try:
+                attacked = await round_trip(port_of(rep), seconds)
+            finally:
+                attacker.kill()
+                await attacker.wait()
+        nursery.cancel_scope.cancel()
+    return longest, alone, attacked
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What one hostile peer costs everybody else.")
+    parser.add_argument("kinds", nargs="*", help="how the names of kinds begin; all, if none is given")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long to measure, without the attack and with")
+    parser.add_argument("--attack", nargs=2, metavar=("KIND", "PORT"), help=argparse.SUPPRESS)
+    parser.add_argument("--honest", metavar="PORT", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.honest:
+        honest(int(given.honest), given.seconds)
+    elif given.attack:
+        (kind,) = [kind for kind in KINDS if kind.name == given.attack[0]]
+        kind.peer(int(given.attack[1]))
+    else:
+        print(f"{'':20} {'waits':>10} {'round trip':>22}")
+        for kind in KINDS:
+            if not given.kinds or kind.name.startswith(tuple(given.kinds)):
+                longest, alone, attacked = trio.run(measure, kind, given.seconds)
+                times = attacked / alone
+                print(f"{kind.name:20} {longest * 1e3:7.1f} ms {attacked * 1e6:9.0f} µs {times:7.1f} ×", flush=True)
+
+
+if __name__ == "__main__":
+    main()
