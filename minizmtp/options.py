@@ -250,8 +250,8 @@ class Options:
     maxsubscribed = Option(
         2**30,
         SPAN_OF_OCTETS,
-        "memory that the subscriptions of one peer may take: 512 octets each, and 8 for each octet of the prefix. Not in"
-        " libzmq",
+        "memory that the subscriptions of one peer may take: 512 octets each, and 8 for each octet of the prefix."
+        " Not in libzmq",
         *PUBLISHERS,
         over=STREAMS,
     )
@@ -295,7 +295,9 @@ class Options:
     plain_password = Password(b"", SHORT, "PLAIN, the client's password", over=STREAMS)
     curve_server = Option(0, SWITCH, "1: peers have to know our key (CURVE), and this side is the server", over=STREAMS)
     curve_publickey = Key(b"", KEY, "CURVE, our public key", over=STREAMS, needs=("curve_serverkey", "curve_server"))
-    curve_secretkey = SecretKey(b"", KEY, "CURVE, our secret key", over=STREAMS, needs=("curve_serverkey", "curve_server"))
+    curve_secretkey = SecretKey(
+        b"", KEY, "CURVE, our secret key", over=STREAMS, needs=("curve_serverkey", "curve_server")
+    )
     curve_serverkey = Key(
         b"", KEY, "CURVE, the server's public key; setting it chooses CURVE, as a client", over=STREAMS
     )
@@ -353,7 +355,8 @@ def without_effect(options: Options, socket_type: SocketType, transport: str) ->
     """What was set and does nothing for a connection over transport, in words; libzmq accepts it in silence.
 
     >>> options = Options()
-    >>> options.tcp_keepalive = options.conflate = options.heartbeat_ttl = 1
+    >>> options.tcp_keepalive = options.conflate = 1
+    >>> options.heartbeat_ttl = 100
     >>> without_effect(options, SocketType.ROUTER, "ipc")  # doctest: +NORMALIZE_WHITESPACE
     ['tcp_keepalive has no effect over ipc',
      'conflate has no effect on a ROUTER',

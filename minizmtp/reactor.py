@@ -221,8 +221,8 @@ class Reactor:
         while True:
             while self._times and self._times[0][0] <= trio.current_time():
                 _, number = heapq.heappop(self._times)
-                if function := self._calls.pop(number, None):
-                    _call(function)
+                if number in self._calls:
+                    _call(self._calls.pop(number))  # no local name, because it would keep what was called alive
                     called += 1
                     if not called % CALLS:  # ten thousand may be due at once
                         await trio.lowlevel.checkpoint()

@@ -229,7 +229,7 @@ LIBZMQ_TAKES: dict[str, list[int]] = {
 for _name, _most in [("tcp_keepalive_idle", 32767), ("tcp_keepalive_intvl", 32767), ("tcp_keepalive_cnt", 127)]:
     LIBZMQ_TAKES[_name] = [number for number in (0, 150, 255, 256, 1234, *LARGE) if not 0 < number <= _most]
 NUMBERS = [-10, -2, -1, 0, 1, 2, 3, 99, 100, 101, 150, 255, 256, 1234, *LARGE]
-OURS = {"maxunfinished"}  # which libzmq does not have
+OURS = {"maxunfinished", "maxsubscribed", "heartbeat_old_peers"}  # which libzmq does not have
 KIND = {"router": zmq.ROUTER, "probe": zmq.ROUTER, "req": zmq.REQ, "xpub": zmq.XPUB}
 
 

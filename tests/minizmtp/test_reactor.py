@@ -14,8 +14,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import reactor as reactor_module
-from tests.minizmtp.helpers import logged, pair
 from minizmtp.reactor import CALLS, READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
+from tests.minizmtp.helpers import logged, pair
 
 SELECTORS = [AnySelector, new_selector]
 every_selector = pytest.mark.parametrize("make", SELECTORS, ids=["any", "system"])
