@@ -490,7 +490,8 @@ class Connector(Session):
         if self._pipe is None:
             return
         if not self._options.immediate:
-            self._owner.pattern.disconnected(self._pipe)
+            if not self.finishing:  # then the pattern has given the pipe up already
+                self._owner.pattern.disconnected(self._pipe)
         else:
             part_from(self._owner.pattern, self._pipe)
             self._pipe = None
