@@ -19,7 +19,7 @@ so that a scenario does not know whom it has before it.
     ours               a minizmtp socket with the same interface
     world              Peer, the two sides, the endpoints they meet at
     raw                no ZeroMQ at all: a TCP stream that plays bytes, and a wiretap that records them
-    record             the wire stories, which it tells to the relay of the demo: see minizmtp.story
+    record             the wire stories, which it tells to the relay of the demo: see minizmtp.trace.story
     vectors            what libzmq 4.3.5 puts on the wire, octet by octet
     report             docs/INTEROP.md, made of the pairings that pass; and where we differ from libzmq on purpose
     test_*             a file or two per RFC: 28, 29, 30, 31, the life of connections, and 37

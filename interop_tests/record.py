@@ -1,4 +1,4 @@
-"""The wire stories, recorded: conversations with real libzmq, for `minizmtp.story`.
+"""The wire stories, recorded: conversations with real libzmq, for `minizmtp.trace.story`.
 
     python -m interop_tests.record               all of them once more, into minizmtp/stories
     python -m interop_tests.record reqrep        only this one
@@ -24,13 +24,13 @@ from interop_tests.libzmq import spares
 from interop_tests.raw import RawPeer
 from interop_tests.vectors import GREETING
 from interop_tests.world import PATIENCE, Peer, World
-from minizmtp import SocketType, z85
+from minizmtp import SocketType
 from minizmtp.demo.ends import endpoint, port_of, recorded
 from minizmtp.demo.relay import Recording
 from minizmtp.errors import Refused
-from minizmtp.story import FOLDER, Story, Write, load, text_of
 from minizmtp.trace import Side
-from minizmtp.wire import NEED_DATA, Authenticate, Connection, ConnectionClosed, Ready, Verdict
+from minizmtp.trace.story import FOLDER, Story, Write, load, text_of
+from minizmtp.wire import NEED_DATA, Authenticate, Connection, ConnectionClosed, Ready, Verdict, z85
 from minizmtp.wire.curve import CurveClient, scripted
 from minizmtp.wire.mechanisms import Null
 

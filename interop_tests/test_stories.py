@@ -3,8 +3,8 @@
 import pytest
 
 from interop_tests.record import SCRIPTS, record
-from minizmtp.story import Story, load, names
 from minizmtp.trace import Side, Span
+from minizmtp.trace.story import Story, load, names
 
 # What is random, or the moment's.
 MAY_DIFFER = {"padding", "nonce", "cookie nonce", "cookie box", "vouch nonce", "vouch box", "box", "S'"}

@@ -15,14 +15,14 @@ import trio.testing
 
 from interop_tests.test_security import CURVE_SERVER, KEYS, curve
 from interop_tests.world import SIZES, Peer, World, assert_same, payload, settle
-from minizmtp.endpoints import Endpoint, Ipc, parse_endpoint
+from minizmtp.net.endpoints import Endpoint, Ipc, parse_endpoint
+from minizmtp.net.transports import listen
 from minizmtp.options import Options
 from minizmtp.tap.conversation import Conversation
 from minizmtp.tap.ear import Wishes
 from minizmtp.tap.relay import Relay
 from minizmtp.tap.watch import Tap
 from minizmtp.trace import Keys, Side, Span
-from minizmtp.transports import listen
 
 pytestmark = [
     pytest.mark.over("tcp", "ipc"),

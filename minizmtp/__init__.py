@@ -1,8 +1,6 @@
 """ZeroMQ from scratch, in pure Python on trio: the names of pyzmq, and code to be read."""
 
-from . import z85
 from .constants import DONTWAIT, NOBLOCK, POLLERR, POLLIN, POLLOUT, SNDMORE, Event, SocketType
-from .context import Context
 from .errors import (
     EADDRINUSE,
     EAGAIN,
@@ -19,12 +17,14 @@ from .errors import (
     ProtocolError,
     ZMQError,
 )
-from .linked import PeerStatistics
-from .monitor import Monitor, MonitorEvent
 from .options import KEY
-from .poller import Poller
-from .proxy import proxy
-from .sockets import Message, Socket
+from .sockets.context import Context
+from .sockets.linked import PeerStatistics
+from .sockets.monitor import Monitor, MonitorEvent
+from .sockets.poller import Poller
+from .sockets.proxy import proxy
+from .sockets.socket import Message, Socket
+from .wire import z85
 from .wire.curve import keypair as _keypair
 
 

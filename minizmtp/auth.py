@@ -32,11 +32,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from . import z85, zap
 from .constants import SocketType
-from .context import Context
 from .errors import ENOTSOCK, Secret, ZMQError, printable
-from .session import log
+from .net.session import log
+from .sockets import zap
+from .sockets.context import Context
+from .wire import z85
 from .wire.events import Message
 
 CURVE_ALLOW_ANY = "*"

@@ -28,9 +28,9 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from . import z85
 from .constants import SocketType
 from .errors import EINVAL, Secret, ZMQError
+from .wire import z85
 
 T = TypeVar("T")
 FOREVER = -1

@@ -23,31 +23,25 @@ READING_ORDER = """
     errors constants
 
     wire.layout wire.greeting wire.body wire.frames wire.events wire.quick wire.commands wire.mechanisms
-    wire.connection wire.plain wire.curve
-
-    z85
+    wire.connection wire.plain wire.curve wire.z85
 
     options
 
     patterns.pipe patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.pubsub patterns.xpubsub patterns.reqrep patterns.router
 
-    endpoints transports reactor outbox heartbeat engine session inproc monitor linked waiting sockets
+    net.endpoints net.transports net.reactor net.outbox net.heartbeat net.engine net.session net.inproc
 
-    zap context
+    sockets.monitor sockets.linked sockets.waiting sockets.socket sockets.zap sockets.context sockets.poller
+    sockets.proxy
 
-    poller proxy auth
+    auth
 
-    trace.spans trace.curve trace.fields trace.naming trace.zmtp trace.http trace.both
-    story
+    trace.spans trace.curve trace.fields trace.naming trace.zmtp trace.http trace.both trace.story
 
     html.conversation html.plots html.page html.__main__
 
     tap.relay tap.pcap tap.show tap.screen tap.conversation tap.page tap.ear tap.watch tap.__main__
-
-    examples.blocking
-    examples.lazy_pirate examples.broker examples.paranoid_pirate examples.last_value_cache examples.late_joiner
-    examples.pipeline examples.actors
 
     demo.blocks demo.terminal demo.stage demo.relay demo.ends
     demo.every_byte demo.waiting demo.pubsub demo.dispatch demo.patterns demo.transports demo.first demo.many demo.wrong
@@ -55,7 +49,7 @@ READING_ORDER = """
 """.split()  # noqa: SIM905
 
 # The layers below trio: bytes, and messages.
-WITHOUT_IO = [module for module in READING_ORDER if module.startswith(("wire.", "patterns.", "heartbeat"))]
+WITHOUT_IO = [module for module in READING_ORDER if module.startswith(("wire.", "patterns.", "net.heartbeat"))]
 DOES_IO = {"trio", "anyio", "asyncio", "threading", "socket", "ssl", "select", "selectors", "time"}
 
 every_module = pytest.mark.parametrize("module", READING_ORDER)
@@ -142,7 +136,7 @@ def test_read_next_points_forwards(module: str) -> None:
         assert READING_ORDER.index(place) > READING_ORDER.index(module), f"{module} sends its reader back to {name}"
 
 
-@pytest.mark.parametrize("package", ["wire", "patterns", "trace"])
+@pytest.mark.parametrize("package", ["wire", "patterns", "net", "sockets", "trace"])
 def test_a_map_names_its_chapters_in_order(package: str) -> None:
     chapters = [module.split(".")[1] for module in READING_ORDER if module.startswith(f"{package}.")]
     text = loaded(package).__doc__ or ""
@@ -177,7 +171,7 @@ def test_only_the_engine_holds_a_stream_and_only_it_reads_a_connection() -> None
         for module in READING_ORDER
         if re.search(r"\.next_event\(\)|\.data_to_send\(\)", re.sub(r'""".*?"""', "", source(module), flags=re.DOTALL))
     }
-    assert readers == {"engine", "examples.blocking", "trace.zmtp", "trace.http", "demo.every_byte"}
+    assert readers == {"net.engine", "trace.zmtp", "trace.http", "demo.every_byte"}
 
 
 # ------------------------------------------------------------------------------------------------------------ prose
@@ -191,7 +185,7 @@ def test_a_module_opens_like_a_chapter(module: str) -> None:
     assert re.match(r"\S.*[.?:](  |$)|\S.*\S  ", first), f"{module} does not open with a sentence: {first}"
 
 
-@pytest.mark.parametrize("module", [*WITHOUT_IO, "options", "endpoints", "transports", "engine"])
+@pytest.mark.parametrize("module", [*WITHOUT_IO, "options", "net.endpoints", "net.transports", "net.engine"])
 def test_a_chapter_names_where_its_rules_come_from(module: str) -> None:
     assert re.search(r"\b(37/ZMTP|RFC|2[3-9]/|3[01]/|28 to 31|libzmq|\w+\(\d\)|[23]\d-\d|L-\d)", source(module))
 
@@ -254,7 +248,7 @@ def test_everything_public_says_what_it_is(module: str) -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("folder", ["minizmtp", "minihttp", "tests", "interop_tests", "benchmarks"])
+@pytest.mark.parametrize("folder", ["minizmtp", "minihttp", "examples", "tests", "interop_tests", "benchmarks"])
 def test_nothing_spells_a_path_of_somebodys_machine(folder: str) -> None:
     machine = re.compile(r"/(?:home|work|root|Users|opt|build|venv)/\w")
     for path in (PACKAGE.parent / folder).rglob("*.py"):
@@ -268,9 +262,10 @@ README = (PACKAGE.parent / "README.md").read_text("utf-8")
 
 
 def test_the_readme_lists_every_module_in_reading_order() -> None:
-    """All but the demo, which has an entry of its own."""
+    """The demo has an entry of its own; the examples are programs beside the package."""
     listed = re.findall(r"^\| ●? ?\| \[`([a-z0-9_.]+)`\]", README, re.MULTILINE)
-    assert listed == [module for module in READING_ORDER if not module.startswith("demo.")]
+    library = [module for module in listed if not module.startswith("examples.")]
+    assert library == [module for module in READING_ORDER if not module.startswith("demo.")]
 
 
 def test_the_readme_points_to_files_that_exist() -> None:

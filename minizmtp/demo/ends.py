@@ -20,7 +20,7 @@ import trio
 import minihttp
 
 from ..constants import Event
-from ..monitor import Monitor
+from ..sockets.monitor import Monitor
 from .relay import LOCALHOST, Recording, Relay
 
 Handler = Callable[[minihttp.Request], Awaitable[minihttp.Response]]

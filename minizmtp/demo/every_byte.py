@@ -15,7 +15,7 @@ import h11
 import minihttp
 
 from ..constants import SocketType
-from ..context import Context
+from ..sockets.context import Context
 from ..trace import Side, Trace, cover
 from ..trace.http import reader_of_answer, reader_of_questions
 from .ends import endpoint, http_server, port_of, recorded, url

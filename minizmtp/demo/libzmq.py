@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from ..constants import SocketType
-from ..context import Context
-from ..sockets import Socket
-from ..story import load
+from ..sockets.context import Context
+from ..sockets.socket import Socket
 from ..trace import Side
+from ..trace.story import load
 from .ends import call_until_heard, endpoint, port_of, recorded
 from .relay import ANYWHERE, LOCALHOST, Recording, Relay
 from .stage import Stage

@@ -19,8 +19,8 @@ import trio
 import minihttp
 
 from ..constants import SocketType
-from ..context import Context
-from ..sockets import Socket
+from ..sockets.context import Context
+from ..sockets.socket import Socket
 from ..trace import Side
 from .blocks import Lane, Stretch, Timeline
 from .ends import call_until_heard, endpoint, http_server, port_of, recorded, url

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import trio
 
-from ..endpoints import Endpoint, Tcp
+from ..net.endpoints import Endpoint, Tcp
+from ..net.transports import listen
 from ..options import Options
 from ..tap import relay
 from ..trace import Side
-from ..transports import listen
 
 LOCALHOST = "127.0.0.1"
 ANYWHERE = f"tcp://{LOCALHOST}:*"  # on this machine, at a port that is free

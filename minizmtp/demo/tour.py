@@ -43,11 +43,11 @@ PARTS = (
     Part("waiting", "What does it take not to wait?", "minizmtp/patterns/pipeline.py", waiting.run),
     Part("pubsub", "What if the news come when they come?", "minizmtp/patterns/pubsub.py", pubsub.run),
     Part("patterns", "What else has HTTP no word for?", "minizmtp/patterns/router.py", patterns.run),
-    Part("transports", "What changes when the wire does?", "minizmtp/transports.py", transports.run),
-    Part("first", "Who has to be there first?", "minizmtp/session.py", first.run),
-    Part("many", "How does one wait for many?", "minizmtp/poller.py", many.run),
+    Part("transports", "What changes when the wire does?", "minizmtp/net/transports.py", transports.run),
+    Part("first", "Who has to be there first?", "minizmtp/net/session.py", first.run),
+    Part("many", "How does one wait for many?", "minizmtp/sockets/poller.py", many.run),
     Part("wrong", "What goes wrong, and what helps?", "minizmtp/patterns/pipe.py", wrong.run),
-    Part("numbers", "How long, and how many?", "minizmtp/engine.py", numbers.run),
+    Part("numbers", "How long, and how many?", "minizmtp/net/engine.py", numbers.run),
     Part("libzmq", "Does the real libzmq understand us?", "minizmtp/wire/connection.py", libzmq.run),
 )
 

@@ -20,8 +20,8 @@ import trio
 import minihttp
 
 from ..constants import Event, SocketType
-from ..context import Context
-from ..sockets import Socket
+from ..sockets.context import Context
+from ..sockets.socket import Socket
 from .blocks import Bar, Bars
 from .ends import background, http_server, url
 from .relay import ANYWHERE

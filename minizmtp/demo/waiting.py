@@ -19,9 +19,9 @@ import trio
 import minihttp
 
 from ..constants import SocketType
-from ..context import Context
 from ..errors import EFSM, ZMQError
-from ..sockets import Socket
+from ..sockets.context import Context
+from ..sockets.socket import Socket
 from .blocks import Lane, Stretch, Timeline
 from .ends import background, endpoint, http_server, port_of, recorded, url
 from .relay import ANYWHERE, Recording

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..story import load
 from ..trace import Side
+from ..trace.story import load
 from .conversation import Conversation
 from .page import conversation_page
 

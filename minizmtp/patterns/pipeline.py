@@ -22,7 +22,7 @@ sender waits: work is never dropped for want of a worker (30-9 … 30-11).
 
 On the wire there is nothing to add: the message as it is.
 
-Below this module: `pattern`. Read next: `pair`, or leave the patterns here and go on with `endpoints`.
+Below this module: `pattern`. Read next: `pair`, or leave the patterns here and go on with `net.endpoints`.
 """
 
 from ..constants import SocketType

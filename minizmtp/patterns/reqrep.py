@@ -25,7 +25,7 @@ before it hears the next; anything else is the error EFSM, "not in this state" (
 
 DEALER and ROUTER, the same two without these rules, are in `router`.
 
-Below this module: `pattern`. Read next: `endpoints`.
+Below this module: `pattern`. Read next: `net.endpoints`.
 """
 
 import random

@@ -31,11 +31,11 @@ from typing import IO, Any, TypeVar
 
 import trio
 
-from ..endpoints import Endpoint, Inproc, parse_endpoint
 from ..errors import ZMQError
+from ..net.endpoints import Endpoint, Inproc, parse_endpoint
+from ..net.transports import Listener, check_dialable, listen
 from ..options import Options
 from ..trace import Keys
-from ..transports import Listener, check_dialable, listen
 from .conversation import to_json
 from .ear import Wishes
 from .page import NEEDED, write_html

@@ -28,7 +28,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from ..endpoints import Endpoint, Tcp
+from ..net.endpoints import Endpoint, Tcp
 from ..trace import Side
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address

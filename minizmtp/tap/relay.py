@@ -27,10 +27,10 @@ from typing import NamedTuple, Protocol
 
 import trio
 
-from ..endpoints import Endpoint
+from ..net.endpoints import Endpoint
+from ..net.transports import Listener, Stream, dial
 from ..options import Options
 from ..trace import Side
-from ..transports import Listener, Stream, dial
 
 # How many reads may be under way on a wire with latency. At 64 KiB each that is 16 MiB: memory has a bound here, too.
 WIRE = 256

@@ -23,7 +23,7 @@ from typing import NamedTuple, NoReturn, Protocol
 
 import trio
 
-from ..endpoints import Endpoint
+from ..net.endpoints import Endpoint
 from ..trace import Side
 from .conversation import Conversation
 from .ear import COST_OF_CONNECTION, Ear, Shelf, Wishes
@@ -180,7 +180,7 @@ class Tap:
 def name_of(endpoint: Endpoint | None) -> str:
     """An endpoint as text, "" for one that has no name.
 
-    >>> from minizmtp.endpoints import Ipc
+    >>> from minizmtp.net.endpoints import Ipc
     >>> name_of(Ipc("/run/app.sock")), name_of(Ipc("")), name_of(None)
     ('ipc:///run/app.sock', '', '')
     """

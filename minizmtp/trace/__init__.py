@@ -7,6 +7,7 @@
     zmtp     one side of a ZMTP connection, overheard
     http     one side of an HTTP/1.1 connection, overheard
     both     Trace: the two sides together
+    story    recorded conversations with libzmq, to read and to replay
 
     >>> from minizmtp.wire.greeting import encode_greeting
     >>> trace = Trace()

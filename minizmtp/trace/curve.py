@@ -24,9 +24,8 @@ Below this module: `wire.curve`. Read next: `zmtp`.
 
 from collections.abc import Callable, Mapping
 
-from .. import z85
 from ..errors import Secret, Violation
-from ..wire import curve
+from ..wire import curve, z85
 from ..wire.commands import decode_metadata
 from ..wire.events import Message, Ready
 from ..wire.frames import FrameDecoder

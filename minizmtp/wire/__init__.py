@@ -11,6 +11,7 @@
     connection   the eight above, joined: bytes in, events out; messages in, bytes out
     plain        a mechanism with a name and a password, in clear
     curve        a mechanism with keys: nobody listens, nobody changes a bit
+    z85          keys as text (RFC 32)
 
 Nothing here waits, and nothing here knows trio. Read them in this order.
 """

@@ -107,7 +107,7 @@ def test_parts_are_chosen_by_name():
     result = run(*DEMO, "transports")
     assert result.returncode == 0
     assert [name for name in NAMES if f"── {name} ─" in result.stdout] == ["transports"]
-    assert result.stdout.endswith("Read next: minizmtp/transports.py\n")
+    assert result.stdout.endswith("Read next: minizmtp/net/transports.py\n")
 
 
 def test_an_unknown_part_is_an_error_that_names_the_known():

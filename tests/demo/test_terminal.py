@@ -51,7 +51,7 @@ ONE_OF_EACH: list[Block] = [
     ),
     Timeline("time", "zmtp", 1.0, LANES, {"wait": "waits", "work": "works", "open": "is there", "mark": "a moment"}),
     Bars("numbers", "µs", (Bar("a", 0.0, "0 µs"), Bar("b", 12.0, "12 µs"))),
-    Ending(2, (WORDS,), 1.5, "minizmtp/context.py"),
+    Ending(2, (WORDS,), 1.5, "minizmtp/sockets/context.py"),
 ]
 
 

@@ -7,8 +7,8 @@ No exception, the spans of each side cover what it has said, and they are the sa
 
 from collections.abc import Iterator
 
-from minizmtp.story import load, names
 from minizmtp.trace import Keys, Side, Span, Trace, cover
+from minizmtp.trace.story import load, names
 
 KEYS = Keys(**load("curve").keys)
 

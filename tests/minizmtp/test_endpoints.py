@@ -2,8 +2,8 @@
 
 import pytest
 
-from minizmtp.endpoints import Endpoint, Inproc, Ipc, Tcp, parse_endpoint
 from minizmtp.errors import EINVAL, EPROTONOSUPPORT, ZMQError
+from minizmtp.net.endpoints import Endpoint, Inproc, Ipc, Tcp, parse_endpoint
 
 BOTH: list[tuple[str, Endpoint]] = [
     ("tcp://127.0.0.1:5555", Tcp("127.0.0.1", 5555)),

@@ -11,12 +11,12 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
-from minizmtp import engine as engine_module
-from minizmtp.engine import MANY, MOST_OWED, OCTETS, READS, Engine
-from minizmtp.outbox import BATCH
+from minizmtp.net import engine as engine_module
+from minizmtp.net.engine import MANY, MOST_OWED, OCTETS, READS, Engine
+from minizmtp.net.outbox import BATCH
+from minizmtp.net.transports import Receiver, Stream
 from minizmtp.patterns.pipe import Pipe
-from minizmtp.sockets import TURNS
-from minizmtp.transports import Receiver, Stream
+from minizmtp.sockets.socket import TURNS
 from minizmtp.wire.frames import Frame, FrameDecoder
 from tests.minizmtp.helpers import (
     GREETING,

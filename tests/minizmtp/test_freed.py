@@ -15,11 +15,11 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
-from minizmtp.engine import Engine
-from minizmtp.inproc import Joint
+from minizmtp.net.engine import Engine
+from minizmtp.net.inproc import Joint
+from minizmtp.net.session import Accepted, Connector
+from minizmtp.net.transports import Stream
 from minizmtp.patterns.pipe import Pipe, Queue
-from minizmtp.session import Accepted, Connector
-from minizmtp.transports import Stream
 from minizmtp.wire import Connection
 from tests.minizmtp.helpers import Event, Raw, until
 

@@ -11,8 +11,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import Event
-from minizmtp.engine import Engine
-from minizmtp.heartbeat import NEVER, Heartbeat, Silence
+from minizmtp.net.engine import Engine
+from minizmtp.net.heartbeat import NEVER, Heartbeat, Silence
 from minizmtp.wire import Ping, Pong
 from tests.minizmtp.helpers import Raw, command, frame, free_endpoint, logged, pair, raw_server, until
 

@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp.errors import Violation
-from minizmtp.monitor import MOST_KEPT, Monitor, MonitorEvent
+from minizmtp.sockets.monitor import MOST_KEPT, Monitor, MonitorEvent
 from tests.minizmtp.helpers import GREETING, Event, Raw, command, free_endpoint, raw_server, ready, until
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 import minizmtp as zmq
-from minizmtp.engine import MOST_OWED
-from minizmtp.outbox import BATCH, Outbox
+from minizmtp.net.engine import MOST_OWED
+from minizmtp.net.outbox import BATCH, Outbox
 from minizmtp.patterns.pipe import Queue
 from minizmtp.wire import Item
 from minizmtp.wire.frames import encode_message

@@ -8,7 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
-from minizmtp.sockets import TURNS
+from minizmtp.sockets.socket import TURNS
 from tests.minizmtp.helpers import CUT, cut_at, receive_all
 
 TRANSPORTS = ["tcp", "inproc"]

@@ -13,8 +13,8 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
-from minizmtp import reactor as reactor_module
-from minizmtp.reactor import CALLS, READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
+from minizmtp.net import reactor as reactor_module
+from minizmtp.net.reactor import CALLS, READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
 from tests.minizmtp.helpers import logged, pair
 
 SELECTORS = [AnySelector, new_selector]

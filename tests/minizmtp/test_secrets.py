@@ -11,13 +11,12 @@ import pytest
 import trio
 
 import minizmtp as zmq
-from minizmtp import z85
 from minizmtp.auth import CURVE_ALLOW_ANY, Authenticator, load_certificates
 from minizmtp.errors import ProtocolError, Secret
+from minizmtp.net.session import choose_mechanism
 from minizmtp.options import OPTION_ROWS, Key, Options
-from minizmtp.session import choose_mechanism
 from minizmtp.trace import Keys
-from minizmtp.wire import Authenticate, Connection, Greeting
+from minizmtp.wire import Authenticate, Connection, Greeting, z85
 from minizmtp.wire.greeting import encode_greeting
 from minizmtp.wire.plain import PlainServer
 from tests.minizmtp.helpers import WIRES, until

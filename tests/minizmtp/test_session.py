@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
-from minizmtp import session
+from minizmtp.net import session
 from tests.minizmtp.helpers import (
     GREETING,
     WIRES,

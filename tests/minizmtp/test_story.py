@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from minizmtp.constants import SocketType
-from minizmtp.story import FOLDER, Story, load, names, read, text_of
 from minizmtp.trace import Side, cover
+from minizmtp.trace.story import FOLDER, Story, load, names, read, text_of
 from minizmtp.wire import Cancel, Connection, Error, Event, Ping, Pong, Subscribe
 from minizmtp.wire.curve import CurveClient, keypair, scripted
 from minizmtp.wire.mechanisms import Mechanism, Null
 from minizmtp.wire.plain import PlainClient, PlainServer
-from minizmtp.z85 import decode
+from minizmtp.wire.z85 import decode
 from tests.minizmtp.hearing import Heard, agree, flat
 
 CLIENT, SERVER = Side.CLIENT, Side.SERVER

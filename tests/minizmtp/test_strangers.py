@@ -24,12 +24,12 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
-from minizmtp import Event, z85
+from minizmtp import Event
 from minizmtp.auth import CURVE_ALLOW_ANY, Authenticator
-from minizmtp.engine import MOST_OWED
-from minizmtp.monitor import MOST_KEPT
+from minizmtp.net.engine import MOST_OWED
 from minizmtp.patterns.pubsub import SLICE
-from minizmtp.wire import NEED_DATA, Connection, ConnectionClosed, Ping, Ready, Subscribe
+from minizmtp.sockets.monitor import MOST_KEPT
+from minizmtp.wire import NEED_DATA, Connection, ConnectionClosed, Ping, Ready, Subscribe, z85
 from minizmtp.wire.connection import HANDSHAKE_LIMIT
 from minizmtp.wire.curve import CurveClient
 from minizmtp.wire.mechanisms import Mechanism, Null

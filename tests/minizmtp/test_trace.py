@@ -7,7 +7,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from minizmtp import z85
 from minizmtp.constants import SocketType
 from minizmtp.trace import KINDS, Keys, Side, Span, Trace, cover
 from minizmtp.wire import (
@@ -16,6 +15,7 @@ from minizmtp.wire import (
     Ping,
     State,
     Subscribe,
+    z85,
 )
 from minizmtp.wire.commands import encode_command, encode_metadata
 from minizmtp.wire.curve import CurveClient, CurveServer, keypair, scripted

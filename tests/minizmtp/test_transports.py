@@ -15,10 +15,10 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
-from minizmtp import transports
-from minizmtp.endpoints import Ipc, Tcp
+from minizmtp.net import transports
+from minizmtp.net.endpoints import Ipc, Tcp
+from minizmtp.net.transports import LONGEST_PATH, TOGETHER, Stream, dial, listen
 from minizmtp.options import Options
-from minizmtp.transports import LONGEST_PATH, TOGETHER, Stream, dial, listen
 from tests.minizmtp.helpers import Event, free_endpoint, logged, until
 
 LOCAL = Tcp("127.0.0.1", 0)
@@ -328,7 +328,7 @@ async def test_try_receive_gives_what_has_come_and_nothing_at_the_end() -> None:
 
 BURSTS = """
 import resource
-from minizmtp.transports import keep_memory
+from minizmtp.net.transports import keep_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

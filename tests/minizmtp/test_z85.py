@@ -5,7 +5,7 @@ import zmq.utils.z85
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minizmtp import z85
+from minizmtp.wire import z85
 
 
 @pytest.mark.requirement("32-4")

@@ -4,8 +4,8 @@ import pytest
 
 from minizmtp.html.__main__ import STORIES, TITLE, main
 from minizmtp.html.conversation import every
-from minizmtp.story import load, names
 from minizmtp.trace import Side
+from minizmtp.trace.story import load, names
 from tests.browser import CONTRASTS
 from tests.markup import check_page
 

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from minizmtp.endpoints import Tcp
+from minizmtp.net.endpoints import Tcp
 from minizmtp.tap.ear import Wishes
 from minizmtp.tap.page import write_html
 from minizmtp.tap.watch import Tap

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from minizmtp.endpoints import Ipc, Tcp
+from minizmtp.net.endpoints import Ipc, Tcp
 from minizmtp.tap.pcap import SEGMENT, Flow, file_header, made_up, records
 from minizmtp.trace import Side
 from tests.minizmtp.helpers import GREETING, frame, ready

@@ -13,12 +13,12 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from minizmtp.endpoints import Endpoint, Ipc, Tcp
+from minizmtp.net.endpoints import Endpoint, Ipc, Tcp
+from minizmtp.net.transports import Listener, Stream, listen
 from minizmtp.options import Options
 from minizmtp.tap import relay as relay_module
 from minizmtp.tap.relay import Relay
 from minizmtp.trace import Side
-from minizmtp.transports import Listener, Stream, listen
 
 PATIENCE = 10
 ANY = {"tcp": Tcp("127.0.0.1", 0), "ipc": Ipc("*")}

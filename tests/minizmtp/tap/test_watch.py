@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import trio
 
-from minizmtp.endpoints import Ipc, Tcp
+from minizmtp.net.endpoints import Ipc, Tcp
+from minizmtp.net.transports import listen
 from minizmtp.options import Options
 from minizmtp.tap import ear, watch
 from minizmtp.tap.conversation import Conversation, to_json
@@ -23,7 +24,6 @@ from minizmtp.tap.screen import Screen
 from minizmtp.tap.show import Show
 from minizmtp.tap.watch import Tap
 from minizmtp.trace import Side, Span, Trace
-from minizmtp.transports import listen
 from tests.minizmtp.helpers import GREETING, frame, ready
 from tests.minizmtp.tap.test_pcap import heard, read_capture
 

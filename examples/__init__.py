@@ -1,0 +1,1 @@
+"""Programs to run and to change: python -m examples.NAME"""

@@ -1,0 +1,13 @@
+"""Connections: from an endpoint's text to a peer that exchanges messages. The only layer that performs I/O.
+
+    endpoints    tcp://, ipc:// and inproc:// as text
+    transports   non-blocking streams and listeners
+    reactor      one task watches the files of all connections, and keeps their timers
+    outbox       encoded, and not yet accepted by the operating system
+    heartbeat    when to ask a peer whether it is alive, and when to give up
+    engine       one connection at work
+    session      what happens before, between and after connections: dial, accept, retry, linger
+    inproc       two sockets of one process, without a connection
+
+Read them in this order.
+"""

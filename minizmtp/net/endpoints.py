@@ -1,0 +1,124 @@
+"""Endpoints: where a socket is, or is to go.
+
+    tcp://127.0.0.1:5555               an address and a port                    bind, connect
+    tcp://[::1]:5555                   IPv6 in brackets                         bind, connect
+    tcp://*:5555                       all interfaces                           bind only
+    tcp://eth0:5555                    the address of an interface              bind only
+    tcp://127.0.0.1:*                  any free port; ask `last_endpoint`       bind only
+    tcp://localhost:5555               a name, looked up at each attempt        connect only (bind: localhost alone)
+    tcp://10.0.0.7;10.0.0.1:5555       from an address of this machine …        connect only
+    tcp://eth0:7000;10.0.0.1:5555      … or an interface, and from a port       connect only
+    ipc:///run/app.sock                a socket in the file system              bind, connect
+    ipc://@app                         a name in no file system (Linux)         bind, connect
+    ipc://*                            a fresh path; ask `last_endpoint`        bind only
+    inproc://app                       a name in this Context                   bind, connect
+
+    >>> parse_endpoint("tcp://127.0.0.1:5555")
+    Tcp(host='127.0.0.1', port=5555, source=None)
+    >>> parse_endpoint("tcp://[::1]:*").port
+    0
+    >>> parse_endpoint("tcp://eth0;127.0.0.1:5555", connect=True).source
+    Tcp(host='eth0', port=0, source=None)
+    >>> parse_endpoint("ipc://@app"), parse_endpoint("inproc://app")
+    (Ipc(path='@app'), Inproc(name='app'))
+    >>> parse_endpoint("tcp://*:5555", connect=True)
+    Traceback (most recent call last):
+    minizmtp.errors.ZMQError: EINVAL: tcp://*:5555: connect needs a host to go to; `*` is for bind
+
+What bind and connect refuse is what libzmq refuses (L-16), and a port above 65535, which libzmq would dial for ever.
+
+Read next: `transports`.
+"""
+
+from typing import NamedTuple
+
+from ..errors import EINVAL, EPROTONOSUPPORT, ZMQError
+
+ANY = "*"
+
+
+class Tcp(NamedTuple):
+    """host: a name, an address, an interface, or `*`. port: 0 for any. source: where a connect is to come from."""
+
+    host: str
+    port: int
+    source: "Tcp | None" = None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        source = f"{self.source};".removeprefix("tcp://") if self.source is not None else ""
+        return f"tcp://{source}{host}:{self.port}"
+
+
+class Ipc(NamedTuple):
+    """path: in the file system; with `@` in front, in the abstract name space; `*` for a fresh one."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"ipc://{self.path}"
+
+
+class Inproc(NamedTuple):
+    name: str
+
+    def __str__(self) -> str:
+        return f"inproc://{self.name}"
+
+
+Endpoint = Tcp | Ipc | Inproc
+
+
+def parse_endpoint(text: str, connect: bool = False) -> Endpoint:
+    """Read an endpoint; connect: it is to be connected to. Raises ZMQError (EINVAL, EPROTONOSUPPORT) where it cannot be
+    meant, and says what would be right."""
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r}: an endpoint is a str such as tcp://127.0.0.1:5555")
+    scheme, separator, rest = text.partition("://")
+    if not separator or not rest:
+        raise ZMQError(EINVAL, f"{text!r}: expected tcp://HOST:PORT, ipc://PATH or inproc://NAME")
+    if scheme == "inproc":
+        return Inproc(rest)
+    if scheme == "ipc":
+        if connect and rest.startswith(ANY):
+            raise ZMQError(EINVAL, f"{text}: connect needs a path to go to; `*` is for bind")
+        if rest == "@":
+            raise ZMQError(EINVAL, f"{text}: expected a name after the @, such as ipc://@app")
+        if "\0" in rest:
+            raise ZMQError(EINVAL, f"{text!r}: a path has no zero octets; an abstract name is written ipc://@name")
+        return Ipc(rest)
+    if scheme == "tcp":
+        return _parse_tcp(text, rest, connect)
+    raise ZMQError(EPROTONOSUPPORT, f"{text}: no transport {scheme!r}; there are tcp, ipc and inproc")
+
+
+def _parse_tcp(text: str, rest: str, connect: bool) -> Tcp:
+    source, semicolon, rest = rest.rpartition(";")
+    if semicolon and not connect:
+        raise ZMQError(EINVAL, f"{text}: expected tcp://HOST:PORT; a source address (`;`) is for connect")
+    host, port = _host_and_port(text, rest)
+    if connect and host.startswith(ANY):
+        raise ZMQError(EINVAL, f"{text}: connect needs a host to go to; `*` is for bind")
+    if connect and not port:
+        raise ZMQError(EINVAL, f"{text}: connect needs a port to go to; `*` and 0 are for bind")
+    return Tcp(host, port, _parse_source(text, source) if semicolon else None)
+
+
+def _parse_source(text: str, source: str) -> Tcp:
+    """The part in front of the `;`. libzmq wants a port there, too; here it may be left out."""
+    has_port = ":" in source.rpartition("]")[2]
+    return Tcp(*_host_and_port(text, source if has_port else f"{source}:*"))
+
+
+def _host_and_port(text: str, rest: str) -> tuple[str, int]:
+    host, separator, port = rest.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if bracketed:
+        host = host[1:-1]
+    if not separator or not host or not port or set(host) & set("[];") or (":" in host and not bracketed):
+        raise ZMQError(EINVAL, f"{text}: expected tcp://HOST:PORT, an IPv6 address in brackets")
+    if port == ANY:
+        port = "0"
+    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ZMQError(EINVAL, f"{text}: port {port!r}, expected a number up to 65535, or * for any in bind")
+    return host, int(port)

@@ -1,0 +1,95 @@
+"""ZAP: somebody in this program decides who may come in.                                                     RFC 27/ZAP
+
+A server's mechanism learns who is knocking, and asks whoever has bound `inproc://zeromq.zap.01` in the same Context:
+
+    the server asks                    the handler answers
+    ─────────────────────────────      ─────────────────────────────
+    ""                delimiter        ""
+    "1.0"             version          "1.0"
+    "1"               request id       "1"                the same
+    "global"          domain           "200"              300 not now, 400 never, 500 ask me later
+    "127.0.0.1"       address          "OK"               for people
+    ""                routing id       "anna"             the user id
+    "PLAIN"           mechanism        metadata           properties, as in READY (`wire.commands`)
+    "anna", "secret"  credentials
+
+The handler is a REP or a ROUTER like any other, so it can be written in ten lines (`auth` is a ready one), and what it
+says of a peer reaches the receiver of each message: `(await sock.recv_message()).metadata["User-Id"]`.
+
+Nobody has bound that name? As in libzmq it depends on the mechanism:
+
+    PLAIN   nobody can tell whether the password is right      its connection is closed (24-11)
+    CURVE   the peer has proved that it knows our key          it is let in (27-28)
+    NULL    is asked about only if zap_domain is set           it is let in, unless zap_enforce_domain is 1 (27-26)
+
+Below this module: `wire.events`, `wire.commands`, `engine`. Above it: `context`. It can be read alone.
+"""
+
+import errno
+
+from ..errors import ProtocolError, Violation, printable
+from ..net.engine import Disconnected
+from ..wire.commands import decode_metadata
+from ..wire.events import Authenticate, Message, Verdict
+
+ENDPOINT = "inproc://zeromq.zap.01"
+VERSION = b"1.0"
+REQUEST_ID = b"1"  # one question to each asking socket, so any will do
+STATUSES = (b"200", b"300", b"400", b"500")
+LONGEST = 255  # of a string (27-20)
+
+
+def request(question: Authenticate, domain: bytes, address: str, routing_id: bytes = b"") -> Message:
+    """What the handler is asked, with the delimiter of a REQ (27-8).
+
+    routing_id: that of the server's socket. RFC 27 calls this field the identity of the connection, which the peer has
+    not told yet with NULL and PLAIN; libzmq gives the server's own with every mechanism, and handlers rely on that.
+
+    >>> request(Authenticate(b"PLAIN", (b"anna", b"secret"), b""), b"global", "127.0.0.1", b"server")
+    [b'', b'1.0', b'1', b'global', b'127.0.0.1', b'server', b'PLAIN', b'anna', b'secret']
+    """
+    head = [b"", VERSION, REQUEST_ID, domain, address.encode(), routing_id, question.mechanism]
+    return head + list(question.credentials)
+
+
+def read_reply(reply: Message) -> Verdict:
+    r"""What the handler answered. ProtocolError for what is no answer: the handler is ill, nobody is let in by mistake,
+    and the peer, which can do nothing about it, is told nothing (27-13 … 27-19).
+
+    >>> read_reply([b"", b"1.0", b"1", b"200", b"OK", b"anna", b""])
+    Verdict(status=200, text='OK', metadata={b'user-id': b'anna'})
+    >>> read_reply([b"", b"1.0", b"1", b"201", b"OK", b"anna", b""])
+    Traceback (most recent call last):
+    minizmtp.errors.ProtocolError: ZAP reply with status 201, required is 200, 300, 400 or 500 (27/ZAP)
+    """
+    if len(reply) != 7 or reply[0]:
+        raise _ill(f"{len(reply)} frames, required are an empty one and six more", Violation.ZAP_MALFORMED_REPLY)
+    _, version, request_id, status, text, user_id, properties = reply
+    if version != VERSION:
+        raise _ill(f"version {printable(version)}, required is 1.0", Violation.ZAP_BAD_VERSION)
+    if request_id != REQUEST_ID:
+        raise _ill(f"request id {printable(request_id)}, required is that of the request", Violation.ZAP_BAD_REQUEST_ID)
+    if status not in STATUSES:
+        words = f"status {printable(status)}, required is 200, 300, 400 or 500"
+        raise _ill(words, Violation.ZAP_INVALID_STATUS_CODE)
+    if max(map(len, (text, user_id))) > LONGEST:
+        raise _ill(f"text or user id of more than {LONGEST} octets", Violation.ZAP_MALFORMED_REPLY)
+    try:
+        metadata = decode_metadata(properties)
+    except ProtocolError as error:
+        raise _ill(f"metadata that is none: {error}", Violation.ZAP_INVALID_METADATA) from None
+    if status != b"200":  # whoever is not let in has no user id (27-18)
+        return Verdict(int(status), printable(text))
+    return Verdict(200, printable(text), metadata | {b"user-id": user_id})
+
+
+def _ill(words: str, violation: Violation) -> ProtocolError:
+    return ProtocolError(f"ZAP reply with {words} (27/ZAP)", violation)
+
+
+def without_handler(question: Authenticate, enforce: bool) -> Verdict:
+    """The verdict when there is nobody to ask, or Disconnected: it may go better when somebody is there again."""
+    if question.mechanism == b"CURVE" or (question.mechanism == b"NULL" and not enforce):
+        return Verdict(200, "nobody to ask")
+    words = f"nobody has bound {ENDPOINT}, so no {question.mechanism.decode()} peer can be let in"
+    raise Disconnected(errno.EFAULT, words)
