@@ -15,6 +15,10 @@ from pathlib import Path
 
 import trio
 
+from ..extras import require
+
+require("minizmtp.demo", "demo", "rich")
+
 from .blocks import Block
 from .stage import Stage
 from .tour import PARTS, Part, run_tour

@@ -31,6 +31,10 @@ from typing import IO, Any, TypeVar
 
 import trio
 
+from ..extras import require
+
+require("minizmtp.tap", "demo", "rich")
+
 from ..errors import ZMQError
 from ..net.endpoints import Endpoint, Inproc, parse_endpoint
 from ..net.transports import Listener, check_dialable, listen

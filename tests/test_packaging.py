@@ -1,0 +1,63 @@
+"""What is installed, and what it needs."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.test_book import PACKAGE, READING_ORDER
+
+ROOT = PACKAGE.parent
+PROJECT = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text("utf-8"))["project"]
+TOOLS = ("trace.", "html.", "tap.", "demo.")
+LIBRARY = [module for module in READING_ORDER if not module.startswith(TOOLS)]
+
+
+def third_party(path: Path) -> set[str]:
+    """The top-level names that a file imports, without the standard library and its own package."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add((node.module or "").split(".")[0])
+    return names - sys.stdlib_module_names - {"minizmtp", "minihttp"}
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_the_library_imports_trio_alone(module: str) -> None:
+    """And PyNaCl, which is optional, in the chapter that says so."""
+    allowed = {"trio", "nacl"} if module == "wire.curve" else {"trio"}
+    assert third_party(PACKAGE.joinpath(*module.split(".")).with_suffix(".py")) <= allowed
+
+
+def test_minihttp_imports_what_is_installed_with_it() -> None:
+    """publicsuffixlist is an extra; the stub that mypy reads is the standard library's own."""
+    used: set[str] = set().union(*(third_party(path) for path in (ROOT / "minihttp").glob("*.py")))
+    assert used - {"_typeshed"} <= {"trio", "h11", "idna", "publicsuffixlist"}
+    assert {requirement.split(">")[0] for requirement in PROJECT["dependencies"]} == {"trio", "h11", "idna"}
+
+
+@pytest.mark.parametrize("tool", ["demo", "tap"])
+def test_a_tool_without_its_libraries_says_how_to_get_them(tool: str) -> None:
+    program = f"import sys, runpy; sys.modules['rich'] = None; runpy.run_module('minizmtp.{tool}', run_name='__main__')"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert (run.returncode, run.stderr) == (2, f"minizmtp.{tool} needs rich: pip install 'minizmtp[demo]'\n")
+
+
+def test_python_m_minizmtp_lists_tools_that_exist() -> None:
+    run = subprocess.run([sys.executable, "-m", "minizmtp"], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    for line in run.stdout.splitlines():
+        package = line.split()[2].replace(".", "/")
+        assert ROOT.joinpath(package, "__main__.py").exists(), line
+
+
+def test_python_m_minihttp_fetches_a_url() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "minihttp", "http://127.0.0.1:1/"], capture_output=True, text=True, timeout=60, cwd=ROOT
+    )
+    assert run.returncode == 1
+    assert run.stderr.startswith("ConnectError: ")
