@@ -277,3 +277,11 @@ async def test_a_part_that_hangs_is_not_waited_for(autojump_clock):
 def test_main_can_be_called(capsys):
     assert main(["--list"]) == 0
     assert capsys.readouterr().out.startswith("bytes")
+
+
+def test_the_octets_in_the_readme_are_those_of_the_demo():
+    row = re.search(
+        r"octets of a second `hello` and its reply \| (\d+) \| (\d+) \|", ROOT.joinpath("README.md").read_text()
+    )
+    printed = re.search(r"octets of a second request and reply +(\d+) +(\d+)", run(*DEMO, "bytes").stdout)
+    assert printed.groups() == row.groups()
