@@ -241,7 +241,7 @@ class Options:
         -1, SIZE, "the largest frame to accept; a peer that sends a larger one is cut off", over=STREAMS
     )
     maxunfinished = Option(
-        2**26,
+        2**27,
         SPAN_OF_OCTETS,
         "most to keep of a message before its last frame comes, counted in octets, and 64 more for each frame, which is"
         " what one costs in memory; a peer that sends more is cut off. Not in libzmq",

@@ -10,7 +10,8 @@ that a shell or a CI understands. It can be read alone.
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -19,6 +20,7 @@ from ..extras import require
 
 require("minizmtp.demo", "demo", "rich")
 
+from .answer import run_answer
 from .blocks import Block
 from .stage import Stage
 from .tour import PARTS, Part, run_tour
@@ -36,8 +38,11 @@ def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # an ASCII terminal gets a ? for a ✓, and not a traceback
     stage = Stage(sys.stdout)
-    chosen = [part for part in parts if part.name in options.parts or not options.parts]
-    code = perform(chosen, stage)
+    if options.parts or options.all or options.html:
+        chosen = [part for part in parts if part.name in options.parts or not options.parts]
+        code = perform(partial(run_tour, chosen, stage), stage)
+    else:
+        code = perform(partial(run_answer, stage, [part.name for part in parts]), stage)
     if options.html and code != INTERRUPTED:
         options.html.write_text(page_maker()(stage.blocks), "utf-8")
     return code
@@ -52,7 +57,8 @@ def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace
         "Both do the same work here, on real sockets, and each claim is checked while you read it.",
         epilog="The exit code is 0 if all that was claimed came true.",
     )
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"which parts to run: {', '.join(names)} (all)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"which parts to run: {', '.join(names)}")
+    parser.add_argument("--all", action="store_true", help="run all parts: the tour")
     parser.add_argument("--list", action="store_true", help="say which parts there are, and end")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page as well: all of it in one file")
     options = parser.parse_args(arguments)
@@ -76,13 +82,13 @@ def page_maker() -> Callable[[Sequence[Block]], str]:
     return tour_page
 
 
-def perform(parts: Sequence[Part], stage: Stage) -> int:
-    """Run the parts; the exit code."""
+def perform(show: Callable[[], Awaitable[bool]], stage: Stage) -> int:
+    """Run what is to be shown; the exit code."""
     code = INTERRUPTED
     try:
         # Ctrl-C comes to the main task, at a checkpoint. In the midst of any other it may be lost: a task that is
         # cancelled while it cleans up ends as cancelled, whatever it was that it was cleaning up after.
-        code = 0 if trio.run(run_tour, parts, stage, restrict_keyboard_interrupt_to_checkpoints=True) else 1
+        code = 0 if trio.run(show, restrict_keyboard_interrupt_to_checkpoints=True) else 1
     except BaseException as error:
         if not is_interrupt(error):
             raise

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import trio
 
 from . import every_byte, first, libzmq, many, numbers, patterns, pubsub, transports, waiting, wrong
+from .answer import QUESTION
 from .blocks import Ending
 from .ends import background
 from .stage import Stage
@@ -24,9 +25,6 @@ PATIENCE = 20.0
 
 # Seconds of silence until progress is shown, and between its pictures.
 TICK = 0.1
-
-
-QUESTION = "How is an asynchronous HTTP request different from sending a message with ZeroMQ?"
 
 
 class Part(NamedTuple):

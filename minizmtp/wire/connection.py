@@ -120,7 +120,7 @@ HANDSHAKE_LIMIT = 65536
 # … and so much of a message that has not ended, and no more: a peer could send frames with MORE for ever. The last
 # frame does not count, which in large messages is the large one. Each frame costs more memory than its octets: 33 for
 # the bytes object, up to 15 because sizes are rounded up to 16, and 9 for its place in a list that has room to grow.
-MAX_UNFINISHED = 2**26
+MAX_UNFINISHED = 2**27
 FRAME_COST = 64
 
 # … and so many frames. More would take other tasks' time when they are thrown away: 3 ms.

@@ -6,12 +6,14 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
 from minizmtp.demo.__main__ import main, perform
+from minizmtp.demo.answer import ROWS, Row, run_answer
 from minizmtp.demo.stage import Stage
 from minizmtp.demo.terminal import WIDTH
 from minizmtp.demo.tour import PARTS, PATIENCE, Part, run_tour
@@ -42,7 +44,7 @@ def run_here(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def whole() -> subprocess.CompletedProcess[str]:
-    return run(*DEMO)
+    return run(*DEMO, "--all")
 
 
 # ------------------------------------------------------------------------------------------------------ the whole tour
@@ -176,7 +178,7 @@ def test_without_pyzmq_there_is_a_plain_sentence_and_a_recording():
 
 def test_ctrl_c_ends_quietly():
     process = subprocess.Popen(
-        DEMO,
+        [*DEMO, "--all"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -248,6 +250,10 @@ async def fails(stage: Stage) -> None:
         raise ConnectionRefusedError("nobody there")
 
 
+def run_parts(parts: list[Part], stage: Stage) -> int:
+    return perform(partial(run_tour, parts, stage), stage)
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
@@ -257,7 +263,7 @@ async def fails(stage: Stage) -> None:
 )
 def test_what_is_not_true_is_named_and_the_exit_code_is_1(function, words):
     file = io.StringIO()
-    assert perform(parts_of(function), Stage(file)) == 1
+    assert run_parts(parts_of(function), Stage(file)) == 1
     text = " ".join(file.getvalue().split())
     assert f"✗ NOT TRUE: {words}" in text
     assert f"1 of 2 claims did not come true: ✗ {words} It took" in text
@@ -265,7 +271,7 @@ def test_what_is_not_true_is_named_and_the_exit_code_is_1(function, words):
 
 
 def test_what_is_true_gives_0():
-    assert perform(parts_of(claims_the_truth), Stage(io.StringIO())) == 0
+    assert run_parts(parts_of(claims_the_truth), Stage(io.StringIO())) == 0
 
 
 async def test_a_part_that_hangs_is_not_waited_for(autojump_clock):
@@ -285,3 +291,38 @@ def test_the_octets_in_the_readme_are_those_of_the_demo():
     )
     printed = re.search(r"octets of a second request and reply +(\d+) +(\d+)", run(*DEMO, "bytes").stdout)
     assert printed.groups() == row.groups()
+
+
+# ---------------------------------------------------------------------------------------------------- the answer
+
+
+@pytest.fixture(scope="module")
+def answer() -> subprocess.CompletedProcess[str]:
+    return run(*DEMO)
+
+
+def test_the_answer_fits_on_one_screen(answer):
+    """80 columns and 24 lines, one of which the shell's prompt needs."""
+    lines = answer.stdout.splitlines()
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert len(lines) <= 23
+    assert max(map(len, lines)) <= WIDTH
+
+
+def test_each_row_of_the_answer_was_checked(answer):
+    assert answer.stdout.count(" ✓\n") == len(ROWS)
+    for name in NAMES:
+        assert re.search(rf"\b{name}\b", answer.stdout.partition("Parts to run")[2])
+
+
+@pytest.mark.parametrize("fails", ["is false", "raises"])
+async def test_a_row_that_does_not_come_true_is_named(fails):
+    async def check():
+        assert fails == "is false"
+        return False
+
+    file = io.StringIO()
+    stage = Stage(file)
+    assert not await run_answer(stage, [], (Row("one", "is this", "is that", check),))
+    assert stage.broken == ["one: is this; is that"]
+    assert " ✗\n" in file.getvalue()

