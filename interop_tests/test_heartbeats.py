@@ -164,6 +164,22 @@ async def fill(push: Peer, body: bytes) -> int:
     raise AssertionError("nothing is full: this test has not tested anything")
 
 
+@EVERY_KIND
+@pytest.mark.requirement("37-74", "37-75")
+async def test_with_a_timeout_of_0_a_silent_server_is_never_left(world: World) -> None:
+    async with RawListener.listen() as listener:
+        push = await world.server.socket("PUSH", heartbeat_ivl=20, heartbeat_timeout=0, **EAGER)
+        await push.connect(listener.endpoint)
+        async with listener.accept() as raw:
+            await raw.handshake("PULL")
+            for _ in range(10):
+                assert await raw.receive_frame() == PING
+            await push.send(b"still there")
+            while (said := await raw.receive_frame()) == PING:
+                pass
+            assert said == b"\x00\x0bstill there"
+
+
 SLOW = {"rcvhwm": 2, **LITTLE}
 SENDING = {"sndhwm": 2, **LITTLE}
 

@@ -276,7 +276,7 @@ class Options:
     heartbeat_timeout = Option(
         -1,
         SPAN,
-        "so long without an answer and the peer is dead; not set: heartbeat_ivl",
+        "so long without an answer and the peer is dead; not set: heartbeat_ivl; 0: never",
         over=STREAMS,
         needs=("heartbeat_ivl",),
     )

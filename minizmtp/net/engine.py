@@ -466,7 +466,9 @@ class Engine(Source):
     def _begin_to_ask(self) -> None:
         self._asks = True
         interval, timeout = self._options.heartbeat_ivl / 1000, self._options.heartbeat_timeout / 1000
-        self._heart = Heartbeat(interval, timeout if timeout >= 0 else interval, trio.current_time())
+        if not timeout:
+            timeout = NEVER  # as in libzmq: ask, and do not judge
+        self._heart = Heartbeat(interval, timeout if timeout > 0 else interval, trio.current_time())
         self._set_alarm()
 
     def _set_alarm(self) -> None:

@@ -185,7 +185,7 @@ class Rep(Pattern):
             raise ZMQError(EFSM, "this REP owes a reply: send() it before the next recv()")
         found, self._next = self._next or self._gather(), None
         if found is not None:
-            self._return_to = self._way_back
+            self._return_to, self._way_back = self._way_back, None  # or it would keep the pipe of a peer that has gone
         return found
 
     def give_back(self, received: Received) -> None:

@@ -122,6 +122,7 @@ class Router(Pattern):
         if self._by_id.get(pipe.routing_id) is pipe:
             del self._by_id[pipe.routing_id]
         pipe.routing_id = b""
+        self._on_space()  # because a mandatory send to that name now raises, also where no other peer gets it
 
     def detach(self, pipe: Pipe) -> None:
         super().detach(pipe)

@@ -382,11 +382,14 @@ class Connection:
         """maxmsgsize limits a frame, and nothing in the protocol limits how many make a message."""
         frames = len(self._message)
         self._message = []
-        return ProtocolError(
-            f"{frames} frames, {self._unfinished - frames * FRAME_COST} octets, of a message that does not end;"
-            f" the limit here is {self._max_unfinished} octets, {FRAME_COST} of them for each frame, and {MOST_FRAMES}"
-            " frames (maxunfinished)"
+        found = f"{frames} frame{'s' * (frames > 1)} of a message whose last has not come"
+        limit = (
+            f"{self._max_unfinished} octets, counting {FRAME_COST} more for each frame; raise it if the peer is"
+            " to send such messages (maxunfinished)"
         )
+        if frames > MOST_FRAMES:
+            limit = f"{MOST_FRAMES} frames: send it as several messages"
+        return ProtocolError(f"{found}, {self._unfinished - frames * FRAME_COST} octets; the limit is {limit}")
 
     def _too_many_requests(self) -> ProtocolError:
         self._message = []

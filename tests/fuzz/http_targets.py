@@ -23,9 +23,10 @@ import trio
 from trio.testing import MockClock
 
 import minihttp
-from minihttp.connection import MAX_HEADER_SIZE, READ, Channel, Connection
+from minihttp.connection import MAX_HEADER_SIZE, Channel, Connection
 from minihttp.server import watch
 from minihttp.session import Rules, Session
+from minihttp.streams import READ
 
 FOR_EVER = 3600.0  # virtual seconds: longer than all patiences of both ends together
 MOST_CONTENT = 100_000

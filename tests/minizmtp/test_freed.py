@@ -129,3 +129,24 @@ async def test_a_lingering_peer_that_has_gone_is_not_kept() -> None:
                 assert kept()["Accepted"] == 1
             await wait_all_tasks_blocked(0.02)
         assert kept() - before == Counter()
+
+
+@pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "inproc://here"])
+async def test_a_rep_that_has_answered_keeps_nothing_of_its_client(endpoint: str) -> None:
+    async with zmq.Context() as ctx:
+        server = ctx.socket(zmq.REP, linger=0)
+        server.bind(endpoint)
+        before = kept()
+        client = ctx.socket(zmq.REQ, linger=0)
+        client.connect(server.last_endpoint)
+        with trio.fail_after(10):
+            await client.send(b"question")
+            await server.recv()
+            await server.send(b"answer")
+            await client.recv()
+            client.close()
+            while server.peers():
+                await trio.lowlevel.checkpoint()
+        del client
+        await wait_all_tasks_blocked()
+        assert kept() == before

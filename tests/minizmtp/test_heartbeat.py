@@ -185,6 +185,20 @@ async def test_a_silent_peer_is_dropped_after_the_timeout_and_dialled_again(
                 assert await peer.message() == [b"still there"]
 
 
+@pytest.mark.requirement("37-74", "37-75")
+async def test_with_a_timeout_of_0_a_peer_is_asked_and_never_dropped(quick_clock: MockClock) -> None:
+    async with raw_server() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, heartbeat_ivl=1000, heartbeat_timeout=0)
+        push.connect(server.endpoint)
+        with trio.fail_after(60):
+            async with await server.accept() as peer:
+                await peer.greet(b"PULL")
+                for _ in range(20):
+                    assert await peer.read(9) == b"\x04\x07\x04PING\0\0"
+                await push.send(b"still there")
+                assert await peer.message() == [b"still there"]
+
+
 @pytest.mark.requirement("37-75")
 async def test_a_silent_peer_that_had_dialled_us_is_dropped_too(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:

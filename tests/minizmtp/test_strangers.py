@@ -277,8 +277,9 @@ async def test_more_for_ever_is_refused_and_given_back() -> None:
                             await peer.send(frame(part, 1) * 100)
                 event, _, words = await home.reason()
                 assert event is Event.DISCONNECTED
-                assert "of a message that does not end; the limit here is 1000000 octets" in words
-                assert "(maxunfinished)" in words
+                assert "frames of a message whose last has not come" in words
+                assert "the limit is 1000000 octets" in words
+                assert "raise it if the peer is to send such messages (maxunfinished)" in words
             _, peak = tracemalloc.get_traced_memory()
             await home.is_well()
             gc.collect()

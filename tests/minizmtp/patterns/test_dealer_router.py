@@ -464,6 +464,18 @@ def test_a_peer_that_comes_back_under_a_name_in_use_is_ignored() -> None:
     assert all_received(service) == [[b"three", b"hello"]]
 
 
+def test_a_send_to_a_name_that_ends_is_woken() -> None:
+    service = router(router_mandatory=1)
+    peer, _other = Named(service, b"one", sndhwm=1), Named(service, b"two")
+    assert [service.try_send([b"one", b"x"]) for _ in range(2)] == [True, False]
+    woken = service._on_space.count
+    renamed(service, peer, b"two")  # which is taken: so nothing else tells of it
+    assert service._on_space.count > woken
+    with pytest.raises(ZMQError) as raised:
+        service.try_send([b"one", b"x"])
+    assert raised.value.errno == EHOSTUNREACH
+
+
 NAMES = [b"", b"a", b"b", b"\0a"]
 
 

@@ -58,8 +58,8 @@ REFUSALS = [
     (TRAFFIC + frame(bytes(101)), "frame of 101 octets", "100", "maxmsgsize", Violation.UNSPECIFIED),
     (
         TRAFFIC + frame(b"abcd", more=True) * 3,
-        "3 frames, 12 octets, of a message that does not end",
-        "limit here is 200 octets, 64 of them for each frame",
+        "3 frames of a message whose last has not come, 12 octets",
+        "the limit is 200 octets, counting 64 more for each frame; raise it if the peer is to send such messages",
         "maxunfinished",
         Violation.UNSPECIFIED,
     ),
