@@ -19,7 +19,7 @@ from .errors import (
 )
 from .options import KEY
 from .sockets.context import Context
-from .sockets.linked import PeerStatistics
+from .sockets.links import PeerStatistics
 from .sockets.monitor import Monitor, MonitorEvent
 from .sockets.poller import Poller
 from .sockets.proxy import proxy

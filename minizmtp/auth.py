@@ -64,7 +64,7 @@ class Authenticator:
         if self._socket.closed:
             self._socket = self._context.socket(SocketType.REP, linger=0)
         self._socket.bind(zap.ENDPOINT)
-        self._context.start_task(self._serve)
+        self._context._runtime.start_task(self._serve)
 
     def stop(self) -> None:
         """Answer no more. From now on it is as if there were no handler."""

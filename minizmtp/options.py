@@ -115,7 +115,7 @@ class Option(Generic[T]):
     def __get__(self, instance: Options | None, owner: type) -> T:
         if instance is None:
             return self  # type: ignore[return-value]  # the row itself, for whoever documents it
-        return instance.given.get(self.name, self.default)  # type: ignore[no-any-return]
+        return instance._values.get(self.name, self.default)  # type: ignore[no-any-return]
 
     def __set__(self, instance: Options, value: T | str) -> None:
         if self.type is bytes and isinstance(value, (str, bytearray, memoryview)):
@@ -129,7 +129,8 @@ class Option(Generic[T]):
         if self.socket_types and kind is not None and kind not in self.socket_types:
             wanted = " and ".join(kind.name for kind in self.socket_types)
             raise ZMQError(EINVAL, f"{self.name} is for {wanted}; this is a {kind.name} socket")
-        instance.given[self.name] = Secret(value) if self.secret and isinstance(value, bytes) else value
+        instance._values[self.name] = Secret(value) if self.secret and isinstance(value, bytes) else value
+        instance._option_changed(self.name)
 
     def _encode(self, text: str) -> bytes:
         try:
@@ -175,7 +176,7 @@ class Tenths(Option[int]):
 
     def __set__(self, instance: Options, value: int | str) -> None:
         super().__set__(instance, value)
-        instance.given[self.name] -= instance.given[self.name] % 100
+        instance._values[self.name] -= instance._values[self.name] % 100
 
 
 def _is_key(text: bytes) -> bool:
@@ -202,8 +203,8 @@ class Alias(Generic[T]):
 class Options:
     """A socket's options. Socket inherits from this, so each is an attribute of every socket."""
 
-    __slots__: ClassVar[tuple[str, ...]] = ("given",)
-    given: dict[str, Any]  # what has been set, by name: quicker to look at than an attribute where it is empty
+    __slots__: ClassVar[tuple[str, ...]] = ("_values",)
+    _values: dict[str, Any]  # what has been set, by name: quicker to look at than an attribute where it is empty
 
     sndhwm = Option(1000, COUNT, "messages queued for one peer before it counts as full")
     rcvhwm = Option(1000, COUNT, "messages queued from one peer before reading from it stops")
@@ -333,14 +334,31 @@ class Options:
     )
 
     def __init__(self) -> None:
-        self.given = {}
+        self._values = {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            object.__setattr__(self, name, value)
+        except AttributeError:
+            if hasattr(type(self), name):
+                raise
+            # A class with slots refuses a name that it does not have, but does not say which one may be meant.
+            raise AttributeError(unknown_option(name)) from None
+
+    def _option_changed(self, name: str) -> None:
+        """Called after an option has been set."""
 
 
 def snapshot(options: Options) -> Options:
     """What is set now, for something that begins now."""
     copy = Options()
-    copy.given = dict(options.given)
+    copy._values = dict(options._values)
     return copy
+
+
+def unset(options: Options, name: str) -> None:
+    """Give an option its default again."""
+    options._values.pop(name, None)
 
 
 def set_options(options: Options, given: dict[str, Any]) -> None:
@@ -363,7 +381,7 @@ def without_effect(options: Options, socket_type: SocketType, transport: str) ->
      'heartbeat_ttl has no effect without heartbeat_ivl']
     """
     found = []
-    for name, value in options.given.items():
+    for name, value in options._values.items():
         row = OPTION_ROWS[name]
         if value == row.default:
             continue

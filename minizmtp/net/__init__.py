@@ -8,6 +8,7 @@
     engine       one connection at work
     session      what happens before, between and after connections: dial, accept, retry, linger
     inproc       two sockets of one process, without a connection
+    runtime      the nursery, the reactor and the inproc names that all sockets of a Context share
 
 Read them in this order.
 """

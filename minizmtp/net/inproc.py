@@ -1,21 +1,24 @@
-"""inproc: two sockets of one Context, joined without bytes.                                          L-2, L-22, L-23
+"""inproc: two sockets of one Context, connected without bytes.                                          L-2, L-22, L-23
 
                  socket A                                  socket B
               ┌── outbound ────────── one queue ────────── inbound ──┐
        Pipe A │                                                      │ Pipe B
               └── inbound ─────────── one queue ────────── outbound ─┘
 
-There is no stream, no handshake and no engine: the outbound queue of the one is the inbound queue of the other, and the
-messages in it are the very lists that were sent. It holds what both sides allow together (L-2).
+There is no stream, no handshake and no engine: the outbound queue of one side is the inbound queue of the other, and
+the messages in it are the very lists that were sent. A queue holds what both sides allow together (L-2).
 
-Either side may come first. A `connect` to a name that nobody has bound yet fills its queue, up to its own mark, and is
-joined when the name is bound. There is no reconnect: a name bound again is a new beginning.
+Either side may come first. After a `connect` to a name that is not bound yet, messages wait in the queue, up to the
+connecting side's own high-water mark, until the name is bound. There is no reconnect: when a name is bound again, the
+sockets that were connected to it before are not.
 
-Below this module: `patterns.pipe`, `session`. Above it: `linked`.
-Read next: `sockets.monitor`, then `sockets.linked`.
+Read next: `runtime`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from ..constants import Event
 from ..errors import EADDRINUSE, ZMQError
@@ -23,37 +26,40 @@ from ..options import Options
 from ..patterns import Pipe
 from ..patterns.pipe import Source
 from .endpoints import Inproc
-from .session import Owner, new_pipe, part_from
+from .session import new_pipe, part_from
+
+if TYPE_CHECKING:
+    from ..sockets.links import Links
 
 
-class Names:
-    """The inproc names of one Context: who is bound to each, and who waits for it."""
+class InprocRegistry:
+    """The inproc names of one Context: the socket that has bound each, and the links that wait for it."""
 
     def __init__(self) -> None:
-        self._bound: dict[str, Bound] = {}
-        self._waiting: dict[str, dict[Joint, None]] = {}
+        self._bound: dict[str, InprocBinding] = {}
+        self._waiting: dict[str, dict[InprocLink, None]] = {}
 
-    def bind(self, owner: Owner, endpoint: str, options: Options) -> "Bound":
-        """Take a name, and join all who wait for it."""
+    def bind(self, links: Links, endpoint: str, options: Options) -> InprocBinding:
+        """Bind a name, and connect the links that wait for it. ZMQError(EADDRINUSE) if it is bound."""
         if endpoint in self._bound:
             raise ZMQError(EADDRINUSE, f"{endpoint}: bound already in this Context: choose another name")
-        bound = self._bound[endpoint] = Bound(self, owner, endpoint, options)
-        owner.tell(Event.LISTENING, endpoint)
-        for joint in self._waiting.pop(endpoint, {}):
-            bound.join(joint)
+        bound = self._bound[endpoint] = InprocBinding(self, links, endpoint, options)
+        links.tell(Event.LISTENING, endpoint)
+        for link in self._waiting.pop(endpoint, {}):
+            bound.connect(link)
         return bound
 
-    def connect(self, owner: Owner, endpoint: str, options: Options) -> "Joint":
-        """Join whoever has the name, or wait for somebody to take it."""
-        joint = Joint(self, owner, endpoint, options, new_pipe(owner, options))
-        joint.pipe.identity = options.connect_routing_id
-        owner.pattern.attach(joint.pipe)
+    def connect(self, links: Links, endpoint: str, options: Options) -> InprocLink:
+        """Connect to the socket that has bound the name, now or when one does."""
+        link = InprocLink(self, links, endpoint, options, new_pipe(links, options))
+        link.pipe.identity = options.connect_routing_id
+        links.pattern.attach(link.pipe)
         bound = self._bound.get(endpoint)
         if bound is None:
-            self._waiting.setdefault(endpoint, {})[joint] = None
+            self._waiting.setdefault(endpoint, {})[link] = None
         else:
-            bound.join(joint)
-        return joint
+            bound.connect(link)
+        return link
 
     def is_bound(self, endpoint: str) -> bool:
         return endpoint in self._bound
@@ -61,115 +67,115 @@ class Names:
     def release(self, endpoint: str) -> None:
         self._bound.pop(endpoint, None)
 
-    def forget(self, joint: "Joint") -> None:
-        """joint waits no longer: its name need not be bound any more."""
-        waiting = self._waiting.get(joint.endpoint, {})
-        waiting.pop(joint, None)
+    def forget(self, link: InprocLink) -> None:
+        """This link does not wait any longer for its name to be bound."""
+        waiting = self._waiting.get(link.endpoint, {})
+        waiting.pop(link, None)
         if not waiting:
-            self._waiting.pop(joint.endpoint, None)
+            self._waiting.pop(link.endpoint, None)
 
 
-class Bound:
+class InprocBinding:
     """A name that a socket has bound."""
 
-    def __init__(self, names: Names, owner: Owner, endpoint: str, options: Options) -> None:
+    def __init__(self, registry: InprocRegistry, links: Links, endpoint: str, options: Options) -> None:
         self.endpoint = endpoint
         self.place = Inproc(endpoint.removeprefix("inproc://"))
         self.finishing = False
-        self._names = names
-        self._owner = owner
+        self._registry = registry
+        self._links = links
         self._options = options
-        self._joints: dict[Joint, None] = {}
+        self._accepted: dict[InprocLink, None] = {}
 
-    def join(self, other: "Joint") -> None:
-        """Give the connecting side's pipe a twin with the queues crossed."""
-        twin = Pipe(outbound=other.pipe.inbound, inbound=other.pipe.outbound)
-        twin.identity = other.options.routing_id
+    def connect(self, other: InprocLink) -> None:
+        """Make our end of this connection: a pipe that has the other one's queues, crossed."""
+        pipe = Pipe(outbound=other.pipe.inbound, inbound=other.pipe.outbound)
+        pipe.identity = other.options.routing_id
         other.pipe.identity = other.pipe.identity or self._options.routing_id
-        joint = Joint(self._names, self._owner, self.endpoint, self._options, twin, self._joints.pop)
-        joint.other, other.other = other, joint
-        joint.set_hwms()
-        self._joints[joint] = None
-        self._owner.pattern.attach(twin)
-        for one in (joint, other):
+        link = InprocLink(self._registry, self._links, self.endpoint, self._options, pipe, self._accepted.pop)
+        link.other, other.other = other, link
+        link.set_hwms()
+        self._accepted[link] = None
+        self._links.pattern.attach(pipe)
+        for one in (link, other):
             if not one.finishing:
-                one.owner.pattern.connected(one.pipe)
+                one.links.pattern.connected(one.pipe)
         if other.finishing:
-            joint.part()
+            link.disconnect()
 
     def abandon(self) -> None:
         """There is nothing to close."""
 
     def finish(self, linger: int) -> None:
         self.finishing = True
-        self._names.release(self.endpoint)
-        for joint in list(self._joints):
-            joint.finish(linger)
-        self._owner.ended(self)
+        self._registry.release(self.endpoint)
+        for link in list(self._accepted):
+            link.finish(linger)
+        self._links.ended(self)
 
     def unsent(self) -> int:
         return 0
 
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
-        return [pipe for joint in self._joints for pipe in joint.pipes()]
+        return [pipe for link in self._accepted for pipe in link.pipes()]
 
     def set_hwms(self) -> None:
-        for joint in self._joints:
-            joint.set_hwms()
+        for link in self._accepted:
+            link.set_hwms()
 
 
-class Joint(Source):
-    """One side of two joined sockets, or, while `other` is None, of two to be joined."""
+class InprocLink(Source):
+    """One side of two connected sockets; `other` is the other side's, or None as long as the name is not bound."""
 
     can_be_waited_for = False
     in_process = True
 
     def __init__(
         self,
-        names: Names,
-        owner: Owner,
+        registry: InprocRegistry,
+        links: Links,
         endpoint: str,
         options: Options,
         pipe: Pipe,
-        on_end: Callable[["Joint"], object] = lambda joint: None,
+        on_end: Callable[[InprocLink], object] = lambda link: None,
     ) -> None:
         self.endpoint = endpoint
         self.place = Inproc(endpoint.removeprefix("inproc://"))
-        self.owner = owner
+        self.links = links
         self.options = options
         self.pipe = pipe
         self.pipe.source = self
-        self.other: Joint | None = None
+        self.other: InprocLink | None = None
         self.finishing = False
         self._is_over = False
-        self._names = names
+        self._registry = registry
         self._on_end = on_end
 
     def abandon(self) -> None:
         """There is nothing to close."""
 
     def finish(self, linger: int) -> None:
-        """Part. What is queued is the other's to read, so there is nothing to linger for; what was queued for a name
-        that nobody has bound is kept for whoever binds it while the Context lives, unless linger is 0."""
+        """Disconnect. There is nothing to linger for, because what is queued is the other side's to read. What was
+        queued for a name that is not bound yet is kept until the Context ends, unless linger is 0."""
         if self.finishing or self._is_over:
             return
         self.finishing = True
-        part_from(self.owner.pattern, self.pipe, discard=True)
+        part_from(self.links.pattern, self.pipe, discard=True)
         if self.other is not None:
-            self.other.part()
+            self.other.disconnect()
         elif linger == 0 or not len(self.pipe.outbound):
-            self._names.forget(self)
+            self._registry.forget(self)
         self._end()
 
     def end(self, why: str) -> None:
         if self.other is not None:
-            self.other.part()
-        self.part()
+            self.other.disconnect()
+        self.disconnect()
 
-    def part(self) -> None:
+    def disconnect(self) -> None:
         """The other side is gone."""
         if not (self.finishing or self._is_over):
-            part_from(self.owner.pattern, self.pipe)
+            part_from(self.links.pattern, self.pipe)
             self._end()
 
     def _end(self) -> None:
@@ -177,7 +183,7 @@ class Joint(Source):
         self.other = None  # which knows us: without this, neither would be freed
         self.pipe.source = None
         self._on_end(self)
-        self.owner.ended(self)
+        self.links.ended(self)
 
     def unsent(self) -> int:
         return 0
@@ -187,9 +193,9 @@ class Joint(Source):
 
     def set_hwms(self) -> None:
         """Each queue holds what both its ends allow together (L-2)."""
-        sndhwm, rcvhwm = self.owner.sndhwm, self.owner.rcvhwm
+        sndhwm, rcvhwm = self.links.options.sndhwm, self.links.options.rcvhwm
         if self.other is not None:
-            other = self.other.owner
+            other = self.other.links.options
             sndhwm, rcvhwm = _together(sndhwm, other.rcvhwm), _together(rcvhwm, other.sndhwm)
         self.pipe.outbound.set_hwm(sndhwm)
         self.pipe.inbound.set_hwm(rcvhwm)

@@ -26,17 +26,18 @@ for an error of ours.
 Whatever goes wrong in a connection ends there: it is told to the monitor and never raised, so that no connection can
 harm another.
 
-Below this module: `engine`, `transports`. Above it: `linked`.
 Read next: `inproc`.
 """
+
+from __future__ import annotations
 
 import errno
 import logging
 import math
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import trio
 
@@ -45,15 +46,17 @@ from ..errors import EINVAL, ProtocolError, Refused, Secret, ZMQError
 from ..options import CONFLATE, Options
 from ..patterns import Pattern, Pipe
 from ..patterns.pipe import Queue, _nobody
-from ..wire import Authenticate, Connection, Ready, Verdict, z85
+from ..wire import Authenticate, Connection, Ready, z85
 from ..wire.curve import CurveClient, CurveServer, keypair
 from ..wire.events import metadata_as_text
 from ..wire.mechanisms import Mechanism, Null
 from ..wire.plain import PlainClient, PlainServer
 from .endpoints import Endpoint, Tcp
 from .engine import Disconnected, Engine
-from .reactor import Reactor
 from .transports import Listener, Stream, dial, dialled_place
+
+if TYPE_CHECKING:
+    from ..sockets.links import Links
 
 log = logging.getLogger("minizmtp")
 
@@ -73,29 +76,22 @@ CALM = 10.0
 MOST_LOGGED = 100
 
 
-class Owner(Protocol):
-    """What a session needs of its socket."""
+class LogOnce:
+    """Logs each reason once for one endpoint, because a peer may come again every 100 ms."""
 
-    socket_type: SocketType
-    pattern: Pattern
-    sndhwm: int  # as they are now; what else is set at bind or connect comes as `Options`
-    rcvhwm: int
+    __slots__ = ("_logged",)
 
-    @property
-    def reactor(self) -> Reactor:
-        """The context's."""
+    def __init__(self) -> None:
+        self._logged: dict[str, bool] = {}  # by reason: is it to be kept by forget_failures?
 
-    def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
-        """Run it in the context's nursery."""
+    def __call__(self, reason: str, level: int = logging.WARNING, *, is_failure: bool = True) -> None:
+        if reason not in self._logged and len(self._logged) < MOST_LOGGED:
+            self._logged[reason] = not is_failure
+            log.log(level, "%s", reason)
 
-    def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
-        """Tell whoever monitors the socket."""
-
-    async def authenticate(self, question: Authenticate, options: Options, address: str) -> Verdict:
-        """Ask whoever decides who may come in."""
-
-    def ended(self, link: "Link") -> None:
-        """The link has ended by itself."""
+    def forget_failures(self) -> None:
+        """The endpoint works now, so its next failure is news again."""
+        self._logged = {reason: True for reason, is_kept in self._logged.items() if is_kept}
 
 
 class Link(Protocol):
@@ -125,11 +121,11 @@ class Link(Protocol):
         """Make its pipes as deep as the options of the socket say now."""
 
 
-def new_pipe(owner: Owner, options: Options) -> Pipe:
+def new_pipe(links: Links, options: Options) -> Pipe:
     """A pipe for one peer, as deep as the options of the socket say now."""
-    if options.conflate and owner.socket_type in CONFLATE:
+    if options.conflate and links.socket_type in CONFLATE:
         return Pipe(outbound=Queue(conflate=True), inbound=Queue(conflate=True))
-    return Pipe(outbound=Queue(owner.sndhwm), inbound=Queue(owner.rcvhwm))
+    return Pipe(outbound=Queue(links.options.sndhwm), inbound=Queue(links.options.rcvhwm))
 
 
 def part_from(pattern: Pattern, pipe: Pipe, discard: bool = False) -> None:
@@ -190,19 +186,28 @@ class Session:
         "_chosen_name",
         "_engine",
         "_is_ready",
+        "_links",
+        "_log_once",
         "_new_connection",
         "_options",
-        "_owner",
         "_pipe",
         "_stream",
         "endpoint",
         "finishing",
     )
 
-    def __init__(self, owner: Owner, endpoint: str, options: Options, new_connection: Callable[[], Connection]) -> None:
+    def __init__(
+        self,
+        links: Links,
+        endpoint: str,
+        options: Options,
+        new_connection: Callable[[], Connection],
+        log_once: LogOnce,
+    ) -> None:
         self.endpoint = endpoint
         self.finishing = False
-        self._owner = owner
+        self._log_once = log_once
+        self._links = links
         self._options = options
         self._new_connection = new_connection
         self._chosen_name = b""  # what the program calls the peer, whatever that calls itself
@@ -220,7 +225,7 @@ class Session:
     def finish(self, linger: int) -> None:
         self.finishing = True
         if self._pipe is not None:
-            part_from(self._owner.pattern, self._pipe, discard=True)
+            part_from(self._links.pattern, self._pipe, discard=True)
         if linger == 0 or not self.unsent():
             self._end()
         elif linger > 0:
@@ -237,7 +242,7 @@ class Session:
     def _release(self) -> None:
         """The socket has this peer no more."""
         if self._pipe is not None and not self.finishing:
-            part_from(self._owner.pattern, self._pipe)
+            part_from(self._links.pattern, self._pipe)
 
     def unsent(self) -> int:
         queued = len(self._pipe.outbound) if self._pipe is not None else 0
@@ -248,8 +253,8 @@ class Session:
 
     def set_hwms(self) -> None:
         if self._pipe is not None:
-            self._pipe.outbound.set_hwm(self._owner.sndhwm)
-            self._pipe.inbound.set_hwm(self._owner.rcvhwm)
+            self._pipe.outbound.set_hwm(self._links.options.sndhwm)
+            self._pipe.inbound.set_hwm(self._links.options.rcvhwm)
 
     # ------------------------------------------------------------- one connection, start to end (engine.Conversation)
 
@@ -258,7 +263,7 @@ class Session:
         self._stream = stream
         self._is_ready = self._by_us = False
         try:
-            self._engine = Engine(stream, self._new_connection(), self._options, self._owner.reactor, self)
+            self._engine = Engine(stream, self._new_connection(), self._options, self._links.runtime.reactor, self)
             self._engine.start(self._options.handshake_ivl / 1000 or math.inf)
         except Exception as error:  # the system may have no file left for what watches connections (see `reactor`)
             if self._engine is not None:
@@ -272,12 +277,14 @@ class Session:
         assert self._engine is not None
         assert self._stream is not None
         self._asking = trio.CancelScope()
-        self._owner.start_task(partial(self._ask, self._asking, question, self._engine, self._stream.peer_address))
+        self._links.runtime.start_task(
+            partial(self._ask, self._asking, question, self._engine, self._stream.peer_address)
+        )
 
     async def _ask(self, scope: trio.CancelScope, question: Authenticate, engine: Engine, address: str) -> None:
         with scope:
             try:
-                verdict = await self._owner.authenticate(question, self._options, address)
+                verdict = await self._links.runtime.authenticate(question, self._options, address)
                 self._by_us = verdict.status != 200
                 engine.judge(verdict)
             except Exception as error:  # the handler has answered nonsense, or its socket is closed
@@ -294,28 +301,24 @@ class Session:
         address = self._stream.peer_address.encode()  # what we see goes before what is said
         said = metadata_as_text(ready.metadata | {b"peer-address": address})
         if pipe.metadata not in ({}, said):
-            self._owner.pattern.keep_unread(pipe)
+            self._links.pattern.keep_unread(pipe)
         pipe.identity, pipe.metadata = name, said
         self._is_ready = True
         words = ""
         if self._engine.heartbeats_off:
             words = f"{self.endpoint}: {HEARTBEATS_OFF}"
-            self._log_once(words)
-        self._owner.tell(Event.HANDSHAKE_SUCCEEDED, self.endpoint, 0, words)
-        pattern = self._owner.pattern
+            self._log_once(words, is_failure=False)
+        self._links.tell(Event.HANDSHAKE_SUCCEEDED, self.endpoint, 0, words)
+        pattern = self._links.pattern
         if not self.finishing:
             pattern.connected(pipe)
         self._engine.carry(pipe, pattern.inspect if pattern.inspects else None)
 
-    def _log_once(self, words: str) -> None:
-        """Warn, but not again for each connection to, or by, the same endpoint."""
-        raise NotImplementedError
-
     def _pipe_of_peer(self, identity: bytes) -> Pipe:
         if self._pipe is None:
-            self._pipe = new_pipe(self._owner, self._options)
+            self._pipe = new_pipe(self._links, self._options)
             self._pipe.identity = identity
-            self._owner.pattern.attach(self._pipe)
+            self._links.pattern.attach(self._pipe)
         return self._pipe
 
     def drained(self) -> None:
@@ -329,7 +332,7 @@ class Session:
         if self._asking is not None:
             self._asking.cancel()
         engine, self._engine, self._asking = self._engine, None, None
-        tell, endpoint = self._owner.tell, self.endpoint
+        tell, endpoint = self._links.tell, self.endpoint
         words = f"{endpoint}: {reason}"
         if isinstance(reason, Closed):
             words = str(reason)
@@ -351,7 +354,7 @@ class Session:
                 tell(Event.HANDSHAKE_FAILED_NO_DETAIL, endpoint, reason.errno or 0, words)
         else:
             # It must not take the program's other connections with it.
-            log.error("a connection ended by an error in this library", exc_info=reason)
+            log.error("internal error: closing connection to %s (please report this)", endpoint, exc_info=reason)
         tell(Event.DISCONNECTED, endpoint, self._stream.fileno, words)
 
     def _likely_cause(self, reason: Disconnected | OSError, engine: Engine | None) -> str:
@@ -366,18 +369,12 @@ class Session:
         where = "" if said in str(reason) else f" {said}"
         return f"{where}; most likely {old}" if octets >= 10 else f"{where}; {self.hangs_up} or {old}"
 
-    hangs_up: ClassVar[str]  # who else hangs up at once
+    hangs_up: ClassVar[str]  # what else hangs up at once
+    highest_level: ClassVar[int]  # at which a failure is logged
 
-    def _log(self, words: str, level: int = logging.WARNING) -> None:
-        """Log why a connection failed, once for each cause: a peer may come again every 100 ms."""
-        raise NotImplementedError
-
-
-def log_once(logged: set[str], level: int, words: str) -> None:
-    """Log words if they are not in logged, and keep them there."""
-    if words not in logged and len(logged) < MOST_LOGGED:
-        logged.add(words)
-        log.log(level, "%s", words)
+    def _log(self, reason: str, level: int = logging.WARNING) -> None:
+        """Log why a connection failed."""
+        self._log_once(reason, min(level, self.highest_level))
 
 
 class Closed(Exception):
@@ -390,18 +387,16 @@ class Closed(Exception):
 class Connector(Session):
     """The connecting side: keeps one endpoint connected. It has a task, for dialling takes time."""
 
-    def __init__(self, owner: Owner, endpoint: Endpoint, text: str, options: Options) -> None:
-        super().__init__(owner, text, options, choose_connection(owner.socket_type, options))
+    def __init__(self, links: Links, endpoint: Endpoint, text: str, options: Options) -> None:
+        super().__init__(links, text, options, choose_connection(links.socket_type, options), LogOnce())
         self.place = dialled_place(endpoint, options)
         self._address = endpoint
         self._failures = 0  # since the last handshake
         self._odd = 0  # of these in a row: something that is not ZMTP 3, or an error of ours
-        self._logged: set[str] = set()
         self._scope = trio.CancelScope()
         self._again = True
         self._is_over = trio.Event()
         self._chosen_name = options.connect_routing_id
-        self._has_warned = False
         if not options.immediate:
             self._pipe_of_peer(self._chosen_name)
 
@@ -414,12 +409,7 @@ class Connector(Session):
             if self._engine is not None:
                 self._engine.stop(Closed())
             self._release()
-            self._owner.ended(self)
-
-    def _log_once(self, words: str) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            log.warning("%s", words)
+            self._links.ended(self)
 
     def _end(self) -> None:
         self._scope.cancel()
@@ -439,11 +429,11 @@ class Connector(Session):
             pause = self._pause()
             if pause is None:
                 return
-            self._owner.tell(Event.CONNECT_RETRIED, self.endpoint, round(pause * 1000))
+            self._links.tell(Event.CONNECT_RETRIED, self.endpoint, round(pause * 1000))
             await trio.sleep(pause)
 
     async def _dial(self) -> Stream | None:
-        tell = self._owner.tell
+        tell = self._links.tell
         if isinstance(self._address, Tcp):  # over ipc a connect is done at once, or not at all
             tell(Event.CONNECT_DELAYED, self.endpoint, errno.EINPROGRESS)
         try:
@@ -465,7 +455,7 @@ class Connector(Session):
     def ready(self, ready: Ready) -> None:
         super().ready(ready)
         self._failures = self._odd = 0
-        self._logged.clear()
+        self._log_once.forget_failures()
 
     def over(self, reason: Exception) -> None:
         said_no = isinstance(reason, ProtocolError) and reason.is_zmtp and not self._by_us
@@ -480,9 +470,7 @@ class Connector(Session):
             self._is_over.set()
 
     hangs_up = "perhaps a proxy without a server behind it, a server that is not ready,"
-
-    def _log(self, words: str, level: int = logging.WARNING) -> None:
-        log_once(self._logged, level, words)
+    highest_level = logging.WARNING
 
     def _lost(self) -> None:
         """The connection broke. The pipe stays, unless the socket wants pipes only while somebody is there (L-7)."""
@@ -490,9 +478,9 @@ class Connector(Session):
             return
         if not self._options.immediate:
             if not self.finishing:  # then the pattern has given the pipe up already
-                self._owner.pattern.disconnected(self._pipe)
+                self._links.pattern.disconnected(self._pipe)
         else:
-            part_from(self._owner.pattern, self._pipe)
+            part_from(self._links.pattern, self._pipe)
             self._pipe = None
 
     def _pause(self) -> float | None:
@@ -516,8 +504,9 @@ class Accepted(Session):
 
     __slots__ = ("_acceptor", "_alarm", "_deadline")
 
-    def __init__(self, acceptor: "Acceptor") -> None:
-        super().__init__(acceptor.owner, acceptor.endpoint, acceptor.options, acceptor.new_connection)
+    def __init__(self, acceptor: Acceptor) -> None:
+        links, endpoint, options = acceptor.links, acceptor.endpoint, acceptor.options
+        super().__init__(links, endpoint, options, acceptor.new_connection, acceptor.log_once)
         self._acceptor = acceptor
         self._deadline, self._alarm = math.inf, 0  # when its linger is over, and the number of that call
 
@@ -525,50 +514,44 @@ class Accepted(Session):
         """Greet whoever has come."""
         self._converse(stream)
 
-    def _log_once(self, words: str) -> None:
-        if not self._acceptor.has_warned:
-            self._acceptor.has_warned = True
-            log.warning("%s", words)
-
     def _end(self) -> None:
         if self._engine is not None:
             self._engine.stop(Closed())
 
     def _end_by(self, deadline: float) -> None:
         if deadline < self._deadline:
-            self._owner.reactor.cancel(self._alarm)
-            self._deadline, self._alarm = deadline, self._owner.reactor.call_at(deadline, self._end)
+            self._links.runtime.reactor.cancel(self._alarm)
+            self._deadline, self._alarm = deadline, self._links.runtime.reactor.call_at(deadline, self._end)
 
     def over(self, reason: Exception) -> None:
         try:
             super().over(reason)
             self._release()
         finally:
-            self._owner.reactor.cancel(self._alarm)  # it knows us
+            self._links.runtime.reactor.cancel(self._alarm)  # it knows us
             self._acceptor.forget(self)
 
     hangs_up = "perhaps a health check or a port scan,"
-
-    def _log(self, words: str, level: int = logging.WARNING) -> None:
-        log_once(self._acceptor.logged, logging.INFO, words)  # strangers come as they like
+    highest_level = (
+        logging.INFO
+    )  # because anything on the network may connect here, and that is not a fault of the program
 
 
 class Acceptor:
     """A bound endpoint, and all who came by it."""
 
-    def __init__(self, owner: Owner, listener: Listener, options: Options) -> None:
+    def __init__(self, links: Links, listener: Listener, options: Options) -> None:
         self.endpoint = str(listener.endpoint)
         self.place = listener.endpoint
         self.finishing = False
-        self.owner = owner
+        self.links = links
         self.options = options
-        self.new_connection = choose_connection(owner.socket_type, options)
-        self.has_warned = False
+        self.new_connection = choose_connection(links.socket_type, options)
+        self.log_once = LogOnce()  # one for all peers of this endpoint
         self._listener = listener
         self._sessions: dict[Session, None] = {}
-        self.logged: set[str] = set()
         self._failed, self._failed_at = "", -math.inf  # why the last accept that failed did, and when
-        owner.tell(Event.LISTENING, self.endpoint, listener.fileno)
+        links.tell(Event.LISTENING, self.endpoint, listener.fileno)
 
     async def run(self) -> None:
         """The task: ends when the listener is closed."""
@@ -582,7 +565,7 @@ class Acceptor:
                 await trio.sleep(ACCEPT_PAUSE)
 
     def _let_in(self, stream: Stream) -> None:
-        self.owner.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
+        self.links.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
         session = Accepted(self)
         self._sessions[session] = None
         session.begin(stream)
@@ -597,7 +580,7 @@ class Acceptor:
             self._failed = words
             is_known = isinstance(error, OSError)
             log.warning("%s; trying again every %g s", words, ACCEPT_PAUSE, exc_info=None if is_known else error)
-        self.owner.tell(Event.ACCEPT_FAILED, self.endpoint, code, words)
+        self.links.tell(Event.ACCEPT_FAILED, self.endpoint, code, words)
 
     def abandon(self) -> None:
         self._listener.abandon()
@@ -608,18 +591,18 @@ class Acceptor:
         """It has ended."""
         del self._sessions[session]
         if self.finishing and not self._sessions:
-            self.owner.ended(self)
+            self.links.ended(self)
 
     def finish(self, linger: int) -> None:
         """Accept nobody more, and part from all who came (L-19)."""
         if not self.finishing:
             self.finishing = True
             self._listener.close()
-            self.owner.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
+            self.links.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
         for session in list(self._sessions):
             session.finish(linger)
         if not self._sessions:
-            self.owner.ended(self)
+            self.links.ended(self)
 
     def unsent(self) -> int:
         return sum(session.unsent() for session in self._sessions)
@@ -632,4 +615,4 @@ class Acceptor:
             session.set_hwms()
 
 
-__all__ = ["Accepted", "Acceptor", "Connector", "Link", "Owner", "Session", "log", "new_pipe"]
+__all__ = ["Accepted", "Acceptor", "Connector", "Link", "Session", "log", "new_pipe"]

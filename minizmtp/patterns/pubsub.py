@@ -207,7 +207,7 @@ class Pub(Pattern):
         wants = self.subscriptions
         # As matching() does: the call would cost as much again.
         audience: Collection[Pipe] = wants.found[message[0][: wants.longest]]
-        given = self._options.given  # to ask for options that are not set takes longer than all the rest
+        given = self._options._values  # to ask for options that are not set takes longer than all the rest
         if given.get("invert_matching"):
             audience = self._all_but(audience)
         if "xpub_nodrop" in given and given["xpub_nodrop"] and self._wait_for_room(audience):
@@ -309,7 +309,7 @@ class Sub(Pattern):
     def _gather(self) -> Received | None:
         # Filtered once more: between our CANCEL and its arrival, a publisher still sends (29-34).
         assert self.incoming is not None
-        inverted = self._options.given.get("invert_matching")
+        inverted = self._options._values.get("invert_matching")
         sieve = self._dislikes if inverted else None if b"" in self._counts else self._wanted.matching
         self.incoming.sieve = sieve
         while (found := super()._gather()) is not None:

@@ -86,7 +86,7 @@ class XPub(Pub):
     # -------------------------------------------------------------------------------------------------- subscriptions
 
     def _requested(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
-        given, prefix = self._options.given, request.prefix  # to ask for options that are not set takes longer
+        given, prefix = self._options._values, request.prefix  # to ask for options that are not set takes longer
         manual = given.get("xpub_manual")
         if manual and self._requests is self.subscriptions:
             self._part_requests()
@@ -161,7 +161,7 @@ class XPub(Pub):
             numbers.append(self._number)
 
     def _show_end(self, pipe: Pipe, prefix: bytes) -> None:
-        given = self._options.given
+        given = self._options._values
         each = given.get("xpub_manual") or given.get("xpub_verboser")
         repeated = self._verbose.pop((pipe, prefix), [])
         if not each and prefix in self._requests:

@@ -1,8 +1,8 @@
 """Sockets: what a program holds. Messages, and waiting for them; no module here sees an octet of ZMTP.
 
     monitor      what happens to a socket's connections, as events
-    linked       bind, connect, close, and the peers of a socket
-    waiting      how a task waits for a socket, and which task is woken when
+    links        bind, connect, close, and the peers of a socket
+    waiters      how a task waits for a socket, and which task is woken when
     socket       send, recv and their relatives
     zap          the question whether a peer may come in
     context      the owner of all sockets and all tasks

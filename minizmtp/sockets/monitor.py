@@ -16,7 +16,7 @@ A monitor watches from the call of `monitor()` until one of these comes first:
 * the loss of its last reference, as after `async for event in sock.monitor(): break`. The socket holds its monitors
   only weakly, so CPython frees such a monitor at once, and no `__del__` is needed.
 
-Read next: `linked`, or `socket` at once.
+Read next: `links`, or `socket` at once.
 """
 
 from collections import deque

@@ -13,7 +13,7 @@ Beside sockets of this package a Poller takes file descriptors: an int, or an ob
 of trio. As in pyzmq, the answer names these by their number, and POLLERR is told without being asked for: an error, or
 the other end of a pipe is closed.
 
-Below this module: `sockets`. It can be read alone.
+It can be read alone.
 """
 
 import errno
@@ -26,7 +26,7 @@ import trio
 from ..constants import POLLERR, POLLIN, POLLOUT
 from ..errors import EINVAL, ZMQError
 from .socket import Socket
-from .waiting import timeout_scope, wait_for_change
+from .waiters import timeout_scope, wait_for_change
 
 
 class HasFileno(Protocol):
@@ -108,7 +108,7 @@ class Poller:
 
     async def _wait(self) -> None:
         """Until one of them may be able to do what it was not."""
-        sockets = [each for each in self.sockets if isinstance(each, Socket)]
+        sockets = [each._waiters for each in self.sockets if isinstance(each, Socket)]
         files = self._files()
         if not files:
             await wait_for_change(*sockets)

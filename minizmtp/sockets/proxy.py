@@ -12,7 +12,7 @@ between.
 If the program has read the first frames of a message before it starts the proxy, the frames that are left are passed on
 first, as a message of their own (as in libzmq).
 
-Below this module: `sockets`. It can be read alone.
+It can be read alone.
 """
 
 from typing import NoReturn
@@ -21,7 +21,7 @@ import trio
 
 from ..constants import POLLIN, POLLOUT
 from .socket import TURNS, Socket
-from .waiting import wait_for_change
+from .waiters import wait_for_change
 
 
 async def proxy(frontend: Socket, backend: Socket, capture: Socket | None = None) -> NoReturn:
@@ -32,31 +32,31 @@ async def proxy(frontend: Socket, backend: Socket, capture: Socket | None = None
         await trio.lowlevel.checkpoint()
         moved = _move(frontend, backend, capture) + _move(backend, frontend, capture)
         if not moved:
-            await wait_for_change(frontend, backend)
+            await wait_for_change(frontend._waiters, backend._waiters)
 
 
 def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
     """Some of what source has, as far as target has room; how many messages."""
     if not (source.events & POLLIN and target.events & POLLOUT):  # also refuses a socket that is closed
         return 0
-    can_send, take, rest = target.pattern.can_send, source.pattern.take, source.pattern.rest
+    can_send, take, rest = target._pattern.can_send, source._pattern.take, source._pattern.rest
     for moved in range(TURNS):
-        if not (source.readable and can_send()):
+        if not (source._is_readable() and can_send()):
             return moved
         begun = bool(rest)
         received = rest.pop(0) if begun else take()
         assert received is not None  # it is readable
         _, message = received
         copy = None if capture is None else list(message)  # over inproc a peer gets message itself, and may change it
-        if not target.try_send(message):
+        if not target._try_send(message):
             # There is room, but not at the peers that the message is for: only a message tells an XPUB with
             # xpub_nodrop, or a mandatory ROUTER, which those are.
             if begun:
                 rest.insert(0, received)
             else:
-                source.pattern.give_back(received)
+                source._pattern.give_back(received)
             return moved
-        source.taken()
+        source._on_taken()
         if capture is not None and copy is not None and capture.events & POLLOUT:
-            capture.try_send(copy)
+            capture._try_send(copy)
     return TURNS

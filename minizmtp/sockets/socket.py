@@ -14,8 +14,10 @@ the cancellation came: the message changes hands in one step, and after it there
         message = pattern.take()
     return message
 
-Below this module: `waiting`, which knows how, and `patterns`. Above it: `context`, which makes sockets.
-Read next: `context`.
+A socket is made of parts. `links` has to do with peers, `waiters` wakes the tasks that wait, and the pattern decides.
+What a program sees are the methods below, and the options as attributes; nothing else has a public name.
+
+Read next: `zap`, then `context`.
 """
 
 from __future__ import annotations
@@ -23,24 +25,40 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from itertools import cycle
 from threading import get_ident
+from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+import trio
 from trio.lowlevel import checkpoint_if_cancelled
 
-from ..constants import SNDMORE, SocketType
+from ..constants import POLLIN, POLLOUT, SNDMORE, SocketType
 from ..errors import EINVAL, ENOTSOCK, ZMQError
+from ..net.runtime import Runtime
+from ..options import Options, set_options
+from ..patterns import PATTERNS
 from ..patterns.pattern import Received
 from ..patterns.routing import FairQueue, RoundRobin, as_list
 from ..wire.events import Item
 from ..wire.events import Message as Frames
-from .linked import Home
-from .waiting import Waiting
+from .links import Links, PeerStatistics
+from .monitor import Monitor
+from .waiters import Waiters, timeout_scope, wait_for_change
 
 # Every so many sends, or receives, that need not wait, a task lets the others run all the same. A full checkpoint costs
 # about four microseconds, as much as a few messages.
 TURNS = 512
+
+
+class Turns:
+    """How many sends and receives may still go by without a full checkpoint.
+
+    Not attributes of the socket, because Options.__setattr__ would make counting cost more than a message."""
+
+    __slots__ = ("receives", "sends")
+
+    def __init__(self) -> None:
+        self.sends = self.receives = 0
 
 
 class Message(NamedTuple):
@@ -50,15 +68,29 @@ class Message(NamedTuple):
     metadata: Mapping[str, str]
 
 
-class Socket(Waiting):
-    """One socket. Made by `Context.socket`; options are its attributes (see `options`)."""
+class Socket(Options):
+    """One socket. Made by `Context.socket`; options are its attributes (see `options`).
 
-    __slots__ = ("_fair", "_offer", "_parts", "_receives", "_robin", "_sends", "_take")
+    It is made of three parts: `_links` has to do with peers, `_pattern` decides about messages, `_waiters` wakes tasks.
+    """
 
-    def __init__(self, home: Home, socket_type: SocketType, options: dict[str, Any]) -> None:
-        super().__init__(home, socket_type, options)
-        pattern = self.pattern
-        self._offer, self._take = pattern.try_send, pattern.take
+    __slots__ = (
+        "_fair", "_links", "_offer", "_owner_threads", "_parts", "_pattern", "_rest", "_robin", "_take", "_turns",
+        "_waiters", "socket_type",
+    )  # fmt: skip
+    socket_type: SocketType
+
+    def __init__(self, runtime: Runtime, socket_type: SocketType, options: dict[str, Any]) -> None:
+        super().__init__()
+        self.socket_type = socket_type
+        self._owner_threads = runtime.owner_threads  # so that one look tells whether this thread may use the socket
+        waiters = self._waiters = Waiters()
+        pattern = PATTERNS[socket_type](waiters.on_arrival, waiters.on_space, self)
+        pattern.later = lambda function: runtime.reactor.want_soon(lambda may: function())
+        self._pattern = waiters.pattern = pattern
+        self._links = Links(runtime, pattern, self)
+        self._turns = Turns()
+        self._offer, self._take, self._rest = pattern.try_send, pattern.take, pattern.rest
         # Where the pattern has nothing to say to a message, and there is one peer to send it to or take it from, it is
         # not asked for each: that saves a fifth of what a message of 64 octets costs, at either end. (A round robin or
         # a fair queue without pipes never names one.)
@@ -68,9 +100,118 @@ class Socket(Waiting):
         if pattern.outgoing is not None and not pattern.has_turns:
             self._robin = pattern.outgoing
         self._parts: Frames = []  # given with SNDMORE, until the last one comes
-        # They count; at each 0 the task lets the others run. (Iterators, for plain numbers would have to be stored by
-        # __setattr__, which costs more than all the rest.)
-        self._sends, self._receives = cycle(range(TURNS)), cycle(range(TURNS))
+        if socket_type in (SocketType.SUB, SocketType.XSUB):
+            self.linger = 0  # because all that a subscriber has queued are subscriptions, which end with it anyway
+        set_options(self, options)
+
+    def __repr__(self) -> str:
+        state = " closed" if self.closed else f" {self.last_endpoint}".rstrip()
+        return f"<minizmtp {self.socket_type.name} socket{state}>"
+
+    def _option_changed(self, name: str) -> None:
+        """Called by each option when it is set. Most act at the next bind or connect; these act at once."""
+        if name in ("sndhwm", "rcvhwm"):
+            self._links.set_hwms()
+        self._pattern.look_again()
+
+    # ----------------------------------------------------------------------------------------------------------- links
+
+    @property
+    def closed(self) -> bool:
+        return self._links.closed
+
+    @property
+    def last_endpoint(self) -> str:
+        """The endpoint last bound, as resolved, or last connected; "" before."""
+        return self._links.last_endpoint
+
+    def bind(self, endpoint: str) -> None:
+        """Let peers connect to endpoint. Raises ZMQError: EADDRINUSE, EINVAL, ENODEV …, with what would help."""
+        self._links.bind(endpoint)
+
+    def bind_to_random_port(self, address: str) -> int:
+        """bind to any free port of address, such as `tcp://127.0.0.1`; returns the port."""
+        self._links.bind(f"{address}:*")
+        return int(self.last_endpoint.rpartition(":")[2])
+
+    def connect(self, endpoint: str) -> None:
+        """Connect to a peer at endpoint, now and whenever the connection breaks. Returns at once; the peer need not be
+        there yet. Raises ZMQError (EINVAL, EPROTONOSUPPORT) only for an endpoint that can never be reached."""
+        self._links.connect(endpoint)
+
+    def unbind(self, endpoint: str) -> None:
+        """Stop listening at endpoint, however it is spelled, and disconnect the peers that came by it (L-19). ENOENT if
+        it is not bound."""
+        self._links.unbind(endpoint)
+
+    def disconnect(self, endpoint: str) -> None:
+        """Disconnect from the peer at endpoint, however it is spelled. What is queued for the peer lingers, what came
+        from it and was not read is dropped (L-18). ENOENT if it is not connected; a connect that has ended by itself
+        may be disconnected once."""
+        self._links.disconnect(endpoint)
+
+    def close(self, linger: int | None = None) -> None:
+        """Close now; may be repeated. What is queued is sent in the background for `linger` milliseconds (L-21).
+
+        Tasks that wait for this socket get ZMQError(ENOTSOCK).
+        """
+        if self.closed:
+            return
+        if linger is not None:
+            self.linger = linger
+        in_child = not self._owner_threads  # of a fork, where no task of the parent may be woken
+        self._owner_threads = []
+        self._links.close()
+        self._parts.clear()
+        if not in_child:
+            self._rest.clear()
+            self._waiters.wake_all()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def monitor(self) -> Monitor:
+        """What happens to this socket's connections from now on, as an iterator: see `monitor`.
+
+        `async with sock.monitor() as events:` ends it with the block.
+        """
+        return self._links.monitor()
+
+    def peers(self) -> list[PeerStatistics]:
+        """What has passed between this socket and each of its peers, as it stands now."""
+        return self._links.peers()
+
+    # --------------------------------------------------------------------------------------------------------- waiting
+
+    async def poll(self, timeout: float | None = None, flags: int = POLLIN) -> int:
+        """Wait until the socket can do what flags ask for, POLLIN or POLLOUT or both; what it can do, 0 if nothing
+        within timeout milliseconds (None or negative: wait for ever)."""
+        self._links.check_open()  # before the checkpoint, because in a child of a fork not even that may run
+        with timeout_scope(timeout):
+            await trio.lowlevel.checkpoint()
+            while not (mask := self.events & flags):
+                await wait_for_change(self._waiters)
+            return mask
+        return self.events & flags
+
+    @property
+    def events(self) -> int:
+        """What the socket can do now, without waiting: POLLIN, POLLOUT, both or 0."""
+        self._links.check_open()
+        return (POLLIN if self._is_readable() else 0) | (POLLOUT if self._pattern.can_send() else 0)
+
+    def _is_readable(self) -> bool:
+        return bool(self._rest) or self._pattern.can_receive()
+
+    async def _checkpoint(self) -> None:
+        """A point of cancellation, and a chance for the other tasks."""
+        self._links.check_open()
+        await trio.lowlevel.checkpoint()
 
     # --------------------------------------------------------------------------------------------------------- sending
 
@@ -87,19 +228,22 @@ class Socket(Waiting):
         """
         try:
             frame = data if type(data) is bytes else _frame(data)
-            if next(self._sends):
+            turns = self._turns
+            if turns.sends:
+                turns.sends -= 1
                 await checkpoint_if_cancelled()
             else:
-                await self._breathe()
+                turns.sends = TURNS
+                await self._checkpoint()
         except BaseException:
             self._give_up()
             raise
         only = self._robin.only
-        if flags or self._parts or get_ident() not in self._at_home:
+        if flags or self._parts or get_ident() not in self._owner_threads:
             await self._send([frame], flags)
         elif only is not None and only.given < only.limit:
             only.put(frame)
-        elif self._waiting or not self._offer([frame]):
+        elif self._waiters.count or not self._offer([frame]):
             await self._send([frame], flags)
 
     async def send_multipart(self, parts: Iterable[Any], flags: int = 0) -> None:
@@ -112,14 +256,23 @@ class Socket(Waiting):
                     break
             if not frames:
                 raise ZMQError(EINVAL, "a message has at least one frame; it may be empty: [b'']")
-            if next(self._sends):
+            turns = self._turns
+            if turns.sends:
+                turns.sends -= 1
                 await checkpoint_if_cancelled()
             else:
-                await self._breathe()
+                turns.sends = TURNS
+                await self._checkpoint()
         except BaseException:
             self._give_up()
             raise
-        if flags or self._parts or self._waiting or get_ident() not in self._at_home or not self._offer(frames):
+        if (
+            flags
+            or self._parts
+            or self._waiters.count
+            or get_ident() not in self._owner_threads
+            or not self._offer(frames)
+        ):
             await self._send(frames, flags)
 
     async def send_string(self, text: str, flags: int = 0, encoding: str = "utf-8") -> None:
@@ -138,14 +291,14 @@ class Socket(Waiting):
             raise
         await self.send(frame, flags)
 
-    def try_send(self, message: Frames) -> bool:
+    def _try_send(self, message: Frames) -> bool:
         """Send now and return True, or return False with nothing done. (A plain call, for what must not wait.)"""
-        if get_ident() not in self._at_home:
-            self._check_open()
-        if not self.pattern.try_send(message):
+        if get_ident() not in self._owner_threads:
+            self._links.check_open()
+        if not self._pattern.try_send(message):
             return False
-        if self._waiting:
-            self._pass_on()
+        if self._waiters.count:
+            self._waiters.wake_next()
         return True
 
     async def _send(self, frames: Frames, flags: int) -> None:
@@ -154,12 +307,12 @@ class Socket(Waiting):
         This call takes the earlier parts out of the socket at once. If it raises or is cancelled they are gone with it,
         and while it waits another task may begin a message of its own.
         """
-        self._check_open()
+        self._links.check_open()
         message = self._parts + frames
         begun = bool(self._parts)
         self._parts.clear()
         if not flags & SNDMORE:
-            await self._send_when(self.try_send, message, flags)
+            await self._send_when(self._try_send, message, flags)
         elif not begun:
             await self._send_when(self._has_room_for, message, flags)
             self._parts.extend(message)
@@ -168,17 +321,16 @@ class Socket(Waiting):
 
     def _give_up(self) -> None:
         """A part has failed, and its message with it. (Not where a call is refused because it is in another thread.)"""
-        if get_ident() in self._at_home:
+        if get_ident() in self._owner_threads:
             self._parts.clear()
 
     def _has_room_for(self, beginning: Frames) -> bool:
-        self._check_open()
-        return self.pattern.has_room_for(beginning)
+        self._links.check_open()
+        return self._pattern.has_room_for(beginning)
 
     async def _send_when(self, attempt: Callable[[Frames], bool], message: Frames, flags: int) -> None:
         if not attempt(message):
-            words = "no peer can take a message"
-            await self._wait(lambda: attempt(message) or None, self._senders, flags, self.sndtimeo, words)
+            await self._waiters.park_sender(lambda: attempt(message) or None, flags, self.sndtimeo)
 
     # ------------------------------------------------------------------------------------------------------- receiving
 
@@ -190,12 +342,15 @@ class Socket(Waiting):
         """
         if self._rest:
             return await self._recv_rest(flags)
-        if next(self._receives):
+        turns = self._turns
+        if turns.receives:
+            turns.receives -= 1
             await checkpoint_if_cancelled()
         else:
-            await self._breathe()
+            turns.receives = TURNS
+            await self._checkpoint()
         only = self._fair.only
-        if only is not None and len(only.items) > only.tell_at and get_ident() in self._at_home:
+        if only is not None and len(only.items) > only.tell_at and get_ident() in self._owner_threads:
             item = only.items.popleft()
             sieve = self._fair.sieve
             if type(item) is bytes and (sieve is None or sieve(item)):
@@ -213,13 +368,16 @@ class Socket(Waiting):
         """The next message, or what recv() has left of one."""
         if self._rest:
             return (await self.recv_message(flags)).frames
-        if next(self._receives):
+        turns = self._turns
+        if turns.receives:
+            turns.receives -= 1
             await checkpoint_if_cancelled()
         else:
-            await self._breathe()
+            turns.receives = TURNS
+            await self._checkpoint()
         # As in recv. To share these lines would cost a call for each message, some 6 % of what it takes.
         only = self._fair.only
-        if only is not None and len(only.items) > only.tell_at and get_ident() in self._at_home:
+        if only is not None and len(only.items) > only.tell_at and get_ident() in self._owner_threads:
             item = only.items.popleft()
             sieve = self._fair.sieve
             if type(item) is list and (sieve is None or sieve(item[0])):
@@ -236,7 +394,7 @@ class Socket(Waiting):
         return self._fair.next_pipe, frames
 
     async def _recv_rest(self, flags: int) -> bytes:
-        await self._breathe()
+        await self._checkpoint()
         if not self._rest:  # another task has taken it by now
             return await self.recv(flags)
         frames = self._rest[0][1]
@@ -248,25 +406,28 @@ class Socket(Waiting):
     def _take_rest(self) -> Received:
         """The rest of a message is no longer the socket's: a REQ and a REP may send now."""
         rest = self._rest.pop(0)
-        self.taken()
+        self._on_taken()
         return rest
 
-    def taken(self) -> None:
-        """To be called by whatever has taken a message past the calls above: other tasks may wait."""
-        if self._waiting:
-            self._pass_on()
+    def _on_taken(self) -> None:
+        """A message was taken past the calls above, so other tasks that wait have to ask again."""
+        if self._waiters.count:
+            self._waiters.wake_next()
 
     async def recv_message(self, flags: int = 0) -> Message:
         """The next message, or what recv() has left of one, with what is known of its sender."""
         if self._rest:
-            await self._breathe()
+            await self._checkpoint()
         if self._rest:
             pipe, frames = self._take_rest()
             return Message(frames, pipe.metadata)
-        if next(self._receives):
+        turns = self._turns
+        if turns.receives:
+            turns.receives -= 1
             await checkpoint_if_cancelled()
         else:
-            await self._breathe()
+            turns.receives = TURNS
+            await self._checkpoint()
         pipe, frames = self._try_receive() or await self._receive(flags)
         return Message(frames, pipe.metadata)
 
@@ -296,32 +457,28 @@ class Socket(Waiting):
             raise
 
     def _try_receive(self) -> Received | None:
-        if get_ident() not in self._at_home:
-            self._check_open()
+        if get_ident() not in self._owner_threads:
+            self._links.check_open()
         found = self._take()
-        if self._waiting and found is not None:
-            self._pass_on()
+        if self._waiters.count and found is not None:
+            self._waiters.wake_next()
         return found
-
-    def _let_go(self) -> None:
-        self._parts.clear()
-        super()._let_go()
 
     def _receive(self, flags: int) -> Awaitable[Received]:
         """The next message, when nothing was there just now."""
-        return self._wait(self._try_receive, self._receivers, flags, self.rcvtimeo, "no message has come")
+        return self._waiters.park_receiver(self._try_receive, flags, self.rcvtimeo)
 
     # --------------------------------------------------------------------------------------------------- subscriptions
 
     def subscribe(self, prefix: bytes | str) -> None:
         """Ask for messages that start with prefix, of every publisher, now and later; b"" asks for all."""
-        self._check_open()
-        self.pattern.subscribe(_prefix(prefix))
+        self._links.check_open()
+        self._pattern.subscribe(_prefix(prefix))
 
     def unsubscribe(self, prefix: bytes | str) -> None:
         """Take back one subscribe(prefix)."""
-        self._check_open()
-        self.pattern.unsubscribe(_prefix(prefix))
+        self._links.check_open()
+        self._pattern.unsubscribe(_prefix(prefix))
 
 
 def _frame(data: Any) -> bytes:

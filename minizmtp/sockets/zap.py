@@ -1,6 +1,7 @@
-"""ZAP: somebody in this program decides who may come in.                                                     RFC 27/ZAP
+"""ZAP: a part of this program decides which peers may connect.                                              RFC 27/ZAP
 
-A server's mechanism learns who is knocking, and asks whoever has bound `inproc://zeromq.zap.01` in the same Context:
+A server's mechanism learns who the peer is, and asks the socket that is bound to `inproc://zeromq.zap.01` in the same
+Context, the *handler*:
 
     the server asks                    the handler answers
     ─────────────────────────────      ─────────────────────────────
@@ -16,21 +17,25 @@ A server's mechanism learns who is knocking, and asks whoever has bound `inproc:
 The handler is a REP or a ROUTER like any other, so it can be written in ten lines (`auth` is a ready one), and what it
 says of a peer reaches the receiver of each message: `(await sock.recv_message()).metadata["User-Id"]`.
 
-Nobody has bound that name? As in libzmq it depends on the mechanism:
+What happens without a handler depends on the mechanism, as in libzmq:
 
-    PLAIN   nobody can tell whether the password is right      its connection is closed (24-11)
+    PLAIN   nothing can tell whether the password is right     its connection is closed (24-11)
     CURVE   the peer has proved that it knows our key          it is let in (27-28)
     NULL    is asked about only if zap_domain is set           it is let in, unless zap_enforce_domain is 1 (27-26)
 
-Below this module: `wire.events`, `wire.commands`, `engine`. Above it: `context`. It can be read alone.
+Read next: `context`.
 """
 
 import errno
 
+from ..constants import SocketType
 from ..errors import ProtocolError, Violation, printable
 from ..net.engine import Disconnected
+from ..net.runtime import Runtime
+from ..options import Options
 from ..wire.commands import decode_metadata
 from ..wire.events import Authenticate, Message, Verdict
+from .socket import Socket
 
 ENDPOINT = "inproc://zeromq.zap.01"
 VERSION = b"1.0"
@@ -53,43 +58,60 @@ def request(question: Authenticate, domain: bytes, address: str, routing_id: byt
 
 
 def read_reply(reply: Message) -> Verdict:
-    r"""What the handler answered. ProtocolError for what is no answer: the handler is ill, nobody is let in by mistake,
-    and the peer, which can do nothing about it, is told nothing (27-13 … 27-19).
+    r"""What the handler answered. ProtocolError for a malformed reply: then the handler has a fault, so the peer is not
+    let in, and is told nothing, because it can do nothing about it (27-13 … 27-19).
 
     >>> read_reply([b"", b"1.0", b"1", b"200", b"OK", b"anna", b""])
     Verdict(status=200, text='OK', metadata={b'user-id': b'anna'})
     >>> read_reply([b"", b"1.0", b"1", b"201", b"OK", b"anna", b""])
     Traceback (most recent call last):
-    minizmtp.errors.ProtocolError: ZAP reply with status 201, required is 200, 300, 400 or 500 (27/ZAP)
+    minizmtp.errors.ProtocolError: ZAP reply with status 201, expected 200, 300, 400 or 500 (27/ZAP)
     """
     if len(reply) != 7 or reply[0]:
-        raise _ill(f"{len(reply)} frames, required are an empty one and six more", Violation.ZAP_MALFORMED_REPLY)
+        raise _bad_reply(f"{len(reply)} frames, expected an empty one and six more", Violation.ZAP_MALFORMED_REPLY)
     _, version, request_id, status, text, user_id, properties = reply
     if version != VERSION:
-        raise _ill(f"version {printable(version)}, required is 1.0", Violation.ZAP_BAD_VERSION)
+        raise _bad_reply(f"version {printable(version)}, expected 1.0", Violation.ZAP_BAD_VERSION)
     if request_id != REQUEST_ID:
-        raise _ill(f"request id {printable(request_id)}, required is that of the request", Violation.ZAP_BAD_REQUEST_ID)
+        raise _bad_reply(
+            f"request id {printable(request_id)}, expected that of the request", Violation.ZAP_BAD_REQUEST_ID
+        )
     if status not in STATUSES:
-        words = f"status {printable(status)}, required is 200, 300, 400 or 500"
-        raise _ill(words, Violation.ZAP_INVALID_STATUS_CODE)
+        words = f"status {printable(status)}, expected 200, 300, 400 or 500"
+        raise _bad_reply(words, Violation.ZAP_INVALID_STATUS_CODE)
     if max(map(len, (text, user_id))) > LONGEST:
-        raise _ill(f"text or user id of more than {LONGEST} octets", Violation.ZAP_MALFORMED_REPLY)
+        raise _bad_reply(f"text or user id of more than {LONGEST} octets", Violation.ZAP_MALFORMED_REPLY)
     try:
         metadata = decode_metadata(properties)
     except ProtocolError as error:
-        raise _ill(f"metadata that is none: {error}", Violation.ZAP_INVALID_METADATA) from None
+        raise _bad_reply(f"metadata that is none: {error}", Violation.ZAP_INVALID_METADATA) from None
     if status != b"200":  # whoever is not let in has no user id (27-18)
         return Verdict(int(status), printable(text))
     return Verdict(200, printable(text), metadata | {b"user-id": user_id})
 
 
-def _ill(words: str, violation: Violation) -> ProtocolError:
+def _bad_reply(words: str, violation: Violation) -> ProtocolError:
     return ProtocolError(f"ZAP reply with {words} (27/ZAP)", violation)
 
 
 def without_handler(question: Authenticate, enforce: bool) -> Verdict:
-    """The verdict when there is nobody to ask, or Disconnected: it may go better when somebody is there again."""
+    """The verdict without a handler. Raises Disconnected, so that the peer may try again when there is one."""
     if question.mechanism == b"CURVE" or (question.mechanism == b"NULL" and not enforce):
-        return Verdict(200, "nobody to ask")
-    words = f"nobody has bound {ENDPOINT}, so no {question.mechanism.decode()} peer can be let in"
-    raise Disconnected(errno.EFAULT, words)
+        return Verdict(200, "no ZAP handler")
+    reason = f"no ZAP handler is bound to {ENDPOINT}, so no {question.mechanism.decode()} peer can be let in"
+    raise Disconnected(errno.EFAULT, reason)
+
+
+async def authenticate(runtime: Runtime, question: Authenticate, options: Options, address: str) -> Verdict:
+    """Ask the handler, by a socket for this question alone: so no reply can be taken for that to another question.
+
+    options: of the endpoint that the peer came by. address: the peer's."""
+    if not runtime.inproc.is_bound(ENDPOINT):
+        return without_handler(question, bool(options.zap_enforce_domain))
+    asking = Socket(runtime, SocketType.DEALER, {"linger": 0})
+    try:
+        asking.connect(ENDPOINT)
+        await asking.send_multipart(request(question, options.zap_domain, address, options.routing_id))
+        return read_reply(await asking.recv_multipart())
+    finally:
+        asking.close()

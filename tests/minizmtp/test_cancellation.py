@@ -6,7 +6,6 @@ Proof by exhaustion where there are few places to cancel at (`cut_at` in helpers
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from itertools import cycle
 
 import pytest
 import trio
@@ -14,6 +13,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
 from tests.minizmtp.helpers import CUT, TRANSPORTS, WIRES, cut_at, cuts, free_endpoint, pair, raw_server, receive_all
+from tests.minizmtp.inside import let_others_run_at_next_send, watchers_of
 
 every_cut = pytest.mark.parametrize("late", [False, True], ids=["woken", "waiting"])
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
@@ -138,7 +138,7 @@ async def test_a_message_in_parts_that_is_cancelled_is_sent_whole_or_not_at_all(
 
         with trio.fail_after(20):
             for step, results in cuts(late):
-                push._sends = cycle([0])  # let others run at each call: there is no other wait
+                let_others_run_at_next_send(push)  # let others run at each call: there is no other wait
                 results.append(await cut_at(step, late, lambda step=step: in_parts(step)))
                 if results[0] is CUT:
                     assert not await pull.poll(5)
@@ -158,7 +158,7 @@ async def test_a_cancelled_poll_leaves_nothing_behind(transport: str, late: bool
                     nursery.start_soon(_send_when_all_wait, push, [b"%d" % step])
                     results.append(await cut_at(step, late, pull.poll))
                 assert results[0] in (CUT, zmq.POLLIN)
-                assert not pull._watchers
+                assert not watchers_of(pull)
                 assert await pull.recv() == b"%d" % step
 
 
@@ -190,8 +190,8 @@ async def test_leaving_a_context_can_be_cancelled_anywhere(transport: str, late:
         for step, results in cuts(late):
             async with zmq.Context() as other:
                 async with zmq.Context() as ctx:
-                    at_home = ctx if transport.startswith("inproc") else other
-                    pull = at_home.socket(zmq.PULL)
+                    same_context = ctx if transport.startswith("inproc") else other
+                    pull = same_context.socket(zmq.PULL)
                     pull.bind(transport)
                     push = ctx.socket(zmq.PUSH)
                     push.connect(pull.last_endpoint)
@@ -203,11 +203,11 @@ async def test_leaving_a_context_can_be_cancelled_anywhere(transport: str, late:
                         return "done"
 
                     results.append(await cut_at(step, late, leave))
-                    if results[0] is not CUT and at_home is other:
+                    if results[0] is not CUT and same_context is other:
                         assert len(await receive_all(pull)) == 50
                         continue
                     push.close(linger=0)
-                if at_home is other:
+                if same_context is other:
                     got = await receive_all(pull)
                     assert got == [[b"%d" % number, bytes(5000)] for number in range(len(got))]
 

@@ -8,6 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from tests.minizmtp.helpers import Event, free_endpoint, pair, raw_server, receive_all, until
+from tests.minizmtp.inside import open_sockets, pattern_of
 
 
 async def busy(ctx: zmq.Context) -> zmq.Socket:
@@ -22,7 +23,7 @@ async def busy(ctx: zmq.Context) -> zmq.Socket:
 async def test_it_works_only_when_entered_and_can_be_entered_once() -> None:
     ctx = zmq.Context()
     assert not ctx.closed
-    with pytest.raises(RuntimeError, match="works inside `async with Context"):
+    with pytest.raises(RuntimeError, match="use this Context inside `async with`"):
         ctx.socket(zmq.PULL)
     async with ctx:
         ctx.socket(zmq.PULL)
@@ -246,8 +247,8 @@ async def test_a_hundred_peers_come_and_go_and_nothing_is_left() -> None:
             for _ in range(100):
                 await until(monitor, Event.DISCONNECTED)
             assert len(await receive_all(pull, 0)) == 100
-            assert not pull.pattern.pipes
+            assert not pattern_of(pull).pipes
             assert pull.peers() == []
         await wait_all_tasks_blocked(0.01)
-        assert len(ctx._sockets) == 1
+        assert len(open_sockets(ctx)) == 1
         assert trio.lowlevel.current_statistics().tasks_living == tasks + 3  # the acceptor and the reactor's two

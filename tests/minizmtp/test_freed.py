@@ -16,14 +16,15 @@ from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp.net.engine import Engine
-from minizmtp.net.inproc import Joint
+from minizmtp.net.inproc import InprocLink
 from minizmtp.net.session import Accepted, Connector
 from minizmtp.net.transports import Stream
 from minizmtp.patterns.pipe import Pipe, Queue
 from minizmtp.wire import Connection
 from tests.minizmtp.helpers import Event, Raw, until
+from tests.minizmtp.inside import links_of
 
-KINDS = (Engine, Pipe, Queue, Accepted, Connector, Joint, Stream, Connection)
+KINDS = (Engine, Pipe, Queue, Accepted, Connector, InprocLink, Stream, Connection)
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +106,7 @@ async def test_a_connector_is_freed_with_its_disconnect() -> None:
         push = ctx.socket(zmq.PUSH, linger=0)
         push.connect("ipc:///nobody/is/here")
         await push.send(b"lost")
-        (link,) = push._links
+        (link,) = links_of(push)
         connector = weakref.ref(link)
         del link
         await wait_all_tasks_blocked()

@@ -15,6 +15,7 @@ from minizmtp.net.engine import Engine
 from minizmtp.net.heartbeat import NEVER, Heartbeat, Silence
 from minizmtp.wire import Ping, Pong
 from tests.minizmtp.helpers import Raw, command, frame, free_endpoint, logged, pair, raw_server, until
+from tests.minizmtp.inside import runtime_of, sessions_of
 
 
 def test_without_options_and_without_a_peers_promise_nothing_is_ever_due() -> None:
@@ -469,8 +470,8 @@ async def test_a_peer_of_3_0_that_is_not_read_gets_no_pong(quick_clock: MockCloc
             with trio.move_on_after(100) as scope:
                 await peer.read(1)
             assert scope.cancelled_caught
-            assert not ctx.reactor._calls
-            assert ctx.reactor.standing == 0
+            assert not runtime_of(ctx).reactor._calls
+            assert runtime_of(ctx).reactor.standing == 0
 
 
 @pytest.mark.requirement("L-14")
@@ -495,7 +496,7 @@ async def test_all_together_get_1000_pongs_a_second_at_most(
             await peer.greet(b"PUSH")
             await peer.send(command(b"PING", b"\0\0") * 2 + frame(b"1") * 2)
         await trio.sleep(2)
-        assert ctx.reactor.standing == peers
+        assert runtime_of(ctx).reactor.standing == peers
         said.clear()
         await trio.sleep(1)
         assert least <= len(said) <= most
@@ -504,7 +505,7 @@ async def test_all_together_get_1000_pongs_a_second_at_most(
         while pull.peers():
             await pull.recv()
             await trio.sleep(0.01)
-        assert ctx.reactor.standing == 0
+        assert runtime_of(ctx).reactor.standing == 0
 
 
 @pytest.mark.requirement("L-14", "37-75")
@@ -598,11 +599,11 @@ async def test_a_peer_that_was_not_listened_to_is_not_judged_before_it_is_listen
                 await peer.greet(b"PUSH")
                 await peer.send(command(b"PING", b"\0\x05") + frame(b"one") + frame(b"two"))
                 await trio.sleep(2)
-                (session,) = next(iter(pull._links))._sessions  # type: ignore[attr-defined]
+                (session,) = sessions_of(pull)
                 engine = session._engine
                 assert await pull.recv() == b"one"
                 assert engine._held
-                for alarm in list(ctx.reactor._calls.values()):  # whatever the time
+                for alarm in list(runtime_of(ctx).reactor._calls.values()):  # whatever the time
                     alarm()
                 assert await pull.recv() == b"two"
                 await peer.send(frame(b"three"))

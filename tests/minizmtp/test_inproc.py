@@ -6,6 +6,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
 from tests.minizmtp.helpers import Event, receive_all
+from tests.minizmtp.inside import bound_names, inproc_peers, names_waited_for, open_sockets, pattern_of
 
 NAME = "inproc://here"
 
@@ -233,8 +234,8 @@ async def test_names_that_were_dialled_once_are_forgotten(linger: int) -> None:
             if number == 2:
                 ctx.socket(zmq.PULL).bind("inproc://2")
             push.close()
-        assert not ctx.names._waiting
-        assert list(ctx.names._bound) == ["inproc://2"]
+        assert not names_waited_for(ctx)
+        assert bound_names(ctx) == ["inproc://2"]
 
 
 async def test_a_message_received_is_the_receivers_own() -> None:
@@ -263,10 +264,9 @@ async def test_a_binder_keeps_nothing_of_those_who_left() -> None:
             push.close()
         assert len(await receive_all(pull, 0)) == 20
         assert pull.peers() == []
-        assert not pull.pattern.pipes
-        (bound,) = pull._links
-        assert not bound._joints  # type: ignore[attr-defined]
-        assert len(ctx._sockets) == 1
+        assert not pattern_of(pull).pipes
+        assert not inproc_peers(pull)
+        assert len(open_sockets(ctx)) == 1
 
 
 async def test_the_monitor_tells_of_the_bind_alone() -> None:

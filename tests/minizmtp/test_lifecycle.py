@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp import Event
 from tests.minizmtp.helpers import TRANSPORTS, WIRES, Raw, free_endpoint, pair, raw_server, receive_all, until
+from tests.minizmtp.inside import is_idle
 
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 every_wire = pytest.mark.parametrize("transport", WIRES)
@@ -52,9 +53,7 @@ async def test_sockets_that_were_closed_leave_nothing_behind_in_their_context() 
                 pull, push = await pair(ctx, zmq.PULL, zmq.PUSH)
                 push.close(), pull.close()
             await wait_all_tasks_blocked(0.01)
-        assert ctx._sockets == {}
-        assert ctx._working == 0
-        assert (ctx.names._bound, [joints for joints in ctx.names._waiting.values() if joints]) == ({}, [])
+        assert is_idle(ctx)
 
 
 # ---------------------------------------------------------------------------------------------------------- closing
@@ -380,6 +379,7 @@ def test_a_child_of_a_fork_is_refused_each_call_and_its_parent_goes_on(warm: int
 CLOSING_CHILD = """
 import os, trio, trio.testing
 import minizmtp as zmq
+from tests.minizmtp.inside import is_idle
 
 async def main():
     async with zmq.Context() as ctx:

@@ -11,6 +11,7 @@ import minizmtp as zmq
 from minizmtp.errors import Violation
 from minizmtp.sockets.monitor import MOST_KEPT, Monitor, MonitorEvent
 from tests.minizmtp.helpers import GREETING, Event, Raw, command, free_endpoint, raw_server, ready, until
+from tests.minizmtp.inside import monitors_of
 
 
 async def names(monitor: zmq.Monitor, count: int) -> list[str]:
@@ -240,7 +241,7 @@ async def test_a_monitor_ends_with_its_block() -> None:
                 assert told.event is Event.LISTENING
                 break
             pull.bind("tcp://127.0.0.1:*")
-        assert not pull._monitors
+        assert not monitors_of(pull)
         assert [told async for told in events] == []  # also what was not read before
         pull.bind("tcp://127.0.0.1:*")
         assert [told async for told in events] == []
@@ -268,9 +269,9 @@ async def test_a_monitor_without_a_reference_is_freed_at_once() -> None:
                 async for told in monitor:
                     assert told.event is Event.LISTENING
                     break
-            assert len(pull._monitors) == 2
+            assert len(monitors_of(pull)) == 2
             del monitor
-            assert list(pull._monitors) == [kept]
+            assert list(monitors_of(pull)) == [kept]
         finally:
             gc.enable()
 

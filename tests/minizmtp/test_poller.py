@@ -13,6 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp import POLLIN, POLLOUT
 from tests.minizmtp.helpers import TRANSPORTS, pair, raw_server
+from tests.minizmtp.inside import watchers_of
 
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 
@@ -57,7 +58,7 @@ async def test_a_poller_wakes_at_the_first_arrival_on_any_of_its_sockets(transpo
                     await wait_all_tasks_blocked()
                     await push.send(b"x")
                 assert await pull.recv() == b"x"
-        assert not any(pull._watchers for pull, _ in pairs)
+        assert not any(watchers_of(pull) for pull, _ in pairs)
 
 
 @every_transport
@@ -115,7 +116,7 @@ async def test_a_poll_in_vain_takes_its_time_and_no_longer(quick_clock: MockCloc
             with trio.move_on_after(100) as scope:
                 await poller.poll(for_ever)
             assert scope.cancelled_caught
-        assert not pull._watchers
+        assert not watchers_of(pull)
 
 
 async def test_a_poll_without_sockets_just_waits(quick_clock: MockClock) -> None:
@@ -161,8 +162,8 @@ async def test_whoever_polls_a_socket_that_is_closed_hears_of_it(with_poller: bo
                 nursery.start_soon(ask)
                 await wait_all_tasks_blocked()
                 pull.close()
-        assert not pull._watchers
-        assert not other._watchers
+        assert not watchers_of(pull)
+        assert not watchers_of(other)
 
 
 @every_transport
@@ -300,7 +301,7 @@ async def test_a_poller_wakes_for_a_file_and_for_a_socket_beside_it(flags: int) 
                     nursery.start_soon(ask, (pull, POLLIN))
                     await wait_all_tasks_blocked()
                     await push.send(b"x")
-        assert not pull._watchers
+        assert not watchers_of(pull)
 
 
 async def test_a_message_that_comes_as_the_wait_begins_is_not_missed() -> None:

@@ -10,6 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp.sockets.socket import TURNS
 from tests.minizmtp.helpers import CUT, cut_at, receive_all
+from tests.minizmtp.inside import watchers_of
 
 TRANSPORTS = ["tcp", "inproc"]
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
@@ -198,8 +199,8 @@ async def test_a_proxy_cancelled_at_any_checkpoint_holds_nothing(transport: str,
                     nursery.start_soon(feed)
                     proxy = zmq.proxy
                     assert await cut_at(step, late, lambda: proxy(frontend, backend)) is CUT  # noqa: B023
-                assert not frontend._watchers
-                assert not backend._watchers
+                assert not watchers_of(frontend)
+                assert not watchers_of(backend)
                 async with running(frontend, backend):
                     assert [int(await sink.recv()) for _ in range(20)] == list(range(20))
 

@@ -144,7 +144,7 @@ def test_options_and_mechanisms_show_no_secret(options: dict[str, Any]) -> None:
         setattr(given, name, value)
         assert getattr(given, name) == (value.encode() if isinstance(value, str) else value)
     new = choose_mechanism(given)
-    for each in (given, given.given, new, new(), vars(new())):
+    for each in (given, given._values, new, new(), vars(new())):
         assert not told(repr(each))
 
 

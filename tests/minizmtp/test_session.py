@@ -23,6 +23,7 @@ from tests.minizmtp.helpers import (
     receive_all,
     until,
 )
+from tests.minizmtp.inside import pattern_of
 
 
 async def fill(sock: zmq.Socket) -> int:
@@ -539,8 +540,8 @@ async def test_an_error_as_a_connection_ends_is_told_and_survived(
 
             setattr(pattern, name, fail)
 
-        fail_once(push.pattern, "disconnected")
-        fail_once(pull.pattern, "connected")
+        fail_once(pattern_of(push), "disconnected")
+        fail_once(pattern_of(pull), "connected")
         with trio.fail_after(60), logged(caplog, logging.ERROR) as words:
             for _ in range(2):
                 async with await server.accept() as peer:
@@ -558,7 +559,7 @@ async def test_an_error_of_ours_is_met_ever_more_seldom(quick_clock: MockClock) 
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()
         push.connect(server.endpoint)
-        push.pattern.connected = None  # type: ignore[assignment, method-assign]
+        pattern_of(push).connected = None
         with trio.fail_after(60):
             for least in (100, 200, 400, 800, 1600, 1600):
                 async with await server.accept() as peer:
@@ -801,7 +802,7 @@ async def test_after_a_second_of_waiting_the_log_names_who_waits_and_for_what(
                 begun = trio.current_time()
     finally:
         logging.getLogger("minizmtp").removeHandler(watch)
-    assert words == [f"closing waits: PUSH {endpoint} has 7 unsent message(s), linger is 3000 ms"]
+    assert words == [f"context is waiting for PUSH {endpoint}: 7 unsent messages, linger is 3000 ms"]
     assert times == [pytest.approx(begun + 1)]
 
 

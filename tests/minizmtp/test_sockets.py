@@ -12,6 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from tests.minizmtp.helpers import TRANSPORTS, Event, Raw, free_endpoint, pair, raw_server, receive_all
+from tests.minizmtp.inside import open_sockets, pattern_of, runtime_of
 
 IN, OUT = zmq.POLLIN, zmq.POLLOUT
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
@@ -738,7 +739,7 @@ async def test_a_poller_that_was_not_first_keeps_waiting() -> None:
                 nursery.start_soon(poll)
                 await wait_all_tasks_blocked()
                 await push.send(b"1")
-                pull.pattern.take()  # somebody is quicker
+                pattern_of(pull).take()  # somebody is quicker
                 await wait_all_tasks_blocked()
                 assert found == []
                 await push.send(b"2")
@@ -875,8 +876,8 @@ async def test_a_closed_socket_is_forgotten() -> None:
                 bound.close()
                 connected.close()
         await wait_all_tasks_blocked(0.02)
-        assert not ctx._sockets
-        assert ctx._working == 0
+        assert not open_sockets(ctx)
+        assert runtime_of(ctx).working == 0
 
 
 # ------------------------------------------------------------------------------------------------------- endpoints

@@ -35,6 +35,7 @@ from minizmtp.wire.curve import CurveClient
 from minizmtp.wire.mechanisms import Mechanism, Null
 from minizmtp.wire.plain import PlainClient
 from tests.minizmtp.helpers import GREETING, TRANSPORTS, Raw, command, frame, ready, until
+from tests.minizmtp.inside import pattern_of, sessions_of
 
 PUBLIC, SECRET = zmq.curve_keypair()
 SERVER_PUBLIC, SERVER_SECRET = zmq.curve_keypair()
@@ -103,8 +104,7 @@ class House:
             await self.healthy.send(b"still here")
             assert await self.server.recv() == b"still here"
         await wait_all_tasks_blocked(0.005)
-        (link,) = self.server._links
-        assert len(link._sessions) == len(self.server.pattern.pipes) == 1  # type: ignore[attr-defined]
+        assert len(sessions_of(self.server)) == len(pattern_of(self.server).pipes) == 1
 
     async def reason(self) -> tuple[Event, int, str]:
         """Why the last stranger has gone."""
@@ -205,13 +205,12 @@ async def test_ten_thousand_who_never_greet_cost_their_connections_and_go(
             for _ in range(int(more)):
                 await until(home.monitor, Event.ACCEPTED)
             await wait_all_tasks_blocked(0.01)
-            (link,) = home.server._links
-            assert len(link._sessions) == count + 1  # type: ignore[attr-defined]
+            assert len(sessions_of(home.server)) == count + 1
             await home.healthy.send(b"unharmed")
             assert await home.server.recv() == b"unharmed"
             quick_clock.autojump_threshold = 0.01
             with trio.fail_after(100):
-                while len(link._sessions) > 1:  # type: ignore[attr-defined]  # noqa: ASYNC110
+                while len(sessions_of(home.server)) > 1:  # noqa: ASYNC110
                     await trio.sleep(1)
             # So many at once are more than a monitor keeps of what was not read: the last of them, then.
             told = [one for one in home.monitor._events if one.event is Event.HANDSHAKE_FAILED_NO_DETAIL]
@@ -317,8 +316,7 @@ async def test_a_flood_of_sealed_pings_whose_answers_nobody_reads_stops_being_re
                 if stuck.cancelled_caught:
                     break
         assert stuck.cancelled_caught, "it went on reading"
-        (link,) = home.server._links
-        engines = [session._engine for session in link._sessions]  # type: ignore[attr-defined]
+        engines = [session._engine for session in sessions_of(home.server)]
         assert all(engine._outbox.size < MOST_OWED + 2**21 for engine in engines)
         await home.healthy.send(b"unharmed")
         assert await home.server.recv() == b"unharmed"
@@ -349,9 +347,9 @@ async def test_a_flood_of_subscriptions_is_counted_and_goes_with_its_peer(kind: 
         await until(monitor, Event.DISCONNECTED)
         assert [one.subscriptions for one in pub.peers()] == [1]
         with trio.fail_after(10):
-            while pub.pattern.subscriptions.untidy:  # type: ignore[attr-defined]
+            while pattern_of(pub).subscriptions.untidy:
                 await trio.lowlevel.checkpoint()
-        assert pub.pattern.subscriptions._lengths == {4: 1}  # type: ignore[attr-defined]
+        assert pattern_of(pub).subscriptions._lengths == {4: 1}
 
 
 @pytest.mark.parametrize("kind", [zmq.PUB, zmq.XPUB])
@@ -373,7 +371,7 @@ async def test_a_peer_that_wants_too_much_is_cut_off(kind: zmq.SocketType) -> No
             "the limit is 100000 octets of memory for all of a peer (maxsubscribed)"
         )
         assert pub.peers() == []
-        assert pub.pattern.subscriptions.matching(b"000") == ()  # type: ignore[attr-defined]
+        assert pattern_of(pub).subscriptions.matching(b"000") == ()
 
 
 @pytest.mark.parametrize("kind", [zmq.PUB, zmq.XPUB])
@@ -386,7 +384,7 @@ async def test_others_have_turns_while_a_leaver_is_forgotten(kind: zmq.SocketTyp
         for number in range(20_000):
             sub.subscribe(b"%d" % number)
         sub.connect("inproc://news")
-        wants = pub.pattern.subscriptions  # type: ignore[attr-defined]
+        wants = pattern_of(pub).subscriptions
         left = [sum(wants._lengths.values())]
         sub.close()
         left.append(sum(wants._lengths.values()))

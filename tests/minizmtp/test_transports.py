@@ -20,6 +20,7 @@ from minizmtp.net.endpoints import Ipc, Tcp
 from minizmtp.net.transports import LONGEST_PATH, TOGETHER, Stream, dial, listen
 from minizmtp.options import Options
 from tests.minizmtp.helpers import Event, free_endpoint, logged, until
+from tests.minizmtp.inside import links_of
 
 LOCAL = Tcp("127.0.0.1", 0)
 
@@ -329,6 +330,7 @@ async def test_try_receive_gives_what_has_come_and_nothing_at_the_end() -> None:
 BURSTS = """
 import resource
 from minizmtp.net.transports import keep_memory
+from tests.minizmtp.inside import links_of
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -664,7 +666,7 @@ async def test_an_endpoint_is_unbound_by_any_spelling(bound: str, again: str) ->
             pull.unbind(again.replace("PORT", "1"))
         assert caught.value.errno == zmq.ENOENT
         pull.unbind(again.replace("PORT", port))
-        assert not pull._links
+        assert not links_of(pull)
 
 
 @pytest.mark.parametrize(
@@ -685,7 +687,7 @@ async def test_an_endpoint_is_disconnected_by_any_spelling(connected: str, again
         dealer = ctx.socket(zmq.DEALER, linger=0)
         dealer.connect(connected)
         dealer.connect(again)
-        assert len(dealer._links) == 1
+        assert len(links_of(dealer)) == 1
         dealer.disconnect(again)
         with pytest.raises(zmq.ZMQError) as caught:
             dealer.disconnect(connected)

@@ -22,6 +22,7 @@ from trio.testing import wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp.patterns.pipe import Queue
 from tests.minizmtp.helpers import TRANSPORTS, pair
+from tests.minizmtp.inside import is_readable, pattern_of
 
 IN, OUT = zmq.POLLIN, zmq.POLLOUT
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
@@ -182,7 +183,7 @@ class World:
         self.sleep("send", lambda: self.sock.send_multipart(message), lambda: self.could_send(message))
 
     def could_send(self, message: list[bytes]) -> bool:
-        pattern = self.sock.pattern
+        pattern = pattern_of(self.sock)
         may_send = self.kind is not zmq.REQ or pattern.can_send()
         if pattern.outgoing is not None and may_send and any(has_room(pipe.outbound) for pipe in pattern.pipes):
             return True  # whatever the round robin remembers
@@ -201,7 +202,7 @@ class World:
     async def waits_to_receive(self, number: int) -> None:
         # What another task's recv() has left of a message is for the next call: one that sleeps waits for a message.
         call = self.sock.recv if number % 2 else self.sock.recv_message
-        self.sleep("recv", call, lambda: self.sock.pattern.can_receive() or self.sock.pattern.take())
+        self.sleep("recv", call, lambda: pattern_of(self.sock).can_receive() or pattern_of(self.sock).take())
 
     async def polls(self, number: int) -> None:
         flags = (IN, OUT, IN | OUT)[number % 3]
@@ -223,11 +224,11 @@ class World:
             await feeder.send_multipart(self.message(number + more))
 
         def could_go_on() -> bool:
-            received = source.pattern.take() if source.readable else None
+            received = pattern_of(source).take() if is_readable(source) else None
             if received is None:
                 return False
-            source.pattern.give_back(received)
-            return self.sock.pattern.can_send() and self.sock.pattern.has_room_for(received[1])
+            pattern_of(source).give_back(received)
+            return pattern_of(self.sock).can_send() and pattern_of(self.sock).has_room_for(received[1])
 
         self.sleep("proxy", lambda: zmq.proxy(source, self.sock), could_go_on)
 

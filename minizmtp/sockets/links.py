@@ -1,0 +1,247 @@
+"""Links: what a socket is connected to. bind and connect, close, and what is known of each peer.
+
+    bind("tcp://…")      ──►  Acceptor        ──►  Accepted, Accepted …              (`net.session`)
+    connect("tcp://…")   ──►  Connector
+    bind("inproc://…")   ──►  InprocBinding   ──►  InprocLink, InprocLink …          (`net.inproc`)
+    connect("inproc://…")──►  InprocLink
+
+Each of these is a *link*: it attaches pipes to the socket's pattern, and detaches them again. A link ends by itself,
+or by `unbind`, `disconnect` and `close`. It may linger then, so a closed socket can have links for a while.
+
+`Links` is the part of a socket that its sessions see. They find the pattern here, tell it what monitors are to know,
+and report their end; they have no use for `send` and `recv`.
+
+Nothing here waits, because what takes time is done by tasks of the Context (see `net.runtime`).
+
+Read next: `waiters`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from weakref import WeakSet
+
+from ..constants import Event, SocketType
+from ..errors import ENOENT, ENOTSOCK, ZMQError
+from ..net.endpoints import Endpoint, Inproc, parse_endpoint
+from ..net.runtime import Runtime
+from ..net.session import Acceptor, Connector, Link, choose_mechanism, log
+from ..net.transports import bound_place, check_dialable, dialled_place, listen
+from ..options import Options, snapshot, unset, without_effect
+from ..patterns import Pattern
+from .monitor import Monitor, MonitorEvent
+
+# Connecting twice to the same endpoint makes one connection for these types, two for all others and over inproc (L-17).
+CONNECT_ONCE = {SocketType.DEALER, SocketType.SUB, SocketType.PUB, SocketType.REQ}
+
+
+class PeerStatistics(NamedTuple):
+    """One peer, and what has passed between us. Counted in messages (subscriptions count as such), since its pipe was
+    made: see `patterns.pipe` for how long that is.
+
+    sent: given to its connection. queued: waiting for that. dropped: never queued, for want of room.
+    received: taken by the program. unread: waiting for that.
+    subscriptions: prefixes that the peer wants of us now; `maxsubscribed` limits them.
+    """
+
+    endpoint: str
+    address: str
+    routing_id: bytes
+    connected: bool
+    sent: int
+    queued: int
+    dropped: int
+    received: int
+    unread: int
+    subscriptions: int
+
+
+class Links:
+    """The links of one socket. options: the socket's own, as they are now; each link keeps a copy of its own."""
+
+    __slots__ = ("_ended_connects", "_links", "closed", "last_endpoint", "monitors", "options", "pattern", "runtime")
+
+    def __init__(self, runtime: Runtime, pattern: Pattern, options: Options) -> None:
+        self.runtime = runtime
+        self.pattern = pattern
+        self.options = options
+        self.closed = False
+        self.last_endpoint = ""  # last bound, as resolved, or last connected
+        self.monitors: WeakSet[Monitor] = WeakSet()  # weak, so that an abandoned monitor is freed (see `monitor`)
+        self._links: dict[Link, None] = {}  # in the order of bind and connect; also those that linger
+        self._ended_connects: set[str] = set()  # ended by themselves: the program may still disconnect each once
+
+    @property
+    def socket_type(self) -> SocketType:
+        return self.pattern.socket_type
+
+    def check_open(self) -> None:
+        """Raise ZMQError(ENOTSOCK) if the socket is closed, RuntimeError if another thread or process calls."""
+        if self.closed:
+            raise ZMQError(ENOTSOCK, f"this {self.socket_type.name} socket is closed")
+        self.runtime.check_caller()
+
+    # ------------------------------------------------------------------------------------------------------- endpoints
+
+    def bind(self, endpoint: str) -> None:
+        """See Socket.bind."""
+        self.check_open()
+        address = parse_endpoint(endpoint)
+        options = snapshot(self.options)
+        choose_mechanism(options)()  # so that a key that is missing is reported now, not at the first connection
+        self._warn_of_idle(options, endpoint)
+        link: Link
+        if isinstance(address, Inproc):
+            link = self.runtime.inproc.bind(self, endpoint, options)
+        else:
+            try:
+                listener = listen(address, options)
+            except ZMQError as error:
+                self.tell(Event.BIND_FAILED, endpoint, error.errno, str(error))
+                raise
+            link = acceptor = Acceptor(self, listener, options)
+            self.runtime.start_task(acceptor.run)
+        self._links[link] = None
+        self.last_endpoint = link.endpoint
+
+    def connect(self, endpoint: str) -> None:
+        """See Socket.connect."""
+        self.check_open()
+        address = parse_endpoint(endpoint, connect=True)
+        options = snapshot(self.options)
+        choose_mechanism(options)()
+        if not isinstance(address, Inproc):
+            check_dialable(address)
+        # All that may raise comes before this line, because a connect that raises must change nothing.
+        self.last_endpoint = endpoint
+        once = self.socket_type in CONNECT_ONCE and not isinstance(address, Inproc)
+        if once and dialled_place(address, self.options) in self._connected():
+            return
+        self._ended_connects.discard(endpoint)
+        unset(self.options, "connect_routing_id")  # because it names one peer
+        self._warn_of_idle(options, endpoint)
+        link: Link
+        if isinstance(address, Inproc):
+            link = self.runtime.inproc.connect(self, endpoint, options)
+        else:
+            link = connector = Connector(self, address, endpoint, options)
+            self.runtime.start_task(connector.run)
+        self._links[link] = None
+
+    def _warn_of_idle(self, options: Options, endpoint: str) -> None:
+        """Log each option that is set and does nothing at this endpoint."""
+        for reason in without_effect(options, self.socket_type, endpoint.partition("://")[0]):
+            log.warning("%s: %s", endpoint, reason)
+
+    def _connected(self) -> list[Endpoint]:
+        return [link.place for link in self._links if isinstance(link, Connector) and not link.finishing]
+
+    def unbind(self, endpoint: str) -> None:
+        """See Socket.unbind."""
+        self._finish_link(endpoint, "bound to")
+
+    def disconnect(self, endpoint: str) -> None:
+        """See Socket.disconnect."""
+        self._finish_link(endpoint, "connected to")
+
+    def _finish_link(self, endpoint: str, how: str) -> None:
+        self.check_open()
+        links = [link for link in self._links if not link.finishing]
+        meant = [link for link in links if link.endpoint == endpoint] or self._at(endpoint, links)
+        if not meant and endpoint in self._ended_connects:
+            self._ended_connects.discard(endpoint)
+            return
+        if not meant:
+            known = ", ".join(link.endpoint for link in links) or "nothing"
+            raise ZMQError(ENOENT, f"this socket is not {how} {endpoint}; it is bound or connected to {known}")
+        for link in meant:  # several, where connect() was called twice (L-17): libzmq ends them all
+            link.finish(self.options.linger)
+
+    def _at(self, text: str, links: list[Link]) -> list[Link]:
+        """The links of an endpoint that the program spells otherwise now than it did when it bound or connected it."""
+        try:
+            endpoint = parse_endpoint(text)
+        except ZMQError:
+            try:
+                endpoint = parse_endpoint(text, connect=True)  # it may name a source, which a bind refuses
+            except ZMQError:
+                return []
+        places = (dialled_place(endpoint, self.options), bound_place(endpoint, self.options))
+        return [link for link in links if link.place in places]
+
+    def close(self) -> None:
+        """Close now. What is queued is sent in the background for `linger` milliseconds (L-21)."""
+        self.closed = True
+        if not self.runtime.owner_threads:
+            self._abandon()
+            return
+        self.finish(self.options.linger)
+        for monitor in list(self.monitors):
+            monitor.end()
+        if not self._links:
+            self.runtime.forget(self)
+
+    def finish(self, linger: int) -> None:
+        """End all links after linger milliseconds. Those that linger already have no longer than this."""
+        for link in list(self._links):
+            link.finish(linger)
+
+    def _abandon(self) -> None:
+        """In a child of a fork: close our copies of the descriptors, and nothing else. The connections, the selectors
+        that watch them, the tasks that work for them and the files of ipc endpoints are the parent's."""
+        for link in self._links:
+            link.abandon()
+        self._links.clear()
+        self.monitors.clear()
+        self.runtime.forget(self)
+
+    # ----------------------------------------------------------------------------------------------- looking at peers
+
+    def set_hwms(self) -> None:
+        """Make every pipe as deep as the socket's options say now."""
+        for link in self._links:
+            link.set_hwms()
+
+    def monitor(self) -> Monitor:
+        """See Socket.monitor."""
+        self.check_open()
+        return Monitor(self.monitors)
+
+    def peers(self) -> list[PeerStatistics]:
+        """See Socket.peers."""
+        return [
+            PeerStatistics(
+                endpoint=link.endpoint,
+                address=pipe.metadata.get("Peer-Address", ""),
+                routing_id=pipe.routing_id or pipe.identity,
+                connected=connected,
+                sent=pipe.outbound.taken,
+                queued=len(pipe.outbound),
+                dropped=pipe.outbound.dropped,
+                received=pipe.inbound.taken - self.pattern.aside(pipe),
+                unread=len(pipe.inbound) + self.pattern.aside(pipe),
+                subscriptions=self.pattern.subscriptions_of(pipe),
+            )
+            for link in self._links
+            for pipe, connected in link.pipes()
+        ]
+
+    def unsent(self) -> dict[str, int]:
+        """{endpoint: messages not yet sent}, for all that have some."""
+        return {link.endpoint: link.unsent() for link in self._links if link.unsent()}
+
+    # --------------------------------------------------------------------------------------------- what sessions call
+
+    def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
+        """Give an event to all monitors of the socket."""
+        for monitor in self.monitors:
+            monitor.tell(MonitorEvent(event, endpoint, value, reason))
+
+    def ended(self, link: Link) -> None:
+        """The link is over: by itself, or because its lingering is."""
+        if link in self._links:
+            del self._links[link]
+            if not link.finishing:
+                self._ended_connects.add(link.endpoint)
+        if self.closed and not self._links:
+            self.runtime.forget(self)
