@@ -462,7 +462,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(reach, mock_clock):
     async with await reach.connect() as stream:
         await stream.send_all(LAST)
         await ended.wait()
-        assert trio.current_time() == pytest.approx(10, abs=1)
+        assert 10 <= trio.current_time() < 20  # the buffers of the kernels take a few more pieces at first
         await trio.aclose_forcefully(stream)
 
 
