@@ -41,7 +41,6 @@ Below this module: `request`, `response`, `config`, `streams`.  Above it: `pool`
 """
 
 import math
-import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Iterable
 from contextvars import copy_context
@@ -65,6 +64,7 @@ from .errors import (
     WriteTimeout,
     shortened,
 )
+from .headers import hide_value
 from .request import BodyStream
 from .streams import BROKEN, TLS, Octets, Wire
 from .urls import tls_name
@@ -75,7 +75,6 @@ END = h11.EndOfMessage()
 
 MAX_HEADER_SIZE = 65536  # octets of status line and headers; servers allow 8 to 64 KiB for requests
 MAX_INFORMATIONAL = 100  # 1xx responses before the real one; a server that sends more never comes to the point
-_BAD_VALUE = re.compile(rb"[\x00\r\n]|^\s|\s$|[\x0b\x0c]")
 CONTINUE_PATIENCE = 1.0  # seconds to wait for "100 Continue", as long as curl does; RFC 9110 §10.1.1
 UPLOAD_PATIENCE = 1.0  # seconds that the rest of a request has at most after the end of its response …
 UPLOAD_PAUSE = 0.25  # … and for how long of these the server may take nothing
@@ -478,13 +477,6 @@ def head_of(method: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...]
     except h11.LocalProtocolError as error:
         hide_value(error, headers)
         raise LocalProtocolError(str(error)) from error
-
-
-def hide_value(error: h11.LocalProtocolError, headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Name the header whose value h11 refuses, instead of repeating a value that may be a secret."""
-    if "header value" in str(error):
-        names = [name.decode("latin-1") for name, value in headers if _BAD_VALUE.search(value)]
-        error.args = (f"the value of {' and '.join(names)} has a line end, a NUL, or a space at its edge",)
 
 
 def check_header_size(items: Iterable[tuple[bytes, bytes]]) -> None:

@@ -43,7 +43,7 @@ import trio
 
 from .decoders import PIECE
 from .errors import HTTPError, ReadTimeout, RemoteProtocolError, RequestError, StreamClosed, WriteError
-from .headers import Headers
+from .headers import Headers, hide_value
 from .incoming import Refusal, end_of_head, parse_head, refusal_of
 from .request import BodyStream, Request, not_given
 from .response import Response
@@ -616,7 +616,11 @@ def _checked_head(
     reason = phrase.encode("ascii", "replace")
     if min(reason, default=0x20) < 0x20:
         raise ValueError("the reason phrase holds control characters")
-    event = h11.Response(status_code=status, reason=reason, headers=headers.raw + not_given(automatic, headers))
+    try:
+        event = h11.Response(status_code=status, reason=reason, headers=headers.raw + not_given(automatic, headers))
+    except h11.LocalProtocolError as error:
+        hide_value(error, headers.raw)  # because the error is logged
+        raise
     found = dict(event.headers)
     length = int(found[b"content-length"]) if b"content-length" in found else None
     # Without a length, the framing depends on the request; a response that ends the connection changes h11's state.

@@ -897,6 +897,16 @@ async def test_a_response_that_cannot_be_sent_gives_500(tcp, caplog, wrong):
     assert record.exc_info
 
 
+async def test_the_log_names_a_refused_header_without_its_value(tcp, caplog):
+    async def handler(request):
+        return minihttp.Response(200, headers={"Set-Cookie": "session=s3cret\r\nX: y"})
+
+    await tcp.serve(handler)
+    assert statuses(await tcp.talk(LAST)) == [b"500"]
+    assert "the value of Set-Cookie has a line end" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
 @pytest.mark.parametrize("kind", ["exit", "group", "cancelled", "stop", "closed"])
 async def test_whatever_a_handler_raises_gives_500(tcp, caplog, kind):
     async def handler(request):
