@@ -331,8 +331,8 @@ class AsyncClient:
         else:
             response = await self._carry(self._transport, request)
         response.max_content_size = self._max_content_size
-        self.cookies.extract(request.url, response.headers.octets("set-cookie"))
         try:
+            self.cookies.extract(request.url, response.headers.octets("set-cookie"))
             for hook in self.event_hooks.get("response", ()):
                 await resolved(hook(response))
         except BaseException:

@@ -4,9 +4,9 @@ r"""Connection: one `h11.Connection` on one stream.                             
     trio stream                    │ h11.Connection │
                      bytes out ◄── └────────────────┘ ◄── events:   Request, Data, …, EndOfMessage
 
-h11 knows what the bytes mean and does no I/O; trio does I/O and does not know what the bytes mean.  This
-module is the place where the two meet, for both ends: `Channel` is what a client and a server have in common,
-`Connection` is the client's.  (minizmtp has the same pair under the names `wire.Connection` and `engine`.)
+h11 knows what the bytes mean and does no I/O; trio does I/O and does not know what the bytes mean.  This module
+joins the two for the client, as `session` does for the server.  (minizmtp has the same pair under the names
+`wire.Connection` and `engine`.)
 
     >>> import h11
     >>> ours = h11.Connection(h11.CLIENT)
@@ -27,10 +27,11 @@ client to listen while it sends: a server may refuse a large body, or answer to 
 
 What ends an upload:
 
-    the answer begins with status 300 or higher     at once; curl does the same
-    the answer ends                                 unless the rest is taken without delay, within a second
-    an error, a cancellation, `aclose`              at once
-    and in each case the connection is closed, unless all of the body had been sent
+    the response begins with status 300 or higher   the upload stops at once; curl does the same
+    the response ends                               the server has a second at most to take the rest
+    an error, a cancellation, `aclose`              the upload stops at once
+
+Unless all of the body was sent, the connection is then closed.
 
 Every exception of trio and h11 becomes one of `errors` here.  After any exception, a cancellation included, a
 connection can only be closed, because it is unknown how much of a request has left, or how much of a response has not
@@ -40,9 +41,8 @@ Below this module: `request`, `response`, `config`, `streams`.  Above it: `pool`
 """
 
 import math
-import re
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Iterable
 from contextvars import copy_context
 from ipaddress import ip_address
 from typing import Any
@@ -64,8 +64,9 @@ from .errors import (
     WriteTimeout,
     shortened,
 )
+from .headers import hide_value
 from .request import BodyStream
-from .streams import TLS, Foreign, Octets, Stream, Wire
+from .streams import BROKEN, TLS, Octets, Wire
 from .urls import tls_name
 
 Origin = tuple[str, str, int]  # scheme, host, port
@@ -74,132 +75,10 @@ END = h11.EndOfMessage()
 
 MAX_HEADER_SIZE = 65536  # octets of status line and headers; servers allow 8 to 64 KiB for requests
 MAX_INFORMATIONAL = 100  # 1xx responses before the real one; a server that sends more never comes to the point
-_BAD_VALUE = re.compile(rb"[\x00\r\n]|^\s|\s$|[\x0b\x0c]")
 CONTINUE_PATIENCE = 1.0  # seconds to wait for "100 Continue", as long as curl does; RFC 9110 §10.1.1
 UPLOAD_PATIENCE = 1.0  # seconds that the rest of a request has at most after the end of its response …
 UPLOAD_PAUSE = 0.25  # … and for how long of these the server may take nothing
 EVENTS_IN_A_TURN = 64  # body events between two checkpoints: with chunks of one octet, half a millisecond
-
-BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
-
-
-class Channel:
-    """An h11.Connection and its stream: events in, events out, under a timeout for each read and write."""
-
-    def __init__(
-        self, stream: trio.abc.Stream, role: type[h11.CLIENT] | type[h11.SERVER], max_header_size: int
-    ) -> None:
-        self.stream = stream
-        self.socket = _socket_of(stream)
-        plain = isinstance(stream, trio.SocketStream)
-        self.wire: Stream = Wire(self.socket) if plain else Foreign(stream, self.socket)
-        self.h11 = h11.Connection(role, max_incomplete_event_size=max_header_size)
-        self.is_silent = False  # a question is open, and nothing of its answer has come yet
-        self._events = 0  # handed out since the last checkpoint
-
-    async def write(self, data: Octets, timeout: float | None) -> None:
-        await self._sent(self.wire.send(data, timeout), timeout)
-
-    async def flush(self, timeout: float | None) -> None:
-        await self._sent(self.wire.flush(timeout), timeout)
-
-    async def _sent(self, sending: Awaitable[None], timeout: float | None) -> None:
-        try:
-            await sending
-        except trio.TooSlowError:
-            raise WriteTimeout(f"the peer took nothing of what is left to send within {timeout} s") from None
-        except BROKEN as error:
-            raise _write_error(error) from error
-
-    async def read(self, timeout: float | None) -> None:
-        """One piece of what comes goes to h11; the end of the stream is a piece, too."""
-        self._events = 0
-        try:
-            data = await self.wire.receive(timeout)
-        except trio.TooSlowError:
-            raise ReadTimeout(f"nothing came within {timeout} s") from None
-        except BROKEN as error:
-            raise ReadError(f"the connection broke while receiving: {_reason(error)}") from error
-        if not data:
-            if self.is_silent:
-                raise RemoteProtocolError("the server closed the connection without a response")
-            if self.wire.is_cut:  # RFC 9112 §9.8: otherwise an attacker could cut a body short, and not be noticed
-                raise RemoteProtocolError("TLS ended without its goodbye (close_notify): the body may be incomplete")
-        self.is_silent = False
-        self.h11.receive_data(data)
-
-    async def next_event(self, timeout: float | None) -> h11.Event:
-        # A hundred thousand chunks of one octet come in one read, and each of them is an event.
-        if self._events >= EVENTS_IN_A_TURN:
-            self._events = 0
-            await trio.lowlevel.checkpoint()
-        # Before the first octet, h11 has nothing to say: not to ask it saves 4 % of a kept-alive GET.
-        while self.is_silent or (event := self.event_at_hand()) is None:
-            await self.read(timeout)
-        return event
-
-    def event_in_turn(self) -> h11.Event | None:
-        """The next event if it is at hand and no checkpoint is due; `next_event` for the hot path of a short body."""
-        return self.event_at_hand() if self._events < EVENTS_IN_A_TURN else None
-
-    def event_at_hand(self) -> h11.Event | None:
-        """The next event if what it takes has been received."""
-        self._events += 1
-        try:
-            event = self.h11.next_event()
-        except h11.RemoteProtocolError as error:
-            error.args = (shortened(str(error)),)  # h11 repeats the whole line that it does not like
-            raise RemoteProtocolError(str(error)) from error
-        if event is h11.PAUSED:
-            raise RemoteProtocolError("the peer goes on after the end of its message, or in another protocol")
-        return None if event is h11.NEED_DATA else event  # type: ignore[return-value]
-
-    def encode(self, *events: h11.Event) -> bytes:
-        try:
-            return b"".join([self.h11.send(event) or b"" for event in events])
-        except h11.LocalProtocolError as error:
-            raise LocalProtocolError(str(error)) from error
-
-    def octets_of(self, head: bytes, body: bytes) -> list[Octets]:
-        """A whole message.  The first write holds its head and the first piece, and no more than that is copied."""
-        if len(body) <= PIECE:
-            return [head + (self.encode(h11.Data(data=body), END) if body else self.encode(END))]
-        view = memoryview(body)
-        try:
-            framed = self.h11.send_with_data_passthrough(h11.Data(data=view)) or []  # type: ignore[arg-type]
-        except h11.LocalProtocolError as error:
-            raise LocalProtocolError(str(error)) from error
-        at = next(index for index, part in enumerate(framed) if part is view)
-        first = b"".join([head, *framed[:at], view[:PIECE]])
-        last = b"".join([*framed[at + 1 :], self.encode(END)])
-        return [first, view[PIECE:], last] if last else [first, view[PIECE:]]
-
-    async def write_body(self, head: bytes, body: bytes | AsyncIterator[bytes], timeout: float | None) -> None:
-        """Head and body; the head of a stream does not wait for its first piece, which may be long in coming."""
-        if isinstance(body, bytes):
-            for octets in self.octets_of(head, body):
-                await self.write(octets, timeout)
-            return
-        if head:
-            await self.write(head, timeout)
-        await self.write_stream(body, lambda octets: self.write(octets, timeout))
-
-    async def write_stream(self, body: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]]) -> None:
-        try:
-            async for chunk in body:
-                if chunk:  # an empty chunk would mean the end
-                    await write(self.encode(h11.Data(data=chunk)))
-                else:
-                    await trio.lowlevel.checkpoint()
-        finally:
-            if isinstance(body, AsyncGenerator):  # left half-way, it would wait for the garbage collector
-                await body.aclose()
-        if end := self.encode(END):
-            await write(end)
-
-    def close(self) -> None:
-        """At once; over TLS of our own with a goodbye, which is not waited for."""
-        self.wire.close()
 
 
 class Upload:
@@ -237,7 +116,7 @@ class Upload:
                     for octets in rest:
                         await self._send(octets)
                 else:
-                    await self._connection.write_stream(rest, self._send)
+                    await self._walk(rest)
                 self.is_complete = True
         except trio.Cancelled:  # from outside: trio.run is ending
             raise
@@ -249,6 +128,19 @@ class Upload:
             self.has_ended = True
             self._ended.set()
             self._wake_reader()
+
+    async def _walk(self, body: AsyncIterator[bytes]) -> None:
+        try:
+            async for chunk in body:
+                if chunk:  # an empty chunk would mean the end
+                    await self._send(self._connection.encode(h11.Data(data=chunk)))
+                else:
+                    await trio.lowlevel.checkpoint()
+        finally:
+            if isinstance(body, AsyncGenerator):  # left half-way, it would wait for the garbage collector
+                await body.aclose()
+        if end := self._connection.encode(END):
+            await self._send(end)
 
     async def _send(self, octets: Octets) -> None:
         try:
@@ -312,14 +204,19 @@ class _Broken(Exception):
         self.error = error
 
 
-class Connection(Channel):
-    """The client's end.  It is made without a stream: a request that is given a new one dials first."""
+class Connection:
+    """One connection to a server.  It is made without a socket: a request that is given a new one dials first."""
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
+        self.wire: Wire | TLS  # from `open` on
         self.is_open = False
+        self.is_silent = False  # a request has begun to be sent, and nothing of its response has come
         self.requests = 0  # begun here; one that fails at its second may just have been closed as idle
         self.upload: Upload | None = None  # None also for a request that the kernel took at once, as nearly all are
+        self._events = 0  # handed out since the last checkpoint
+
+    # ── dialling and closing ────────────────────────────────────────────────────────────────────────────────
 
     async def dial(self, uds: str | None, context: ssl.SSLContext | None, timeout: float | None) -> None:
         """DNS, TCP and, with a context, TLS; one timeout for all of it."""
@@ -328,15 +225,31 @@ class Connection(Channel):
         with trio.move_on_after(seconds(timeout)) as scope:
             try:
                 stream = await trio.open_unix_socket(uds) if uds else await _tcp_stream(host, port)
-                super().__init__(stream, h11.CLIENT, MAX_HEADER_SIZE)
-                self.is_open = True  # from here on, `close` has something to close
+                self.open(stream)
                 if context is not None:
-                    self.wire = tls = TLS(Wire(self.socket), context, tls_name(host))
+                    self.wire = tls = TLS(Wire(stream.socket), context, tls_name(host))
                     await tls.handshake()
             except (*BROKEN, ValueError) as error:  # ValueError: a host that DNS or TLS cannot mean
                 raise ConnectError(f"cannot connect to {where}: {_reason(error)}") from error
         if scope.cancelled_caught:
             raise ConnectTimeout(f"no connection to {where} within {timeout} s")
+
+    def open(self, stream: trio.SocketStream) -> None:
+        self.wire = Wire(stream.socket)
+        self.h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADER_SIZE)
+        self.is_open = True  # from here on, `close` has something to close
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether nothing has come: unasked, a server says only that it closes or refuses."""
+        return self.wire.is_quiet()
+
+    def close(self) -> None:
+        """At once; over TLS with a close_notify, if the kernel takes it without delay."""
+        if self.is_open:
+            self.wire.close()
+
+    # ── one request ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def ask(self, head: h11.Request, body: bytes | BodyStream, timeout: Timeout) -> h11.Response:
         """Send a request and wait for the head of its response; a large body may still be on its way then."""
@@ -394,38 +307,6 @@ class Connection(Channel):
         except BROKEN as error:
             raise _write_error(error) from error
 
-    def read(self, timeout: float | None) -> Coroutine[Any, Any, None]:
-        return super().read(timeout) if self.upload is None else self._read_while_sending(self.upload, timeout)
-
-    async def _read_while_sending(self, upload: Upload, timeout: float | None) -> None:
-        if upload.has_ended:
-            self._check(upload)
-            await super().read(timeout)
-            return
-        # Until the answer begins, its time has not: the server may want the whole body first, and the write timeout
-        # notices one that is dead. In the middle of an answer, what the server takes is a sign of life.
-        while True:
-            sent = self.wire.sent
-            begins = math.inf if self.is_unanswered else trio.current_time()
-            with trio.CancelScope(deadline=begins + seconds(timeout)) as upload.reading:
-                await super().read(None)
-            is_read = not upload.reading.cancelled_caught
-            upload.reading = None
-            if is_read:
-                return
-            self._check(upload)
-            if upload.has_ended or self.wire.sent == sent:
-                raise ReadTimeout(f"nothing came within {timeout} s")
-
-    def _check(self, upload: Upload) -> None:
-        upload.check()
-        if self.is_unanswered and isinstance(upload.error, WriteTimeout):
-            raise upload.error
-
-    @property
-    def is_unanswered(self) -> bool:
-        return self.h11.their_state is h11.SEND_RESPONSE
-
     async def _refusal(self, timeout: Timeout) -> h11.Response | None:
         """With `Expect: 100-continue`: the answer of a server that does not want the body, or None."""
         # The server need not say anything (RFC 9110 §10.1.1), so its silence is no ReadTimeout.
@@ -444,10 +325,6 @@ class Connection(Channel):
                 return event
         raise RemoteProtocolError(f"more than {MAX_INFORMATIONAL} responses of kind 1xx before the final one")
 
-    async def stop_upload(self) -> None:
-        if self.upload is not None:
-            await self.upload.stop()
-
     def finish(self) -> bool:
         """After the end of a response: make ready for the next request.  False if there can be none."""
         states = self.h11.our_state, self.h11.their_state
@@ -458,14 +335,122 @@ class Connection(Channel):
         self.h11.start_next_cycle()
         return True
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether nothing has come: unasked, a server says only that it closes or refuses."""
-        return self.wire.is_quiet()
+    async def stop_upload(self) -> None:
+        if self.upload is not None:
+            await self.upload.stop()
 
-    def close(self) -> None:
-        if self.is_open:
-            super().close()
+    # ── octets out ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def encode(self, *events: h11.Event) -> bytes:
+        try:
+            return b"".join([self.h11.send(event) or b"" for event in events])
+        except h11.LocalProtocolError as error:
+            raise LocalProtocolError(str(error)) from error
+
+    def octets_of(self, head: bytes, body: bytes) -> list[Octets]:
+        """A whole message.  The first write holds its head and the first piece, and no more than that is copied."""
+        if len(body) <= PIECE:
+            return [head + (self.encode(h11.Data(data=body), END) if body else self.encode(END))]
+        view = memoryview(body)
+        try:
+            framed = self.h11.send_with_data_passthrough(h11.Data(data=view)) or []  # type: ignore[arg-type]
+        except h11.LocalProtocolError as error:
+            raise LocalProtocolError(str(error)) from error
+        at = next(index for index, part in enumerate(framed) if part is view)
+        first = b"".join([head, *framed[:at], view[:PIECE]])
+        last = b"".join([*framed[at + 1 :], self.encode(END)])
+        return [first, view[PIECE:], last] if last else [first, view[PIECE:]]
+
+    async def write(self, data: Octets, timeout: float | None) -> None:
+        await self._sent(self.wire.send(data, timeout), timeout)
+
+    async def flush(self, timeout: float | None) -> None:
+        await self._sent(self.wire.flush(timeout), timeout)
+
+    async def _sent(self, sending: Awaitable[None], timeout: float | None) -> None:
+        try:
+            await sending
+        except trio.TooSlowError:
+            raise WriteTimeout(f"the peer took nothing of what is left to send within {timeout} s") from None
+        except BROKEN as error:
+            raise _write_error(error) from error
+
+    # ── octets in ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def next_event(self, timeout: float | None) -> h11.Event:
+        # A hundred thousand chunks of one octet come in one read, and each of them is an event.
+        if self._events >= EVENTS_IN_A_TURN:
+            self._events = 0
+            await trio.lowlevel.checkpoint()
+        # Before the first octet, h11 has nothing to say: not to ask it saves 4 % of a kept-alive GET.
+        while self.is_silent or (event := self.event_at_hand()) is None:
+            await self._read(timeout)
+        return event
+
+    def event_in_turn(self) -> h11.Event | None:
+        """The next event if it is at hand and no checkpoint is due; `next_event` for the hot path of a short body."""
+        return self.event_at_hand() if self._events < EVENTS_IN_A_TURN else None
+
+    def event_at_hand(self) -> h11.Event | None:
+        """The next event if what it takes has been received."""
+        self._events += 1
+        try:
+            event = self.h11.next_event()
+        except h11.RemoteProtocolError as error:
+            error.args = (shortened(str(error)),)  # h11 repeats the whole line that it does not like
+            raise RemoteProtocolError(str(error)) from error
+        if event is h11.PAUSED:
+            raise RemoteProtocolError("the peer goes on after the end of its message, or in another protocol")
+        return None if event is h11.NEED_DATA else event  # type: ignore[return-value]
+
+    def _read(self, timeout: float | None) -> Coroutine[Any, Any, None]:
+        return self._receive(timeout) if self.upload is None else self._read_while_sending(self.upload, timeout)
+
+    async def _receive(self, timeout: float | None) -> None:
+        """One piece of what comes goes to h11; the end of the stream is a piece, too."""
+        self._events = 0
+        try:
+            data = await self.wire.receive(timeout)
+        except trio.TooSlowError:
+            raise ReadTimeout(f"nothing came within {timeout} s") from None
+        except BROKEN as error:
+            raise ReadError(f"the connection broke while receiving: {_reason(error)}") from error
+        if not data:
+            if self.is_silent:
+                raise RemoteProtocolError("the server closed the connection without a response")
+            if self.wire.is_cut:  # RFC 9112 §9.8: otherwise an attacker could cut a body short, and not be noticed
+                raise RemoteProtocolError("TLS ended without its goodbye (close_notify): the body may be incomplete")
+        self.is_silent = False
+        self.h11.receive_data(data)
+
+    async def _read_while_sending(self, upload: Upload, timeout: float | None) -> None:
+        if upload.has_ended:
+            self._check(upload)
+            await self._receive(timeout)
+            return
+        # Until the answer begins, its time has not: the server may want the whole body first, and the write timeout
+        # notices one that is dead. In the middle of an answer, what the server takes is a sign of life.
+        while True:
+            sent = self.wire.sent
+            begins = math.inf if self.is_unanswered else trio.current_time()
+            with trio.CancelScope(deadline=begins + seconds(timeout)) as upload.reading:
+                await self._receive(None)
+            is_read = not upload.reading.cancelled_caught
+            upload.reading = None
+            if is_read:
+                return
+            self._check(upload)
+            if upload.has_ended or self.wire.sent == sent:
+                raise ReadTimeout(f"nothing came within {timeout} s")
+
+    def _check(self, upload: Upload) -> None:
+        upload.check()
+        if self.is_unanswered and isinstance(upload.error, WriteTimeout):
+            raise upload.error
+
+    @property
+    def is_unanswered(self) -> bool:
+        return self.h11.their_state is h11.SEND_RESPONSE
 
 
 async def _tcp_stream(host: str, port: int) -> trio.SocketStream:
@@ -494,13 +479,6 @@ def head_of(method: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...]
         raise LocalProtocolError(str(error)) from error
 
 
-def hide_value(error: h11.LocalProtocolError, headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Name the header whose value h11 refuses, instead of repeating a value that may be a secret."""
-    if "header value" in str(error):
-        names = [name.decode("latin-1") for name, value in headers if _BAD_VALUE.search(value)]
-        error.args = (f"the value of {' and '.join(names)} has a line end, a NUL, or a space at its edge",)
-
-
 def check_header_size(items: Iterable[tuple[bytes, bytes]]) -> None:
     """h11 looks at its limit only while a head is incomplete: one that comes in a single read passes it.
 
@@ -526,13 +504,6 @@ def _check_framing(response: h11.Response) -> None:
         raise RemoteProtocolError(f"response in HTTP/{version}: expected HTTP/1.1 or 1.0")
 
 
-def _socket_of(stream: trio.abc.Stream) -> trio.socket.SocketType:
-    if isinstance(stream, trio.SSLStream):
-        stream = stream.transport_stream
-    assert isinstance(stream, trio.SocketStream)
-    return stream.socket
-
-
 def _write_error(error: BaseException) -> WriteError:
     return WriteError(f"the connection broke while sending: {_reason(error)}")
 
@@ -546,6 +517,8 @@ def _reason(error: BaseException) -> str:
     >>> _reason(ExceptionGroup("all attempts failed", [refused, unreachable, refused]))
     '[Errno 111] Connection refused; [Errno 101] Network is unreachable'
     """
+    if isinstance(error, trio.ClosedResourceError):
+        return "the client was closed, or the response was closed by another task"
     error = error.__cause__ or error
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(dict.fromkeys(_reason(inner) for inner in error.exceptions))

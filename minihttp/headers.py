@@ -13,12 +13,15 @@ Names are compared without case; a name may come several times, and then the ord
     [(b'ACCEPT', b'*/*'), (b'X-Tag', b'a'), (b'X-Tag', b'b')]
 
 On the wire a header is octets.  Text given here must be ASCII; octets that came are read as UTF-8, or else as
-ISO 8859-1, which every octet has.  Whether a name or value is allowed at all is h11's to say.
+ISO 8859-1, which every octet has.  h11 decides whether a name or value is allowed at all.
 
 Below this module: `errors`.  Above it: `request` and `response`.  Read next: `cookies`.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+
+import h11
 
 from .errors import LocalProtocolError
 
@@ -26,6 +29,8 @@ HeaderTypes = Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | b
 
 # The values of these are secrets, so `repr`, which ends up in logs, does not show them.
 _SECRETS = (b"authorization", b"proxy-authorization", b"cookie", b"set-cookie")
+
+_BAD_VALUE = re.compile(rb"[\x00\r\n]|^\s|\s$|[\x0b\x0c]")
 
 
 class Headers(MutableMapping[str, str]):
@@ -140,3 +145,10 @@ def text_of(octets: bytes) -> str:
         return octets.decode()
     except UnicodeDecodeError:
         return octets.decode("iso-8859-1")
+
+
+def hide_value(error: h11.LocalProtocolError, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Name the header whose value h11 refuses, instead of repeating a value that may be a secret."""
+    if "header value" in str(error):
+        names = [text_of(name) for name, value in headers if _BAD_VALUE.search(value)]
+        error.args = (f"the value of {' and '.join(names)} has a line end, a NUL, or a space at its edge",)

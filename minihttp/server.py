@@ -27,7 +27,8 @@ from typing import NoReturn
 
 import trio
 
-from .session import LINGER, BodyTooLarge, Handler, Rules, Session, Wire
+from .session import LINGER, BodyTooLarge, Handler, Rules, Session
+from .streams import BROKEN, Wire
 
 __all__ = ["BodyTooLarge", "Handler", "Session", "serve"]
 
@@ -82,7 +83,7 @@ async def serve(
     async def attend(stream: trio.SocketStream) -> None:
         try:
             if len(sessions) >= max_connections and not _make_room(rules):
-                await _turn_away(Wire(stream, idle_timeout), turned_away, is_secured=ssl_context is not None)
+                await _turn_away(Wire(stream.socket), turned_away, is_secured=ssl_context is not None)
                 return
             session = Session(stream, rules, ssl_context)
             sessions.add(session)
@@ -162,10 +163,10 @@ async def _turn_away(wire: Wire, turned_away: set[Wire], *, is_secured: bool) ->
     turned_away.add(wire)
     try:
         if len(turned_away) <= TURNED_AWAY and not is_secured:
-            with trio.move_on_after(LINGER), suppress(trio.BrokenResourceError):
-                wire.try_send(FULL)
-                await wire.aclose()
-                while await wire.receive_some():
+            with trio.move_on_after(LINGER), suppress(*BROKEN):
+                wire.put(FULL)
+                wire.end()
+                while await wire.receive(None):
                     pass
     finally:
         turned_away.discard(wire)

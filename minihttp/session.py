@@ -22,7 +22,7 @@ cancelled.  (nginx and hypercorn answer such a client, too; Node and uvicorn do 
 Whatever a handler raises or returns, the session goes on: the client gets a 500, or, if a part of the response
 was sent already, a response whose end is visibly missing.  The reason is logged.
 
-Below this module: `incoming`, `request`, `response`.  Above it: `server`.  Read next: `server`.
+Below this module: `incoming`, `request`, `response`, `streams`.  Above it: `server`.  Read next: `server`.
 """
 
 import logging
@@ -41,17 +41,17 @@ from typing import NamedTuple
 import h11
 import trio
 
+from .decoders import PIECE
 from .errors import HTTPError, ReadTimeout, RemoteProtocolError, RequestError, StreamClosed, WriteError
-from .headers import Headers
+from .headers import Headers, hide_value
 from .incoming import Refusal, end_of_head, parse_head, refusal_of
 from .request import BodyStream, Request, not_given
 from .response import Response
+from .streams import BROKEN, TLS, Wire
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-READ = 65536  # octets that one read takes
 READ_AHEAD = 65536  # octets that may wait in the inbox; then the reader stops
-PIECE = 65536  # octets of a response that are encoded at a time
 LEFT_OVER = 65536  # octets of a request body that the handler did not read are skipped; of more, we close
 LINGER = 1.0  # seconds for that, and for the client to read the response and close its side
 WATCH_AFTER = 0.25  # seconds that a handler may take before its client is watched
@@ -103,93 +103,12 @@ class Rules:
     has_begun: trio.Event = field(default_factory=trio.Event)  # set when one serves again, after none did
 
 
-class Wire(trio.abc.Stream):
-    """The socket.  Its writes time out without progress; `aclose` ends our direction and leaves the other open."""
-
-    def __init__(self, stream: trio.SocketStream, idle_timeout: float) -> None:
-        self.has_ended = False  # the client will send nothing more
-        self.is_shut = False  # reading raises WouldBlock: for an SSLStream that is to open what it holds, and no more
-        self._stream = stream
-        self._idle_timeout = idle_timeout
-        # trio's own socket methods pass through the scheduler even where the system has, or takes, the octets at
-        # once; that would cost a tenth of a small request.  So this is the same socket, as the standard library has it.
-        self._socket = socket.socket(fileno=stream.socket.fileno())
-        self._socket.setblocking(False)
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """What has come, at most READ octets; b"" at the end.  Always waits, so it is a checkpoint."""
-        if self.is_shut:
-            raise trio.WouldBlock
-        try:
-            await trio.lowlevel.wait_readable(self._socket)
-            data = self._socket.recv(READ if max_bytes is None else max_bytes)
-            self.has_ended = not data
-            return data
-        except BlockingIOError:  # the system was wrong
-            return await self.receive_some(max_bytes)
-        except OSError as error:
-            raise trio.BrokenResourceError from error
-
-    def try_send(self, data: bytes | bytearray | memoryview) -> int:
-        """How many octets the system takes now."""
-        try:
-            return self._socket.send(data)
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            raise trio.BrokenResourceError from error
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Not a checkpoint if the system takes everything at once.
-
-        A client that takes something in each idle_timeout is not cut off, however slow it is.
-        """
-        sent = self.try_send(data)
-        if sent == len(data):
-            return
-        with memoryview(data) as octets:
-            while sent < len(octets):
-                with trio.move_on_after(self._idle_timeout) as scope:
-                    await self.wait_send_all_might_not_block()
-                if scope.cancelled_caught:
-                    raise trio.BrokenResourceError
-                sent += self.try_send(octets[sent:])
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await trio.lowlevel.wait_writable(self._socket)
-
-    async def aclose(self) -> None:
-        """Say that no more will come.  (SSLStream calls this after the goodbye of TLS.)"""
-        await trio.lowlevel.checkpoint()
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-
-    def has_hung_up(self) -> bool:
-        """Whether the client has ended its direction, which may still be hidden behind octets that it sent."""
-        if not hasattr(select, "POLLRDHUP"):  # only Linux has it
-            return False
-        poll = select.poll()
-        poll.register(self._socket, select.POLLRDHUP)
-        return bool(poll.poll(0))
-
-    def reset_at_close(self) -> None:
-        """Let the client see an error instead of an end."""
-        with suppress(OSError):
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-    def close(self) -> None:
-        self._socket.detach()
-        self._stream.socket.close()
-
-
 class Session:
     """One connection: its two tasks, and what they share."""
 
     def __init__(self, stream: trio.SocketStream, rules: Rules, ssl_context: ssl.SSLContext | None = None) -> None:
-        self.wire = Wire(stream, rules.idle_timeout)
-        self.stream: Wire | trio.SSLStream[Wire] = self.wire
-        if ssl_context is not None:
-            self.stream = trio.SSLStream(self.wire, ssl_context, server_side=True)
+        self.wire = Wire(stream.socket)
+        self.stream = self.wire if ssl_context is None else TLS(self.wire, ssl_context)
         self.rules = rules
         self.scheme = "http" if ssl_context is None else "https"
         self.h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=CHUNK_HEAD)
@@ -240,9 +159,9 @@ class Session:
 
     async def run(self) -> None:
         try:
-            if isinstance(self.stream, trio.SSLStream):
+            if isinstance(self.stream, TLS):
                 with trio.move_on_after(self.rules.idle_timeout) as scope:
-                    await self.stream.do_handshake()
+                    await self.stream.handshake()
                 if scope.cancelled_caught:
                     return
             async with trio.open_nursery() as self._nursery:
@@ -252,7 +171,7 @@ class Session:
             if self._is_over:
                 with trio.move_on_after(LINGER):
                     await self._say_goodbye()
-        except trio.BrokenResourceError:  # gone, or no TLS
+        except BROKEN:  # the client has gone, or does not speak TLS
             pass
         finally:
             self.wire.close()
@@ -261,7 +180,7 @@ class Session:
 
     async def _read(self) -> None:
         try:
-            while data := await self.stream.receive_some():
+            while data := await self.stream.receive(None):
                 if self._is_deaf:
                     continue
                 self._inbox += data
@@ -270,10 +189,11 @@ class Session:
                     self._room = trio.Event()
                     with trio.move_on_after(HALF_CLOSED) as scope:
                         await self._room.wait()
-                    if scope.cancelled_caught and self.wire.has_hung_up():
+                    if scope.cancelled_caught and _has_hung_up(self.wire.socket):
                         await self._bear_the_end()
-        except trio.BrokenResourceError:
-            # Reset; or TLS without its goodbye, after which an SSLStream can write no more.
+        except BROKEN:
+            self._scope.cancel()
+        if self.stream.is_cut:  # TLS without close_notify: this client does not wait for a response
             self._scope.cancel()
         self._has_ended = True
         self._wake()
@@ -306,8 +226,8 @@ class Session:
         waiting = self.rules.waiting
         waiting[self] = trio.current_time() + self.rules.idle_timeout
         try:
-            self._inbox = bytes(await self.stream.receive_some())
-        except trio.BrokenResourceError as error:
+            self._inbox = await self.stream.receive(None)
+        except BROKEN as error:
             raise ClientGone from error
         finally:
             waiting.pop(self, None)
@@ -530,8 +450,9 @@ class Session:
             return
         self._is_writing = True
         try:
-            await self.stream.send_all(octets)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            if not self.stream.put(octets):
+                await self.stream.flush(self.rules.idle_timeout)
+        except (*BROKEN, trio.TooSlowError) as error:
             raise ClientGone from error
         finally:
             self._is_writing = False
@@ -542,7 +463,9 @@ class Session:
         self.h11.send_failed()
         self._was_cut = True
         if self.h11.their_http_version == b"1.0" and head.length is None:
-            self.wire.reset_at_close()  # because the end of the connection would be the end of the body
+            # The end of the connection would be the end of the body, so the client must see an error instead.
+            with suppress(OSError):
+                self.wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             raise ClientGone
 
     # ── between and after ───────────────────────────────────────────────────────────────────────────────────────
@@ -617,22 +540,10 @@ class Session:
         discard what the client has not read yet.  So the server first closes its sending side (over TLS, after a
         close_notify), and then reads until the client closes its own.
         """
-        if self._was_cut:
-            await self.wire.aclose()
-        else:
-            await self._end_of_tls()
-            await self.stream.aclose()
-        while not self.wire.has_ended and not self.is_idle:  # an idle client has read its responses
-            await self.wire.receive_some()
-
-    async def _end_of_tls(self) -> None:
-        """Read what OpenSSL has already received; otherwise it fails before trio has sent the close_notify."""
-        if isinstance(self.stream, trio.SSLStream):
-            self.wire.is_shut = True
-            with suppress(trio.WouldBlock):
-                while await self.stream.receive_some():
-                    pass
-            self.wire.is_shut = False
+        (self.wire if self._was_cut else self.stream).end()
+        if not self.is_idle:  # an idle client has read its responses
+            while await self.wire.receive(None):
+                pass
 
 
 class RequestBody:
@@ -705,13 +616,26 @@ def _checked_head(
     reason = phrase.encode("ascii", "replace")
     if min(reason, default=0x20) < 0x20:
         raise ValueError("the reason phrase holds control characters")
-    event = h11.Response(status_code=status, reason=reason, headers=headers.raw + not_given(automatic, headers))
+    try:
+        event = h11.Response(status_code=status, reason=reason, headers=headers.raw + not_given(automatic, headers))
+    except h11.LocalProtocolError as error:
+        hide_value(error, headers.raw)  # because the error is logged
+        raise
     found = dict(event.headers)
     length = int(found[b"content-length"]) if b"content-length" in found else None
     # Without a length, the framing depends on the request; a response that ends the connection changes h11's state.
     is_plain = not found.keys() & {b"transfer-encoding", b"connection"}
     is_plain &= length is not None or status in BODILESS
     return Head(event, length, h11.Connection(h11.SERVER).send(event) if is_plain else None)
+
+
+def _has_hung_up(sock: trio.socket.SocketType) -> bool:
+    """Whether the client has closed its sending side, which may still be hidden behind octets that it sent."""
+    if not hasattr(select, "POLLRDHUP"):  # only Linux has it
+        return False
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

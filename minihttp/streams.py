@@ -1,24 +1,26 @@
 r"""Streams: octets to and from a socket, in the clear or through TLS.              RFC 8446 §6.1; RFC 9112 §9.8
 
-    Channel ──► Wire ─────────────────► socket           http://, and Unix sockets
-    Channel ──► TLS ──► Wire ─────────► socket           https://
-    Channel ──► Foreign ──► trio.SSLStream               TLS that somebody else has set up
+    Wire ──────────► socket        http://, and Unix sockets
+    TLS ──► Wire ──► socket        https://
 
-All three have the same methods, so a connection behaves the same on each of them:
+Both have the same methods, so client and server behave the same on each of them:
 
     put(data)          hands data to the kernel at once; what the kernel does not take is kept for `flush`
     flush(timeout)     sends what is kept, as fast as the peer takes it
     send(…)            both, and a checkpoint
     receive(timeout)   the next octets; b"" at the end of the stream
-    is_quiet()         whether the peer has said nothing since the last `receive`
-    close()            closes the socket at once; TLS says goodbye before
+    is_quiet()         whether nothing has come since the last `receive`
+    end()              tells the peer that no more will come; TLS sends close_notify first
+    close()            closes the socket at once; TLS sends close_notify first
 
 A timeout asks for progress: it begins anew whenever the peer takes or sends a few octets.  So a slow peer is served
-for as long as it is steady, and a dead one is noticed.
+for as long as it is steady, and a dead one is noticed.  The kernels limit how slow a peer may be: the peer's kernel
+announces new room only for a whole segment, or a sixteenth of its buffer, and a Unix socket only for a whole write.
+A program that reads less than that (some 64 KiB on one machine) within the timeout looks like a dead one.
 
 `ssl.SSLObject` is to TLS what `h11.Connection` is to HTTP: it turns octets into octets and does no I/O.  It is used
-instead of `trio.SSLStream` because it says goodbye (close_notify) in a plain call, which needs nothing to wait for,
-and because it tells the peer's goodbye from a connection that was cut:
+instead of `trio.SSLStream` because it makes a close_notify in a plain call, which need not wait for anything, and
+because it tells the peer's close_notify from a connection that was cut:
 
     >>> import ssl
     >>> incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -29,7 +31,7 @@ and because it tells the peer's goodbye from a connection that was cut:
     >>> outgoing.read()[:3]  # a handshake record, version 3.1: the first octets that every client sends
     b'\x16\x03\x01'
 
-Below this module: `config`, `decoders`.  Above it: `connection`.  Read next: `connection`.
+Below this module: `config`, `decoders`.  Above it: `connection`, and the server's `session`.  Read next: `connection`.
 """
 
 import os
@@ -37,7 +39,7 @@ import select
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import trio
 
@@ -51,17 +53,7 @@ Octets = bytes | bytearray | memoryview
 T = TypeVar("T")
 
 
-class Stream(Protocol):
-    is_cut: bool  # the stream has ended, and the peer did not say that it would
-
-    @property
-    def sent(self) -> int: ...  # octets that the kernel has taken: they grow as long as the peer goes on reading
-    def put(self, data: Octets) -> bool: ...
-    async def flush(self, timeout: float | None) -> None: ...
-    async def send(self, data: Octets, timeout: float | None) -> None: ...
-    async def receive(self, timeout: float | None) -> bytes: ...
-    def is_quiet(self) -> bool: ...
-    def close(self) -> None: ...
+BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)  # how a connection that is gone shows
 
 
 class Wire:
@@ -71,11 +63,11 @@ class Wire:
     non-blocking; they cost a third of what a call through `trio.SocketStream` costs.
     """
 
-    is_cut = False  # without TLS the end of a stream is only an end
+    is_cut = False  # without TLS, the end of a stream cannot be told from a cut
 
     def __init__(self, socket: trio.socket.SocketType) -> None:
         self.socket = socket
-        self.sent = 0
+        self.sent = 0  # octets that the kernel has taken; the number grows as long as the peer goes on reading
         self._unsent = memoryview(b"")
         self._poll: select.poll | None = None
 
@@ -161,18 +153,22 @@ class Wire:
             self._poll.register(fd, select.POLLIN)
         return not self._poll.poll(0)
 
+    def end(self) -> None:
+        with suppress(OSError):
+            self.socket.shutdown(trio.socket.SHUT_WR)
+
     def close(self) -> None:
         self.socket.close()
 
 
 class TLS:
-    """TLS on a wire, as a client.  One task may send while another receives."""
+    """TLS on a wire, as a client of `host`, or as a server without it.  One task may send while another receives."""
 
-    def __init__(self, wire: Wire, context: ssl.SSLContext, host: str) -> None:
-        self.is_cut = False
+    def __init__(self, wire: Wire, context: ssl.SSLContext, host: str | None = None) -> None:
+        self.is_cut = False  # the stream has ended without the peer's close_notify
         self._wire = wire
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=host is None, server_hostname=host)
         self._is_ready = False
         self._pulling: trio.Event | None = None  # a task waits for octets of the peer; set when they are here
 
@@ -185,6 +181,7 @@ class TLS:
         return self._wire.is_blocked
 
     async def handshake(self) -> None:
+        """Not bounded in time."""
         try:
             await self._until(self._ssl.do_handshake, None)
         except ssl.SSLError:
@@ -271,49 +268,18 @@ class TLS:
                 self._feed(data)
         return False
 
+    def end(self) -> None:
+        self._put_goodbye()
+        self._wire.end()
+
     def close(self) -> None:
-        """Say goodbye if the kernel takes it at once; to wait for the peer's is not asked of a client."""
-        if self._is_ready and not self._wire.is_blocked and not self._outgoing.pending:
-            with suppress(OSError, trio.ClosedResourceError):
-                # It has written the goodbye when it raises, because the peer's has not come.
-                with suppress(ssl.SSLError):
-                    self._ssl.unwrap()
-                self._put_records()
+        self._put_goodbye()
         self._wire.close()
 
-
-class Foreign:
-    """A `trio.SSLStream` that was set up elsewhere."""
-
-    is_cut = False
-
-    def __init__(self, stream: trio.abc.Stream, socket: trio.socket.SocketType) -> None:
-        self.sent = 0
-        self._stream = stream
-        self._socket = socket
-        self._unsent = memoryview(b"")
-
-    def put(self, data: Octets) -> bool:
-        self._unsent = memoryview(data)
-        return not data
-
-    async def flush(self, timeout: float | None) -> None:
-        unsent, self._unsent = self._unsent, memoryview(b"")
-        await self.send(unsent, timeout)
-
-    async def send(self, data: Octets, timeout: float | None) -> None:
-        view = memoryview(data)
-        for start in range(0, len(view), 16384):  # a record: the least whose progress shows
-            with trio.fail_after(seconds(timeout)):
-                await self._stream.send_all(view[start : start + 16384])
-            self.sent += len(view[start : start + 16384])
-
-    async def receive(self, timeout: float | None) -> bytes:
-        with trio.fail_after(seconds(timeout)):
-            return bytes(await self._stream.receive_some(READ))
-
-    def is_quiet(self) -> bool:
-        return self._socket.fileno() != -1 and not self._socket.is_readable()
-
-    def close(self) -> None:
-        self._socket.close()
+    def _put_goodbye(self) -> None:
+        """Send close_notify if the kernel takes it at once.  RFC 8446 §6.1 does not ask to wait for the peer's."""
+        if self._is_ready and not self._wire.is_blocked and not self._outgoing.pending:
+            with suppress(OSError, trio.ClosedResourceError):
+                with suppress(ssl.SSLError):  # it is written, and now OpenSSL misses the peer's
+                    self._ssl.unwrap()
+                self._put_records()

@@ -18,12 +18,11 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from unittest.mock import patch
 
-import h11
 import trio
 from trio.testing import MockClock
 
 import minihttp
-from minihttp.connection import MAX_HEADER_SIZE, Channel, Connection
+from minihttp.connection import Connection
 from minihttp.server import watch
 from minihttp.session import Rules, Session
 from minihttp.streams import READ
@@ -177,8 +176,7 @@ async def ask_twice(choice: bytes, octets: bytes) -> None:
 
         async def dial(self: Connection, *_: object) -> None:
             ours, theirs = pair()
-            Channel.__init__(self, ours, h11.CLIENT, MAX_HEADER_SIZE)
-            self.is_open = True
+            self.open(ours)
             nursery.start_soon(house.receive, theirs)
 
         with patch.object(Connection, "dial", dial):

@@ -426,20 +426,22 @@ async def test_an_early_answer_is_not_lost(reach):
 
 @pytest.mark.parametrize("content", [bytes(4_000_000), [bytes(4_000_000)]], ids=["octets", "one piece"])
 async def test_a_slow_client_that_takes_something_is_served(reach, mock_clock, content):
-    """In six times idle_timeout, of which no part passes without progress that TCP tells the server of."""
+    """In six times idle_timeout, while the kernel reports the room that a write would find later than that."""
     mock_clock.autojump_threshold = 0.05
 
     async def handler(request):
         return minihttp.Response(200, content=content)
 
     await reach.serve(handler, idle_timeout=10)
-    size = 0
+    size, rate = 0, 20_000 if reach.kind == "unix" else 40_000  # TCP announces room later than a Unix socket
     async with await reach.connect() as stream:
         await stream.send_all(LAST)
         for second in range(0, 60, 3):
             await trio.sleep(3)
-            while size < second * 50_000:
-                size += len(await stream.receive_some(50_000))
+            while size < second * rate:
+                data = await stream.receive_some(20_000)
+                assert data, "cut off"
+                size += len(data)
         size += sum([len(data) async for data in stream])
     assert size > 4_000_000
 
@@ -462,7 +464,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(reach, mock_clock):
     async with await reach.connect() as stream:
         await stream.send_all(LAST)
         await ended.wait()
-        assert trio.current_time() == pytest.approx(10, abs=1)
+        assert 10 <= trio.current_time() < 20  # the buffers of the kernels take a few more pieces at first
         await trio.aclose_forcefully(stream)
 
 
@@ -893,6 +895,16 @@ async def test_a_response_that_cannot_be_sent_gives_500(tcp, caplog, wrong):
     assert statuses(await tcp.talk(GET.replace(b"/", b"/wrong", 1) + LAST)) == [b"500", b"200"]
     (record,) = caplog.records
     assert record.exc_info
+
+
+async def test_the_log_names_a_refused_header_without_its_value(tcp, caplog):
+    async def handler(request):
+        return minihttp.Response(200, headers={"Set-Cookie": "session=s3cret\r\nX: y"})
+
+    await tcp.serve(handler)
+    assert statuses(await tcp.talk(LAST)) == [b"500"]
+    assert "the value of Set-Cookie has a line end" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["exit", "group", "cancelled", "stop", "closed"])
