@@ -31,9 +31,9 @@ from markupsafe import Markup
 from ..html.conversation import Conversation, Write, legend, rows, writes
 from ..html.page import environment
 from . import blocks as said
+from .answer import QUESTION
 from .blocks import Block, Ending, Heading, Lesson, Title
 from .plots import draw_bars, draw_timeline
-from .tour import QUESTION
 
 
 class Piece(NamedTuple):
