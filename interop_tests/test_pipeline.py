@@ -50,9 +50,9 @@ async def test_a_frame_of_64_mib_arrives_unchanged(world: World) -> None:
 @pytest.mark.differs("large frames before the last")
 @pytest.mark.requirement("30-13")
 async def test_large_frames_before_the_last_need_maxunfinished(world: World) -> None:
-    message = [payload(2**26), b"last"]
+    message = [payload(2**26), payload(2**26), b"last"]
     push = await world.client.socket("PUSH")
-    small, large = await world.server.socket("PULL"), await world.server.socket("PULL", maxunfinished=2**27)
+    small, large = await world.server.socket("PULL"), await world.server.socket("PULL", maxunfinished=2**28)
     await world.join(push, small)
     await push.send_multipart(message)
     await small.wait_event("DISCONNECTED")

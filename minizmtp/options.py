@@ -434,7 +434,9 @@ OPTION_ROWS: dict[str, Option[Any]] = {name: row for name, row in vars(Options).
 # When a new value acts, where that is not at the next bind or connect.
 ACTS = {
     **dict.fromkeys(["sndhwm", "rcvhwm", "router_mandatory", "router_handover", "req_relaxed"], "at once"),
-    **dict.fromkeys(["xpub_verbose", "xpub_verboser", "xpub_manual", "xpub_nodrop", "invert_matching"], "at once"),
+    **dict.fromkeys(
+        ["xpub_verbose", "xpub_verboser", "xpub_manual", "xpub_nodrop", "invert_matching", "maxsubscribed"], "at once"
+    ),
     **dict.fromkeys(["sndtimeo", "req_correlate"], "next send"),
     "rcvtimeo": "next recv",
     "linger": "next close, unbind, disconnect",
