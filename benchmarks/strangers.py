@@ -74,6 +74,15 @@ def pulls(**options: int | bytes) -> Server:
     return serve
 
 
+async def wants_nothing(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
+    """A subscriber that waits for a message, and has subscribed to none that comes."""
+    sub = ctx.socket(zmq.SUB, linger=0)
+    sub.bind("tcp://127.0.0.1:*")
+    sub.subscribe(b"news")
+    nursery.start_soon(sub.recv)
+    yield port_of(sub)
+
+
 async def publishes(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
     """A program that publishes a thousand messages a second, with topics of 1000 octets."""
 
@@ -252,6 +261,7 @@ KINDS = [
     Kind("frames-5000", pulls(), floods(b"PUSH", b"\1\0" * 4999 + b"\0\0")),
     Kind("frames-endless", pulls(), floods(b"PUSH", b"\1\2xx" * 1000)),
     Kind("messages-empty", pulls(rcvhwm=0), floods(b"PUSH", b"\0\0")),
+    Kind("messages-unwanted", wants_nothing, floods(b"PUB", b"\0\1x")),
     Kind("messages-1m", pulls(), floods(b"PUSH", frame(bytes(1 << 20)))),
     Kind("handshakes", pulls(), repeats(strangers)),
     Kind("subscribe", publishes, floods(b"SUB", b"".join(frame(b"\x09SUBSCRIBE" + each, 4) for each in DISTINCT))),

@@ -113,6 +113,8 @@ DIFFERENCES: dict[str, str] = {
     "the limits that were set when the listener was bound, although its manual says that they act at once.",
     "limits over inproc": "A limit that is set after bind or connect is added to the one of the other end (L-2), as "
     "one set before. In libzmq it is added to what the other end had at that time.",
+    "large frames before the last": "libzmq keeps any number of frames, of any size, of a message whose last frame has "
+    "not come. Ours cuts a peer off that sends more than 128 MiB so, unless maxunfinished is set to more.",
 }
 
 INTRODUCTION = """\

@@ -41,8 +41,25 @@ async def test_frames_of_every_size_in_one_message(world: World) -> None:
 @pytest.mark.requirement("30-2", "30-13", "37-23")
 async def test_a_frame_of_64_mib_arrives_unchanged(world: World) -> None:
     pull, push = await world.pair("PULL", "PUSH")
-    await push.send_multipart([b"small", payload(2**26), b""])
-    assert_same(await pull.recv_multipart(), [b"small", payload(2**26), b""])
+    await push.send_multipart([b"small", payload(2**26)])
+    assert_same(await pull.recv_multipart(), [b"small", payload(2**26)])
+
+
+@pytest.mark.over("tcp")
+@pytest.mark.pairs("ours-ours", "ours-libzmq")
+@pytest.mark.differs("large frames before the last")
+@pytest.mark.requirement("30-13")
+async def test_large_frames_before_the_last_need_maxunfinished(world: World) -> None:
+    message = [payload(2**26), payload(2**26), b"last"]
+    push = await world.client.socket("PUSH")
+    small, large = await world.server.socket("PULL"), await world.server.socket("PULL", maxunfinished=2**28)
+    await world.join(push, small)
+    await push.send_multipart(message)
+    await small.wait_event("DISCONNECTED")
+    await small.close()
+    await world.join(push, large)
+    await push.send_multipart(message)
+    assert_same(await large.recv_multipart(), message)
 
 
 @pytest.mark.requirement("30-1", "30-12")

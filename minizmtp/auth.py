@@ -116,28 +116,27 @@ class Authenticator:
     async def _serve(self) -> None:
         server = self._socket  # after stop() and start() there is another one
         try:
-            while True:
-                request = await server.recv_multipart()
-                await server.send_multipart(self.answer(request))
+            async for request in server:
+                try:
+                    await server.send_multipart(self.answer(request))
+                except Exception:
+                    # Any error of an overridden method. If it ended this task, no peer could come in any more, because
+                    # the name of the handler would stay bound without anything behind it.
+                    if not server.closed:
+                        await server.send_multipart(_after_error(request))
         except ZMQError as error:
             if error.errno != ENOTSOCK:
                 raise
 
     def answer(self, request: Message) -> Message:
-        """The reply to a request, both without the delimiter."""
+        """The reply to a request, both without the delimiter. May be overridden."""
         if len(request) < 6 or request[0] != zap.VERSION:
             return [zap.VERSION, request[1] if len(request) > 1 else b"", b"500", b"malformed request", b"", b""]
         _, request_id, domain, address, _, mechanism, *credentials = request
         where = address.decode("utf-8", "replace")
-        try:
-            status, text, user_id = self._judge(domain.decode("utf-8", "replace"), where, mechanism, credentials)
-            if len(user_id) > zap.LONGEST:
-                raise ValueError(f"a user id of {len(user_id)} octets, expected at most {zap.LONGEST} (27/ZAP)")
-        except Exception:
-            # Any error of an overridden method. If it ended this task, no peer could come in any more, because the name
-            # of the handler would stay bound without anything behind it.
-            log.exception("ZAP: error while judging %s from %s: answered 500", printable(mechanism), where or "ipc")
-            return [zap.VERSION, request_id, b"500", b"Internal error", b"", b""]
+        status, text, user_id = self._judge(domain.decode("utf-8", "replace"), where, mechanism, credentials)
+        if len(user_id) > zap.LONGEST:
+            raise ValueError(f"a user id of {len(user_id)} octets, expected at most {zap.LONGEST} (27/ZAP)")
         if status != b"200":
             log.info("ZAP: %s from %s refused: %s", printable(mechanism), where or "ipc", text.decode())
         return [zap.VERSION, request_id, status, text, user_id, b""]
@@ -168,15 +167,22 @@ class Authenticator:
         return b"400", b"Unknown key", b""
 
 
+def _after_error(request: Message) -> Message:
+    """Log the error that is being handled; the reply to the request that it was made of."""
+    _, request_id, _, address, _, mechanism, *_ = [*request, *[b""] * 6]
+    where = address.decode("utf-8", "replace")
+    log.exception("ZAP: error while judging %s from %s: answered 500", printable(mechanism), where or "ipc")
+    return [zap.VERSION, request_id, b"500", b"Internal error", b"", b""]
+
+
 def as_password(name: str, password: str) -> Secret:
     """A password as PLAIN sends it. The errors do not show it."""
     if not isinstance(name, str) or not isinstance(password, str):
         kinds = f"{type(name).__name__}: {type(password).__name__}"
         raise TypeError(f"passwords are {{name: password}}, both str, not {kinds}")
-    try:
+    with suppress(UnicodeEncodeError):  # not the context of our own error, because its repr shows the text
         return Secret(password.encode())
-    except UnicodeEncodeError:  # whose repr shows the text
-        raise ValueError(f"the password of {name!r}: expected text that UTF-8 can encode") from None
+    raise ValueError(f"the password of {name!r}: expected text that UTF-8 can encode")
 
 
 def read_address(text: str) -> IPAddress:

@@ -25,6 +25,7 @@ Read next: `patterns.pipe`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -133,10 +134,9 @@ class Option(Generic[T]):
         instance._option_changed(self.name)
 
     def _encode(self, text: str) -> bytes:
-        try:
+        with suppress(UnicodeEncodeError):  # not the context of our own error, because its repr shows the text
             return text.encode()
-        except UnicodeEncodeError:  # whose repr shows the text
-            raise ZMQError(EINVAL, f"{self.name}: expected text that UTF-8 can encode, or bytes") from None
+        raise ZMQError(EINVAL, f"{self.name}: expected text that UTF-8 can encode, or bytes")
 
     def _as_given(self, value: object) -> str:
         """What was given, for an error: not a page of it, and nothing at all of what may be a secret."""
@@ -434,7 +434,9 @@ OPTION_ROWS: dict[str, Option[Any]] = {name: row for name, row in vars(Options).
 # When a new value acts, where that is not at the next bind or connect.
 ACTS = {
     **dict.fromkeys(["sndhwm", "rcvhwm", "router_mandatory", "router_handover", "req_relaxed"], "at once"),
-    **dict.fromkeys(["xpub_verbose", "xpub_verboser", "xpub_manual", "xpub_nodrop", "invert_matching"], "at once"),
+    **dict.fromkeys(
+        ["xpub_verbose", "xpub_verboser", "xpub_manual", "xpub_nodrop", "invert_matching", "maxsubscribed"], "at once"
+    ),
     **dict.fromkeys(["sndtimeo", "req_correlate"], "next send"),
     "rcvtimeo": "next recv",
     "linger": "next close, unbind, disconnect",

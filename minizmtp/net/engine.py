@@ -426,8 +426,9 @@ class Engine(Source):
         if self._held:
             if self._connection.decoder.allowance > 0:
                 self.turn(READ)
-            if self._held:  # a turn was full, and the next is coming: the receiver will ask again after that
-                await trio.lowlevel.checkpoint()
+            # Whatever came may be of no use to the receiver, such as what a SUB did not subscribe to: then it asks
+            # again at once, and other tasks are to have their turns before that.
+            await trio.lowlevel.checkpoint()
             return
         self._lent = True
         self._set_wanted()

@@ -15,6 +15,7 @@ import zmq.auth.asyncio
 import minizmtp
 from minizmtp import PULL, PUSH, Event
 from minizmtp.auth import CURVE_ALLOW_ANY, Authenticator, load_certificates
+from minizmtp.wire.events import Message
 from tests.minizmtp.helpers import WIRES, until
 from tests.minizmtp.test_zap import CURVE, MECHANISMS, PLAIN, PUBLIC, SERVER_PUBLIC, SERVER_SECRET, meet, outcome
 
@@ -361,6 +362,26 @@ async def test_an_error_while_one_peer_is_judged_is_answered_500(
         assert "ZAP: error while judging CURVE from 127.0.0.1: answered 500" in caplog.text
         assert "Traceback" in caplog.text
         assert await knock(ctx, PLAIN) == IN
+        assert await knock(ctx, CURVE) == IN
+
+
+@pytest.mark.parametrize("reply", [KeyError("no such user"), None, [], ["text"]])
+@pytest.mark.usefixtures("errors_expected")
+async def test_an_error_in_an_overridden_answer_ends_one_request(reply: object) -> None:
+    class Once(Authenticator):
+        has_failed = False
+
+        def answer(self, request: Message) -> Message:
+            if self.has_failed:
+                return super().answer(request)
+            self.has_failed = True
+            if isinstance(reply, Exception):
+                raise reply
+            return reply  # type: ignore[return-value]
+
+    async with minizmtp.Context() as ctx, Once(ctx) as auth:
+        auth.configure_curve(location=CURVE_ALLOW_ANY)
+        assert await knock(ctx, CURVE) == (Event.HANDSHAKE_FAILED_AUTH, 500)
         assert await knock(ctx, CURVE) == IN
 
 

@@ -778,6 +778,38 @@ async def test_others_have_turns_while_one_floods(lent: bool) -> None:
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize(("kind", "peer_is"), [(zmq.SUB, b"PUB"), (zmq.REP, b"REQ")])
+async def test_others_run_while_all_that_comes_is_dropped(
+    kind: zmq.SocketType, peer_is: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A receiver that gets nothing of a flood asks again and again: a SUB without a subscription, and a REP that is
+    sent no delimiter."""
+    between_two_ticks = [0]
+
+    class Counted(Engine):
+        def turn(self, may: int) -> None:
+            between_two_ticks[-1] += 1
+            super().turn(may)
+
+    async def flood() -> None:
+        while True:
+            await peer.send(frame(b"x") * 10_000)
+
+    monkeypatch.setattr("minizmtp.net.session.Engine", Counted)
+    async with bound(kind, rcvhwm=100) as sock, await Raw.dial(sock.last_endpoint) as peer:
+        await peer.greet(peer_is)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sock.recv)
+            await wait_all_tasks_blocked(0.01)
+            between_two_ticks[:] = [0]
+            nursery.start_soon(flood)
+            while sum(between_two_ticks) < 300:
+                between_two_ticks.append(0)
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+    assert max(between_two_ticks) <= 8
+
+
 async def test_a_turn_of_large_frames_ends_after_a_mebibyte(monkeypatch: pytest.MonkeyPatch) -> None:
     octets = [0]
     turn, try_receive_into = Engine.turn, Stream.try_receive_into

@@ -14,7 +14,7 @@ from trio.testing import wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp import options
 from minizmtp.options import ACTS, OPTION_NAMES, OPTION_ROWS, Options, set_options, snapshot
-from tests.minizmtp.helpers import TRANSPORTS, Raw, free_endpoint, logged, pair, receive_all
+from tests.minizmtp.helpers import TRANSPORTS, Raw, frame, free_endpoint, logged, pair, receive_all, until
 from tests.minizmtp.inside import links_of, options_of
 
 # libzmq's options, and what each must take and refuse.
@@ -415,6 +415,19 @@ async def router_handover(ctx: Ctx) -> None:
     assert await two.poll(0) == 0
 
 
+async def maxsubscribed(ctx: Ctx) -> None:
+    pub = ctx.socket(zmq.XPUB)
+    pub.bind("tcp://127.0.0.1:*")
+    async with await Raw.dial(pub.last_endpoint) as peer:
+        await peer.greet(b"SUB")
+        await peer.send(frame(b"\1one"))
+        assert await pub.recv() == b"\1one"
+        pub.maxsubscribed = 1000
+        monitor = pub.monitor()
+        await peer.send(frame(b"\1two"))
+        assert "(maxsubscribed)" in (await until(monitor, zmq.Event.DISCONNECTED)).reason
+
+
 async def probe_router(ctx: Ctx) -> None:
     dealer = ctx.socket(zmq.DEALER)
     dealer.bind("inproc://here")
@@ -560,7 +573,7 @@ async def rcvhwm(ctx: Ctx) -> None:
 SOONER: list[Callable[[Ctx], Awaitable[None]]] = [
     sndhwm, rcvhwm, linger, sndtimeo, rcvtimeo, router_mandatory, router_handover, probe_router, req_relaxed,
     req_correlate, xpub_verbose, xpub_verboser, xpub_manual, xpub_nodrop, xpub_welcome_msg, invert_matching,
-    connect_routing_id,
+    connect_routing_id, maxsubscribed,
 ]  # fmt: skip
 
 
@@ -580,7 +593,9 @@ def test_what_a_pattern_asks_of_its_socket_acts_at_once() -> None:
     asked: set[str] = set()
     for module in (Path(options.__file__).parent / "patterns").glob("*.py"):
         text = module.read_text("utf-8")
-        asked |= set(re.findall(r"\boptions\.([a-z_]+)", text)) | set(re.findall(r'given(?:\.get\(|\[)"(\w+)"', text))
+        asked |= set(re.findall(r"\b_?options\.([a-z]\w*)", text)) | set(
+            re.findall(r'given(?:\.get\(|\[)"(\w+)"', text)
+        )
     assert "xpub_nodrop" in asked
     assert asked - {"given"} <= set(ACTS)
 

@@ -89,7 +89,7 @@ async def test_the_error_of_a_setter_does_not_show_the_value(name: str, wrong: o
         ):
             with pytest.raises((zmq.ZMQError, TypeError), match=name) as caught:
                 attempt()
-            assert PASSWORD not in str(caught.value) + repr(caught.value)
+            assert PASSWORD not in str(caught.value) + repr(caught.value) + repr(caught.value.__context__)
             assert "expected" in str(caught.value)
 
 
