@@ -116,6 +116,8 @@ __all__ = [
     "stream",
 ]
 
+__version__ = "0.1.0"
+
 if not TYPE_CHECKING:  # mypy shall go on to find misspelled names
 
     def __getattr__(name: str) -> Never:

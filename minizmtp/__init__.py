@@ -1,5 +1,6 @@
 """ZeroMQ from scratch, in pure Python on trio: the names of pyzmq, and code to be read."""
 
+from . import error, sockopts
 from .constants import DONTWAIT, NOBLOCK, POLLERR, POLLIN, POLLOUT, SNDMORE, Event, SocketType
 from .errors import (
     EADDRINUSE,
@@ -24,8 +25,11 @@ from .sockets.monitor import Monitor, MonitorEvent
 from .sockets.poller import Poller
 from .sockets.proxy import proxy
 from .sockets.socket import Message, Socket
+from .sockopts import *  # noqa: F403  (all the constants that are in pyzmq's own namespace: LINGER, SUBSCRIBE …)
 from .wire import z85
 from .wire.curve import keypair as _keypair
+
+__version__ = "0.1.0"
 
 
 def curve_keypair() -> tuple[bytes, bytes]:
@@ -98,6 +102,8 @@ __all__ = [
     "ZMQError",
     "curve_keypair",
     "curve_public",
+    "error",
     "proxy",
     "z85",
 ]
+__all__ += sockopts.__all__

@@ -31,6 +31,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from .constants import SocketType
 from .errors import EINVAL, Secret, ZMQError
+from .sockopts import SocketOption
 from .wire import z85
 
 T = TypeVar("T")
@@ -127,11 +128,15 @@ class Option(Generic[T]):
         if not self.rule.allows(value):
             raise ZMQError(EINVAL, f"{self._as_given(value)}: expected {self.rule.words}")
         kind = getattr(instance, "socket_type", None)
-        if self.socket_types and kind is not None and kind not in self.socket_types:
+        if kind is not None and not self.fits(kind):
             wanted = " and ".join(kind.name for kind in self.socket_types)
             raise ZMQError(EINVAL, f"{self.name} is for {wanted}; this is a {kind.name} socket")
         instance._values[self.name] = Secret(value) if self.secret and isinstance(value, bytes) else value
         instance._option_changed(self.name)
+
+    def fits(self, kind: SocketType) -> bool:
+        """May sockets of this type have the option?"""
+        return not self.socket_types or kind in self.socket_types
 
     def _encode(self, text: str) -> bytes:
         with suppress(UnicodeEncodeError):  # not the context of our own error, because its repr shows the text
@@ -347,6 +352,29 @@ class Options:
 
     def _option_changed(self, name: str) -> None:
         """Called after an option has been set."""
+
+    def setsockopt(self, option: int, value: Any) -> None:
+        """Set an option by its constant, such as `zmq.LINGER`, as in pyzmq. Raises ZMQError(EINVAL) for a number that
+        is no option here, TypeError for text (see setsockopt_string)."""
+        if isinstance(value, str):
+            raise TypeError(f"{option!r}: expected bytes or int; for text there is setsockopt_string()")
+        setattr(self, option_name(option), value)
+
+    def getsockopt(self, option: int) -> Any:
+        """Read an option by its constant, as in pyzmq."""
+        return getattr(self, option_name(option))
+
+
+def option_name(option: int) -> str:
+    """The attribute for one of libzmq's numbers.
+
+    >>> option_name(17)
+    'linger'
+    """
+    name = SocketOption(option).name.lower() if option in list(SocketOption) else ""
+    if name not in OPTION_NAMES:
+        raise ZMQError(EINVAL, f"{option!r} is no option that can be used here; docs/OPTIONS.md lists those that can")
+    return name
 
 
 def snapshot(options: Options) -> Options:

@@ -21,12 +21,12 @@ import minizmtp
 
 # From the first page to the last: nobody meets a thing before its chapter. A new module gets a place here.
 READING_ORDER = """
-    errors constants extras __main__
+    errors error constants extras __main__
 
     wire.layout wire.greeting wire.body wire.frames wire.events wire.quick wire.commands wire.mechanisms
     wire.connection wire.plain wire.curve wire.z85
 
-    options
+    sockopts options
 
     patterns.pipe patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.pubsub patterns.xpubsub patterns.reqrep patterns.router

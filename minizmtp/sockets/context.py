@@ -31,21 +31,44 @@ from ..errors import EINVAL, ContextTerminated, ZMQError
 from ..net.runtime import Runtime
 from ..net.session import log
 from ..net.transports import keep_memory
+from ..options import OPTION_ROWS, Options
 from . import zap
 from .socket import Socket
 
 # Seconds of lingering after which the log says which sockets wait, and for what.
 LINGER_WARNING_AFTER = 1.0
 
+# For Context.instance(). Each trio.run has its own value, so this is no state of the process.
+_instance: trio.lowlevel.RunVar[Context | None] = trio.lowlevel.RunVar("minizmtp.Context.instance", None)
 
-class Context:
-    """Makes sockets, and owns the nursery in which they work. An async context manager; see the module for leaving."""
+
+class Context(Options):
+    """Makes sockets, and owns the nursery in which they work. An async context manager; see the module for leaving.
+
+    An option that is set on a Context is the default of the sockets that it makes afterwards, as in pyzmq.
+    """
+
+    __slots__ = ("__weakref__", "_closed", "_manager", "_nursery", "_runtime")
 
     def __init__(self) -> None:
+        super().__init__()
         self._runtime = Runtime(zap.authenticate)
         self._nursery: trio.Nursery | None = None
         self._manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._closed = False
+
+    @classmethod
+    def instance(cls) -> Self:
+        """The Context that all callers of this method share within one `trio.run`.
+
+        The first call makes it, and so does the first call after it was closed. Like any other it works inside
+        `async with`: one place in the program enters it, and the others call instance() while it is open.
+        """
+        context = _instance.get()
+        if not isinstance(context, cls) or context.closed:
+            context = cls()
+            _instance.set(context)
+        return context
 
     @property
     def closed(self) -> bool:
@@ -65,7 +88,9 @@ class Context:
         except ValueError:
             names = " ".join(kind.name for kind in SocketType)
             raise ZMQError(EINVAL, f"socket type {socket_type!r}, expected one of {names}") from None
-        socket = Socket(self._runtime, kind, options)
+        # Defaults for other socket types are left out, because a Context may have some for each type.
+        fitting = {name: value for name, value in self._values.items() if OPTION_ROWS[name].fits(kind)}
+        socket = Socket(self._runtime, kind, fitting | options)
         self._runtime.sockets[socket._links] = socket
         return socket
 
@@ -83,6 +108,12 @@ class Context:
                     "infinite" if socket.linger < 0 else f"{socket.linger} ms",
                 )  # fmt: skip
         await self._runtime.wait_until_idle()
+
+    async def destroy(self, linger: int | None = None) -> None:
+        """term(), with this linger for every socket that is still open; None leaves each its own."""
+        for socket in list(self._runtime.sockets.values()):
+            socket.close(linger)
+        await self.term()
 
     def _close_sockets(self) -> None:
         self._closed = True

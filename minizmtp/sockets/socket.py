@@ -39,6 +39,7 @@ from ..options import Options, set_options
 from ..patterns import PATTERNS
 from ..patterns.pattern import Received
 from ..patterns.routing import FairQueue, RoundRobin, as_list
+from ..sockopts import EVENTS, LAST_ENDPOINT, RCVMORE, SUBSCRIBE, TYPE, UNSUBSCRIBE, SocketOption
 from ..wire.events import Item
 from ..wire.events import Message as Frames
 from .links import Links, PeerStatistics
@@ -113,6 +114,32 @@ class Socket(Options):
         if name in ("sndhwm", "rcvhwm"):
             self._links.set_hwms()
         self._pattern.look_again()
+
+    def setsockopt(self, option: int, value: Any) -> None:
+        """Set an option by its constant, such as `zmq.LINGER`, as in pyzmq; also SUBSCRIBE and UNSUBSCRIBE.
+
+        Raises ZMQError(EINVAL) for a number that is no option here, TypeError for text (see setsockopt_string)."""
+        self._links.check_open()
+        if option in (SUBSCRIBE, UNSUBSCRIBE) and isinstance(value, bytes):
+            (self.subscribe if option == SUBSCRIBE else self.unsubscribe)(value)
+        else:
+            super().setsockopt(option, value)
+
+    def setsockopt_string(self, option: int, text: str, encoding: str = "utf-8") -> None:
+        """Set an option of bytes to text, by its constant."""
+        if not isinstance(text, str):
+            raise TypeError(f"setsockopt_string takes str, not {type(text).__name__}")
+        self.setsockopt(option, text.encode(encoding))
+
+    def getsockopt(self, option: int) -> Any:
+        """Read an option by its constant, as in pyzmq; also EVENTS, LAST_ENDPOINT (bytes), RCVMORE and TYPE."""
+        self._links.check_open()
+        if option == LAST_ENDPOINT:
+            return self.last_endpoint.encode()
+        state = {EVENTS: lambda: self.events, RCVMORE: lambda: int(self.rcvmore), TYPE: lambda: int(self.socket_type)}
+        return state[SocketOption(option)]() if option in state else super().getsockopt(option)
+
+    set, set_string, get = setsockopt, setsockopt_string, getsockopt
 
     # ----------------------------------------------------------------------------------------------------------- links
 

@@ -107,10 +107,43 @@ async def test_lifetime() -> None:
         minizmtp.Context().socket(minizmtp.REQ)
 
 
-def test_no_global_context() -> None:
+async def test_one_context_for_all() -> None:
     assert zmq.asyncio.Context.instance() is zmq.asyncio.Context.instance()
     zmq.asyncio.Context.instance().term()
-    assert not hasattr(minizmtp.Context, "instance")
+    async with minizmtp.Context.instance() as ctx:
+        assert minizmtp.Context.instance() is ctx
+    again = minizmtp.Context.instance()
+    assert again is not ctx
+    assert again is minizmtp.Context.instance()
+
+
+async def test_defaults_of_a_context() -> None:
+    async def theirs(ctx: Keeper) -> None:
+        before = ctx.socket(pyzmq.PUSH)
+        with pytest.raises(AttributeError):
+            print(ctx.ctx.rcvtimeo)
+        ctx.ctx.linger, ctx.ctx.router_mandatory = 7, 1
+        assert [ctx.socket(kind).linger for kind in (pyzmq.PUSH, pyzmq.SUB)] == [7, 7]
+        assert before.linger == -1
+        with pytest.raises(AttributeError):
+            ctx.ctx.lingr = 1
+        ctx.ctx.setsockopt(pyzmq.LINGER, -5)  # is not looked at, and ignored for each new socket
+        assert ctx.socket(pyzmq.PUSH).linger == -1
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        before = ctx.socket(minizmtp.PUSH)
+        assert ctx.rcvtimeo == -1
+        ctx.linger, ctx.router_mandatory = 7, 1
+        assert [ctx.socket(kind).linger for kind in (minizmtp.PUSH, minizmtp.SUB)] == [7, 7]
+        assert ctx.socket(minizmtp.ROUTER).router_mandatory == 1
+        assert ctx.socket(minizmtp.PUSH, linger=8).linger == 8
+        assert before.linger == -1
+        with pytest.raises(AttributeError, match="did you mean linger"):
+            ctx.lingr = 1  # type: ignore[attr-defined]
+        with pytest.raises(minizmtp.ZMQError, match="linger=-5"):
+            ctx.setsockopt(minizmtp.LINGER, -5)
+        assert ctx.getsockopt(minizmtp.LINGER) == 7
 
 
 async def test_when_a_send_begins() -> None:
@@ -221,8 +254,30 @@ async def test_options() -> None:
     async with minizmtp.Context() as ctx:
         req = ctx.socket(minizmtp.REQ, linger=5)
         assert req.linger == 5
-        req.linger = 6
-        assert not hasattr(req, "setsockopt")
+        req.setsockopt(minizmtp.LINGER, 6)
+        assert req.linger == 6
+
+
+async def test_options_by_number() -> None:
+    async def theirs(ctx: Keeper) -> None:
+        dealer = ctx.socket(pyzmq.DEALER)
+        for call in (
+            lambda: dealer.setsockopt(pyzmq.HWM, 5),
+            lambda: dealer.getsockopt(pyzmq.CURVE_SECRETKEY),
+        ):
+            with pytest.raises(pyzmq.ZMQError) as caught:
+                call()
+            assert caught.value.errno == pyzmq.EINVAL
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        dealer = ctx.socket(minizmtp.DEALER)
+        dealer.setsockopt(minizmtp.HWM, 5)
+        assert (dealer.sndhwm, dealer.rcvhwm, dealer.getsockopt(minizmtp.HWM)) == (5, 5, 5)
+        key = minizmtp.curve_keypair()[1]
+        dealer.setsockopt(minizmtp.CURVE_SECRETKEY, key)
+        assert dealer.getsockopt(minizmtp.CURVE_SECRETKEY) == key
+        assert repr(dealer.getsockopt(minizmtp.CURVE_SECRETKEY)) == "<secret>"
 
 
 async def test_options_of_our_own(caplog: pytest.LogCaptureFixture) -> None:
