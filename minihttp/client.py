@@ -381,6 +381,8 @@ class AsyncClient:
         await self._pool.aclose()
 
     async def __aenter__(self) -> "AsyncClient":
+        if not trio.lowlevel.in_trio_run():
+            raise RuntimeError("minihttp runs on trio: start the program by trio.run(main)")
         if self._is_entered or self._is_closed:
             state = "closed" if self._is_closed else "entered already"
             raise RuntimeError(f"this client is {state}, and the end of its block closes it: make a new one")

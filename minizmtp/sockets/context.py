@@ -122,6 +122,10 @@ class Context(Options):
             socket.close()
 
     async def __aenter__(self) -> Self:
+        if not trio.lowlevel.in_trio_run():
+            raise RuntimeError(
+                "minizmtp runs on trio: start the program by trio.run(main); docs/FAQ.md has ways for asyncio"
+            )
         if self._manager is not None:
             raise RuntimeError("a Context can be entered once: make a new one")
         self._manager = trio.open_nursery()

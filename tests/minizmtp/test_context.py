@@ -1,5 +1,6 @@
 """The Context: the one place where tasks live, and every way to leave it."""
 
+import asyncio
 import threading
 
 import pytest
@@ -252,3 +253,12 @@ async def test_a_hundred_peers_come_and_go_and_nothing_is_left() -> None:
         await wait_all_tasks_blocked(0.01)
         assert len(open_sockets(ctx)) == 1
         assert trio.lowlevel.current_statistics().tasks_living == tasks + 3  # the acceptor and the reactor's two
+
+
+def test_without_trio_a_context_says_what_to_do() -> None:
+    async def main() -> None:
+        async with zmq.Context():
+            pass
+
+    with pytest.raises(RuntimeError, match=r"runs on trio: start the program by trio.run\(main\)"):
+        asyncio.run(main())
