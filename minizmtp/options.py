@@ -219,7 +219,7 @@ class Options:
     rcvtimeo = Option(FOREVER, TIME, "how long recv() waits before it raises Again")
     routing_id = Option(b"", NAME, "the name by which a ROUTER at the other end knows us; empty: it makes one up")
     identity: Alias[bytes] = Alias("routing_id")
-    immediate = Option(0, SWITCH, "1: queue for a peer only while it is connected")
+    immediate = Option(0, SWITCH, "1: queue messages for a peer only while it is connected")
     conflate = Option(
         0,
         SWITCH,
@@ -227,9 +227,17 @@ class Options:
         acts_on=CONFLATE,
     )
     router_mandatory = Option(
-        0, SWITCH, "1: sending to a peer that is unknown or full is told, not dropped", SocketType.ROUTER
+        0,
+        SWITCH,
+        "1: send() raises EHOSTUNREACH for an unknown peer and waits for a full one; 0: it drops the message",
+        SocketType.ROUTER,
     )
-    router_handover = Option(0, SWITCH, "1: a newcomer takes the name of the peer that has it", ROUTER)
+    router_handover = Option(
+        0,
+        SWITCH,
+        "1: a new peer takes over the name that another peer has, and the connection of that one is closed",
+        ROUTER,
+    )
     probe_router = Option(0, SWITCH, "1: greet each peer with an empty message", *ASKERS)
     req_relaxed = Option(0, SWITCH, "1: a new request may follow before the last is answered", REQ)
     req_correlate = Option(0, SWITCH, "1: number the requests, take only the answer with the number", SocketType.REQ)
@@ -238,10 +246,15 @@ class Options:
     )
     xpub_verboser = Option(0, SWITCH, "1: show each subscription and each end of one", *PUBLISHERS, acts_on=(XPUB,))
     xpub_manual = Option(0, SWITCH, "1: the program subscribes its peers itself", *PUBLISHERS, acts_on=(XPUB,))
-    xpub_nodrop = Option(0, SWITCH, "1: send() waits for the slowest, where it would drop", *PUBLISHERS)
+    xpub_nodrop = Option(
+        0, SWITCH, "1: send() waits for a slow subscriber instead of dropping the message for it", *PUBLISHERS
+    )
     xpub_welcome_msg = Option(b"", ANY_OCTETS, "sent first to every new subscriber; empty: nothing is", *PUBLISHERS)
     invert_matching = Option(
-        0, SWITCH, "1: what matches no subscription is what is wanted", acts_on=(*PUBLISHERS, *SUBSCRIBERS)
+        0,
+        SWITCH,
+        "1: messages that match no subscription are sent and received, and no others",
+        acts_on=(*PUBLISHERS, *SUBSCRIBERS),
     )
     maxmsgsize = Option(
         -1, SIZE, "the largest frame to accept; a peer that sends a larger one is cut off", over=STREAMS
@@ -270,7 +283,9 @@ class Options:
     handshake_ivl = Option(
         30000, SPAN, "how long a peer may take for greeting and handshake; 0: no limit", over=STREAMS
     )
-    heartbeat_ivl = Option(0, SPAN, "ask a silent peer for a sign of life so often; 0: never", over=STREAMS)
+    heartbeat_ivl = Option(
+        0, SPAN, "pause between two PINGs, which ask the peer for a sign of life; 0: none are sent", over=STREAMS
+    )
     heartbeat_old_peers = Option(
         0,
         SWITCH,
@@ -282,18 +297,20 @@ class Options:
     heartbeat_timeout = Option(
         -1,
         SPAN,
-        "so long without an answer and the peer is dead; not set: heartbeat_ivl; 0: never",
+        "how long a peer may be silent after a PING before it counts as dead; not set: heartbeat_ivl; 0: no limit",
         over=STREAMS,
         needs=("heartbeat_ivl",),
     )
     heartbeat_ttl = Tenths(
         0,
         TTL,
-        "tell peers to take us for dead after so long without a sign, in tenths; 0: do not",
+        "how long we may be silent before the peer should count us as dead, in tenths of a second; 0: do not say",
         over=STREAMS,
         needs=("heartbeat_ivl",),
     )
-    connect_routing_id = Option(b"", NAME, "what to call the peer of the next connect, at once", ROUTER)
+    connect_routing_id = Option(
+        b"", NAME, "the name of the peer of the next connect; it can be used before the peer has answered", ROUTER
+    )
     plain_server = Option(
         0, SWITCH, "1: peers have to say name and password (PLAIN), and this side asks for them", over=STREAMS
     )
@@ -308,12 +325,15 @@ class Options:
         b"", KEY, "CURVE, the server's public key; setting it chooses CURVE, as a client", over=STREAMS
     )
     zap_domain = Option(
-        b"", UP_TO_255, "what a ZAP handler is told of us; with NULL, setting it has the handler asked", over=STREAMS
+        b"",
+        UP_TO_255,
+        "the domain that a ZAP handler is told; with NULL, the handler is asked only if this is set",
+        over=STREAMS,
     )
     zap_enforce_domain = Option(
         0,
         SWITCH,
-        "1: with NULL and a zap_domain, nobody comes in without a handler's word",
+        "1: with NULL and a zap_domain, a peer is let in only if a ZAP handler says so",
         over=STREAMS,
         needs=("zap_domain",),
     )
