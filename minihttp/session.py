@@ -180,17 +180,18 @@ class Session:
 
     async def _read(self) -> None:
         try:
-            while data := await self.stream.receive(None):
-                if self._is_deaf:
-                    continue
-                self._inbox += data
-                self._wake()
+            while True:
                 while len(self._inbox) >= self._read_ahead and not self._is_deaf:
                     self._room = trio.Event()
                     with trio.move_on_after(HALF_CLOSED) as scope:
                         await self._room.wait()
                     if scope.cancelled_caught and _has_hung_up(self.wire.socket):
                         await self._bear_the_end()
+                if not (data := await self.stream.receive(None)):
+                    break
+                if not self._is_deaf:
+                    self._inbox += data
+                    self._wake()
         except BROKEN:
             self._scope.cancel()
         if self.stream.is_cut:  # TLS without close_notify: this client does not wait for a response
