@@ -15,14 +15,14 @@ Every module is a chapter, and uses only chapters before it.  The reading order:
 
     errors, config                          what can go wrong; how long and how many
     urls, headers, cookies                  values: no I/O, nothing to wait for
-    bodies, request                         what is asked, and with which octets
-    decoders, response                      what came back, and how bodies are undone
+    bodies, request                         what a client sends
+    decoders, response                      what comes back, and how gzip, text and lines are decoded
     streams                                 octets to and from a socket, in the clear or through TLS
-    connection                              h11, which knows the bytes, meets trio, which waits for them
-    pool                                    which connection serves which request: one plain function
-    transports                              what else can carry a request: a function, for tests without a port
-    client, api                             redirects, cookies, passwords; calls without a client
-    incoming, session, server               the other side: which requests are served, one connection, all of them
+    connection                              one client connection: h11 parses, trio reads and writes
+    pool                                    which connection serves which request
+    transports                              requests answered by a function, for tests without a port
+    client, api                             redirects, cookies, passwords; functions that need no client object
+    incoming, session, server               the server: parsing a request, one connection, all connections
 """
 
 from typing import TYPE_CHECKING, Never
@@ -118,7 +118,7 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-if not TYPE_CHECKING:  # mypy shall go on to find misspelled names
+if not TYPE_CHECKING:  # so that mypy still finds misspelled names
 
     def __getattr__(name: str) -> Never:
         raise AttributeError(left_out(name, "minihttp"))

@@ -113,7 +113,7 @@ class SendOptions(TypedDict, total=False):
 
 @without("trust_env")
 class AsyncClient:
-    """A pool of kept-alive connections, and what all requests through it have in common.
+    """A pool of kept-alive connections, and the settings that its requests share.
 
     base_url          put before every URL that is not absolute
     headers, params   added to every request
@@ -426,7 +426,7 @@ async def _read(response: Response) -> None:
 
 
 async def _pass_over(response: Response) -> None:
-    """Read a body that was not asked for, if that is quick; what is wrong with it is of no interest."""
+    """Read the body of a redirect, if that is quick, to keep its connection; errors in it do not matter."""
     length = response.headers.get("content-length", "")
     if length.isdecimal() and int(length) > REDIRECT_BODY:
         return
@@ -502,5 +502,5 @@ def _same_origin(one: URL, other: URL) -> bool:
 
 
 def _is_upgrade(one: URL, other: URL) -> bool:
-    """From http to https on the same host and the default ports: the same people, better protected."""
+    """From http to https on the same host and the default ports: the same site, better protected."""
     return one.origin == ("http", other.raw_host, 80) and other.origin == ("https", one.raw_host, 443)

@@ -11,7 +11,11 @@ being sent, the read timeout does not run before the response begins, because a 
 first; after that, what the server takes counts as progress, too.
 
 None of them bounds the whole request: a server that sends an octet now and then never meets the read timeout.
-For a bound on the whole, write `with trio.fail_after(10):` around the call; cancelling is always safe here.
+To bound the whole, write `with trio.fail_after(10):` around the call.  To cancel a call is always safe.
+
+The write timeout sees a slow server only through the kernels, which report progress in steps of some 64 KiB on one
+machine, and of a sixteenth of the receive buffer at most across a network.  A server that reads less than one step
+within the timeout counts as dead.
 
     >>> Timeout(5, connect=1)
     Timeout(connect=1, read=5, write=5, pool=5)
@@ -82,7 +86,7 @@ def _checked(seconds: float | _Given | None) -> float | None:
 
 
 def seconds(timeout: float | None) -> float:
-    """What trio wants to hear: "for ever" is an infinite number there.
+    """The timeout as trio takes it: "for ever" is an infinite number.
 
     >>> seconds(None), seconds(5)
     (inf, 5)
@@ -94,7 +98,7 @@ def seconds(timeout: float | None) -> float:
 class Limits:
     """How many connections; None is no limit.
 
-    max_connections            open at the same time, over all origins; who comes later waits
+    max_connections            open at the same time, to all origins; further requests wait
     max_keepalive_connections  of these, how many may be kept idle
     keepalive_expiry           seconds after which an idle one is closed instead of used
     """

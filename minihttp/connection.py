@@ -74,7 +74,7 @@ Origin = tuple[str, str, int]  # scheme, host, port
 END = h11.EndOfMessage()
 
 MAX_HEADER_SIZE = 65536  # octets of status line and headers; servers allow 8 to 64 KiB for requests
-MAX_INFORMATIONAL = 100  # 1xx responses before the real one; a server that sends more never comes to the point
+MAX_INFORMATIONAL = 100  # 1xx responses before the final one
 CONTINUE_PATIENCE = 1.0  # seconds to wait for "100 Continue", as long as curl does; RFC 9110 §10.1.1
 UPLOAD_PATIENCE = 1.0  # seconds that the rest of a request has at most after the end of its response …
 UPLOAD_PAUSE = 0.25  # … and for how long of these the server may take nothing
@@ -266,7 +266,7 @@ class Connection:
                     return refusal
             try:
                 await self._begin(octets, head, body, timeout)
-            except WriteError as error:  # a server may say no and close: its words are worth more than our error
+            except WriteError as error:  # a server may refuse and close: then its response says more than our error
                 broken = error
             response = await self._response(timeout)
         except BaseException as error:
@@ -400,7 +400,7 @@ class Connection:
             error.args = (shortened(str(error)),)  # h11 repeats the whole line that it does not like
             raise RemoteProtocolError(str(error)) from error
         if event is h11.PAUSED:
-            raise RemoteProtocolError("the peer goes on after the end of its message, or in another protocol")
+            raise RemoteProtocolError("the peer sent more after the end of its message, or changed to another protocol")
         return None if event is h11.NEED_DATA else event  # type: ignore[return-value]
 
     def _read(self, timeout: float | None) -> Coroutine[Any, Any, None]:
@@ -418,8 +418,8 @@ class Connection:
         if not data:
             if self.is_silent:
                 raise RemoteProtocolError("the server closed the connection without a response")
-            if self.wire.is_cut:  # RFC 9112 §9.8: otherwise an attacker could cut a body short, and not be noticed
-                raise RemoteProtocolError("TLS ended without its goodbye (close_notify): the body may be incomplete")
+            if self.wire.is_cut:  # RFC 9112 §9.8: otherwise an attacker could cut a body short unnoticed
+                raise RemoteProtocolError("TLS ended without close_notify: the body may be incomplete")
         self.is_silent = False
         self.h11.receive_data(data)
 
@@ -454,7 +454,7 @@ class Connection:
 
 
 async def _tcp_stream(host: str, port: int) -> trio.SocketStream:
-    """For an address in figures there is nothing to look up and nothing to choose, which saves 200 µs."""
+    """An IP address needs no resolver and no choice among addresses: to connect directly saves 200 µs."""
     try:
         family = trio.socket.AF_INET6 if ip_address(host).version == 6 else trio.socket.AF_INET
     except ValueError:
@@ -471,7 +471,7 @@ async def _tcp_stream(host: str, port: int) -> trio.SocketStream:
 
 
 def head_of(method: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> h11.Request:
-    """A request as h11 has it, and so checked by it: no CR, LF or NUL passes, in whatever part they hide."""
+    """A request as an h11 event.  h11 checks it, so no CR, LF or NUL passes in any part."""
     try:
         return h11.Request(method=method, target=target, headers=list(headers))
     except h11.LocalProtocolError as error:
@@ -490,9 +490,9 @@ def check_header_size(items: Iterable[tuple[bytes, bytes]]) -> None:
 
 
 def _check_framing(response: h11.Response) -> None:
-    """Refuse what h11 lets pass and what two programs in a row may understand differently.
+    """Refuse framing that h11 accepts and that a proxy and its client may read in two ways.
 
-    Then one of them takes for the next response what the other took for a body: somebody else's answer.
+    Otherwise one of them may take a part of a body for the next response, and give it to another client.
     """
     items = response.headers.raw_items()
     check_header_size(items)
@@ -509,7 +509,7 @@ def _write_error(error: BaseException) -> WriteError:
 
 
 def _reason(error: BaseException) -> str:
-    """What the kernel or OpenSSL said: that is what people can act upon.
+    """The error of the kernel or of OpenSSL, which names the cause.
 
     trio wraps it, and for a host with several addresses in a group with an error for each.
 

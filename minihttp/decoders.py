@@ -164,7 +164,7 @@ class DeflateDecoder(GzipDecoder):
 
 CODINGS = {"gzip": GzipDecoder, "x-gzip": GzipDecoder, "deflate": DeflateDecoder}
 ACCEPT_ENCODING = "gzip, deflate"
-MAX_CODINGS = 5  # a body packed more often than that is packed to hurt
+MAX_CODINGS = 5  # no honest server applies more; each costs memory and time
 
 
 def decoders_for(codings: list[str]) -> list[GzipDecoder]:

@@ -2,7 +2,7 @@ r"""Errors: what can go wrong, and where.                                       
 
     Exception
      ├─ HTTPError                     one request failed; `.request` tells which
-     │   ├─ HTTPStatusError           an answer came, and `raise_for_status` did not like it
+     │   ├─ HTTPStatusError           a response came whose status is no success: `raise_for_status`
      │   └─ RequestError              no usable answer came
      │       ├─ TransportError
      │       │   ├─ TimeoutException  ConnectTimeout  ReadTimeout  WriteTimeout  PoolTimeout
@@ -22,7 +22,7 @@ cause.
     >>> issubclass(PoolTimeout, TransportError), issubclass(InvalidURL, HTTPError)
     (True, False)
 
-What the other side said stands in an error, but only a little of it, because an error ends up in logs:
+An error repeats only a little of what the other side sent, because errors end up in logs:
 
     >>> shortened("illegal status line: " + 60_000 * "x", 30)
     'illegal status line: xxxxxxxxx… (60021 characters)'
@@ -124,7 +124,7 @@ class _LeftOut:
 
 
 def refuse(others: Mapping[str, object], owner: str) -> None:
-    """Arguments that there are not: for those that httpx has, the error says what to do instead."""
+    """Raise TypeError for an unknown argument; for one that httpx has, the error says what to do instead."""
     for name in others:
         raise TypeError(left_out(name, owner))
 
@@ -138,7 +138,7 @@ class HTTPError(Exception):
 
 
 class HTTPStatusError(HTTPError):
-    """`Response.raise_for_status` met a status that is no success."""
+    """Raised by `Response.raise_for_status` when the status is not 2xx."""
 
     def __init__(self, message: str, *, request: Any, response: Any) -> None:
         super().__init__(message, request=request)
@@ -174,7 +174,7 @@ class PoolTimeout(TimeoutException):
 
 
 class NetworkError(TransportError):
-    """The network, or the kernel, said no."""
+    """The network or the kernel reported an error."""
 
 
 class ConnectError(NetworkError):
@@ -194,15 +194,15 @@ class CloseError(NetworkError):
 
 
 class ProtocolError(TransportError):
-    """Someone does not speak HTTP/1.1."""
+    """A message is not valid HTTP/1.1."""
 
 
 class LocalProtocolError(ProtocolError):
-    """What the caller asks for cannot be said in HTTP/1.1; nothing of it was sent."""
+    """The caller asked for something that HTTP/1.1 cannot express."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """What the server sent is not HTTP/1.1, or ends in the middle."""
+    """The server sent something that is not HTTP/1.1, or closed the connection within a message."""
 
 
 class UnsupportedProtocol(TransportError):

@@ -3,8 +3,8 @@ r"""Headers: names and values, in the order in which they travel.               
     C o n t e n t - T y p e :   t e x t / p l a i n CR LF
     └──────── name ───────┘   └─────── value ─────┘
 
-Names are compared without case; a name may come several times, and then the order of its values matters
-(RFC 9110 §5.3).  So this is a list of pairs that can be asked like a dict, and it stays as it was received:
+Names are compared without regard to case.  A name may come several times, and then the order of its values matters
+(RFC 9110 §5.3).  So `Headers` is a list of pairs with the methods of a dict, and keeps the order of arrival:
 
     >>> headers = Headers([("Accept", "text/html"), ("X-Tag", "a"), ("X-Tag", "b")])
     >>> headers["x-tag"], headers.get_list("X-Tag"), headers.get("x-none")

@@ -12,8 +12,8 @@ At any time each is in one of these states, has one owner, and leaves the state 
                                               the server, in the way of another origin → dropped
     dropped   nothing; its socket is closed
 
-`_decide` is the only function that gives connections away.  It is plain: between its questions and its answer no other
-task runs, so no place is promised to two requests.  A connection is given back in one plain call, too.
+`_decide` is the only function that hands out connections.  It is not async, so no other task runs while it decides, and
+no place is promised to two requests.  A connection is given back in one synchronous call, too.
 
 A request that waits in `_acquire` is given its connection while it sleeps.  If it is cancelled in the same turn of the
 loop, before or after, it wakes up with the cancellation and with the connection: then `_take_back` takes it.
@@ -69,11 +69,11 @@ class Pool:
         self._limits = limits
         self._uds = uds
         self._verify = verify
-        # What is asked again need not be checked again: without this, a kept-alive GET takes 15 % longer.
+        # A head that was checked once need not be checked again: without the cache, a kept-alive GET takes 15 % longer.
         self._head_of = lru_cache(128)(head_of)
         self._places: set[Connection] = set()
-        # Both are queues from which anyone may leave. OrderedDict, for a dict takes longer and longer to find
-        # its first entry the more have been deleted before it.
+        # Both are queues whose members may leave from the middle. They are OrderedDicts because a dict needs more time
+        # to find its first entry, the more entries have been deleted before it.
         self._idle: OrderedDict[Connection, float] = OrderedDict()  # since when; the longest idle first
         self._waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._idle_at: dict[Origin, dict[Connection, None]] = {}  # the same connections, by origin
@@ -116,7 +116,7 @@ class Pool:
         self._keep(connection)
 
     def _take_back(self, connection: Connection) -> None:
-        """It was given to a request that will not use it."""
+        """Take a connection from a request that was cancelled before it could use it."""
         if connection in self._places and connection.is_open:
             self._keep(connection)
         else:
@@ -130,7 +130,7 @@ class Pool:
             self._close(next(iter(self._idle)))
 
     def drop(self, connection: Connection) -> None:
-        """Nobody can use it any more: close it, and its place is free."""
+        """Close a connection that cannot be used again, which frees its place."""
         self._close(connection)
         self._serve_waiters()
 

@@ -61,7 +61,7 @@ FEED = 8192  # octets of chunks that h11 is given at a time; an eighth of them, 
 CHUNK_HEAD = 2048  # octets that the size of a chunk, or the trailers, may have; each line of them costs h11 8 µs
 BODILESS = (204, 304)  # RFC 9110 §6.4.1
 
-# RFC 9110 §7.6.1: what is said about one connection is not passed on to another.
+# RFC 9110 §7.6.1: these headers describe one connection, so they are not passed on to another.
 HOP_BY_HOP = frozenset(b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade".split())
 
 END = h11.EndOfMessage()
@@ -180,20 +180,21 @@ class Session:
 
     async def _read(self) -> None:
         try:
-            while data := await self.stream.receive(None):
-                if self._is_deaf:
-                    continue
-                self._inbox += data
-                self._wake()
+            while True:
                 while len(self._inbox) >= self._read_ahead and not self._is_deaf:
                     self._room = trio.Event()
                     with trio.move_on_after(HALF_CLOSED) as scope:
                         await self._room.wait()
                     if scope.cancelled_caught and _has_hung_up(self.wire.socket):
                         await self._bear_the_end()
+                if not (data := await self.stream.receive(None)):
+                    break
+                if not self._is_deaf:
+                    self._inbox += data
+                    self._wake()
         except BROKEN:
             self._scope.cancel()
-        if self.stream.is_cut:  # TLS without close_notify: this client does not wait for a response
+        if self.stream.is_cut:  # TLS without close_notify: the client was killed, and waits for no response
             self._scope.cancel()
         self._has_ended = True
         self._wake()
@@ -654,7 +655,7 @@ def _in_words(request: Request) -> str:
 
 
 def _passed_on(response: Response) -> Response:
-    """The response of another server, as a handler got it from a client: with its content, which is decoded."""
+    """A response that a handler got from another server, as it can be sent on: its content is decoded."""
     named = {name.lower().encode() for name in response.headers.get_list("connection", split_commas=True)}
     dropped = HOP_BY_HOP | named
     if response.request.method != "HEAD" and response.status_code not in BODILESS:

@@ -248,6 +248,15 @@ async def turns_of_others(reading, nursery) -> int:
     return turns
 
 
+async def test_interim_responses_have_a_limit(start_script, answering):
+    interim = b"HTTP/1.1 102 Processing\r\n\r\n"
+    answer = 100 * interim + b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    async with minihttp.AsyncClient() as client:
+        assert (await client.get(await start_script(answering(answer)))).text == "hello"
+        with pytest.raises(minihttp.RemoteProtocolError, match="more than 100 responses of kind 1xx"):
+            await client.get(await start_script(answering(interim + answer)))
+
+
 async def test_others_run_between_chunks_of_one_octet(start_script, answering, nursery):
     body = b"1\r\nx\r\n" * CHUNKS + b"0\r\n\r\n"
     url = await start_script(answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body))

@@ -94,6 +94,12 @@ def test_codings_are_undone_in_reverse_and_unknown_ones_left():
         decoders_for(["gzip"] * 6)
 
 
+def test_five_codings_are_undone_and_six_refused():
+    assert len(decoders_for(5 * ["gzip"])) == 5
+    with pytest.raises(DecodingError, match="6 content codings on top of each other: expected at most 5"):
+        decoders_for(6 * ["gzip"])
+
+
 @given(st.lists(st.binary(max_size=50)), st.integers(1, 20))
 def test_rechunking_keeps_the_octets_and_the_size(pieces, size):
     out = run(Rechunker(size), pieces)

@@ -12,6 +12,7 @@ import trio.testing
 
 import minihttp
 from minihttp import session
+from minihttp.streams import READ
 
 # ── three ways to reach a server ────────────────────────────────────────────────────────────────────────────
 
@@ -804,6 +805,39 @@ async def test_what_goes_wrong_behind_the_handler_is_not_the_clients_fault(start
 
     assert (await talk(await start_server(ask_another), LAST)).startswith(b"HTTP/1.1 500 ")
     assert "talks nonsense" in caplog.text
+
+
+async def test_a_body_that_is_not_read_is_not_kept_either(nursery):
+    async def handler(request):
+        await trio.sleep_forever()
+
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"
+    ours, theirs = map(trio.SocketStream, trio.socket.socketpair())
+    one = session.Session(ours, session.Rules(handler, 16384, 100, None, 30.0, 10.0))
+    async with theirs:
+        nursery.start_soon(one.run)
+        nursery.start_soon(theirs.send_all, head + bytes(3_000_000))
+        await trio.testing.wait_all_tasks_blocked()
+        assert session.READ_AHEAD <= len(one._inbox) < session.READ_AHEAD + READ
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("size", "stays"), [(65536, True), (65537, False)])
+async def test_of_a_body_left_unread_64_kib_are_skipped(tcp, size, stays):
+    await tcp.serve(hello)
+    async with await tcp.connect() as stream:
+        await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
+        head = await head_of(stream)
+        assert (b"Connection: close" not in head) == stays
+        if stays:
+            await stream.send_all(bytes(size) + GET)
+            assert statuses(await head_of(stream)) == [b"200"]
+
+
+async def test_the_line_before_a_chunk_has_a_limit(start_server):
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5;" + 4096 * b"x"
+    received = await talk(await start_server(echo), post)
+    assert statuses(received) in ([b"400"], [b"431"])
 
 
 async def test_malformed_chunks_give_400(start_server):
