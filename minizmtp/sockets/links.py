@@ -27,7 +27,7 @@ from ..net.endpoints import Endpoint, Inproc, parse_endpoint
 from ..net.runtime import Runtime
 from ..net.session import Acceptor, Connector, Link, choose_mechanism, log
 from ..net.transports import bound_place, check_dialable, dialled_place, listen
-from ..options import Options, snapshot, unset, without_effect
+from ..options import Options, snapshot, without_effect
 from ..patterns import Pattern
 from .monitor import Monitor, MonitorEvent
 
@@ -118,7 +118,7 @@ class Links:
         if once and dialled_place(address, self.options) in self._connected():
             return
         self._ended_connects.discard(endpoint)
-        unset(self.options, "connect_routing_id")  # because it names one peer
+        del self.options.connect_routing_id  # because it names one peer
         self._warn_of_idle(options, endpoint)
         link: Link
         if isinstance(address, Inproc):
