@@ -223,6 +223,8 @@ class Session:
 
     def finish(self, linger: int) -> None:
         self.finishing = True
+        # What the peer sent is discarded, because the program has said that it wants no more of it. What is queued for
+        # the peer stays in the pipe, and the engine goes on sending it.
         if self._pipe is not None:
             detach_pipe(self._links.pattern, self._pipe, discard=True)
         if linger == 0 or not self.unsent():
@@ -299,6 +301,7 @@ class Session:
         # The address that we see replaces one that the peer states, because a peer could state any.
         address = self._stream.peer_address.encode()
         said = metadata_as_text(ready.metadata | {b"peer-address": address})
+        # Another peer than before the connection broke: messages of the first one, not read yet, keep its metadata.
         if pipe.metadata not in ({}, said):
             self._links.pattern.keep_unread(pipe)
         pipe.identity, pipe.metadata = name, said
@@ -309,7 +312,7 @@ class Session:
             self._log_once(text, is_failure=False)
         self._links.tell(Event.HANDSHAKE_SUCCEEDED, self.endpoint, 0, text)
         pattern = self._links.pattern
-        if not self.finishing:
+        if not self.finishing:  # otherwise the pattern has given the pipe up; what is queued in it is sent all the same
             pattern.connected(pipe)
         self._engine.carry(pipe, pattern.inspect if pattern.inspects else None)
 
@@ -328,12 +331,12 @@ class Session:
     def over(self, reason: Exception) -> None:
         """The engine has stopped: report why to the monitors, and log what the program should know."""
         assert self._stream is not None
-        if self._auth_scope is not None:
+        if self._auth_scope is not None:  # the peer has gone before the handler answered
             self._auth_scope.cancel()
         engine, self._engine, self._auth_scope = self._engine, None, None
         tell, endpoint = self._links.tell, self.endpoint
         text = f"{endpoint}: {reason}"
-        if isinstance(reason, Closed):
+        if isinstance(reason, Closed):  # nothing has failed
             text = str(reason)
         elif isinstance(reason, ProtocolError):
             self._log(text)
@@ -433,7 +436,7 @@ class Connector(Session):
 
     async def _dial(self) -> Stream | None:
         tell = self._links.tell
-        if isinstance(self._address, Tcp):  # over ipc a connect is done at once, or not at all
+        if isinstance(self._address, Tcp):  # over ipc a connect succeeds or fails at once, without delay
             tell(Event.CONNECT_DELAYED, self.endpoint, errno.EINPROGRESS)
         try:
             stream = await dial(self._address, self._options)
@@ -457,6 +460,8 @@ class Connector(Session):
         self._log_once.forget_failures()
 
     def over(self, reason: Exception) -> None:
+        # A peer that refused us, or broke the protocol, would do so again. It is different if our own handler refused
+        # the peer (it may allow the next one), and if the peer does not speak ZMTP 3 (the right one may come later).
         said_no = isinstance(reason, ProtocolError) and reason.is_zmtp and not self._refused_by_us
         self._may_redial = not said_no and not isinstance(reason, Closed)
         self._strange_failures = 0 if isinstance(reason, (Disconnected, OSError)) else self._strange_failures + 1
@@ -488,9 +493,10 @@ class Connector(Session):
         Partly random, so that the clients of a server that comes back do not all dial at the same moment.
         """
         base, most = self._options.reconnect_ivl / 1000, self._options.reconnect_ivl_max / 1000
-        if base <= 0:
+        if base <= 0:  # as in libzmq, both 0 and -1 mean that it never reconnects
             return None
         self._failures += 1
+        # With a maximum the pause is not random, as in libzmq.
         if most > 0:
             return min(most, base * 2 ** min(self._failures - 1, 32)) if most > base else base
         doublings = min(max(self._strange_failures - 1, 0), MAX_DOUBLINGS)
