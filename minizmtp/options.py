@@ -134,6 +134,11 @@ class Option(Generic[T]):
         instance._values[self.name] = Secret(value) if self.secret and isinstance(value, bytes) else value
         instance._option_changed(self.name)
 
+    def __delete__(self, instance: Options) -> None:
+        """The option has its default again."""
+        if instance._values.pop(self.name, None) is not None:
+            instance._option_changed(self.name)
+
     def fits(self, kind: SocketType) -> bool:
         """May sockets of this type have the option?"""
         return not self.socket_types or kind in self.socket_types
@@ -402,11 +407,6 @@ def snapshot(options: Options) -> Options:
     copy = Options()
     copy._values = dict(options._values)
     return copy
-
-
-def unset(options: Options, name: str) -> None:
-    """Give an option its default again."""
-    options._values.pop(name, None)
 
 
 def set_options(options: Options, given: dict[str, Any]) -> None:

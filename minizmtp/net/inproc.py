@@ -26,7 +26,7 @@ from ..options import Options
 from ..patterns import Pipe
 from ..patterns.pipe import Source
 from .endpoints import Inproc
-from .session import new_pipe, part_from
+from .session import detach_pipe, new_pipe
 
 if TYPE_CHECKING:
     from ..sockets.links import Links
@@ -160,7 +160,7 @@ class InprocLink(Source):
         if self.finishing or self._is_over:
             return
         self.finishing = True
-        part_from(self.links.pattern, self.pipe, discard=True)
+        detach_pipe(self.links.pattern, self.pipe, discard=True)
         if self.other is not None:
             self.other.disconnect()
         elif linger == 0 or not len(self.pipe.outbound):
@@ -175,7 +175,7 @@ class InprocLink(Source):
     def disconnect(self) -> None:
         """The other side is gone."""
         if not (self.finishing or self._is_over):
-            part_from(self.links.pattern, self.pipe)
+            detach_pipe(self.links.pattern, self.pipe)
             self._end()
 
     def _end(self) -> None:

@@ -1,14 +1,14 @@
 """Sessions: what keeps a connection alive, and what is left when it dies.               37/ZMTP 3.1, "Overall Behavior"
 
-`connect` makes a Connector, `bind` an Acceptor, which makes an Accepted for everyone that comes:
+`connect` makes a Connector. `bind` makes an Acceptor, which makes an Accepted for each peer:
 
-    Connector   dial ──► handshake ──► traffic ──► it broke: wait a little, dial again ──► …       one pipe, kept
+    Connector   dial ──► handshake ──► traffic ──► it broke: pause, dial again ──► …               one pipe, kept
     Acceptor    accept, accept, accept …
     Accepted            handshake ──► traffic ──► it broke: the end                                 a pipe of its own
 
-The two ends of one connection thus treat its death differently, and that explains most of what surprises in ZeroMQ. The
-connecting side has a pipe from the moment of `connect`, fills it when nobody is there yet, and keeps it while nobody is
-there any more. The accepting side knows its peers only while they are connected.
+So the two ends of a connection treat its end differently, which explains most of what surprises in ZeroMQ. The
+connecting side has a pipe from the moment of `connect`. It queues messages there before it is connected, and keeps them
+while it is disconnected. The accepting side has a pipe for a peer only as long as that peer is connected.
 
 What ends a connection, and what follows (L-20):
 
@@ -17,14 +17,14 @@ What ends a connection, and what follows (L-20):
     anything else: closed, broken, too slow, something that is       a Connector dials again
     not ZMTP 3 at the port, no files left, an error of ours          after a pause
 
-The pause is `reconnect_ivl` and up to as much again at random. With `reconnect_ivl_max` it doubles with each failure,
-up to that. A failure is whatever happens before the handshake is done: a server that accepts and closes has not been
-reached. Where something answers that is not ZMTP 3, the pause doubles without `reconnect_ivl_max` too, up to sixteen
-times `reconnect_ivl`: most likely that is another program, which is not to be asked ten times a second. The same goes
-for an error of ours.
+The pause is `reconnect_ivl` and up to as much again at random. `reconnect_ivl_max` doubles it with each failure, up
+to that maximum. An attempt has failed if it ends before the handshake is done, so a server that accepts and closes
+counts as a failure. If a peer does not speak ZMTP 3, the pause doubles without `reconnect_ivl_max` too, up to sixteen
+times `reconnect_ivl`, because it is most likely another program, which should not be asked ten times a second. The same
+goes for an error of ours.
 
-Whatever goes wrong in a connection ends there: it is told to the monitor and never raised, so that no connection can
-harm another.
+An error in a connection ends that connection. It is reported to the monitors and never raised, so that no connection
+can harm another.
 
 Read next: `inproc`.
 """
@@ -60,20 +60,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("minizmtp")
 
-# Without reconnect_ivl_max: how often the pause doubles where something that is not ZMTP 3 answers, or we are wrong.
-MOST_DOUBLINGS = 4
+# Without reconnect_ivl_max: how often the pause doubles after answers that are not ZMTP 3, and after errors of ours.
+MAX_DOUBLINGS = 4
 
-# Why a connect fails that nobody at the other end can do anything about. (A server that is not there yet is no news.)
-OURS_TO_MEND = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+# Causes of a failed connect that are on this machine, and so are logged. A server that is not there yet is not.
+LOCAL_FAILURES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
-# Seconds until a listener tries again, when the system had no connection to give.
+# Seconds until a listener tries again after a failed accept.
 ACCEPT_PAUSE = 0.1
 
-# … and after how many seconds without a failure the next one is news, and logged.
-CALM = 10.0
+# After so many seconds without a failed accept the next one is logged, although it has the same cause.
+QUIET_PERIOD = 10.0
 
-# How many different failures of one endpoint are logged: strangers choose the words, and each is kept.
-MOST_LOGGED = 100
+# How many different failures of one endpoint are logged. A bound, because a peer chooses the text, and each is kept.
+MAX_LOGGED = 100
 
 
 class LogOnce:
@@ -85,7 +85,7 @@ class LogOnce:
         self._logged: dict[str, bool] = {}  # by reason: is it to be kept by forget_failures?
 
     def __call__(self, reason: str, level: int = logging.WARNING, *, is_failure: bool = True) -> None:
-        if reason not in self._logged and len(self._logged) < MOST_LOGGED:
+        if reason not in self._logged and not (is_failure and len(self._logged) >= MAX_LOGGED):
             self._logged[reason] = not is_failure
             log.log(level, "%s", reason)
 
@@ -108,14 +108,14 @@ class Link(Protocol):
         """In a child of a fork: close the descriptors, and leave all else to the parent."""
 
     def finish(self, linger: int) -> None:
-        """Take no more, and end when what is queued is sent, or after linger milliseconds (−1: whenever that is). Asked
-        again, the shorter time counts."""
+        """Accept no more messages, and end when what is queued is sent, or after linger milliseconds (−1: no limit). If
+        it is called again, the shorter time counts."""
 
     def unsent(self) -> int:
         """How many messages are still to be sent."""
 
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
-        """Its pipes, and whether there is somebody at the other end now."""
+        """Its pipes, each with whether a peer is connected now."""
 
     def set_hwms(self) -> None:
         """Make its pipes as deep as the options of the socket say now."""
@@ -128,19 +128,18 @@ def new_pipe(links: Links, options: Options) -> Pipe:
     return Pipe(outbound=Queue(links.options.sndhwm), inbound=Queue(links.options.rcvhwm))
 
 
-def part_from(pattern: Pattern, pipe: Pipe, discard: bool = False) -> None:
-    """The peer has gone, and nothing comes from it any more. What it sent stays to be read, unless it is discarded.
-    Then the pipe is freed at once: on_arrival knows it, and was all that would have kept it."""
+def detach_pipe(pattern: Pattern, pipe: Pipe, discard: bool = False) -> None:
+    """The peer has gone. What it sent can still be read, unless it is discarded."""
     if discard:
         pattern.discard(pipe)
     else:
         pattern.detach(pipe)
-    pipe.inbound.on_arrival = _nobody
+    pipe.inbound.on_arrival = _nobody  # because it refers to the pipe, which could not be freed at once otherwise
 
 
 def choose_mechanism(options: Options) -> Callable[[], Mechanism]:
-    """What makes a mechanism of the kind that the options ask for, one for each connection. Raises ZMQError where they
-    ask for CURVE and it cannot be had."""
+    """A function that makes the mechanism of one connection, of the kind that the options ask for. Raises ZMQError if
+    that is CURVE and a key, or PyNaCl, is missing."""
     if options.curve_server:
         if not options.curve_secretkey:
             raise ZMQError(EINVAL, "curve_server needs curve_secretkey: see minizmtp.curve_keypair()")
@@ -159,7 +158,7 @@ def choose_mechanism(options: Options) -> Callable[[], Mechanism]:
 
 
 def choose_connection(socket_type: SocketType, options: Options) -> Callable[[], Connection]:
-    """What makes one connection after the other, all alike: options are looked up, and keys decoded, once for all."""
+    """A function that makes one connection after another. Options are looked up, and keys decoded, only once."""
     new_mechanism = choose_mechanism(options)
     new = partial(
         Connection,
@@ -178,11 +177,10 @@ HEARTBEATS_OFF = (
 
 
 class Session:
-    """What the two kinds of session have in common: one connection after the other, or just one."""
+    """What both kinds of session have in common. A Connector has one connection after another, an Accepted has one."""
 
     __slots__ = (
-        "_asking",
-        "_by_us",
+        "_auth_scope",
         "_chosen_name",
         "_engine",
         "_is_ready",
@@ -191,6 +189,7 @@ class Session:
         "_new_connection",
         "_options",
         "_pipe",
+        "_refused_by_us",
         "_stream",
         "endpoint",
         "finishing",
@@ -214,8 +213,8 @@ class Session:
         self._pipe: Pipe | None = None
         self._engine: Engine | None = None
         self._stream: Stream | None = None
-        self._asking: trio.CancelScope | None = None  # somebody decides whether the peer may come in
-        self._by_us = False  # … and said no, or failed
+        self._auth_scope: trio.CancelScope | None = None  # of the task that asks the ZAP handler
+        self._refused_by_us = False  # the handler refused the peer, or failed
         self._is_ready = False
 
     def abandon(self) -> None:
@@ -224,25 +223,26 @@ class Session:
 
     def finish(self, linger: int) -> None:
         self.finishing = True
+        # What the peer sent is discarded, because the program has said that it wants no more of it. What is queued for
+        # the peer stays in the pipe, and the engine goes on sending it.
         if self._pipe is not None:
-            part_from(self._links.pattern, self._pipe, discard=True)
+            detach_pipe(self._links.pattern, self._pipe, discard=True)
         if linger == 0 or not self.unsent():
             self._end()
         elif linger > 0:
             self._end_by(trio.current_time() + linger / 1000)
 
     def _end(self) -> None:
-        """End now."""
         raise NotImplementedError
 
     def _end_by(self, deadline: float) -> None:
-        """End at that time, if not sooner."""
+        """End at that time (of trio.current_time), if not sooner."""
         raise NotImplementedError
 
     def _release(self) -> None:
-        """The socket has this peer no more."""
+        """Take the pipe out of the pattern; finish() has done so already if it was called."""
         if self._pipe is not None and not self.finishing:
-            part_from(self._links.pattern, self._pipe)
+            detach_pipe(self._links.pattern, self._pipe)
 
     def unsent(self) -> int:
         queued = len(self._pipe.outbound) if self._pipe is not None else 0
@@ -258,14 +258,14 @@ class Session:
 
     # ------------------------------------------------------------- one connection, start to end (engine.Conversation)
 
-    def _converse(self, stream: Stream) -> None:
-        """Begin; the engine calls back, with `over` in the end."""
+    def _start_engine(self, stream: Stream) -> None:
+        """Start an engine. It calls back: `ready` after the handshake, `over` in the end."""
         self._stream = stream
-        self._is_ready = self._by_us = False
+        self._is_ready = self._refused_by_us = False
         try:
             self._engine = Engine(stream, self._new_connection(), self._options, self._links.runtime.reactor, self)
             self._engine.start(self._options.handshake_ivl / 1000 or math.inf)
-        except Exception as error:  # the system may have no file left for what watches connections (see `reactor`)
+        except Exception as error:  # because the system may have no file left for the reactor's selector
             if self._engine is not None:
                 self._engine.stop(error)
             else:
@@ -273,44 +273,46 @@ class Session:
                 self.over(error)
 
     def asked(self, question: Authenticate) -> None:
-        """Have somebody decide; that may take a while, so it is a task."""
+        """Ask the ZAP handler. In a task, because its answer may take a while, and an engine never waits."""
         assert self._engine is not None
         assert self._stream is not None
-        self._asking = trio.CancelScope()
+        self._auth_scope = trio.CancelScope()
         self._links.runtime.start_task(
-            partial(self._ask, self._asking, question, self._engine, self._stream.peer_address)
+            partial(self._ask, self._auth_scope, question, self._engine, self._stream.peer_address)
         )
 
     async def _ask(self, scope: trio.CancelScope, question: Authenticate, engine: Engine, address: str) -> None:
         with scope:
             try:
                 verdict = await self._links.runtime.authenticate(question, self._options, address)
-                self._by_us = verdict.status != 200
+                self._refused_by_us = verdict.status != 200
                 engine.judge(verdict)
-            except Exception as error:  # the handler has answered nonsense, or its socket is closed
-                self._by_us = True
+            except Exception as error:  # a malformed reply, or the handler's socket was closed
+                self._refused_by_us = True
                 engine.stop(error)
 
     def ready(self, ready: Ready) -> None:
-        """The peer is there: it gets a pipe, and the socket hears of it."""
+        """The handshake is done: the peer gets its pipe, and the pattern and the monitors are told."""
         assert self._engine is not None
         assert self._stream is not None
         identity = ready.metadata.get(b"identity", b"")
         name = self._chosen_name or identity
         pipe = self._pipe_of_peer(name)
-        address = self._stream.peer_address.encode()  # what we see goes before what is said
+        # The address that we see replaces one that the peer states, because a peer could state any.
+        address = self._stream.peer_address.encode()
         said = metadata_as_text(ready.metadata | {b"peer-address": address})
+        # Another peer than before the connection broke: messages of the first one, not read yet, keep its metadata.
         if pipe.metadata not in ({}, said):
             self._links.pattern.keep_unread(pipe)
         pipe.identity, pipe.metadata = name, said
         self._is_ready = True
-        words = ""
+        text = ""
         if self._engine.heartbeats_off:
-            words = f"{self.endpoint}: {HEARTBEATS_OFF}"
-            self._log_once(words, is_failure=False)
-        self._links.tell(Event.HANDSHAKE_SUCCEEDED, self.endpoint, 0, words)
+            text = f"{self.endpoint}: {HEARTBEATS_OFF}"
+            self._log_once(text, is_failure=False)
+        self._links.tell(Event.HANDSHAKE_SUCCEEDED, self.endpoint, 0, text)
         pattern = self._links.pattern
-        if not self.finishing:
+        if not self.finishing:  # otherwise the pattern has given the pipe up; what is queued in it is sent all the same
             pattern.connected(pipe)
         self._engine.carry(pipe, pattern.inspect if pattern.inspects else None)
 
@@ -322,48 +324,48 @@ class Session:
         return self._pipe
 
     def drained(self) -> None:
-        """Who has been waiting for that to end, ends."""
+        """All that was queued is with the system: a session that only lingered for that ends."""
         if self.finishing and not self.unsent():
             self._end()
 
     def over(self, reason: Exception) -> None:
-        """The engine has stopped: tell why."""
+        """The engine has stopped: report why to the monitors, and log what the program should know."""
         assert self._stream is not None
-        if self._asking is not None:
-            self._asking.cancel()
-        engine, self._engine, self._asking = self._engine, None, None
+        if self._auth_scope is not None:  # the peer has gone before the handler answered
+            self._auth_scope.cancel()
+        engine, self._engine, self._auth_scope = self._engine, None, None
         tell, endpoint = self._links.tell, self.endpoint
-        words = f"{endpoint}: {reason}"
-        if isinstance(reason, Closed):
-            words = str(reason)
+        text = f"{endpoint}: {reason}"
+        if isinstance(reason, Closed):  # nothing has failed
+            text = str(reason)
         elif isinstance(reason, ProtocolError):
-            self._log(words)
+            self._log(text)
             if isinstance(reason, Refused):
-                tell(Event.HANDSHAKE_FAILED_AUTH, endpoint, reason.status, words)
+                tell(Event.HANDSHAKE_FAILED_AUTH, endpoint, reason.status, text)
             elif not self._is_ready:
-                tell(Event.HANDSHAKE_FAILED_PROTOCOL, endpoint, reason.violation, words)
+                tell(Event.HANDSHAKE_FAILED_PROTOCOL, endpoint, reason.violation, text)
         elif isinstance(reason, (Disconnected, OSError)):
-            if isinstance(reason, OSError):  # of our own system: what the stream raises is Disconnected
-                words = f"{endpoint}: {reason.strerror}"
-                self._log(words)
+            if isinstance(reason, OSError):  # of this system, because the stream turns its own into Disconnected
+                text = f"{endpoint}: {reason.strerror}"
+                self._log(text)
             if not self._is_ready:
                 if hint := self._likely_cause(reason, engine):
-                    words += hint
-                    # A server that stops hangs up at once, too: that is nothing to warn of.
-                    self._log(words, logging.WARNING if "most likely" in hint else logging.INFO)
-                tell(Event.HANDSHAKE_FAILED_NO_DETAIL, endpoint, reason.errno or 0, words)
+                    text += hint
+                    # Only if the cause is likely, because a server that is being stopped hangs up like this, too.
+                    self._log(text, logging.WARNING if "most likely" in hint else logging.INFO)
+                tell(Event.HANDSHAKE_FAILED_NO_DETAIL, endpoint, reason.errno or 0, text)
         else:
-            # It must not take the program's other connections with it.
+            # Logged and not raised, because in the reactor's task it would end all other connections, too.
             log.error("internal error: closing connection to %s (please report this)", endpoint, exc_info=reason)
-        tell(Event.DISCONNECTED, endpoint, self._stream.fileno, words)
+        tell(Event.DISCONNECTED, endpoint, self._stream.fileno, text)
 
     def _likely_cause(self, reason: Disconnected | OSError, engine: Engine | None) -> str:
-        """What it most likely means when a peer hangs up during the greeting, in words to go on with; or ""."""
+        """Why a peer may have hung up during the greeting, to be added to the reason; "" if there is no clue."""
         octets = engine.greeting_octets if engine is not None else None
         if octets is None or reason.errno not in (errno.EPIPE, errno.ECONNRESET):
             return ""
-        # A peer of ZMTP 2.0 reads our 64 octets as its greeting, a type and an identity that is none. It hangs up, and
-        # its own 10 octets may have been sent before that, or not.
+        # A peer of ZMTP 2.0 reads our 64 octets as its own kind of greeting, with an invalid identity, and hangs up.
+        # Its own 10 octets may have been sent before that, or not.
         old = "a peer of ZMTP 2.0 (libzmq 3.2 or older), which has to be updated to libzmq 4"
         said = f"after {octets} of the 64 octets of the greeting"
         where = "" if said in str(reason) else f" {said}"
@@ -385,23 +387,23 @@ class Closed(Exception):
 
 
 class Connector(Session):
-    """The connecting side: keeps one endpoint connected. It has a task, for dialling takes time."""
+    """The connecting side: keeps one endpoint connected. It has a task, because dialling and pausing take time."""
 
     def __init__(self, links: Links, endpoint: Endpoint, text: str, options: Options) -> None:
         super().__init__(links, text, options, choose_connection(links.socket_type, options), LogOnce())
         self.place = dialled_place(endpoint, options)
         self._address = endpoint
         self._failures = 0  # since the last handshake
-        self._odd = 0  # of these in a row: something that is not ZMTP 3, or an error of ours
+        self._strange_failures = 0  # in a row: an answer that is not ZMTP 3, or an error of ours
         self._scope = trio.CancelScope()
-        self._again = True
+        self._may_redial = True
         self._is_over = trio.Event()
         self._chosen_name = options.connect_routing_id
         if not options.immediate:
             self._pipe_of_peer(self._chosen_name)
 
     async def run(self) -> None:
-        """The task."""
+        """The session's task. Ends when the link is over."""
         try:
             with self._scope:
                 await self._keep_connected()
@@ -418,13 +420,13 @@ class Connector(Session):
         self._scope.deadline = min(self._scope.deadline, deadline)
 
     async def _keep_connected(self) -> None:
-        while self._again:
+        while self._may_redial:
             stream = await self._dial()
             if stream is not None:
                 self._is_over = trio.Event()
-                self._converse(stream)
+                self._start_engine(stream)
                 await self._is_over.wait()
-                if not self._again:
+                if not self._may_redial:
                     return
             pause = self._pause()
             if pause is None:
@@ -434,36 +436,38 @@ class Connector(Session):
 
     async def _dial(self) -> Stream | None:
         tell = self._links.tell
-        if isinstance(self._address, Tcp):  # over ipc a connect is done at once, or not at all
+        if isinstance(self._address, Tcp):  # over ipc a connect succeeds or fails at once, without delay
             tell(Event.CONNECT_DELAYED, self.endpoint, errno.EINPROGRESS)
         try:
             stream = await dial(self._address, self._options)
         except OSError as error:
-            words = f"{self.endpoint}: {error.strerror}"
-            if error.errno in OURS_TO_MEND:
-                self._log(words)
-            tell(Event.CLOSED, self.endpoint, error.errno or 0, words)
+            text = f"{self.endpoint}: {error.strerror}"
+            if error.errno in LOCAL_FAILURES:
+                self._log(text)
+            tell(Event.CLOSED, self.endpoint, error.errno or 0, text)
             return None
-        except Exception as error:  # no thread to look up a name, say: it may go better the next time
-            words = f"{self.endpoint}: {error!r}"
-            self._log(words)
-            tell(Event.CLOSED, self.endpoint, 0, words)
+        except Exception as error:  # such as no thread to look up a name: the next attempt may succeed
+            text = f"{self.endpoint}: {error!r}"
+            self._log(text)
+            tell(Event.CLOSED, self.endpoint, 0, text)
             return None
         tell(Event.CONNECTED, self.endpoint, stream.fileno)
         return stream
 
     def ready(self, ready: Ready) -> None:
         super().ready(ready)
-        self._failures = self._odd = 0
+        self._failures = self._strange_failures = 0
         self._log_once.forget_failures()
 
     def over(self, reason: Exception) -> None:
-        said_no = isinstance(reason, ProtocolError) and reason.is_zmtp and not self._by_us
-        self._again = not said_no and not isinstance(reason, Closed)
-        self._odd = 0 if isinstance(reason, (Disconnected, OSError)) else self._odd + 1
+        # A peer that refused us, or broke the protocol, would do so again. It is different if our own handler refused
+        # the peer (it may allow the next one), and if the peer does not speak ZMTP 3 (the right one may come later).
+        said_no = isinstance(reason, ProtocolError) and reason.is_zmtp and not self._refused_by_us
+        self._may_redial = not said_no and not isinstance(reason, Closed)
+        self._strange_failures = 0 if isinstance(reason, (Disconnected, OSError)) else self._strange_failures + 1
         try:
             super().over(reason)
-            if self._again:
+            if self._may_redial:
                 self._lost()
                 self.drained()
         finally:
@@ -473,34 +477,34 @@ class Connector(Session):
     highest_level = logging.WARNING
 
     def _lost(self) -> None:
-        """The connection broke. The pipe stays, unless the socket wants pipes only while somebody is there (L-7)."""
+        """The connection broke. The pipe stays, unless `immediate` asks for pipes to connected peers only (L-7)."""
         if self._pipe is None:
             return
         if not self._options.immediate:
-            if not self.finishing:  # then the pattern has given the pipe up already
+            if not self.finishing:  # finish() has taken the pipe out of the pattern already
                 self._links.pattern.disconnected(self._pipe)
         else:
-            part_from(self._links.pattern, self._pipe)
+            detach_pipe(self._links.pattern, self._pipe)
             self._pipe = None
 
     def _pause(self) -> float | None:
         """Seconds until the next attempt, or None for never (L-5).
 
-        Some randomness, so that a thousand clients of a server that comes back do not all knock at once; with
-        reconnect_ivl_max, doubling instead.
+        Partly random, so that the clients of a server that comes back do not all dial at the same moment.
         """
         base, most = self._options.reconnect_ivl / 1000, self._options.reconnect_ivl_max / 1000
-        if base <= 0:
+        if base <= 0:  # as in libzmq, both 0 and -1 mean that it never reconnects
             return None
         self._failures += 1
+        # With a maximum the pause is not random, as in libzmq.
         if most > 0:
             return min(most, base * 2 ** min(self._failures - 1, 32)) if most > base else base
-        doublings = min(max(self._odd - 1, 0), MOST_DOUBLINGS)
+        doublings = min(max(self._strange_failures - 1, 0), MAX_DOUBLINGS)
         return base * (1 << doublings) + random.random() * base
 
 
 class Accepted(Session):
-    """The accepting side of one connection. It needs no task: it begins connected, and ends with the connection."""
+    """The accepting side of one connection. It needs no task, because it begins connected and ends with that."""
 
     __slots__ = ("_acceptor", "_alarm", "_deadline")
 
@@ -508,11 +512,11 @@ class Accepted(Session):
         links, endpoint, options = acceptor.links, acceptor.endpoint, acceptor.options
         super().__init__(links, endpoint, options, acceptor.new_connection, acceptor.log_once)
         self._acceptor = acceptor
-        self._deadline, self._alarm = math.inf, 0  # when its linger is over, and the number of that call
+        self._deadline, self._alarm = math.inf, 0  # the end of its linger, and the reactor's number for that timer
 
     def begin(self, stream: Stream) -> None:
-        """Greet whoever has come."""
-        self._converse(stream)
+        """Start the greeting."""
+        self._start_engine(stream)
 
     def _end(self) -> None:
         if self._engine is not None:
@@ -528,7 +532,7 @@ class Accepted(Session):
             super().over(reason)
             self._release()
         finally:
-            self._links.runtime.reactor.cancel(self._alarm)  # it knows us
+            self._links.runtime.reactor.cancel(self._alarm)  # because the timer would keep us in memory
             self._acceptor.forget(self)
 
     hangs_up = "perhaps a health check or a port scan,"
@@ -538,7 +542,7 @@ class Accepted(Session):
 
 
 class Acceptor:
-    """A bound endpoint, and all who came by it."""
+    """A bound endpoint, and the sessions of the peers that connected to it."""
 
     def __init__(self, links: Links, listener: Listener, options: Options) -> None:
         self.endpoint = str(listener.endpoint)
@@ -550,37 +554,38 @@ class Acceptor:
         self.log_once = LogOnce()  # one for all peers of this endpoint
         self._listener = listener
         self._sessions: dict[Session, None] = {}
-        self._failed, self._failed_at = "", -math.inf  # why the last accept that failed did, and when
+        self._failed, self._failed_at = "", -math.inf  # the last failed accept: reason and time
         links.tell(Event.LISTENING, self.endpoint, listener.fileno)
 
     async def run(self) -> None:
         """The task: ends when the listener is closed."""
         while True:
             try:
-                self._let_in(await self._listener.accept())
+                self._start_session(await self._listener.accept())
             except trio.ClosedResourceError:
                 return
             except Exception as error:
-                self._tell_failure(error)
+                self._report_failure(error)
                 await trio.sleep(ACCEPT_PAUSE)
 
-    def _let_in(self, stream: Stream) -> None:
+    def _start_session(self, stream: Stream) -> None:
         self.links.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
         session = Accepted(self)
         self._sessions[session] = None
         session.begin(stream)
 
-    def _tell_failure(self, error: Exception) -> None:
-        """Out of file descriptors, most likely. The peers that wait stay in the system's queue meanwhile."""
+    def _report_failure(self, error: Exception) -> None:
+        """Most likely there are no file descriptors left. The peers wait in the system's queue meanwhile."""
         code, reason = (error.errno or 0, error.strerror) if isinstance(error, OSError) else (0, repr(error))
-        words = f"{self.endpoint}: {reason}"
+        text = f"{self.endpoint}: {reason}"
         now, before = trio.current_time(), self._failed_at
         self._failed_at = now
-        if words != self._failed or now - before > CALM:  # and not ten times a second
-            self._failed = words
+        # Not each time, because accept is tried ten times a second.
+        if text != self._failed or now - before > QUIET_PERIOD:
+            self._failed = text
             is_known = isinstance(error, OSError)
-            log.warning("%s; trying again every %g s", words, ACCEPT_PAUSE, exc_info=None if is_known else error)
-        self.links.tell(Event.ACCEPT_FAILED, self.endpoint, code, words)
+            log.warning("%s; trying again every %g s", text, ACCEPT_PAUSE, exc_info=None if is_known else error)
+        self.links.tell(Event.ACCEPT_FAILED, self.endpoint, code, text)
 
     def abandon(self) -> None:
         self._listener.abandon()
@@ -588,13 +593,13 @@ class Acceptor:
             session.abandon()
 
     def forget(self, session: Session) -> None:
-        """It has ended."""
+        """The session has ended."""
         del self._sessions[session]
         if self.finishing and not self._sessions:
             self.links.ended(self)
 
     def finish(self, linger: int) -> None:
-        """Accept nobody more, and part from all who came (L-19)."""
+        """Stop listening, and finish all sessions (L-19)."""
         if not self.finishing:
             self.finishing = True
             self._listener.close()

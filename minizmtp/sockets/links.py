@@ -27,7 +27,7 @@ from ..net.endpoints import Endpoint, Inproc, parse_endpoint
 from ..net.runtime import Runtime
 from ..net.session import Acceptor, Connector, Link, choose_mechanism, log
 from ..net.transports import bound_place, check_dialable, dialled_place, listen
-from ..options import Options, snapshot, unset, without_effect
+from ..options import Options, snapshot, without_effect
 from ..patterns import Pattern
 from .monitor import Monitor, MonitorEvent
 
@@ -102,7 +102,7 @@ class Links:
             link = acceptor = Acceptor(self, listener, options)
             self.runtime.start_task(acceptor.run)
         self._links[link] = None
-        self.last_endpoint = link.endpoint
+        self.last_endpoint = link.endpoint  # not the text given, because that may leave the port to the system
 
     def connect(self, endpoint: str) -> None:
         """See Socket.connect."""
@@ -118,7 +118,7 @@ class Links:
         if once and dialled_place(address, self.options) in self._connected():
             return
         self._ended_connects.discard(endpoint)
-        unset(self.options, "connect_routing_id")  # because it names one peer
+        del self.options.connect_routing_id  # because it names one peer
         self._warn_of_idle(options, endpoint)
         link: Link
         if isinstance(address, Inproc):
@@ -147,6 +147,7 @@ class Links:
     def _finish_link(self, endpoint: str, how: str) -> None:
         self.check_open()
         links = [link for link in self._links if not link.finishing]
+        # By its text first, because that is cheap and usual; only then by the place that the text means.
         meant = [link for link in links if link.endpoint == endpoint] or self._at(endpoint, links)
         if not meant and endpoint in self._ended_connects:
             self._ended_connects.discard(endpoint)
@@ -241,7 +242,7 @@ class Links:
         """The link is over: by itself, or because its lingering is."""
         if link in self._links:
             del self._links[link]
-            if not link.finishing:
+            if not link.finishing:  # the program has not asked for this end, so it may still ask
                 self._ended_connects.add(link.endpoint)
         if self.closed and not self._links:
             self.runtime.forget(self)

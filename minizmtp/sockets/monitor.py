@@ -7,7 +7,7 @@
     a connect       CONNECT_DELAYED  CONNECTED  HANDSHAKE_SUCCEEDED  DISCONNECTED  CONNECT_RETRIED  CONNECT_DELAYED …
     a bind          LISTENING  ACCEPTED  HANDSHAKE_SUCCEEDED  DISCONNECTED
 
-Events are libzmq's, by its names and numbers. libzmq has no field for `reason`: why it happened, in words.
+Events are libzmq's, by its names and numbers. libzmq has no field for `reason`: why it happened, as a sentence.
 
 A monitor watches from the call of `monitor()` until one of these comes first:
 

@@ -120,7 +120,7 @@ class Socket(Options):
 
         Raises ZMQError(EINVAL) for a number that is no option here, TypeError for text (see setsockopt_string)."""
         self._links.check_open()
-        if option in (SUBSCRIBE, UNSUBSCRIBE) and isinstance(value, bytes):
+        if option in (SUBSCRIBE, UNSUBSCRIBE) and not isinstance(value, str):
             (self.subscribe if option == SUBSCRIBE else self.unsubscribe)(value)
         else:
             super().setsockopt(option, value)

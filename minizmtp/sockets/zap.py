@@ -77,21 +77,21 @@ def read_reply(reply: Message) -> Verdict:
             f"request id {printable(request_id)}, expected that of the request", Violation.ZAP_BAD_REQUEST_ID
         )
     if status not in STATUSES:
-        words = f"status {printable(status)}, expected 200, 300, 400 or 500"
-        raise _bad_reply(words, Violation.ZAP_INVALID_STATUS_CODE)
+        problem = f"status {printable(status)}, expected 200, 300, 400 or 500"
+        raise _bad_reply(problem, Violation.ZAP_INVALID_STATUS_CODE)
     if max(map(len, (text, user_id))) > LONGEST:
         raise _bad_reply(f"text or user id of more than {LONGEST} octets", Violation.ZAP_MALFORMED_REPLY)
     try:
         metadata = decode_metadata(properties)
     except ProtocolError as error:
         raise _bad_reply(f"metadata that is none: {error}", Violation.ZAP_INVALID_METADATA) from None
-    if status != b"200":  # whoever is not let in has no user id (27-18)
+    if status != b"200":  # a peer that is not let in has no user id (27-18)
         return Verdict(int(status), printable(text))
     return Verdict(200, printable(text), metadata | {b"user-id": user_id})
 
 
-def _bad_reply(words: str, violation: Violation) -> ProtocolError:
-    return ProtocolError(f"ZAP reply with {words} (27/ZAP)", violation)
+def _bad_reply(problem: str, violation: Violation) -> ProtocolError:
+    return ProtocolError(f"ZAP reply with {problem} (27/ZAP)", violation)
 
 
 def without_handler(question: Authenticate, enforce: bool) -> Verdict:

@@ -127,6 +127,7 @@ async def test_defaults_of_a_context() -> None:
         assert before.linger == -1
         with pytest.raises(AttributeError):
             ctx.ctx.lingr = 1
+        del ctx.ctx.linger
         ctx.ctx.setsockopt(pyzmq.LINGER, -5)  # is not looked at, and ignored for each new socket
         assert ctx.socket(pyzmq.PUSH).linger == -1
 
@@ -144,6 +145,8 @@ async def test_defaults_of_a_context() -> None:
         with pytest.raises(minizmtp.ZMQError, match="linger=-5"):
             ctx.setsockopt(minizmtp.LINGER, -5)
         assert ctx.getsockopt(minizmtp.LINGER) == 7
+        del ctx.linger
+        assert [ctx.socket(kind).linger for kind in (minizmtp.PUSH, minizmtp.SUB)] == [-1, 0]
 
 
 async def test_when_a_send_begins() -> None:

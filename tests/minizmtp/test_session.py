@@ -913,3 +913,27 @@ async def test_connect_routing_id_outlives_a_peer_of_any_name(quick_clock: MockC
                     await router.send_multipart([b"friend", b"re"])
                     assert await peer.message() == [b"re"]
                 await until(monitor, Event.DISCONNECTED)
+
+
+def test_a_reason_is_logged_once_until_the_endpoint_works(caplog: pytest.LogCaptureFixture) -> None:
+    log_once = session.LogOnce()
+    with logged(caplog) as first:
+        for _ in range(2):
+            log_once("refused")
+            log_once("this peer knows no PING", is_failure=False)
+    assert first == ["refused", "this peer knows no PING"]
+    log_once.forget_failures()
+    with logged(caplog) as second:
+        log_once("refused")
+        log_once("this peer knows no PING", is_failure=False)
+    assert second == ["refused"]
+
+
+def test_failures_that_fill_the_log_hide_no_notice(caplog: pytest.LogCaptureFixture) -> None:
+    log_once = session.LogOnce()
+    with logged(caplog) as words:
+        for number in range(2 * session.MAX_LOGGED):
+            log_once(f"refused {number}")
+        log_once("this peer knows no PING", is_failure=False)
+    assert len(words) == session.MAX_LOGGED + 1
+    assert words[-1] == "this peer knows no PING"
