@@ -28,7 +28,7 @@ READING_ORDER = """
 
     options
 
-    patterns.pipe patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
+    patterns.queue patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.pubsub patterns.xpubsub patterns.reqrep patterns.router
 
     net.endpoints net.transports net.reactor net.outbox net.heartbeat net.engine net.session net.inproc

@@ -45,7 +45,7 @@ from ..constants import Event, SocketType
 from ..errors import EINVAL, ProtocolError, Refused, Secret, ZMQError
 from ..options import CONFLATE, Options
 from ..patterns import Pattern, Pipe
-from ..patterns.pipe import Queue, _nobody
+from ..patterns.queue import Queue
 from ..wire import Authenticate, Connection, Ready, z85
 from ..wire.curve import CurveClient, CurveServer, keypair
 from ..wire.events import metadata_as_text
@@ -135,7 +135,7 @@ def part_from(pattern: Pattern, pipe: Pipe, discard: bool = False) -> None:
         pattern.discard(pipe)
     else:
         pattern.detach(pipe)
-    pipe.inbound.on_arrival = _nobody
+    pipe.inbound.set_reader()
 
 
 def choose_mechanism(options: Options) -> Callable[[], Mechanism]:

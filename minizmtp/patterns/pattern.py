@@ -27,8 +27,8 @@ from ..constants import SocketType
 from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..options import Options
 from ..wire.events import Message
-from .pipe import Pipe, Queue, Source, _nobody
-from .routing import FairQueue, RoundRobin, as_list
+from .queue import Pipe, Queue, Source
+from .routing import NOTHING, FairQueue, RoundRobin, as_list
 
 # A message and the pipe that it came through.
 Received = tuple[Pipe, Message]
@@ -45,7 +45,7 @@ class Pattern:
     receives: ClassVar[bool] = False
     sends_in_turn: ClassVar[bool] = False
     has_turns: ClassVar[bool] = False  # what it may do depends on what it did last (REQ, REP)
-    takes_all: ClassVar[bool] = False  # what FairQueue.only has is for the program as it is
+    takes_all: ClassVar[bool] = False  # what FairQueue.inbox has is for the program as it is
 
     def __init__(
         self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
@@ -78,7 +78,7 @@ class Pattern:
     def detach(self, pipe: Pipe) -> None:
         """A peer has gone. What it sent before stays to be read (30-16, L-9)."""
         self.pipes.pop(pipe, None)
-        pipe.inbound.on_arrival = _nobody  # because nothing comes any more, and the queue would keep the pipe alive
+        pipe.inbound.set_reader()  # because nothing comes any more, and the queue would keep the pipe alive
         if self.outgoing is not None:
             self.outgoing.detach(pipe)
         self._on_space()
@@ -99,7 +99,7 @@ class Pattern:
         Kept, it would fill the queue, the engine would stop reading, and the connection of a peer that has gone would
         stay open for ever with all that it sent."""
         pipe.inbound.drop_all()
-        pipe.inbound.on_arrival = pipe.inbound.drop_all
+        pipe.inbound.set_reader(pipe.inbound.drop_all)
 
     def keep_unread(self, pipe: Pipe) -> None:
         """A connection broke, and now there is another peer at the other end of pipe. What the first one sent is still
@@ -110,7 +110,7 @@ class Pattern:
         former.routing_id, former.metadata = pipe.routing_id, pipe.metadata
         former.former = pipe.former if pipe.former is not None and len(pipe.former.inbound) else None
         pipe.former = former
-        items = pipe.inbound.take_some(len(pipe.inbound))
+        items = pipe.inbound.take_batch(len(pipe.inbound))
         former.inbound.put_all([item for item in items if as_list(item) is not None])
         self.incoming.discard(pipe)
         self.incoming.attach(pipe)
@@ -124,9 +124,8 @@ class Pattern:
         """A connection broke; pipe waits for the next one, and keeps what is queued in it."""
         # The next peer has to learn of us, too. (One probe is enough, though the next attempts fail as well.)
         queue = pipe.outbound
-        if self._options.probe_router and (not queue.items or as_list(queue.items[0]) != [b""]):
-            queue.items.appendleft([b""])
-            queue.given += 1
+        if self._options.probe_router and as_list(queue.peek()) != [b""]:
+            queue.put_first([b""])
 
     inspects: ClassVar[bool] = False  # inspect() wants to see each message
 
@@ -171,7 +170,7 @@ class Pattern:
     def look_again(self) -> None:
         """An option has changed: messages that are there already are looked at again, and tasks that wait ask again."""
         if self.incoming is not None:
-            self.incoming.only = None
+            self.incoming.inbox = NOTHING
         self._on_arrival()
         self._on_space()
 
@@ -189,7 +188,7 @@ class Pattern:
         """True only if take() will find something: so the next message is looked for, and put aside."""
         if self._next is None and self.incoming is not None and len(self.incoming):
             self._next = self._gather()
-            self.incoming.only = None  # or whoever takes the next ones there would overtake this one
+            self.incoming.inbox = NOTHING  # because the next message there would overtake this one
         return self._next is not None
 
     def aside(self, pipe: Pipe) -> int:

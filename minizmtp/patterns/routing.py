@@ -22,7 +22,6 @@ with three peers and with three thousand, and nobody is asked in vain twice.
     >>> pipes.index(robin.send([b"more"]))
     1
 
-Below this module: `pipe`. Above it: `pattern`, and each pattern that uses one of the two.
 Read next: `pattern`.
 """
 
@@ -31,7 +30,10 @@ from collections.abc import Callable
 from functools import partial
 
 from ..wire.events import Item, Message
-from .pipe import Pipe, Queue, _nobody
+from .queue import Pipe, Queue, _ignore
+
+# An inbox that never has anything in it.
+NOTHING: deque[Item] = deque(maxlen=0)
 
 
 class FairQueue:
@@ -39,56 +41,50 @@ class FairQueue:
 
     on_arrival: called when a message has come to a pipe that had none.
 
-    only: the queue of the one pipe that has something, while nobody else's turn could come in between; or None. Whoever
-    receives may take the next ones there, and need not come to us for each. sieve: if there is one, only those of whose
-    first frame it gives something true.
+    inbox: the batch of the only pipe that has messages (see `Queue.ready`), or NOTHING when another pipe's turn could
+    come in between. While it holds more than one item, the socket pops the next item there, and need not call `take`.
+    sieve: if there is one, only those of whose first frame it gives something true.
     """
 
-    def __init__(self, on_arrival: Callable[[], None] = _nobody) -> None:
-        self._ready: deque[Pipe] = deque()  # the pipes that have something, next one first; the only one may be empty
+    def __init__(self, on_arrival: Callable[[], None] = _ignore) -> None:
+        self._ready: deque[Pipe] = deque()  # the pipes that have something, next one first
         self._former: deque[Pipe] = deque()  # what is left of earlier connections: goes before all others
         self._on_arrival = on_arrival
-        self.only: Queue | None = None
+        self.inbox: deque[Item] = NOTHING
         self.sieve: Callable[[bytes], object] | None = None
 
     def attach(self, pipe: Pipe) -> None:
         """Let pipe take part. What it already holds counts as just come."""
-        pipe.inbound.on_arrival = partial(self._arrived, pipe)
+        pipe.inbound.set_reader(partial(self._arrived, pipe))
         if len(pipe.inbound):
             self._arrived(pipe)
 
     def keep(self, former: Pipe) -> None:
         """Have the messages in former read before anything else; nothing more will come to it."""
-        self.only = None
+        self.inbox = NOTHING
         self._former.append(former)
         self._on_arrival()
 
     def discard(self, pipe: Pipe) -> None:
         """Forget pipe. (A peer that has merely gone is not discarded: what it sent is read.)"""
-        self.only = None
-        pipe.inbound.on_arrival = _nobody
+        self.inbox = NOTHING
+        pipe.inbound.set_reader()
         for row in (self._ready, self._former):
             if pipe in row:
                 row.remove(pipe)
 
     def _arrived(self, pipe: Pipe) -> None:
-        row = self._ready
-        if not row or row[0] is not pipe:  # or else it was emptied behind our back, and is the only one still
-            self.only = None
-            if row and not row[0].inbound.items:
-                row.popleft()
-            row.append(pipe)
+        self.inbox = NOTHING
+        self._ready.append(pipe)
         self._on_arrival()
 
     @property
     def next_pipe(self) -> Pipe:
-        """Whose turn it is; while `only` is set, the pipe to which that queue belongs."""
+        """Whose turn it is: the pipe of `inbox`, while there is one."""
         return self._ready[0]
 
     def __len__(self) -> int:
         """How many pipes have something."""
-        if self._ready and not self._ready[0].inbound.items:
-            self._ready.popleft()
         return len(self._ready) + len(self._former)
 
     def take(self) -> tuple[Pipe, Message] | None:
@@ -97,17 +93,15 @@ class FairQueue:
         while row:
             pipe = row[0]
             queue = pipe.inbound
-            items = queue.items
-            item = items.popleft() if items else None
-            if queue.wanted:
-                queue.report()
-            if not items:
-                self.only = None
+            ready = queue.ready
+            item = ready.popleft() if len(ready) > 1 else queue.take()
+            if not (ready or len(queue)):
+                self.inbox = NOTHING
                 row.popleft()
             elif row is self._former:
                 pass  # they have no turns: what came first is read first
             elif len(row) == 1:
-                self.only = queue
+                self.inbox = ready
             else:
                 row.rotate(-1)
             if type(item) is bytes:
@@ -133,23 +127,23 @@ class RoundRobin:
 
     on_space: called when there is a pipe with room, after there was none.
 
-    only: the queue of the one pipe that there is, or None. As long as its limit is not reached, whoever sends may put
-    the next ones there, and need not come to us for each.
+    only: the queue of the one pipe that there is, or None. As long as it has room, the socket offers it the next items
+    itself, and need not call `send`.
     """
 
-    def __init__(self, on_space: Callable[[], None] = _nobody) -> None:
+    def __init__(self, on_space: Callable[[], None] = _ignore) -> None:
         self._open: deque[Pipe] = deque()  # the pipes that have not been found full, next one first
         self._on_space = on_space
         self.only: Queue | None = None
 
     def attach(self, pipe: Pipe) -> None:
         """Let pipe take part."""
-        pipe.outbound.on_space = partial(self._opened, pipe)
+        pipe.outbound.set_writer(partial(self._opened, pipe))
         self._opened(pipe)
 
     def detach(self, pipe: Pipe) -> None:
         """Give nothing to pipe any more."""
-        pipe.outbound.on_space = _nobody
+        pipe.outbound.set_writer()
         self.only = None
         if pipe in self._open:
             self._open.remove(pipe)
@@ -176,10 +170,12 @@ class RoundRobin:
         while row:
             pipe = row[0]
             queue = pipe.outbound
-            if queue.given < queue.limit or not queue.full:
-                self.only = queue if len(row) == 1 else None
-                row.rotate(-1)
-                queue.put(message)
+            if queue.offer(message):
+                if len(row) == 1:
+                    self.only = queue
+                else:
+                    self.only = None
+                    row.rotate(-1)
                 return pipe
             self._close()
         return None

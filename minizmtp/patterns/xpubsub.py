@@ -24,8 +24,8 @@ from ..constants import SocketType
 from ..errors import EINVAL, ZMQError
 from ..wire.events import Cancel, Message, Subscribe, as_message
 from .pattern import Pattern, Received
-from .pipe import Pipe
 from .pubsub import SLICE, Pub, Sub, read_subscription, send_to_all
+from .queue import Pipe
 from .subscriptions import Subscriptions, cost
 
 # When more notices and messages are unread, the program is taken not to read at present.

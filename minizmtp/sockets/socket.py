@@ -241,8 +241,8 @@ class Socket(Options):
         only = self._robin.only
         if flags or self._parts or get_ident() not in self._owner_threads:
             await self._send([frame], flags)
-        elif only is not None and only.given < only.limit:
-            only.put(frame)
+        elif only is not None and only.offer(frame):
+            return
         elif self._waiters.count or not self._offer([frame]):
             await self._send([frame], flags)
 
@@ -349,9 +349,9 @@ class Socket(Options):
         else:
             turns.receives = TURNS
             await self._checkpoint()
-        only = self._fair.only
-        if only is not None and len(only.items) > only.tell_at and get_ident() in self._owner_threads:
-            item = only.items.popleft()
+        inbox = self._fair.inbox
+        if len(inbox) > 1 and get_ident() in self._owner_threads:
+            item = inbox.popleft()
             sieve = self._fair.sieve
             if type(item) is bytes and (sieve is None or sieve(item)):
                 return item
@@ -376,9 +376,9 @@ class Socket(Options):
             turns.receives = TURNS
             await self._checkpoint()
         # As in recv. To share these lines would cost a call for each message, some 6 % of what it takes.
-        only = self._fair.only
-        if only is not None and len(only.items) > only.tell_at and get_ident() in self._owner_threads:
-            item = only.items.popleft()
+        inbox = self._fair.inbox
+        if len(inbox) > 1 and get_ident() in self._owner_threads:
+            item = inbox.popleft()
             sieve = self._fair.sieve
             if type(item) is list and (sieve is None or sieve(item[0])):
                 return item
@@ -386,7 +386,7 @@ class Socket(Options):
         return (self._try_receive() or await self._receive(flags))[1]
 
     def _look_at(self, item: Item) -> Received | None:
-        """An item of the queue `only` that is no plain message: what the program gets of it, if anything."""
+        """An item of the inbox that is no plain message: what the program gets of it, if anything."""
         frames = as_list(item)
         sieve = self._fair.sieve
         if frames is None or (sieve is not None and not sieve(frames[0])):
