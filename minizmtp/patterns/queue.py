@@ -15,7 +15,7 @@ queue of the other. The verbs of a queue:
                  room(), full           may I offer?                                drop_all()
                  want_space()           tell me when I may                          close(): nothing will be taken
                  count_dropped()        lost, because it was full                   ready: see below
-    both         set_writer(on_space)   set_reader(on_arrival)   notify_at(count)
+    both         set_writer(on_space)   set_reader(on_arrival)   notify_at(count)   set_filter(sieve)
     and          set_hwm(limit)         replace(items)           taken, dropped, hwm: for statistics
 
 No other module touches a field of a queue, except that it may pop from `ready`.
@@ -37,7 +37,8 @@ writer is woken once for all of them and not for each (L-3).
 
 **The reader works through a batch.** `take` moves some items to `ready`, a deque that is published: while it holds more
 than one item, its oldest may be popped without a call to this module. A batch ends, at the latest, where the next
-acknowledgement is due. So its last item goes through `take`, and `take` can tell the writer.
+acknowledgement is due. So its last item goes through `take`, and `take` can tell the writer. What the reader does not
+want (see `set_filter`) is left out of the batch.
 
     >>> queue.put_all([b"e", b"f", b"g"])
     >>> queue.take(), list(queue.ready), len(queue)
@@ -83,6 +84,7 @@ class Queue:
         "_notify_at",
         "_on_arrival",
         "_on_space",
+        "_sieve",
         "_writer_waits",
         "_written",
         "ready",
@@ -99,6 +101,7 @@ class Queue:
         self._is_special = conflate  # or closed: one test in `put` for both
         self._writer_waits = False
         self._notify_at = 1
+        self._sieve: Callable[[bytes], object] | None = None
         self._on_arrival: Callable[[], None] = _ignore
         self._on_space: Callable[[], None] = _ignore
         self.set_hwm(hwm)
@@ -116,6 +119,14 @@ class Queue:
     def notify_at(self, count: int) -> None:
         """Call on_arrival when there are count items, not at the first. 0: not at all, because the reader will come."""
         self._notify_at = count
+
+    def set_filter(self, sieve: Callable[[bytes], object] | None) -> None:
+        """Let the reader have only those messages of whose first frame sieve gives something true; None: all items.
+
+        To be called again when sieve would answer otherwise than before, because a batch is filtered when it begins.
+        """
+        self._sieve = sieve
+        self._end_batch()
 
     def set_hwm(self, hwm: int) -> None:
         """Change the limit at once; what is queued already stays.
@@ -261,29 +272,34 @@ class Queue:
         return items[0] if items else None
 
     def take(self) -> Item | None:
-        """The oldest item, or None."""
-        source = self.ready
-        if not source:
-            if len(self._items) > 1 and not self._is_special:
+        """The oldest item that the filter lets pass, or None."""
+        ready, items = self.ready, self._items
+        item: Item | None = None
+        while ready or items:
+            if not ready and len(items) > 1 and not self._is_special:  # because one item is not worth a batch
                 self._begin_batch()
-            else:  # because one item is not worth a batch
-                source = self._items
-                if not source:
-                    return None
-        item = source.popleft()
-        if self._writer_waits and not self.ready:
+            if ready:
+                item = ready.popleft()
+                break
+            if items and (self._sieve is None or self._passes(items[0])):
+                item = items.popleft()
+                break
+            if items:
+                items.popleft()
+        if self._writer_waits and not ready:
             self._acknowledge()
         return item
 
     def take_batch(self, most: int) -> list[Item]:
-        """The oldest items, up to most, at the cost of one."""
+        """The oldest items that the filter lets pass, up to most, at the cost of one."""
         items, ready = self._items, self.ready
         if not ready and len(items) <= most:
-            batch = list(items)
+            batch = self._passing(items)
             items.clear()
         else:
             batch = [ready.popleft() for _ in range(min(most, len(ready)))]
-            batch += [items.popleft() for _ in range(min(most - len(batch), len(items)))]
+            while items and len(batch) < most:
+                batch += self._passing([items.popleft() for _ in range(min(most - len(batch), len(items)))])
         if self._writer_waits:
             self._acknowledge()
         return batch
@@ -322,10 +338,20 @@ class Queue:
             self._acknowledge()
             size = self._acked + self._half - self.taken
         if size >= len(items):
-            self.ready.extend(items)
+            self.ready.extend(items if self._sieve is None else self._passing(items))
             items.clear()
         else:
-            self.ready.extend([items.popleft() for _ in range(size)])
+            self.ready.extend(self._passing([items.popleft() for _ in range(size)]))
+
+    def _passes(self, item: Item) -> bool:
+        assert self._sieve is not None
+        return bool(self._sieve(item) if isinstance(item, bytes) else isinstance(item, list) and self._sieve(item[0]))
+
+    def _passing(self, items: Iterable[Item]) -> list[Item]:
+        sieve = self._sieve
+        if sieve is None:
+            return list(items)
+        return [item for item in items if (sieve(item) if type(item) is bytes else self._passes(item))]
 
     def _end_batch(self) -> None:
         """Where the next acknowledgement is due changes: the batch would end at the wrong item."""

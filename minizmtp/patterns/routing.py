@@ -26,14 +26,18 @@ Read next: `pattern`.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain, zip_longest
 
 from ..wire.events import Item, Message
 from .queue import Pipe, Queue, _ignore
 
 # An inbox that never has anything in it.
 NOTHING: deque[Item] = deque(maxlen=0)
+
+# Asked of a first frame: is the message wanted?
+Sieve = Callable[[bytes], object]
 
 
 class FairQueue:
@@ -43,24 +47,25 @@ class FairQueue:
 
     inbox: the batch of the only pipe that has messages (see `Queue.ready`), or NOTHING when another pipe's turn could
     come in between. While it holds more than one item, the socket pops the next item there, and need not call `take`.
-    sieve: if there is one, only those of whose first frame it gives something true.
     """
 
     def __init__(self, on_arrival: Callable[[], None] = _ignore) -> None:
         self._ready: deque[Pipe] = deque()  # the pipes that have something, next one first
         self._former: deque[Pipe] = deque()  # what is left of earlier connections: goes before all others
         self._on_arrival = on_arrival
+        self._sieve: Sieve | None = None
         self.inbox: deque[Item] = NOTHING
-        self.sieve: Callable[[bytes], object] | None = None
 
     def attach(self, pipe: Pipe) -> None:
         """Let pipe take part. What it already holds counts as just come."""
         pipe.inbound.set_reader(partial(self._arrived, pipe))
+        pipe.inbound.set_filter(self._sieve)
         if len(pipe.inbound):
             self._arrived(pipe)
 
     def keep(self, former: Pipe) -> None:
         """Have the messages in former read before anything else; nothing more will come to it."""
+        former.inbound.set_filter(self._sieve)
         self.inbox = NOTHING
         self._former.append(former)
         self._on_arrival()
@@ -73,19 +78,31 @@ class FairQueue:
             if pipe in row:
                 row.remove(pipe)
 
+    def set_filter(self, sieve: Sieve | None, pipes: Iterable[Pipe]) -> None:
+        """Give only messages of whose first frame sieve gives something true. pipes: all that take part."""
+        self._sieve = sieve
+        for pipe in {*pipes, *self._ready, *self._former}:
+            pipe.inbound.set_filter(sieve)
+
+    def filter_again(self) -> None:
+        """The filter is the same, but it lets other messages pass than it did."""
+        for row in (self._ready, self._former):
+            for pipe in row:
+                pipe.inbound.set_filter(self._sieve)
+
     def _arrived(self, pipe: Pipe) -> None:
         self.inbox = NOTHING
         self._ready.append(pipe)
         self._on_arrival()
 
+    def __len__(self) -> int:
+        """How many pipes have something."""
+        return len(self._ready) + len(self._former)
+
     @property
     def next_pipe(self) -> Pipe:
         """Whose turn it is: the pipe of `inbox`, while there is one."""
         return self._ready[0]
-
-    def __len__(self) -> int:
-        """How many pipes have something."""
-        return len(self._ready) + len(self._former)
 
     def take(self) -> tuple[Pipe, Message] | None:
         """The next message and whose it is, or None."""
@@ -110,7 +127,31 @@ class FairQueue:
                 return pipe, item
             if (message := as_list(item)) is not None:
                 return pipe, message
+            row = self._former or self._ready
         return None
+
+    def take_many(self, most: int, unwrap: Callable[[Pipe, list[Item]], list[Message | None]]) -> list[Message]:
+        """Up to most messages, in the order in which `take` would give them.
+
+        unwrap: makes of the items of one pipe as many messages; None of what is none.
+        """
+        found: list[Message] = []
+        while (row := self._former or self._ready) and len(found) < most:
+            # All pipes of the row give the same number, as many as the one with the fewest items has. That many rounds
+            # end where they began, and cost one call for each pipe and not one for each message.
+            pipes = [row[0]] if row is self._former else list(row)
+            rounds = min(min(len(pipe.inbound) for pipe in pipes), (most - len(found)) // len(pipes))
+            pipes = pipes if rounds else pipes[: most - len(found)]  # what is left is less than a round
+            given = [unwrap(pipe, pipe.inbound.take_batch(rounds or 1)) for pipe in pipes]
+            in_turn = given[0] if len(given) == 1 else chain.from_iterable(zip_longest(*given))
+            found += [message for message in in_turn if message is not None]
+            if row is self._ready and not rounds:
+                row.rotate(-len(pipes))
+            for pipe in pipes:
+                if not len(pipe.inbound):
+                    row.remove(pipe)
+            self.inbox = self._ready[0].inbound.ready if len(self._ready) == 1 and not self._former else NOTHING
+        return found
 
 
 def as_list(item: Item | None) -> Message | None:
@@ -120,6 +161,14 @@ def as_list(item: Item | None) -> Message | None:
     if type(item) is bytes:
         return [item]
     return list(item) if isinstance(item, list) else None
+
+
+def as_lists(pipe: Pipe, items: list[Item]) -> list[Message | None]:
+    """`as_list` of each."""
+    return [
+        [item] if type(item) is bytes else item if type(item) is list else as_list(item)  # the common ones first
+        for item in items
+    ]
 
 
 class RoundRobin:
@@ -163,6 +212,26 @@ class RoundRobin:
     def _close(self) -> None:
         self.only = None
         self._open.popleft().outbound.want_space()
+
+    def send_many(self, items: Iterator[Item], most: int) -> int:
+        """Give what the iterator gives to the pipes in turn, at most so many; how many.
+
+        The next item is not asked for while no pipe has room for it.
+        """
+        count = 0
+        while count < most and self:
+            if len(self._open) == 1:
+                some = self._open[0].outbound.offer_many(items, most - count)
+                if not some:
+                    break
+                count += some
+                continue
+            item = next(items, None)
+            if item is None:
+                break
+            self.send(item)
+            count += 1
+        return count
 
     def send(self, message: Item) -> Pipe | None:
         """Give message to the next pipe that has room, and tell which; None if there is none, and nothing happened."""
