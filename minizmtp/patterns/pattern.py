@@ -3,7 +3,9 @@
     a peer comes, goes          attach  connected  disconnected  detach
     the program sends           try_send(message) → done, or not now
     … in parts                  has_room_for(its beginning) → begin, or not now
+    … many messages             send_many(iterator) → how many were sent
     the program receives        take() → (whose, message), or nothing yet
+    … many messages             take_many(most) → those that are there
     the program polls           can_send  can_receive
     the program subscribes      subscribe  unsubscribe
 
@@ -20,15 +22,15 @@ Below this module: `routing`. Above it: one module for each RFC; the next is the
 Read next: `pipeline`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from ..constants import SocketType
 from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..options import Options
-from ..wire.events import Message
+from ..wire.events import Item, Message
 from .queue import Pipe, Queue, Source
-from .routing import NOTHING, FairQueue, RoundRobin, as_list
+from .routing import NOTHING, FairQueue, RoundRobin, as_list, as_lists
 
 # A message and the pipe that it came through.
 Received = tuple[Pipe, Message]
@@ -150,6 +152,34 @@ class Pattern:
             return True
         return self.outgoing.send(message) is not None
 
+    def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
+        """Send what the iterator gives, at most so many messages, as `try_send` would; how many.
+
+        The next message is not asked for while none can be sent. But where it depends on the message whether there is
+        room, a message may have been asked for that must wait now: that is the second part of the answer.
+        """
+        self._check_batch()
+        if self.outgoing is not None:
+            return self.outgoing.send_many(items, most), None
+        self.check_send()
+        count = 0
+        while count < most and self.can_send() and (item := next(items, None)) is not None:
+            message = as_list(item)
+            assert message is not None
+            if not self.try_send(message):
+                return count, message
+            count += 1
+        return count, None
+
+    def send_past_limit(self, message: Message) -> None:
+        """Send message even if there is no room for it. For one that was taken from its owner, who does not wait."""
+        self.try_send(message)
+
+    def _check_batch(self) -> None:
+        if self.has_turns:
+            name = self.socket_type.name
+            raise ZMQError(ENOTSUP, f"a {name} socket sends and receives in turns, one message at a time")
+
     def take(self) -> Received | None:
         """The next message and its pipe, or None. Raises ZMQError if this is not the time to receive."""
         if self._next is not None:
@@ -157,9 +187,22 @@ class Pattern:
             return found
         return self._gather()
 
+    def take_many(self, most: int) -> list[Message]:
+        """The messages that are there, up to most, in the order in which `take` would give them."""
+        self._check_batch()
+        if self._next is None or not most:
+            return self._gather_many(most)
+        first, self._next = self._next[1], None
+        return [first, *self._gather_many(most - 1)]
+
     def give_back(self, received: Received) -> None:
         """Undo the last take: there was no room for it where it was to go (see `proxy`)."""
+        self._put_aside(received)
+
+    def _put_aside(self, received: Received | None) -> None:
         self._next = received
+        if self.incoming is not None:
+            self.incoming.inbox = NOTHING  # because a message popped there would overtake this one
 
     def _gather(self) -> Received | None:
         """The next message that is for the program, out of all that came."""
@@ -167,10 +210,19 @@ class Pattern:
             raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only sends")
         return self.incoming.take()
 
+    def _gather_many(self, most: int) -> list[Message]:
+        if self.incoming is None:
+            raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only sends")
+        return self.incoming.take_many(most, self._unwrap)
+
+    def _unwrap(self, pipe: Pipe, items: list[Item]) -> list[Message | None]:
+        """As many messages for the program as there are items of pipe; None for what is none."""
+        return as_lists(items)
+
     def look_again(self) -> None:
         """An option has changed: messages that are there already are looked at again, and tasks that wait ask again."""
         if self.incoming is not None:
-            self.incoming.inbox = NOTHING
+            self.incoming.filter_again()
         self._on_arrival()
         self._on_space()
 
@@ -187,8 +239,7 @@ class Pattern:
     def can_receive(self) -> bool:
         """True only if take() will find something: so the next message is looked for, and put aside."""
         if self._next is None and self.incoming is not None and len(self.incoming):
-            self._next = self._gather()
-            self.incoming.inbox = NOTHING  # because the next message there would overtake this one
+            self._put_aside(self._gather())
         return self._next is not None
 
     def aside(self, pipe: Pipe) -> int:

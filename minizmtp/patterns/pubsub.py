@@ -40,7 +40,7 @@ from functools import partial
 from ..constants import SocketType
 from ..errors import ProtocolError
 from ..wire.events import Cancel, Item, Message, SharedMessage, Subscribe
-from .pattern import Pattern, Received
+from .pattern import Pattern
 from .queue import Pipe
 from .subscriptions import Subscriptions, cost
 
@@ -225,6 +225,11 @@ class Pub(Pattern):
     def _all_but(self, audience: Collection[Pipe]) -> Collection[Pipe]:
         return tuple(pipe for pipe in self.pipes if pipe not in audience)
 
+    def send_past_limit(self, message: Message) -> None:
+        audience = self.subscriptions.matching(message[0])
+        for pipe in self._all_but(audience) if self._options.invert_matching else audience:
+            pipe.outbound.put(message[0] if len(message) == 1 else SharedMessage(message))
+
     def _wait_for_room(self, audience: Iterable[Pipe]) -> bool:
         full = [pipe for pipe in audience if pipe.outbound.full]
         for pipe in full:
@@ -253,12 +258,13 @@ class Sub(Pattern):
 
     socket_type = SocketType.SUB
     receives = True
-    takes_all = True  # that passes the sieve
+    takes_all = True  # that passes the filter
 
     def _begin(self) -> None:
         self._counts: Counter[bytes] = Counter()
         self._wanted: Subscriptions[None] = Subscriptions()
         self._live: dict[Pipe, None] = {}  # the pipes with somebody at the other end
+        self._update_filter()
 
     def connected(self, pipe: Pipe) -> None:
         # What was still queued for the connection before belongs to it: the new peer hears the whole list.
@@ -280,6 +286,8 @@ class Sub(Pattern):
 
     def subscribe(self, prefix: bytes) -> None:
         if self._count(prefix):
+            if not prefix or self._options.invert_matching:
+                self._update_filter()
             self._tell_all(Subscribe(prefix))
 
     def _count(self, prefix: bytes) -> bool:
@@ -302,16 +310,15 @@ class Sub(Pattern):
         for pipe in self._live:
             pipe.outbound.put(request)
 
-    def _gather(self) -> Received | None:
-        # Filtered once more: between our CANCEL and its arrival, a publisher still sends (29-34).
+    def look_again(self) -> None:
+        self._update_filter()
+        super().look_again()
+
+    def _update_filter(self) -> None:
+        """Filter once more what arrives, because a publisher still sends between our CANCEL and its arrival (29-34)."""
         assert self.incoming is not None
-        inverted = self._options._values.get("invert_matching")
-        sieve = self._dislikes if inverted else None if b"" in self._counts else self._wanted.matching
-        self.incoming.sieve = sieve
-        while (found := super()._gather()) is not None:
-            if sieve is None or sieve(found[1][0]):
-                return found
-        return None
+        sieve = None if b"" in self._counts else self._wanted.matching
+        self.incoming.set_filter(self._dislikes if self._options.invert_matching else sieve, self.pipes)
 
     def _dislikes(self, topic: bytes) -> bool:
         return not self._wanted.matching(topic)

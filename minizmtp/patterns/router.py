@@ -29,7 +29,7 @@ Below this module: `reqrep`, `pattern`. It can be read alone.
 
 from ..constants import SocketType
 from ..errors import EHOSTUNREACH, ZMQError, printable
-from ..wire.events import Message
+from ..wire.events import Item, Message
 from .pattern import Pattern, Received
 from .queue import Pipe
 from .reqrep import counter
@@ -166,6 +166,17 @@ class Router(Pattern):
             return False
         queue.count_dropped()
         return True
+
+    def send_past_limit(self, message: Message) -> None:
+        pipe = self._by_id.get(message[0])
+        if pipe is not None and len(message) > 1:
+            pipe.outbound.put(message[1:])
+
+    def _unwrap(self, pipe: Pipe, items: list[Item]) -> list[Message | None]:
+        name = pipe.routing_id
+        return [
+            [name, item] if type(item) is bytes else [name, *item] if isinstance(item, list) else None for item in items
+        ]
 
     def _gather(self) -> Received | None:
         assert self.incoming is not None

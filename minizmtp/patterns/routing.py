@@ -80,6 +80,9 @@ class FairQueue:
 
     def set_filter(self, sieve: Sieve | None, pipes: Iterable[Pipe]) -> None:
         """Give only messages of whose first frame sieve gives something true. pipes: all that take part."""
+        if sieve == self._sieve:
+            self.filter_again()
+            return
         self._sieve = sieve
         for pipe in {*pipes, *self._ready, *self._former}:
             pipe.inbound.set_filter(sieve)
@@ -163,12 +166,9 @@ def as_list(item: Item | None) -> Message | None:
     return list(item) if isinstance(item, list) else None
 
 
-def as_lists(pipe: Pipe, items: list[Item]) -> list[Message | None]:
-    """`as_list` of each."""
-    return [
-        [item] if type(item) is bytes else item if type(item) is list else as_list(item)  # the common ones first
-        for item in items
-    ]
+def as_lists(items: list[Item]) -> list[Message | None]:
+    """`as_list` of each. (A call for each would cost as much as all the rest.)"""
+    return [[item] if type(item) is bytes else item if type(item) is list else as_list(item) for item in items]
 
 
 class RoundRobin:
