@@ -19,7 +19,7 @@ from it. Names, units and defaults are libzmq's; times are milliseconds.
 `bind` and `connect` take a copy of the options with them, so most of them act at the next bind or connect (as in
 libzmq). Those that act at once, or at another time, are listed in `ACTS`.
 
-Read next: `patterns.pipe`.
+Read next: `patterns.queue`.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ PARTS = (
     Part("transports", "What changes when the wire does?", "minizmtp/net/transports.py", transports.run),
     Part("first", "Who has to be there first?", "minizmtp/net/session.py", first.run),
     Part("many", "How does one wait for many?", "minizmtp/sockets/poller.py", many.run),
-    Part("wrong", "What goes wrong, and what helps?", "minizmtp/patterns/pipe.py", wrong.run),
+    Part("wrong", "What goes wrong, and what helps?", "minizmtp/patterns/queue.py", wrong.run),
     Part("numbers", "How long, and how many?", "minizmtp/net/engine.py", numbers.run),
     Part("libzmq", "Does the real libzmq understand us?", "minizmtp/wire/connection.py", libzmq.run),
 )

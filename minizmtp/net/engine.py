@@ -2,7 +2,7 @@
 
                                                ┌─ Connection ─┐
     stream ──try_receive_into()───────────────►│              │──► next_event ──► pipe.inbound ──► socket
-    stream ◄──try_send()───── outbox ◄─────────│     send     │◄── take_some ──── pipe.outbound ◄── socket
+    stream ◄──try_send()───── outbox ◄─────────│     send     │◄── take_batch ─── pipe.outbound ◄── socket
                                  ▲             └──────────────┘
                                  └── data_to_send: greeting, READY, PONG
 
@@ -39,7 +39,7 @@ over bare trio streams takes 42, and one over bare sockets, with trio for the wa
 
 **Nothing is left half-done**, for nothing here waits: a cancellation cannot come in between.
 
-Below this module: `transports`, `reactor`, `outbox`, `heartbeat`, `wire.connection`, `patterns.pipe`.
+Below this module: `transports`, `reactor`, `outbox`, `heartbeat`, `wire.connection`, `patterns.queue`.
 Above it: `session`.
 Read next: `session`.
 """
@@ -55,7 +55,7 @@ import trio
 
 from ..errors import ProtocolError, Refused, printable
 from ..options import Options
-from ..patterns.pipe import Pipe, Queue, Source, _nobody
+from ..patterns.queue import Pipe, Queue, Source
 from ..wire import (
     NEED_DATA,
     Authenticate,
@@ -220,7 +220,8 @@ class Engine(Source):
         self._reactor.cancel(self._alarm)
         if self._pipe is not None:
             self._pipe.source = None
-            self._pipe.outbound.on_arrival = self._pipe.inbound.on_space = _nobody
+            self._pipe.outbound.set_reader()
+            self._pipe.inbound.set_writer()
             self._pipe.outbound.put_back(self._outbox.unsent())
         self._stream.close()
         self._session.over(reason)
@@ -323,7 +324,8 @@ class Engine(Source):
         if self._options.heartbeat_ivl and self._connection.knows_ping:
             self._begin_to_ask()
         pipe.source = self
-        pipe.outbound.on_arrival, pipe.outbound.mark = self._flush, 1  # whatever the connection before was waiting for
+        pipe.outbound.set_reader(self._flush)
+        pipe.outbound.notify_at(1)  # whatever the connection before was waiting for
         if len(pipe.outbound):
             self._flush()
 
@@ -337,31 +339,35 @@ class Engine(Source):
         """Put the messages into the pipe, until all that was read is used up, or the queue is full, or the turn has
         done enough; how many."""
         inbound, connection = pipe.inbound, self._connection
-        before = inbound.given
+        count = 0
         while True:
-            if inbound.given >= inbound.limit and inbound.full:
+            room = inbound.room()
+            if not room:
                 self._stand_still(pipe)
                 break
-            messages = connection.next_messages(inbound.limit - inbound.given)
+            messages = connection.next_messages(room)
             if messages:
                 self._put(messages, inbound)
+                count += len(messages)
                 if not connection.held:
                     break
                 continue
             event = connection.next_event()
             if type(event) is list:
                 self._put([event], inbound)
+                count += 1
             elif event is NEED_DATA:
                 break
             elif isinstance(event, ConnectionClosed):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}".rstrip())
             elif isinstance(event, (Subscribe, Cancel)):
                 inbound.put(event)
+                count += 1
             elif isinstance(event, Ping):
                 self._hear_ping(event)
         if connection.decoder.allowance <= 0 and not self._full:
             self._leave_rest()
-        return inbound.given - before
+        return count
 
     def _leave_rest(self) -> None:
         """What was read is not used up: a later turn goes on. (A receiver that waits may be quicker, see `wait`; so
@@ -389,7 +395,7 @@ class Engine(Source):
     def _stand_still(self, pipe: Pipe) -> None:
         """Until the socket has read some of what it has, nothing is read from the peer."""
         self._full = True
-        pipe.inbound.on_space = self._room
+        pipe.inbound.set_writer(self._room)
         pipe.inbound.want_space()
         if self._connection.knows_ping:  # or else a PONG would do harm: to libzmq 4.1 it is a message
             if self._heart is None:
@@ -405,7 +411,7 @@ class Engine(Source):
             self._reactor.standing -= 1
 
     def _room(self) -> None:
-        """The socket is just taking a message: we leave word, and go on when it is done (see `patterns.pipe`)."""
+        """The socket is just taking a message: we leave word, and go on when it is done (see `patterns.queue`)."""
         self._stand_no_more()
         self._cancel_alarm()  # or the heart might judge before we have listened
         self._leave_rest()
@@ -544,7 +550,7 @@ class Engine(Source):
     def _put_in(self, octets: bytes) -> None:
         self._outbox.put(octets, owed=True)
         self._outbox.offer()
-        if self._pipe is not None and self._pipe.outbound.items:
+        if self._pipe is not None and self._pipe.outbound:
             self._want_soon()  # it may have waited for what the system has taken just now
 
     def _flush(self) -> None:
@@ -556,7 +562,7 @@ class Engine(Source):
             if self._outbox.size:
                 self._set_wanted()
         else:
-            self._pipe.outbound.mark = self._half
+            self._pipe.outbound.notify_at(self._half)
             self._want_soon()
 
     def _want_soon(self) -> None:
@@ -570,7 +576,7 @@ class Engine(Source):
         if self._pipe is None:
             self._outbox.offer()
         else:
-            self._pipe.outbound.mark = 1
+            self._pipe.outbound.notify_at(1)
             # After one message the next may go at once again; after several there will be more.
             self._prompt = len(self._pipe.outbound) <= 1
             self._empty()
@@ -584,7 +590,7 @@ class Engine(Source):
             outbox.offer()
             if outbox.size:
                 return
-            if not queue.items:
+            if not queue:
                 self._session.drained()
                 return
         self._want_soon()

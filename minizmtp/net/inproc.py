@@ -24,7 +24,7 @@ from ..constants import Event
 from ..errors import EADDRINUSE, ZMQError
 from ..options import Options
 from ..patterns import Pipe
-from ..patterns.pipe import Source
+from ..patterns.queue import Source
 from .endpoints import Inproc
 from .session import detach_pipe, new_pipe
 

@@ -12,12 +12,12 @@ A large frame is not copied: the system gets its header and its body as they are
 in place of 0.6, which it takes to have so much memory for the copy; 1 MiB: 0.15 in place of 0.17; 64 KiB: 0.21 in place
 of 0.23. Measured on 2026-11-25.)
 
-Below this module: `transports`, `wire.connection`, `patterns.pipe`. Above it: `engine`. It can be read alone.
+Below this module: `transports`, `wire.connection`, `patterns.queue`. Above it: `engine`. It can be read alone.
 """
 
 from collections.abc import Sequence
 
-from ..patterns.pipe import Queue
+from ..patterns.queue import Queue
 from ..wire import Connection, Item
 from ..wire.frames import LONG
 from .transports import Stream
@@ -57,17 +57,18 @@ class Outbox:
 
     def fill(self, queue: Queue) -> None:
         """Encode what is queued, as much as makes a good write."""
-        if not queue.items or self.size >= BATCH:
+        first = queue.peek()
+        if first is None or self.size >= BATCH:
             return
-        if (apart := self._connection.send_apart(queue.items[0])) is not None:
+        if (apart := self._connection.send_apart(first)) is not None:
             self.put(apart[0])
-            self.put(apart[1], queue.take_some(1))
-        elif len(queue.items) == 1:
-            items = queue.take_some(1)
+            self.put(apart[1], queue.take_batch(1))
+        elif len(queue) == 1:
+            items = queue.take_batch(1)
             self.put(self._connection.send(items[0]), items)
         else:
-            number, pieces = self._connection.send_some(queue.items, BATCH - self.size)
-            self.put(b"".join(pieces), queue.take_some(number))
+            number, pieces = self._connection.send_some(queue, BATCH - self.size)
+            self.put(b"".join(pieces), queue.take_batch(number))
 
     def offer(self) -> None:
         """Let the system take what it can, two pieces at a time: a large message's front is to go with its body."""

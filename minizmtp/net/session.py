@@ -45,7 +45,7 @@ from ..constants import Event, SocketType
 from ..errors import EINVAL, ProtocolError, Refused, Secret, ZMQError
 from ..options import CONFLATE, Options
 from ..patterns import Pattern, Pipe
-from ..patterns.pipe import Queue, _nobody
+from ..patterns.queue import Queue
 from ..wire import Authenticate, Connection, Ready, z85
 from ..wire.curve import CurveClient, CurveServer, keypair
 from ..wire.events import metadata_as_text
@@ -134,7 +134,7 @@ def detach_pipe(pattern: Pattern, pipe: Pipe, discard: bool = False) -> None:
         pattern.discard(pipe)
     else:
         pattern.detach(pipe)
-    pipe.inbound.on_arrival = _nobody  # because it refers to the pipe, which could not be freed at once otherwise
+    pipe.inbound.set_reader()  # because the callback refers to the pipe, which could not be freed at once otherwise
 
 
 def choose_mechanism(options: Options) -> Callable[[], Mechanism]:

@@ -1,6 +1,6 @@
 """Which peer is a message for, and whose message is next? Plain synchronous code, without bytes and without waiting.
 
-    pipe            one peer, as a socket sees it: two queues and their high-water marks
+    queue           one peer, as a socket sees it: two queues and their high-water marks
     routing         fair queue, round robin: taking turns
     pattern         what all socket types have in common
     pipeline        30/PIPELINE   PUSH PULL               the gentlest start
@@ -30,9 +30,9 @@ small rule of its own.
 
 from .pair import Pair
 from .pattern import Pattern
-from .pipe import Pipe
 from .pipeline import Pull, Push
 from .pubsub import Pub, Sub
+from .queue import Pipe
 from .reqrep import Rep, Req
 from .router import Dealer, Router
 from .xpubsub import XPub, XSub

@@ -6,7 +6,7 @@ It is the simplest pattern of all, and made for two parts of one program that ta
 second peer completes its handshake and stays connected, but its messages are dropped and none are sent to it; when the
 first leaves, not the second but the next newcomer takes the place (31-1, as libzmq).
 
-    >>> from .pipe import Pipe, Queue
+    >>> from .queue import Pipe, Queue
     >>> pair = Pair(on_arrival=print, on_space=lambda: None)
     >>> first, second = (Pipe(Queue(2), Queue(2)) for _ in range(2))
     >>> pair.attach(first); pair.attach(second)
@@ -18,7 +18,7 @@ Below this module: `pattern`. Read next: `subscriptions`.
 
 from ..constants import SocketType
 from .pattern import Pattern
-from .pipe import Pipe
+from .queue import Pipe
 
 
 class Pair(Pattern):

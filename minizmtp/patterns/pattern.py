@@ -3,7 +3,9 @@
     a peer comes, goes          attach  connected  disconnected  detach
     the program sends           try_send(message) → done, or not now
     … in parts                  has_room_for(its beginning) → begin, or not now
+    … many messages             send_many(iterator) → how many were sent
     the program receives        take() → (whose, message), or nothing yet
+    … many messages             take_many(most) → those that are there
     the program polls           can_send  can_receive
     the program subscribes      subscribe  unsubscribe
 
@@ -20,15 +22,15 @@ Below this module: `routing`. Above it: one module for each RFC; the next is the
 Read next: `pipeline`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from ..constants import SocketType
 from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..options import Options
-from ..wire.events import Message
-from .pipe import Pipe, Queue, Source, _nobody
-from .routing import FairQueue, RoundRobin, as_list
+from ..wire.events import Item, Message
+from .queue import Pipe, Queue, Source
+from .routing import NOTHING, FairQueue, RoundRobin, as_list, as_lists
 
 # A message and the pipe that it came through.
 Received = tuple[Pipe, Message]
@@ -45,7 +47,7 @@ class Pattern:
     receives: ClassVar[bool] = False
     sends_in_turn: ClassVar[bool] = False
     has_turns: ClassVar[bool] = False  # what it may do depends on what it did last (REQ, REP)
-    takes_all: ClassVar[bool] = False  # what FairQueue.only has is for the program as it is
+    takes_all: ClassVar[bool] = False  # what FairQueue.inbox has is for the program as it is
 
     def __init__(
         self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
@@ -78,7 +80,7 @@ class Pattern:
     def detach(self, pipe: Pipe) -> None:
         """A peer has gone. What it sent before stays to be read (30-16, L-9)."""
         self.pipes.pop(pipe, None)
-        pipe.inbound.on_arrival = _nobody  # because nothing comes any more, and the queue would keep the pipe alive
+        pipe.inbound.set_reader()  # because nothing comes any more, and the queue would keep the pipe alive
         if self.outgoing is not None:
             self.outgoing.detach(pipe)
         self._on_space()
@@ -99,7 +101,7 @@ class Pattern:
         Kept, it would fill the queue, the engine would stop reading, and the connection of a peer that has gone would
         stay open for ever with all that it sent."""
         pipe.inbound.drop_all()
-        pipe.inbound.on_arrival = pipe.inbound.drop_all
+        pipe.inbound.set_reader(pipe.inbound.drop_all)
 
     def keep_unread(self, pipe: Pipe) -> None:
         """A connection broke, and now there is another peer at the other end of pipe. What the first one sent is still
@@ -110,7 +112,7 @@ class Pattern:
         former.routing_id, former.metadata = pipe.routing_id, pipe.metadata
         former.former = pipe.former if pipe.former is not None and len(pipe.former.inbound) else None
         pipe.former = former
-        items = pipe.inbound.take_some(len(pipe.inbound))
+        items = pipe.inbound.take_batch(len(pipe.inbound))
         former.inbound.put_all([item for item in items if as_list(item) is not None])
         self.incoming.discard(pipe)
         self.incoming.attach(pipe)
@@ -124,9 +126,8 @@ class Pattern:
         """A connection broke; pipe waits for the next one, and keeps what is queued in it."""
         # The next peer has to learn of us, too. (One probe is enough, though the next attempts fail as well.)
         queue = pipe.outbound
-        if self._options.probe_router and (not queue.items or as_list(queue.items[0]) != [b""]):
-            queue.items.appendleft([b""])
-            queue.given += 1
+        if self._options.probe_router and as_list(queue.peek()) != [b""]:
+            queue.put_first([b""])
 
     inspects: ClassVar[bool] = False  # inspect() wants to see each message
 
@@ -151,6 +152,34 @@ class Pattern:
             return True
         return self.outgoing.send(message) is not None
 
+    def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
+        """Send what the iterator gives, at most so many messages, as `try_send` would; how many.
+
+        The next message is not asked for while none can be sent. But where it depends on the message whether there is
+        room, a message may have been asked for that must wait now: that is the second part of the answer.
+        """
+        self._check_batch()
+        if self.outgoing is not None:
+            return self.outgoing.send_many(items, most), None
+        self.check_send()
+        count = 0
+        while count < most and self.can_send() and (item := next(items, None)) is not None:
+            message = as_list(item)
+            assert message is not None
+            if not self.try_send(message):
+                return count, message
+            count += 1
+        return count, None
+
+    def send_past_limit(self, message: Message) -> None:
+        """Send message even if there is no room for it. For one that was taken from its owner, who does not wait."""
+        self.try_send(message)
+
+    def _check_batch(self) -> None:
+        if self.has_turns:
+            name = self.socket_type.name
+            raise ZMQError(ENOTSUP, f"a {name} socket sends and receives in turns, one message at a time")
+
     def take(self) -> Received | None:
         """The next message and its pipe, or None. Raises ZMQError if this is not the time to receive."""
         if self._next is not None:
@@ -158,9 +187,22 @@ class Pattern:
             return found
         return self._gather()
 
+    def take_many(self, most: int) -> list[Message]:
+        """The messages that are there, up to most, in the order in which `take` would give them."""
+        self._check_batch()
+        if self._next is None or not most:
+            return self._gather_many(most)
+        first, self._next = self._next[1], None
+        return [first, *self._gather_many(most - 1)]
+
     def give_back(self, received: Received) -> None:
         """Undo the last take: there was no room for it where it was to go (see `proxy`)."""
+        self._put_aside(received)
+
+    def _put_aside(self, received: Received | None) -> None:
         self._next = received
+        if self.incoming is not None:
+            self.incoming.inbox = NOTHING  # because a message popped there would overtake this one
 
     def _gather(self) -> Received | None:
         """The next message that is for the program, out of all that came."""
@@ -168,10 +210,19 @@ class Pattern:
             raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only sends")
         return self.incoming.take()
 
+    def _gather_many(self, most: int) -> list[Message]:
+        if self.incoming is None:
+            raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only sends")
+        return self.incoming.take_many(most, self._unwrap)
+
+    def _unwrap(self, pipe: Pipe, items: list[Item]) -> list[Message | None]:
+        """As many messages for the program as there are items of pipe; None for what is none."""
+        return as_lists(items)
+
     def look_again(self) -> None:
         """An option has changed: messages that are there already are looked at again, and tasks that wait ask again."""
         if self.incoming is not None:
-            self.incoming.only = None
+            self.incoming.filter_again()
         self._on_arrival()
         self._on_space()
 
@@ -188,8 +239,7 @@ class Pattern:
     def can_receive(self) -> bool:
         """True only if take() will find something: so the next message is looked for, and put aside."""
         if self._next is None and self.incoming is not None and len(self.incoming):
-            self._next = self._gather()
-            self.incoming.only = None  # or whoever takes the next ones there would overtake this one
+            self._put_aside(self._gather())
         return self._next is not None
 
     def aside(self, pipe: Pipe) -> int:

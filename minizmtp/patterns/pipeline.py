@@ -12,7 +12,7 @@ sender waits: work is never dropped for want of a worker (30-9 … 30-11).
     >>> push = Push(on_arrival=print, on_space=lambda: None)
     >>> push.try_send([b"task"])                     # nobody there: not now
     False
-    >>> from .pipe import Pipe, Queue
+    >>> from .queue import Pipe, Queue
     >>> worker = Pipe(outbound=Queue(1), inbound=Queue(1))
     >>> push.attach(worker)
     >>> push.try_send([b"task"]), push.try_send([b"task"])
@@ -27,7 +27,7 @@ Below this module: `pattern`. Read next: `pair`, or leave the patterns here and 
 
 from ..constants import SocketType
 from .pattern import Pattern
-from .pipe import Pipe
+from .queue import Pipe
 
 
 class Push(Pattern):

@@ -9,7 +9,7 @@ receiver (37-57). A PUB never waits. Where nobody listens, or somebody listens t
 message is dropped for that one, whole (29-9, 29-10). That also is why the first messages after a `connect` are lost:
 the subscription has not arrived yet. It is no fault of the network; the listener came too late for the news.
 
-    >>> from .pipe import Pipe, Queue
+    >>> from .queue import Pipe, Queue
     >>> pub = Pub(on_arrival=print, on_space=lambda: None)
     >>> listener = Pipe(outbound=Queue(1000), inbound=Queue(1000))
     >>> pub.attach(listener)
@@ -40,8 +40,8 @@ from functools import partial
 from ..constants import SocketType
 from ..errors import ProtocolError
 from ..wire.events import Cancel, Item, Message, SharedMessage, Subscribe
-from .pattern import Pattern, Received
-from .pipe import Pipe, _nobody
+from .pattern import Pattern
+from .queue import Pipe
 from .subscriptions import Subscriptions, cost
 
 # Subscriptions of peers that have gone are removed so many at a time: about a millisecond, with XPUB two.
@@ -75,7 +75,7 @@ class Pub(Pattern):
         super().attach(pipe)
         if self._options.xpub_welcome_msg:
             pipe.outbound.put([self._options.xpub_welcome_msg])
-        pipe.inbound.on_arrival = partial(self._read_requests, pipe)
+        pipe.inbound.set_reader(partial(self._read_requests, pipe))
         self._read_requests(pipe)
 
     def disconnected(self, pipe: Pipe) -> None:
@@ -85,7 +85,8 @@ class Pub(Pattern):
 
     def detach(self, pipe: Pipe) -> None:
         super().detach(pipe)
-        pipe.inbound.on_arrival = pipe.outbound.on_space = _nobody
+        pipe.inbound.set_reader()
+        pipe.outbound.set_writer()
         self._away.discard(pipe)
         self._long.pop(pipe, None)
         self._forget_subscriptions(pipe)
@@ -224,10 +225,15 @@ class Pub(Pattern):
     def _all_but(self, audience: Collection[Pipe]) -> Collection[Pipe]:
         return tuple(pipe for pipe in self.pipes if pipe not in audience)
 
+    def send_past_limit(self, message: Message) -> None:
+        audience = self.subscriptions.matching(message[0])
+        for pipe in self._all_but(audience) if self._options.invert_matching else audience:
+            pipe.outbound.put(message[0] if len(message) == 1 else SharedMessage(message))
+
     def _wait_for_room(self, audience: Iterable[Pipe]) -> bool:
         full = [pipe for pipe in audience if pipe.outbound.full]
         for pipe in full:
-            pipe.outbound.on_space = self._on_space
+            pipe.outbound.set_writer(self._on_space)
             pipe.outbound.want_space()
         return bool(full)
 
@@ -239,11 +245,8 @@ def send_to_all(pipes: Collection[Pipe], message: Message) -> None:
     """To each that has room; for the others the message is lost, and counted."""
     item = message[0] if len(message) == 1 else SharedMessage(message) if len(pipes) > 1 else message
     for pipe in pipes:
-        queue = pipe.outbound
-        if queue.given < queue.limit or not queue.full:
-            queue.put(item)
-        else:
-            queue.dropped += 1
+        if not pipe.outbound.offer(item):
+            pipe.outbound.count_dropped()
 
 
 class Sub(Pattern):
@@ -255,12 +258,13 @@ class Sub(Pattern):
 
     socket_type = SocketType.SUB
     receives = True
-    takes_all = True  # that passes the sieve
+    takes_all = True  # that passes the filter
 
     def _begin(self) -> None:
         self._counts: Counter[bytes] = Counter()
         self._wanted: Subscriptions[None] = Subscriptions()
         self._live: dict[Pipe, None] = {}  # the pipes with somebody at the other end
+        self._update_filter()
 
     def connected(self, pipe: Pipe) -> None:
         # What was still queued for the connection before belongs to it: the new peer hears the whole list.
@@ -277,13 +281,13 @@ class Sub(Pattern):
     def _ask_anew(self, pipe: Pipe) -> None:
         """Put the whole list into the queue, before the messages in it, and in place of what else is in it."""
         queue = pipe.outbound
-        messages = [item for item in queue.items if not isinstance(item, (Subscribe, Cancel))]
-        queue.given -= len(queue.items)  # because they are put anew, and were not taken
-        queue.items.clear()
-        queue.put_all([*(Subscribe(prefix) for prefix in self._counts), *messages])
+        messages = [item for item in queue if not isinstance(item, (Subscribe, Cancel))]
+        queue.replace([*(Subscribe(prefix) for prefix in self._counts), *messages])
 
     def subscribe(self, prefix: bytes) -> None:
         if self._count(prefix):
+            if not prefix or self._options.invert_matching:
+                self._update_filter()
             self._tell_all(Subscribe(prefix))
 
     def _count(self, prefix: bytes) -> bool:
@@ -306,16 +310,15 @@ class Sub(Pattern):
         for pipe in self._live:
             pipe.outbound.put(request)
 
-    def _gather(self) -> Received | None:
-        # Filtered once more: between our CANCEL and its arrival, a publisher still sends (29-34).
+    def look_again(self) -> None:
+        self._update_filter()
+        super().look_again()
+
+    def _update_filter(self) -> None:
+        """Filter once more what arrives, because a publisher still sends between our CANCEL and its arrival (29-34)."""
         assert self.incoming is not None
-        inverted = self._options._values.get("invert_matching")
-        sieve = self._dislikes if inverted else None if b"" in self._counts else self._wanted.matching
-        self.incoming.sieve = sieve
-        while (found := super()._gather()) is not None:
-            if sieve is None or sieve(found[1][0]):
-                return found
-        return None
+        sieve = None if b"" in self._counts else self._wanted.matching
+        self.incoming.set_filter(self._dislikes if self._options.invert_matching else sieve, self.pipes)
 
     def _dislikes(self, topic: bytes) -> bool:
         return not self._wanted.matching(topic)

@@ -34,7 +34,7 @@ from ..constants import SocketType
 from ..errors import EFSM, ProtocolError, Violation, ZMQError
 from ..wire.events import Message
 from .pattern import Pattern, Received
-from .pipe import Pipe
+from .queue import Pipe
 
 DELIMITER = b""
 
@@ -174,10 +174,8 @@ class Rep(Pattern):
         self.check_send()
         assert self._return_to is not None
         (pipe, envelope), self._return_to = self._return_to, None
-        if pipe in self.pipes and not pipe.outbound.full:
-            pipe.outbound.put(envelope + message)
-        else:
-            pipe.outbound.dropped += 1
+        if not (pipe in self.pipes and pipe.outbound.offer(envelope + message)):
+            pipe.outbound.count_dropped()
         return True
 
     def take(self) -> Received | None:

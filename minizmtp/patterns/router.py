@@ -15,7 +15,7 @@ dialled breaks, and a peer of another name answers the next time, the old name i
 Of two peers with one name the first keeps it, and what the second sends is dropped. With `router_handover` the second
 gets the name, and the connection of the first is closed.
 
-    >>> from .pipe import Queue
+    >>> from .queue import Queue
     >>> router = Router(on_arrival=lambda: None, on_space=lambda: None)
     >>> anna = Pipe(Queue(10), Queue(10)); anna.identity = b"anna"
     >>> router.attach(anna); router.connected(anna)
@@ -29,9 +29,9 @@ Below this module: `reqrep`, `pattern`. It can be read alone.
 
 from ..constants import SocketType
 from ..errors import EHOSTUNREACH, ZMQError, printable
-from ..wire.events import Message
+from ..wire.events import Item, Message
 from .pattern import Pattern, Received
-from .pipe import Pipe, _nobody
+from .queue import Pipe
 from .reqrep import counter
 
 
@@ -92,7 +92,7 @@ class Router(Pattern):
             self._hand_over(holder)
         pipe.routing_id = routing_id
         self._by_id[routing_id] = pipe
-        pipe.outbound.on_space = self._on_space
+        pipe.outbound.set_writer(self._on_space)
         assert self.incoming is not None
         self.incoming.attach(pipe)
         self._on_space()
@@ -126,7 +126,7 @@ class Router(Pattern):
 
     def detach(self, pipe: Pipe) -> None:
         super().detach(pipe)
-        pipe.outbound.on_space = _nobody
+        pipe.outbound.set_writer()
         # The pipe itself keeps its name, for what it sent before and is not read yet.
         if self._by_id.get(pipe.routing_id) is pipe:
             del self._by_id[pipe.routing_id]
@@ -157,15 +157,26 @@ class Router(Pattern):
                 self._named(message[0])  # raises
             return True
         queue = pipe.outbound
-        if queue.given < queue.limit or not queue.full:
-            if len(message) > 1:  # a name alone says nothing, and is not sent (28-41)
-                queue.put(message[1] if len(message) == 2 else message[1:])
+        if len(message) == 1 and not queue.full:
+            return True  # a name alone says nothing, and is not sent (28-41)
+        if queue.offer(message[1] if len(message) == 2 else message[1:]):
             return True
         if self._options.router_mandatory:
             queue.want_space()
             return False
-        queue.dropped += 1
+        queue.count_dropped()
         return True
+
+    def send_past_limit(self, message: Message) -> None:
+        pipe = self._by_id.get(message[0])
+        if pipe is not None and len(message) > 1:
+            pipe.outbound.put(message[1:])
+
+    def _unwrap(self, pipe: Pipe, items: list[Item]) -> list[Message | None]:
+        name = pipe.routing_id
+        return [
+            [name, item] if type(item) is bytes else [name, *item] if isinstance(item, list) else None for item in items
+        ]
 
     def _gather(self) -> Received | None:
         assert self.incoming is not None

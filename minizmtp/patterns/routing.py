@@ -22,16 +22,22 @@ with three peers and with three thousand, and nobody is asked in vain twice.
     >>> pipes.index(robin.send([b"more"]))
     1
 
-Below this module: `pipe`. Above it: `pattern`, and each pattern that uses one of the two.
 Read next: `pattern`.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain, zip_longest
 
 from ..wire.events import Item, Message
-from .pipe import Pipe, Queue, _nobody
+from .queue import Pipe, Queue, _ignore
+
+# An inbox that never has anything in it.
+NOTHING: deque[Item] = deque(maxlen=0)
+
+# Asked of a first frame: is the message wanted?
+Sieve = Callable[[bytes], object]
 
 
 class FairQueue:
@@ -39,57 +45,67 @@ class FairQueue:
 
     on_arrival: called when a message has come to a pipe that had none.
 
-    only: the queue of the one pipe that has something, while nobody else's turn could come in between; or None. Whoever
-    receives may take the next ones there, and need not come to us for each. sieve: if there is one, only those of whose
-    first frame it gives something true.
+    inbox: the batch of the only pipe that has messages (see `Queue.ready`), or NOTHING when another pipe's turn could
+    come in between. While it holds more than one item, the socket pops the next item there, and need not call `take`.
     """
 
-    def __init__(self, on_arrival: Callable[[], None] = _nobody) -> None:
-        self._ready: deque[Pipe] = deque()  # the pipes that have something, next one first; the only one may be empty
+    def __init__(self, on_arrival: Callable[[], None] = _ignore) -> None:
+        self._ready: deque[Pipe] = deque()  # the pipes that have something, next one first
         self._former: deque[Pipe] = deque()  # what is left of earlier connections: goes before all others
         self._on_arrival = on_arrival
-        self.only: Queue | None = None
-        self.sieve: Callable[[bytes], object] | None = None
+        self._sieve: Sieve | None = None
+        self.inbox: deque[Item] = NOTHING
 
     def attach(self, pipe: Pipe) -> None:
         """Let pipe take part. What it already holds counts as just come."""
-        pipe.inbound.on_arrival = partial(self._arrived, pipe)
+        pipe.inbound.set_reader(partial(self._arrived, pipe))
+        pipe.inbound.set_filter(self._sieve)
         if len(pipe.inbound):
             self._arrived(pipe)
 
     def keep(self, former: Pipe) -> None:
         """Have the messages in former read before anything else; nothing more will come to it."""
-        self.only = None
+        former.inbound.set_filter(self._sieve)
+        self.inbox = NOTHING
         self._former.append(former)
         self._on_arrival()
 
     def discard(self, pipe: Pipe) -> None:
         """Forget pipe. (A peer that has merely gone is not discarded: what it sent is read.)"""
-        self.only = None
-        pipe.inbound.on_arrival = _nobody
+        self.inbox = NOTHING
+        pipe.inbound.set_reader()
         for row in (self._ready, self._former):
             if pipe in row:
                 row.remove(pipe)
 
-    def _arrived(self, pipe: Pipe) -> None:
-        row = self._ready
-        if not row or row[0] is not pipe:  # or else it was emptied behind our back, and is the only one still
-            self.only = None
-            if row and not row[0].inbound.items:
-                row.popleft()
-            row.append(pipe)
-        self._on_arrival()
+    def set_filter(self, sieve: Sieve | None, pipes: Iterable[Pipe]) -> None:
+        """Give only messages of whose first frame sieve gives something true. pipes: all that take part."""
+        if sieve == self._sieve:
+            self.filter_again()
+            return
+        self._sieve = sieve
+        for pipe in {*pipes, *self._ready, *self._former}:
+            pipe.inbound.set_filter(sieve)
 
-    @property
-    def next_pipe(self) -> Pipe:
-        """Whose turn it is; while `only` is set, the pipe to which that queue belongs."""
-        return self._ready[0]
+    def filter_again(self) -> None:
+        """The filter is the same, but it lets other messages pass than it did."""
+        for row in (self._ready, self._former):
+            for pipe in row:
+                pipe.inbound.set_filter(self._sieve)
+
+    def _arrived(self, pipe: Pipe) -> None:
+        self.inbox = NOTHING
+        self._ready.append(pipe)
+        self._on_arrival()
 
     def __len__(self) -> int:
         """How many pipes have something."""
-        if self._ready and not self._ready[0].inbound.items:
-            self._ready.popleft()
         return len(self._ready) + len(self._former)
+
+    @property
+    def next_pipe(self) -> Pipe:
+        """Whose turn it is: the pipe of `inbox`, while there is one."""
+        return self._ready[0]
 
     def take(self) -> tuple[Pipe, Message] | None:
         """The next message and whose it is, or None."""
@@ -97,17 +113,15 @@ class FairQueue:
         while row:
             pipe = row[0]
             queue = pipe.inbound
-            items = queue.items
-            item = items.popleft() if items else None
-            if queue.wanted:
-                queue.report()
-            if not items:
-                self.only = None
+            ready = queue.ready
+            item = ready.popleft() if len(ready) > 1 else queue.take()
+            if not (ready or len(queue)):
+                self.inbox = NOTHING
                 row.popleft()
             elif row is self._former:
                 pass  # they have no turns: what came first is read first
             elif len(row) == 1:
-                self.only = queue
+                self.inbox = ready
             else:
                 row.rotate(-1)
             if type(item) is bytes:
@@ -116,7 +130,31 @@ class FairQueue:
                 return pipe, item
             if (message := as_list(item)) is not None:
                 return pipe, message
+            row = self._former or self._ready
         return None
+
+    def take_many(self, most: int, unwrap: Callable[[Pipe, list[Item]], list[Message | None]]) -> list[Message]:
+        """Up to most messages, in the order in which `take` would give them.
+
+        unwrap: makes of the items of one pipe as many messages; None of what is none.
+        """
+        found: list[Message] = []
+        while (row := self._former or self._ready) and len(found) < most:
+            # All pipes of the row give the same number, as many as the one with the fewest items has. That many rounds
+            # end where they began, and cost one call for each pipe and not one for each message.
+            pipes = [row[0]] if row is self._former else list(row)
+            rounds = min(min(len(pipe.inbound) for pipe in pipes), (most - len(found)) // len(pipes))
+            pipes = pipes if rounds else pipes[: most - len(found)]  # what is left is less than a round
+            given = [unwrap(pipe, pipe.inbound.take_batch(rounds or 1)) for pipe in pipes]
+            in_turn = given[0] if len(given) == 1 else chain.from_iterable(zip_longest(*given))
+            found += [message for message in in_turn if message is not None]
+            if row is self._ready and not rounds:
+                row.rotate(-len(pipes))
+            for pipe in pipes:
+                if not len(pipe.inbound):
+                    row.remove(pipe)
+            self.inbox = self._ready[0].inbound.ready if len(self._ready) == 1 and not self._former else NOTHING
+        return found
 
 
 def as_list(item: Item | None) -> Message | None:
@@ -128,28 +166,33 @@ def as_list(item: Item | None) -> Message | None:
     return list(item) if isinstance(item, list) else None
 
 
+def as_lists(items: list[Item]) -> list[Message | None]:
+    """`as_list` of each. (A call for each would cost as much as all the rest.)"""
+    return [[item] if type(item) is bytes else item if type(item) is list else as_list(item) for item in items]
+
+
 class RoundRobin:
     """Gives one message to each pipe in turn, and passes over those that are full (30-8, 28-26).
 
     on_space: called when there is a pipe with room, after there was none.
 
-    only: the queue of the one pipe that there is, or None. As long as its limit is not reached, whoever sends may put
-    the next ones there, and need not come to us for each.
+    only: the queue of the one pipe that there is, or None. As long as it has room, the socket offers it the next items
+    itself, and need not call `send`.
     """
 
-    def __init__(self, on_space: Callable[[], None] = _nobody) -> None:
+    def __init__(self, on_space: Callable[[], None] = _ignore) -> None:
         self._open: deque[Pipe] = deque()  # the pipes that have not been found full, next one first
         self._on_space = on_space
         self.only: Queue | None = None
 
     def attach(self, pipe: Pipe) -> None:
         """Let pipe take part."""
-        pipe.outbound.on_space = partial(self._opened, pipe)
+        pipe.outbound.set_writer(partial(self._opened, pipe))
         self._opened(pipe)
 
     def detach(self, pipe: Pipe) -> None:
         """Give nothing to pipe any more."""
-        pipe.outbound.on_space = _nobody
+        pipe.outbound.set_writer()
         self.only = None
         if pipe in self._open:
             self._open.remove(pipe)
@@ -170,16 +213,38 @@ class RoundRobin:
         self.only = None
         self._open.popleft().outbound.want_space()
 
+    def send_many(self, items: Iterator[Item], most: int) -> int:
+        """Give what the iterator gives to the pipes in turn, at most so many; how many.
+
+        The next item is not asked for while no pipe has room for it.
+        """
+        count = 0
+        while count < most and self:
+            if len(self._open) == 1:
+                some = self._open[0].outbound.offer_many(items, most - count)
+                if not some:
+                    break
+                count += some
+                continue
+            item = next(items, None)
+            if item is None:
+                break
+            self.send(item)
+            count += 1
+        return count
+
     def send(self, message: Item) -> Pipe | None:
         """Give message to the next pipe that has room, and tell which; None if there is none, and nothing happened."""
         row = self._open
         while row:
             pipe = row[0]
             queue = pipe.outbound
-            if queue.given < queue.limit or not queue.full:
-                self.only = queue if len(row) == 1 else None
-                row.rotate(-1)
-                queue.put(message)
+            if queue.offer(message):
+                if len(row) == 1:
+                    self.only = queue
+                else:
+                    self.only = None
+                    row.rotate(-1)
                 return pipe
             self._close()
         return None

@@ -23,9 +23,9 @@ from typing import NamedTuple
 from ..constants import SocketType
 from ..errors import EINVAL, ZMQError
 from ..wire.events import Cancel, Message, Subscribe, as_message
-from .pattern import Pattern, Received
-from .pipe import Pipe
+from .pattern import Received
 from .pubsub import SLICE, Pub, Sub, read_subscription, send_to_all
+from .queue import Pipe
 from .subscriptions import Subscriptions, cost
 
 # When more notices and messages are unread, the program is taken not to read at present.
@@ -218,6 +218,12 @@ class XPub(Pub):
             self._stopped.remove(notice.pipe)
             self.later(partial(self._go_on_reading, notice.pipe))
 
+    def take_many(self, most: int) -> list[Message]:
+        found: list[Message] = []
+        while len(found) < most and (received := self.take()) is not None:
+            found.append(received[1])
+        return found
+
     def give_back(self, received: Received) -> None:
         pipe, message = received
         self._number += 1
@@ -343,5 +349,5 @@ class XSub(Sub):
     def unsubscribe(self, prefix: bytes) -> None:
         raise self._no_subscriptions()
 
-    def _gather(self) -> Received | None:
-        return Pattern._gather(self)  # all that comes (29-42)
+    def _update_filter(self) -> None:
+        """Nothing is filtered (29-42)."""

@@ -37,7 +37,7 @@ CONNECT_ONCE = {SocketType.DEALER, SocketType.SUB, SocketType.PUB, SocketType.RE
 
 class PeerStatistics(NamedTuple):
     """One peer, and what has passed between us. Counted in messages (subscriptions count as such), since its pipe was
-    made: see `patterns.pipe` for how long that is.
+    made: see `patterns.queue` for how long that is.
 
     sent: given to its connection. queued: waiting for that. dropped: never queued, for want of room.
     received: taken by the program. unread: waiting for that.

@@ -56,7 +56,7 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
             else:
                 source._pattern.give_back(received)
             return moved
-        source._on_taken()
+        source._wake_next()
         if capture is not None and copy is not None and capture.events & POLLOUT:
             capture._try_send(copy)
     return TURNS

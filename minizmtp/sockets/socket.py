@@ -24,7 +24,10 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import sys
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+from inspect import GEN_CLOSED, getgeneratorstate
+from operator import length_hint
 from threading import get_ident
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -32,8 +35,8 @@ from typing import Any, NamedTuple, Self
 import trio
 from trio.lowlevel import checkpoint_if_cancelled
 
-from ..constants import POLLIN, POLLOUT, SNDMORE, SocketType
-from ..errors import EINVAL, ENOTSOCK, ZMQError
+from ..constants import NOBLOCK, POLLIN, POLLOUT, SNDMORE, SocketType
+from ..errors import EINVAL, ENOTSOCK, Again, ZMQError
 from ..net.runtime import Runtime
 from ..options import Options, set_options
 from ..patterns import PATTERNS
@@ -268,8 +271,8 @@ class Socket(Options):
         only = self._robin.only
         if flags or self._parts or get_ident() not in self._owner_threads:
             await self._send([frame], flags)
-        elif only is not None and only.given < only.limit:
-            only.put(frame)
+        elif only is not None and only.offer(frame):
+            return
         elif self._waiters.count or not self._offer([frame]):
             await self._send([frame], flags)
 
@@ -301,6 +304,59 @@ class Socket(Options):
             or not self._offer(frames)
         ):
             await self._send(frames, flags)
+
+    async def send_many(self, messages: Iterable[Any], flags: int = 0) -> int:
+        """Send each of the messages, which are bytes or lists of frames, and return how many there were.
+
+        This call takes the next message from messages only when there is room for it, and waits for room as send()
+        does: up to sndtimeo each time, and not at all with NOBLOCK. When it is cancelled or raises Again, all messages
+        that it took were sent. An iterator then stands at the first message that was not sent, so the next call can go
+        on with it.
+
+        (Where the room depends on the message, a message may have been taken for a peer whose queue is full: with
+        router_mandatory and xpub_nodrop. It is then sent past the high-water mark of that peer.)
+
+        Raises what send() raises, and whatever messages raises: what came before was sent. The message that was refused
+        is taken from an iterator, and not sent. A REQ and a REP send one message at a time, so they raise ENOTSUP.
+        """
+        if flags & ~NOBLOCK:
+            raise ZMQError(EINVAL, "send_many sends whole messages: the only flag that it knows is NOBLOCK")
+        iterator = iter(messages)
+        items, count = _items(iterator), 0
+        while True:
+            await self._checkpoint()
+            if self._parts:
+                raise ZMQError(EINVAL, "a message was begun with SNDMORE: send its last part before send_many()")
+            turns, waiting = TURNS, None
+            while turns and waiting is None:
+                some, waiting = self._try_send_many(items, turns)
+                count += some
+                turns -= some
+                if not some:
+                    break
+            if waiting is not None:
+                await self._send_taken(waiting, flags)
+                count += 1
+            elif getgeneratorstate(items) == GEN_CLOSED or length_hint(iterator, 1) == 0:
+                # There are no more. A list's iterator tells so, and need not be asked for one when there is no room.
+                return count
+            elif turns:
+                await self._waiters.park_sender(lambda: self._pattern.can_send() or None, flags, self.sndtimeo)
+
+    def _try_send_many(self, items: Iterator[Item], most: int) -> tuple[int, Frames | None]:
+        self._links.check_open()
+        try:
+            return self._pattern.send_many(items, most)
+        finally:
+            self._wake_next()
+
+    async def _send_taken(self, message: Frames, flags: int) -> None:
+        """Wait until there is room for a message that was taken from the program; or send it without, at the end."""
+        try:
+            await self._send_when(self._try_send, message, flags)
+        except (Again, trio.Cancelled, KeyboardInterrupt):
+            self._pattern.send_past_limit(message)
+            raise
 
     async def send_string(self, text: str, flags: int = 0, encoding: str = "utf-8") -> None:
         """Send text as one frame."""
@@ -376,11 +432,10 @@ class Socket(Options):
         else:
             turns.receives = TURNS
             await self._checkpoint()
-        only = self._fair.only
-        if only is not None and len(only.items) > only.tell_at and get_ident() in self._owner_threads:
-            item = only.items.popleft()
-            sieve = self._fair.sieve
-            if type(item) is bytes and (sieve is None or sieve(item)):
+        inbox = self._fair.inbox
+        if len(inbox) > 1 and get_ident() in self._owner_threads:
+            item = inbox.popleft()
+            if type(item) is bytes:
                 return item
             received = self._look_at(item) or self._try_receive() or await self._receive(flags)
         else:
@@ -403,22 +458,18 @@ class Socket(Options):
             turns.receives = TURNS
             await self._checkpoint()
         # As in recv. To share these lines would cost a call for each message, some 6 % of what it takes.
-        only = self._fair.only
-        if only is not None and len(only.items) > only.tell_at and get_ident() in self._owner_threads:
-            item = only.items.popleft()
-            sieve = self._fair.sieve
-            if type(item) is list and (sieve is None or sieve(item[0])):
+        inbox = self._fair.inbox
+        if len(inbox) > 1 and get_ident() in self._owner_threads:
+            item = inbox.popleft()
+            if type(item) is list:
                 return item
             return (self._look_at(item) or self._try_receive() or await self._receive(flags))[1]
         return (self._try_receive() or await self._receive(flags))[1]
 
     def _look_at(self, item: Item) -> Received | None:
-        """An item of the queue `only` that is no plain message: what the program gets of it, if anything."""
+        """An item of the inbox of another kind: what the program gets of it, if anything."""
         frames = as_list(item)
-        sieve = self._fair.sieve
-        if frames is None or (sieve is not None and not sieve(frames[0])):
-            return None
-        return self._fair.next_pipe, frames
+        return None if frames is None else (self._fair.next_pipe, frames)
 
     async def _recv_rest(self, flags: int) -> bytes:
         await self._checkpoint()
@@ -433,11 +484,11 @@ class Socket(Options):
     def _take_rest(self) -> Received:
         """The rest of a message is no longer the socket's: a REQ and a REP may send now."""
         rest = self._rest.pop(0)
-        self._on_taken()
+        self._wake_next()
         return rest
 
-    def _on_taken(self) -> None:
-        """A message was taken past the calls above, so other tasks that wait have to ask again."""
+    def _wake_next(self) -> None:
+        """Messages were sent or taken past the calls above, so other tasks that wait have to ask again."""
         if self._waiters.count:
             self._waiters.wake_next()
 
@@ -457,6 +508,41 @@ class Socket(Options):
             await self._checkpoint()
         pipe, frames = self._try_receive() or await self._receive(flags)
         return Message(frames, pipe.metadata)
+
+    async def recv_many(self, max_messages: int | None = None, flags: int = 0) -> list[list[bytes]]:
+        """Wait until there is a message, then return all that are there, at most max_messages, each a list of frames.
+
+        They come in the order in which recv_multipart() would give them, and first of all what recv() has left of a
+        message. They are taken in one step, after the last await: a call that is cancelled has taken none.
+
+        Waits up to rcvtimeo; NOBLOCK does not wait. Raises as recv() does. A REQ and a REP receive one message at a
+        time, so they raise ENOTSUP.
+        """
+        if max_messages is not None and max_messages < 1:
+            raise ZMQError(EINVAL, f"max_messages is {max_messages}: expected at least 1, or None for no limit")
+        most = sys.maxsize if max_messages is None else max_messages
+        turns = self._turns
+        # Fewer calls than of recv() until other tasks have their turns, because each may take many messages.
+        if turns.receives > TURNS - 8 and not self._rest:
+            turns.receives -= 1
+            await checkpoint_if_cancelled()
+        else:
+            turns.receives = TURNS
+            await self._checkpoint()
+        return self._try_receive_many(most) or await self._waiters.park_receiver(
+            lambda: self._try_receive_many(most) or None, flags, self.rcvtimeo
+        )
+
+    def _try_receive_many(self, most: int) -> list[Frames]:
+        self._links.check_open()
+        begun = len(self._rest[:most])
+        found = self._pattern.take_many(most - begun)
+        if begun:
+            found[:0] = [frames for _, frames in self._rest[:begun]]
+            del self._rest[:begun]
+        if found:
+            self._wake_next()
+        return found
 
     async def recv_string(self, flags: int = 0, encoding: str = "utf-8") -> str:
         """The next frame as text. A frame that is no such text is taken all the same, and UnicodeDecodeError raised."""
@@ -517,6 +603,21 @@ def _frame(data: Any) -> bytes:
     except TypeError:
         hint = ": encode it, or use send_string()" if isinstance(data, str) else ""
         raise TypeError(f"a frame is bytes or bytes-like, not {type(data).__name__}{hint}") from None
+
+
+def _items(messages: Iterator[Any]) -> Generator[Item, None, None]:
+    """Each message as it is queued: a single frame alone, or a list of several."""
+    for message in messages:
+        if type(message) is bytes:
+            yield message
+            continue
+        if not isinstance(message, (list, tuple)):
+            yield _frame(message)
+            continue
+        if not message:
+            raise ZMQError(EINVAL, "a message has at least one frame; it may be empty: [b'']")
+        frames = [_frame(part) for part in message]
+        yield frames[0] if len(frames) == 1 else frames
 
 
 def _prefix(prefix: bytes | str) -> bytes:

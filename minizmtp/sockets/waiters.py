@@ -27,7 +27,7 @@ import trio
 from ..constants import NOBLOCK
 from ..errors import Again
 from ..patterns import Pattern
-from ..patterns.pipe import Source
+from ..patterns.queue import Source
 
 T = TypeVar("T")
 

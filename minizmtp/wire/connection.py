@@ -33,7 +33,7 @@ State moves only in `next_event`, when an event is handed out: `receive_data` ju
 difference how a stream was cut into chunks, and an event is never about bytes that you have not come to yet.
 
 Below this module: all of `wire`. Above it: `engine`, which brings a Connection and a stream together.
-Read next: `options`, a table to look things up in, or at once `patterns.pipe`, where the messages go.
+Read next: `options`, a table to look things up in, or at once `patterns.queue`, where the messages go.
 """
 
 from collections.abc import Callable, Iterable, Mapping

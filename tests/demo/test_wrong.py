@@ -13,7 +13,7 @@ from minizmtp.demo.wrong import (
     subscriber_hears,
     with_credit,
 )
-from minizmtp.patterns.pipe import Queue
+from minizmtp.patterns.queue import Queue
 
 
 async def test_who_joins_slowly_hears_nothing_and_whoever_is_waited_for_hears_all():

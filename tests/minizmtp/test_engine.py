@@ -15,7 +15,7 @@ from minizmtp.net import engine as engine_module
 from minizmtp.net.engine import MANY, MOST_OWED, OCTETS, READS, Engine
 from minizmtp.net.outbox import BATCH
 from minizmtp.net.transports import Receiver, Stream
-from minizmtp.patterns.pipe import Pipe
+from minizmtp.patterns.queue import Pipe
 from minizmtp.sockets.socket import TURNS
 from minizmtp.wire.frames import Frame, FrameDecoder
 from tests.minizmtp.helpers import (

@@ -19,7 +19,7 @@ from minizmtp.net.engine import Engine
 from minizmtp.net.inproc import InprocLink
 from minizmtp.net.session import Accepted, Connector
 from minizmtp.net.transports import Stream
-from minizmtp.patterns.pipe import Pipe, Queue
+from minizmtp.patterns.queue import Pipe, Queue
 from minizmtp.wire import Connection
 from tests.minizmtp.helpers import Event, Raw, until
 from tests.minizmtp.inside import links_of

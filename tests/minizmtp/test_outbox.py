@@ -5,7 +5,7 @@ import pytest
 import minizmtp as zmq
 from minizmtp.net.engine import MOST_OWED
 from minizmtp.net.outbox import BATCH, Outbox
-from minizmtp.patterns.pipe import Queue
+from minizmtp.patterns.queue import Queue
 from minizmtp.wire import Item
 from minizmtp.wire.frames import encode_message
 from tests.minizmtp.streams import in_traffic

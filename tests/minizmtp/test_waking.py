@@ -20,7 +20,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
-from minizmtp.patterns.pipe import Queue
+from minizmtp.patterns.queue import Queue
 from tests.minizmtp.helpers import TRANSPORTS, pair
 from tests.minizmtp.inside import is_readable, pattern_of
 
@@ -236,7 +236,7 @@ class World:
 def has_room(queue: Queue) -> bool:
     """Asked of a copy, because a queue that is asked may tell its writer."""
     queue = copy(queue)
-    queue.on_space = lambda: None
+    queue.set_writer()
     return not queue.full
 
 

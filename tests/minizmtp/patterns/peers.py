@@ -2,7 +2,7 @@
 
 from minizmtp.errors import ProtocolError
 from minizmtp.patterns import Pattern, Pipe
-from minizmtp.patterns.pipe import Queue, Source
+from minizmtp.patterns.queue import Queue, Source
 from minizmtp.patterns.routing import as_list
 from minizmtp.wire.events import Item, Message
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from minizmtp.errors import EHOSTUNREACH, ZMQError
 from minizmtp.options import Options
 from minizmtp.patterns import Pattern, Pipe
-from minizmtp.patterns.pipe import Queue
+from minizmtp.patterns.queue import Queue
 from minizmtp.patterns.reqrep import Rep, Req, split_envelope
 from minizmtp.patterns.router import Dealer, Router
 from minizmtp.wire.events import Message
@@ -370,7 +370,7 @@ def test_what_the_second_of_one_name_sends_is_not_kept() -> None:
     for number in range(5):
         second.says([b"%d" % number])
         assert not second.pipe.inbound.full
-        assert not second.pipe.inbound.items
+        assert not second.pipe.inbound
 
 
 @pytest.mark.requirement("L-28")

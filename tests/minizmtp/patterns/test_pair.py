@@ -74,7 +74,7 @@ def test_what_a_second_peer_sends_is_not_kept() -> None:
     for number in range(5):
         second.says([b"%d" % number])
         assert not second.pipe.inbound.full
-        assert not second.pipe.inbound.items
+        assert not second.pipe.inbound
 
 
 @pytest.mark.requirement("31-1")

@@ -97,7 +97,7 @@ def test_what_else_a_listener_says_is_dropped_on_the_spot() -> None:
 def test_requests_that_were_there_before_the_pipe_was_attached_count() -> None:
     station = pub()
     early = Peer(pub())
-    early.pipe.inbound.on_arrival = Calls()
+    early.pipe.inbound.set_reader(Calls())
     early.says(Subscribe(b"eu"))
     station.attach(early.pipe)
     station.try_send([b"eu"])

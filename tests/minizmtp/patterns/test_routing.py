@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from minizmtp.patterns.pipe import Pipe, Queue
+from minizmtp.patterns.queue import Pipe, Queue
 from minizmtp.patterns.routing import FairQueue, RoundRobin, as_list
 from tests.minizmtp.patterns.peers import Calls
 
@@ -204,9 +204,9 @@ def test_nobody_is_served_twice_while_another_waits_and_each_peers_order_is_kept
             pipe.inbound.put([b"%d" % number])
             model[pipe].append(b"%d" % number)
             continue
-        if step == -2 and fair.only is not None and len(fair.only.items) > fair.only.tell_at:
-            (pipe,) = (pipe for pipe in row if pipe.inbound is fair.only)
-            item = as_list(fair.only.items.popleft())
+        if step == -2 and len(fair.inbox) > 1:
+            (pipe,) = (pipe for pipe in row if pipe.inbound.ready is fair.inbox)
+            item = as_list(fair.inbox.popleft())
         else:
             found = fair.take()
             if found is None:

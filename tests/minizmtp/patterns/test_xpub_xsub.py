@@ -9,8 +9,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from minizmtp.errors import EINVAL, ZMQError
 from minizmtp.options import Options
 from minizmtp.patterns import Pipe
-from minizmtp.patterns.pipe import Queue
 from minizmtp.patterns.pubsub import SLICE, Pub, Sub
+from minizmtp.patterns.queue import Queue
 from minizmtp.patterns.xpubsub import MOST_UNREAD, MOST_WAITING, Backlog, XPub, XSub
 from minizmtp.wire.events import Cancel, Item, Message, Subscribe
 from tests.minizmtp.patterns.peers import Calls, Peer, all_received, received

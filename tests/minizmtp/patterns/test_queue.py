@@ -1,10 +1,14 @@
 """Queue and Pipe: one peer's messages, and how many may wait (28 to 31, "shall create a double queue")."""
 
+import ast
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minizmtp.patterns.pipe import Queue
+import minizmtp
+from minizmtp.patterns.queue import Queue
 from minizmtp.wire.events import Cancel, Item, Subscribe
 from tests.minizmtp.patterns.peers import Calls
 
@@ -74,7 +78,7 @@ def test_ten_reads_free_ten_places_at_once_over_inproc_with_ten_and_ten() -> Non
 
 def test_a_writer_who_asked_hears_of_room_once() -> None:
     queue = filled(4, 4)
-    queue.on_space = heard = Calls()
+    queue.set_writer(heard := Calls())
     queue.take(), queue.take()
     assert heard.count == 0  # nobody wanted to know
     queue.put([b"4"]), queue.put([b"5"])
@@ -83,14 +87,13 @@ def test_a_writer_who_asked_hears_of_room_once() -> None:
     assert heard.count == 0
     queue.take()
     assert heard.count == 1
-    assert not queue.wanted
     taken(queue)
     assert heard.count == 1
 
 
 def test_a_reader_hears_of_the_first_message_only() -> None:
     queue = Queue()
-    queue.on_arrival = heard = Calls()
+    queue.set_reader(heard := Calls())
     queue.put([b"a"]), queue.put([b"b"])
     assert heard.count == 1
     taken(queue)
@@ -100,7 +103,7 @@ def test_a_reader_hears_of_the_first_message_only() -> None:
 
 def test_of_nothing_nobody_hears() -> None:
     queue = Queue()
-    queue.on_arrival = heard = Calls()
+    queue.set_reader(heard := Calls())
     queue.put_all([])
     assert heard.count == 0
     queue.put_all([[b"a"], b"b"])
@@ -109,8 +112,8 @@ def test_of_nothing_nobody_hears() -> None:
 
 def test_a_reader_may_hear_of_a_later_one() -> None:
     queue = Queue()
-    queue.on_arrival = heard = Calls()
-    queue.mark = 2
+    queue.set_reader(heard := Calls())
+    queue.notify_at(2)
     for expected in (0, 1, 1):
         queue.put([b"a"])
         assert heard.count == expected
@@ -142,7 +145,8 @@ def test_what_is_put_back_counts_again() -> None:
 def test_when_word_comes_of_an_arrival_it_is_there_and_when_of_room_there_is_room() -> None:
     queue = Queue(2)
     seen: list[int] = []
-    queue.on_arrival = queue.on_space = lambda: seen.append(len(queue))
+    queue.set_reader(lambda: seen.append(len(queue)))
+    queue.set_writer(lambda: seen.append(len(queue)))
     queue.put([b"1"]), queue.put([b"2"])
     queue.want_space()
     queue.take()
@@ -161,7 +165,7 @@ def test_a_closed_queue_forgets_what_it_holds_and_drops_what_comes() -> None:
 
 def test_closing_sends_a_waiting_writer_on_its_way() -> None:
     queue = filled(1, 1)
-    queue.on_space = heard = Calls()
+    queue.set_writer(heard := Calls())
     queue.want_space()
     queue.close()
     assert heard.count == 1
@@ -173,17 +177,18 @@ def test_a_writer_that_waits_hears_of_a_limit_that_is_raised(hwm: int) -> None:
     """inproc, connect before bind: the bind adds the binder's limit to a queue that may already be full. Half of the
     new limit is more than the queue holds, so no number of reads would ever tell the writer."""
     queue = filled(1, 1)
-    queue.on_space = heard = Calls()
+    queue.set_writer(heard := Calls())
     queue.want_space()
     queue.set_hwm(hwm)
     assert not queue.full
     assert heard.count == 1
-    assert not queue.wanted
+    taken(queue)
+    assert heard.count == 1
 
 
 def test_a_limit_that_is_lowered_loses_nothing() -> None:
     queue = filled(10, 10)
-    queue.on_space = heard = Calls()
+    queue.set_writer(heard := Calls())
     queue.want_space()
     queue.set_hwm(2)
     assert queue.full
@@ -217,7 +222,9 @@ class LibzmqPipe:
 def test_a_queue_is_full_exactly_when_libzmqs_is(hwm: int, reads: list[bool], overfill: bool) -> None:
     queue, model = Queue(hwm), LibzmqPipe(hwm)
     for read in reads:
-        if read:
+        if read and len(queue.ready) > 1:
+            queue.ready.popleft()
+        elif read:
             queue.take()
         elif model.full() and not overfill:
             continue
@@ -227,25 +234,68 @@ def test_a_queue_is_full_exactly_when_libzmqs_is(hwm: int, reads: list[bool], ov
         assert (queue.full, len(queue)) == (model.full(), model.written - model.read)
 
 
-@given(st.integers(0, 5), st.lists(st.sampled_from(["put", "take", "back", "limit"]), max_size=60))
-def test_a_queue_that_was_emptied_has_room_and_its_waiting_writer_knows(hwm: int, steps: list[str]) -> None:
-    """Nobody waits for ever: whatever happened before, a writer that wants room has heard of it by the time that the
-    queue is empty, or would have it after as many more messages as the reader still owes."""
-    queue = Queue(hwm)
+@given(
+    st.integers(0, 5), st.lists(st.sampled_from(["put", "first", "take", "pop", "batch", "back", "limit"]), max_size=60)
+)
+def test_a_waiting_writer_hears_of_room(hwm: int, steps: list[str]) -> None:
+    """A writer that waits has heard of room by the time that there is some. Items keep their order, whichever way they
+    are taken. An emptied queue has room."""
+    queue, waits = Queue(hwm), False
+
+    def on_space() -> None:
+        nonlocal waits
+        assert waits, "called once for each want_space"
+        waits = False
+
+    queue.set_writer(on_space)
+    model: list[Item] = []
     held: list[Item] = []
     for number, step in enumerate(steps):
-        if step == "put" and not queue.full:
-            queue.put([b"%d" % number])
+        if step == "put" and queue.offer(b"%d" % number):
+            model.append(b"%d" % number)
         elif step == "put":
             queue.want_space()
+            waits = True
+        elif step == "first":
+            queue.put_first(b"%d" % number)
+            model.insert(0, b"%d" % number)
         elif step == "take" and (item := queue.take()) is not None:
             held = [item]
+            assert held == [model.pop(0)]
+        elif step == "pop" and len(queue.ready) > 1:
+            held = [queue.ready.popleft()]
+            assert held == [model.pop(0)]
+        elif step == "batch":
+            held = queue.take_batch(number % 4)
+            assert held == model[: len(held)]
+            assert len(held) == min(number % 4, len(model))
+            del model[: len(held)]
         elif step == "back":
             queue.put_back(held)
+            model[:0] = held
             held = []
         elif step == "limit":
             queue.set_hwm(number % 6)
-        assert not (queue.wanted and not queue.full)
-    taken(queue)
+        assert not (waits and not queue.full)
+        assert (list(queue), len(queue), queue.peek()) == (model, len(model), model[0] if model else None)
+    assert taken(queue) == model
     assert not queue.full
-    assert not queue.wanted
+    assert not waits
+
+
+def test_no_other_module_touches_a_private_field() -> None:
+    """A field of a queue is read and written in its own module. Only `routing` knows where the batch may be popped."""
+    private = {name for name in Queue.__slots__ if name.startswith("_") and not name.startswith("__")}
+    package = Path(minizmtp.__file__).parent
+    touched = [
+        f"{path.relative_to(package)}:{node.lineno} {ast.unparse(node)}"
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and path.name != "queue.py"
+        if (node.attr in private and not (isinstance(node.value, ast.Name) and node.value.id == "self"))
+        or (
+            ast.unparse(node).endswith(("queue.ready", "inbound.ready", "outbound.ready")) and path.name != "routing.py"
+        )
+    ]
+    assert touched == []
+    assert len(private) == 15
