@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from .. import __version__
 from ..html.conversation import Conversation, Write, legend, rows, writes
 from ..html.page import environment
 from . import blocks as said
@@ -127,7 +128,7 @@ def marked(words: str, names: Collection[str] = ()) -> Markup:
 
 def programs() -> str:
     """With what the tour was made; the numbers in it mean little without."""
-    ours = ", ".join(f"{name} {version(name)}" for name in ("minizmtp", "trio", "h11"))
+    ours = ", ".join([f"minizmtp {__version__}", *(f"{name} {version(name)}" for name in ("trio", "h11"))])
     return f"{platform.python_implementation()} {platform.python_version()}, {ours}, on {platform.system()}"
 
 
