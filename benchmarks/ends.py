@@ -87,11 +87,12 @@ class End:
             return {"curve_server": 1, "curve_publickey": server_public, "curve_secretkey": server_secret}
         return {"curve_serverkey": server_public, "curve_publickey": public, "curve_secretkey": secret}
 
-    def sender(self, sock: Any, several: bool = False) -> Any:
-        return sock.send_multipart if several else sock.send
+    def sender(self, sock: Any, several: bool = False, many: bool = False) -> Any:
+        """several: frames. many: messages, where there is a call for that."""
+        return sock.send_many if many else sock.send_multipart if several else sock.send
 
-    def receiver(self, sock: Any, several: bool = False) -> Any:
-        return sock.recv_multipart if several else sock.recv
+    def receiver(self, sock: Any, several: bool = False, many: bool = False) -> Any:
+        return sock.recv_many if many else sock.recv_multipart if several else sock.recv
 
     async def close(self, sock: Any) -> None:
         sock.close()

@@ -90,6 +90,18 @@ def routed(clients: int, target: float) -> Row:
     )
 
 
+def many(row: Row, target: float) -> Row:
+    """The same with batches: our ends send and receive many messages with one call, the rivals' one by one."""
+    return replace(
+        row,
+        name=f"many-{row.name}",
+        words=f"{row.words}; many with one call",
+        roles=(f"{row.roles[0]}_many", f"{row.roles[1]}_many"),
+        targets=({"pyzmq": target},),
+        rivals=tuple(name for name in row.rivals if name != "raw"),
+    )
+
+
 def held(subscriptions: int, words: str) -> Row:
     return Row(
         f"held-{words}",
@@ -183,6 +195,14 @@ ROWS = [
     held(1, "1"),
     held(1000, "1k"),
     held(100_000, "100k"),
+    many(one_way("push-64", "PUSH→PULL 64 B", Work(2000)), 3.5),
+    many(one_way("ipc-push-64", "PUSH→PULL 64 B, ipc", Work(2000, transport="ipc")), 3.5),
+    many(one_way("inproc-push-64", "PUSH→PULL 64 B, inproc", Work(2000, transport="inproc")), 8),
+    many(one_way("push-1k", "PUSH→PULL 1 KiB", Work(2000, size=KIB)), 1.3),
+    *(many(fan_out(subscribers, 0), 2) for subscribers in (1, 10, 100)),
+    many(routed(1, 0), 3.4),
+    many(routed(10, 0), 3.6),
+    many(routed(100, 0), 4.4),
     idle(5000),
     idle(10_000),
     *curve(),
@@ -281,7 +301,7 @@ class Bench:
         costs = self.run(row, rival, work)
         if not costs:
             return None
-        each = work.count if row.roles[0] != "publish" else work.count * work.peers
+        each = work.count * (work.peers if row.roles[0].startswith("publish") else 1)
         return replace(work, count=max(2, min(row.most, int(work.count * self.seconds / (costs[0] * each)))))
 
 

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing.connection import Connection
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import trio
@@ -117,10 +117,10 @@ class AnyioEnd(TrioEnd):
         self.shared["open"].append(sock)
         return sock
 
-    def sender(self, sock: Any, several: bool = False) -> Any:
+    def sender(self, sock: Any, several: bool = False, many: bool = False) -> Any:
         return sock.asend_multipart if several else sock.asend
 
-    def receiver(self, sock: Any, several: bool = False) -> Any:
+    def receiver(self, sock: Any, several: bool = False, many: bool = False) -> Any:
         return sock.arecv_multipart if several else sock.arecv
 
     async def close(self, sock: Any) -> None:
@@ -218,18 +218,23 @@ class Rival:
     needs: tuple[str, ...]  # modules
     end: Callable[..., Any]
     run: Callable[[Parts, dict[str, Any]], None]
-    roles: ModuleType
+    roles: ModuleType | SimpleNamespace
 
 
+# minizmtp sends and receives many messages with one call; its rivals do the same work one by one.
+one_by_one = SimpleNamespace(**vars(roles))
 blocking_roles = blocking("roles")
 for many in ("subscribers", "dealers"):  # where others have a task for each socket
     setattr(blocking_roles, many, getattr(blocking_roles, f"{many}_in_turn"))
+for scene in (one_by_one, blocking_roles):
+    for role in ("pull", "push", "publish", "subscribers", "route", "dealers"):
+        setattr(scene, f"{role}_many", getattr(scene, role))
 
 RIVALS = {
     "mini": Rival(("minizmtp",), MiniEnd, run_mini, roles),
     "pyzmq": Rival(("zmq",), PyzmqEnd, run_pyzmq, blocking_roles),
-    "zmq.asyncio": Rival(("zmq",), AsyncioEnd, run_asyncio, roles),
-    "zmq-anyio": Rival(("zmq", "zmq_anyio"), AnyioEnd, run_anyio, roles),
+    "zmq.asyncio": Rival(("zmq",), AsyncioEnd, run_asyncio, one_by_one),
+    "zmq-anyio": Rival(("zmq", "zmq_anyio"), AnyioEnd, run_anyio, one_by_one),
     "raw": Rival(("trio",), TrioEnd, run_trio, floor),
 }
 # Who is at the other end where it is not the rival itself: plain sockets.

@@ -59,6 +59,37 @@ async def push(end: Any) -> None:
     await end.told()
 
 
+async def pull_many(end: Any) -> Figures:
+    """As `pull`, but a call takes all that are there."""
+    work = end.work
+    sock = await end.listen("PULL")
+    receive = end.receiver(sock, many=True)
+    assert await receive() == [[work.message(HELLO)]]
+    end.tell("go")
+    first = messages = await receive(1)
+    started = perf_counter()
+    got = 1
+    while got < work.count:
+        messages = await receive()
+        got += len(messages)
+    seconds = perf_counter() - started
+    assert first == [[work.message()]]
+    assert (messages if got > work.count else await receive())[-1] == [work.message(LAST)]
+    end.tell("enough")
+    return work.count - 1, seconds
+
+
+async def push_many(end: Any) -> None:
+    work = end.work
+    sock = await end.reach("PUSH", await end.told())
+    send = end.sender(sock, many=True)
+    await send([work.message(HELLO)])
+    await end.told()
+    await send(repeat(work.message(), work.count))
+    await send([work.message(LAST)])
+    await end.told()
+
+
 # ── REQ ⇄ REP ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -147,7 +178,20 @@ async def publish(end: Any) -> None:
     await end.told()
 
 
-async def subscribe(end: Any) -> list[Any]:
+async def publish_many(end: Any) -> None:
+    work = end.work
+    sock = await end.listen("PUB", sndhwm=0, rcvhwm=0)
+    send = end.sender(sock, many=True)
+    while not end.heard():
+        await send([last_topic(work) + PROBE])
+        await end.sleep(0.005)
+    await end.told()
+    await send(published(work))
+    await send([last_topic(work) + LAST])
+    await end.told()
+
+
+async def subscribe(end: Any, many: bool = False) -> list[Any]:
     """The receivers of all subscribers, each of which has had a first probe."""
     work = end.work
     endpoint = await end.told()
@@ -158,9 +202,10 @@ async def subscribe(end: Any) -> list[Any]:
             sock.subscribe(topic(index))
         if not work.topics:
             sock.subscribe(b"")
-        receivers.append(end.receiver(sock))
+        receivers.append(end.receiver(sock, many=many))
     for receive in receivers:
-        assert await receive() == last_topic(work) + PROBE
+        first = await receive()
+        assert (first[0][0] if many else first) == last_topic(work) + PROBE
     end.tell("go")
     return receivers
 
@@ -187,6 +232,28 @@ async def subscribers(end: Any) -> Figures:
         return started, ended
 
     times = await end.together([partial(one, receive) for receive in await subscribe(end)])
+    end.tell("enough")
+    started, ended = min(started for started, _ in times), max(ended for _, ended in times)
+    return (work.count - 1) * work.peers, ended - started
+
+
+async def subscribers_many(end: Any) -> Figures:
+    work = end.work
+
+    async def one(receive: Callable[..., Awaitable[list[list[bytes]]]]) -> tuple[float, float]:
+        while (messages := await receive(1)) == [[last_topic(work) + PROBE]]:
+            pass
+        started = perf_counter()
+        assert messages == [[next(published(work))]]
+        got = 1
+        while got < work.count:
+            messages = await receive()
+            got += len(messages)
+        ended = perf_counter()
+        assert (messages if got > work.count else await receive())[-1] == [last_topic(work) + LAST]
+        return started, ended
+
+    times = await end.together([partial(one, receive) for receive in await subscribe(end, many=True)])
     end.tell("enough")
     started, ended = min(started for started, _ in times), max(ended for _, ended in times)
     return (work.count - 1) * work.peers, ended - started
@@ -220,16 +287,28 @@ async def route(end: Any) -> None:
     await end.told()
 
 
-async def reach_router(end: Any) -> list[tuple[Any, Any]]:
+async def route_many(end: Any) -> None:
+    work = end.work
+    sock = await end.listen("ROUTER")
+    send, receive = end.sender(sock, many=True), end.receiver(sock, many=True)
+    left = work.peers * (1 + work.count // work.peers)
+    while left:
+        messages = await receive()
+        await send(messages)
+        left -= len(messages)
+    await end.told()
+
+
+async def reach_router(end: Any, many: bool = False) -> list[tuple[Any, Any]]:
     """The ways to send and receive of all DEALERs, each of which has had a first answer."""
     work = end.work
     endpoint = await end.told()
     socks = [await end.reach("DEALER", endpoint) for _ in range(work.peers)]
-    both = [(end.sender(sock), end.receiver(sock)) for sock in socks]
+    both = [(end.sender(sock, many=many), end.receiver(sock, many=many)) for sock in socks]
     for send, _ in both:
-        await send(HELLO)
+        await send([HELLO] if many else HELLO)
     for _, receive in both:
-        assert await receive() == HELLO
+        assert await receive() == ([[HELLO]] if many else HELLO)
     return both
 
 
@@ -249,6 +328,32 @@ async def dealers(end: Any) -> Figures:
         assert answer == message
 
     both = await reach_router(end)
+    started = perf_counter()
+    await end.together([partial(one, send, receive) for send, receive in both])
+    seconds = perf_counter() - started
+    end.tell("enough")
+    return count * work.peers, seconds
+
+
+async def dealers_many(end: Any) -> Figures:
+    """As many messages are sent as answers have come."""
+    work = end.work
+    count, message = work.count // work.peers, work.message()
+    window = min(WINDOW, count)
+
+    async def one(send: Callable[[Any], Awaitable[int]], receive: Callable[[], Awaitable[list[list[bytes]]]]) -> None:
+        await send([message] * window)
+        sent, got = window, 0
+        while got < count:
+            answers = await receive()
+            got += len(answers)
+            more = min(len(answers), count - sent)
+            sent += more
+            if more:
+                await send([message] * more)
+        assert answers[-1] == [message]
+
+    both = await reach_router(end, many=True)
     started = perf_counter()
     await end.together([partial(one, send, receive) for send, receive in both])
     seconds = perf_counter() - started

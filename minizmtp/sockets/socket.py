@@ -235,6 +235,10 @@ class Socket(Options):
         self._links.check_open()
         return (POLLIN if self._is_readable() else 0) | (POLLOUT if self._pattern.can_send() else 0)
 
+    def _can_send(self) -> bool:
+        self._links.check_open()
+        return self._pattern.can_send()
+
     def _is_readable(self) -> bool:
         return bool(self._rest) or self._pattern.can_receive()
 
@@ -341,7 +345,7 @@ class Socket(Options):
                 # There are no more. A list's iterator tells so, and need not be asked for one when there is no room.
                 return count
             elif turns:
-                await self._waiters.park_sender(lambda: self._pattern.can_send() or None, flags, self.sndtimeo)
+                await self._waiters.park_sender(lambda: self._can_send() or None, flags, self.sndtimeo)
 
     def _try_send_many(self, items: Iterator[Item], most: int) -> tuple[int, Frames | None]:
         self._links.check_open()
