@@ -61,10 +61,10 @@ FEW = 6
 MOST_ANSWERS = 1024
 
 
-def cost(prefix: bytes) -> int:
-    """Octets of memory that a subscription takes, at most about. (Measured with Python 3.11; most of it is for the
-    signposts.)"""
-    return 512 + 8 * len(prefix)
+def cost(length: int) -> int:
+    """Bytes of memory that a subscription takes at most, about, by the length of its prefix. Most of it is for the
+    signposts."""
+    return 512 + 8 * length
 
 
 class _Found(dict[bytes, tuple[Subscriber, ...]]):
@@ -210,7 +210,7 @@ class Subscriptions(Generic[Subscriber]):
         elif prefix in held:
             return False
         held.add(prefix)
-        self._octets[subscriber] += cost(prefix)
+        self._octets[subscriber] += cost(len(prefix))
         self.found.clear()
         node, rest = self._place(prefix)
         first = node.add(rest, subscriber)
@@ -236,7 +236,7 @@ class Subscriptions(Generic[Subscriber]):
         if held is None or prefix not in held:
             return False
         held.remove(prefix)
-        self._octets[subscriber] -= cost(prefix)
+        self._octets[subscriber] -= cost(len(prefix))
         if not held:
             del self._held[subscriber], self._octets[subscriber]
         return self._remove(prefix, subscriber)
