@@ -6,6 +6,7 @@
     pipeline        30/PIPELINE   PUSH PULL               the gentlest start
     pair            31/EXPAIR     PAIR
     subscriptions   which subscribers want this topic, without asking each
+    fanout          29/PUBSUB     one message for many peers
     notices         29/PUBSUB     what an XPUB shows its program
     pubsub          29/PUBSUB     PUB SUB XPUB XSUB
     reqrep          28/REQREP     REQ REP

@@ -38,19 +38,22 @@ each and passes on what it receives, in both directions (see `proxy`):
 As in libzmq, they are the general case: a `Pub` is an `XPub` whose program only sends, and a `Sub` is an `XSub` whose
 program only receives. So each pair is written once, and read in that order here: `XPub`, `Pub`, `XSub`, `Sub`.
 
-Which peers want a topic is looked up in `subscriptions`. What an XPUB's program has not read yet is kept in `notices`.
+Which peers want a topic is looked up in `subscriptions`, and `fanout` gives the message to their queues. What an XPUB's
+program has not read yet is kept in `notices`.
 
 Read next: `reqrep`.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
+from itertools import islice
 
 from ..constants import SocketType
 from ..errors import EINVAL, ENOTSUP, ProtocolError, ZMQError
 from ..options import Options
 from ..wire.events import Cancel, Item, Message, SharedMessage, Subscribe
+from .fanout import FanOut, as_item, send_to_each
 from .notices import Notices
 from .pattern import Pattern, Received
 from .queue import Pipe
@@ -76,14 +79,6 @@ def read_subscription(frame: bytes) -> Subscribe | Cancel | None:
     return Cancel(frame[1:]) if frame[:1] == b"\x00" else None
 
 
-def send_to_all(pipes: Collection[Pipe], message: Message) -> None:
-    """To each that has room; for the others the message is lost, and counted."""
-    item = message[0] if len(message) == 1 else SharedMessage(message) if len(pipes) > 1 else message
-    for pipe in pipes:
-        if not pipe.outbound.offer(item):
-            pipe.outbound.count_dropped()
-
-
 class XPub(Pattern):
     """Sends each message to all peers that subscribed to it, and gives the program the subscriptions to read.
 
@@ -99,6 +94,7 @@ class XPub(Pattern):
         super().__init__(on_arrival, on_space, options)
         self.subscriptions: Subscriptions[Pipe] = Subscriptions()
         self._requests = self.subscriptions  # what peers asked for: with xpub_manual they may be given something else
+        self._fan_out = FanOut()
         self._notices = Notices(self._options, on_arrival, on_read=self._resume)
         self._last_sender: Pipe | None = None  # of what the program received last
         self._unconfirmed: set[Pipe] = set()  # their subscriptions were made on a connection that broke
@@ -120,10 +116,26 @@ class XPub(Pattern):
         given = self._options._values  # because reading an option that is not set takes longer than all the rest
         if given.get("invert_matching"):
             audience = self._all_but(audience)
-        if "xpub_nodrop" in given and given["xpub_nodrop"] and self._wait_for_room(audience):
-            return False
-        send_to_all(audience, message)
+        if given.get("xpub_nodrop"):
+            if self._wait_for_room(audience):
+                return False
+            send_to_each(audience, as_item(message))
+        elif audience:
+            self._fan_out.send(audience, message[0] if len(message) == 1 else message)
         return True
+
+    def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
+        values = self._options._values
+        if values.get("invert_matching") or values.get("xpub_nodrop"):
+            return super().send_many(items, most)
+        wants, send, count = self.subscriptions, self._fan_out.send, 0
+        for item in islice(items, most):
+            count += 1
+            assert isinstance(item, (bytes, list))
+            topic = item if isinstance(item, bytes) else item[0]
+            if audience := wants.found[topic[: wants.longest]]:
+                send(audience, item)
+        return count, None
 
     def check_send(self) -> None:
         """A publisher may always send."""
@@ -142,8 +154,9 @@ class XPub(Pattern):
 
     def send_past_limit(self, message: Message) -> None:
         audience = self.subscriptions.matching(message[0])
+        item = message[0] if len(message) == 1 else SharedMessage(message)
         for pipe in self._all_but(audience) if self._options.invert_matching else audience:
-            pipe.outbound.put(message[0] if len(message) == 1 else SharedMessage(message))
+            pipe.outbound.put(item)
 
     def _wait_for_room(self, audience: Iterable[Pipe]) -> bool:
         full = [pipe for pipe in audience if pipe.outbound.full]
@@ -176,6 +189,7 @@ class XPub(Pattern):
         self._partly_read.pop(pipe, None)
         if self._last_sender is pipe:
             self._last_sender = None
+        self._fan_out.close()
         for index in self._indexes():
             index.leave(pipe)
         self._tidy()
@@ -195,9 +209,9 @@ class XPub(Pattern):
     def _read_item(self, pipe: Pipe, item: Item) -> None:
         if isinstance(item, (Subscribe, Cancel)):
             self._on_request(pipe, item)
-            return
-        self._partly_read[pipe] = (deque([item] if isinstance(item, bytes) else item), [])
-        self._read_frames(pipe)
+        elif isinstance(item, (bytes, list)):
+            self._partly_read[pipe] = (deque([item] if isinstance(item, bytes) else item), [])
+            self._read_frames(pipe)
 
     def _read_frames(self, pipe: Pipe) -> None:
         """Each frame of a message may be a subscription. A message of very many is read in slices, and the messages
@@ -433,7 +447,7 @@ class XSub(Pattern):
         elif isinstance(request, Cancel):
             self._cancel(request.prefix)
         else:
-            send_to_all(self.pipes, message)
+            send_to_each(self.pipes, as_item(message))
         return True
 
     def _cancel(self, prefix: bytes) -> bool:

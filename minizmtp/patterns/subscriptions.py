@@ -38,7 +38,7 @@ because a million of them would take seconds.
     >>> list(wants.matching(b"news.eu: rain")), wants.tidy(most=100)
     ([], [('ben', b'news.eu', True)])
 
-Read next: `pubsub`.
+Read next: `fanout`.
 """
 
 from collections import Counter, deque
@@ -73,11 +73,18 @@ class _Found(dict[bytes, tuple[Subscriber, ...]]):
 
     def __init__(self, find: Callable[[bytes], tuple[Subscriber, ...]]) -> None:
         self._find = find
+        self._answers: dict[tuple[Subscriber, ...], tuple[Subscriber, ...]] = {}
+
+    def clear(self) -> None:
+        if self:
+            super().clear()
+            self._answers.clear()
 
     def __missing__(self, topic: bytes) -> tuple[Subscriber, ...]:
         if len(self) >= MOST_KEPT:
             self.clear()
         found = self._find(topic)
+        found = self._answers.setdefault(found, found)  # the same object for the same subscribers: see `fanout`
         if len(topic) <= LONGEST_KEPT:
             self[topic] = found
         return found
