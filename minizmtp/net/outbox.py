@@ -17,7 +17,7 @@ Below this module: `transports`, `wire.connection`, `patterns.queue`. Above it: 
 
 from collections.abc import Sequence
 
-from ..patterns.queue import Queue
+from ..patterns.queue import OpenRun, Queue
 from ..wire import Connection, Item
 from ..wire.frames import LONG
 from .transports import Stream
@@ -60,15 +60,43 @@ class Outbox:
         first = queue.peek()
         if first is None or self.size >= BATCH:
             return
-        if (apart := self._connection.send_apart(first)) is not None:
+        if type(first) is OpenRun:
+            self._fill_from_runs(queue)
+        elif (apart := self._connection.send_apart(first)) is not None:
             self.put(apart[0])
             self.put(apart[1], queue.take_batch(1))
         elif len(queue) == 1:
             items = queue.take_batch(1)
             self.put(self._connection.send(items[0]), items)
+        elif queue.has_runs:
+            self._fill_from_runs(queue)
         else:
             number, pieces = self._connection.send_some(queue, BATCH - self.size)
             self.put(b"".join(pieces), queue.take_batch(number))
+
+    def _fill_from_runs(self, queue: Queue) -> None:
+        """The same where some of the items are runs. Short ones are joined, because each piece may be a write."""
+        pieces: list[bytes] = []
+        items: list[Item] = []
+        room = BATCH - self.size
+        while room > 0 and (first := queue.peek()) is not None:
+            if type(first) is OpenRun:
+                run = queue.take_run()
+                octets = self._connection.send_run(run)
+                items += run.messages
+            elif (apart := self._connection.send_apart(first)) is None:
+                number, some = self._connection.send_some(queue.up_to_run(), room)
+                octets = b"".join(some)
+                items += queue.take_batch(number)
+            elif pieces:
+                break  # because a large frame is not copied: it is for the next call
+            else:
+                self.put(apart[0])
+                self.put(apart[1], queue.take_batch(1))
+                return
+            pieces.append(octets)
+            room -= len(octets)
+        self.put(b"".join(pieces), items)
 
     def offer(self) -> None:
         """Let the system take what it can, two pieces at a time: a large message's front is to go with its body."""

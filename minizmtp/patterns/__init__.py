@@ -6,8 +6,9 @@
     pipeline        30/PIPELINE   PUSH PULL               the gentlest start
     pair            31/EXPAIR     PAIR
     subscriptions   which subscribers want this topic, without asking each
-    pubsub          29/PUBSUB     PUB SUB
-    xpubsub         29/PUBSUB     XPUB XSUB
+    fanout          29/PUBSUB     one message for many peers
+    notices         29/PUBSUB     what an XPUB shows its program
+    pubsub          29/PUBSUB     PUB SUB XPUB XSUB
     reqrep          28/REQREP     REQ REP
     router          28/REQREP     DEALER ROUTER
 
@@ -31,11 +32,10 @@ small rule of its own.
 from .pair import Pair
 from .pattern import Pattern
 from .pipeline import Pull, Push
-from .pubsub import Pub, Sub
+from .pubsub import Pub, Sub, XPub, XSub
 from .queue import Pipe
 from .reqrep import Rep, Req
 from .router import Dealer, Router
-from .xpubsub import XPub, XSub
 
 TYPES: tuple[type[Pattern], ...] = (Push, Pull, Pair, Pub, Sub, XPub, XSub, Req, Rep, Dealer, Router)
 PATTERNS = {pattern.socket_type: pattern for pattern in TYPES}

@@ -54,11 +54,57 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 
-from ..wire.events import Item
+from ..wire.events import Item, Message, Run
 
 
 def _ignore() -> None:
     """The callback of a side that does not listen."""
+
+
+# A run has at most so many octets, because joining more into one write gains nothing.
+RUN_OCTETS = 65536
+
+
+class OpenRun(Run):
+    """A run that may still grow, while it is the last item of each of its queues (see `fanout`).
+
+    A message is then appended once for all of them. What a queue counts is put right when the run is closed, and each
+    call of a queue that looks at its counts, or takes the run, closes it first.
+    """
+
+    __slots__ = ("_left", "queues", "room")
+
+    def __init__(self, messages: list[bytes | Message]) -> None:
+        super().__init__(messages)
+        self.room = sys.maxsize  # how many more messages all queues have room for; 0: it is closed
+        self._left = RUN_OCTETS - sum(map(octets_of, messages))
+        self.queues: list[Queue] = []
+
+    def append(self, message: bytes | Message) -> bool:
+        """Append message and return True; or close the run and return False, when the message would make it too long.
+        To be called while there is room."""
+        size = len(message) + 9 if type(message) is bytes else octets_of(message)
+        if size > self._left:
+            self.close()
+            return False
+        self.messages.append(message)
+        self._left -= size
+        self.room -= 1
+        if not self.room:
+            self.close()
+        return True
+
+    def close(self) -> None:
+        """It stays as it is."""
+        self.room = 0
+        queues, self.queues = self.queues, []
+        for queue in queues:
+            queue.end_run(self)
+
+
+def octets_of(message: bytes | Message) -> int:
+    """How many octets a message has on the wire, or a few more."""
+    return len(message) + 9 if isinstance(message, bytes) else sum(len(frame) + 9 for frame in message)
 
 
 class Queue:
@@ -81,9 +127,12 @@ class Queue:
         "_is_special",
         "_items",
         "_limit",
+        "_more",
         "_notify_at",
         "_on_arrival",
         "_on_space",
+        "_open_run",
+        "_runs",
         "_sieve",
         "_writer_waits",
         "_written",
@@ -98,7 +147,10 @@ class Queue:
         self._dropped = 0
         self._conflate = conflate
         self._is_closed = False
-        self._is_special = conflate  # or closed: one test in `put` for both
+        self._is_special = conflate  # or closed, or it ends in an open run: one test in `put` for all
+        self._open_run: OpenRun | None = None
+        self._runs = 0  # items that are runs …
+        self._more = 0  # … and how many more messages than items they are
         self._writer_waits = False
         self._notify_at = 1
         self._sieve: Callable[[bytes], object] | None = None
@@ -147,7 +199,8 @@ class Queue:
     @property
     def taken(self) -> int:
         """How many items have been taken since the beginning."""
-        return self._written - len(self.ready) - len(self._items)
+        count = len(self)  # before `_written` is read: it closes an open run, which changes that
+        return self._written - count
 
     @property
     def dropped(self) -> int:
@@ -155,7 +208,9 @@ class Queue:
         return self._dropped
 
     def __len__(self) -> int:
-        return len(self.ready) + len(self._items)
+        if self._open_run is not None:
+            self._open_run.close()
+        return len(self.ready) + len(self._items) + self._more
 
     def __iter__(self) -> Iterator[Item]:
         """Look at the items, oldest first, and take none."""
@@ -166,6 +221,8 @@ class Queue:
     @property
     def full(self) -> bool:
         """Is the high-water mark reached, as far as the writer knows?"""
+        if self._open_run is not None:
+            self._open_run.close()
         if self._written >= self._limit:
             self._acknowledge()
         return self._written >= self._limit
@@ -176,11 +233,11 @@ class Queue:
 
     def offer(self, item: Item) -> bool:
         """Append item and return True; or return False, with nothing done, when the queue is full."""
+        if self._is_special and self._put_specially(item):
+            return True
         if self._written >= self._limit and self.full:
             return False
         # As put(). To call it would cost as much as all the rest.
-        if self._is_special and self._put_specially(item):
-            return True
         items = self._items
         items.append(item)
         self._written += 1
@@ -241,7 +298,10 @@ class Queue:
         self._written += 1
 
     def _put_specially(self, item: Item) -> bool:
-        """Drop item if the queue is closed. If it conflates, let item take the place of the message before it."""
+        """Drop item if the queue is closed. If it conflates, let item take the place of the message before it. True
+        says that nothing else is to be done."""
+        if self._open_run is not None:
+            self._open_run.close()
         if self._is_closed:
             return True
         # Only messages are replaced: each subscription counts.
@@ -264,6 +324,66 @@ class Queue:
         """Count a message that was not put, because there was no room for it."""
         self._dropped += 1
 
+    # ------------------------------------------------------------------------- runs, for a reader that understands them
+
+    def offer_run(self, run: OpenRun) -> bool:
+        """Append run and return True, or return False, with nothing done, when it has to be split for this queue: its
+        messages are to be offered one by one."""
+        if self._open_run is not None:
+            self._open_run.close()
+        if self._is_special or (self._written >= self._limit and self.full):
+            return False
+        self._items.append(run)
+        self._runs += 1
+        if run.room:
+            self._open_run, self._is_special = run, True
+            run.queues.append(self)
+            run.room = min(run.room, self._limit - self._written)
+        else:  # a reader was quick, and has closed it
+            self.end_run(run)
+        if len(self._items) == self._notify_at and not self.ready:
+            self._on_arrival()
+        return True
+
+    def end_run(self, run: OpenRun) -> None:
+        """The last item, which is this run, grows no more: from now on its messages are counted."""
+        self._open_run, self._is_special = None, self._conflate or self._is_closed
+        self._written += len(run.messages)
+        self._more += len(run.messages) - 1
+
+    @property
+    def has_runs(self) -> bool:
+        return self._runs > 0
+
+    def take_run(self) -> OpenRun:
+        """The oldest item, when it is a run."""
+        run = self._items[0]
+        assert isinstance(run, OpenRun)
+        run.close()
+        del self._items[0]
+        self._runs -= 1
+        self._more -= len(run.messages) - 1
+        if self._writer_waits:
+            self._acknowledge()
+        return run
+
+    def up_to_run(self) -> Iterator[Item]:
+        """As iterating, but it ends before the first run."""
+        for item in self:
+            if type(item) is OpenRun:
+                return
+            yield item
+
+    def _split_runs(self) -> None:
+        """Have a message of its own for each that is in a run, because the next reader may not understand runs."""
+        if self._open_run is not None:
+            self._open_run.close()
+        if self._runs:
+            items = [each for item in self._items for each in (item.messages if isinstance(item, Run) else [item])]
+            self._items.clear()
+            self._items.extend(items)
+            self._runs = self._more = 0
+
     # ------------------------------------------------------------------------------------------------------ the reader
 
     def peek(self) -> Item | None:
@@ -275,6 +395,8 @@ class Queue:
         """The oldest item that the filter lets pass, or None."""
         ready, items = self.ready, self._items
         item: Item | None = None
+        if self._runs:
+            self._split_runs()
         while ready or items:
             if not ready and len(items) > 1 and not self._is_special:  # because one item is not worth a batch
                 self._begin_batch()
@@ -291,8 +413,10 @@ class Queue:
         return item
 
     def take_batch(self, most: int) -> list[Item]:
-        """The oldest items that the filter lets pass, up to most, at the cost of one."""
+        """The oldest items that the filter lets pass, up to most and up to the next run, at the cost of one."""
         items, ready = self._items, self.ready
+        if self._runs:
+            most = sum(1 for _ in islice(self.up_to_run(), most))
         if not ready and len(items) <= most:
             batch = self._passing(items)
             items.clear()
@@ -309,6 +433,7 @@ class Queue:
         if self._is_closed or (self._conflate and self._items):
             return
         self._end_batch()
+        self._split_runs()
         back = list(items)
         self._items.extendleft(reversed(back))
         self._tell(self._acked - len(back))
@@ -326,9 +451,10 @@ class Queue:
         self._tell(self._written)
 
     def _forget_all(self) -> None:
-        self._written -= len(self)
+        self._written = self.taken
         self.ready.clear()
         self._items.clear()
+        self._runs = self._more = 0
 
     def _begin_batch(self) -> None:
         """Move items to `ready`, as far as the next acknowledgement."""

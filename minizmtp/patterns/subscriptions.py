@@ -38,7 +38,7 @@ because a million of them would take seconds.
     >>> list(wants.matching(b"news.eu: rain")), wants.tidy(most=100)
     ([], [('ben', b'news.eu', True)])
 
-Read next: `pubsub`.
+Read next: `fanout`.
 """
 
 from collections import Counter, deque
@@ -61,10 +61,10 @@ FEW = 6
 MOST_ANSWERS = 1024
 
 
-def cost(prefix: bytes) -> int:
-    """Octets of memory that a subscription takes, at most about. (Measured with Python 3.11; most of it is for the
-    signposts.)"""
-    return 512 + 8 * len(prefix)
+def cost(length: int) -> int:
+    """Bytes of memory that a subscription takes at most, about, by the length of its prefix. Most of it is for the
+    signposts."""
+    return 512 + 8 * length
 
 
 class _Found(dict[bytes, tuple[Subscriber, ...]]):
@@ -73,11 +73,18 @@ class _Found(dict[bytes, tuple[Subscriber, ...]]):
 
     def __init__(self, find: Callable[[bytes], tuple[Subscriber, ...]]) -> None:
         self._find = find
+        self._answers: dict[tuple[Subscriber, ...], tuple[Subscriber, ...]] = {}
+
+    def clear(self) -> None:
+        if self:
+            super().clear()
+            self._answers.clear()
 
     def __missing__(self, topic: bytes) -> tuple[Subscriber, ...]:
         if len(self) >= MOST_KEPT:
             self.clear()
         found = self._find(topic)
+        found = self._answers.setdefault(found, found)  # the same object for the same subscribers: see `fanout`
         if len(topic) <= LONGEST_KEPT:
             self[topic] = found
         return found
@@ -210,7 +217,7 @@ class Subscriptions(Generic[Subscriber]):
         elif prefix in held:
             return False
         held.add(prefix)
-        self._octets[subscriber] += cost(prefix)
+        self._octets[subscriber] += cost(len(prefix))
         self.found.clear()
         node, rest = self._place(prefix)
         first = node.add(rest, subscriber)
@@ -236,7 +243,7 @@ class Subscriptions(Generic[Subscriber]):
         if held is None or prefix not in held:
             return False
         held.remove(prefix)
-        self._octets[subscriber] -= cost(prefix)
+        self._octets[subscriber] -= cost(len(prefix))
         if not held:
             del self._held[subscriber], self._octets[subscriber]
         return self._remove(prefix, subscriber)

@@ -36,6 +36,7 @@ Below this module: all of `wire`. Above it: `engine`, which brings a Connection 
 Read next: `options`, a table to look things up in, or at once `patterns.queue`, where the messages go.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, auto
 from typing import Final
@@ -62,6 +63,7 @@ from .events import (
     Ping,
     Pong,
     Ready,
+    Run,
     SharedMessage,
     Subscribe,
     Verdict,
@@ -474,6 +476,14 @@ class Connection:
             seal = self._mechanism.seal
             return pieces_of_each(items, room, lambda item: seal(0, item) if type(item) is bytes else self.send(item))
         return quick_pieces(items, room, self.send)
+
+    def send_run(self, run: Run) -> bytes:
+        """`send` for all messages of a run. It may not grow any more, because the octets are kept in it."""
+        if self.state is not TRAFFIC or self._mechanism.seals:
+            return b"".join(self.send_some(run.messages, sys.maxsize)[1])
+        if run.octets is None:
+            run.octets = b"".join(quick_pieces(run.messages, sys.maxsize, self.send)[1])
+        return run.octets
 
     def _encode(self, flags: int, body: bytes) -> bytes:
         """One frame of traffic. A sealed one is a message frame without flags: its own are inside (37-84, 26-36)."""

@@ -43,6 +43,20 @@ class SharedMessage(Message):
         self.octets = None
 
 
+class Run:
+    """Messages that follow each other to the same peers, as one item of their queues.
+
+    Whichever connection sends it first keeps the encoded octets here for all the others. So a PUB with a hundred
+    subscribers encodes a message once, and not a hundred times. (A mechanism that encrypts does so for each peer.)
+    """
+
+    __slots__ = ("messages", "octets")
+
+    def __init__(self, messages: list[bytes | Message]) -> None:
+        self.messages = messages
+        self.octets: bytes | None = None  # of all messages
+
+
 class Subscribe(NamedTuple):
     """The peer wants messages that start with prefix; the empty prefix is in front of all (37-60)."""
 
@@ -152,7 +166,7 @@ class ConnectionClosed(NamedTuple):
 
 # What passes through a socket's pipes. Most messages are of one frame, and there such a message may be the frame alone.
 # A list around it would cost as much to make and to forget as the frame itself: a seventh of all that is done for 64
-# octets.
-Item = bytes | Message | Subscribe | Cancel
+# octets. A run is in the queue of a publisher only, and is several items.
+Item = bytes | Message | Subscribe | Cancel | Run
 
 Event = Greeting | Ready | Authenticate | Error | Message | Subscribe | Cancel | Ping | Pong | ConnectionClosed

@@ -211,7 +211,7 @@ def test_a_reader_who_leaves_early_is_no_error():
 
 def test_a_publisher_that_does_not_filter_is_found_out():
     # The readers would not notice: they filter once more. Only the claim about the wire does.
-    everybody = "lambda self, message: pubsub.send_to_all(self.pipes, message) or True"
+    everybody = "lambda self, message: pubsub.send_to_each(self.pipes, pubsub.as_item(message)) or True"
     result = run_here(f"from minizmtp.patterns import pubsub; pubsub.Pub.try_send = {everybody}", "pubsub")
     assert result.returncode == 1
     assert "✗ NOT TRUE: the publisher filters" in result.stdout

@@ -242,7 +242,7 @@ def test_a_subscription_takes_no_more_memory_than_is_counted(length: int) -> Non
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert wants.octets(1) == count * cost(bytes(length))
+    assert wants.octets(1) == count * cost(length)
     assert taken <= 1.25 * wants.octets(1)
 
 

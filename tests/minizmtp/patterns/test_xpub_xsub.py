@@ -9,9 +9,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from minizmtp.errors import EINVAL, ZMQError
 from minizmtp.options import Options
 from minizmtp.patterns import Pipe
-from minizmtp.patterns.pubsub import SLICE, Pub, Sub
+from minizmtp.patterns.notices import MAX_UNREAD, Backlog
+from minizmtp.patterns.pubsub import MAX_WAITING, SLICE, Pub, Sub, XPub, XSub
 from minizmtp.patterns.queue import Queue
-from minizmtp.patterns.xpubsub import MOST_UNREAD, MOST_WAITING, Backlog, XPub, XSub
 from minizmtp.wire.events import Cancel, Item, Message, Subscribe
 from tests.minizmtp.patterns.peers import Calls, Peer, all_received, received
 
@@ -33,6 +33,9 @@ def xsub(*prefixes: bytes, **values: object) -> XSub:
         broker.try_send([b"\x01" + prefix])
     return broker
 
+
+# What `Notices` keeps: all empty when the program has read everything.
+LEDGERS = ("_queue", "_senders", "_backlogs", "_opening", "_opened", "_repeated", "_verbose")
 
 both = pytest.mark.parametrize("kind", [Pub, XPub])
 
@@ -259,6 +262,21 @@ def test_without_xpub_manual_a_program_does_not_subscribe_its_peers() -> None:
         assert caught.value.errno == EINVAL
 
 
+@pytest.mark.parametrize("mode", ["xpub_verbose", "xpub_verboser", "xpub_manual"])
+def test_a_pub_subscribes_by_itself_and_keeps_no_notices(mode: str) -> None:
+    station = Pub(Calls(), Calls(), options(**{mode: 1}))
+    listener, other = Peer(station), Peer(station)
+    listener.says(Subscribe(b"eu"), [b"up"]), other.says(Subscribe(b"eu"), Cancel(b"eu"))
+    other.leaves()
+    station.try_send([b"eu"])
+    assert listener.hears() == [[b"eu"]]
+    assert not any(vars(station._notices)[name] for name in LEDGERS)
+    with pytest.raises(ZMQError, match="only sends"):
+        station.take()
+    with pytest.raises(ZMQError, match="that is for SUB"):
+        station.subscribe(b"eu")
+
+
 # ---------------------------------------------------------------------------------- what is not read has bounds
 
 
@@ -269,7 +287,7 @@ def test_a_peer_is_not_read_while_too_many_messages_of_it_wait() -> None:
         assert not flood.pipe.inbound.full
         flood.says([b"%d" % number])
     assert flood.pipe.inbound.full
-    assert len(station._to_show) == 4
+    assert len(station._notices) == 4
     other.says(Subscribe(b"eu"))
     station.try_send([b"eu"])
     assert other.hears() == [[b"eu"]]
@@ -294,16 +312,16 @@ def test_peers_that_have_gone_do_not_fill_an_unread_xpub(mode: str) -> None:
     station = xpub(**({mode: 1} if mode else {}))
     stays = Peer(station)
     stays.says(Subscribe(b"stays"))
-    for number in range(5 * MOST_UNREAD):
+    for number in range(5 * MAX_UNREAD):
         peer = Peer(station)
         peer.says(Subscribe(b"%d" % number), Subscribe(b"%d" % number), Subscribe(b"stays"))
         peer.leaves()
-    assert len(station._to_show) <= MOST_UNREAD + 3
+    assert len(station._notices) <= MAX_UNREAD + 3
     shown = [message[0] for message in all_received(station)]
     assert shown[0] == b"\x01stays"
     assert {frame[1:] for frame in shown if frame[0]} - {frame[1:] for frame in shown if not frame[0]} <= {b"stays"}
     assert shown.count(b"\x01stays") - shown.count(b"\0stays") >= 1
-    assert not any([station._unseen, station._repeated, station._unread, station._verbose])
+    assert not any(vars(station._notices)[name] for name in LEDGERS)
 
 
 def test_how_much_of_a_peer_is_unread_is_not_counted_each_time() -> None:
@@ -313,7 +331,7 @@ def test_how_much_of_a_peer_is_unread_is_not_counted_each_time() -> None:
     other.says([b"up"], Subscribe(b"0"))
     station.take()
     assert (station.aside(one.pipe), station.aside(other.pipe)) == (99, 1)
-    assert station._unread == {one.pipe: Backlog(0, 99, 99 * 512 + 8 * 189), other.pipe: Backlog(1, 0, 0)}
+    assert station._notices._backlogs == {one.pipe: Backlog(0, 99, 99 * 512 + 8 * 189), other.pipe: Backlog(1, 0, 0)}
 
 
 def test_a_leaver_with_many_prefixes_is_shown_in_slices() -> None:
@@ -324,7 +342,7 @@ def test_a_leaver_with_many_prefixes_is_shown_in_slices() -> None:
     listener.says(*(Subscribe(b"%d" % number) for number in range(3 * SLICE)))
     all_received(station)
     listener.leaves()
-    assert len(station._to_show) == SLICE
+    assert len(station._notices) == SLICE
     (left,) = (prefixes for _, prefixes in station._requests._leaving)
     late = min(left)
     other.says(Subscribe(late))  # its end comes before it begins anew
@@ -539,9 +557,9 @@ def test_an_xsub_without_a_connection_keeps_a_short_list() -> None:
     broker = xsub(b"eu")
     station = Peer(broker, connected=False, sndhwm=0)
     broker.try_send([b"up"])
-    for number in range(3 * MOST_WAITING):
+    for number in range(3 * MAX_WAITING):
         broker.try_send([b"\x01%d" % number]), broker.try_send([b"\0%d" % number])
-    assert len(station.pipe.outbound) <= MOST_WAITING + 10
+    assert len(station.pipe.outbound) <= MAX_WAITING + 10
     assert station.pipe.outbound.taken == 0
     station.returns()
     said = station.hears()

@@ -1,0 +1,206 @@
+r"""Notices: what an XPUB's program has not read yet.                                                 RFC 29/PUBSUB
+
+    a SUB says             SUBSCRIBE "eu"      CANCEL "eu"      CANCEL "us"
+    an XPUB's recv gives   01 "eu"             00 "eu"          00 "us"
+
+An XPUB shows its program the subscriptions of its peers, as messages of one frame, and whatever else its peers send. A
+prefix is shown when the first peer asks for it and when the last one cancels it (29-24). With `xpub_verbose` every
+subscription is shown; with `xpub_verboser` every cancellation too (L-36); with `xpub_manual` both are, because the
+program decides about each (L-37).
+
+**What the program does not read is bounded**, because any peer can cause as many notices as it likes.
+
+- While a peer is connected, `is_behind` tells when too much of it is unread. The XPUB then stops reading that peer.
+- Peers may also come, subscribe, go, and come again. So when more than MAX_UNREAD notices wait, a subscription that
+  began and ended unread is left out: the program sees neither its notice nor the notice of its end.
+
+The time between the two is called an *epoch* here. Its key is the prefix, or the peer and the prefix where every
+subscription is shown.
+
+    >>> from .queue import Queue
+    >>> notices, peer = Notices(Options()), Pipe(Queue(), Queue())
+    >>> notices.add_subscription(peer, b"eu", is_new=True, is_first=True)
+    >>> notices.add_cancellation(peer, b"eu", is_last=True)
+    >>> notices.unread(peer), notices.take()[1], notices.take()[1], notices.take()
+    (2, [b'\x01eu'], [b'\x00eu'], None)
+
+Read next: `pubsub`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+
+from ..options import Options
+from ..wire.events import Message
+from .queue import Pipe
+from .subscriptions import cost
+
+# With more notices than this unread, the program is assumed not to be reading at the moment.
+MAX_UNREAD = 1000
+
+
+@dataclass(slots=True)
+class Backlog:
+    """What the program has not read of one peer."""
+
+    messages: int = 0  # that the peer sent upstream
+    notices: int = 0
+    memory: int = 0  # bytes that the notices take, by the same rule as subscriptions
+
+
+class Notices:
+    """A queue of messages for the program of an XPUB.
+
+    options: the socket's, which tell what is shown. on_arrival: called when there is something new to read. on_read:
+    called with the pipe whose notice or message has left the queue, because more of that peer may be read now.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        on_arrival: Callable[[], None] = lambda: None,
+        on_read: Callable[[Pipe], None] = lambda pipe: None,
+    ) -> None:
+        self._options = options
+        self._on_arrival = on_arrival
+        self._on_read = on_read
+        # By number, oldest first: a notice as its one frame, a message as a list. They are kept in two dicts and not as
+        # pairs, because the garbage collector visits every pair, and takes 10 ms for a hundred thousand of them.
+        self._queue: OrderedDict[int, bytes | Message] = OrderedDict()
+        self._senders: dict[int, Pipe] = {}
+        self._number = 0
+        self._backlogs: dict[Pipe, Backlog] = {}
+        # Epochs whose first notice is unread: the number of that notice, and the same the other way round …
+        self._opening: dict[Hashable, int] = {}
+        self._opened: dict[int, Hashable] = {}
+        self._repeated: dict[Hashable, set[int]] = {}  # … and the numbers of the notices after the first
+        self._verbose: dict[tuple[Pipe, bytes], list[int]] = {}  # notices that only xpub_verbose has shown
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    # --------------------------------------------------------------------------------------------------------------- in
+
+    @property
+    def _shows_each(self) -> bool:
+        """Is the end of every single subscription shown, and not only of the last one to a prefix?"""
+        given = self._options._values
+        return bool(given.get("xpub_manual") or given.get("xpub_verboser"))
+
+    def add_subscription(self, pipe: Pipe, prefix: bytes, is_new: bool, is_first: bool) -> None:
+        """The peer asks for prefix. is_new: it did not have it before. is_first: nor did any other peer."""
+        if self._shows_each:
+            self._add_opening(pipe, prefix, (pipe, prefix), is_new)
+        elif is_first or self._options._values.get("xpub_verbose"):
+            self._add_opening(pipe, prefix, prefix, is_first)
+
+    def _add_opening(self, pipe: Pipe, prefix: bytes, epoch: Hashable, opens: bool) -> None:
+        number = self._add(pipe, b"\x01" + prefix)
+        if opens:
+            self._opening[epoch] = number
+            self._opened[number] = epoch
+            return
+        if epoch in self._opening:
+            self._repeated.setdefault(epoch, set()).add(number)
+        if epoch == prefix:
+            numbers = self._verbose.setdefault((pipe, prefix), [])
+            if numbers and numbers[0] not in self._queue:
+                numbers.clear()  # they have been read
+            numbers.append(number)
+
+    def add_cancellation(self, pipe: Pipe, prefix: bytes, is_last: bool) -> None:
+        """The peer wants prefix no more, or has gone. is_last: no other peer wants it."""
+        each = self._shows_each
+        is_unread = len(self._queue) > MAX_UNREAD
+        repeated = self._verbose.pop((pipe, prefix), []) if self._verbose else []
+        if not each and not is_last:
+            if is_unread:
+                self._leave_out(prefix, repeated)
+            return
+        epoch = (pipe, prefix) if each else prefix
+        opening = self._opening.pop(epoch, None)
+        if opening is not None:
+            del self._opened[opening]
+        if opening is not None and is_unread:
+            self._leave_out(epoch, [opening, *self._repeated.get(epoch, ())])
+        else:
+            self._add(pipe, b"\x00" + prefix)
+        self._repeated.pop(epoch, None)
+
+    def _leave_out(self, epoch: Hashable, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self._repeated.get(epoch, set()).discard(number)
+            if (shown := self._queue.pop(number, None)) is not None:
+                self._has_left(self._senders.pop(number), shown)
+
+    def add_message(self, pipe: Pipe, message: Message) -> None:
+        """The peer sent something that is not a subscription."""
+        self._add(pipe, message)
+
+    def _add(self, pipe: Pipe, shown: bytes | Message) -> int:
+        number = self._insert(pipe, shown)
+        self._on_arrival()
+        return number
+
+    def _insert(self, pipe: Pipe, shown: bytes | Message) -> int:
+        self._number += 1
+        self._queue[self._number] = shown
+        self._senders[self._number] = pipe
+        self._count(pipe, shown, 1)
+        return self._number
+
+    def _count(self, pipe: Pipe, shown: bytes | Message, change: int) -> None:
+        backlog = self._backlogs.get(pipe)
+        if backlog is None:
+            backlog = self._backlogs[pipe] = Backlog()
+        if isinstance(shown, bytes):
+            backlog.notices += change
+            backlog.memory += change * cost(len(shown) - 1)
+        else:
+            backlog.messages += change
+        if not (backlog.messages or backlog.notices):
+            del self._backlogs[pipe]
+
+    # -------------------------------------------------------------------------------------------------------------- out
+
+    def take(self) -> tuple[Pipe, Message] | None:
+        """The oldest, and the peer that it is of; None if the program has read all."""
+        if not self._queue:
+            return None
+        number, shown = self._queue.popitem(last=False)
+        pipe = self._senders.pop(number)
+        if (epoch := self._opened.pop(number, None)) is not None:
+            del self._opening[epoch]
+            self._repeated.pop(epoch, None)
+        self._has_left(pipe, shown)
+        return pipe, [shown] if isinstance(shown, bytes) else shown
+
+    def _has_left(self, pipe: Pipe, shown: bytes | Message) -> None:
+        self._count(pipe, shown, -1)
+        self._on_read(pipe)
+
+    def put_back(self, pipe: Pipe, message: Message) -> None:
+        """Undo the last take. (From now on it counts as a message, not as a notice.)"""
+        number = self._insert(pipe, message)
+        self._queue.move_to_end(number, last=False)
+
+    # ----------------------------------------------------------------------------------------------------------- bounds
+
+    def unread(self, pipe: Pipe) -> int:
+        """How many there are of one peer."""
+        backlog = self._backlogs.get(pipe)
+        return 0 if backlog is None else backlog.messages + backlog.notices
+
+    def is_behind(self, pipe: Pipe, divisor: int = 1) -> bool:
+        """Are as many messages of the peer unread as `rcvhwm` allows, or more memory's worth of notices than
+        `maxsubscribed` does? With a divisor: that part of it.
+
+        A peer that subscribes while nothing is read reaches the limit of its subscriptions, which ends its connection,
+        just before it is stopped here.
+        """
+        backlog, hwm = self._backlogs.get(pipe), pipe.inbound.hwm
+        if backlog is None:
+            return False
+        too_many = hwm > 0 and backlog.messages * divisor >= hwm
+        return too_many or backlog.memory * divisor > self._options.maxsubscribed
