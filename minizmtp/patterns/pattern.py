@@ -158,8 +158,7 @@ class Pattern:
         The next message is not asked for while none can be sent. But where it depends on the message whether there is
         room, a message may have been asked for that must wait now: that is the second part of the answer.
         """
-        self._check_batch()
-        if self.outgoing is not None:
+        if self.outgoing is not None and not self.has_turns:
             return self.outgoing.send_many(items, most), None
         self.check_send()
         count = 0
@@ -175,7 +174,8 @@ class Pattern:
         """Send message even if there is no room for it. For one that was taken from its owner, who does not wait."""
         self.try_send(message)
 
-    def _check_batch(self) -> None:
+    def check_batch(self) -> None:
+        """Raise ZMQError if messages of this type do not come in batches."""
         if self.has_turns:
             name = self.socket_type.name
             raise ZMQError(ENOTSUP, f"a {name} socket sends and receives in turns, one message at a time")
@@ -189,7 +189,6 @@ class Pattern:
 
     def take_many(self, most: int) -> list[Message]:
         """The messages that are there, up to most, in the order in which `take` would give them."""
-        self._check_batch()
         if self._next is None or not most:
             return self._gather_many(most)
         first, self._next = self._next[1], None

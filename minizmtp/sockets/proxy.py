@@ -7,7 +7,8 @@
 
 It runs until it is cancelled, and the one thing to get right is what it holds then: nothing. So it waits until a
 message is there *and* there is room for it at the other side, and then moves it in one step, without an await in
-between.
+between. As many as there are, and as there is room for, are one batch: the target asks for the next message when it has
+room for it, and only then is it taken from the source.
 
 If the program has read the first frames of a message before it starts the proxy, the frames that are left are passed on
 first, as a message of their own (as in libzmq).
@@ -15,11 +16,16 @@ first, as a message of their own (as in libzmq).
 It can be read alone.
 """
 
+from collections.abc import Iterator
 from typing import NoReturn
 
 import trio
 
 from ..constants import POLLIN, POLLOUT
+from ..errors import ZMQError
+from ..patterns.pattern import Received
+from ..wire.events import Item
+from ..wire.events import Message as Frames
 from .socket import TURNS, Socket
 from .waiters import wait_for_change
 
@@ -39,24 +45,39 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
     """Some of what source has, as far as target has room; how many messages."""
     if not (source.events & POLLIN and target.events & POLLOUT):  # also refuses a socket that is closed
         return 0
-    can_send, take, rest = target._pattern.can_send, source._pattern.take, source._pattern.rest
-    for moved in range(TURNS):
-        if not (source._is_readable() and can_send()):
-            return moved
-        begun = bool(rest)
-        received = rest.pop(0) if begun else take()
-        assert received is not None  # it is readable
-        _, message = received
-        copy = None if capture is None else list(message)  # over inproc a peer gets message itself, and may change it
-        if not target._try_send(message):
+    rest, pattern = source._pattern.rest, source._pattern
+    copies: list[Frames] = []  # because over inproc a peer gets the message itself, and may change it
+    taken: list[tuple[bool, Received]] = []
+
+    def messages() -> Iterator[Item]:
+        while rest or not pattern.has_turns or pattern.can_receive():
+            was_begun = bool(rest)
+            received = rest.pop(0) if was_begun else pattern.take()
+            if received is None:
+                return
+            taken[:] = [(was_begun, received)]
+            if capture is not None:
+                copies.append(list(received[1]))
+            yield received[1]
+
+    moved = 0
+    try:
+        moved, waiting = target._pattern.send_many(messages(), TURNS)
+        if waiting is not None:
             # There is room, but not at the peers that the message is for: only a message tells an XPUB with
             # xpub_nodrop, or a mandatory ROUTER, which those are.
-            if begun:
+            ((was_begun, received),) = taken
+            if was_begun:
                 rest.insert(0, received)
             else:
-                source._pattern.give_back(received)
-            return moved
+                pattern.give_back(received)
+    except ZMQError:
+        moved = len(copies) - 1  # the last one was refused
+        raise
+    finally:
+        for copy in copies[:moved]:
+            if capture is not None and capture.events & POLLOUT:
+                capture._try_send(copy)
         source._wake_next()
-        if capture is not None and copy is not None and capture.events & POLLOUT:
-            capture._try_send(copy)
-    return TURNS
+        target._wake_next()
+    return moved

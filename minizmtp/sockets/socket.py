@@ -331,6 +331,7 @@ class Socket(Options):
             await self._checkpoint()
             if self._parts:
                 raise ZMQError(EINVAL, "a message was begun with SNDMORE: send its last part before send_many()")
+            self._pattern.check_batch()
             turns, waiting = TURNS, None
             while turns and waiting is None:
                 some, waiting = self._try_send_many(items, turns)
@@ -539,6 +540,7 @@ class Socket(Options):
 
     def _try_receive_many(self, most: int) -> list[Frames]:
         self._links.check_open()
+        self._pattern.check_batch()
         begun = len(self._rest[:most])
         found = self._pattern.take_many(most - begun)
         if begun:
