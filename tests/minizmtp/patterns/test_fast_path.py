@@ -131,13 +131,14 @@ def test_every_way_of_taking_gives_the_same(kind: str, steps: list[tuple[str, in
     for name, which, way in steps:
         if name == "poll":
             assert fast.pattern.can_receive() == plain.pattern.can_receive()
-        elif name == "undo" and (received := fast.pattern.take()) is not None:
-            fast.pattern.give_back(received)
+        elif name == "undo":  # as a proxy that finds no room; a poll puts the next message aside, too
+            if plain.pattern.can_receive():
+                received = fast.pattern.take()
+                assert received is not None
+                fast.pattern.give_back(received)
         elif name == "take":
             assert fast.take(way, which) == plain.take_plainly(which)
         items = said(numbers, which, which)
         for side in (plain, fast):
             side.step(name, which, items)
-        if kind != "SUB":  # where it depends on the way when an unwanted message counts as taken
-            assert [peer.pipe.inbound.full for peer in fast.peers] == [peer.pipe.inbound.full for peer in plain.peers]
     assert fast.take("many", 200) == plain.take_plainly(200)
