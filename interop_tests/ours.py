@@ -1,7 +1,7 @@
 """A minizmtp socket with the interface of a Peer. What the real calls look like can be read off here."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import trio
@@ -49,6 +49,17 @@ class OurPeer(Peer):
     async def _receive(self, *, wait: bool) -> list[bytes]:
         with refusals():
             return await self.socket.recv_multipart(0 if wait else zmq.NOBLOCK)
+
+    async def send_many(self, messages: Sequence[list[bytes]]) -> None:
+        with self.bounded(f"send of {len(messages)} messages"), refusals():
+            assert await self.socket.send_many(messages) == len(messages)
+
+    async def recv_many(self, count: int) -> list[list[bytes]]:
+        found: list[list[bytes]] = []
+        with self.bounded(f"recv of {count} messages"), refusals():
+            while len(found) < count:
+                found += await self.socket.recv_many(count - len(found))
+        return found
 
     async def _close(self, linger: int | None) -> None:
         self.socket.close(linger)

@@ -157,6 +157,15 @@ class Peer(abc.ABC):
         assert len(frames) == 1, f"{self.name} received {shown(frames)}: one frame was expected"
         return frames[0]
 
+    async def send_many(self, messages: Sequence[list[bytes]]) -> None:
+        """Ours: with one call. libzmq's: one by one, because it has no such call."""
+        for message in messages:
+            await self.send_multipart(message)
+
+    async def recv_many(self, count: int) -> list[list[bytes]]:
+        """The next count messages, as send_many does it."""
+        return [await self.recv_multipart() for _ in range(count)]
+
     async def try_send(self, *frames: bytes) -> bool:
         """Send if that needs no waiting. False where it would block (EAGAIN)."""
         try:

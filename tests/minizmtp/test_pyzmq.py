@@ -362,6 +362,18 @@ async def test_counters() -> None:
         assert [peer.received for peer in pull.peers()] == [1]
 
 
+async def test_batches() -> None:
+    assert not hasattr(zmq.asyncio.Socket, "send_many")
+    assert not hasattr(zmq.asyncio.Socket, "recv_many")
+    async with minizmtp.Context() as ctx:
+        push, pull = our_pair(ctx)
+        assert await push.send_many([b"one", [b"two", b"frames"]]) == 2
+        messages: list[list[bytes]] = []
+        while len(messages) < 2:
+            messages += await pull.recv_many()
+        assert messages == [[b"one"], [b"two", b"frames"]]
+
+
 def test_proxy() -> None:
     assert not inspect.iscoroutinefunction(pyzmq.proxy)
     assert inspect.iscoroutinefunction(minizmtp.proxy)
