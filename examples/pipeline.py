@@ -40,11 +40,9 @@ async def ventilator(ctx: zmq.Context, work: str, again: str, tasks: list[bytes]
     async with ctx.socket(zmq.PUSH, linger=0, sndhwm=1) as push, ctx.socket(zmq.PULL, conflate=1) as pull:
         push.bind(work)
         pull.bind(again)
-        for number, task in enumerate(tasks):
-            await push.send_multipart([b"%d" % number, task])
+        await push.send_many([[b"%d" % number, task] for number, task in enumerate(tasks)])
         while True:
-            for number in await pull.recv_json():
-                await push.send_multipart([b"%d" % number, tasks[number]])
+            await push.send_many([[b"%d" % number, tasks[number]] for number in await pull.recv_json()])
 
 
 async def worker(ctx: zmq.Context, work: str, results: str, do: Callable[[bytes], Awaitable[bytes]]) -> None:

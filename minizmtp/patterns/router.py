@@ -27,6 +27,9 @@ gets the name, and the connection of the first is closed.
 Below this module: `reqrep`, `pattern`. It can be read alone.
 """
 
+from collections.abc import Iterator
+from itertools import islice
+
 from ..constants import SocketType
 from ..errors import EHOSTUNREACH, ZMQError, printable
 from ..wire.events import Item, Message
@@ -166,6 +169,19 @@ class Router(Pattern):
             return False
         queue.count_dropped()
         return True
+
+    def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
+        if self._options.router_mandatory:
+            return super().send_many(items, most)
+        count = 0
+        for item in islice(items, most):  # because there is always room, or the message is dropped
+            count += 1
+            # As try_send(), whose call would cost as much again.
+            if type(item) is list and len(item) > 1 and (pipe := self._by_id.get(item[0])) is not None:
+                if pipe.outbound.offer(item[1] if len(item) == 2 else item[1:]):
+                    continue
+                pipe.outbound.count_dropped()
+        return count, None
 
     def send_past_limit(self, message: Message) -> None:
         pipe = self._by_id.get(message[0])

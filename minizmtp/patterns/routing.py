@@ -139,20 +139,24 @@ class FairQueue:
         unwrap: makes of the items of one pipe as many messages; None of what is none.
         """
         found: list[Message] = []
-        while (row := self._former or self._ready) and len(found) < most:
+        while (row := self._former or self._ready) and (left := most - len(found)) > 0:
+            if row is self._ready and len(row) > left:  # less than a round is left
+                if (received := self.take()) is not None:
+                    found += [message for message in unwrap(received[0], [*received[1:]]) if message is not None]
+                continue
             # All pipes of the row give the same number, as many as the one with the fewest items has. That many rounds
             # end where they began, and cost one call for each pipe and not one for each message.
             pipes = [row[0]] if row is self._former else list(row)
-            rounds = min(min(len(pipe.inbound) for pipe in pipes), (most - len(found)) // len(pipes))
-            pipes = pipes if rounds else pipes[: most - len(found)]  # what is left is less than a round
-            given = [unwrap(pipe, pipe.inbound.take_batch(rounds or 1)) for pipe in pipes]
+            rounds = min(min(len(pipe.inbound) for pipe in pipes), left // len(pipes))
+            given = [unwrap(pipe, pipe.inbound.take_batch(rounds)) for pipe in pipes]
             in_turn = given[0] if len(given) == 1 else chain.from_iterable(zip_longest(*given))
             found += [message for message in in_turn if message is not None]
-            if row is self._ready and not rounds:
-                row.rotate(-len(pipes))
-            for pipe in pipes:
-                if not len(pipe.inbound):
-                    row.remove(pipe)
+            if row is self._former:
+                if not len(pipes[0].inbound):
+                    row.popleft()
+            else:
+                row.clear()
+                row.extend(pipe for pipe in pipes if len(pipe.inbound))
             self.inbox = self._ready[0].inbound.ready if len(self._ready) == 1 and not self._former else NOTHING
         return found
 

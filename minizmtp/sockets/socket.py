@@ -622,7 +622,7 @@ def _items(messages: Iterator[Any]) -> Generator[Item, None, None]:
             continue
         if not message:
             raise ZMQError(EINVAL, "a message has at least one frame; it may be empty: [b'']")
-        frames = [_frame(part) for part in message]
+        frames = [part if type(part) is bytes else _frame(part) for part in message]
         yield frames[0] if len(frames) == 1 else frames
 
 
