@@ -30,7 +30,7 @@ from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..options import Options
 from ..wire.events import Item, Message
 from .queue import Pipe, Queue, Source
-from .routing import NOTHING, FairQueue, RoundRobin, as_list, as_lists
+from .routing import FairQueue, RoundRobin, as_list, as_lists
 
 # A message and the pipe that it came through.
 Received = tuple[Pipe, Message]
@@ -201,7 +201,7 @@ class Pattern:
     def _put_aside(self, received: Received | None) -> None:
         self._next = received
         if self.incoming is not None:
-            self.incoming.inbox = NOTHING  # because a message popped there would overtake this one
+            self.incoming.close_inbox()  # because a message popped there would overtake this one
 
     def _gather(self) -> Received | None:
         """The next message that is for the program, out of all that came."""
