@@ -27,9 +27,10 @@ subscription is shown.
 Read next: `pubsub`.
 """
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from itertools import count, islice
 
 from ..options import Options
 from ..wire.events import Message
@@ -39,11 +40,15 @@ from .subscriptions import cost
 # With more notices than this unread, the program is assumed not to be reading at the moment.
 MAX_UNREAD = 1000
 
+# The oldest notices are looked up in the queue this many at a time.
+AT_A_TIME = 1000
+
 
 @dataclass(slots=True)
 class Backlog:
-    """What the program has not read of one peer."""
+    """What the program has not read of one peer, which is known here by a number."""
 
+    number: int
     messages: int = 0  # that the peer sent upstream
     notices: int = 0
     memory: int = 0  # bytes that the notices take, by the same rule as subscriptions
@@ -65,12 +70,16 @@ class Notices:
         self._options = options
         self._on_arrival = on_arrival
         self._on_read = on_read
-        # By number, oldest first: a notice as its one frame, a message as a list. They are kept in two dicts and not as
-        # pairs, because the garbage collector visits every pair, and takes 10 ms for a hundred thousand of them.
-        self._queue: OrderedDict[int, bytes | Message] = OrderedDict()
-        self._senders: dict[int, Pipe] = {}
+        # By number, oldest first: a notice as its one frame, a message as a list; and the number of its peer. There is
+        # no object for each, because the garbage collector would visit a hundred thousand of them for 10 ms, and every
+        # task would wait. It does not visit a dict of numbers and bytes.
+        self._queue: dict[int, bytes | Message] = {}
+        self._senders: dict[int, int] = {}
         self._number = 0
+        self._next: deque[int] = deque()  # the oldest, because to find the first key of a dict may take long
         self._backlogs: dict[Pipe, Backlog] = {}
+        self._peers: dict[int, Pipe] = {}
+        self._peer_numbers = count()
         # Epochs whose first notice is unread: the number of that notice, and the same the other way round …
         self._opening: dict[Hashable, int] = {}
         self._opened: dict[int, Hashable] = {}
@@ -132,7 +141,7 @@ class Notices:
         for number in numbers:
             self._repeated.get(epoch, set()).discard(number)
             if (shown := self._queue.pop(number, None)) is not None:
-                self._has_left(self._senders.pop(number), shown)
+                self._has_left(self._peers[self._senders.pop(number)], shown)
 
     def add_message(self, pipe: Pipe, message: Message) -> None:
         """The peer sent something that is not a subscription."""
@@ -146,21 +155,22 @@ class Notices:
     def _insert(self, pipe: Pipe, shown: bytes | Message) -> int:
         self._number += 1
         self._queue[self._number] = shown
-        self._senders[self._number] = pipe
         self._count(pipe, shown, 1)
+        self._senders[self._number] = self._backlogs[pipe].number
         return self._number
 
     def _count(self, pipe: Pipe, shown: bytes | Message, change: int) -> None:
         backlog = self._backlogs.get(pipe)
         if backlog is None:
-            backlog = self._backlogs[pipe] = Backlog()
+            backlog = self._backlogs[pipe] = Backlog(next(self._peer_numbers))
+            self._peers[backlog.number] = pipe
         if isinstance(shown, bytes):
             backlog.notices += change
             backlog.memory += change * cost(len(shown) - 1)
         else:
             backlog.messages += change
         if not (backlog.messages or backlog.notices):
-            del self._backlogs[pipe]
+            del self._backlogs[pipe], self._peers[backlog.number]
 
     # -------------------------------------------------------------------------------------------------------------- out
 
@@ -168,13 +178,23 @@ class Notices:
         """The oldest, and the peer that it is of; None if the program has read all."""
         if not self._queue:
             return None
-        number, shown = self._queue.popitem(last=False)
-        pipe = self._senders.pop(number)
+        number = self._first()
+        shown = self._queue.pop(number)
+        pipe = self._peers[self._senders.pop(number)]
         if (epoch := self._opened.pop(number, None)) is not None:
             del self._opening[epoch]
             self._repeated.pop(epoch, None)
         self._has_left(pipe, shown)
         return pipe, [shown] if isinstance(shown, bytes) else shown
+
+    def _first(self) -> int:
+        """The number of the oldest, which is taken from `_next`."""
+        while True:
+            if not self._next:
+                self._next.extend(islice(self._queue, AT_A_TIME))
+            number = self._next.popleft()
+            if number in self._queue:  # or else it was left out meanwhile
+                return number
 
     def _has_left(self, pipe: Pipe, shown: bytes | Message) -> None:
         self._count(pipe, shown, -1)
@@ -182,8 +202,7 @@ class Notices:
 
     def put_back(self, pipe: Pipe, message: Message) -> None:
         """Undo the last take. (From now on it counts as a message, not as a notice.)"""
-        number = self._insert(pipe, message)
-        self._queue.move_to_end(number, last=False)
+        self._next.appendleft(self._insert(pipe, message))
 
     # ----------------------------------------------------------------------------------------------------------- bounds
 

@@ -42,7 +42,8 @@ Read next: `fanout`.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
+from itertools import count
 from typing import Generic, TypeVar
 
 Subscriber = TypeVar("Subscriber", bound=Hashable)
@@ -90,22 +91,29 @@ class _Found(dict[bytes, tuple[Subscriber, ...]]):
         return found
 
 
-class _Node(Generic[Subscriber]):
+# In place of a subscriber's number: there are several.
+SHARED = -1
+
+
+class _Node:
     """The prefixes that begin with the same pieces; known here by the rest, which is at most one piece long."""
 
-    __slots__ = ("answers", "lengths", "longer", "signposts", "steps", "wanted")
+    __slots__ = ("answers", "lengths", "longer", "shared", "signposts", "steps", "wanted")
 
     def __init__(self) -> None:
-        # Most prefixes have one subscriber. It stands here itself, because a million dicts would take the garbage
-        # collector a quarter of a second each time.
-        self.wanted: dict[bytes, Subscriber | dict[Subscriber, None]] = {}
+        # Most prefixes have one subscriber: its number is in `wanted`. For a prefix with more, that is SHARED. They are
+        # numbers, and in two dicts, because the garbage collector does not visit a dict that holds nothing but numbers
+        # and bytes. For each hundred thousand objects here, every other task would wait for it for 10 ms, again and
+        # again.
+        self.wanted: dict[bytes, int] = {}
+        self.shared: dict[bytes, dict[int, None]] = {}
         self.lengths: Counter[int] = Counter()  # and how many prefixes have each
         self.signposts: dict[bytes, int] = {}  # and for how many prefixes each stands
         self.steps: tuple[int, ...] = (1,)  # powers of two, as many as the longest prefix has binary digits
-        self.longer: dict[bytes, _Node[Subscriber]] = {}  # by the next whole piece
-        self.answers: dict[bytes, tuple[Subscriber, ...]] = {}  # by signpost: the subscribers within it
+        self.longer: dict[bytes, _Node] = {}  # by the next whole piece
+        self.answers: dict[bytes, tuple[int, ...]] = {}  # by signpost: the subscribers within it
 
-    def add(self, rest: bytes, subscriber: Subscriber) -> bool:
+    def add(self, rest: bytes, subscriber: int) -> bool:
         """As Subscriptions.add."""
         self.answers.clear()
         if rest not in self.wanted:
@@ -113,20 +121,24 @@ class _Node(Generic[Subscriber]):
             self.lengths[len(rest)] += 1
             self._plant(rest)
             return True
-        subscribers = self.wanted[rest]
-        if not isinstance(subscribers, dict):
-            subscribers = self.wanted[rest] = {subscribers: None}
-        subscribers[subscriber] = None
+        number = self.wanted[rest]
+        if number == SHARED:
+            self.shared[rest][subscriber] = None
+        elif number != subscriber:
+            self.shared[rest] = {number: None, subscriber: None}
+            self.wanted[rest] = SHARED
         return False
 
-    def remove(self, rest: bytes, subscriber: Subscriber) -> bool:
+    def remove(self, rest: bytes, subscriber: int) -> bool:
         """As Subscriptions.remove, of a subscriber that is there."""
         self.answers.clear()
-        subscribers = self.wanted[rest]
-        if isinstance(subscribers, dict):
+        if self.wanted[rest] == SHARED:
+            subscribers = self.shared[rest]
             del subscribers[subscriber]
-            if subscribers:
-                return False
+            if len(subscribers) == 1:
+                (self.wanted[rest],) = subscribers
+                del self.shared[rest]
+            return False
         del self.wanted[rest]
         self.lengths[len(rest)] -= 1
         if not self.lengths[len(rest)]:
@@ -159,7 +171,7 @@ class _Node(Generic[Subscriber]):
                 at += step
         return at
 
-    def matching(self, topic: bytes) -> tuple[Subscriber, ...]:
+    def matching(self, topic: bytes) -> tuple[int, ...]:
         """The subscribers to prefixes of topic."""
         if len(self.lengths) <= FEW:
             return self._collect(topic)
@@ -171,7 +183,7 @@ class _Node(Generic[Subscriber]):
             found = self.answers[end] = self._collect(end)
         return found
 
-    def _collect(self, topic: bytes) -> tuple[Subscriber, ...]:
+    def _collect(self, topic: bytes) -> tuple[int, ...]:
         """The same, by asking for each length in use: at most 257."""
         size, wanted = len(topic), self.wanted
         matching = [prefix for length in self.lengths if length <= size and (prefix := topic[:length]) in wanted]
@@ -179,9 +191,9 @@ class _Node(Generic[Subscriber]):
             return self._exactly(matching[0])
         return tuple({subscriber: None for prefix in matching for subscriber in self._exactly(prefix)})
 
-    def _exactly(self, prefix: bytes) -> tuple[Subscriber, ...]:
-        subscribers = self.wanted[prefix]
-        return tuple(subscribers) if isinstance(subscribers, dict) else (subscribers,)
+    def _exactly(self, prefix: bytes) -> tuple[int, ...]:
+        number = self.wanted[prefix]
+        return tuple(self.shared[prefix]) if number == SHARED else (number,)
 
     @property
     def is_empty(self) -> bool:
@@ -200,11 +212,15 @@ class Subscriptions(Generic[Subscriber]):
     """Prefixes, and who wants them."""
 
     def __init__(self) -> None:
-        self._root: _Node[Subscriber] = _Node()
-        self._held: dict[Subscriber, set[bytes]] = {}
+        self._root = _Node()
+        self._numbers: dict[Subscriber, int] = {}  # nodes know the subscribers by these
+        self._named: dict[int, Subscriber] = {}
+        self._count = count()
+        self._held: dict[Subscriber, dict[bytes, None]] = {}  # dicts and not sets: see _Node
         self._octets: Counter[Subscriber] = Counter()
         self._lengths: Counter[int] = Counter()  # of the prefixes, and how many have each
-        self._leaving: deque[tuple[Subscriber, set[bytes]]] = deque()  # what is still to be removed
+        self._leaving: deque[tuple[Subscriber, dict[bytes, None]]] = deque()  # what is still to be removed …
+        self._leavers: Counter[Subscriber] = Counter()  # … and how often each subscriber is in it
         self.longest = 0  # the longest prefix; more, where that was taken back and no topic was looked up since
         self.found: _Found[Subscriber] = _Found(self._find)  # by a topic's beginning, as long as the longest prefix
 
@@ -213,20 +229,23 @@ class Subscriptions(Generic[Subscriber]):
         has to be settled first.)"""
         held = self._held.get(subscriber)
         if held is None:
-            held = self._held[subscriber] = set()
+            held = self._held[subscriber] = {}
+            if subscriber not in self._numbers:
+                number = self._numbers[subscriber] = next(self._count)
+                self._named[number] = subscriber
         elif prefix in held:
             return False
-        held.add(prefix)
+        held[prefix] = None
         self._octets[subscriber] += cost(len(prefix))
         self.found.clear()
         node, rest = self._place(prefix)
-        first = node.add(rest, subscriber)
+        first = node.add(rest, self._numbers[subscriber])
         if first:
             self._lengths[len(prefix)] += 1
             self.longest = max(self.longest, len(prefix))
         return first
 
-    def _place(self, prefix: bytes) -> tuple[_Node[Subscriber], bytes]:
+    def _place(self, prefix: bytes) -> tuple[_Node, bytes]:
         """The node that prefix belongs to, made if need be, and how the prefix is known there."""
         node, at = self._root, 0
         while len(prefix) - at > PIECE:
@@ -242,17 +261,24 @@ class Subscriptions(Generic[Subscriber]):
         held = self._held.get(subscriber)
         if held is None or prefix not in held:
             return False
-        held.remove(prefix)
+        del held[prefix]
         self._octets[subscriber] -= cost(len(prefix))
+        last = self._remove(prefix, subscriber)
         if not held:
             del self._held[subscriber], self._octets[subscriber]
-        return self._remove(prefix, subscriber)
+            self._forget(subscriber)
+        return last
+
+    def _forget(self, subscriber: Subscriber) -> None:
+        """It has no prefix any more, unless some are still to be removed."""
+        if subscriber not in self._held and not self._leavers[subscriber]:
+            del self._leavers[subscriber], self._named[self._numbers.pop(subscriber)]
 
     def _remove(self, prefix: bytes, subscriber: Subscriber) -> bool:
         self.found.clear()
         path = self._path(prefix)
         node, rest = path[-1]
-        if not node.remove(rest, subscriber):
+        if not node.remove(rest, self._numbers[subscriber]):
             return False
         self._lengths[len(prefix)] -= 1
         if not self._lengths[len(prefix)]:
@@ -263,7 +289,7 @@ class Subscriptions(Generic[Subscriber]):
             del parent.longer[piece]
         return True
 
-    def _path(self, prefix: bytes) -> list[tuple[_Node[Subscriber], bytes]]:
+    def _path(self, prefix: bytes) -> list[tuple[_Node, bytes]]:
         """The nodes from the root to that of a prefix which is there, each with the part of prefix that is known
         there."""
         path, node, at = [], self._root, 0
@@ -288,6 +314,7 @@ class Subscriptions(Generic[Subscriber]):
         self._octets.pop(subscriber, None)
         if held:
             self._leaving.append((subscriber, held))
+            self._leavers[subscriber] += 1
 
     @property
     def untidy(self) -> bool:
@@ -302,11 +329,13 @@ class Subscriptions(Generic[Subscriber]):
             subscriber, prefixes = self._leaving[0]
             while prefixes and most > 0:
                 most -= 1
-                prefix = prefixes.pop()
+                prefix, _ = prefixes.popitem()
                 if prefix not in self._held.get(subscriber, ()):
                     removed.append((subscriber, prefix, self._remove(prefix, subscriber)))
             if not prefixes:
                 self._leaving.popleft()
+                self._leavers[subscriber] -= 1
+                self._forget(subscriber)
         return removed
 
     def settle(self, prefix: bytes, subscriber: Subscriber | None) -> list[tuple[Subscriber, bytes, bool]]:
@@ -315,7 +344,7 @@ class Subscriptions(Generic[Subscriber]):
         removed = []
         for left, prefixes in self._leaving:
             if prefix in prefixes:
-                prefixes.remove(prefix)
+                del prefixes[prefix]
                 if left != subscriber and prefix not in self._held.get(left, ()):
                     removed.append((left, prefix, self._remove(prefix, left)))
         return removed
@@ -335,9 +364,10 @@ class Subscriptions(Generic[Subscriber]):
         while node.longer and (longer := node.longer.get(topic[at : at + PIECE])) is not None:
             node, at = longer, at + PIECE
             found = tuple(dict.fromkeys(found + node.matching(topic[at : at + PIECE])))
+        subscribers = tuple(map(self._named.__getitem__, found))
         if self._leaving:
-            return tuple(subscriber for subscriber in found if subscriber in self._held)
-        return found
+            return tuple(subscriber for subscriber in subscribers if subscriber in self._held)
+        return subscribers
 
     def count(self, subscriber: Subscriber) -> int:
         """How many prefixes it has."""
@@ -347,9 +377,9 @@ class Subscriptions(Generic[Subscriber]):
         """What they cost."""
         return self._octets[subscriber]
 
-    def held_by(self, subscriber: Subscriber) -> set[bytes]:
-        """They themselves; not to be changed."""
-        return self._held.get(subscriber, set())
+    def held_by(self, subscriber: Subscriber) -> Collection[bytes]:
+        """They themselves."""
+        return self._held.get(subscriber, {}).keys()
 
     def holds(self, subscriber: Subscriber, prefix: bytes) -> bool:
         """Is this one of them?"""

@@ -1,5 +1,6 @@
 """XPUB and XSUB: subscriptions that the program sees and makes (29/PUBSUB)."""
 
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from minizmtp.errors import EINVAL, ZMQError
 from minizmtp.options import Options
 from minizmtp.patterns import Pipe
-from minizmtp.patterns.notices import MAX_UNREAD, Backlog
+from minizmtp.patterns.notices import AT_A_TIME, MAX_UNREAD, Backlog
 from minizmtp.patterns.pubsub import MAX_WAITING, SLICE, Pub, Sub, XPub, XSub
 from minizmtp.patterns.queue import Queue
 from minizmtp.wire.events import Cancel, Item, Message, Subscribe
@@ -35,7 +36,7 @@ def xsub(*prefixes: bytes, **values: object) -> XSub:
 
 
 # What `Notices` keeps: all empty when the program has read everything.
-LEDGERS = ("_queue", "_senders", "_backlogs", "_opening", "_opened", "_repeated", "_verbose")
+LEDGERS = ("_queue", "_senders", "_next", "_backlogs", "_peers", "_opening", "_opened", "_repeated", "_verbose")
 
 both = pytest.mark.parametrize("kind", [Pub, XPub])
 
@@ -331,7 +332,10 @@ def test_how_much_of_a_peer_is_unread_is_not_counted_each_time() -> None:
     other.says([b"up"], Subscribe(b"0"))
     station.take()
     assert (station.aside(one.pipe), station.aside(other.pipe)) == (99, 1)
-    assert station._notices._backlogs == {one.pipe: Backlog(0, 99, 99 * 512 + 8 * 189), other.pipe: Backlog(1, 0, 0)}
+    assert station._notices._backlogs == {
+        one.pipe: Backlog(0, 0, 99, 99 * 512 + 8 * 189),
+        other.pipe: Backlog(1, 1, 0, 0),
+    }
 
 
 def test_a_leaver_with_many_prefixes_is_shown_in_slices() -> None:
@@ -353,6 +357,39 @@ def test_a_leaver_with_many_prefixes_is_shown_in_slices() -> None:
     ends += all_received(station)
     assert len(ends) == 3 * SLICE + 1
     assert station.subscriptions_of(other.pipe) == 1
+
+
+@pytest.mark.requirement("29-22")
+def test_notices_are_read_in_order_and_may_be_put_back() -> None:
+    station = xpub()
+    listener = Peer(station)
+    sent = [b"%d" % number for number in range(2 * AT_A_TIME + 10)]
+    listener.says(*(Subscribe(prefix) for prefix in sent))
+    read = []
+    while (found := station.take()) is not None:
+        station.give_back(found)
+        again = station.take()
+        assert again == found
+        read.append(found[1][0][1:])
+        if len(read) == 5:
+            listener.says(Subscribe(b"late"))
+    assert read == [*sent, b"late"]
+    assert not any(vars(station._notices)[name] for name in LEDGERS)
+
+
+def test_the_garbage_collector_does_not_visit_notices() -> None:
+    """Or subscriptions: with a hundred thousand of either, other tasks would wait for it for 10 ms."""
+    station = xpub()
+    listener, other = Peer(station), Peer(station)
+    gc.collect()
+    before = len(gc.get_objects())
+    listener.says(*(Subscribe(b"%d" % number) for number in range(1000)))
+    other.says(*(Subscribe(b"other %d" % number) for number in range(1000)))
+    gc.collect()
+    assert len(gc.get_objects()) - before < 100
+    index, notices = station.subscriptions, station._notices
+    large = [index._root.wanted, index._root.signposts, index._held[listener.pipe], notices._queue, notices._senders]
+    assert not any(gc.is_tracked(each) for each in large)
 
 
 @pytest.mark.requirement("29-25", "L-37")
