@@ -40,6 +40,9 @@ from typing import Protocol
 
 import trio
 
+from ..options import Options
+from .looking import Looker, Rounds
+
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 MUTE = 4
 
@@ -136,6 +139,7 @@ class Reactor:
         self._calls: dict[int, Callable[[], None]] = {}  # by the number; cancelled it is here no more
         self._number = count(1)
         self._alarm: trio.CancelScope | None = None
+        self.rounds = Rounds()  # of trio's loop, for receivers that look before they wait
         self.standing = 0  # connections that send PONGs unasked, because they are not read now (see `engine`)
 
     # ---------------------------------------------------------------------------------------------------------- files
@@ -195,6 +199,19 @@ class Reactor:
                 if not number % TOGETHER:
                     await trio.lowlevel.checkpoint()
 
+    def new_looker(self, options: Options) -> Looker:
+        """For the socket that has these options; see `looking`."""
+        return Looker(self.rounds, self._poll, options)
+
+    def _poll(self) -> bool:
+        """Call those of which something can be done now, if there are any. As `_watch`, but at once."""
+        if self._selector is None or not (ready := self._selector.ready()):
+            return False
+        for fd, may in ready[:TOGETHER]:
+            if fd in self._turns:
+                _call(self._turns[fd], may)
+        return True
+
     # ----------------------------------------------------------------------------------------------------------- time
 
     def call_at(self, when: float, function: Callable[[], None]) -> int:
@@ -232,6 +249,7 @@ class Reactor:
 
     def close(self) -> None:
         """Nobody is watched any more."""
+        self.rounds.remove()
         if self._selector is not None:
             self._selector.close()
 
