@@ -412,6 +412,15 @@ class Queue:
             self._acknowledge()
         return item
 
+    def take_only(self) -> Item | None:
+        """The only item, when it is no run; None if there are more items, or none."""
+        if len(self._items) != 1 or self.ready or self._runs:
+            return None
+        item = self._items.popleft()
+        if self._writer_waits:
+            self._acknowledge()
+        return item
+
     def take_batch(self, most: int) -> list[Item]:
         """The oldest items that the filter lets pass, up to most and up to the next run, at the cost of one."""
         items, ready = self._items, self.ready
