@@ -71,7 +71,7 @@ from ..wire import (
 from .heartbeat import NEVER, Heartbeat, Silence
 from .reactor import IDLE, READ, WRITE, Reactor
 from .transports import READ_SIZE, Stream
-from .writer import BROKEN, Writer
+from .writer import BLOCKED, Writer
 
 # Reads in one run, and octets and messages that are read; after so many, other connections have their turns first.
 # (With a run for each read, a PULL takes a fifth more time for messages of 1 KiB, and half as much again for 64 KiB.)
@@ -256,7 +256,8 @@ class Engine(Source):
             self.send_protocol_output()  # the reason, if the system takes it; in traffic, a message may be half-way out
         self._state = READING[self._state, END]
         self._send_no_pongs()
-        self._tell_reactor(0)
+        if self._interest:
+            self._reactor.set_interest(self._stream.fileno, self._interest, 0, self.run_once)
         self._reactor.cancel(self._alarm)
         if self._pipe is not None:
             self._pipe.source = None
@@ -265,39 +266,36 @@ class Engine(Source):
         self._stream.close()
         self._session.on_closed(reason)
 
-    @property
-    def _may_read(self) -> bool:
-        if self._state is not OPEN:
-            return False
-        if self._pipe is None and self._connection.undecided and self._connection.held:
-            return False  # of a peer that is not let in yet, no more is kept than one read
-        return self._writer.protocol_bytes <= MAX_UNSENT_REPLIES or self._writer.state is BROKEN
-
     def _set_interest(self) -> None:
         """Tell the reactor what we wait for."""
-        if self._state is CLOSED:
+        state = self._state
+        if state is OPEN:
+            interest = READ
+            if self._writer.protocol_bytes > MAX_UNSENT_REPLIES:
+                interest = 0
+            elif self._pipe is None and self._connection.undecided and self._connection.held:
+                interest = 0  # of a peer that is not let in yet, no more is kept than one read
+        elif state is CLOSED:
             return
-        # A stream that is not read for a moment only stays in the selector, because to put it back costs more.
-        interest = READ if self._may_read else IDLE if self._state is LENT or self._state is RESUMING else 0
-        if self._writer.size and self._writer.state is not BROKEN:
+        else:
+            # A stream that is not read for a moment only stays in the selector, because to put it back costs more.
+            interest = 0 if state is FULL else IDLE
+        if self._writer.state is BLOCKED:
             interest = interest & READ | WRITE
         if interest != self._interest:
-            self._tell_reactor(interest)
-
-    def _tell_reactor(self, interest: int) -> None:
-        if self._interest or interest:
-            self._reactor.set_interest(self._stream.fileno, self._interest, interest, self.run_once)
-        self._interest = interest
+            before, self._interest = self._interest, interest
+            self._reactor.set_interest(self._stream.fileno, before, interest, self.run_once)
 
     # --------------------------------------------------------------------------------------------------------- reading
 
     def _read(self) -> None:
         """What has come: read on until there is no more, or the run has done enough."""
-        self._connection.decoder.allowance = WORK
+        connection, writer = self._connection, self._writer
+        connection.decoder.allowance = WORK
         reads = messages = octets = 0
-        while reads < READS and messages < MESSAGES and octets < OCTETS and self._may_read:
+        while self._state is OPEN and writer.protocol_bytes <= MAX_UNSENT_REPLIES:
             try:
-                count = self._stream.try_receive_into(self._connection)
+                count = self._stream.try_receive_into(connection)
             except OSError as error:
                 raise Disconnected(error.errno or errno.EIO, str(error.strerror)) from None
             if count is None:
@@ -306,19 +304,21 @@ class Engine(Source):
                 self._heart.heard(trio.current_time())
             reads += 1
             octets += count
-            messages += self._advance()
-            if count < READ_SIZE:
+            if (pipe := self._pipe) is not None:
+                messages += self._receive(pipe)
+            else:
+                messages += self._advance()
+            if count < READ_SIZE or reads == READS or messages >= MESSAGES or octets >= OCTETS:
                 break
         if reads:
-            self._writer.heard(messages)
+            writer.heard(messages)
 
     def _advance(self) -> int:
         """Make events of what has come; how many messages there were."""
         if self._pipe is None:
             self._shake_hands()
         messages = self._receive(self._pipe) if self._pipe is not None else 0
-        if self._connection.has_to_say:
-            self.send_protocol_output()
+        self.send_protocol_output()
         return messages
 
     def _shake_hands(self) -> None:
@@ -374,8 +374,8 @@ class Engine(Source):
     def _receive(self, pipe: Pipe) -> int:
         """Put the messages into the pipe, until all that was read is used up, or the queue is full, or the run has done
         enough; how many."""
-        inbound, connection = pipe.inbound, self._connection
-        count = 0
+        inbound, connection, inspect = pipe.inbound, self._connection, self._inspect
+        count, has_to_answer = 0, False
         while True:
             room = inbound.room()
             if not room:
@@ -383,14 +383,19 @@ class Engine(Source):
                 break
             event = connection.next_event(room)
             if type(event) is Messages:
-                self._deliver(event.messages, inbound)
+                if inspect is None:
+                    inbound.put_all(event.messages)
+                else:
+                    self._deliver(event.messages, inbound, inspect)
                 count += len(event.messages)
-                if not connection.decoder.held:
+                if event.is_all:
                     break
             elif event is NEED_DATA:
                 break
             elif type(event) is list:
-                self._deliver([event], inbound)
+                if inspect is not None:
+                    inspect(event)
+                inbound.put(event)
                 count += 1
             elif isinstance(event, ConnectionClosed):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}".rstrip())
@@ -399,6 +404,9 @@ class Engine(Source):
                 count += 1
             elif isinstance(event, Ping):
                 self._hear_ping(event)
+                has_to_answer = True
+        if has_to_answer:
+            self.send_protocol_output()
         if connection.decoder.allowance <= 0 and self._state is OPEN:
             self._state = READING[OPEN, USED_UP]
             self._ask_to_resume()
@@ -414,15 +422,14 @@ class Engine(Source):
         self._is_run_coming = False
         self.run_once(readiness)
 
-    def _deliver(self, messages: Sequence[bytes | Message], inbound: Queue) -> None:
+    def _deliver(self, messages: Sequence[bytes | Message], inbound: Queue, inspect: Callable[[Message], None]) -> None:
         """Into the pipe, as far as a peer of ours may send such a thing."""
-        if self._inspect is not None:
-            for number, message in enumerate(messages):
-                try:
-                    self._inspect([message] if isinstance(message, bytes) else message)
-                except ProtocolError:
-                    inbound.put_all(messages[:number])
-                    raise
+        for number, message in enumerate(messages):
+            try:
+                inspect([message] if isinstance(message, bytes) else message)
+            except ProtocolError:
+                inbound.put_all(messages[:number])
+                raise
         inbound.put_all(messages)
 
     def _pause_reading(self, pipe: Pipe) -> None:
@@ -470,21 +477,20 @@ class Engine(Source):
             await trio.lowlevel.checkpoint()
             return
         self._state = READING[self._state, LENT_OUT]
-        self._set_interest()
+        before, self._interest = self._interest, self._interest & ~READ or IDLE
+        self._reactor.set_interest(self._stream.fileno, before, self._interest, self.run_once)
         try:
             await self._stream.wait_receivable()
         except trio.ClosedResourceError:
             pass  # the end of the connection, or called away: the receiver will see
         except BaseException:
-            self._return()
-            self._set_interest()
+            if self._state is LENT:
+                self._state = READING[LENT, RETURNED]
+                self._set_interest()
             raise
-        self._return()
-        self.run_once(READ)
-
-    def _return(self) -> None:
         if self._state is LENT:
             self._state = READING[LENT, RETURNED]
+        self.run_once(READ)
 
     def call_away(self) -> None:
         """There is something else for the receiver that waits here."""
@@ -493,7 +499,7 @@ class Engine(Source):
 
     @property
     def can_be_waited_for(self) -> bool:
-        return self._state is RESUMING or self._may_read
+        return self._state is RESUMING or bool(self._interest & READ)
 
     # --------------------------------------------------------------------------------------------------- signs of life
 

@@ -323,6 +323,7 @@ class Writer:
         if taken < 0:
             # The reader will find out as well, but first it gets what the peer sent before it went.
             self.state = WRITING[self.state, FAILED]
+            self.protocol_bytes = 0  # because that would keep the engine from reading
             return
         self.size -= taken
         self.sent += taken

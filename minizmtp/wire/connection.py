@@ -238,7 +238,7 @@ class Connection:
             decode = self._mechanism.unseal_some if self._mechanism.seals else quick_messages
             messages = decode(self.decoder, most)
             if messages:
-                return Messages(messages)
+                return Messages(messages, self.decoder.position == len(self.decoder.whole))
         try:
             event = self._read_event()
         except ProtocolError as error:

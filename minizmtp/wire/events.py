@@ -174,6 +174,7 @@ class Messages(NamedTuple):
     """Several messages that came one after the other. A message of one frame is that frame alone (see Item)."""
 
     messages: list[bytes | Message]
+    is_all: bool = False  # nothing else has come
 
 
 Event = (

@@ -43,7 +43,7 @@ def quick_messages(decoder: FrameDecoder, most: int) -> list[bytes | Message]:
     can stop in its midst."""
     frames = decoder.allowance
     found: list[bytes | Message] = []
-    if frames <= 0 or not decoder.plain:
+    if frames <= 0 or decoder.body is not None or decoder.later or 0 <= decoder.limit < 255:
         return found
     most = min(most, frames)
     octets, start = decoder.whole, decoder.position
