@@ -284,7 +284,10 @@ class Engine(Source):
             interest = interest & READ | WRITE
         if interest != self._interest:
             before, self._interest = self._interest, interest
-            self._reactor.set_interest(self._stream.fileno, before, interest, self.run_once)
+            if before and interest:
+                self._reactor.change_interest(self._stream.fileno, before, interest)
+            else:
+                self._reactor.set_interest(self._stream.fileno, before, interest, self.run_once)
 
     # --------------------------------------------------------------------------------------------------------- reading
 
@@ -478,7 +481,7 @@ class Engine(Source):
             return
         self._state = READING[self._state, LENT_OUT]
         before, self._interest = self._interest, self._interest & ~READ or IDLE
-        self._reactor.set_interest(self._stream.fileno, before, self._interest, self.run_once)
+        self._reactor.change_interest(self._stream.fileno, before, self._interest)
         try:
             await self._stream.wait_receivable()
         except trio.ClosedResourceError:

@@ -129,6 +129,8 @@ class EpollSelector:
 class Reactor:
     """Watches files and the time, and calls soon. start_task: begins a task that ends with the Context."""
 
+    change_interest: Callable[[int, int, int], None]
+
     def __init__(self, start_task: Callable[[Callable[[], Awaitable[object]]], object]) -> None:
         self._start_task = start_task
         self._selector: Selector | None = None
@@ -145,9 +147,11 @@ class Reactor:
     # ---------------------------------------------------------------------------------------------------------- files
 
     def set_interest(self, fd: int, before: int, after: int, turn: Callable[[int], None]) -> None:
-        """Call turn(READ, WRITE or both) when fd can do what is wanted: `after`, where so far it was `before`."""
+        """Call turn(READ, WRITE or both) when fd can do what is wanted: `after`, where so far it was `before`. If both
+        are something, `change_interest` does the same at half the cost."""
         if self._selector is None:
-            self._selector = new_selector()  # the system may have no file left for it: then the next one who wants it
+            self._selector = new_selector()  # may raise OSError (no files left): then the next connection tries again
+            self.change_interest = self._selector.set_interest
             self._begin(self._watch)
         if after:
             self._selector.set_interest(fd, before, after)
