@@ -229,7 +229,9 @@ class Queue:
 
     def room(self) -> int:
         """How many items may be offered now: 0 when it is full, sys.maxsize or so when there is no limit."""
-        return 0 if self._written >= self._limit and self.full else self._limit - self._written
+        if (self._written >= self._limit or self._open_run is not None) and self.full:
+            return 0
+        return self._limit - self._written
 
     def offer(self, item: Item) -> bool:
         """Append item and return True; or return False, with nothing done, when the queue is full."""
