@@ -74,6 +74,7 @@ TTL = Rule("milliseconds from 0 to 6553599", lambda value: 0 <= value <= 6553599
 SIZE = Rule("-1 (no limit) or octets >= 0, below 2**63", lambda value: -1 <= value <= LARGEST_FRAME)
 SPAN_OF_OCTETS = Rule("octets >= 0, below 2**63", lambda value: 0 <= value <= LARGEST_FRAME)
 SYSTEM = Rule("-1 (the system's) or more, below 2**31", lambda value: -1 <= value <= LARGEST)
+LOOK = Rule("microseconds from 0 to 150", lambda value: 0 <= value <= 150)
 SWITCH = Rule("0 or 1", lambda value: value in (0, 1))
 TERNARY = Rule("-1 (the system's), 0 or 1", lambda value: value in (-1, 0, 1))
 SHORT = Rule("1 to 255 octets", lambda value: 0 < len(value) < 256)
@@ -222,6 +223,13 @@ class Options:
     linger = Option(FOREVER, TIME, "how long unsent messages outlive close(); 0 on SUB and XSUB unless set")
     sndtimeo = Option(FOREVER, TIME, "how long send() waits before it raises Again")
     rcvtimeo = Option(FOREVER, TIME, "how long recv() waits before it raises Again")
+    spin_time = Option(
+        150,
+        LOOK,
+        "how long recv() may poll before it blocks, in microseconds, where messages come quickly; 0: not at all."
+        " Not in libzmq",
+        over=STREAMS,
+    )
     routing_id = Option(b"", NAME, "the name by which a ROUTER at the other end knows us; empty: it makes one up")
     identity: Alias[bytes] = Alias("routing_id")
     immediate = Option(0, SWITCH, "1: queue messages for a peer only while it is connected")
@@ -487,6 +495,7 @@ ACTS = {
     ),
     **dict.fromkeys(["sndtimeo", "req_correlate"], "next send"),
     "rcvtimeo": "next recv",
+    "spin_time": "next recv",
     "linger": "next close, unbind, disconnect",
     "connect_routing_id": "next connect, once",
     **dict.fromkeys(["probe_router", "xpub_welcome_msg"], "next peer"),

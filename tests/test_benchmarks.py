@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from benchmarks import report, strangers, tap
+from benchmarks import looking, report, strangers, tap
 from benchmarks.messages import ROWS, Bench, Figures, Row, chosen
 from benchmarks.rivals import RIVALS, installed
 
@@ -72,3 +72,11 @@ def test_a_stranger_attacks_and_an_honest_client_is_served(name: str) -> None:
     assert longest > 0
     assert alone > 0
     assert attacked > 0
+
+
+def test_round_trips_are_measured_with_looking_and_without(capsys: pytest.CaptureFixture[str]) -> None:
+    looking.table(looking.CASES[:1], rounds=1, scale=0.01)
+    _, one, _, _, without, with_looking = capsys.readouterr().out.splitlines()
+    assert one.startswith("1 connection ")
+    assert without.startswith("spin_time 0 ")
+    assert with_looking.startswith("spin_time 150 ")

@@ -2,8 +2,9 @@
 
     endpoints    tcp://, ipc:// and inproc:// as text
     transports   non-blocking streams and listeners
+    looking      a moment of polling before a task blocks
     reactor      one task watches the files of all connections, and keeps their timers
-    outbox       encoded, and not yet accepted by the operating system
+    writer       when a queued message leaves, and how many leave together
     heartbeat    when to ask a peer whether it is alive, and when to give up
     engine       one connection at work
     session      what happens before, between and after connections: dial, accept, retry, linger

@@ -1,46 +1,42 @@
-"""The engine: one connection at work. The only place that holds both a stream and a `Connection`.
+"""The engine: one connection at work. It holds both a stream and a `Connection`, and reads; its `writer` writes.
 
                                                ┌─ Connection ─┐
     stream ──try_receive_into()───────────────►│              │──► next_event ──► pipe.inbound ──► socket
-    stream ◄──try_send()───── outbox ◄─────────│     send     │◄── take_batch ─── pipe.outbound ◄── socket
+    stream ◄──try_send()───── writer ◄─────────│    encode    │◄──────────────── pipe.outbound ◄── socket
                                  ▲             └──────────────┘
                                  └── data_to_send: greeting, READY, PONG
 
-It has no task. The `reactor` calls `turn` when the stream can be read or written, or when it was asked to, and a turn
-is a plain function: read what has come, make events of it, put the messages into the pipe; or encode what is queued,
-and offer it to the system.
+It has no task. The `reactor` calls `run_once` when the stream can be read or written, or when it was asked to. That is
+a plain function: read what has come, make events of it, put the messages into the pipe; or have the writer write.
+Nothing in it waits, so a cancellation cannot leave anything half-done.
 
-**Reading.** One read may hold a thousand messages, and a turn may be several reads. When the pipe's inbound queue is
-full the engine stands still: it reads no more, unread bytes fill the system's buffers, TCP slows the peer, the peer's
-own queue fills, its `send` waits. That is all of back-pressure.
+**One read may hold a thousand messages, and a run may be several reads.** When the pipe's inbound queue is full, the
+engine pauses: it reads no more, unread bytes fill the system's buffers, TCP slows the peer, the peer's own queue fills,
+its `send` waits. That is all of back-pressure. This table is the state machine of reading; a dot means that it cannot
+happen:
 
-**Writing.** A message for an idle connection goes to the system at once, inside `send()`: a request is on its way
-before anybody is woken. If more comes on its heels it stays in the queue, and the reactor is asked for a turn, which it
-gives as soon as the sending task lets go; then all that is queued by then is joined into one write.
+    >>> from minizmtp.net.writer import drawn
+    >>> print(drawn(READING))
+                 LENT_OUT   RETURNED   NO_SPACE   SPACE      USED_UP    RUN        END
+    OPEN         LENT       .          FULL       .          RESUMING   OPEN       CLOSED
+    LENT         .          OPEN       .          .          .          LENT       CLOSED
+    FULL         .          .          .          RESUMING   .          FULL       CLOSED
+    RESUMING     .          .          .          .          .          OPEN       CLOSED
+    CLOSED       .          .          .          .          .          CLOSED     CLOSED
 
-    message 1   ──► system            at once
-    message 2   ──► queue             a turn is asked for …
-    message 3 … ──► queue
-                    queue ──► system  … and finds them all
+    OPEN       the reactor tells when there is something to read
+    LENT       a receiver waits for the stream itself
+    FULL       the inbound queue is full: nothing is read until the program has taken half of it
+    RESUMING   octets that were read are not decoded yet: a run that goes on with them was asked for
+    CLOSED     the connection has ended
 
-But where many came at once there may be as many answers, and half of them do not wait for the rest: so the peer has
-something to do meanwhile. (A DEALER and a ROUTER with a hundred messages under way exchange half as many again.)
+**A run has an end, whatever the peer sends.** One read may also hold sixteen thousand PINGs, or a message of thirty
+thousand frames. So each run gives the `Connection` an allowance of work. When that is used up, what is left stays in
+the decoder, nothing more is read, and the next run goes on, after other tasks and other connections had theirs.
 
-**A turn has an end, whatever the peer sends.** One read may also hold sixteen thousand PINGs, or a message of thirty
-thousand frames. So each turn gives the `Connection` an allowance of work. When that is used up, what is left stays in
-the decoder, nothing more is read, and the next turn goes on, after other tasks and other connections had theirs.
+**A receiver that waits for its only peer reads for itself.** It need not be woken by the reactor: it is lent the
+stream, waits for it, and does the run in its own task. That saves a switch of tasks for each message.
 
-**Whoever waits reads.** A program that waits in `recv` for its only peer need not be woken by the reactor: it is lent
-the stream, waits for it itself, and takes the turn in its own task. That saves a change of tasks.
-
-What each is worth, in microseconds of CPU for a request of 64 octets and its reply, both ends together: 52 as it is, 62
-if the reactor reads for those who wait, 82 if no message goes out inside `send()`. (Measured on 2026-11-25. An echo
-over bare trio streams takes 42, and one over bare sockets, with trio for the waiting alone, 26.)
-
-**Nothing is left half-done**, for nothing here waits: a cancellation cannot come in between.
-
-Below this module: `transports`, `reactor`, `outbox`, `heartbeat`, `wire.connection`, `patterns.queue`.
-Above it: `session`.
 Read next: `session`.
 """
 
@@ -49,6 +45,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from typing import Protocol
 
 import trio
@@ -64,6 +61,7 @@ from ..wire import (
     ConnectionClosed,
     Error,
     Message,
+    Messages,
     Ping,
     Pong,
     Ready,
@@ -71,19 +69,18 @@ from ..wire import (
     Verdict,
 )
 from .heartbeat import NEVER, Heartbeat, Silence
-from .outbox import Outbox
-from .reactor import MUTE, READ, WRITE, Reactor
+from .reactor import IDLE, READ, WRITE, Reactor
 from .transports import READ_SIZE, Stream
+from .writer import BLOCKED, Writer
 
-# Reads in one turn, and writes, and octets and messages that are read; after so many, others have their turns first.
-# (With a turn for each read, a PULL takes a fifth more time for messages of 1 KiB, and half as much again for 64 KiB.
-# 2026-11-25.)
-READS = WRITES = 16
+# Reads in one run, and octets and messages that are read; after so many, other connections have their turns first.
+# (With a run for each read, a PULL takes a fifth more time for messages of 1 KiB, and half as much again for 64 KiB.)
+READS = 16
 OCTETS = 1 << 20
 MESSAGES = 256
 
-# What a turn may decode, in short frames (see `wire.connection`): about 0.25 ms. One read of messages of 64 octets
-# holds a thousand of them, and is to be one turn.
+# What a run may decode, in short frames (see `wire.connection`): about 0.25 ms. One read of messages of 64 octets
+# holds a thousand of them, and is to be one run.
 WORK = 1024
 
 # A PING behind less than so many octets is out at once, on any link.
@@ -94,14 +91,50 @@ LITTLE = 1024
 PONG_PAUSE = 0.001
 TICK = 0.02
 
-# If so many messages came at once, there may be as many answers: then half of them do not wait for the rest.
-MANY = 50
-
-# PONGs that a peer asks for and does not read: with more than so many octets unsent, we stop listening to it.
-MOST_OWED = 65536
+# PONGs that a peer asks for and does not read: with more than so many octets of them unsent, its PINGs are not read.
+MAX_UNSENT_REPLIES = 65536
 
 # Tenths of a second. The field would hold ten times as much, but libzmq takes 656 for 64 milliseconds (37-72).
 LARGEST_TTL = 655
+
+
+class Reading(Enum):
+    """Whether the engine reads; see the table above."""
+
+    OPEN = auto()
+    LENT = auto()
+    FULL = auto()
+    RESUMING = auto()
+    CLOSED = auto()
+    __hash__ = object.__hash__  # because Enum's own is written in Python, and each run looks into the table
+
+
+class Happens(Enum):
+    """What changes whether an engine reads."""
+
+    LENT_OUT = auto()
+    RETURNED = auto()
+    NO_SPACE = auto()
+    SPACE = auto()
+    USED_UP = auto()
+    RUN = auto()
+    END = auto()
+    __hash__ = object.__hash__
+
+
+OPEN, LENT, FULL, RESUMING, CLOSED = Reading
+LENT_OUT, RETURNED, NO_SPACE, SPACE, USED_UP, RUN, END = Happens
+
+READING: dict[tuple[Reading, Happens], Reading] = {
+    (OPEN, LENT_OUT): LENT,
+    (LENT, RETURNED): OPEN,
+    (OPEN, NO_SPACE): FULL,
+    (FULL, SPACE): RESUMING,
+    (OPEN, USED_UP): RESUMING,
+    **{(state, RUN): state for state in Reading},
+    (RESUMING, RUN): OPEN,
+    **dict.fromkeys([(state, END) for state in Reading], CLOSED),
+}
 
 
 class Disconnected(Exception):
@@ -112,19 +145,19 @@ class Disconnected(Exception):
         self.errno = code
 
 
-class Conversation(Protocol):
+class EngineListener(Protocol):
     """What an engine needs of its session: to be told what has happened."""
 
-    def asked(self, question: Authenticate) -> None:
-        """Somebody has to decide whether the peer may come in; see Engine.judge."""
+    def on_auth_request(self, request: Authenticate) -> None:
+        """It has to be decided whether the peer may come in; see Engine.on_auth_reply."""
 
-    def ready(self, ready: Ready) -> None:
-        """The handshake is done. Gives the engine its pipe, by Engine.carry."""
+    def on_ready(self, ready: Ready) -> None:
+        """The handshake is done. Gives the engine its pipe, by Engine.attach_pipe."""
 
-    def drained(self) -> None:
-        """All that was queued is with the system."""
+    def on_drained(self) -> None:
+        """All that was queued is with the system. Called only after Engine.tell_when_drained."""
 
-    def over(self, reason: Exception) -> None:
+    def on_closed(self, reason: Exception) -> None:
         """The connection has ended, by ProtocolError (Refused, if the peer says so), Disconnected, or our mistake."""
 
 
@@ -132,7 +165,7 @@ class Engine(Source):
     """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats."""
 
     def __init__(
-        self, stream: Stream, connection: Connection, options: Options, reactor: Reactor, session: Conversation
+        self, stream: Stream, connection: Connection, options: Options, reactor: Reactor, session: EngineListener
     ) -> None:
         self._stream = stream
         self._connection = connection
@@ -145,33 +178,27 @@ class Engine(Source):
         self._alarm = 0  # the number of a call: when the handshake has to be done, and then for the heart …
         self._alarm_at = NEVER  # … and when that is
         self._asks = False  # we send PINGs
-        self._ping_end = 0  # the outbox has sent so many octets when the oldest unanswered PING is out
+        self._sends_pongs = False  # the peer hears from us unasked, because we do not read its PINGs now
+        self._ping_end = 0  # the writer has sent so many octets when the oldest unanswered PING is out
         self._gone = 0  # octets that have reached the peer's system, when that was last looked at
-        self._outbox = Outbox(stream, connection)  # encoded, not yet taken by the system
-        self._wanted = 0  # what the reactor calls us for
-        self._prompt = True  # the next message may go at once …
-        self._writing = False  # … or waits for the turn that was asked for
-        self._full = False  # the inbound queue is, and we stand still …
-        self._gets_pongs = False  # … and the peer hears from us unasked
-        self._held = False  # there may be more in what was read …
-        self._is_coming = False  # … and the turn that goes on with it was asked for
-        self._half = 0  # of the messages that came at once; so many answers do not wait (0: all do)
-        self._lent = False  # a receiver waits for the stream
-        self._over = False
+        self._writer = Writer(stream, connection, self)
+        self._state = OPEN
+        self._interest = 0  # what the reactor calls us for
+        self._is_run_coming = False  # one that resumes
 
     def start(self, patience: float) -> None:
         """Begin with the greeting; the peer has patience seconds to be ready."""
         if patience < NEVER:
             self._alarm = self._reactor.call_at(trio.current_time() + patience, self._too_slow)
-        self._set_wanted()
-        self.turn(READ)  # a quick peer may have spoken already: then our greeting and READY are one write
-        if not self._over:
-            self.speak()
-            self._set_wanted()
+        self._set_interest()
+        self.run_once(READ)  # a quick peer may have spoken already: then our greeting and READY are one write
+        if self._state is not CLOSED:
+            self.send_protocol_output()
+            self._set_interest()
 
     def _too_slow(self) -> None:
-        self.turn(READ)  # it may be the program that was slow: what has come meanwhile counts
-        if self._over or self._pipe is not None:
+        self.run_once(READ)  # it may be the program that was slow: what has come meanwhile counts
+        if self._state is CLOSED or self._pipe is not None:
             return
         words = f"no handshake within {self._options.handshake_ivl} ms (handshake_ivl)"
         self.stop(Disconnected(errno.EAGAIN, words))
@@ -179,27 +206,40 @@ class Engine(Source):
     @property
     def unsent(self) -> bool:
         """Is there anything that the system has not taken yet?"""
-        return self._outbox.size > 0
+        return self._writer.size > 0
+
+    def tell_when_drained(self) -> None:
+        """Call the session's on_drained, from now on, when all is sent."""
+        self._writer.tells_when_drained = True
 
     @property
     def greeting_octets(self) -> int | None:
         """How many octets of the peer's greeting have come; None when all have."""
         return self._connection.greeting_octets
 
-    def turn(self, may: int) -> None:
+    def run_once(self, readiness: int) -> None:
         """Do what can be done now: READ, WRITE or both. Whatever goes wrong in it ends this connection, and no more."""
-        if self._over:
+        if self._state is CLOSED:
             return
         try:
-            if self._held:
-                self._go_on()
-            if may & READ:
+            if self._state is RESUMING:
+                self._resume_reading()
+            if readiness & READ:
                 self._read()
-            if may & WRITE and (self._writing or self._outbox.size):
-                self._write()
-            self._set_wanted()
+            if readiness & WRITE:
+                self._writer.run()
+            self._set_interest()
         except Exception as error:
             self.stop(error)
+
+    def ask_for_run(self) -> None:
+        self._reactor.call_soon(self.run_once)
+
+    def on_blocked(self) -> None:
+        self._set_interest()
+
+    def on_drained(self) -> None:
+        self._session.on_drained()
 
     def end(self, why: str) -> None:
         self.stop(Disconnected(errno.ECONNABORTED, why))
@@ -207,58 +247,58 @@ class Engine(Source):
     def stop(self, reason: Exception) -> None:
         """End the connection.
 
-        What was in the outbox, and cannot have reached the peer whole, goes back to the pipe: the next connection of a
+        What the writer has, and cannot have reached the peer whole, goes back to the pipe: the next connection of a
         pipe that outlives this one sends it. What the system has taken is not sent twice (37-54).
         """
-        if self._over:
+        if self._state is CLOSED:
             return
         if isinstance(reason, ProtocolError) and self._pipe is None:
-            self.speak()  # the last word, if the system takes it; in traffic, a message may be half-way out
-        self._over = True
-        self._stand_no_more()
-        self._want(0)
+            self.send_protocol_output()  # the reason, if the system takes it; in traffic, a message may be half-way out
+        self._state = READING[self._state, END]
+        self._send_no_pongs()
+        if self._interest:
+            self._reactor.set_interest(self._stream.fileno, self._interest, 0, self.run_once)
         self._reactor.cancel(self._alarm)
         if self._pipe is not None:
             self._pipe.source = None
-            self._pipe.outbound.set_reader()
             self._pipe.inbound.set_writer()
-            self._pipe.outbound.put_back(self._outbox.unsent())
+        self._writer.close()
         self._stream.close()
-        self._session.over(reason)
+        self._session.on_closed(reason)
 
-    @property
-    def _may_read(self) -> bool:
-        if self._pipe is None and self._connection.undecided and self._connection.held:
-            return False  # of who is not let in yet, no more is kept than one read
-        outbox = self._outbox
-        return not (self._full or self._lent or self._held or self._over) and (
-            outbox.owed <= MOST_OWED or outbox.broken
-        )
-
-    def _set_wanted(self) -> None:
+    def _set_interest(self) -> None:
         """Tell the reactor what we wait for."""
-        if self._over:
+        state = self._state
+        if state is OPEN:
+            interest = READ
+            if self._writer.protocol_bytes > MAX_UNSENT_REPLIES:
+                interest = 0
+            elif self._pipe is None and self._connection.undecided and self._connection.held:
+                interest = 0  # of a peer that is not let in yet, no more is kept than one read
+        elif state is CLOSED:
             return
-        wanted = READ if self._may_read else MUTE if self._lent or self._held else 0
-        if self._outbox.size and not self._outbox.broken:
-            wanted = wanted & READ | WRITE
-        if wanted != self._wanted:
-            self._want(wanted)
-
-    def _want(self, wanted: int) -> None:
-        if self._wanted or wanted:
-            self._reactor.want(self._stream.fileno, self._wanted, wanted, self.turn)
-        self._wanted = wanted
+        else:
+            # A stream that is not read for a moment only stays in the selector, because to put it back costs more.
+            interest = 0 if state is FULL else IDLE
+        if self._writer.state is BLOCKED:
+            interest = interest & READ | WRITE
+        if interest != self._interest:
+            before, self._interest = self._interest, interest
+            if before and interest:
+                self._reactor.change_interest(self._stream.fileno, before, interest)
+            else:
+                self._reactor.set_interest(self._stream.fileno, before, interest, self.run_once)
 
     # --------------------------------------------------------------------------------------------------------- reading
 
     def _read(self) -> None:
-        """What has come: read on until there is no more, or the turn has done enough."""
-        self._connection.decoder.allowance = WORK
+        """What has come: read on until there is no more, or the run has done enough."""
+        connection, writer = self._connection, self._writer
+        connection.decoder.allowance = WORK
         reads = messages = octets = 0
-        while reads < READS and messages < MESSAGES and octets < OCTETS and self._may_read:
+        while self._state is OPEN and writer.protocol_bytes <= MAX_UNSENT_REPLIES:
             try:
-                count = self._stream.try_receive_into(self._connection)
+                count = self._stream.try_receive_into(connection)
             except OSError as error:
                 raise Disconnected(error.errno or errno.EIO, str(error.strerror)) from None
             if count is None:
@@ -267,19 +307,21 @@ class Engine(Source):
                 self._heart.heard(trio.current_time())
             reads += 1
             octets += count
-            messages += self._advance()
-            if count < READ_SIZE:
+            if (pipe := self._pipe) is not None:
+                messages += self._receive(pipe)
+            else:
+                messages += self._advance()
+            if count < READ_SIZE or reads == READS or messages >= MESSAGES or octets >= OCTETS:
                 break
-        if reads:  # one message asks for a quick answer, many for many: those are worth one write, or two
-            self._prompt = messages <= 1
-            self._half = messages // 2 if messages >= MANY else 0
+        if reads:
+            writer.heard(messages)
 
     def _advance(self) -> int:
         """Make events of what has come; how many messages there were."""
         if self._pipe is None:
             self._shake_hands()
         messages = self._receive(self._pipe) if self._pipe is not None else 0
-        self.speak()
+        self.send_protocol_output()
         return messages
 
     def _shake_hands(self) -> None:
@@ -289,29 +331,29 @@ class Engine(Source):
             if event is NEED_DATA:
                 return
             if isinstance(event, Ready):
-                self.speak()  # our own READY may still wait here, and must be out before any message (37-33)
-                self._session.ready(event)
+                self.send_protocol_output()  # our own READY may still wait here: it goes before any message (37-33)
+                self._session.on_ready(event)
             if isinstance(event, Authenticate):
-                self._session.asked(event)
+                self._session.on_auth_request(event)
             if isinstance(event, Error):
                 status = int(event.reason) if event.reason in (b"300", b"400", b"500") else 0
                 raise Refused(f"the peer refuses us: {printable(event.reason)}", status)
             if isinstance(event, ConnectionClosed):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}")
 
-    def judge(self, verdict: Verdict) -> None:
-        """The answer to the question that the session was asked."""
-        if self._over:
+    def on_auth_reply(self, verdict: Verdict) -> None:
+        """The answer to the session's on_auth_request."""
+        if self._state is CLOSED:
             return
         try:
             self._connection.decoder.allowance = WORK
             self._connection.receive_verdict(verdict)
             self._advance()
-            self._set_wanted()
+            self._set_interest()
         except Exception as error:
             self.stop(error)
 
-    def carry(self, pipe: Pipe, inspect: Callable[[Message], None] | None) -> None:
+    def attach_pipe(self, pipe: Pipe, inspect: Callable[[Message], None] | None) -> None:
         """From now on carry messages between pipe and peer.
 
         inspect: if given, is shown each message that comes, and may raise ProtocolError.
@@ -324,10 +366,7 @@ class Engine(Source):
         if self._options.heartbeat_ivl and self._connection.knows_ping:
             self._begin_to_ask()
         pipe.source = self
-        pipe.outbound.set_reader(self._flush)
-        pipe.outbound.notify_at(1)  # whatever the connection before was waiting for
-        if len(pipe.outbound):
-            self._flush()
+        self._writer.attach_queue(pipe.outbound)
 
     @property
     def heartbeats_off(self) -> bool:
@@ -336,28 +375,31 @@ class Engine(Source):
         return bool(asks) and not self._connection.knows_ping
 
     def _receive(self, pipe: Pipe) -> int:
-        """Put the messages into the pipe, until all that was read is used up, or the queue is full, or the turn has
-        done enough; how many."""
-        inbound, connection = pipe.inbound, self._connection
-        count = 0
+        """Put the messages into the pipe, until all that was read is used up, or the queue is full, or the run has done
+        enough; how many."""
+        inbound, connection, inspect = pipe.inbound, self._connection, self._inspect
+        count, has_to_answer = 0, False
         while True:
             room = inbound.room()
             if not room:
-                self._stand_still(pipe)
+                self._pause_reading(pipe)
                 break
-            messages = connection.next_messages(room)
-            if messages:
-                self._put(messages, inbound)
-                count += len(messages)
-                if not connection.held:
+            event = connection.next_event(room)
+            if type(event) is Messages:
+                if inspect is None:
+                    inbound.put_all(event.messages)
+                else:
+                    self._deliver(event.messages, inbound, inspect)
+                count += len(event.messages)
+                if event.is_all:
                     break
-                continue
-            event = connection.next_event()
-            if type(event) is list:
-                self._put([event], inbound)
-                count += 1
             elif event is NEED_DATA:
                 break
+            elif type(event) is list:
+                if inspect is not None:
+                    inspect(event)
+                inbound.put(event)
+                count += 1
             elif isinstance(event, ConnectionClosed):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}".rstrip())
             elif isinstance(event, (Subscribe, Cancel)):
@@ -365,98 +407,102 @@ class Engine(Source):
                 count += 1
             elif isinstance(event, Ping):
                 self._hear_ping(event)
-        if connection.decoder.allowance <= 0 and not self._full:
-            self._leave_rest()
+                has_to_answer = True
+        if has_to_answer:
+            self.send_protocol_output()
+        if connection.decoder.allowance <= 0 and self._state is OPEN:
+            self._state = READING[OPEN, USED_UP]
+            self._ask_to_resume()
         return count
 
-    def _leave_rest(self) -> None:
-        """What was read is not used up: a later turn goes on. (A receiver that waits may be quicker, see `wait`; so
-        one may be asked for already.)"""
-        self._held = True
-        if not self._is_coming:
-            self._is_coming = True
-            self._reactor.want_soon(self._take_next_turn)
+    def _ask_to_resume(self) -> None:
+        """A receiver that waits may resume sooner (see `wait`), so a run may be coming already."""
+        if not self._is_run_coming:
+            self._is_run_coming = True
+            self._reactor.call_soon(self._run_that_resumes)
 
-    def _take_next_turn(self, may: int) -> None:
-        self._is_coming = False
-        self.turn(may)
+    def _run_that_resumes(self, readiness: int) -> None:
+        self._is_run_coming = False
+        self.run_once(readiness)
 
-    def _put(self, messages: Sequence[bytes | Message], inbound: Queue) -> None:
+    def _deliver(self, messages: Sequence[bytes | Message], inbound: Queue, inspect: Callable[[Message], None]) -> None:
         """Into the pipe, as far as a peer of ours may send such a thing."""
-        if self._inspect is not None:
-            for number, message in enumerate(messages):
-                try:
-                    self._inspect([message] if isinstance(message, bytes) else message)
-                except ProtocolError:
-                    inbound.put_all(messages[:number])
-                    raise
+        for number, message in enumerate(messages):
+            try:
+                inspect([message] if isinstance(message, bytes) else message)
+            except ProtocolError:
+                inbound.put_all(messages[:number])
+                raise
         inbound.put_all(messages)
 
-    def _stand_still(self, pipe: Pipe) -> None:
+    def _pause_reading(self, pipe: Pipe) -> None:
         """Until the socket has read some of what it has, nothing is read from the peer."""
-        self._full = True
-        pipe.inbound.set_writer(self._room)
+        self._state = READING[self._state, NO_SPACE]
+        pipe.inbound.set_writer(self._on_inbound_space)
         pipe.inbound.want_space()
         if self._connection.knows_ping:  # or else a PONG would do harm: to libzmq 4.1 it is a message
             if self._heart is None:
                 self._heart = Heartbeat(now=trio.current_time())  # it asks nothing, but it has a rhythm
-            self._gets_pongs = True
+            self._sends_pongs = True
             self._reactor.standing += 1
             self._set_alarm()
 
-    def _stand_no_more(self) -> None:
-        self._full = False
-        if self._gets_pongs:
-            self._gets_pongs = False
+    def _send_no_pongs(self) -> None:
+        if self._sends_pongs:
+            self._sends_pongs = False
             self._reactor.standing -= 1
 
-    def _room(self) -> None:
-        """The socket is just taking a message: we leave word, and go on when it is done (see `patterns.queue`)."""
-        self._stand_no_more()
+    def _on_inbound_space(self) -> None:
+        """The socket is just taking a message, so nothing may be put now (see `patterns.queue`): a run will resume."""
+        self._state = READING[self._state, SPACE]
+        self._send_no_pongs()
         self._cancel_alarm()  # or the heart might judge before we have listened
-        self._leave_rest()
+        self._ask_to_resume()
 
-    def _go_on(self) -> None:
-        self._held = False
+    def _resume_reading(self) -> None:
+        self._state = READING[self._state, RUN]
         self._connection.decoder.allowance = WORK
         if self._heart is not None:
-            self._heart.heard(trio.current_time())  # nothing was heard, for nobody listened
+            self._heart.heard(trio.current_time())  # nothing was heard, because nothing was read
             self._set_alarm()
         self._advance()
 
-    # ----------------------------------------------------------------------------------------- reading: whoever waits
+    # -------------------------------------------------------------------------------- reading: a receiver that waits
 
     async def wait(self) -> None:
-        """Lend the stream to a receiver that has nobody else to hear, until it can be read or it is called away; then
-        it takes a turn."""
-        if self._held:
+        """Lend the stream to a receiver that has no other peer, until it can be read or the receiver is called away;
+        then it does a run."""
+        if self._state is RESUMING:
             if self._connection.decoder.allowance > 0:
-                self.turn(READ)
+                self.run_once(READ)
             # Whatever came may be of no use to the receiver, such as what a SUB did not subscribe to: then it asks
             # again at once, and other tasks are to have their turns before that.
             await trio.lowlevel.checkpoint()
             return
-        self._lent = True
-        self._set_wanted()
+        self._state = READING[self._state, LENT_OUT]
+        before, self._interest = self._interest, self._interest & ~READ or IDLE
+        self._reactor.change_interest(self._stream.fileno, before, self._interest)
         try:
             await self._stream.wait_receivable()
         except trio.ClosedResourceError:
-            pass  # our end, or called away: whoever waited will see
+            pass  # the end of the connection, or called away: the receiver will see
         except BaseException:
-            self._lent = False
-            self._set_wanted()
+            if self._state is LENT:
+                self._state = READING[LENT, RETURNED]
+                self._set_interest()
             raise
-        self._lent = False
-        self.turn(READ)
+        if self._state is LENT:
+            self._state = READING[LENT, RETURNED]
+        self.run_once(READ)
 
     def call_away(self) -> None:
         """There is something else for the receiver that waits here."""
-        if self._lent:
+        if self._state is LENT:
             self._stream.call_away()
 
     @property
     def can_be_waited_for(self) -> bool:
-        return self._held or self._may_read
+        return self._state is RESUMING or bool(self._interest & READ)
 
     # --------------------------------------------------------------------------------------------------- signs of life
 
@@ -479,9 +525,9 @@ class Engine(Source):
         self._set_alarm()
 
     def _set_alarm(self) -> None:
-        """To be called when the heart has something to do next; while we stand still, in the peer's rhythm."""
+        """To be called when the heart has something to do next; while we do not read, in the peer's rhythm."""
         assert self._heart is not None
-        if self._full:
+        if self._state is FULL:
             now = trio.current_time()
             due = now + max(self._heart.rhythm(), self._reactor.standing * PONG_PAUSE)
             if due - now > TICK:
@@ -502,9 +548,9 @@ class Engine(Source):
         self._alarm, self._alarm_at = 0, NEVER
         now = trio.current_time()
         try:
-            if self._full:
-                if not self._outbox.size:  # or else what is on its way is sign enough
-                    self._say(Pong(b""))
+            if self._state is FULL:
+                if not self._writer.size:  # or else what is on its way is sign enough
+                    self._send_command(Pong(b""))
             elif self._heart.due() <= now:
                 if self._moves():
                     self._heart.moved(now)
@@ -517,12 +563,12 @@ class Engine(Source):
 
     def _ask(self, is_first: bool) -> None:
         """Send a PING. is_first: the oldest that is not answered is this one."""
-        outbox = self._outbox
-        is_idle = not outbox.size and self._stream.in_flight() < LITTLE
-        self._say(Ping(min(self._options.heartbeat_ttl // 100, LARGEST_TTL), b""))
+        writer = self._writer
+        is_idle = not writer.size and self._stream.in_flight() < LITTLE
+        self._send_command(Ping(min(self._options.heartbeat_ttl // 100, LARGEST_TTL), b""))
         if is_first:
-            self._ping_end = outbox.sent + outbox.size
-            if is_idle and not outbox.size:
+            self._ping_end = writer.sent + writer.size
+            if is_idle and not writer.size:
                 self._gone = self._ping_end  # nothing is in its way
 
     def _moves(self) -> bool:
@@ -532,65 +578,16 @@ class Engine(Source):
         Only then is it a sign of life that octets leave. A system takes some megabytes for a peer that is long dead,
         and a peer's system confirms them for a program that hangs.
         """
-        before, gone = self._gone, self._outbox.sent - self._stream.in_flight()
+        before, gone = self._gone, self._writer.sent - self._stream.in_flight()
         self._gone = max(before, gone)
-        return gone > before and (before < self._ping_end or self._outbox.size > 0)
+        return gone > before and (before < self._ping_end or self._writer.size > 0)
 
     # --------------------------------------------------------------------------------------------------------- writing
 
-    def speak(self) -> None:
+    def send_protocol_output(self) -> None:
         """Send what the protocol itself has to say."""
-        if self._connection.has_to_say:
-            self._put_in(self._connection.data_to_send())
+        self._writer.send_protocol(self._connection.data_to_send())
 
-    def _say(self, word: Ping | Pong) -> None:
-        self._put_in(self._connection.send(word))
-        self._set_wanted()
-
-    def _put_in(self, octets: bytes) -> None:
-        self._outbox.put(octets, owed=True)
-        self._outbox.offer()
-        if self._pipe is not None and self._pipe.outbound:
-            self._want_soon()  # it may have waited for what the system has taken just now
-
-    def _flush(self) -> None:
-        """Something was queued."""
-        assert self._pipe is not None
-        if self._writing or self._prompt:
-            self._prompt = False
-            self._empty()
-            if self._outbox.size:
-                self._set_wanted()
-        else:
-            self._pipe.outbound.notify_at(self._half)
-            self._want_soon()
-
-    def _want_soon(self) -> None:
-        if not self._writing:
-            self._writing = True
-            self._reactor.want_soon(self.turn)
-
-    def _write(self) -> None:
-        """The turn that was asked for."""
-        self._writing = False
-        if self._pipe is None:
-            self._outbox.offer()
-        else:
-            self._pipe.outbound.notify_at(1)
-            # After one message the next may go at once again; after several there will be more.
-            self._prompt = len(self._pipe.outbound) <= 1
-            self._empty()
-
-    def _empty(self) -> None:
-        """Write all that is queued, in as few writes as may be; what is left then waits for a turn."""
-        assert self._pipe is not None
-        queue, outbox = self._pipe.outbound, self._outbox
-        for _ in range(WRITES):
-            outbox.fill(queue)
-            outbox.offer()
-            if outbox.size:
-                return
-            if not queue:
-                self._session.drained()
-                return
-        self._want_soon()
+    def _send_command(self, command: Ping | Pong) -> None:
+        self._writer.send_protocol(self._connection.send(command))
+        self._set_interest()

@@ -15,7 +15,7 @@ called soon and one for the time; each begins when it is first needed.) What is 
 and without waiting: the connections of a Context cannot get into each other's way.
 
     READ, WRITE     what to be called for: that there is something to read, that the system would take something
-    MUTE            to be called for nothing, for a moment
+    IDLE            to be called for nothing, for a moment
 
 One may also ask to be called *soon*, when the running task lets go. The engine does so to gather a burst of messages
 into one write. (To ask for WRITE would do as well, for an idle connection can always be written. But to hear so from
@@ -40,8 +40,11 @@ from typing import Protocol
 
 import trio
 
+from ..options import Options
+from .looking import Looker, Rounds
+
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-MUTE = 4
+IDLE = 4
 
 log = logging.getLogger("minizmtp")
 
@@ -52,10 +55,10 @@ PAUSE = 0.1
 # sixteen peers that flood us with frames of 64 KiB, another task waits 5 ms at most; with sixteen turns it would be 20.
 # And the fewer turns are in between, the more is gathered for each: a ROUTER with a hundred clients sends 31 replies in
 # one write; with sixteen turns 15, and each would cost a fifth more. Measured on 2026-11-25.)
-TOGETHER = 4
+TURNS_PER_CHECKPOINT = 4
 
 # … and so many calls that have come due: each is a PING, a PONG, or the end of a connection, of up to 50 µs.
-CALLS = 16
+CALLS_PER_CHECKPOINT = 16
 
 
 class Selector(Protocol):
@@ -63,8 +66,8 @@ class Selector(Protocol):
 
     def fileno(self) -> int: ...
 
-    def want(self, fd: int, before: int, after: int) -> None:
-        """Watch fd for `after` (READ, WRITE, both, MUTE or 0) where it was watched for `before`."""
+    def set_interest(self, fd: int, before: int, after: int) -> None:
+        """Watch fd for `after` (READ, WRITE, both, IDLE or 0) where it was watched for `before`."""
 
     def ready(self) -> list[tuple[int, int]]:
         """Who can do something now, and what. Who is not named, for there are too many, is named the next time."""
@@ -80,8 +83,8 @@ class AnySelector:
         self.fileno = self._selector.fileno
         self.close = self._selector.close
 
-    def want(self, fd: int, before: int, after: int) -> None:
-        before, after = before & ~MUTE, after & ~MUTE
+    def set_interest(self, fd: int, before: int, after: int) -> None:
+        before, after = before & ~IDLE, after & ~IDLE
         if before and after:
             self._selector.modify(fd, after)
         elif after:
@@ -95,18 +98,18 @@ class AnySelector:
 
 class EpollSelector:
     """The same for Linux, without the book that `selectors` keeps: a change costs a quarter, and who waits for a reply
-    makes two of them. A round trip takes 52 µs of CPU in place of 58. (And a file that is MUTE stays in the list: to
+    makes two of them. A round trip takes 52 µs of CPU in place of 58. (And a file that is IDLE stays in the list: to
     put it back would take longer than all the rest, for the kernel has to make sure that selectors do not wait for each
     other in a circle.)"""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         both = select.EPOLLIN | select.EPOLLOUT
-        self._words = {READ: select.EPOLLIN, WRITE: select.EPOLLOUT, READ | WRITE: both, MUTE: 0}
+        self._words = {READ: select.EPOLLIN, WRITE: select.EPOLLOUT, READ | WRITE: both, IDLE: 0}
         self.fileno = self._epoll.fileno
         self.close = self._epoll.close
 
-    def want(self, fd: int, before: int, after: int) -> None:
+    def set_interest(self, fd: int, before: int, after: int) -> None:
         # Not watched for anything is not watched at all: of one in its list epoll tells when its peer hangs up, whether
         # that is wanted or not.
         if not after:
@@ -119,12 +122,14 @@ class EpollSelector:
         # A peer that has hung up (HUP, ERR) may be read and written: either will find out.
         return [
             (fd, (READ if event & ~select.EPOLLOUT else 0) | (WRITE if event & ~select.EPOLLIN else 0))
-            for fd, event in self._epoll.poll(0, TOGETHER)
+            for fd, event in self._epoll.poll(0, TURNS_PER_CHECKPOINT)
         ]
 
 
 class Reactor:
     """Watches files and the time, and calls soon. start_task: begins a task that ends with the Context."""
+
+    change_interest: Callable[[int, int, int], None]
 
     def __init__(self, start_task: Callable[[Callable[[], Awaitable[object]]], object]) -> None:
         self._start_task = start_task
@@ -136,29 +141,32 @@ class Reactor:
         self._calls: dict[int, Callable[[], None]] = {}  # by the number; cancelled it is here no more
         self._number = count(1)
         self._alarm: trio.CancelScope | None = None
+        self.rounds = Rounds()  # of trio's loop, for receivers that look before they wait
         self.standing = 0  # connections that send PONGs unasked, because they are not read now (see `engine`)
 
     # ---------------------------------------------------------------------------------------------------------- files
 
-    def want(self, fd: int, before: int, after: int, turn: Callable[[int], None]) -> None:
-        """Call turn(READ, WRITE or both) when fd can do what is wanted: `after`, where so far it was `before`."""
+    def set_interest(self, fd: int, before: int, after: int, turn: Callable[[int], None]) -> None:
+        """Call turn(READ, WRITE or both) when fd can do what is wanted: `after`, where so far it was `before`. If both
+        are something, `change_interest` does the same at half the cost."""
         if self._selector is None:
-            self._selector = new_selector()  # the system may have no file left for it: then the next one who wants it
+            self._selector = new_selector()  # may raise OSError (no files left): then the next connection tries again
+            self.change_interest = self._selector.set_interest
             self._begin(self._watch)
         if after:
-            self._selector.want(fd, before, after)
+            self._selector.set_interest(fd, before, after)
             if not before:
                 self._turns[fd] = turn
             return
         self._turns.pop(fd, None)
         with suppress(OSError):  # the end of a connection does not fail: the system forgets a file that is closed
-            self._selector.want(fd, before, 0)
+            self._selector.set_interest(fd, before, 0)
 
-    def want_soon(self, turn: Callable[[int], None]) -> None:
+    def call_soon(self, turn: Callable[[int], None]) -> None:
         """Call turn(WRITE) as soon as the running task lets go, whatever the file can do."""
         if self._sleeping is None:
             self._sleeping = trio.lowlevel.ParkingLot()
-            self._begin(self._call_soon)
+            self._begin(self._run_soon)
         self._soon.append(turn)
         self._sleeping.unpark()
 
@@ -174,12 +182,12 @@ class Reactor:
                 log.exception("an error in a task that all connections share; it goes on")
                 await trio.sleep(PAUSE)
 
-    async def _call_soon(self) -> None:
+    async def _run_soon(self) -> None:
         assert self._sleeping is not None
         while True:
             if not self._soon:
                 await self._sleeping.park()
-            some, self._soon = self._soon[:TOGETHER], self._soon[TOGETHER:]
+            some, self._soon = self._soon[:TURNS_PER_CHECKPOINT], self._soon[TURNS_PER_CHECKPOINT:]
             while some:
                 _call(some.pop(0), WRITE)
             if self._soon:
@@ -192,8 +200,21 @@ class Reactor:
             for number, (fd, may) in enumerate(self._selector.ready(), 1):
                 if fd in self._turns:  # or else it was let go by one that had its turn before
                     _call(self._turns[fd], may)
-                if not number % TOGETHER:
+                if not number % TURNS_PER_CHECKPOINT:
                     await trio.lowlevel.checkpoint()
+
+    def new_looker(self, options: Options) -> Looker:
+        """For the socket that has these options; see `looking`."""
+        return Looker(self.rounds, self._poll, options)
+
+    def _poll(self) -> bool:
+        """Call those of which something can be done now, if there are any. As `_watch`, but at once."""
+        if self._selector is None or not (ready := self._selector.ready()):
+            return False
+        for fd, may in ready[:TURNS_PER_CHECKPOINT]:
+            if fd in self._turns:
+                _call(self._turns[fd], may)
+        return True
 
     # ----------------------------------------------------------------------------------------------------------- time
 
@@ -204,7 +225,7 @@ class Reactor:
         heapq.heappush(self._times, (when, number))
         if self._alarm is None:
             self._alarm = trio.CancelScope(deadline=when)
-            self._begin(self._mind_time)
+            self._begin(self._run_timers)
         elif when < self._alarm.deadline:
             self._alarm.deadline = when
         return number
@@ -216,7 +237,7 @@ class Reactor:
             self._times = [each for each in self._times if each[1] in self._calls]
             heapq.heapify(self._times)
 
-    async def _mind_time(self) -> None:
+    async def _run_timers(self) -> None:
         called = 0
         while True:
             while self._times and self._times[0][0] <= trio.current_time():
@@ -224,7 +245,7 @@ class Reactor:
                 if number in self._calls:
                     _call(self._calls.pop(number))  # no local name, because it would keep what was called alive
                     called += 1
-                    if not called % CALLS:  # ten thousand may be due at once
+                    if not called % CALLS_PER_CHECKPOINT:  # ten thousand may be due at once
                         await trio.lowlevel.checkpoint()
             self._alarm = trio.CancelScope(deadline=self._times[0][0] if self._times else math.inf)
             with self._alarm:
@@ -232,6 +253,7 @@ class Reactor:
 
     def close(self) -> None:
         """Nobody is watched any more."""
+        self.rounds.remove()
         if self._selector is not None:
             self._selector.close()
 

@@ -229,7 +229,10 @@ class Session:
             detach_pipe(self._links.pattern, self._pipe, discard=True)
         if linger == 0 or not self.unsent():
             self._end()
-        elif linger > 0:
+            return
+        if self._engine is not None:
+            self._engine.tell_when_drained()
+        if linger > 0:
             self._end_by(trio.current_time() + linger / 1000)
 
     def _end(self) -> None:
@@ -256,10 +259,10 @@ class Session:
             self._pipe.outbound.set_hwm(self._links.options.sndhwm)
             self._pipe.inbound.set_hwm(self._links.options.rcvhwm)
 
-    # ------------------------------------------------------------- one connection, start to end (engine.Conversation)
+    # ------------------------------------------------------------- one connection, start to end (engine.EngineListener)
 
     def _start_engine(self, stream: Stream) -> None:
-        """Start an engine. It calls back: `ready` after the handshake, `over` in the end."""
+        """Start an engine. It calls back: `on_ready` after the handshake, `on_closed` in the end."""
         self._stream = stream
         self._is_ready = self._refused_by_us = False
         try:
@@ -270,9 +273,9 @@ class Session:
                 self._engine.stop(error)
             else:
                 stream.close()
-                self.over(error)
+                self.on_closed(error)
 
-    def asked(self, question: Authenticate) -> None:
+    def on_auth_request(self, question: Authenticate) -> None:
         """Ask the ZAP handler. In a task, because its answer may take a while, and an engine never waits."""
         assert self._engine is not None
         assert self._stream is not None
@@ -286,12 +289,12 @@ class Session:
             try:
                 verdict = await self._links.runtime.authenticate(question, self._options, address)
                 self._refused_by_us = verdict.status != 200
-                engine.judge(verdict)
+                engine.on_auth_reply(verdict)
             except Exception as error:  # a malformed reply, or the handler's socket was closed
                 self._refused_by_us = True
                 engine.stop(error)
 
-    def ready(self, ready: Ready) -> None:
+    def on_ready(self, ready: Ready) -> None:
         """The handshake is done: the peer gets its pipe, and the pattern and the monitors are told."""
         assert self._engine is not None
         assert self._stream is not None
@@ -314,7 +317,9 @@ class Session:
         pattern = self._links.pattern
         if not self.finishing:  # otherwise the pattern has given the pipe up; what is queued in it is sent all the same
             pattern.connected(pipe)
-        self._engine.carry(pipe, pattern.inspect if pattern.inspects else None)
+        else:
+            self._engine.tell_when_drained()
+        self._engine.attach_pipe(pipe, pattern.inspect if pattern.inspects else None)
 
     def _pipe_of_peer(self, identity: bytes) -> Pipe:
         if self._pipe is None:
@@ -323,12 +328,12 @@ class Session:
             self._links.pattern.attach(self._pipe)
         return self._pipe
 
-    def drained(self) -> None:
+    def on_drained(self) -> None:
         """All that was queued is with the system: a session that only lingered for that ends."""
         if self.finishing and not self.unsent():
             self._end()
 
-    def over(self, reason: Exception) -> None:
+    def on_closed(self, reason: Exception) -> None:
         """The engine has stopped: report why to the monitors, and log what the program should know."""
         assert self._stream is not None
         if self._auth_scope is not None:  # the peer has gone before the handler answered
@@ -454,22 +459,22 @@ class Connector(Session):
         tell(Event.CONNECTED, self.endpoint, stream.fileno)
         return stream
 
-    def ready(self, ready: Ready) -> None:
-        super().ready(ready)
+    def on_ready(self, ready: Ready) -> None:
+        super().on_ready(ready)
         self._failures = self._strange_failures = 0
         self._log_once.forget_failures()
 
-    def over(self, reason: Exception) -> None:
+    def on_closed(self, reason: Exception) -> None:
         # A peer that refused us, or broke the protocol, would do so again. It is different if our own handler refused
         # the peer (it may allow the next one), and if the peer does not speak ZMTP 3 (the right one may come later).
         said_no = isinstance(reason, ProtocolError) and reason.is_zmtp and not self._refused_by_us
         self._may_redial = not said_no and not isinstance(reason, Closed)
         self._strange_failures = 0 if isinstance(reason, (Disconnected, OSError)) else self._strange_failures + 1
         try:
-            super().over(reason)
+            super().on_closed(reason)
             if self._may_redial:
                 self._lost()
-                self.drained()
+                self.on_drained()
         finally:
             self._is_over.set()
 
@@ -527,9 +532,9 @@ class Accepted(Session):
             self._links.runtime.reactor.cancel(self._alarm)
             self._deadline, self._alarm = deadline, self._links.runtime.reactor.call_at(deadline, self._end)
 
-    def over(self, reason: Exception) -> None:
+    def on_closed(self, reason: Exception) -> None:
         try:
-            super().over(reason)
+            super().on_closed(reason)
             self._release()
         finally:
             self._links.runtime.reactor.cancel(self._alarm)  # because the timer would keep us in memory

@@ -41,7 +41,7 @@ READ_SIZE = 65536
 KEPT = 1 << 22
 
 # So many are let in, one after the other, before other tasks have their turn.
-TOGETHER = 16
+ACCEPTS_PER_CHECKPOINT = 16
 
 # Asks for the IPv4 address of an interface (netdevice(7)); macOS and the BSDs have another number for it.
 SIOCGIFADDR = 0x8915 if sys.platform == "linux" else 0xC0206921
@@ -168,7 +168,7 @@ class Listener:
         """The next connection. Raises OSError when the system has none to give (too many open files, say), and
         trio.ClosedResourceError when we have been closed: also before anybody had the time to ask."""
         while True:
-            if self._in_a_row == TOGETHER:
+            if self._in_a_row == ACCEPTS_PER_CHECKPOINT:
                 self._in_a_row = 1
                 await trio.lowlevel.checkpoint()
             if self._socket.fileno() == -1:

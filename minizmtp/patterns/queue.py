@@ -229,7 +229,9 @@ class Queue:
 
     def room(self) -> int:
         """How many items may be offered now: 0 when it is full, sys.maxsize or so when there is no limit."""
-        return 0 if self.full else self._limit - self._written
+        if (self._written >= self._limit or self._open_run is not None) and self.full:
+            return 0
+        return self._limit - self._written
 
     def offer(self, item: Item) -> bool:
         """Append item and return True; or return False, with nothing done, when the queue is full."""
@@ -409,6 +411,15 @@ class Queue:
             if items:
                 items.popleft()
         if self._writer_waits and not ready:
+            self._acknowledge()
+        return item
+
+    def take_only(self) -> Item | None:
+        """The only item, when it is no run; None if there are more items, or none."""
+        if len(self._items) != 1 or self.ready or self._runs:
+            return None
+        item = self._items.popleft()
+        if self._writer_waits:
             self._acknowledge()
         return item
 

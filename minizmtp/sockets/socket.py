@@ -88,9 +88,9 @@ class Socket(Options):
         super().__init__()
         self.socket_type = socket_type
         self._owner_threads = runtime.owner_threads  # so that one look tells whether this thread may use the socket
-        waiters = self._waiters = Waiters()
+        waiters = self._waiters = Waiters(runtime.reactor.new_looker(self))
         pattern = PATTERNS[socket_type](waiters.on_arrival, waiters.on_space, self)
-        pattern.later = lambda function: runtime.reactor.want_soon(lambda may: function())
+        pattern.later = lambda function: runtime.reactor.call_soon(lambda may: function())
         self._pattern = waiters.pattern = pattern
         self._links = Links(runtime, pattern, self)
         self._turns = Turns()

@@ -1,6 +1,7 @@
 """Waiters: the tasks that wait for a socket, and which of them is woken when.                   trio's ParkingLot
 
-    recv   nothing there   ──►  parks among the receivers    ◄── on_arrival wakes one
+    recv   nothing there   ──►  polls for a moment, if messages come quickly (see `net.looking`); then
+                                parks among the receivers    ◄── on_arrival wakes one
            one peer only   ──►  waits for its stream itself  ◄── (see `net.engine`)
     send   no room         ──►  parks among the senders      ◄── on_space wakes all
     poll                   ──►  waits for any change         ◄── both, and whatever else may change the answer
@@ -20,12 +21,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
+from time import perf_counter
 from typing import TypeVar
 
 import trio
 
 from ..constants import NOBLOCK
 from ..errors import Again
+from ..net.looking import NEVER, SOON, Looker
 from ..patterns import Pattern
 from ..patterns.queue import Source
 
@@ -33,12 +36,14 @@ T = TypeVar("T")
 
 
 class Waiters:
-    """The tasks that wait for one socket. pattern: set by the socket, because the pattern is given our callbacks."""
+    """The tasks that wait for one socket. looker: polls for a moment before a receiver waits. pattern: set by the
+    socket, because the pattern is given our callbacks."""
 
-    __slots__ = ("_receivers", "_senders", "_sources", "_watchers", "count", "pattern")
+    __slots__ = ("_looker", "_receivers", "_senders", "_sources", "_watchers", "count", "pattern")
     pattern: Pattern
 
-    def __init__(self) -> None:
+    def __init__(self, looker: Looker) -> None:
+        self._looker = looker
         self.count = 0  # of the tasks that wait in any way: a quick look, because usually there are none
         self._receivers = trio.lowlevel.ParkingLot()
         self._senders = trio.lowlevel.ParkingLot()
@@ -75,6 +80,11 @@ class Waiters:
         raise Again(f"{reason} within {timeout} ms")
 
     async def _park_forever(self, attempt: Callable[[], T | None], lot: trio.lowlevel.ParkingLot) -> T:
+        began, looker = perf_counter(), self._looker
+        # Not where another task waits already, because what comes next is for that one.
+        may_look = began >= looker.looks_from and lot is self._receivers and not self.count
+        if may_look and (answer := await looker.look(attempt)) is not None:
+            return answer
         while True:
             source = self.pattern.only_source() if lot is self._receivers else None
             self.count += 1
@@ -89,6 +99,7 @@ class Waiters:
                 if source is not None:
                     self._sources.remove(source)
             if (answer := attempt()) is not None:
+                looker.looks_from = looker.rested_at if perf_counter() - began < SOON else NEVER
                 return answer
 
     def watch(self, change: trio.Event) -> None:

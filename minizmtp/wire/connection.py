@@ -60,6 +60,7 @@ from .events import (
     Greeting,
     Item,
     Message,
+    Messages,
     Ping,
     Pong,
     Ready,
@@ -69,10 +70,10 @@ from .events import (
     Verdict,
     as_message,
 )
-from .frames import COMMAND, MORE, FrameDecoder, encode_frame, encode_message, frame_header
+from .frames import COMMAND, MORE, FrameDecoder, encode_frame, encode_message
 from .greeting import GREETING_SIZE, check_greeting, check_mechanism, decode_greeting, encode_greeting
 from .mechanisms import Mechanism, Null, Steps, box_work
-from .quick import pieces_of_each, quick_messages, quick_pieces
+from .quick import join_each, join_messages, quick_messages
 
 
 class State(Enum):
@@ -141,9 +142,6 @@ FRAME_WORK = 16
 # libzmq's PLAIN server writes ERROR with its length octet lost and the first letter spoilt (24-9).
 MISSPELT_ERROR = b"\x5eRROR"
 
-# To copy so many octets costs more than a second piece in a write.
-LARGE = 65536
-
 
 class Connection:
     """The protocol of one connection, seen from one side.
@@ -155,11 +153,11 @@ class Connection:
     max_unfinished:   how much to keep of a message whose last frame does not come, in octets, 64 counted for a frame
     properties:       more metadata for the peer, under names that start with `X-` (37-42)
 
-    decoder.allowance says how much may still be done before next_messages gives [] and next_event NEED_DATA although
-    there is more. A peer can put sixteen thousand commands into one read, and a program with other tasks cannot decode
-    them in one go. It sets this to what one go may cost, and when that is used up (0 or less), it lets the others go
-    on, sets it again and calls again. The unit is a short message of one frame; a command counts 256 of them, a frame
-    that is sealed 4 and one more for each 512 octets. It is unlimited unless it is set.
+    decoder.allowance says how much may still be done before next_event gives NEED_DATA although there is more. A peer
+    can put sixteen thousand commands into one read, and a program with other tasks cannot decode them in one go. It
+    sets this to what one go may cost, and when that is used up (0 or less), it lets the others go on, sets it again and
+    calls again. The unit is a short message of one frame; a command counts 256 of them, a frame that is sealed 4 and
+    one more for each 512 octets. It is unlimited unless it is set.
 
     Errors of the peer are raised by `next_event` as ProtocolError; after one, the connection is CLOSED, and
     `data_to_send` may hold a last word to the peer.
@@ -226,11 +224,21 @@ class Connection:
         assert self.decoder.body is not None
         self.decoder.body.buffer_updated(count)
 
-    def next_event(self) -> Event | _NeedData:
+    def next_event(self, most: int = 1) -> Event | _NeedData:
         """The next thing that the peer said, or NEED_DATA.
+
+        most: if it is more than 1, and what comes next are messages that are there whole, up to so many of them are one
+        event, `Messages`. They are the same messages in the same order as with 1, and much cheaper to decode: this is
+        for the reader of a busy connection.
 
         Raises ProtocolError, and from then on there is nothing but ConnectionClosed.
         """
+        # Not to a publisher, which counts its peers' messages as subscriptions, and not in the midst of a message.
+        if most > 1 and self.state is TRAFFIC and not self._message and not self._publishes:
+            decode = self._mechanism.unseal_some if self._mechanism.seals else quick_messages
+            messages = decode(self.decoder, most)
+            if messages:
+                return Messages(messages, self.decoder.position == len(self.decoder.whole))
         try:
             event = self._read_event()
         except ProtocolError as error:
@@ -242,16 +250,6 @@ class Connection:
         if event is not NEED_DATA and type(event) is not list:  # a message moves nothing, and there are many
             self.state = TRANSITIONS[self.state, type(event)]
         return event
-
-    def next_messages(self, most: int) -> list[bytes | Message]:
-        """The next messages, up to most, if they are there whole, one after the other; [] says: ask next_event.
-
-        Asking only next_event gives the same messages in the same order, but each as a list: here one of a single frame
-        is that frame. This is its quick twin for the reader of a busy connection.
-        """
-        if self.state is not TRAFFIC or self._message or self._publishes:
-            return []
-        return (self._mechanism.unseal_some if self._mechanism.seals else quick_messages)(self.decoder, most)
 
     @property
     def held(self) -> int:
@@ -434,24 +432,51 @@ class Connection:
 
     # ------------------------------------------------------------------------------------------ messages in, bytes out
 
-    def send(self, item: Item | Ping | Pong) -> bytes:
-        """The bytes for one message, subscription or sign of life, to reach the peer in the order of these calls.
+    def encode(self, items: Iterable[Item], room: int = sys.maxsize) -> tuple[int, list[bytes]]:
+        """The first of items, as many as fill room octets: how many, and the buffers to send for them, in this order.
 
-        What `data_to_send` has goes first: our own READY may still be there when the peer's is in, and a message in
-        front of it would be the end (37-33).
-        A peer of ZMTP 3.0 does not know SUBSCRIBE and CANCEL, and is sent the message form that 3.0 uses, 0x01 or 0x00
-        and the prefix (37-58). ZMTP 3.0 has no PING either, so such a peer is sent none (the result is b"") until it
-        has sent one itself, or `knows_ping` is set: libzmq 4.2 says 3.0 and answers PING.
+        A large frame in clear is a buffer of its own, so that it is not copied, and then its message is the only one.
+        The peer has to get what this gives in the order of the calls, and what `data_to_send` has before all of it: our
+        own READY may still be there when the peer's is in, and a message in front of it would be the end (37-33).
         Calling this before Ready was handed out, or after the end, is a RuntimeError: the mistake is the caller's.
         """
         if self.state is not TRAFFIC:
-            raise RuntimeError(f"send() in state {self.state.name}: wait until next_event() has given Ready")
-        if type(item) is bytes:
-            return self._encode(0, item)
-        if type(item) is list and not self._mechanism.seals:
-            return encode_message(item)
-        if isinstance(item, list):
-            return self._encode_shared(item)
+            raise RuntimeError(f"encode() in state {self.state.name}: wait until next_event() has given Ready")
+        if not self._mechanism.seals:
+            return join_messages(items, room, self._encode_other)
+        seal = self._mechanism.seal
+        return join_each(items, room, lambda item: seal(0, item) if type(item) is bytes else self._encode_sealed(item))
+
+    def encode_run(self, run: Run) -> bytes:
+        """All messages of a run. It may not grow any more, because the octets are kept in it for its other peers."""
+        if run.octets is not None and self.state is TRAFFIC and not self._mechanism.seals:
+            return run.octets
+        pieces: list[bytes] = []
+        left = run.messages
+        while left:
+            count, buffers = self.encode(left)
+            pieces += buffers
+            left = left[count:]
+        octets = b"".join(pieces)
+        if not self._mechanism.seals:
+            run.octets = octets
+        return octets
+
+    def send(self, item: Item | Ping | Pong) -> bytes:
+        """The bytes for one message, subscription or sign of life: `encode`, joined."""
+        return b"".join(self.encode([item])[1])  # type: ignore[list-item]
+
+    def _encode_other(self, item: Item | Ping | Pong) -> bytes:
+        """What is no plain message.
+
+        A peer of ZMTP 3.0 does not know SUBSCRIBE and CANCEL, and is sent the message form that 3.0 uses, 0x01 or 0x00
+        and the prefix (37-58). ZMTP 3.0 has no PING either, so such a peer is sent none (the result is b"") until it
+        has sent one itself, or `knows_ping` is set: libzmq 4.2 says 3.0 and answers PING.
+        """
+        if isinstance(item, SharedMessage):  # others get it as well, so it is encoded once
+            if item.octets is None:
+                item.octets = encode_message(item)
+            return item.octets
         if isinstance(item, (Ping, Pong)):
             body = encode_ping(item) if isinstance(item, Ping) else encode_command(b"PONG", item.context)
             return self._encode(COMMAND, body) if self.knows_ping else b""
@@ -461,43 +486,16 @@ class Connection:
             return self._encode(COMMAND, encode_command(name, item.prefix))
         return self._encode(0, as_message(item)[0])
 
-    def send_apart(self, item: Item) -> tuple[bytes, bytes] | None:
-        """`send` without a copy, if item is in clear and ends in a large frame: all before its body, and that body."""
-        frames = [item] if isinstance(item, bytes) else item
-        if not isinstance(frames, list) or len(frames[-1]) < LARGE or self._mechanism.seals:
-            return None
-        return b"".join(encode_frame(frame, MORE) for frame in frames[:-1]) + frame_header(len(frames[-1])), frames[-1]
-
-    def send_some(self, items: Iterable[Item], room: int) -> tuple[int, list[bytes]]:
-        """`send` for the first of items, as many as fill room octets: how many, and what to join for them."""
-        if self.state is not TRAFFIC:
-            return pieces_of_each(items, room, self.send)
-        if self._mechanism.seals:  # send would ask the same of each: 6 % of all that is done for 64 octets
-            seal = self._mechanism.seal
-            return pieces_of_each(items, room, lambda item: seal(0, item) if type(item) is bytes else self.send(item))
-        return quick_pieces(items, room, self.send)
-
-    def send_run(self, run: Run) -> bytes:
-        """`send` for all messages of a run. It may not grow any more, because the octets are kept in it."""
-        if self.state is not TRAFFIC or self._mechanism.seals:
-            return b"".join(self.send_some(run.messages, sys.maxsize)[1])
-        if run.octets is None:
-            run.octets = b"".join(quick_pieces(run.messages, sys.maxsize, self.send)[1])
-        return run.octets
+    def _encode_sealed(self, item: Item | Ping | Pong) -> bytes:
+        """Each frame of a message in a box, for this peer alone."""
+        if not isinstance(item, list):
+            return self._encode_other(item)
+        last = len(item) - 1
+        return b"".join(self._encode(MORE if i < last else 0, frame) for i, frame in enumerate(item))
 
     def _encode(self, flags: int, body: bytes) -> bytes:
         """One frame of traffic. A sealed one is a message frame without flags: its own are inside (37-84, 26-36)."""
         return self._mechanism.seal(flags, body) if self._mechanism.seals else encode_frame(body, flags)
-
-    def _encode_shared(self, message: Message) -> bytes:
-        """A message that others get as well is encoded once; but what is sealed is sealed for each peer."""
-        if self._mechanism.seals:
-            last = len(message) - 1
-            return b"".join(self._encode(MORE if i < last else 0, frame) for i, frame in enumerate(message))
-        assert isinstance(message, SharedMessage)
-        if message.octets is None:
-            message.octets = encode_message(message)
-        return message.octets
 
 
 _READ: dict[State, Callable[[Connection], Event | _NeedData]] = {

@@ -174,11 +174,11 @@ class Sealer:
         a box it shows whether it holds the last frame of a message: what has been opened stays open for that twin.
         """
         allowance = decoder.allowance
+        found: list[bytes | Message] = []
         if self._ahead or allowance <= 0 or not decoder.plain:
-            return []
+            return found
         octets, start, held = decoder.whole, decoder.position, len(decoder.whole)
         last = read = self._received.to_bytes(8, "big")  # octets in this order compare as the numbers do
-        found: list[bytes | Message] = []
         while len(found) < most and start + 1 < held and allowance > 0:
             size, at = octets[start + 1], start + 10
             if not octets.startswith(SHORT_MESSAGE[size], start):

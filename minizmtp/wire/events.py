@@ -169,4 +169,14 @@ class ConnectionClosed(NamedTuple):
 # octets. A run is in the queue of a publisher only, and is several items.
 Item = bytes | Message | Subscribe | Cancel | Run
 
-Event = Greeting | Ready | Authenticate | Error | Message | Subscribe | Cancel | Ping | Pong | ConnectionClosed
+
+class Messages(NamedTuple):
+    """Several messages that came one after the other. A message of one frame is that frame alone (see Item)."""
+
+    messages: list[bytes | Message]
+    is_all: bool = False  # nothing else has come
+
+
+Event = (
+    Greeting | Ready | Authenticate | Error | Message | Messages | Subscribe | Cancel | Ping | Pong | ConnectionClosed
+)

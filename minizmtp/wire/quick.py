@@ -15,8 +15,8 @@ twins, and tests see to it that both find and say the same.
     >>> quick_messages(decoder, 9), decoder.next_frame()
     ([], (4, b'\x04PING'))
 
-    >>> quick_pieces([b"aa", b"bb", [b"ccc", b""]], 99, send=print)
-    (3, [b'\x00\x02', b'aa', b'\x00\x02', b'bb', b'\x01\x03', b'ccc', b'\x00\x00', b''])
+    >>> join_messages([b"aa", b"bb", [b"ccc", b""]], 99, other=print)
+    (3, [b'\x00\x02aa\x00\x02bb\x01\x03ccc\x00\x00'])
 
 Below this module: `frames`, `events`. Above it: `connection`. It can be read alone.
 """
@@ -24,27 +24,30 @@ Below this module: `frames`, `events`. Above it: `connection`. It can be read al
 from collections.abc import Callable, Iterable
 from struct import iter_unpack
 
-from .events import Item
-from .frames import LONG, MORE, FrameDecoder, frame_header, message_pieces
+from .events import Item, Message
+from .frames import LONG, MORE, SHORT, FrameDecoder, encode_frame, frame_header, message_pieces
 
 # So many messages are looked at first, and twice as many each time that they are all of one shape. Where fewer than
 # 32 are, that does not pay, and what else was read is cut out one by one.
 LOOK_AHEAD = 32
 
+# To copy so many octets costs more than a second buffer in a write.
+LARGE = 65536
 
-def quick_messages(decoder: FrameDecoder, most: int) -> list[bytes | list[bytes]]:
+
+def quick_messages(decoder: FrameDecoder, most: int) -> list[bytes | Message]:
     """Whole messages, up to most, as far as they follow each other in what decoder has; [] says: use next_frame. To be
     asked only between two messages. A message of one frame is given as that frame.
 
     Each frame counts against the decoder's allowance. A message of more frames than that is left to next_frame, which
     can stop in its midst."""
     frames = decoder.allowance
-    if frames <= 0 or not decoder.plain:
-        return []
+    found: list[bytes | Message] = []
+    if frames <= 0 or decoder.body is not None or decoder.later or 0 <= decoder.limit < 255:
+        return found
     most = min(most, frames)
     octets, start = decoder.whole, decoder.position
     held = len(octets)
-    found: list[bytes | list[bytes]] = []
     message: list[bytes] = []
     look = LOOK_AHEAD
     while start + 1 < held and (flags := octets[start]) <= LONG | MORE:
@@ -118,41 +121,53 @@ def equal_messages(octets: bytes, begin: int, end: int, most: int) -> list[bytes
     return [list(frames) for frames in cut] if octets[begin] & MORE else [frame for (frame,) in cut]
 
 
-def quick_pieces(items: Iterable[Item], room: int, send: Callable[[Item], bytes]) -> tuple[int, list[bytes]]:
-    """The first of items, as many as fill room octets: how many, and the pieces to join for them. Headers and frames
-    are left as they are, so that joining copies each octet once. send: encodes what is no message, and what is shared.
+def join_messages(items: Iterable[Item], room: int, other: Callable[[Item], bytes]) -> tuple[int, list[bytes]]:
+    """The first of items, as many as fill room octets: how many, and the buffers to send for them.
+
+    All are joined into one buffer, except that a large last frame is a buffer of its own, because to copy it costs more
+    than a second buffer in a write. A message with such a frame is encoded alone. other: encodes what is neither bytes
+    nor a list.
     """
     pieces: list[bytes] = []
     add = pieces.append
-    number, size, header, step = 0, 0, frame_header(0), 2
+    number, size, header, step = 0, 0, SHORT[0], 2
     for item in items:
-        number += 1
         if type(item) is bytes:
             if len(item) != size:
                 size = len(item)
-                header = frame_header(size)
+                if size >= LARGE:
+                    return _large_message([item]) if not number else (number, [b"".join(pieces)])
+                header = SHORT[size] if size < 256 else frame_header(size)
                 step = size + len(header)
             add(header)
             add(item)
             room -= step
+        elif isinstance(item, list) and len(item[-1]) >= LARGE:
+            return _large_message(item) if not number else (number, [b"".join(pieces)])
         elif type(item) is list:
             frames = message_pieces(item)
             pieces += frames
             room -= sum(map(len, frames))
         else:
-            add(send(item))
+            add(other(item))
             room -= len(pieces[-1])
+        number += 1
         if room <= 0:
             break
-    return number, pieces
+    return number, [b"".join(pieces)]
 
 
-def pieces_of_each(items: Iterable[Item], room: int, send: Callable[[Item], bytes]) -> tuple[int, list[bytes]]:
-    """The clear twin of `quick_pieces`, for what is sealed: send encodes all."""
+def _large_message(message: Message) -> tuple[int, list[bytes]]:
+    *front, body = message
+    return 1, [b"".join(encode_frame(frame, MORE) for frame in front) + frame_header(len(body)), body]
+
+
+def join_each(items: Iterable[Item], room: int, encode: Callable[[Item], bytes]) -> tuple[int, list[bytes]]:
+    """The same for what is sealed: nothing of an item is sent as it is, so that all are joined."""
     pieces: list[bytes] = []
     for item in items:
-        pieces.append(send(item))
+        pieces.append(encode(item))
         room -= len(pieces[-1])
         if room <= 0:
             break
-    return len(pieces), pieces
+    return len(pieces), [b"".join(pieces)]

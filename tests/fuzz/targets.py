@@ -19,7 +19,7 @@ from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError
 from minizmtp.wire import NEED_DATA, Authenticate, Connection, ConnectionClosed, Error, State, Verdict
 from minizmtp.wire.curve import CurveClient, CurveServer, keypair
-from minizmtp.wire.events import SharedMessage
+from minizmtp.wire.events import Messages, SharedMessage
 from minizmtp.wire.mechanisms import Mechanism, Null
 from minizmtp.wire.plain import PlainClient, PlainServer
 from tests.fuzz import http_targets, trace_target
@@ -107,10 +107,10 @@ def listen(ours: Connection, stranger: bytes, cut: int, verdict: int, quick: boo
         ours.receive_data(piece)
         while ours.state is not State.CLOSED:
             try:
-                if quick and (messages := ours.next_messages(3)):
-                    told += [[message] if isinstance(message, bytes) else message for message in messages]
+                event = ours.next_event(3 if quick else 1)
+                if isinstance(event, Messages):
+                    told += [[message] if isinstance(message, bytes) else message for message in event.messages]
                     continue
-                event = ours.next_event()
                 if isinstance(event, Authenticate):
                     ours.receive_verdict(Verdict(verdict))
             except ProtocolError as error:

@@ -12,9 +12,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp.net import engine as engine_module
-from minizmtp.net.engine import MANY, MOST_OWED, OCTETS, READS, Engine
-from minizmtp.net.outbox import BATCH
+from minizmtp.net.engine import LENT, MAX_UNSENT_REPLIES, OCTETS, READS, RESUMING, Engine
 from minizmtp.net.transports import Receiver, Stream
+from minizmtp.net.writer import BATCH, EARLY_FLUSH_MIN
 from minizmtp.patterns.queue import Pipe
 from minizmtp.sockets.socket import TURNS
 from minizmtp.wire.frames import Frame, FrameDecoder
@@ -134,7 +134,7 @@ async def test_of_many_answers_half_do_not_wait_for_the_rest(writes: list[int]) 
     """So the peer has something to do meanwhile. Of a few they all wait for the last: one write is cheaper."""
     async with bound(zmq.DEALER) as dealer, await Raw.dial(dealer.last_endpoint) as peer:
         await peer.greet(b"DEALER")
-        for count in (MANY - 1, 2 * MANY):
+        for count in (EARLY_FLUSH_MIN - 1, 2 * EARLY_FLUSH_MIN):
             await peer.send(b"\0\1x" * count)
             await wait_all_tasks_blocked(0.01)
             writes.clear()
@@ -142,7 +142,7 @@ async def test_of_many_answers_half_do_not_wait_for_the_rest(writes: list[int]) 
                 await dealer.send(await dealer.recv())
             inside = list(writes)
             assert await peer.read(3 * count) == b"\0\1x" * count
-            assert inside == ([] if count < MANY else [3 * MANY, 3 * MANY])
+            assert inside == ([] if count < EARLY_FLUSH_MIN else [3 * EARLY_FLUSH_MIN, 3 * EARLY_FLUSH_MIN])
 
 
 async def test_what_is_queued_goes_out_though_a_pong_was_the_last_that_had_to_wait_for_room() -> None:
@@ -152,7 +152,7 @@ async def test_what_is_queued_goes_out_though_a_pong_was_the_last_that_had_to_wa
         engine = engine_of(push)
         with trio.fail_after(10):
             sent = 0
-            while engine._outbox.size < BATCH:  # so that it takes no more out of the queue
+            while engine._writer.size < BATCH:  # so that it takes no more out of the queue
                 await push.send(bytes(1 << 20))
                 sent += 1
                 await trio.lowlevel.checkpoint()
@@ -264,7 +264,7 @@ async def test_what_goes_first_does_not_raise_the_limit_for_what_follows(small: 
             async with await server.accept() as peer:
                 await peer.greet(b"PULL")
                 await _fill(push, bytes(1_000_000))
-                assert engine_of(push)._outbox.size < 1_000_000 + 2 * BATCH
+                assert engine_of(push)._writer.size < 1_000_000 + 2 * BATCH
                 assert push.peers()[0].queued > 40
 
 
@@ -295,7 +295,7 @@ async def test_a_pub_never_waits_and_drops_whole_messages_for_the_slow() -> None
 
 
 async def test_what_was_sent_is_not_kept() -> None:
-    """A connection so busy that its outbox is never empty keeps books of what is in the outbox, and of no more."""
+    """A writer that always has something keeps records of that, and of no more."""
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, hwm=4, sndbuf=4096, rcvbuf=4096)
 
@@ -308,7 +308,7 @@ async def test_what_was_sent_is_not_kept() -> None:
                 nursery.start_soon(send)
                 for _ in range(200):
                     await pull.recv()
-                assert len(engine_of(push)._outbox._pieces) < 10
+                assert len(engine_of(push)._writer._pieces) < 10
                 nursery.cancel_scope.cancel()
 
 
@@ -451,7 +451,7 @@ async def test_a_flood_of_pings_whose_answers_nobody_reads_stops_being_read() ->
                 assert sent < 100_000_000, "it is still read"
             (hostile,) = set(listener_sessions) - known
             # One read's worth of answers may come on top of what is owed.
-            assert 0 < hostile._engine._outbox.size < 3 * MOST_OWED
+            assert 0 < hostile._engine._writer.size < 3 * MAX_UNSENT_REPLIES
             await _still_well(pull, push, b"meanwhile")
             # When it reads its answers it is heard again. (Its last flood was cut off somewhere; the pongs count.)
             for _ in range(5000):
@@ -464,14 +464,14 @@ async def test_pings_on_each_others_heels_are_no_rhythm(monkeypatch: pytest.Monk
     async with bound(zmq.PULL, rcvhwm=1) as pull, await Raw.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
         said = 0
-        say = engine_module.Engine._say
+        say = engine_module.Engine._send_command
 
         def counted(self: Engine, word: object) -> None:
             nonlocal said
             said += 1
             say(self, word)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(engine_module.Engine, "_say", counted)
+        monkeypatch.setattr(engine_module.Engine, "_send_command", counted)
         await peer.send(PING * 2 + b"\0\1a" * 50)
         await trio.sleep(0.3)
         assert said < 40
@@ -665,7 +665,7 @@ async def test_a_turn_is_a_few_reads_of_large_frames_and_one_of_small(
 ) -> None:
     """… however much has come: the others are not to wait for all of it."""
     in_turn = [0]
-    turn, try_receive_into = Engine.turn, Stream.try_receive_into
+    turn, try_receive_into = Engine.run_once, Stream.try_receive_into
 
     def counted(engine: Engine, may: int) -> None:
         in_turn.append(0)
@@ -675,7 +675,7 @@ async def test_a_turn_is_a_few_reads_of_large_frames_and_one_of_small(
         in_turn[-1] += 1
         return try_receive_into(stream, receiver)
 
-    monkeypatch.setattr(Engine, "turn", counted)
+    monkeypatch.setattr(Engine, "run_once", counted)
     monkeypatch.setattr(Stream, "try_receive_into", seen)
     async with bound(zmq.PULL, rcvhwm=0, rcvbuf=400_000) as pull, await Raw.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
@@ -701,7 +701,7 @@ FLOODS = {
 def frames_in_turn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many frames each turn takes out of what was read, one by one."""
     turns = [0]
-    turn, next_frame = Engine.turn, FrameDecoder.next_frame
+    turn, next_frame = Engine.run_once, FrameDecoder.next_frame
 
     def counted(engine: Engine, may: int) -> None:
         turns.append(0)
@@ -712,7 +712,7 @@ def frames_in_turn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         turns[-1] += found is not None
         return found
 
-    monkeypatch.setattr(Engine, "turn", counted)
+    monkeypatch.setattr(Engine, "run_once", counted)
     monkeypatch.setattr(FrameDecoder, "next_frame", seen)
     return turns
 
@@ -765,13 +765,13 @@ async def test_others_have_turns_while_one_floods(lent: bool) -> None:
                 await wait_all_tasks_blocked(0.01)
             engine = engine_of(flooded)
             peer.stream.socket._sock.send(command(b"X") * 5000)
-            while not engine._held:
+            while engine._state is not RESUMING:
                 await trio.lowlevel.checkpoint()
             other.stream.socket._sock.send(b"\0\3now")
             assert await pull.recv() == b"now"
-            assert engine._held
+            assert engine._state is RESUMING
             steps = 0
-            while engine._held:
+            while engine._state is RESUMING:
                 steps += 1
                 await trio.lowlevel.checkpoint()
             assert steps > 1000 // 3  # of 5000 commands, four or five in each turn, and two turns for a step at most
@@ -787,9 +787,9 @@ async def test_others_run_while_all_that_comes_is_dropped(
     between_two_ticks = [0]
 
     class Counted(Engine):
-        def turn(self, may: int) -> None:
+        def run_once(self, readiness: int) -> None:
             between_two_ticks[-1] += 1
-            super().turn(may)
+            super().run_once(readiness)
 
     async def flood() -> None:
         while True:
@@ -812,7 +812,7 @@ async def test_others_run_while_all_that_comes_is_dropped(
 
 async def test_a_turn_of_large_frames_ends_after_a_mebibyte(monkeypatch: pytest.MonkeyPatch) -> None:
     octets = [0]
-    turn, try_receive_into = Engine.turn, Stream.try_receive_into
+    turn, try_receive_into = Engine.run_once, Stream.try_receive_into
 
     def counted(engine: Engine, may: int) -> None:
         octets.append(0)
@@ -823,7 +823,7 @@ async def test_a_turn_of_large_frames_ends_after_a_mebibyte(monkeypatch: pytest.
         octets[-1] += count or 0
         return count
 
-    monkeypatch.setattr(Engine, "turn", counted)
+    monkeypatch.setattr(Engine, "run_once", counted)
     monkeypatch.setattr(Stream, "try_receive_into", seen)
     async with bound(zmq.PULL, rcvbuf=4_000_000) as pull, await Raw.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
@@ -879,7 +879,7 @@ async def test_a_sender_in_a_noblock_loop_lets_the_system_take_what_is_queued() 
 
 def lent(sock: zmq.Socket) -> bool:
     """Does a receiver wait for the stream of the socket's only connection, and not the reactor?"""
-    return engine_of(sock)._lent
+    return engine_of(sock)._state is LENT
 
 
 @asynccontextmanager

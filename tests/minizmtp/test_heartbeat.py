@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import Event
-from minizmtp.net.engine import Engine
+from minizmtp.net.engine import RESUMING, Engine
 from minizmtp.net.heartbeat import NEVER, Heartbeat, Silence
 from minizmtp.wire import Ping, Pong
 from tests.minizmtp.helpers import Raw, command, frame, free_endpoint, logged, pair, raw_server, until
@@ -225,10 +225,10 @@ BEATING = {"heartbeat_ivl": 1000, "heartbeat_timeout": 1500}
 
 
 @pytest.mark.requirement("37-73", "37-75")
-@pytest.mark.parametrize("queued", ["all in the outbox", "half with the system"])
+@pytest.mark.parametrize("queued", ["all with the writer", "half with the system"])
 async def test_a_ping_behind_a_large_message_has_time_to_arrive(quick_clock: MockClock, queued: str) -> None:
     """A slow reader: 100 KiB in half a second. The PING is out when it has been read so far, and not before."""
-    sndbuf = 4096 if queued == "all in the outbox" else 2_000_000
+    sndbuf = 4096 if queued == "all with the writer" else 2_000_000
     async with raw_server() as server, zmq.Context() as ctx:
         server.listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         push = ctx.socket(zmq.PUSH, linger=0, sndbuf=sndbuf, **BEATING)
@@ -253,7 +253,7 @@ async def test_a_ping_behind_a_large_message_has_time_to_arrive(quick_clock: Moc
 
 @pytest.mark.requirement("37-75")
 async def test_a_peer_that_takes_nothing_any_more_is_dead(quick_clock: MockClock) -> None:
-    """The outbox is full, so the PING does not leave, and nothing moves."""
+    """The writer is blocked, so the PING does not leave, and nothing moves."""
     async with raw_server() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndbuf=4096, **BEATING)
         monitor = push.monitor()
@@ -481,13 +481,13 @@ async def test_all_together_get_1000_pongs_a_second_at_most(
 ) -> None:
     """Of those that are not read. Ten a second for each of a few, and less for each of many."""
     said = []
-    say = Engine._say
+    say = Engine._send_command
 
     def counted(engine: Engine, word: Ping | Pong) -> None:
         said.append(word)
         say(engine, word)
 
-    monkeypatch.setattr(Engine, "_say", counted)
+    monkeypatch.setattr(Engine, "_send_command", counted)
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, rcvhwm=1, backlog=1000)
         pull.bind("tcp://127.0.0.1:*")
@@ -602,7 +602,7 @@ async def test_a_peer_that_was_not_listened_to_is_not_judged_before_it_is_listen
                 (session,) = sessions_of(pull)
                 engine = session._engine
                 assert await pull.recv() == b"one"
-                assert engine._held
+                assert engine._state is RESUMING
                 for alarm in list(runtime_of(ctx).reactor._calls.values()):  # whatever the time
                     alarm()
                 assert await pull.recv() == b"two"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ DEFAULTS = (
     | SPANS
     | SWITCHES
     | SYSTEMS
-    | {"tcp_keepalive": -1, "maxmsgsize": -1, "maxunfinished": 2**27, "maxsubscribed": 2**30}
+    | {"tcp_keepalive": -1, "maxmsgsize": -1, "maxunfinished": 2**27, "maxsubscribed": 2**30, "spin_time": 150}
     | PROBES
     | {"reconnect_ivl": 100, "heartbeat_ttl": 0}
     | {"heartbeat_timeout": -1}  # which stands for heartbeat_ivl, and cannot be set
@@ -51,6 +52,7 @@ GOOD: list[tuple[str, Any]] = [
     *(("maxmsgsize", value) for value in (-1, 0, 2**31, 2**63 - 1)),
     *((name, value) for name in ("maxunfinished", "maxsubscribed") for value in (0, 2**63 - 1)),
     *(("reconnect_ivl", value) for value in (-1, 0, 1)),
+    *(("spin_time", value) for value in (0, 1, 150)),
     *(("heartbeat_ttl", value) for value in (0, 100, 6553500)),
     *(("heartbeat_timeout", value) for value in (0, 1, 2**31 - 1)),
     *(("routing_id", value) for value in (b"x", b"x" * 255)),
@@ -66,6 +68,7 @@ OUT_OF_RANGE: list[tuple[str, Any]] = [
     *(("maxmsgsize", value) for value in (-2, 2**63)),
     *((name, value) for name in ("maxunfinished", "maxsubscribed") for value in (-1, 2**63)),
     *(("reconnect_ivl", value) for value in (-2, 2**31)),
+    *(("spin_time", value) for value in (-1, 151)),
     *(("heartbeat_ttl", value) for value in (-1, 6553600)),
     *(("heartbeat_timeout", value) for value in (-2, -1, 2**31)),
     *(("routing_id", value) for value in (b"", "", b"x" * 256, b"\0id")),
@@ -230,7 +233,7 @@ LIBZMQ_TAKES: dict[str, list[int]] = {
 for _name, _most in [("tcp_keepalive_idle", 32767), ("tcp_keepalive_intvl", 32767), ("tcp_keepalive_cnt", 127)]:
     LIBZMQ_TAKES[_name] = [number for number in (0, 150, 255, 256, 1234, *LARGE) if not 0 < number <= _most]
 NUMBERS = [-10, -2, -1, 0, 1, 2, 3, 99, 100, 101, 150, 255, 256, 1234, *LARGE]
-OURS = {"maxunfinished", "maxsubscribed", "heartbeat_old_peers"}  # which libzmq does not have
+OURS = {"spin_time", "maxunfinished", "maxsubscribed", "heartbeat_old_peers"}  # which libzmq does not have
 KIND = {"router": zmq.ROUTER, "probe": zmq.ROUTER, "req": zmq.REQ, "xpub": zmq.XPUB}
 
 
@@ -570,8 +573,27 @@ async def rcvhwm(ctx: Ctx) -> None:
     assert await fits(push) == 1003
 
 
+async def spin_time(ctx: Ctx) -> None:
+    """What a look does is shown in test_looking."""
+    pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "tcp://127.0.0.1:*")
+    lengths: list[int] = []
+
+    async def look(attempt: Callable[[], Any]) -> None:
+        lengths.append(looker._options.spin_time)
+
+    looker = pull._waiters._looker
+    pull._waiters._looker = SimpleNamespace(looks_from=0, rested_at=0, look=look)
+    for length in (150, 20):
+        pull.spin_time = length
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pull.recv)
+            await wait_all_tasks_blocked()
+            await push.send(b"x")
+    assert lengths == [150, 20]
+
+
 SOONER: list[Callable[[Ctx], Awaitable[None]]] = [
-    sndhwm, rcvhwm, linger, sndtimeo, rcvtimeo, router_mandatory, router_handover, probe_router, req_relaxed,
+    sndhwm, rcvhwm, linger, sndtimeo, rcvtimeo, spin_time, router_mandatory, router_handover, probe_router, req_relaxed,
     req_correlate, xpub_verbose, xpub_verboser, xpub_manual, xpub_nodrop, xpub_welcome_msg, invert_matching,
     connect_routing_id, maxsubscribed,
 ]  # fmt: skip

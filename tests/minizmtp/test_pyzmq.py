@@ -284,7 +284,7 @@ async def test_options_by_number() -> None:
 
 
 async def test_options_of_our_own(caplog: pytest.LogCaptureFixture) -> None:
-    for name in ("heartbeat_old_peers", "maxsubscribed", "maxunfinished"):
+    for name in ("spin_time", "heartbeat_old_peers", "maxsubscribed", "maxunfinished"):
         assert not hasattr(pyzmq, name.upper())
     async with minizmtp.Context() as ctx:
         router = ctx.socket(minizmtp.ROUTER, heartbeat_ivl=1000, heartbeat_old_peers=1, maxunfinished=1_000_000)

@@ -14,7 +14,16 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp.net import reactor as reactor_module
-from minizmtp.net.reactor import CALLS, READ, TOGETHER, WRITE, AnySelector, Reactor, Selector, new_selector
+from minizmtp.net.reactor import (
+    CALLS_PER_CHECKPOINT,
+    READ,
+    TURNS_PER_CHECKPOINT,
+    WRITE,
+    AnySelector,
+    Reactor,
+    Selector,
+    new_selector,
+)
 from tests.minizmtp.helpers import logged, pair
 
 SELECTORS = [AnySelector, new_selector]
@@ -43,7 +52,7 @@ class Ends:
 
 @pytest.fixture
 def ends() -> Iterator[list[Ends]]:
-    made: list[Ends] = [Ends() for _ in range(2 * TOGETHER + 1)]
+    made: list[Ends] = [Ends() for _ in range(2 * TURNS_PER_CHECKPOINT + 1)]
     yield made
     for one in made:
         one.close()
@@ -57,15 +66,15 @@ def test_who_is_ready_for_what_is_told_until_it_is_wanted_no_more(
     make: Callable[[], Selector], ends: list[Ends]
 ) -> None:
     selector, one = make(), ends[0]
-    selector.want(one.fd, 0, READ)
+    selector.set_interest(one.fd, 0, READ)
     assert selector.ready() == []
     one.theirs.send(b"x")
     assert selector.ready() == selector.ready() == [(one.fd, READ)]
-    selector.want(one.fd, READ, READ | WRITE)
+    selector.set_interest(one.fd, READ, READ | WRITE)
     assert selector.ready() == [(one.fd, READ | WRITE)]
-    selector.want(one.fd, READ | WRITE, WRITE)
+    selector.set_interest(one.fd, READ | WRITE, WRITE)
     assert selector.ready() == [(one.fd, WRITE)]
-    selector.want(one.fd, WRITE, 0)
+    selector.set_interest(one.fd, WRITE, 0)
     assert selector.ready() == []
     selector.close()
 
@@ -75,12 +84,12 @@ def test_a_peer_that_has_hung_up_can_be_read_and_one_that_nobody_wants_is_not_to
     make: Callable[[], Selector], ends: list[Ends]
 ) -> None:
     selector, one = make(), ends[0]
-    selector.want(one.fd, 0, READ)
+    selector.set_interest(one.fd, 0, READ)
     one.theirs.close()
     ((fd, may),) = selector.ready()
     assert fd == one.fd
     assert may & READ
-    selector.want(one.fd, READ, 0)
+    selector.set_interest(one.fd, READ, 0)
     assert selector.ready() == []  # or a reader that stands still would be called for ever
     selector.close()
 
@@ -88,7 +97,7 @@ def test_a_peer_that_has_hung_up_can_be_read_and_one_that_nobody_wants_is_not_to
 @every_selector
 def test_a_selector_can_be_waited_for(make: Callable[[], Selector], ends: list[Ends]) -> None:
     selector, one = make(), ends[0]
-    selector.want(one.fd, 0, READ)
+    selector.set_interest(one.fd, 0, READ)
     assert select.select([selector.fileno()], [], [], 0)[0] == []
     one.theirs.send(b"x")
     assert select.select([selector.fileno()], [], [], 0)[0] == [selector.fileno()]
@@ -99,7 +108,7 @@ def test_a_selector_can_be_waited_for(make: Callable[[], Selector], ends: list[E
 def test_of_a_crowd_each_is_told_sooner_or_later(make: Callable[[], Selector], ends: list[Ends]) -> None:
     selector = make()
     for one in ends:
-        selector.want(one.fd, 0, READ)
+        selector.set_interest(one.fd, 0, READ)
         one.theirs.send(b"x")
     told: set[int] = set()
     for _ in range(3):
@@ -119,12 +128,12 @@ async def test_whoever_is_ready_has_a_turn(
     async with trio.open_nursery() as nursery:
         reactor = Reactor(nursery.start_soon)
         for one in ends:
-            reactor.want(one.fd, 0, READ, one.turn)
+            reactor.set_interest(one.fd, 0, READ, one.turn)
         for one in ends[1:]:
             one.theirs.send(b"x")
         await wait_all_tasks_blocked(0.01)
         assert [one.turns for one in ends] == [[]] + [[READ]] * (len(ends) - 1)
-        reactor.want(ends[0].fd, READ, 0, ends[0].turn)
+        reactor.set_interest(ends[0].fd, READ, 0, ends[0].turn)
         ends[0].theirs.send(b"x")
         await wait_all_tasks_blocked(0.01)
         assert ends[0].turns == []
@@ -142,13 +151,13 @@ async def test_one_that_was_let_go_by_another_has_no_turn_any_more(ends: list[En
             def turn(may: int) -> None:
                 turns.append(index)
                 for one in ends[:2]:
-                    reactor.want(one.fd, READ, 0, turn)
+                    reactor.set_interest(one.fd, READ, 0, turn)
 
             return turn
 
         for index, one in enumerate(ends[:2]):
             one.theirs.send(b"x")
-            reactor.want(one.fd, 0, READ, turn_of(index))
+            reactor.set_interest(one.fd, 0, READ, turn_of(index))
         await wait_all_tasks_blocked(0.01)
         assert len(turns) == 1
         nursery.cancel_scope.cancel()
@@ -170,11 +179,11 @@ async def test_a_crowd_that_is_always_ready_lets_other_tasks_run(
         async with trio.open_nursery() as nursery:
             reactor = Reactor(nursery.start_soon)
             for one in ends:
-                reactor.want(one.fd, 0, WRITE, turn)
+                reactor.set_interest(one.fd, 0, WRITE, turn)
             for _ in range(20):
                 before = turns
                 await trio.lowlevel.checkpoint()
-                assert turns - before <= 2 * TOGETHER
+                assert turns - before <= 2 * TURNS_PER_CHECKPOINT
             nursery.cancel_scope.cancel()
     assert turns > len(ends)
     reactor.close()
@@ -187,8 +196,8 @@ async def test_whoever_wants_it_soon_is_called_when_the_running_task_lets_go_in_
         def turn(may: int) -> None:
             assert may == WRITE
             turns.append(index)
-            if index == TOGETHER:
-                reactor.want_soon(turn_of(10 * TOGETHER))
+            if index == TURNS_PER_CHECKPOINT:
+                reactor.call_soon(turn_of(10 * TURNS_PER_CHECKPOINT))
 
         return turn
 
@@ -197,14 +206,14 @@ async def test_whoever_wants_it_soon_is_called_when_the_running_task_lets_go_in_
             reactor = Reactor(nursery.start_soon)
             for _ in range(2):  # the first starts the task, the second wakes it
                 turns.clear()
-                for index in range(3 * TOGETHER):
-                    reactor.want_soon(turn_of(index))
+                for index in range(3 * TURNS_PER_CHECKPOINT):
+                    reactor.call_soon(turn_of(index))
                 assert turns == []
-                while len(turns) <= 3 * TOGETHER:
+                while len(turns) <= 3 * TURNS_PER_CHECKPOINT:
                     before = len(turns)
                     await trio.lowlevel.checkpoint()
-                    assert len(turns) - before <= 2 * TOGETHER
-                assert turns == [*range(3 * TOGETHER), 10 * TOGETHER]
+                    assert len(turns) - before <= 2 * TURNS_PER_CHECKPOINT
+                assert turns == [*range(3 * TURNS_PER_CHECKPOINT), 10 * TURNS_PER_CHECKPOINT]
                 await wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
 
@@ -308,7 +317,7 @@ async def test_an_error_in_one_turn_is_told_and_the_others_have_theirs(
 
     def fail(*_: int) -> None:
         called.append("fails")
-        reactor.want(ends[0].fd, READ, 0, fail)
+        reactor.set_interest(ends[0].fd, READ, 0, fail)
         raise ZeroDivisionError
 
     def soon(may: int) -> None:
@@ -317,14 +326,14 @@ async def test_an_error_in_one_turn_is_told_and_the_others_have_theirs(
     async with trio.open_nursery() as nursery:
         reactor = Reactor(nursery.start_soon)
         with logged(caplog, logging.ERROR) as words:
-            reactor.want(ends[0].fd, 0, READ, fail)
-            reactor.want(ends[1].fd, 0, READ, ends[1].turn)
+            reactor.set_interest(ends[0].fd, 0, READ, fail)
+            reactor.set_interest(ends[1].fd, 0, READ, ends[1].turn)
             for one in ends[:2]:
                 one.theirs.send(b"x")
             reactor.call_at(trio.current_time() + 1, lambda: 1 // 0)
             reactor.call_at(trio.current_time() + 1, lambda: called.append("on time"))
-            reactor.want_soon(lambda may: 1 // 0)
-            reactor.want_soon(soon)
+            reactor.call_soon(lambda may: 1 // 0)
+            reactor.call_soon(soon)
             await trio.sleep(2)
         nursery.cancel_scope.cancel()
     assert sorted(called) == ["fails", "on time", "soon"]
@@ -343,8 +352,8 @@ async def test_without_a_file_for_the_selector_the_next_one_asks_again(
         with monkeypatch.context() as patch:
             patch.setattr(reactor_module, "new_selector", none_left)
             with pytest.raises(OSError, match="Too many open files"):
-                reactor.want(ends[0].fd, 0, READ, ends[0].turn)
-        reactor.want(ends[1].fd, 0, READ, ends[1].turn)
+                reactor.set_interest(ends[0].fd, 0, READ, ends[0].turn)
+        reactor.set_interest(ends[1].fd, 0, READ, ends[1].turn)
         ends[1].theirs.send(b"x")
         with trio.fail_after(5):
             while not ends[1].turns:
@@ -370,7 +379,7 @@ async def test_a_selector_that_fails_is_told_and_asked_again(
         reactor._selector = Failing()
         reactor._begin(reactor._watch)
         with logged(caplog, logging.ERROR) as words:
-            reactor.want(ends[0].fd, 0, READ, ends[0].turn)
+            reactor.set_interest(ends[0].fd, 0, READ, ends[0].turn)
             ends[0].theirs.send(b"x")
             await trio.sleep(5)
         nursery.cancel_scope.cancel()
@@ -381,9 +390,9 @@ async def test_a_selector_that_fails_is_told_and_asked_again(
 def test_the_end_of_a_watch_does_not_fail(ends: list[Ends]) -> None:
     """Somebody may have closed the file, and the system forgets one that is closed."""
     reactor = Reactor(lambda function: None)
-    reactor.want(ends[0].fd, 0, READ, ends[0].turn)
+    reactor.set_interest(ends[0].fd, 0, READ, ends[0].turn)
     ends[0].ours.close()
-    reactor.want(ends[0].fd, READ, 0, ends[0].turn)
+    reactor.set_interest(ends[0].fd, READ, 0, ends[0].turn)
     assert not reactor._turns
     reactor.close()
 
@@ -398,13 +407,13 @@ async def test_between_calls_that_are_due_at_once_others_run(mock_clock: MockClo
             nonlocal called
             called += 1
 
-        for _ in range(10 * CALLS):
+        for _ in range(10 * CALLS_PER_CHECKPOINT):
             reactor.call_at(1.0, call)
         seen = [0]
         mock_clock.jump(1.0)
-        while seen[-1] < 10 * CALLS:
+        while seen[-1] < 10 * CALLS_PER_CHECKPOINT:
             await trio.lowlevel.checkpoint()
             seen.append(called)
         # trio runs the two tasks in either order, so between two looks there may be two batches.
-        assert max(after - before for before, after in pairwise(seen)) <= 2 * CALLS
+        assert max(after - before for before, after in pairwise(seen)) <= 2 * CALLS_PER_CHECKPOINT
         nursery.cancel_scope.cancel()

@@ -26,7 +26,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp import Event
 from minizmtp.auth import CURVE_ALLOW_ANY, Authenticator
-from minizmtp.net.engine import MOST_OWED
+from minizmtp.net.engine import MAX_UNSENT_REPLIES
 from minizmtp.patterns.pubsub import SLICE
 from minizmtp.sockets.monitor import MOST_KEPT
 from minizmtp.wire import NEED_DATA, Connection, ConnectionClosed, Ping, Ready, Subscribe, z85
@@ -317,7 +317,7 @@ async def test_a_flood_of_sealed_pings_whose_answers_nobody_reads_stops_being_re
                     break
         assert stuck.cancelled_caught, "it went on reading"
         engines = [session._engine for session in sessions_of(home.server)]
-        assert all(engine._outbox.size < MOST_OWED + 2**21 for engine in engines)
+        assert all(engine._writer.size < MAX_UNSENT_REPLIES + 2**21 for engine in engines)
         await home.healthy.send(b"unharmed")
         assert await home.server.recv() == b"unharmed"
 

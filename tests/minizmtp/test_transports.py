@@ -17,7 +17,7 @@ from trio.testing import wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp.net import transports
 from minizmtp.net.endpoints import Ipc, Tcp
-from minizmtp.net.transports import LONGEST_PATH, TOGETHER, Stream, dial, listen
+from minizmtp.net.transports import ACCEPTS_PER_CHECKPOINT, LONGEST_PATH, Stream, dial, listen
 from minizmtp.options import Options
 from tests.minizmtp.helpers import Event, free_endpoint, logged, until
 from tests.minizmtp.inside import links_of
@@ -464,7 +464,8 @@ async def test_a_crowd_is_let_in_with_a_turn_for_others_every_so_often() -> None
             nursery.start_soon(count_turns)
             let_in = [await listener.accept() for _ in crowd]
             nursery.cancel_scope.cancel()
-    assert 100 // TOGETHER // 2 <= others < 20  # in which order the two have their turns, trio leaves to chance
+    # In which order the two have their turns, trio leaves to chance.
+    assert 100 // ACCEPTS_PER_CHECKPOINT // 2 <= others < 20
     for stream in [*crowd, *let_in]:
         stream.close()
     listener.close()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from minizmtp.constants import SocketType
-from minizmtp.net.outbox import Outbox
+from minizmtp.net.writer import Writer
 from minizmtp.options import Options
 from minizmtp.patterns import Pipe
 from minizmtp.patterns.fanout import MAX_PATIENCE, SHORT
@@ -17,6 +17,7 @@ from minizmtp.patterns.queue import RUN_OCTETS, OpenRun, Queue
 from minizmtp.wire.connection import Connection
 from minizmtp.wire.events import Item, Message, Subscribe
 from tests.minizmtp.patterns.peers import Calls, Wire
+from tests.minizmtp.test_writer import Owner
 
 
 def subscriber(pub: Pub, *prefixes: bytes, hwm: int = 1000, conflate: bool = False) -> Pipe:
@@ -81,8 +82,8 @@ def test_a_run_is_encoded_once() -> None:
     assert run is same
     assert isinstance(run, OpenRun)
     one, other = traffic(), traffic()
-    assert one.send_run(run) is other.send_run(run)
-    assert one.send_run(run) == b"\0\x011\0\x012\0\x013\0\x014\1\4last\0\3one"
+    assert one.encode_run(run) is other.encode_run(run)
+    assert one.encode_run(run) == b"\0\x011\0\x012\0\x013\0\x014\1\4last\0\3one"
 
 
 def traffic() -> Connection:
@@ -267,10 +268,10 @@ def test_runs_and_messages_leave_in_order_in_few_writes(at_a_time: int) -> None:
     expected = b"".join(traffic().send(message) for message in sent)
     for peer in peers:
         sink = Sink(at_a_time)
-        outbox = Outbox(sink, traffic())  # type: ignore[arg-type]
-        while len(peer.outbound) or outbox.size:
-            outbox.fill(peer.outbound)
-            outbox.offer()
+        writer = Writer(sink, traffic(), Owner())  # type: ignore[arg-type]
+        writer.attach_queue(peer.outbound)
+        while len(peer.outbound) or writer.size:
+            writer.run()
         assert bytes(sink.got) == expected
         assert sink.writes <= 4 or at_a_time < 1 << 20
 
@@ -281,10 +282,9 @@ def test_of_a_run_that_left_in_part_the_rest_is_given_back() -> None:
     for word in numbers(10):
         pub.try_send([word])
     sink = Sink(10)  # three messages of 3 octets, and one octet
-    outbox = Outbox(sink, traffic())  # type: ignore[arg-type]
-    outbox.fill(peer.outbound)
-    outbox.offer()
-    assert outbox.unsent() == numbers(10)[3:]
+    writer = Writer(sink, traffic(), Owner())  # type: ignore[arg-type]
+    writer.attach_queue(peer.outbound)
+    assert writer.unsent() == numbers(10)[3:]
 
 
 # --------------------------------------------------------------------------------------------- the same as without runs

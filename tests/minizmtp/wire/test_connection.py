@@ -24,9 +24,11 @@ from minizmtp.wire import (
     State,
     Subscribe,
 )
-from minizmtp.wire.connection import HANDSHAKE_LIMIT, LARGE, TRANSITIONS
-from minizmtp.wire.events import Item, SharedMessage, metadata_as_text
+from minizmtp.wire.connection import HANDSHAKE_LIMIT, TRANSITIONS
+from minizmtp.wire.events import Item, Messages, SharedMessage, metadata_as_text
+from minizmtp.wire.frames import encode_message
 from minizmtp.wire.mechanisms import InClear, Steps
+from minizmtp.wire.quick import LARGE
 from tests.minizmtp.streams import (
     GREETING,
     GREETING_3_0,
@@ -638,21 +640,27 @@ def test_large_frames_may_be_put_where_they_are_to_stay(most: int) -> None:
 
 @pytest.mark.parametrize("socket_type", [SocketType.PUSH, SocketType.REQ])
 @pytest.mark.parametrize("shared", [False, True])
-def test_a_message_that_ends_in_a_large_frame_can_be_had_in_two_pieces(socket_type: SocketType, shared: bool) -> None:
+def test_a_large_last_frame_is_a_buffer_of_its_own(socket_type: SocketType, shared: bool) -> None:
     peer = {SocketType.PUSH: b"PULL", SocketType.REQ: b"REP"}[socket_type]
     connection = in_traffic(socket_type, peer)
     body = bytes(LARGE)
     for message in ([body], [b"", body], [bytes(300), bytes(LARGE + 1), body]):
-        apart = connection.send_apart(SharedMessage(message) if shared else message)
-        assert apart is not None
-        assert apart[0] + apart[1] == connection.send(message)
-        assert apart[1] is body
+        count, buffers = connection.encode([SharedMessage(message) if shared else message, b"next"])
+        assert (count, len(buffers)) == (1, 2)
+        assert b"".join(buffers) == encode_message(message) == connection.send(message)
+        assert buffers[1] is body
 
 
-def test_no_other_is_cut_in_two() -> None:
+def test_no_other_frame_is_a_buffer_of_its_own() -> None:
     connection = in_traffic(SocketType.PUSH, b"PULL")
     items: list[Item] = [[b""], [bytes(LARGE - 1)], [bytes(LARGE), b""], Subscribe(bytes(LARGE))]
-    assert [connection.send_apart(item) for item in items] == [None] * 4
+    assert [len(connection.encode([item])[1]) for item in items] == [1] * 4
+
+
+def test_a_large_message_behind_small_ones_is_left_for_the_next_write() -> None:
+    connection = in_traffic(SocketType.PUSH, b"PULL")
+    for large in (bytes(LARGE), [b"", bytes(LARGE)]):
+        assert connection.encode([b"a", [b"b"], large, b"c"]) == (2, [b"\0\1a\0\1b"])
 
 
 # ------------------------------------------------------------------------------------------------------- in any pieces
@@ -811,7 +819,7 @@ def test_an_allowance_of_1024_is_a_few_frames(kind: SocketType, flood: str, leas
     connection.receive_data(FLOODS[flood] * 10_000)
     before = connection.held
     connection.decoder.allowance = 1024
-    while connection.next_messages(1000) or connection.next_event() is not NEED_DATA:
+    while connection.next_event(1000) is not NEED_DATA:
         pass
     assert connection.decoder.allowance <= 0
     assert least <= (before - connection.held) // len(FLOODS[flood]) <= most
@@ -821,9 +829,10 @@ def test_messages_of_one_frame_may_be_a_thousand() -> None:
     connection = in_traffic(SocketType.PULL, b"PUSH")
     connection.receive_data(frame(b"x") * 10_000)
     connection.decoder.allowance = 1024
-    assert len(connection.next_messages(5000)) == 1024
-    assert connection.next_messages(5000) == []
-    assert connection.next_event() is NEED_DATA
+    messages = connection.next_event(5000)
+    assert isinstance(messages, Messages)
+    assert len(messages.messages) == 1024
+    assert connection.next_event(5000) is connection.next_event() is NEED_DATA
 
 
 def test_messages_of_several_frames_count_each_of_them() -> None:
@@ -831,8 +840,8 @@ def test_messages_of_several_frames_count_each_of_them() -> None:
     connection.receive_data((frame(b"x", more=True) * 9 + frame(b"y")) * 1000)
     connection.decoder.allowance = 1024
     found = 0
-    while messages := connection.next_messages(5000):
-        found += len(messages)
+    while isinstance(messages := connection.next_event(5000), Messages):
+        found += len(messages.messages)
     assert 80 <= found <= 102
 
 

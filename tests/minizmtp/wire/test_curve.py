@@ -39,7 +39,7 @@ from minizmtp.wire import (
     curve,
 )
 from minizmtp.wire.curve import CurveClient, CurveServer, Sealer, keypair, scripted
-from minizmtp.wire.events import Item, SharedMessage
+from minizmtp.wire.events import Item, Messages, SharedMessage
 from minizmtp.wire.plain import PlainServer
 from tests.minizmtp.streams import GREETING, command, drain, frame, hear, property_, refusal
 
@@ -668,7 +668,7 @@ def test_what_is_sealed_is_opened_however_it_is_cut(items: list[list[bytes] | Su
 
 
 def told(octets: bytes, cuts: list[int], limit: int, most: int) -> list[object]:
-    """What a server hears that asks next_messages first (most > 0), or never (0): up to the error, or what is held."""
+    """What a server hears that asks for up to most messages at a time: up to the error, or what is held."""
     _, server = in_traffic()
     server.decoder.limit = limit
     heard: list[object] = []
@@ -677,10 +677,10 @@ def told(octets: bytes, cuts: list[int], limit: int, most: int) -> list[object]:
             server.receive_data(octets[start:end])
         try:
             while True:
-                if quick := most and server.next_messages(most):
-                    assert len(quick) <= most
-                    heard += [[each] if isinstance(each, bytes) else each for each in quick]
-                elif (event := server.next_event()) is not NEED_DATA:
+                if isinstance(event := server.next_event(most), Messages):
+                    assert len(event.messages) <= most
+                    heard += [[each] if isinstance(each, bytes) else each for each in event.messages]
+                elif event is not NEED_DATA:
                     heard.append(event)
                 else:
                     break
@@ -743,14 +743,12 @@ def test_no_box_is_opened_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(curve, "crypto_box_open_afternm", opening)
     first, second = client.send([b"a", b"b", b"c"]), client.send(Ping(0, b"")) + client.send(b"d")
     server.receive_data(first[:-1])
-    assert server.next_messages(9) == server.next_messages(9) == []
+    assert server.next_event(9) is server.next_event(9) is NEED_DATA
     assert len(opened) == 2
-    assert server.next_event() is NEED_DATA
     server.receive_data(first[-1:] + second)
     assert drain(server) == [[b"a", b"b", b"c"], Ping(0, b""), [b"d"]]
     server.receive_data(client.send(Ping(0, b"")))
-    assert server.next_messages(9) == []
-    assert drain(server) == [Ping(0, b"")]
+    assert server.next_event(9) == Ping(0, b"")
     assert len(opened) == len(set(opened)) == 6
 
 
@@ -759,7 +757,7 @@ def test_no_box_is_opened_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     st.integers(1, 1000),
 )
 def test_many_at_a_time_are_sealed_as_each_would_be(items: list[Item], room: int) -> None:
-    number, pieces = in_traffic()[0].send_some(items, room)
+    number, pieces = in_traffic()[0].encode(items, room)
     each = list(map(in_traffic()[0].send, items))
     assert b"".join(pieces) == b"".join(each[:number])
     assert number == next((i for i in range(len(each)) if sum(map(len, each[:i])) >= room), len(each))

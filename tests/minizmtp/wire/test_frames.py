@@ -10,7 +10,7 @@ from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError
 from minizmtp.wire.events import Cancel, Item, SharedMessage, Subscribe
 from minizmtp.wire.frames import COMMAND, MORE, Frame, FrameDecoder, encode_frame, encode_message
-from minizmtp.wire.quick import pieces_of_each, quick_messages, quick_pieces
+from minizmtp.wire.quick import join_each, join_messages, quick_messages
 from tests.minizmtp.streams import frame, in_traffic
 
 
@@ -359,5 +359,4 @@ subscriptions = st.builds(Subscribe, bodies) | st.builds(Cancel, bodies)
 )
 def test_the_quick_way_to_octets_says_what_the_clear_one_says(items: list[Item], room: int) -> None:
     send = in_traffic(SocketType.XSUB, b"XPUB").send
-    number, pieces = quick_pieces(items, room, send)
-    assert (number, b"".join(pieces)) == (len(clear := pieces_of_each(items, room, send)[1]), b"".join(clear))
+    assert join_messages(items, room, send) == join_each(items, room, send)

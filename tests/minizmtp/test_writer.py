@@ -1,10 +1,10 @@
-"""The outbox: how much goes into a write, and what is left of it when a connection breaks."""
+"""The writer: how much goes into a write, and what is left of it when a connection breaks."""
 
 import pytest
 
 import minizmtp as zmq
-from minizmtp.net.engine import MOST_OWED
-from minizmtp.net.outbox import BATCH, Outbox
+from minizmtp.net.engine import MAX_UNSENT_REPLIES
+from minizmtp.net.writer import BATCH, BROKEN, Writer
 from minizmtp.patterns.queue import Queue
 from minizmtp.wire import Item
 from minizmtp.wire.frames import encode_message
@@ -19,57 +19,70 @@ class Narrow:
     def __init__(self) -> None:
         self.room = 0
         self.taken = b""
+        self.writes: list[bytes] = []  # what was offered, each time
 
     def try_send(self, *data: bytes) -> int:
         octets = b"".join(data)
+        self.writes.append(octets)
         count = min(self.room, len(octets))
         self.taken += octets[:count]
         self.room -= count
         return count
 
 
-def an_outbox() -> tuple[Outbox, Narrow]:
+class Owner:
+    """Asked for runs, it does nothing: the tests run the writer."""
+
+    def ask_for_run(self) -> None: ...
+
+    def on_blocked(self) -> None: ...
+
+    def on_drained(self) -> None: ...
+
+
+def a_writer() -> tuple[Writer, Narrow]:
     stream = Narrow()
-    return Outbox(stream, in_traffic(zmq.SocketType.PUSH, b"PULL")), stream  # type: ignore[arg-type]
+    connection = in_traffic(zmq.SocketType.PUSH, b"PULL")
+    return Writer(stream, connection, Owner()), stream  # type: ignore[arg-type]
 
 
 def test_pongs_are_paid_for_as_they_leave() -> None:
     """… and not only when everything has left, which on a busy connection may be never."""
-    outbox, stream = an_outbox()
+    writer, stream = a_writer()
     for _ in range(3):
-        outbox.put(b"pong!", owed=True)
-        outbox.put(b"message", [b"message"])
-    assert outbox.owed == 15
+        writer.send_protocol(b"pong!")
+        writer._append([b"message"], [b"message"])
+    assert writer.protocol_bytes == 15
     for room, owed, pieces in [(4, 15, 6), (1, 10, 5), (8 + 5, 5, 3)]:
         stream.room = room
-        outbox.offer()
-        assert (outbox.owed, len(outbox._pieces)) == (owed, pieces)
-    outbox.put(b"pong!", owed=True)
+        writer._offer()
+        assert (writer.protocol_bytes, len(writer._pieces)) == (owed, pieces)
+    writer.send_protocol(b"pong!")
     stream.room = 100
-    outbox.offer()
-    assert (outbox.owed, len(outbox._pieces), outbox.size) == (0, 0, 0)
+    writer._offer()
+    assert (writer.protocol_bytes, len(writer._pieces), writer.size) == (0, 0, 0)
     assert stream.taken == b"pong!message" * 3 + b"pong!"
 
 
 def test_a_word_without_octets_is_not_kept() -> None:
     """A peer of ZMTP 3.0, which knows no PONG, is sent nothing for each that is due: maybe for days."""
-    outbox, _ = an_outbox()
-    outbox.put(b"", owed=True)
-    assert not outbox._pieces
+    writer, _ = a_writer()
+    writer.send_protocol(b"")
+    assert not writer._pieces
 
 
 @pytest.mark.requirement("30-4", "37-54", "L-8")
 @pytest.mark.parametrize("taken", range(23))
 def test_what_has_not_left_whole_is_known_and_what_has_left_is_forgotten(taken: int) -> None:
-    outbox, stream = an_outbox()
+    writer, stream = a_writer()
     messages: list[Item] = [[b"first"], b"two2", [b"", b"x"]]
-    outbox.put(b"\0\5first", messages[:1])
-    outbox.put(b"pong", owed=True)
-    outbox.put(b"\0\4two2" + b"\1\0" + b"\0\1x", messages[1:])
+    writer._append([b"\0\5first"], messages[:1])
+    writer.send_protocol(b"pong")
+    writer._append([b"\0\4two2" + b"\1\0" + b"\0\1x"], messages[1:])
     stream.room = taken
     for _ in range(2):  # at once, or in two goes
-        outbox.offer()
-    assert outbox.unsent() == [m for m, end in zip(messages, (7, 17, 22), strict=True) if taken < end]
+        writer._offer()
+    assert writer.unsent() == [m for m, end in zip(messages, (7, 17, 22), strict=True) if taken < end]
 
 
 def filled(*messages: Item) -> Queue:
@@ -80,34 +93,30 @@ def filled(*messages: Item) -> Queue:
 
 
 def test_what_is_queued_is_joined_into_one_write_in_order() -> None:
-    outbox, stream = an_outbox()
-    queue = filled([b"a"], [b"b", b"c"], [b""], b"d", bytes(256), b"e")
+    writer, stream = a_writer()
     stream.room = 1000
-    outbox.fill(queue)
-    assert (len(outbox._pieces), len(queue)) == (1, 0)
-    outbox.offer()
+    writer.attach_queue(filled([b"a"], [b"b", b"c"], [b""], b"d", bytes(256), b"e"))
     long = b"\2\0\0\0\0\0\0\1\0" + bytes(256)
-    assert stream.taken == b"\0\1a" + b"\1\1b\0\1c" + b"\0\0" + b"\0\1d" + long + b"\0\1e"
+    assert stream.writes == [b"\0\1a" + b"\1\1b\0\1c" + b"\0\0" + b"\0\1d" + long + b"\0\1e"]
 
 
 @pytest.mark.parametrize("small", [0, 1, 100])
 def test_a_write_takes_no_more_large_messages_than_fill_it(small: int) -> None:
     """However many small ones went before, by which one might guess."""
-    outbox, stream = an_outbox()
-    stream.room = 10**9
-    outbox.fill(filled(*[[b"x"]] * 50))
-    outbox.offer()
+    writer, _ = a_writer()
     queue = filled(*[b"x"] * small, *[bytes(BATCH)] * 50)
-    outbox.fill(queue)
+    writer.attach_queue(queue)
+    for _ in range(3):  # the system takes nothing
+        writer.run()
     assert len(queue) >= 49
-    assert outbox.size <= 2 * BATCH + 3 * small + 20
+    assert writer.size <= 2 * BATCH + 3 * small + 20
 
 
-@pytest.mark.parametrize("front", [[], [b"name", b""], [bytes(MOST_OWED + 1)]])
+@pytest.mark.parametrize("front", [[], [b"name", b""], [bytes(MAX_UNSENT_REPLIES + 1)]])
 def test_a_large_frame_is_offered_as_it_is_with_all_that_goes_before_it(
     front: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outbox, stream = an_outbox()
+    writer, stream = a_writer()
     offered: list[tuple[bytes, ...]] = []
     try_send = stream.try_send
 
@@ -117,35 +126,36 @@ def test_a_large_frame_is_offered_as_it_is_with_all_that_goes_before_it(
 
     monkeypatch.setattr(stream, "try_send", seen)
     body = bytes(BATCH)
-    outbox.fill(filled([*front, body]))
-    assert outbox.owed == 0  # or else we would not listen until it has left
+    writer.attach_queue(filled([*front, body]))
+    assert writer.protocol_bytes == 0  # or else nothing would be read until it has left
     stream.room = 10**9
-    outbox.offer()
+    offered.clear()
+    writer.run()
     assert len(offered) == 1
     assert offered[0][1] is body
     assert stream.taken == encode_message([*front, body])
-    assert (outbox.size, outbox.owed, outbox.unsent()) == (0, 0, [])
+    assert (writer.size, writer.protocol_bytes, writer.unsent()) == (0, 0, [])
 
 
 @pytest.mark.requirement("37-54", "L-8")
 @pytest.mark.parametrize("taken", [0, 1, 3, 4, 11, 12, 13, BATCH + 11, BATCH + 12, BATCH + 13])
 def test_a_large_message_goes_back_whole_unless_all_of_it_has_left(taken: int) -> None:
-    outbox, stream = an_outbox()
+    writer, stream = a_writer()
     messages: list[list[bytes]] = [[b"a"], [bytes(BATCH)]]
-    for message in messages:
-        outbox.fill(filled(message))
-    outbox.put(b"pong", owed=True)
+    writer.attach_queue(filled(*messages))
+    writer.run()  # the system takes nothing, and the next message is encoded all the same
+    writer.send_protocol(b"pong")
     stream.room = taken
     for _ in range(2):  # at once, or in two goes
-        outbox.offer()
-    assert outbox.unsent() == [m for m, end in zip(messages, (3, 3 + 9 + BATCH), strict=True) if taken < end]
+        writer._offer()
+    assert writer.unsent() == [m for m, end in zip(messages, (3, 3 + 9 + BATCH), strict=True) if taken < end]
     stream.room = 10**9
-    outbox.offer()
+    writer._offer()
     assert stream.taken == b"".join(map(encode_message, messages)) + b"pong"
 
 
 def test_a_system_that_takes_no_more_is_noticed_and_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    outbox, stream = an_outbox()
+    writer, stream = a_writer()
     asked = 0
 
     def refuse(*data: bytes) -> int:
@@ -154,9 +164,9 @@ def test_a_system_that_takes_no_more_is_noticed_and_not_asked_again(monkeypatch:
         raise BrokenPipeError
 
     monkeypatch.setattr(stream, "try_send", refuse)
-    outbox.fill(filled([b"a"]))
-    for _ in range(2):
-        outbox.offer()
-    assert outbox.broken
+    writer.attach_queue(filled([b"a"]))
+    writer.run()
+    writer.send_protocol(b"pong")
+    assert writer.state is BROKEN
     assert asked == 1
-    assert outbox.unsent() == [[b"a"]]
+    assert writer.unsent() == [[b"a"]]

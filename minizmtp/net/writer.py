@@ -1,0 +1,365 @@
+"""The writer: when a queued message leaves, and how many leave together.                       L-4, L-8, L-10, 37-54
+
+    pipe.outbound ──encode──►  │ 41 messages, joined │ PONG │ a header │ its body, 1 MiB │ …  ──send──►  stream
+                                 └─ taken ─┘
+
+A message for an idle connection goes to the system at once, inside the program's `send()`, because then a request is on
+its way before any task is woken. If another message follows, it stays in the queue, and the reactor is asked for a run,
+which comes as soon as the sending task yields. All that is queued by then is joined into one write:
+
+    message 1   ──► system            at once                              PROMPT
+    message 2   ──► queue             a run is asked for …                 GATHERING, then SCHEDULED
+    message 3 … ──► queue
+                    queue ──► system  … and joins them all                 PROMPT, or GATHERING if there were several
+
+This table is the state machine. It has a row for each state and a column for each thing that happens; a dot means that
+it cannot happen.
+
+    >>> print(drawn(WRITING))
+                 ONE        MANY       QUEUED     HEARD_ONE  HEARD_MANY STUCK      FAILED
+    PROMPT       GATHERING  GATHERING  SCHEDULED  PROMPT     GATHERING  BLOCKED    BROKEN
+    GATHERING    .          .          SCHEDULED  PROMPT     GATHERING  BLOCKED    BROKEN
+    SCHEDULED    PROMPT     GATHERING  SCHEDULED  SCHEDULED  SCHEDULED  BLOCKED    BROKEN
+    BLOCKED      GATHERING  GATHERING  SCHEDULED  BLOCKED    BLOCKED    BLOCKED    BROKEN
+    BROKEN       .          .          .          BROKEN     BROKEN     BROKEN     BROKEN
+
+ONE and MANY: all that was queued is with the system, and there was at most one message, or there were several. QUEUED:
+something waits for a run, which is asked for. HEARD: the peer has sent one message, which asks for a quick answer, or
+several, whose answers are worth one write. STUCK: the system did not take all; a run comes when it can take more.
+FAILED: it takes no more.
+
+If the peer sent many messages at once, half as many answers are sent early, before the run that was asked for.
+
+**What has not left whole is not lost.** The writer knows which octets belong to which message. When the connection
+breaks, a message that the system has taken whole is gone, because it cannot be known whether the peer has read it, and
+no message may be sent twice. Any other goes back to the queue, and the next connection sends it from its beginning.
+
+**A large frame is not copied.** The system gets its header and its body as two buffers of one write.
+
+Read next: `heartbeat`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from ..patterns.queue import OpenRun, Queue
+from ..wire import Connection, Item
+from ..wire.frames import LONG
+from .transports import Stream
+
+# How many octets are joined into one write. Above it, joining gains nothing and delays the first.
+BATCH = 65536
+
+# Writes in one run. After that other connections have their turns.
+WRITES = 16
+
+
+# If so many messages came at once, there may be as many answers, and half do not wait for the rest. (A DEALER and
+# a ROUTER with a hundred messages under way exchange half as many again.)
+EARLY_FLUSH_MIN = 50
+
+
+class Writing(Enum):
+    """What a writer does with the next message; see the table above."""
+
+    PROMPT = auto()  # it goes at once
+    GATHERING = auto()  # it waits for others, and asks for a run
+    SCHEDULED = auto()  # it waits for the run that was asked for
+    BLOCKED = auto()  # it waits until the system has taken what is before it
+    BROKEN = auto()  # it waits for the next connection
+    __hash__ = object.__hash__  # because Enum's own is written in Python, and each message looks into the table
+
+
+class Happens(Enum):
+    """What changes the state of a writer; see above."""
+
+    ONE = auto()
+    MANY = auto()
+    QUEUED = auto()
+    HEARD_ONE = auto()
+    HEARD_MANY = auto()
+    STUCK = auto()
+    FAILED = auto()
+    __hash__ = object.__hash__
+
+
+PROMPT, GATHERING, SCHEDULED, BLOCKED, BROKEN = Writing
+ONE, MANY, QUEUED, HEARD_ONE, HEARD_MANY, STUCK, FAILED = Happens
+
+WRITING: dict[tuple[Writing, Happens], Writing] = {
+    (PROMPT, ONE): GATHERING,  # if another follows on its heels, there will be more
+    (PROMPT, MANY): GATHERING,
+    (PROMPT, QUEUED): SCHEDULED,  # one run was not enough for all
+    (GATHERING, QUEUED): SCHEDULED,
+    (SCHEDULED, QUEUED): SCHEDULED,
+    (SCHEDULED, ONE): PROMPT,  # no other followed
+    (SCHEDULED, MANY): GATHERING,
+    (BLOCKED, ONE): GATHERING,
+    (BLOCKED, MANY): GATHERING,
+    (BLOCKED, QUEUED): SCHEDULED,
+    **dict.fromkeys([(PROMPT, HEARD_ONE), (GATHERING, HEARD_ONE)], PROMPT),
+    **dict.fromkeys([(PROMPT, HEARD_MANY), (GATHERING, HEARD_MANY)], GATHERING),
+    **{(state, heard): state for state in (SCHEDULED, BLOCKED, BROKEN) for heard in (HEARD_ONE, HEARD_MANY)},
+    **dict.fromkeys([(state, STUCK) for state in (PROMPT, GATHERING, SCHEDULED, BLOCKED)], BLOCKED),
+    **dict.fromkeys([(state, FAILED) for state in Writing], BROKEN),
+    (BROKEN, STUCK): BROKEN,
+}
+
+
+def drawn(table: Mapping[tuple[Any, Any], Enum]) -> str:
+    """A table of states and of what happens to them, as text."""
+    states, events = (type(each) for each in next(iter(table)))
+    rows = [["", *(event.name for event in events)]]
+    rows += [
+        [state.name, *(table[state, event].name if (state, event) in table else "." for event in events)]
+        for state in states
+    ]
+    return "\n".join(f"{row[0]:12} {' '.join(f'{name:10}' for name in row[1:])}".rstrip() for row in rows)
+
+
+class WriterOwner(Protocol):
+    """What a writer needs of its engine."""
+
+    def ask_for_run(self) -> None:
+        """Call the writer's `run` when the running task yields."""
+
+    def on_blocked(self) -> None:
+        """The system has not taken all: call `run` when it can take more."""
+
+    def on_drained(self) -> None:
+        """All that was queued is with the system. Called only if `tells_when_drained` is set."""
+
+
+class Writer:
+    """stream: where the octets go. connection: encodes the messages.
+
+    What waits here stays in the buffers in which it came, because to move what is left of a large one, each time the
+    system has taken some, would cost more than to send it.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_early_flush_at",
+        "_owner",
+        "_pieces",
+        "_queue",
+        "_stream",
+        "_taken",
+        "protocol_bytes",
+        "sent",
+        "size",
+        "state",
+        "tells_when_drained",
+    )
+
+    def __init__(self, stream: Stream, connection: Connection, owner: WriterOwner) -> None:
+        self._stream = stream
+        self._connection = connection
+        self._owner = owner
+        self._queue: Queue | None = None  # until the peer is ready
+        self._pieces: list[tuple[bytes, Sequence[Item], bool]] = []  # octets, items that end in them, is it protocol
+        self._taken = 0  # octets of the first piece that the system has
+        self._early_flush_at = 0  # in a SCHEDULED queue, so many messages do not wait for the rest (0: all do)
+        self.state = PROMPT
+        self.tells_when_drained = False
+        self.size = 0  # octets that the system has not taken yet
+        self.sent = 0  # octets that it has taken since the beginning
+        self.protocol_bytes = 0  # of `size`, what the protocol itself says: no messages
+
+    def attach_queue(self, queue: Queue) -> None:
+        """From now on send what is, or will be, in this queue."""
+        self._queue = queue
+        queue.set_reader(self._on_queued)
+        queue.notify_at(1)  # whatever the connection before was waiting for
+        if queue:
+            self._on_queued()
+
+    def close(self) -> None:
+        """The connection has ended: give back to the queue what has not left whole."""
+        if self._queue is not None:
+            self._queue.set_reader()
+            self._queue.put_back(self.unsent())
+        del self._owner  # which knows us: without this, neither would be freed
+
+    def heard(self, messages: int) -> None:
+        """The peer has sent so many messages at once, and may expect as many answers."""
+        self.state = WRITING[self.state, HEARD_ONE if messages <= 1 else HEARD_MANY]
+        # Half of many answers do not wait for the rest, because then the peer has something to do meanwhile.
+        self._early_flush_at = messages // 2 if messages >= EARLY_FLUSH_MIN else 0
+
+    def _on_queued(self) -> None:
+        """The queue was empty and has something, or has as many messages as are sent early."""
+        assert self._queue is not None
+        state = self.state
+        if state is PROMPT:
+            if (item := self._queue.take_only()) is not None:
+                self._send_one(item)
+            else:
+                self._drain(MANY)
+        elif state is GATHERING:
+            self._schedule()
+        elif state is SCHEDULED:
+            self._drain(QUEUED)
+        # A message that finds the writer BLOCKED is found by the run that comes when the system can take more.
+
+    def _send_one(self, item: Item) -> None:
+        """As `_drain`, for one message that has nothing before it: mostly the system takes it whole."""
+        _, buffers = self._connection.encode((item,))
+        try:
+            taken = self._stream.try_send(*buffers)
+        except OSError:
+            taken = -1
+        if taken == (len(buffers[0]) if len(buffers) == 1 else len(buffers[0]) + len(buffers[1])):
+            self.sent += taken
+            self.state = WRITING[PROMPT, ONE]
+            if self.tells_when_drained:
+                self._owner.on_drained()
+        else:
+            self._append(buffers, [item])
+            self._took(taken)
+            self._stuck()
+
+    def _schedule(self) -> None:
+        if self._queue is not None:
+            self._queue.notify_at(self._early_flush_at)
+        self.state = WRITING[self.state, QUEUED]
+        self._owner.ask_for_run()
+
+    def run(self) -> None:
+        """The run that was asked for; or the system can take more."""
+        queue = self._queue
+        # A run may come in vain: it was asked for, and then all was sent early.
+        if self.state is SCHEDULED or self.state is BLOCKED:
+            if queue is None:
+                self._drain(ONE)
+            else:
+                queue.notify_at(1)
+                self._drain(ONE if len(queue) <= 1 else MANY)
+
+    def _drain(self, happens: Happens) -> None:
+        """Write all that is queued, in as few writes as may be; what is left then waits for a run. happens: what it is
+        to the state if nothing is left."""
+        queue = self._queue
+        for _ in range(WRITES):
+            if queue and self.size < BATCH:
+                self._fill(queue)
+            if not self._offer():
+                return
+            if not queue:
+                self.state = WRITING[self.state, happens]
+                if self.tells_when_drained:
+                    self._owner.on_drained()
+                return
+        self._schedule()
+
+    def _fill(self, queue: Queue) -> None:
+        """Encode what is queued, as much as makes a good write."""
+        room = BATCH - self.size
+        if not queue.has_runs:
+            count, buffers = self._connection.encode(queue, room)
+            self._append(buffers, queue.take_batch(count))
+            return
+        # Runs, and what is between them, are joined too, because each piece may be a write.
+        pieces: list[bytes] = []
+        items: list[Item] = []
+        while room > 0 and (first := queue.peek()) is not None:
+            if type(first) is OpenRun:
+                run = queue.take_run()
+                octets = self._connection.encode_run(run)
+                items += run.messages
+            else:
+                count, buffers = self._connection.encode(queue.up_to_run(), room)
+                if len(buffers) > 1:
+                    if not pieces:
+                        self._append(buffers, queue.take_batch(count))
+                        return
+                    break  # because a large frame is not copied: it is for the next call
+                octets = buffers[0]
+                items += queue.take_batch(count)
+            pieces.append(octets)
+            room -= len(octets)
+        self._append([b"".join(pieces)], items)
+
+    def send_protocol(self, octets: bytes) -> None:
+        """Send what is no message: the greeting, a command of the handshake, PING, PONG."""
+        if not octets or self.state is BROKEN:  # a peer of ZMTP 3.0 is sent nothing for a PING
+            return
+        self._pieces.append((octets, (), True))
+        self.size += len(octets)
+        self.protocol_bytes += len(octets)
+        if self.state is not BLOCKED:
+            self._offer()
+
+    def _append(self, buffers: list[bytes], items: Sequence[Item]) -> None:
+        """The items end in the last of the buffers."""
+        for octets in buffers[:-1]:
+            self._pieces.append((octets, (), False))
+            self.size += len(octets)
+        self._pieces.append((buffers[-1], items, False))
+        self.size += len(buffers[-1])
+
+    def _offer(self) -> bool:
+        """Let the system take what it can, two pieces at a time, because the front of a large message goes with its
+        body. True if it took all."""
+        pieces = self._pieces
+        while self.size:
+            octets = pieces[0][0]
+            rest = memoryview(octets)[self._taken :] if self._taken else octets
+            try:
+                taken = self._stream.try_send(rest) if len(pieces) == 1 else self._stream.try_send(rest, pieces[1][0])
+            except OSError:
+                taken = -1
+            self._took(taken)
+            if self._taken or taken <= 0:
+                self._stuck()
+                return False
+        return True
+
+    def _took(self, taken: int) -> None:
+        """The system has taken so many octets; −1: it takes no more, ever."""
+        if taken < 0:
+            # The reader will find out as well, but first it gets what the peer sent before it went.
+            self.state = WRITING[self.state, FAILED]
+            self.protocol_bytes = 0  # because that would keep the engine from reading
+            return
+        self.size -= taken
+        self.sent += taken
+        self._taken += taken
+        pieces = self._pieces
+        while pieces and self._taken >= len(pieces[0][0]):
+            octets, _, is_protocol = pieces.pop(0)
+            self._taken -= len(octets)
+            if is_protocol:
+                self.protocol_bytes -= len(octets)
+
+    def _stuck(self) -> None:
+        self.state = WRITING[self.state, STUCK]
+        self._owner.on_blocked()
+
+    def unsent(self) -> list[Item]:
+        """The items that have not left whole, oldest first. Of one whose last octet is still here the peer has seen a
+        part at most, and it throws away a part that has no end (L-10)."""
+        taken = self._taken
+        unsent: list[Item] = []
+        for octets, items, _ in self._pieces:
+            unsent += [item for item, end in zip(items, ends(octets, items), strict=True) if end > taken]
+            taken = 0
+        return unsent
+
+
+def ends(octets: bytes, items: Sequence[Item]) -> list[int]:
+    """Where each of the items ends that are in octets: their own headers tell. (A front has no items, and no ends.)"""
+    if len(items) == 1:
+        return [len(octets)]
+    found, at = [], 0
+    for item in items:
+        for _ in item if isinstance(item, list) else (item,):
+            if octets[at] & LONG:
+                at += 9 + int.from_bytes(octets[at + 1 : at + 9], "big")
+            else:
+                at += 2 + octets[at + 1]
+        found.append(at)
+    return found
