@@ -283,11 +283,11 @@ class Engine(Source):
         if self._writer.state is BLOCKED:
             interest = interest & READ | WRITE
         if interest != self._interest:
-            before, self._interest = self._interest, interest
-            if before and interest:
-                self._reactor.change_interest(self._stream.fileno, before, interest)
+            if self._interest and interest:
+                self._reactor.change_interest(self._stream.fileno, self._interest, interest)
             else:
-                self._reactor.set_interest(self._stream.fileno, before, interest, self.run_once)
+                self._reactor.set_interest(self._stream.fileno, self._interest, interest, self.run_once)
+            self._interest = interest  # only now, because the reactor raises if it has no file for a selector
 
     # --------------------------------------------------------------------------------------------------------- reading
 
