@@ -12,8 +12,9 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
-from tests.minizmtp.helpers import CUT, TRANSPORTS, WIRES, cut_at, cuts, free_endpoint, pair, raw_server, receive_all
+from tests.minizmtp.helpers import CUT, TRANSPORTS, WIRES, cut_at, cuts, free_endpoint, pair, receive_all
 from tests.minizmtp.inside import let_others_run_at_next_send, watchers_of
+from tests.zmtp_peer import RawListener
 
 every_cut = pytest.mark.parametrize("late", [False, True], ids=["woken", "waiting"])
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
@@ -236,7 +237,7 @@ async def test_a_context_cancelled_inside_a_large_message_leaves_half_of_it_to_n
 @pytest.mark.requirement("L-13", "37-27")
 async def test_a_frame_under_way_is_not_broken_by_a_cancelled_send() -> None:
     """Seen from the wire: whatever is cancelled, the stream goes on at a frame's boundary, with what was sent."""
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndhwm=1, sndbuf=4096)
         push.connect(server.endpoint)
         with trio.fail_after(20):

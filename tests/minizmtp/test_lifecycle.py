@@ -10,8 +10,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import Event
-from tests.minizmtp.helpers import TRANSPORTS, WIRES, Raw, free_endpoint, pair, raw_server, receive_all, until
+from tests.minizmtp.helpers import TRANSPORTS, WIRES, free_endpoint, pair, receive_all, until
 from tests.minizmtp.inside import is_idle
+from tests.zmtp_peer import RawListener, RawPeer
 
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 every_wire = pytest.mark.parametrize("transport", WIRES)
@@ -493,7 +494,7 @@ async def test_with_immediate_a_message_waits_for_a_peer_that_is_there() -> None
 
 @pytest.mark.requirement("28-33", "L-26")
 async def test_connect_routing_id_names_the_next_peer_and_no_other() -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         router = ctx.socket(zmq.ROUTER, linger=0, router_mandatory=1, connect_routing_id=b"friend")
         router.connect(server.endpoint)
         await router.send_multipart([b"friend", b"early"])
@@ -515,7 +516,7 @@ async def test_a_client_that_returns_before_its_old_connection_is_known_to_be_de
         monitor = router.monitor()
         reasons: list[str] = []
         with trio.fail_after(10):
-            async with await Raw.dial(router.last_endpoint) as old, await Raw.dial(router.last_endpoint) as new:
+            async with await RawPeer.dial(router.last_endpoint) as old, await RawPeer.dial(router.last_endpoint) as new:
                 for peer in (old, new):
                     await peer.greet(b"DEALER", Identity=b"me")
                     while (told := await monitor.__anext__()).event is not Event.HANDSHAKE_SUCCEEDED:
@@ -560,11 +561,11 @@ async def test_the_end_of_a_refused_peer_that_sent_much_is_noticed(kind: zmq.Soc
         server.bind("tcp://127.0.0.1:*")
         monitor = server.monitor()
         with trio.fail_after(10):
-            async with await Raw.dial(server.last_endpoint) as first:
+            async with await RawPeer.dial(server.last_endpoint) as first:
                 await first.greet(b"DEALER" if kind is zmq.ROUTER else b"PAIR", **name)
                 await until(monitor, Event.HANDSHAKE_SUCCEEDED)
                 for _ in range(3):
-                    async with await Raw.dial(server.last_endpoint) as second:
+                    async with await RawPeer.dial(server.last_endpoint) as second:
                         await second.greet(b"DEALER" if kind is zmq.ROUTER else b"PAIR", **name)
                         await until(monitor, Event.HANDSHAKE_SUCCEEDED)
                         await second.send(b"\0\5hello" * 100)
@@ -581,7 +582,7 @@ async def test_a_second_peer_of_a_pair_is_let_in_and_not_looked_at() -> None:
         one, first = await pair(ctx, zmq.PAIR, zmq.PAIR)
         monitor = one.monitor()
         with trio.fail_after(10):
-            async with await Raw.dial(one.last_endpoint) as second:
+            async with await RawPeer.dial(one.last_endpoint) as second:
                 await second.greet(b"PAIR")
                 await until(monitor, Event.HANDSHAKE_SUCCEEDED)
                 await second.send(b"\x00\x05hello")
