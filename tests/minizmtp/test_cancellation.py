@@ -264,18 +264,19 @@ async def _storm(
 ) -> tuple[int, int, int]:
     """3,000 numbered messages against receives that are cancelled after 0 to 0.6 ms: cancelled, lost, doubled."""
     messages, got, cancelled = 3000, Counter[int](), 0
+    pauses, bounds = random.Random("pauses"), random.Random("bounds")  # one each: the order of tasks changes neither
 
     async def feed() -> None:
         for number in range(messages):
             await send(b"%d" % number)
             if number % 2:
-                await trio.sleep(random.random() * 0.0006)
+                await trio.sleep(pauses.random() * 0.0006)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(feed)
         with trio.move_on_after(20) as patience:
             while got.total() < messages and cancelled < 100_000:
-                with trio.move_on_after(random.random() * 0.0006) as scope:
+                with trio.move_on_after(bounds.random() * 0.0006) as scope:
                     got[int(await receive())] += 1
                     patience.deadline = trio.current_time() + 0.5  # whoever loses one would wait for ever
                 cancelled += scope.cancelled_caught
@@ -304,6 +305,7 @@ async def test_a_storm_of_cancelled_sends_sends_what_was_not_cancelled_and_no_mo
     sent: list[bytes] = []
     got: list[bytes] = []
     cancelled = 0
+    pauses, bounds = random.Random("pauses"), random.Random("bounds")
     with trio.fail_after(60):
         async with zmq.Context() as ctx:
             pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, hwm=2, sndbuf=4096, rcvbuf=4096)
@@ -311,12 +313,12 @@ async def test_a_storm_of_cancelled_sends_sends_what_was_not_cancelled_and_no_mo
             async def read_slowly() -> None:
                 while got[-1:] != [b"the en"]:
                     got.append((await pull.recv())[:6])
-                    await trio.sleep(random.random() * 0.0006)
+                    await trio.sleep(pauses.random() * 0.0006)
 
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(read_slowly)
                 for number in range(2000):
-                    with trio.move_on_after(random.random() * 0.0006) as scope:
+                    with trio.move_on_after(bounds.random() * 0.0006) as scope:
                         await push.send(b"%06d" % number + bytes(4000))
                         sent.append(b"%06d" % number)
                     cancelled += scope.cancelled_caught

@@ -179,7 +179,7 @@ async def test_a_connection_that_breaks_before_the_turn_that_was_asked_for_does_
 async def test_frames_of_any_size_arrive_whole(size: int, endpoint: str) -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, endpoint)
-        message = [random.randbytes(size), b"", b"x" * size]
+        message = [random.Random(size).randbytes(size), b"", b"x" * size]
         with trio.fail_after(20):
             for _ in range(3):
                 await push.send_multipart(message)
@@ -671,7 +671,7 @@ async def test_a_turn_is_a_few_reads_of_large_frames_and_one_of_small(
     monkeypatch.setattr(Stream, "try_receive_into", seen)
     async with bound(zmq.PULL, rcvhwm=0, rcvbuf=400_000) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
-        message = random.randbytes(size)
+        message = random.Random(size).randbytes(size)
         count = 12_000_000 // size
         async with trio.open_nursery() as nursery:
             nursery.start_soon(peer.send, frame(message) * count)
