@@ -283,6 +283,7 @@ async def _storm(
     return cancelled, messages - len(got), got.total() - len(got)
 
 
+@pytest.mark.slow
 async def test_a_storm_of_cancelled_receives_loses_nothing() -> None:
     with trio.fail_after(60):
         async with zmq.Context() as ctx:
@@ -292,6 +293,7 @@ async def test_a_storm_of_cancelled_receives_loses_nothing() -> None:
     assert cancelled > 500
 
 
+@pytest.mark.slow
 async def test_a_memory_channel_is_no_better_in_the_same_storm() -> None:
     """The control: what trio itself promises, and whether the storm is one."""
     with trio.fail_after(60):

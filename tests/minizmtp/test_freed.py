@@ -40,6 +40,7 @@ def kept() -> Counter[str]:
     return Counter(type(one).__name__ for one in gc.get_objects() if isinstance(one, KINDS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["client closes", "client disconnects", "server closes"])
 @pytest.mark.parametrize(
     ("binds", "connects"),

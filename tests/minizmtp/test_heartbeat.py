@@ -476,6 +476,7 @@ async def test_a_peer_of_3_0_that_is_not_read_gets_no_pong(quick_clock: MockCloc
             assert runtime_of(ctx).reactor.standing == 0
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("L-14")
 @pytest.mark.parametrize(("peers", "least", "most"), [(10, 80, 120), (200, 800, 1200)])
 async def test_all_together_get_1000_pongs_a_second_at_most(
@@ -510,6 +511,7 @@ async def test_all_together_get_1000_pongs_a_second_at_most(
         assert runtime_of(ctx).reactor.standing == 0
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("L-14", "37-75")
 async def test_two_who_beat_and_of_whom_one_does_not_read_for_long_stay_connected(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:

@@ -21,6 +21,7 @@ every_wire = pytest.mark.parametrize("transport", WIRES)
 # ------------------------------------------------------------------------------------------------------------ many
 
 
+@pytest.mark.slow
 async def test_two_thousand_sockets_over_inproc_and_five_hundred_over_tcp_live_in_one_context() -> None:
     with trio.fail_after(30):
         async with zmq.Context() as ctx:
@@ -42,6 +43,7 @@ async def test_two_thousand_sockets_over_inproc_and_five_hundred_over_tcp_live_i
             assert len(far.peers()) == 250
 
 
+@pytest.mark.slow
 async def test_sockets_that_were_closed_leave_nothing_behind_in_their_context() -> None:
     async with zmq.Context() as ctx:
         with trio.fail_after(20):
@@ -368,6 +370,7 @@ trio.run(main)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("warm", [0, 7])
 def test_a_child_of_a_fork_is_refused_each_call_and_its_parent_goes_on(warm: int) -> None:
@@ -424,6 +427,7 @@ trio.run(main)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "ipc://*", "inproc://here"])
 def test_a_child_that_closes_what_it_inherited_does_no_harm(endpoint: str) -> None:

@@ -179,6 +179,7 @@ def many_files() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.slow
 @every_mechanism
 async def test_ten_thousand_who_never_greet_cost_their_connections_and_go(
     mechanism: str, quick_clock: MockClock, many_files: int
@@ -243,6 +244,7 @@ async def test_a_command_of_any_size_above_64_kib_is_refused_by_its_header(mecha
         await home.is_well()
 
 
+@pytest.mark.slow
 async def test_metadata_without_end_is_not_kept() -> None:
     """64 KiB of it are: in one command, which is read whole or not at all."""
     properties = b"\x03X-a\x00\x00\x00\x64" + bytes(100)
@@ -265,6 +267,7 @@ async def test_metadata_without_end_is_not_kept() -> None:
         await until(home.monitor, Event.DISCONNECTED)
 
 
+@pytest.mark.slow
 async def test_more_for_ever_is_refused_and_given_back() -> None:
     async with house(maxunfinished=1_000_000) as home:
         tracemalloc.start()
@@ -399,6 +402,7 @@ async def test_others_have_turns_while_a_leaver_is_forgotten(kind: zmq.SocketTyp
 # --------------------------------------------------------------------------------------------------- hanging up
 
 
+@pytest.mark.slow
 @every_mechanism
 @pytest.mark.requirement("37-16", "26-11", "24-10")
 async def test_a_peer_may_hang_up_at_every_octet_of_every_handshake(mechanism: str) -> None:
