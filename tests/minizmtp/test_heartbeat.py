@@ -234,7 +234,7 @@ BEATING = {"heartbeat_ivl": 1000, "heartbeat_timeout": 1500}
 async def test_a_ping_behind_a_large_message_has_time_to_arrive(quick_clock: MockClock, queued: str) -> None:
     """A slow reader: 100 KiB in half a second. The PING is out when it has been read so far, and not before."""
     sndbuf = 4096 if queued == "all with the writer" else 2_000_000
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         server.listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         push = ctx.socket(zmq.PUSH, linger=0, sndbuf=sndbuf, **BEATING)
         monitor = push.monitor()
@@ -259,7 +259,7 @@ async def test_a_ping_behind_a_large_message_has_time_to_arrive(quick_clock: Moc
 @pytest.mark.requirement("37-75")
 async def test_a_peer_that_takes_nothing_any_more_is_dead(quick_clock: MockClock) -> None:
     """The writer is blocked, so the PING does not leave, and nothing moves."""
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndbuf=4096, **BEATING)
         monitor = push.monitor()
         push.connect(server.endpoint)

@@ -29,23 +29,8 @@ from minizmtp.wire.events import Item, Messages, SharedMessage, metadata_as_text
 from minizmtp.wire.frames import encode_message
 from minizmtp.wire.mechanisms import InClear, Steps
 from minizmtp.wire.quick import LARGE
-from tests.minizmtp.streams import (
-    GREETING,
-    GREETING_3_0,
-    NULL_3_1,
-    READY_DEALER_ID_1,
-    READY_PULL,
-    READY_REP,
-    READY_REQ,
-    command,
-    drain,
-    frame,
-    hear,
-    in_traffic,
-    property_,
-    ready,
-    refusal,
-)
+from tests.minizmtp.streams import NULL_3_1, drain, hear, in_traffic, refusal
+from tests.zmtp_bytes import GREETING, GREETING_3_0, READY, READY_DEALER_ID_1, command, frame, metadata, ready
 
 # ------------------------------------------------------------------------------------------------------- greeting
 
