@@ -60,6 +60,8 @@ def marked(test: pytest.Item, name: str) -> list[str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each test of ZeroMQ says which requirements it proves, for a table of these citations. HTTP has no numbers."""
     for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)  # because most of them start processes with libzmq in them
         name = item.module.__name__ if isinstance(item, pytest.Function) else ""
         if name.startswith("interop_tests.test_") and name != "interop_tests.test_http":
             ids = [i for marker in item.iter_markers("requirement") for i in marker.args]

@@ -11,117 +11,35 @@ from typing import Self
 
 import trio
 
-from interop_tests.vectors import GREETING, READY
 from interop_tests.world import PATIENCE
-
-MORE, LONG = 0x01, 0x02
-
-
-def command(name: bytes, data: bytes = b"") -> bytes:
-    """A command frame: flags, size, then the name with its length, then the data."""
-    body = bytes([len(name)]) + name + data
-    return (b"\x04" + bytes([len(body)]) if len(body) < 256 else b"\x06" + len(body).to_bytes(8, "big")) + body
+from tests import zmtp_peer
+from tests.zmtp_bytes import GREETING, READY, command
 
 
-def metadata(*properties: tuple[bytes, bytes]) -> bytes:
-    return b"".join(bytes([len(n)]) + n + len(v).to_bytes(4, "big") + v for n, v in properties)
-
-
-def frames_in(octets: bytes) -> list[bytes]:
-    """The octets that follow a greeting, cut into frames. Part of one at the end is left out.
-
-    >>> frames_in(bytes.fromhex("01 00  00 02 6869  04 05 04 50"))
-    [b'\\x01\\x00', b'\\x00\\x02hi']
-    """
-    frames, begin = [], 0
-    while begin + 2 <= len(octets):
-        width = 8 if octets[begin] & LONG else 1
-        end = begin + 1 + width + int.from_bytes(octets[begin + 1 : begin + 1 + width], "big")
-        if end > len(octets):
-            break
-        frames.append(octets[begin:end])
-        begin = end
-    return frames
-
-
-def messages_in(octets: bytes) -> list[bytes]:
-    """The octets that follow a greeting, cut where a message or a command ends. Half of one at the end is
-    kept as it is.
-
-    >>> messages_in(bytes.fromhex("01 00  00 02 6869  04 05 04 504f4e47"))
-    [b'\\x01\\x00\\x00\\x02hi', b'\\x04\\x05\\x04PONG']
-    """
-    messages, begin, end = [], 0, 0
-    while end < len(octets):
-        flags = octets[end]
-        width = 8 if flags & LONG else 1
-        end += 1 + width + int.from_bytes(octets[end + 1 : end + 1 + width], "big")
-        if not flags & MORE:
-            messages.append(octets[begin:end])
-            begin = end
-    return messages + [octets[begin:]] * (begin < len(octets))
-
-
-class Ended(Exception):
-    """The other end closed the connection where octets were expected."""
-
-
-class RawPeer:
+class RawPeer(zmtp_peer.RawPeer):
     """One connection, octet by octet. Every wait is bounded."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
-        self._unread = bytearray()
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def dial(cls, endpoint: str) -> AsyncIterator[Self]:
-        """Connect to a socket that is bound to `tcp://…`."""
-        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-        with trio.fail_after(PATIENCE):
-            stream = await trio.open_tcp_stream(host, int(port))
-        async with stream:
-            yield cls(stream)
+    patience = PATIENCE
 
     def peer_address(self) -> tuple[str, int]:
         """Where the other end is: address and port."""
-        host, port = self._stream.socket.getpeername()[:2]
+        host, port = self.stream.socket.getpeername()[:2]
         return host, port
-
-    async def send(self, octets: bytes) -> None:
-        with trio.fail_after(PATIENCE):
-            await self._stream.send_all(octets)
-
-    async def receive(self, size: int) -> bytes:
-        """Exactly so many octets. `Ended` if the connection ends before."""
-        while len(self._unread) < size:
-            self._unread += await self._some()
-        octets = bytes(self._unread[:size])
-        del self._unread[:size]
-        return octets
-
-    async def receive_frame(self) -> bytes:
-        """One whole frame: flags, size and body, as it came."""
-        flags = await self.receive(1)
-        size = await self.receive(8 if flags[0] & LONG else 1)
-        return flags + size + await self.receive(int.from_bytes(size, "big"))
 
     async def receive_until_closed(self) -> bytes:
         """Everything up to the end of the connection, which has to come."""
-        with contextlib.suppress(Ended):
-            while True:
-                self._unread += await self._some()
-        octets = bytes(self._unread)
-        self._unread.clear()
-        return octets
+        while await self._receive_some():
+            pass
+        return await self.read(len(self.unread))
 
     async def is_silent(self, seconds: float = 0.1) -> bool:
         """Nothing comes, nor does the end. A short time makes a test weaker, never wrong."""
-        if not self._unread:
-            with trio.move_on_after(seconds), contextlib.suppress(Ended):
-                self._unread += await self._some()
-                return False
-        return not self._unread
+        if self.unread:
+            return False
+        with trio.move_on_after(seconds):
+            await self._receive_some()
+            return False
+        return True
 
     async def handshake(self, socket_type: str, greeting: bytes = GREETING) -> bytes:
         """Greeting and READY both ways; what is returned is the peer's READY, a whole frame."""
@@ -134,41 +52,15 @@ class RawPeer:
         await self.send(command(b"PING", b"\0\0context"))
         assert await self.receive_frame() == command(b"PONG", b"context")
 
-    async def _some(self) -> bytes:
-        with trio.fail_after(PATIENCE):
-            try:
-                octets = bytes(await self._stream.receive_some(1 << 16))
-            except trio.BrokenResourceError:
-                octets = b""  # a reset: the peer closed without reading all that was sent to it
-        if not octets:
-            raise Ended
-        return octets
 
-
-class RawListener:
+class RawListener(zmtp_peer.RawListener):
     """A TCP listener at `endpoint`, for sockets that connect."""
 
-    def __init__(self, listener: trio.SocketListener) -> None:
-        self._listener = listener
-        self.endpoint = f"tcp://127.0.0.1:{listener.socket.getsockname()[1]}"
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def listen(cls) -> AsyncIterator[Self]:
-        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        async with listener:
-            yield cls(listener)
-
-    @contextlib.asynccontextmanager
-    async def accept(self) -> AsyncIterator[RawPeer]:
-        with trio.fail_after(PATIENCE):
-            stream = await self._listener.accept()
-        async with stream:
-            yield RawPeer(stream)
+    peer = RawPeer
 
     async def nobody_comes(self, seconds: float) -> bool:
         with trio.move_on_after(seconds):
-            await (await self._listener.accept()).aclose()
+            await (await self.listener.accept()).aclose()
             return False
         return True
 

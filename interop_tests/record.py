@@ -22,7 +22,6 @@ import zmq
 
 from interop_tests.libzmq import spares
 from interop_tests.raw import RawPeer
-from interop_tests.vectors import GREETING
 from interop_tests.world import PATIENCE, Peer, World
 from minizmtp import SocketType
 from minizmtp.demo.ends import endpoint, port_of, recorded
@@ -33,6 +32,7 @@ from minizmtp.trace.story import FOLDER, Story, Write, load, text_of
 from minizmtp.wire import NEED_DATA, Authenticate, Connection, ConnectionClosed, Ready, Verdict, z85
 from minizmtp.wire.curve import CurveClient, scripted
 from minizmtp.wire.mechanisms import Null
+from tests.zmtp_bytes import GREETING
 
 LIBZMQ = f"libzmq {zmq.zmq_version()}"
 
@@ -113,7 +113,7 @@ async def pubsub(scene: Scene) -> None:
 
 async def pubsub_3_0(scene: Scene) -> None:
     xpub = await scene.server("XPUB")
-    async with RawPeer.dial(scene.endpoint) as old:
+    async with await RawPeer.dial(scene.endpoint) as old:
         await old.handshake("SUB", GREETING[:11] + b"\x00" + GREETING[12:])
         await old.send(b"\x00\x05\x01news")
         assert await xpub.recv() == b"\x01news"

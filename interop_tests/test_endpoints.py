@@ -103,7 +103,7 @@ async def test_a_connect_comes_from_its_source(world: World, source: str) -> Non
     async with RawListener.listen() as listener:
         push = await world.server.socket("PUSH", **EAGER)
         await push.connect(f"tcp://{source.replace('PORT', str(port))};{listener.endpoint.removeprefix('tcp://')}")
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             assert raw.peer_address() == ("127.0.0.1", port)
 
 
@@ -117,7 +117,7 @@ async def test_a_source_may_do_without_a_port_and_without_an_address(world: Worl
         for source in ("127.0.0.1", f"*:{port}"):
             push = await world.server.socket("PUSH", **EAGER)
             await push.connect(f"tcp://{source};{listener.endpoint.removeprefix('tcp://')}")
-            async with listener.accept() as raw:
+            async with await listener.accept() as raw:
                 host, its_port = raw.peer_address()
                 assert host == "127.0.0.1"
                 assert its_port == port or source == "127.0.0.1"
@@ -160,7 +160,7 @@ async def test_a_connect_that_gave_up_may_be_disconnected(world: World) -> None:
     async with RawListener.listen() as listener:
         push = await world.server.socket("PUSH", **EAGER)
         await push.connect(listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.send(b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"OTHER".ljust(52, b"\0"))
             await raw.receive_until_closed()
         await push.wait_event("DISCONNECTED")

@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 import trio
 
-from interop_tests.raw import RawListener, RawPeer, Wiretap, command, frames_in
+from interop_tests.raw import RawListener, RawPeer, Wiretap
 from interop_tests.world import PATIENCE, Peer, World, assert_same, payload
+from tests.zmtp_bytes import command, frames_in
 
 pytestmark = pytest.mark.over("tcp")
 EVERY_KIND = pytest.mark.pairs("ours-libzmq", "libzmq-libzmq")  # one kind, and a bare stream
@@ -48,13 +49,13 @@ async def test_a_server_that_falls_silent_is_left_and_dialled_again(world: World
         push = await world.server.socket("PUSH", **QUICK)
         await push.connect(listener.endpoint)
         for _ in range(2):
-            async with listener.accept() as raw:
+            async with await listener.accept() as raw:
                 await raw.handshake("PULL")
                 said = await raw.receive_until_closed()
                 assert said.startswith(PING)
             await push.wait_event("DISCONNECTED")
         await push.send(b"after the silence")
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake("PULL")
             assert await raw.receive_frame() == b"\x00\x11after the silence"
 
@@ -64,7 +65,7 @@ async def test_a_server_that_falls_silent_is_left_and_dialled_again(world: World
 async def test_a_client_that_falls_silent_is_left(world: World) -> None:
     pull = await world.server.socket("PULL", **QUICK)
     await pull.bind(world.endpoint())
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.handshake("PUSH")
         await raw.send(b"\x00\x05hello" + b"\x01\x04half")
         await raw.receive_until_closed()
@@ -82,7 +83,7 @@ async def test_whoever_says_anything_is_alive(world: World) -> None:
     """A message, or a PONG that nobody asked for, is as good as an answer."""
     pull = await world.server.socket("PULL", heartbeat_ivl=50, heartbeat_timeout=400)
     await pull.bind(world.endpoint())
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.handshake("PUSH")
         for n in range(20):
             await raw.send(command(b"PONG") if n % 2 else b"\x00\x05hello")
@@ -97,7 +98,7 @@ async def test_a_ttl_that_runs_out_is_a_death(world: World) -> None:
     """Also for a socket that itself asks nobody for a sign of life."""
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.handshake("PUSH")
         await raw.send(command(b"PING", b"\x00\x02"))
         assert await raw.receive_frame() == PONG
@@ -113,7 +114,7 @@ async def test_a_ttl_that_runs_out_is_a_death(world: World) -> None:
 async def test_a_ttl_holds_after_other_traffic_too(world: World) -> None:
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.handshake("PUSH")
         await raw.send(command(b"PING", b"\x00\x02") + b"\x00\x05hello")
         await raw.receive_until_closed()
@@ -128,7 +129,7 @@ async def test_a_ttl_holds_after_other_traffic_too(world: World) -> None:
 async def test_the_ttl_that_we_promise(world: World, ttl: int, octets: bytes) -> None:
     pull = await world.server.socket("PULL", heartbeat_ivl=20, heartbeat_timeout=2000, heartbeat_ttl=ttl)
     await pull.bind(world.endpoint())
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.handshake("PUSH")
         assert await raw.receive_frame() == command(b"PING", octets)
 
@@ -170,7 +171,7 @@ async def test_with_a_timeout_of_0_a_silent_server_is_never_left(world: World) -
     async with RawListener.listen() as listener:
         push = await world.server.socket("PUSH", heartbeat_ivl=20, heartbeat_timeout=0, **EAGER)
         await push.connect(listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake("PULL")
             for _ in range(10):
                 assert await raw.receive_frame() == PING

@@ -9,9 +9,9 @@ import errno
 import pytest
 import trio
 
-from interop_tests.raw import RawListener, RawPeer, command
-from interop_tests.vectors import GREETING, READY
+from interop_tests.raw import RawListener, RawPeer
 from interop_tests.world import Peer, World
+from tests.zmtp_bytes import GREETING, READY, command
 
 pytestmark = pytest.mark.over("tcp")
 EVERY_KIND = pytest.mark.pairs("ours-libzmq", "libzmq-libzmq")  # one kind, and a bare stream
@@ -110,7 +110,7 @@ async def test_unbind(world: World) -> None:
 async def test_a_peer_that_closes_in_the_handshake(world: World, said: bytes) -> None:
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.send(said)
         await raw.receive(64 if said else 10)
     failed = ["HANDSHAKE_FAILED_NO_DETAIL", "DISCONNECTED"]
@@ -119,7 +119,7 @@ async def test_a_peer_that_closes_in_the_handshake(world: World, said: bytes) ->
         push = await world.server.socket("PUSH", **EAGER)
         await push.connect(listener.endpoint)
         for _ in range(2):
-            async with listener.accept() as raw:
+            async with await listener.accept() as raw:
                 await raw.send(said)
                 await raw.receive(64 if said else 10)
         await tells(push, *[*DIALLED, *failed, "CONNECT_RETRIED"] * 2)
@@ -132,10 +132,10 @@ async def test_a_handshake_that_takes_too_long(world: World) -> None:
     failed = ["HANDSHAKE_FAILED_NO_DETAIL", "DISCONNECTED"]
     pull = await world.server.socket("PULL", handshake_ivl=100)
     await pull.bind(world.endpoint())
-    async with RawPeer.dial(pull.last_endpoint), RawListener.listen() as listener:
+    async with await RawPeer.dial(pull.last_endpoint), RawListener.listen() as listener:
         push = await world.server.socket("PUSH", handshake_ivl=100, **EAGER)
         await push.connect(listener.endpoint)
-        async with listener.accept():
+        async with await listener.accept():
             await tells_no_more_than(pull, *BOUND, *failed)
             await tells(push, *DIALLED, *failed, "CONNECT_RETRIED", *DIALLED)
     assert value_of(pull, failed[0]) == value_of(push, failed[0]) == errno.EAGAIN
@@ -156,14 +156,14 @@ async def test_a_peer_that_breaks_the_protocol_in_the_handshake(world: World, wh
     failed = ["HANDSHAKE_FAILED_PROTOCOL", "DISCONNECTED"]
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.send(octets)
         await raw.receive_until_closed()
     await tells_no_more_than(pull, *BOUND, *failed)
     async with RawListener.listen() as listener:
         push = await world.server.socket("PUSH", **EAGER)
         await push.connect(listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.send(octets)
             await raw.receive_until_closed()
             await tells_no_more_than(push, *DIALLED, *failed)
@@ -177,7 +177,7 @@ async def test_a_peer_that_refuses_us(world: World, code: int) -> None:
     async with RawListener.listen() as listener:
         push = await world.server.socket("PUSH", **EAGER)
         await push.connect(listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.send(GREETING)
             await raw.receive(64 + len(READY["PUSH"]))
             await raw.send(command(b"ERROR", b"\x03%d" % code))
@@ -194,14 +194,14 @@ async def test_a_socket_of_the_wrong_type(world: World) -> None:
     ends = ["HANDSHAKE_FAILED_PROTOCOL", "DISCONNECTED"] if is_ours else ["DISCONNECTED"]
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.send(GREETING + READY["SUB"])
         await raw.receive_until_closed()
     await tells_no_more_than(pull, *BOUND, *ends)
     async with RawListener.listen() as listener:
         push = await world.server.socket("PUSH", **EAGER)
         await push.connect(listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.send(GREETING + READY["SUB"])
             await raw.receive_until_closed()
         await tells_no_more_than(push, *DIALLED, *ends)
@@ -216,7 +216,7 @@ async def test_a_socket_of_the_wrong_type(world: World) -> None:
 async def test_a_peer_that_speaks_something_else(world: World, octets: bytes) -> None:
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.send(octets)
         await raw.receive_until_closed()
     failed = ["HANDSHAKE_FAILED_PROTOCOL", "DISCONNECTED"]
@@ -226,13 +226,13 @@ async def test_a_peer_that_speaks_something_else(world: World, octets: bytes) ->
         await push.connect(listener.endpoint)
         await push.send(b"for the right peer")
         for _ in range(3):
-            async with listener.accept() as raw:
+            async with await listener.accept() as raw:
                 await raw.send(octets)
                 await raw.receive_until_closed()
         await tells(push, *[*DIALLED, *failed, "CONNECT_RETRIED"] * 3)
         pauses = [event.value for event in push.events.seen if event.name == "CONNECT_RETRIED"]
         assert [least <= pause <= least + 10 for least, pause in zip([10, 20, 40], pauses, strict=False)] == [True] * 3
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake("PULL")
             assert await raw.receive_frame() == b"\x00\x12for the right peer"
 
@@ -245,9 +245,9 @@ async def test_another_program_at_the_port_for_a_moment(world: World) -> None:
         push = await world.server.socket("PUSH", **EAGER)
         await push.connect(listener.endpoint)
         for _ in range(2):
-            async with listener.accept() as raw:
+            async with await listener.accept() as raw:
                 await raw.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake("PULL")
             await push.send(b"hello")  # and not before: libzmq would hand it to the HTTP server, as to a ZMTP 1.0 peer
             assert await raw.receive_frame() == b"\x00\x05hello"
@@ -263,7 +263,7 @@ async def test_a_peer_of_zmtp_2_hangs_up_and_is_named(world: World, said: bytes)
         push = await world.server.socket("PUSH", **EAGER)
         await push.connect(listener.endpoint)
         for _ in range(2):
-            async with listener.accept() as raw:
+            async with await listener.accept() as raw:
                 await raw.send(said)
                 await raw.receive(64)
         await tells(push, *[*DIALLED, "HANDSHAKE_FAILED_NO_DETAIL", "DISCONNECTED", "CONNECT_RETRIED"] * 2)
@@ -271,7 +271,7 @@ async def test_a_peer_of_zmtp_2_hangs_up_and_is_named(world: World, said: bytes)
     assert all("a peer of ZMTP 2.0 (libzmq 3.2 or older)" in reason for reason in reasons)
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.send(said)
         await raw.receive(64)
     assert "a peer of ZMTP 2.0" in (await pull.wait_event("HANDSHAKE_FAILED_NO_DETAIL")).reason
@@ -285,7 +285,7 @@ async def test_a_server_that_accepts_and_closes_is_backed_off_from(world: World)
         push = await world.server.socket("PUSH", reconnect_ivl=5, reconnect_ivl_max=60)
         await push.connect(listener.endpoint)
         for _ in range(6):
-            async with listener.accept():
+            async with await listener.accept():
                 pass
         await push.wait_event("CONNECT_RETRIED", times=6)
     pauses = [event.value for event in push.events.seen if event.name == "CONNECT_RETRIED"]
@@ -305,7 +305,7 @@ async def test_whatever_goes_wrong_is_told_in_words_too(world: World) -> None:
         GREETING + READY["PUSH"] + b"\x00\x7f": "maxmsgsize",
     }
     for octets in said:
-        async with RawPeer.dial(pull.last_endpoint) as raw:
+        async with await RawPeer.dial(pull.last_endpoint) as raw:
             await raw.send(octets)
             await raw.receive_until_closed()
     await pull.wait_event("DISCONNECTED", times=len(said))

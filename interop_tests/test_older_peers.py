@@ -3,9 +3,9 @@
 import pytest
 import trio
 
-from interop_tests.raw import RawListener, RawPeer, command
-from interop_tests.vectors import GREETING, READY
+from interop_tests.raw import RawListener, RawPeer
 from interop_tests.world import PATIENCE, World
+from tests.zmtp_bytes import GREETING, READY, command
 
 pytestmark = pytest.mark.over("tcp")
 EVERY_KIND = pytest.mark.pairs("ours-libzmq", "libzmq-libzmq")  # one kind, and a bare stream
@@ -27,7 +27,7 @@ def by_message(octet: bytes, topic: bytes) -> bytes:
 async def test_an_old_subscriber_is_understood(world: World, kind: str) -> None:
     xpub = await world.server.socket("XPUB")
     await xpub.bind(world.endpoint())
-    async with RawPeer.dial(xpub.last_endpoint) as raw:
+    async with await RawPeer.dial(xpub.last_endpoint) as raw:
         assert await raw.handshake(kind, OLD) == READY["XPUB"]
         await raw.send(by_message(b"\x01", b"A") + by_message(b"\x01", bytes(300)))
         assert [await xpub.recv(), await xpub.recv()] == [b"\x01A", b"\x01" + bytes(300)]
@@ -45,7 +45,7 @@ async def test_an_old_subscriber_is_understood(world: World, kind: str) -> None:
 async def test_an_old_subscriber_of_a_pub(world: World) -> None:
     pub = await world.server.socket("PUB")
     await pub.bind(world.endpoint())
-    async with RawPeer.dial(pub.last_endpoint) as raw:
+    async with await RawPeer.dial(pub.last_endpoint) as raw:
         await raw.handshake("SUB", OLD)
         await raw.send(by_message(b"\x01", b"A"))
         with trio.fail_after(PATIENCE):
@@ -66,7 +66,7 @@ async def test_an_old_publisher_is_told_by_message(world: World, mine: str, kind
         for topic in topics:
             await (sub.subscribe(topic) if mine == "SUB" else sub.send(b"\x01" + topic))
         await sub.connect(listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake(kind, OLD)
             assert {await raw.receive_frame() for _ in topics} == {by_message(b"\x01", topic) for topic in topics}
             await (sub.unsubscribe(b"A") if mine == "SUB" else sub.send(b"\x00A"))
@@ -83,7 +83,7 @@ async def test_a_subscription_of_255_octets_is_told_rightly(world: World) -> Non
         sub = await world.server.socket("SUB")
         await sub.subscribe(bytes(255))
         await sub.connect(listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake("PUB", OLD)
             assert await raw.receive_frame() == by_message(b"\x01", bytes(255))
 
@@ -94,7 +94,7 @@ async def test_a_subscription_of_255_octets_is_told_rightly(world: World) -> Non
 async def test_an_old_peer_is_not_asked_for_a_sign_of_life_and_need_not_give_one(world: World) -> None:
     pull = await world.server.socket("PULL", heartbeat_ivl=20, heartbeat_timeout=40)
     await pull.bind(world.endpoint())
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.handshake("PUSH", OLD)
         assert await raw.is_silent(0.2)
         await raw.send(b"\x00\x05hello")
@@ -107,7 +107,7 @@ async def test_an_old_peer_is_not_asked_for_a_sign_of_life_and_need_not_give_one
 async def test_an_old_peer_that_asks_is_answered_all_the_same(world: World) -> None:
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.handshake("PUSH", OLD)
         await raw.send(command(b"PING", b"\0\0context"))
         assert await raw.receive_frame() == command(b"PONG", b"context")

@@ -71,7 +71,7 @@ async def test_a_number_is_a_frame_of_four_octets_before_the_delimiter(world: Wo
     async with RawListener.listen() as listener:
         req = await world.server.socket("REQ", req_correlate=1)
         await req.connect(listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake("REP")
             numbers = []
             for question in (b"q1", b"q2"):
@@ -93,7 +93,7 @@ async def test_a_number_that_nobody_asked_for_is_skipped(world: World) -> None:
     async with RawListener.listen() as listener:
         req = await world.server.socket("REQ")
         await req.connect(listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake("REP")
             await req.send(b"question")
             await raw.receive(2 + 2 + len(b"question"))

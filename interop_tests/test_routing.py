@@ -9,9 +9,9 @@ import pytest
 import trio
 import trio.testing
 
-from interop_tests.raw import RawListener, RawPeer, command, metadata
-from interop_tests.vectors import GREETING
+from interop_tests.raw import RawListener, RawPeer
 from interop_tests.world import PATIENCE, Peer, Refused, World, assert_same, payload, refuses
+from tests.zmtp_bytes import GREETING, command, metadata
 
 EAGER = {"reconnect_ivl": 10}
 LITTLE = {"sndbuf": 65536, "rcvbuf": 65536}
@@ -228,7 +228,7 @@ async def test_nobody_can_pose_as_a_peer_that_the_router_has_named(world: World)
     router, honest = await world.pair("ROUTER", "DEALER")
     name = await introduce(router, honest)
     thief = metadata((b"Socket-Type", b"DEALER"), (b"Identity", name))
-    async with RawPeer.dial(router.last_endpoint) as raw:
+    async with await RawPeer.dial(router.last_endpoint) as raw:
         await raw.send(GREETING + command(b"READY", thief) + b"\x00\x01x")
         other, word = await router.recv_multipart()
         assert word == b"x"
@@ -328,7 +328,7 @@ async def test_a_probe_is_an_empty_message_before_all_others(world: World) -> No
         dealer = await world.server.socket("DEALER", probe_router=1)
         await dealer.connect(listener.endpoint)
         await dealer.send(b"hello")
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake("ROUTER")
             assert await raw.receive(2 + 7) == bytes.fromhex("00 00") + b"\x00\x05hello"
 

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import trio
 
-from interop_tests.raw import RawListener, RawPeer, Wiretap, command, messages_in, metadata
-from interop_tests.vectors import GREETING, PIPELINE, PUBSUB, READY, REQREP, Conversation
+from interop_tests.raw import RawListener, RawPeer, Wiretap
+from interop_tests.vectors import PIPELINE, PUBSUB, REQREP, Conversation
 from interop_tests.world import PATIENCE, Peer, World
+from tests.zmtp_bytes import GREETING, READY, command, messages_in, metadata
 
 # The server is the one that is tested, ours or the control; the client side, always libzmq, is there where a
 # test needs a healthy peer beside the bare stream.
@@ -54,12 +55,12 @@ async def connected(world: World, socket_type: str, endpoint: str, **options: An
 @pytest.mark.requirement("37-1", "37-3", "37-8", "37-9", "37-10", "37-13")
 async def test_the_greeting(world: World) -> None:
     pull = await bound(world, "PULL")
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.send(GREETING)
         assert without_padding(await raw.receive(64)) == GREETING
     async with RawListener.listen() as listener:
         await connected(world, "PUSH", listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.send(GREETING)
             assert without_padding(await raw.receive(64)) == GREETING
 
@@ -68,11 +69,11 @@ async def test_the_greeting(world: World) -> None:
 @pytest.mark.requirement("37-1", "37-80")
 async def test_our_greeting_comes_whole_and_unasked(world: World) -> None:
     pull = await bound(world, "PULL")
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         assert await raw.receive(64) == GREETING
     async with RawListener.listen() as listener:
         await connected(world, "PUSH", listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             assert await raw.receive(64) == GREETING
 
 
@@ -81,7 +82,7 @@ async def test_our_greeting_comes_whole_and_unasked(world: World) -> None:
 async def test_libzmq_gives_its_greeting_in_three_pieces(world: World) -> None:
     """Why we must not wait for the peer's greeting before we send ours: each would wait for the other."""
     pull = await bound(world, "PULL")
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.receive(10)
         assert await raw.is_silent()
         await raw.send(GREETING[:10])
@@ -107,7 +108,7 @@ async def test_libzmq_gives_its_greeting_in_three_pieces(world: World) -> None:
 @pytest.mark.requirement("37-4", "37-5", "37-6", "37-13")
 async def test_greetings_that_are_to_be_accepted(world: World, greeting: bytes) -> None:
     pull = await bound(world, "PULL")
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         assert await raw.handshake("PUSH", greeting) == READY["PULL"]
         await raw.send(HELLO)
         assert await pull.recv() == b"hello"
@@ -117,7 +118,7 @@ async def test_greetings_that_are_to_be_accepted(world: World, greeting: bytes) 
 @pytest.mark.requirement("37-1", "37-10", "37-27")
 async def test_octets_may_come_one_at_a_time(world: World) -> None:
     pull = await bound(world, "PULL")
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         for octet in GREETING + READY["PUSH"]:
             await raw.send(bytes([octet]))
         await raw.receive(64)
@@ -135,7 +136,7 @@ async def test_ready(world: World, mine: str) -> None:
     pairs = [("REQ", "REP"), ("PUB", "SUB"), ("PUSH", "PULL"), ("DEALER", "ROUTER"), ("XPUB", "XSUB"), ("PAIR", "PAIR")]
     peer_types = dict(pairs) | {client: server for server, client in pairs}
     socket = await bound(world, mine)
-    async with RawPeer.dial(socket.last_endpoint) as raw:
+    async with await RawPeer.dial(socket.last_endpoint) as raw:
         assert await raw.handshake(peer_types[mine]) == READY[mine]
         await socket.wait_event("HANDSHAKE_SUCCEEDED")
 
@@ -153,7 +154,7 @@ async def test_ready(world: World, mine: str) -> None:
 @pytest.mark.requirement("37-12", "37-34", "37-36", "37-37", "37-41", "37-42")
 async def test_metadata_that_is_to_be_accepted(world: World, properties: list[tuple[bytes, bytes]]) -> None:
     pull = await bound(world, "PULL")
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.send(GREETING + command(b"READY", metadata(*properties)))
         await raw.receive(64)
         assert await raw.receive_frame() == READY["PULL"]
@@ -167,7 +168,7 @@ async def test_no_message_goes_out_before_the_peers_ready_has_come(world: World)
     async with RawListener.listen() as listener:
         push = await connected(world, "PUSH", listener.endpoint)
         await push.send(b"hello")
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.send(GREETING)
             await raw.receive(64)
             assert await raw.receive_frame() == READY["PUSH"]  # unprompted: under NULL both sides send it at once
@@ -191,7 +192,7 @@ async def test_a_3_0_peer_is_told_subscriptions_by_message(
     async with RawListener.listen() as listener:
         sub = await connected(world, "SUB", listener.endpoint)
         await sub.subscribe(b"A")
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake("PUB", GREETING[:11] + minor + GREETING[12:])
             assert await raw.receive_frame() == subscribe
             await sub.unsubscribe(b"A")
@@ -203,7 +204,7 @@ async def test_a_3_0_peer_is_told_subscriptions_by_message(
 @pytest.mark.requirement("37-16", "L-20")
 async def test_a_handshake_that_takes_too_long_is_given_up(world: World, said: bytes) -> None:
     pull = await bound(world, "PULL", handshake_ivl=100)
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.send(said)
         await raw.receive_until_closed()
 
@@ -215,7 +216,7 @@ async def test_a_handshake_that_takes_too_long_is_given_up(world: World, said: b
 @pytest.mark.requirement("37-25", "37-27", "37-68", "L-12", "L-13")
 async def test_a_ping_between_the_frames_of_a_message_is_answered_at_once(world: World) -> None:
     pull = await bound(world, "PULL")
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.handshake("PUSH")
         await raw.send(bytes.fromhex("01 01 61"))
         await raw.ping()
@@ -230,7 +231,7 @@ async def test_a_ping_between_the_frames_of_a_message_is_answered_at_once(world:
 @pytest.mark.requirement("37-66", "37-67", "37-68", "37-69")
 async def test_a_pong_gives_the_context_back(world: World, context: bytes) -> None:
     pull = await bound(world, "PULL")
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.handshake("PUSH")
         await raw.send(command(b"PING", b"\x00\x14" + context))
         assert await raw.receive_frame() == command(b"PONG", context)
@@ -240,7 +241,7 @@ async def test_a_pong_gives_the_context_back(world: World, context: bytes) -> No
 @pytest.mark.requirement("37-23", "37-79")
 async def test_what_is_unusual_but_legal_in_traffic(world: World) -> None:
     pull = await bound(world, "PULL")
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.handshake("PUSH")
         await raw.send(command(b"PONG", b"unasked"))
         await raw.send(command(b"UNHEARDOF", b"data"))
@@ -274,7 +275,7 @@ async def what_is_heard(pub: Peer, raw: RawPeer, *topics: bytes) -> list[bytes]:
 @pytest.mark.requirement("37-58", "37-59", "37-60", "29-11")
 async def test_a_pub_understands_both_forms_of_subscription(world: World) -> None:
     pub = await bound(world, "PUB")
-    async with RawPeer.dial(pub.last_endpoint) as raw:
+    async with await RawPeer.dial(pub.last_endpoint) as raw:
         await raw.handshake("SUB")
         await raw.send(bytes.fromhex("00 03 01") + b"by" + command(b"SUBSCRIBE", b"end1"))
         assert await what_is_heard(pub, raw, b"by message", b"end1") == [b"by message", b"end1"]
@@ -291,7 +292,7 @@ async def test_a_pub_understands_both_forms_of_subscription(world: World) -> Non
 @pytest.mark.requirement("37-61")
 async def test_one_cancel_ends_what_one_peer_has_subscribed_twice(world: World) -> None:
     pub = await bound(world, "PUB")
-    async with RawPeer.dial(pub.last_endpoint) as raw:
+    async with await RawPeer.dial(pub.last_endpoint) as raw:
         await raw.handshake("SUB")
         await raw.send(command(b"SUBSCRIBE", b"A") * 2 + command(b"SUBSCRIBE", b"end1"))
         assert await what_is_heard(pub, raw, b"A", b"end1") == [b"A", b"end1"]
@@ -306,7 +307,7 @@ async def test_a_sub_does_not_trust_its_publisher(world: World) -> None:
     async with RawListener.listen() as listener:
         sub = await connected(world, "SUB", listener.endpoint)
         await sub.subscribe(b"A")
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake("PUB")
             assert await raw.receive_frame() == command(b"SUBSCRIBE", b"A")
             unwanted = bytes.fromhex("00 01 42"), bytes.fromhex("01 01 42 00 01 41")
@@ -320,7 +321,7 @@ async def test_half_a_message_from_a_peer_that_goes_is_thrown_away(world: World)
     pull = await bound(world, "PULL")
     push = await world.client.socket("PUSH")
     await world.join(pull, push)
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.handshake("PUSH")
         await raw.send(HELLO + bytes.fromhex("01 04 68616c66"))
         await raw.ping()
@@ -346,7 +347,7 @@ async def test_half_a_message_from_a_peer_that_goes_is_thrown_away(world: World)
 async def test_a_reply_without_its_envelope_ends_the_connection_for_good(world: World, reply: bytes) -> None:
     async with RawListener.listen() as listener:
         req = await connected(world, "REQ", listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake("REP")
             await req.send(b"question")
             assert [await raw.receive_frame() for _ in range(2)] == [b"\x01\x00", b"\x00\x08question"]
@@ -360,7 +361,7 @@ async def test_a_reply_without_its_envelope_ends_the_connection_for_good(world: 
 async def test_a_second_answer_is_not_the_answer_to_the_next_question(world: World) -> None:
     async with RawListener.listen() as listener:
         req = await connected(world, "REQ", listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake("REP")
             await req.send(b"one")
             await raw.receive(7)
@@ -440,7 +441,7 @@ async def test_every_pair_leaves_the_same_octets_on_the_wire(world: World, conve
 @pytest.mark.requirement("37-32", "37-33", "37-83", "28-13", "28-16", "30-19", "29-11")
 async def test_a_server_understands_the_recorded_client(world: World, conversation: Conversation) -> None:
     server = await bound(world, conversation.server_type)
-    async with RawPeer.dial(server.last_endpoint) as raw:
+    async with await RawPeer.dial(server.last_endpoint) as raw:
         assert await raw.handshake(conversation.client_type) == conversation.server[0]
         await raw.send(b"".join(conversation.client[1:]))
         if conversation is REQREP:
@@ -463,7 +464,7 @@ async def test_a_client_understands_the_recorded_server(world: World, conversati
         client = await connected(world, conversation.client_type, listener.endpoint)
         if conversation is PUBSUB:
             await client.subscribe(b"A")
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             assert await raw.handshake(conversation.server_type) == conversation.client[0]
             if conversation is REQREP:
                 await client.send(b"hello")
@@ -562,7 +563,7 @@ async def check_that_only_the_wrong_one_suffers(world: World, what: Wrong) -> No
     pull = await bound(world, "PULL", maxmsgsize=200)
     healthy = await world.client.socket("PUSH")
     await world.join(pull, healthy)
-    async with RawPeer.dial(pull.last_endpoint) as raw:
+    async with await RawPeer.dial(pull.last_endpoint) as raw:
         if what.after_handshake:
             await raw.handshake("PUSH")
         await raw.send(what.octets)
@@ -590,7 +591,7 @@ async def test_what_libzmq_puts_up_with_and_we_do_not(world: World, what: Wrong)
 
 
 async def is_left_for_good(listener: RawListener, octets: bytes) -> bool:
-    async with listener.accept() as raw:
+    async with await listener.accept() as raw:
         await raw.send(GREETING)
         await raw.receive(64)
         await raw.receive_frame()  # its READY is out: what libzmq is told before that it does not always hear
@@ -623,7 +624,7 @@ async def test_a_wrong_server_is_not_dialled_again(world: World, octets: bytes) 
 async def test_a_server_of_another_mechanism_is_not_dialled_again(world: World) -> None:
     async with RawListener.listen() as listener:
         await connected(world, "PUSH", listener.endpoint)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.send(greeting_with_mechanism(b"PLAIN"))
             await raw.receive_until_closed()
         assert await listener.nobody_comes(0.3)
@@ -641,9 +642,9 @@ async def test_a_server_that_closes_is_dialled_again(world: World, said: bytes) 
     async with RawListener.listen() as listener:
         push = await connected(world, "PUSH", listener.endpoint)
         for _ in range(2):
-            async with listener.accept() as raw:
+            async with await listener.accept() as raw:
                 await raw.send(said)
-        async with listener.accept() as raw:
+        async with await listener.accept() as raw:
             await raw.handshake("PULL")
             await push.send(b"hello")
             assert await raw.receive_frame() == HELLO

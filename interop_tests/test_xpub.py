@@ -8,8 +8,9 @@ import errno
 import pytest
 import trio
 
-from interop_tests.raw import RawPeer, command
+from interop_tests.raw import RawPeer
 from interop_tests.world import World, assert_same, payload, refuses, settle
+from tests.zmtp_bytes import command
 
 EAGER = {"reconnect_ivl": 10}
 LITTLE = {"sndbuf": 65536, "rcvbuf": 65536}
@@ -70,7 +71,7 @@ async def test_what_a_subscriber_wanted_is_shown_as_taken_back_when_it_has_gone(
 async def test_the_end_of_what_nobody_wanted_is_shown_all_the_same(world: World) -> None:
     xpub = await world.server.socket("XPUB")
     await xpub.bind(world.endpoint())
-    async with RawPeer.dial(xpub.last_endpoint) as raw:
+    async with await RawPeer.dial(xpub.last_endpoint) as raw:
         await raw.handshake("SUB")
         await raw.send(command(b"CANCEL", b"a") + bytes.fromhex("00 02 00 62"))
         assert [await xpub.recv(), await xpub.recv()] == [b"\x00a", b"\x00b"]

@@ -6,33 +6,7 @@ where a field ends, one literal is one frame.
 
 from dataclasses import dataclass
 
-# Octets 1 to 8 are padding. libzmq writes 1 + the size of its identity there, which nobody needs (37-4).
-GREETING = bytes.fromhex(
-    "ff 0000000000000000 7f"  # signature
-    "03 01"  # ZMTP 3.1
-    "4e554c4c 00000000000000000000000000000000"  # mechanism NULL
-    "00"  # as-server
-    "00000000000000000000000000000000000000000000000000000000000000"  # filler
-)
-
-# COMMAND, size, "READY", then properties: "Socket-Type" with its value; REQ, DEALER, ROUTER add an empty "Identity".
-READY = {
-    "REQ": bytes.fromhex("04 26 05 5245414459 0b 536f636b65742d54797065 00000003 524551 08 4964656e74697479 00000000"),
-    "REP": bytes.fromhex("04 19 05 5245414459 0b 536f636b65742d54797065 00000003 524550"),
-    "PUB": bytes.fromhex("04 19 05 5245414459 0b 536f636b65742d54797065 00000003 505542"),
-    "SUB": bytes.fromhex("04 19 05 5245414459 0b 536f636b65742d54797065 00000003 535542"),
-    "PUSH": bytes.fromhex("04 1a 05 5245414459 0b 536f636b65742d54797065 00000004 50555348"),
-    "PULL": bytes.fromhex("04 1a 05 5245414459 0b 536f636b65742d54797065 00000004 50554c4c"),
-    "DEALER": bytes.fromhex(
-        "04 29 05 5245414459 0b 536f636b65742d54797065 00000006 4445414c4552 08 4964656e74697479 00000000"
-    ),
-    "ROUTER": bytes.fromhex(
-        "04 29 05 5245414459 0b 536f636b65742d54797065 00000006 524f55544552 08 4964656e74697479 00000000"
-    ),
-    "XPUB": bytes.fromhex("04 1a 05 5245414459 0b 536f636b65742d54797065 00000004 58505542"),
-    "XSUB": bytes.fromhex("04 1a 05 5245414459 0b 536f636b65742d54797065 00000004 58535542"),
-    "PAIR": bytes.fromhex("04 1a 05 5245414459 0b 536f636b65742d54797065 00000004 50414952"),
-}
+from tests.zmtp_bytes import READY
 
 
 @dataclass(frozen=True)

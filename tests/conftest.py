@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,11 +18,16 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
 
+# What runs programs, or many random inputs. In the other folders, single tests are marked.
+SLOW_FOLDERS = {Path(__file__).parent / name for name in ("demo", "fuzz")}
+
 RULE = re.compile(r"(2[3-9]|3[0-27])-[1-9]\d*|L-[1-9]\d*")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if SLOW_FOLDERS.intersection(item.path.parents) or "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
         for marker in item.iter_markers("requirement"):
             wrong = [rule for rule in marker.args if not RULE.fullmatch(rule)]
             if wrong or not marker.args:

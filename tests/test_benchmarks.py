@@ -17,6 +17,7 @@ def bench() -> Iterator[Bench]:
     bench.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_rival_does_the_work_of_every_row(bench: Bench, row: Row) -> None:
     if row.missing:
@@ -54,6 +55,7 @@ def test_the_table_for_the_readme_stands_between_its_markers() -> None:
     assert lines[-2:] == ["| PUSH→PULL | 1,000 k/s | 0.75 (0.50–1.00) |", report.END]
 
 
+@pytest.mark.slow
 def test_every_relay_carries_floods_and_round_trips(capsys: pytest.CaptureFixture[str]) -> None:
     tap.table([row for row in tap.ROWS if row.name in ("push-64", "roundtrip")], rounds=1, divide=1000)
     heading, *lines = capsys.readouterr().out.splitlines()
@@ -65,6 +67,7 @@ def test_kinds_of_strangers_have_names_of_their_own() -> None:
     assert len({kind.name for kind in strangers.KINDS}) == len(strangers.KINDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ping", "ping-sealed", "subscribe-lengths", "http-chunks-client"])
 def test_a_stranger_attacks_and_an_honest_client_is_served(name: str) -> None:
     (kind,) = [kind for kind in strangers.KINDS if kind.name == name]

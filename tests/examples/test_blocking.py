@@ -10,7 +10,7 @@ import pytest
 from examples.blocking import ask, hear
 from minizmtp.constants import SocketType
 from minizmtp.wire import Connection
-from tests.minizmtp.streams import GREETING, command
+from tests.zmtp_bytes import GREETING, command
 
 zmq = pytest.importorskip("zmq")
 

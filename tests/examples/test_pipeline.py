@@ -83,6 +83,7 @@ async def test_without_the_way_back_tasks_are_lost(
     assert "are missing" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 async def test_all_workers_are_killed_and_one_comes_later(tmp_path: Path, quick_clock: MockClock) -> None:
     """The sink asks again and again meanwhile, and no request piles up."""
     did: list[bytes] = []

@@ -38,6 +38,7 @@ def ran() -> dict[str, tuple[str, str, int | None]]:
             program.kill()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAYS)
 def test_a_recipe_runs(name: str, ran: dict[str, tuple[str, str, int | None]]) -> None:
     out, err, code = ran[name]

@@ -108,6 +108,7 @@ def test_rechunking_keeps_the_octets_and_the_size(pieces, size):
     assert all(1 <= len(piece) <= size for piece in out[-1:])
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=20)), st.integers(1, 9))
 def test_rechunking_text_counts_characters(pieces, size):
     out = run(TextRechunker(size), pieces)

@@ -124,6 +124,7 @@ def test_deciding_costs_the_same_however_many_wait():
 # ── on real sockets ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 async def test_max_connections_holds_under_thousands_of_requests(start_server):
     now = most = 0
 

@@ -425,6 +425,7 @@ async def test_an_early_answer_is_not_lost(reach):
     assert received.endswith(b"too large")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [bytes(4_000_000), [bytes(4_000_000)]], ids=["octets", "one piece"])
 async def test_a_slow_client_that_takes_something_is_served(reach, mock_clock, content):
     """In six times idle_timeout, while the kernel reports the room that a write would find later than that."""

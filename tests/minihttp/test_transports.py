@@ -383,6 +383,7 @@ async def test_a_slow_reader_meets_no_write_timeout(over, clock, body):
         assert (await client.post("/", content=body)).status_code == 413
 
 
+@pytest.mark.slow
 async def test_progress_that_the_kernel_does_not_report_counts(clock):
     """A Unix socket is reported writable when three quarters of its buffer are free: a slow reader takes long."""
     ours, theirs = trio.socket.socketpair()

@@ -1,129 +1,19 @@
-"""What the tests of the trio layer share: a peer made by hand, a knife that cuts at any checkpoint, a quick clock."""
+"""What the tests of the trio layer share: a peer made by hand, pairs of sockets, a cancellation at any checkpoint."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Self
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import trio
 
 import minizmtp as zmq
 from minizmtp import Event
 
-# As libzmq 4.3.5 sends it, without identity but for the padding, which says nothing.
-GREETING = bytes.fromhex("ff 00 00 00 00 00 00 00 00 7f 03 01 4e 55 4c 4c") + bytes(48)
 TRANSPORTS = ["tcp://127.0.0.1:*", "ipc://*", "inproc://here"]
 WIRES = TRANSPORTS[:2]
-
-
-def frame(body: bytes, flags: int = 0) -> bytes:
-    """One frame; flags: 1 for MORE, 4 for COMMAND."""
-    if len(body) > 255:
-        return bytes([flags | 2]) + len(body).to_bytes(8, "big") + body
-    return bytes([flags, len(body)]) + body
-
-
-def command(name: bytes, data: bytes = b"") -> bytes:
-    return frame(bytes([len(name)]) + name + data, 4)
-
-
-def ready(socket_type: bytes, **properties: bytes) -> bytes:
-    """READY; properties as keywords, with _ for -."""
-    named = {b"Socket-Type": socket_type} | {key.replace("_", "-").encode(): text for key, text in properties.items()}
-    return command(
-        b"READY",
-        b"".join(bytes([len(key)]) + key + len(text).to_bytes(4, "big") + text for key, text in named.items()),
-    )
-
-
-class Raw:
-    """One end of a connection, by hand."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self.stream = stream
-        self._held = b""
-
-    @classmethod
-    async def dial(cls, endpoint: str) -> Self:
-        if endpoint.startswith("ipc://"):
-            return cls(await trio.open_unix_socket(endpoint.removeprefix("ipc://")))
-        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-        return cls(await trio.open_tcp_stream(host, int(port)))
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self.stream.socket.close()
-
-    async def send(self, octets: bytes) -> None:
-        await self.stream.send_all(octets)
-
-    async def read(self, count: int) -> bytes:
-        """Exactly count octets; fewer only where the stream ends."""
-        while len(self._held) < count:
-            try:
-                data = await self.stream.receive_some(65536)
-            except trio.BrokenResourceError:  # an end with unread octets in it is an end all the same
-                data = b""
-            if not data:
-                break
-            self._held += data
-        given, self._held = self._held[:count], self._held[count:]
-        return given
-
-    async def frame(self) -> tuple[int, bytes]:
-        """Flags without LONG, and body."""
-        flags = (await self.read(1))[0]
-        size = int.from_bytes(await self.read(8 if flags & 2 else 1), "big")
-        return flags & ~2, await self.read(size)
-
-    async def message(self) -> list[bytes]:
-        """The next message; commands between its frames are passed over."""
-        frames = []
-        while True:
-            flags, body = await self.frame()
-            if flags & 4:
-                continue
-            frames.append(body)
-            if not flags & 1:
-                return frames
-
-    async def greet(self, socket_type: bytes, **properties: bytes) -> bytes:
-        """The whole handshake; the peer's READY."""
-        await self.send(GREETING)
-        assert len(await self.read(64)) == 64
-        await self.send(ready(socket_type, **properties))
-        flags, body = await self.frame()
-        assert flags == 4
-        return body
-
-    async def ended(self) -> bool:
-        """Wait for the end of the stream; True if nothing came before it."""
-        return await self.read(1) == b""
-
-
-class RawServer:
-    """Listens on a free tcp port, and hands out each connection as a Raw."""
-
-    def __init__(self, listener: trio.SocketListener) -> None:
-        self.listener = listener
-        self.endpoint = f"tcp://127.0.0.1:{listener.socket.getsockname()[1]}"
-
-    async def accept(self) -> Raw:
-        return Raw(await self.listener.accept())
-
-
-@asynccontextmanager
-async def raw_server() -> AsyncIterator[RawServer]:
-    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    async with listener:
-        yield RawServer(listener)
 
 
 def free_endpoint() -> str:

@@ -5,11 +5,13 @@ import trio
 
 import minizmtp as zmq
 from minizmtp import Event
-from tests.minizmtp.helpers import WIRES, Raw, frame, raw_server, until
+from tests.minizmtp.helpers import WIRES, until
+from tests.zmtp_bytes import frame
+from tests.zmtp_peer import RawListener, RawPeer
 
 every_wire = pytest.mark.parametrize("transport", WIRES)
 
-MESSAGE = frame(b"one", 1) + frame(b"", 1) + frame(bytes(300), 1) + frame(b"the end")
+MESSAGE = frame(b"one", more=True) + frame(b"", more=True) + frame(bytes(300), more=True) + frame(b"the end")
 
 RECEIVERS = {
     zmq.PULL: (b"PUSH", zmq.PUSH),
@@ -44,7 +46,7 @@ async def test_a_sender_that_dies_inside_a_message_leaves_nothing_and_others_are
                 if kind is zmq.SUB:
                     assert await one.recv() == b"\x01"  # it knows what is wanted
             for cut in cuts:
-                async with await Raw.dial(sock.last_endpoint) as dying:
+                async with await RawPeer.dial(sock.last_endpoint) as dying:
                     await dying.greet(raw_type)
                     await dying.send(frame(b"whole") + MESSAGE[:cut])
                     await healthy[0].send_multipart([b"h0", b"", b"%d" % cut])
@@ -63,7 +65,7 @@ async def frames_of(sock: zmq.Socket, count: int) -> list[list[bytes]]:
 
 @pytest.mark.requirement("L-10", "37-27")
 async def test_where_we_have_dialled_the_half_message_before_a_break_is_not_joined_to_what_comes_after() -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, reconnect_ivl=1)
         pull.connect(server.endpoint)
         with trio.fail_after(10):
@@ -73,7 +75,7 @@ async def test_where_we_have_dialled_the_half_message_before_a_break_is_not_join
                     await peer.send(MESSAGE[:cut])
             async with await server.accept() as peer:
                 await peer.greet(b"PUSH")
-                await peer.send(frame(b"a", 1) + frame(b"b"))
+                await peer.send(frame(b"a", more=True) + frame(b"b"))
                 assert await pull.recv_multipart() == [b"a", b"b"]
         assert await pull.poll(0) == 0
 
@@ -95,7 +97,7 @@ async def test_a_receiver_that_dies_inside_a_message_gets_no_more_and_the_next_g
         name = [b"peer"] if kind is zmq.ROUTER else []
         with trio.fail_after(20):
             for number in range(3):
-                async with await Raw.dial(sock.last_endpoint) as dying:
+                async with await RawPeer.dial(sock.last_endpoint) as dying:
                     await dying.greet(SENDERS[kind], Identity=b"peer")
                     await until(monitor, Event.HANDSHAKE_SUCCEEDED)
                     if kind is zmq.XPUB:
@@ -107,7 +109,7 @@ async def test_a_receiver_that_dies_inside_a_message_gets_no_more_and_the_next_g
                 await until(monitor, Event.DISCONNECTED)
                 if kind is zmq.XPUB:
                     assert await sock.recv() == b"\x00"
-            async with await Raw.dial(sock.last_endpoint) as healthy:
+            async with await RawPeer.dial(sock.last_endpoint) as healthy:
                 await healthy.greet(SENDERS[kind], Identity=b"peer")
                 await until(monitor, Event.HANDSHAKE_SUCCEEDED)
                 if kind is zmq.XPUB:
@@ -120,7 +122,7 @@ async def test_a_receiver_that_dies_inside_a_message_gets_no_more_and_the_next_g
 @pytest.mark.requirement("L-11", "37-54")
 async def test_where_we_have_dialled_a_message_cut_off_is_sent_again_from_its_beginning() -> None:
     """It cannot have reached anybody whole, so nobody gets it twice; a part of it is thrown away where it arrived."""
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndbuf=4096, reconnect_ivl=1)
         push.connect(server.endpoint)
         message = [b"first", *[bytes(50_000)] * 40, b"last"]
@@ -140,7 +142,7 @@ async def test_where_we_have_dialled_a_message_cut_off_is_sent_again_from_its_be
 
 @pytest.mark.requirement("37-53", "37-27")
 async def test_parts_wait_for_the_last_one_before_any_is_sent() -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         push.connect(server.endpoint)
         with trio.fail_after(10):
@@ -162,13 +164,13 @@ async def test_parts_given_while_one_peer_was_there_go_whole_to_the_one_that_is_
         push.bind("tcp://127.0.0.1:*")
         monitor = push.monitor()
         with trio.fail_after(10):
-            async with await Raw.dial(push.last_endpoint) as gone:
+            async with await RawPeer.dial(push.last_endpoint) as gone:
                 await gone.greet(b"PULL")
                 await until(monitor, Event.HANDSHAKE_SUCCEEDED)
                 await push.send(b"a", zmq.SNDMORE)
             await until(monitor, Event.DISCONNECTED)
             await push.send(b"b", zmq.SNDMORE)
-            async with await Raw.dial(push.last_endpoint) as healthy:
+            async with await RawPeer.dial(push.last_endpoint) as healthy:
                 await healthy.greet(b"PULL")
                 await push.send(b"c")
                 assert await healthy.message() == [b"a", b"b", b"c"]

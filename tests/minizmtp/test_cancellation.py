@@ -12,8 +12,9 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
-from tests.minizmtp.helpers import CUT, TRANSPORTS, WIRES, cut_at, cuts, free_endpoint, pair, raw_server, receive_all
+from tests.minizmtp.helpers import CUT, TRANSPORTS, WIRES, cut_at, cuts, free_endpoint, pair, receive_all
 from tests.minizmtp.inside import let_others_run_at_next_send, watchers_of
+from tests.zmtp_peer import RawListener
 
 every_cut = pytest.mark.parametrize("late", [False, True], ids=["woken", "waiting"])
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
@@ -236,7 +237,7 @@ async def test_a_context_cancelled_inside_a_large_message_leaves_half_of_it_to_n
 @pytest.mark.requirement("L-13", "37-27")
 async def test_a_frame_under_way_is_not_broken_by_a_cancelled_send() -> None:
     """Seen from the wire: whatever is cancelled, the stream goes on at a frame's boundary, with what was sent."""
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndhwm=1, sndbuf=4096)
         push.connect(server.endpoint)
         with trio.fail_after(20):
@@ -263,24 +264,26 @@ async def _storm(
 ) -> tuple[int, int, int]:
     """3,000 numbered messages against receives that are cancelled after 0 to 0.6 ms: cancelled, lost, doubled."""
     messages, got, cancelled = 3000, Counter[int](), 0
+    pauses, bounds = random.Random("pauses"), random.Random("bounds")  # one each: the order of tasks changes neither
 
     async def feed() -> None:
         for number in range(messages):
             await send(b"%d" % number)
             if number % 2:
-                await trio.sleep(random.random() * 0.0006)
+                await trio.sleep(pauses.random() * 0.0006)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(feed)
         with trio.move_on_after(20) as patience:
             while got.total() < messages and cancelled < 100_000:
-                with trio.move_on_after(random.random() * 0.0006) as scope:
+                with trio.move_on_after(bounds.random() * 0.0006) as scope:
                     got[int(await receive())] += 1
                     patience.deadline = trio.current_time() + 0.5  # whoever loses one would wait for ever
                 cancelled += scope.cancelled_caught
     return cancelled, messages - len(got), got.total() - len(got)
 
 
+@pytest.mark.slow
 async def test_a_storm_of_cancelled_receives_loses_nothing() -> None:
     with trio.fail_after(60):
         async with zmq.Context() as ctx:
@@ -290,6 +293,7 @@ async def test_a_storm_of_cancelled_receives_loses_nothing() -> None:
     assert cancelled > 500
 
 
+@pytest.mark.slow
 async def test_a_memory_channel_is_no_better_in_the_same_storm() -> None:
     """The control: what trio itself promises, and whether the storm is one."""
     with trio.fail_after(60):
@@ -303,6 +307,7 @@ async def test_a_storm_of_cancelled_sends_sends_what_was_not_cancelled_and_no_mo
     sent: list[bytes] = []
     got: list[bytes] = []
     cancelled = 0
+    pauses, bounds = random.Random("pauses"), random.Random("bounds")
     with trio.fail_after(60):
         async with zmq.Context() as ctx:
             pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, hwm=2, sndbuf=4096, rcvbuf=4096)
@@ -310,12 +315,12 @@ async def test_a_storm_of_cancelled_sends_sends_what_was_not_cancelled_and_no_mo
             async def read_slowly() -> None:
                 while got[-1:] != [b"the en"]:
                     got.append((await pull.recv())[:6])
-                    await trio.sleep(random.random() * 0.0006)
+                    await trio.sleep(pauses.random() * 0.0006)
 
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(read_slowly)
                 for number in range(2000):
-                    with trio.move_on_after(random.random() * 0.0006) as scope:
+                    with trio.move_on_after(bounds.random() * 0.0006) as scope:
                         await push.send(b"%06d" % number + bytes(4000))
                         sent.append(b"%06d" % number)
                     cancelled += scope.cancelled_caught

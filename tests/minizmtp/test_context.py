@@ -8,8 +8,9 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
-from tests.minizmtp.helpers import Event, free_endpoint, pair, raw_server, receive_all, until
+from tests.minizmtp.helpers import Event, free_endpoint, pair, receive_all, until
 from tests.minizmtp.inside import open_sockets, pattern_of
+from tests.zmtp_peer import RawListener
 
 
 async def busy(ctx: zmq.Context) -> zmq.Socket:
@@ -179,7 +180,7 @@ async def test_two_tasks_may_wait_for_term(quick_clock: MockClock) -> None:
 
 
 async def test_a_socket_closed_before_lingers_and_is_waited_for() -> None:
-    async with raw_server() as server:
+    async with RawListener.listen() as server:
         with trio.fail_after(10):
             async with trio.open_nursery() as nursery:
                 got: list[list[bytes]] = []

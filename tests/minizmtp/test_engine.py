@@ -18,20 +18,7 @@ from minizmtp.net.writer import BATCH, EARLY_FLUSH_MIN
 from minizmtp.patterns.queue import Pipe
 from minizmtp.sockets.socket import TURNS
 from minizmtp.wire.frames import Frame, FrameDecoder
-from tests.minizmtp.helpers import (
-    GREETING,
-    WIRES,
-    Event,
-    Raw,
-    command,
-    frame,
-    logged,
-    pair,
-    raw_server,
-    ready,
-    receive_all,
-    until,
-)
+from tests.minizmtp.helpers import WIRES, Event, logged, pair, receive_all, until
 from tests.minizmtp.inside import (
     engine_of,
     monitors_of,
@@ -40,6 +27,8 @@ from tests.minizmtp.inside import (
     sessions_of,
     sibling,
 )
+from tests.zmtp_bytes import GREETING, command, frame, ready
+from tests.zmtp_peer import RawListener, RawPeer
 
 SUBSCRIBE_ALL = command(b"SUBSCRIBE")
 PING = command(b"PING", b"\0\0")
@@ -64,7 +53,7 @@ async def test_the_whole_greeting_comes_at_once_and_ready_after_the_peers(endpoi
         pull = ctx.socket(zmq.PULL)
         pull.bind(endpoint)
         with trio.fail_after(5):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 assert await peer.read(64) == GREETING
                 await peer.send(GREETING)
                 assert await peer.read(28) == ready(b"PULL")
@@ -74,7 +63,7 @@ async def test_the_whole_greeting_comes_at_once_and_ready_after_the_peers(endpoi
 
 @pytest.mark.requirement("37-33", "L-6")
 async def test_no_message_goes_out_before_the_peer_is_ready() -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         push.connect(server.endpoint)
         for number in range(3):
@@ -93,7 +82,7 @@ async def test_no_message_goes_out_before_the_peer_is_ready() -> None:
 
 async def test_a_message_for_an_idle_connection_goes_out_inside_send() -> None:
     """Before any other task has run: it is with the system when send() returns."""
-    async with bound(zmq.PUSH) as push, await Raw.dial(push.last_endpoint) as peer:
+    async with bound(zmq.PUSH) as push, await RawPeer.dial(push.last_endpoint) as peer:
         await peer.greet(b"PULL")
         await push.poll(None, zmq.POLLOUT)
         await wait_all_tasks_blocked(0.01)
@@ -117,7 +106,7 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 async def test_a_burst_is_a_few_writes(writes: list[int]) -> None:
-    async with bound(zmq.PUSH) as push, await Raw.dial(push.last_endpoint) as peer:
+    async with bound(zmq.PUSH) as push, await RawPeer.dial(push.last_endpoint) as peer:
         await peer.greet(b"PULL")
         await push.poll(None, zmq.POLLOUT)
         await wait_all_tasks_blocked(0.01)
@@ -132,7 +121,7 @@ async def test_a_burst_is_a_few_writes(writes: list[int]) -> None:
 
 async def test_of_many_answers_half_do_not_wait_for_the_rest(writes: list[int]) -> None:
     """So the peer has something to do meanwhile. Of a few they all wait for the last: one write is cheaper."""
-    async with bound(zmq.DEALER) as dealer, await Raw.dial(dealer.last_endpoint) as peer:
+    async with bound(zmq.DEALER) as dealer, await RawPeer.dial(dealer.last_endpoint) as peer:
         await peer.greet(b"DEALER")
         for count in (EARLY_FLUSH_MIN - 1, 2 * EARLY_FLUSH_MIN):
             await peer.send(b"\0\1x" * count)
@@ -146,7 +135,7 @@ async def test_of_many_answers_half_do_not_wait_for_the_rest(writes: list[int]) 
 
 
 async def test_what_is_queued_goes_out_though_a_pong_was_the_last_that_had_to_wait_for_room() -> None:
-    async with bound(zmq.PUSH) as push, await Raw.dial(push.last_endpoint) as peer:
+    async with bound(zmq.PUSH) as push, await RawPeer.dial(push.last_endpoint) as peer:
         await peer.greet(b"PULL")
         await push.poll(None, zmq.POLLOUT)
         engine = engine_of(push)
@@ -160,7 +149,7 @@ async def test_what_is_queued_goes_out_though_a_pong_was_the_last_that_had_to_wa
             # All that the system has is read, and a PING sent, before the engine has a turn: its PONG finds room.
             with suppress(BlockingIOError):
                 while data := peer.stream.socket._sock.recv(1 << 20):
-                    peer._held += data
+                    peer.unread += data
             peer.stream.socket._sock.send(PING)
             for _ in range(sent):
                 assert await peer.message() == [bytes(1 << 20)]
@@ -169,7 +158,7 @@ async def test_what_is_queued_goes_out_though_a_pong_was_the_last_that_had_to_wa
 
 async def test_a_connection_that_breaks_before_the_turn_that_was_asked_for_does_not_silence_the_next() -> None:
     with trio.fail_after(5):
-        async with raw_server() as server, zmq.Context() as ctx:
+        async with RawListener.listen() as server, zmq.Context() as ctx:
             dealer = ctx.socket(zmq.DEALER, linger=0, reconnect_ivl=1)
             dealer.connect(server.endpoint)
             async with await server.accept() as peer:
@@ -190,7 +179,7 @@ async def test_a_connection_that_breaks_before_the_turn_that_was_asked_for_does_
 async def test_frames_of_any_size_arrive_whole(size: int, endpoint: str) -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, endpoint)
-        message = [random.randbytes(size), b"", b"x" * size]
+        message = [random.Random(size).randbytes(size), b"", b"x" * size]
         with trio.fail_after(20):
             for _ in range(3):
                 await push.send_multipart(message)
@@ -200,7 +189,7 @@ async def test_frames_of_any_size_arrive_whole(size: int, endpoint: str) -> None
 
 @pytest.mark.requirement("L-12", "37-68")
 async def test_a_ping_inside_a_message_is_answered_and_the_message_goes_on() -> None:
-    async with bound(zmq.PULL) as pull, await Raw.dial(pull.last_endpoint) as peer:
+    async with bound(zmq.PULL) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
         await peer.send(b"\1\1a" + command(b"PING", b"\0\0ctx") + b"\0\1b")
         assert await peer.frame() == (4, b"\4PONGctx")
@@ -214,7 +203,7 @@ async def test_a_message_without_its_end_is_never_delivered_but_those_before_it_
         half = b"\1\1d\1\1e\0\5fff"
         for end in range(len(half) + 1):
             monitor = pull.monitor()
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"PUSH")
                 await peer.send(whole + half[:end])
             await until(monitor, Event.DISCONNECTED)
@@ -255,7 +244,7 @@ async def test_a_push_waits_for_a_pull_that_does_not_read_and_memory_is_bounded(
 @pytest.mark.parametrize("small", [0, 1, 50])
 async def test_what_goes_first_does_not_raise_the_limit_for_what_follows(small: int) -> None:
     """Short messages, then long ones, for a peer that does not read: the engine takes one write's worth at a time."""
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndhwm=100, sndbuf=20_000)
         push.connect(server.endpoint)
         for number in range(100):
@@ -315,7 +304,7 @@ async def test_what_was_sent_is_not_kept() -> None:
 @pytest.mark.requirement("37-27", "L-13")
 async def test_a_message_cut_off_is_not_completed_by_a_pong(monkeypatch: pytest.MonkeyPatch) -> None:
     """PING and then garbage, while half a message of ours is out. What comes after that half must be the end."""
-    async with bound(zmq.PUSH) as push, await Raw.dial(push.last_endpoint) as peer:
+    async with bound(zmq.PUSH) as push, await RawPeer.dial(push.last_endpoint) as peer:
         await peer.greet(b"PULL")
         await push.poll(None, zmq.POLLOUT)
         await wait_all_tasks_blocked(0.01)
@@ -359,7 +348,7 @@ async def test_garbage_at_any_stage_ends_its_own_connection_and_no_other(stage: 
         push = sibling(pull, zmq.PUSH, linger=0)
         push.connect(pull.last_endpoint)
         for number in range(30):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 try:
                     await peer.send(STAGES[stage] + dice.randbytes(dice.randrange(1, 300)))
                     await peer.stream.send_eof()
@@ -381,7 +370,7 @@ async def test_a_peer_may_hang_up_at_every_octet_of_a_handshake(endpoint: str) -
         with trio.fail_after(30):
             for end in range(len(said)):
                 monitor = pull.monitor()
-                async with await Raw.dial(pull.last_endpoint) as peer:
+                async with await RawPeer.dial(pull.last_endpoint) as peer:
                     await peer.send(said[:end])
                 await until(monitor, Event.DISCONNECTED)
                 monitors_of(pull).clear()
@@ -394,7 +383,7 @@ async def test_a_peer_may_hang_up_at_every_octet_of_a_handshake(endpoint: str) -
 async def test_a_server_may_hang_up_at_every_octet_and_is_dialled_again(endpoint: str, quick_clock: MockClock) -> None:
     said = GREETING + ready(b"PULL")
     quick_clock.autojump_threshold = 0.001
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         push.connect(server.endpoint)
         await push.send(b"precious")
@@ -415,7 +404,7 @@ async def test_a_frame_above_the_limit_costs_nothing_but_its_connection(limit: i
         push = sibling(pull, zmq.PUSH, linger=0)
         push.connect(pull.last_endpoint)
         for size in (limit + 1, 2**31, 2**40, 2**63 - 1, 2**63, 2**64 - 1):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"PUSH")
                 tracemalloc.start()
                 try:
@@ -426,7 +415,7 @@ async def test_a_frame_above_the_limit_costs_nothing_but_its_connection(limit: i
                     tracemalloc.stop()
                 assert peak < 1_000_000
             await _still_well(pull, push, b"%d" % size)
-        async with await Raw.dial(pull.last_endpoint) as peer:
+        async with await RawPeer.dial(pull.last_endpoint) as peer:
             await peer.greet(b"PUSH")
             await peer.send(frame(bytes(limit)))
             assert await pull.recv() == bytes(limit)
@@ -439,7 +428,7 @@ async def test_a_flood_of_pings_whose_answers_nobody_reads_stops_being_read() ->
         await _still_well(pull, push, b"before")
         listener_sessions = sessions_of(pull)
         known = set(listener_sessions)
-        async with await Raw.dial(pull.last_endpoint) as peer:
+        async with await RawPeer.dial(pull.last_endpoint) as peer:
             await peer.greet(b"PUSH")
             flood, sent = command(b"PING", b"\0\0" + b"c" * 16) * 1000, 0
             while True:
@@ -461,7 +450,7 @@ async def test_a_flood_of_pings_whose_answers_nobody_reads_stops_being_read() ->
 @pytest.mark.requirement("L-14")
 async def test_pings_on_each_others_heels_are_no_rhythm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two PINGs in one read, a full queue behind them: the engine says PONG now and then, not without a pause."""
-    async with bound(zmq.PULL, rcvhwm=1) as pull, await Raw.dial(pull.last_endpoint) as peer:
+    async with bound(zmq.PULL, rcvhwm=1) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
         said = 0
         say = engine_module.Engine._send_command
@@ -483,7 +472,7 @@ async def test_a_peer_that_talks_to_a_push_is_seen_to_leave() -> None:
     """A PUSH reads no messages. What is sent to it must not stand in the way of the end behind it."""
     async with bound(zmq.PUSH) as push:
         monitor = push.monitor()
-        async with await Raw.dial(push.last_endpoint) as peer:
+        async with await RawPeer.dial(push.last_endpoint) as peer:
             await peer.greet(b"PULL")
             await until(monitor, Event.HANDSHAKE_SUCCEEDED)
             await peer.send(b"\0\1x" * 3000)
@@ -503,7 +492,7 @@ async def test_a_mistake_of_ours_costs_one_connection_and_is_logged(
                 raise RuntimeError("slipped")
 
             monkeypatch.setattr(pattern_of(pull), "connected", stumble)
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"PUSH")
                 assert await peer.ended()
             await _still_well(pull, push, b"other")
@@ -548,7 +537,7 @@ async def test_a_silent_peer_has_handshake_ivl_and_no_longer(quick_clock: MockCl
         monitor = pull.monitor()
         with trio.fail_after(60):
             for said in (b"", GREETING[:1], GREETING, GREETING + ready(b"PUSH")[:-1]):
-                async with await Raw.dial(pull.last_endpoint) as peer:
+                async with await RawPeer.dial(pull.last_endpoint) as peer:
                     await until(monitor, Event.ACCEPTED)
                     begun = trio.current_time()
                     await peer.send(said)
@@ -563,7 +552,7 @@ async def test_a_slow_drip_does_not_prolong_it(quick_clock: MockClock) -> None:
         pull.bind("tcp://127.0.0.1:*")
         monitor = pull.monitor()
         with trio.fail_after(600):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await until(monitor, Event.ACCEPTED)
                 begun = trio.current_time()
                 for octet in GREETING[:5]:
@@ -582,7 +571,10 @@ async def test_handshake_ivl_0_is_no_limit_and_traffic_has_none(quick_clock: Moc
         for sock in (pull, patient):
             sock.bind("tcp://127.0.0.1:*")
         with trio.fail_after(1e6):
-            async with await Raw.dial(pull.last_endpoint) as peer, await Raw.dial(patient.last_endpoint) as other:
+            async with (
+                await RawPeer.dial(pull.last_endpoint) as peer,
+                await RawPeer.dial(patient.last_endpoint) as other,
+            ):
                 await other.greet(b"PUSH")
                 await trio.sleep(80_000)
                 await peer.greet(b"PUSH")
@@ -594,7 +586,7 @@ async def test_handshake_ivl_0_is_no_limit_and_traffic_has_none(quick_clock: Moc
 
 @pytest.mark.requirement("L-20", "37-17", "37-18")
 async def test_a_server_that_says_nothing_is_left_and_dialled_again(quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, handshake_ivl=500, reconnect_ivl=100)
         push.connect(server.endpoint)
         await push.send(b"kept")
@@ -615,7 +607,7 @@ async def test_a_handshake_in_time_counts_though_the_program_was_slow(mock_clock
         pull.bind("tcp://127.0.0.1:*")
         monitor = pull.monitor()
         for _ in range(10):  # chance decides which of the two is looked at first
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await until(monitor, Event.ACCEPTED)
                 await wait_all_tasks_blocked(0.001)
                 peer.stream.socket._sock.send(GREETING + ready(b"PUSH"))
@@ -677,9 +669,9 @@ async def test_a_turn_is_a_few_reads_of_large_frames_and_one_of_small(
 
     monkeypatch.setattr(Engine, "run_once", counted)
     monkeypatch.setattr(Stream, "try_receive_into", seen)
-    async with bound(zmq.PULL, rcvhwm=0, rcvbuf=400_000) as pull, await Raw.dial(pull.last_endpoint) as peer:
+    async with bound(zmq.PULL, rcvhwm=0, rcvbuf=400_000) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
-        message = random.randbytes(size)
+        message = random.Random(size).randbytes(size)
         count = 12_000_000 // size
         async with trio.open_nursery() as nursery:
             nursery.start_soon(peer.send, frame(message) * count)
@@ -721,7 +713,7 @@ def frames_in_turn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 async def test_a_turn_is_a_few_commands_or_frames(flood: str, frames_in_turn: list[int]) -> None:
     """One read may hold thousands, and the others are not to wait for all of them."""
     octets, most = FLOODS[flood]
-    async with bound(zmq.PULL) as pull, await Raw.dial(pull.last_endpoint) as peer:
+    async with bound(zmq.PULL) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
         frames_in_turn[:] = [0]
         await peer.send(octets * 3000 + b"\0\4last")
@@ -732,7 +724,7 @@ async def test_a_turn_is_a_few_commands_or_frames(flood: str, frames_in_turn: li
 
 
 async def test_a_turn_is_a_few_subscriptions_of_either_form(frames_in_turn: list[int]) -> None:
-    async with bound(zmq.XPUB) as pub, await Raw.dial(pub.last_endpoint) as peer:
+    async with bound(zmq.XPUB) as pub, await RawPeer.dial(pub.last_endpoint) as peer:
         await peer.greet(b"SUB")
         frames_in_turn[:] = [0]
         for number in range(500):
@@ -745,7 +737,7 @@ async def test_a_turn_is_a_few_subscriptions_of_either_form(frames_in_turn: list
 async def test_the_end_after_a_flood_comes_after_it() -> None:
     async with bound(zmq.PULL) as pull:
         monitor = pull.monitor()
-        async with await Raw.dial(pull.last_endpoint) as peer:
+        async with await RawPeer.dial(pull.last_endpoint) as peer:
             await peer.greet(b"PUSH")
             await peer.send(command(b"X") * 1000 + b"\0\4last")
         assert await pull.recv() == b"last"
@@ -756,7 +748,7 @@ async def test_the_end_after_a_flood_comes_after_it() -> None:
 async def test_others_have_turns_while_one_floods(lent: bool) -> None:
     """Another peer's message is not kept waiting until the flood is over, and no turn is without a pause for tasks."""
     async with bound(zmq.PULL) as flooded, bound(zmq.PULL) as pull, trio.open_nursery() as nursery:
-        async with await Raw.dial(flooded.last_endpoint) as peer, await Raw.dial(pull.last_endpoint) as other:
+        async with await RawPeer.dial(flooded.last_endpoint) as peer, await RawPeer.dial(pull.last_endpoint) as other:
             await peer.greet(b"PUSH")
             await other.greet(b"PUSH")
             await wait_all_tasks_blocked(0.01)
@@ -796,7 +788,7 @@ async def test_others_run_while_all_that_comes_is_dropped(
             await peer.send(frame(b"x") * 10_000)
 
     monkeypatch.setattr("minizmtp.net.session.Engine", Counted)
-    async with bound(kind, rcvhwm=100) as sock, await Raw.dial(sock.last_endpoint) as peer:
+    async with bound(kind, rcvhwm=100) as sock, await RawPeer.dial(sock.last_endpoint) as peer:
         await peer.greet(peer_is)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(sock.recv)
@@ -825,7 +817,7 @@ async def test_a_turn_of_large_frames_ends_after_a_mebibyte(monkeypatch: pytest.
 
     monkeypatch.setattr(Engine, "run_once", counted)
     monkeypatch.setattr(Stream, "try_receive_into", seen)
-    async with bound(zmq.PULL, rcvbuf=4_000_000) as pull, await Raw.dial(pull.last_endpoint) as peer:
+    async with bound(zmq.PULL, rcvbuf=4_000_000) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(peer.send, frame(bytes(8_000_000)) * 3)
@@ -898,7 +890,7 @@ async def receiving(sock: zmq.Socket, count: int = 1) -> AsyncIterator[list[byte
 
 
 async def test_a_receiver_with_one_peer_waits_for_it_itself() -> None:
-    async with bound(zmq.PULL) as pull, await Raw.dial(pull.last_endpoint) as peer:
+    async with bound(zmq.PULL) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
         await wait_all_tasks_blocked(0.01)
         assert not lent(pull)
@@ -912,7 +904,7 @@ async def test_a_receiver_with_one_peer_waits_for_it_itself() -> None:
 
 @pytest.mark.parametrize("transport", ["tcp", "inproc"])
 async def test_a_receiver_is_called_away_by_whoever_else_has_something(transport: str) -> None:
-    async with bound(zmq.PULL) as pull, await Raw.dial(pull.last_endpoint) as first:
+    async with bound(zmq.PULL) as pull, await RawPeer.dial(pull.last_endpoint) as first:
         await first.greet(b"PUSH")
         await wait_all_tasks_blocked(0.01)
         push = sibling(pull, zmq.PUSH, linger=0)
@@ -926,7 +918,7 @@ async def test_a_receiver_is_called_away_by_whoever_else_has_something(transport
 
 
 async def test_a_receiver_that_is_cancelled_gives_the_stream_back() -> None:
-    async with bound(zmq.PULL) as pull, await Raw.dial(pull.last_endpoint) as peer:
+    async with bound(zmq.PULL) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
         await wait_all_tasks_blocked(0.01)
         with trio.move_on_after(0.02) as scope:
@@ -939,7 +931,7 @@ async def test_a_receiver_that_is_cancelled_gives_the_stream_back() -> None:
 
 
 async def test_of_two_receivers_one_waits_for_the_stream_and_both_are_served() -> None:
-    async with bound(zmq.PULL) as pull, await Raw.dial(pull.last_endpoint) as peer:
+    async with bound(zmq.PULL) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
         await wait_all_tasks_blocked(0.01)
         async with receiving(pull, 2) as got:
@@ -949,7 +941,7 @@ async def test_of_two_receivers_one_waits_for_the_stream_and_both_are_served() -
 
 @pytest.mark.requirement("37-68")
 async def test_a_receiver_that_waits_for_the_stream_answers_a_ping() -> None:
-    async with bound(zmq.PULL) as pull, await Raw.dial(pull.last_endpoint) as peer:
+    async with bound(zmq.PULL) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
         await wait_all_tasks_blocked(0.01)
         async with receiving(pull) as got:
@@ -964,7 +956,7 @@ async def test_a_receiver_that_waits_for_the_stream_answers_a_ping() -> None:
 async def test_a_receiver_that_waits_for_a_stream_that_ends_waits_on_or_hears_of_it(how: str) -> None:
     async with bound(zmq.PULL) as pull:
         endpoint = pull.last_endpoint
-        async with await Raw.dial(endpoint) as peer:
+        async with await RawPeer.dial(endpoint) as peer:
             await peer.greet(b"PUSH")
             await wait_all_tasks_blocked(0.01)
             outcome: list[object] = []
@@ -991,7 +983,7 @@ async def test_a_receiver_that_waits_for_a_stream_that_ends_waits_on_or_hears_of
                 assert pull.peers() == []
                 if how == "unbind":
                     pull.bind(endpoint)
-                async with await Raw.dial(endpoint) as other:
+                async with await RawPeer.dial(endpoint) as other:
                     await other.greet(b"PUSH")
                     await other.send(b"\0\5other")
             assert outcome == [b"other"]

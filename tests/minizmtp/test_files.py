@@ -80,6 +80,7 @@ trio.run(main, {"accept": accept, "connect": connect, "bind": bind}[sys.argv[1]]
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="limits are of Unix")
 @pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "ipc://*"])
 @pytest.mark.parametrize("files", [0, 1])

@@ -21,8 +21,9 @@ from minizmtp.net.session import Accepted, Connector
 from minizmtp.net.transports import Stream
 from minizmtp.patterns.queue import Pipe, Queue
 from minizmtp.wire import Connection
-from tests.minizmtp.helpers import Event, Raw, until
+from tests.minizmtp.helpers import Event, until
 from tests.minizmtp.inside import links_of
+from tests.zmtp_peer import RawPeer
 
 KINDS = (Engine, Pipe, Queue, Accepted, Connector, InprocLink, Stream, Connection)
 
@@ -39,6 +40,7 @@ def kept() -> Counter[str]:
     return Counter(type(one).__name__ for one in gc.get_objects() if isinstance(one, KINDS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["client closes", "client disconnects", "server closes"])
 @pytest.mark.parametrize(
     ("binds", "connects"),
@@ -93,7 +95,7 @@ async def test_what_a_stranger_did_is_not_kept() -> None:
         before = kept()
         with trio.fail_after(10):
             for _ in range(3):
-                async with await Raw.dial(pull.last_endpoint) as peer:
+                async with await RawPeer.dial(pull.last_endpoint) as peer:
                     await peer.send(b"GET / HTTP/1.1\r\n\r\n")
                     await until(monitor, Event.DISCONNECTED)
             await wait_all_tasks_blocked(0.02)
@@ -122,7 +124,7 @@ async def test_a_lingering_peer_that_has_gone_is_not_kept() -> None:
         push.bind("tcp://127.0.0.1:*")
         before = kept()
         with trio.fail_after(10):
-            async with await Raw.dial(push.last_endpoint) as peer:
+            async with await RawPeer.dial(push.last_endpoint) as peer:
                 await peer.greet(b"PULL")
                 await push.send(bytes(10_000_000))
                 push.unbind(push.last_endpoint)

@@ -14,8 +14,10 @@ from minizmtp import Event
 from minizmtp.net.engine import RESUMING, Engine
 from minizmtp.net.heartbeat import NEVER, Heartbeat, Silence
 from minizmtp.wire import Ping, Pong
-from tests.minizmtp.helpers import Raw, command, frame, free_endpoint, logged, pair, raw_server, until
+from tests.minizmtp.helpers import free_endpoint, logged, pair, until
 from tests.minizmtp.inside import runtime_of, sessions_of
+from tests.zmtp_bytes import GREETING, GREETING_3_0, command, frame
+from tests.zmtp_peer import RawListener, RawPeer
 
 
 def test_without_options_and_without_a_peers_promise_nothing_is_ever_due() -> None:
@@ -148,7 +150,7 @@ def test_the_rhythm_is_half_of_the_shortest_interval() -> None:
 async def test_a_ping_for_each_interval_whose_name_and_ttl_can_be_read(
     quick_clock: MockClock, ttl: int, tenths: int
 ) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, heartbeat_ivl=1000, heartbeat_timeout=2500, heartbeat_ttl=ttl)
         push.connect(server.endpoint)
         with trio.fail_after(60):
@@ -166,7 +168,7 @@ async def test_a_ping_for_each_interval_whose_name_and_ttl_can_be_read(
 async def test_a_silent_peer_is_dropped_after_the_timeout_and_dialled_again(
     quick_clock: MockClock, timeout: int, seconds: float
 ) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, heartbeat_ivl=1000)
         if timeout >= 0:  # -1 is what it is when it is not set
             push.heartbeat_timeout = timeout
@@ -188,7 +190,7 @@ async def test_a_silent_peer_is_dropped_after_the_timeout_and_dialled_again(
 
 @pytest.mark.requirement("37-74", "37-75")
 async def test_with_a_timeout_of_0_a_peer_is_asked_and_never_dropped(quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, heartbeat_ivl=1000, heartbeat_timeout=0)
         push.connect(server.endpoint)
         with trio.fail_after(60):
@@ -206,7 +208,10 @@ async def test_a_silent_peer_that_had_dialled_us_is_dropped_too(quick_clock: Moc
         pull = ctx.socket(zmq.PULL, heartbeat_ivl=1000)
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(60):
-            async with await Raw.dial(pull.last_endpoint) as silent, await Raw.dial(pull.last_endpoint) as other:
+            async with (
+                await RawPeer.dial(pull.last_endpoint) as silent,
+                await RawPeer.dial(pull.last_endpoint) as other,
+            ):
                 await silent.greet(b"PUSH"), await other.greet(b"PUSH")
                 async with trio.open_nursery() as nursery:
 
@@ -229,7 +234,7 @@ BEATING = {"heartbeat_ivl": 1000, "heartbeat_timeout": 1500}
 async def test_a_ping_behind_a_large_message_has_time_to_arrive(quick_clock: MockClock, queued: str) -> None:
     """A slow reader: 100 KiB in half a second. The PING is out when it has been read so far, and not before."""
     sndbuf = 4096 if queued == "all with the writer" else 2_000_000
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         server.listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         push = ctx.socket(zmq.PUSH, linger=0, sndbuf=sndbuf, **BEATING)
         monitor = push.monitor()
@@ -254,7 +259,7 @@ async def test_a_ping_behind_a_large_message_has_time_to_arrive(quick_clock: Moc
 @pytest.mark.requirement("37-75")
 async def test_a_peer_that_takes_nothing_any_more_is_dead(quick_clock: MockClock) -> None:
     """The writer is blocked, so the PING does not leave, and nothing moves."""
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndbuf=4096, **BEATING)
         monitor = push.monitor()
         push.connect(server.endpoint)
@@ -270,7 +275,7 @@ async def test_a_peer_that_takes_nothing_any_more_is_dead(quick_clock: MockClock
 @pytest.mark.requirement("37-75")
 async def test_a_system_that_takes_octets_is_no_sign_of_life(quick_clock: MockClock) -> None:
     """The peer hangs. Its system confirms the little that we send for a long time."""
-    async with raw_server() as server, zmq.Context() as ctx, trio.open_nursery() as nursery:
+    async with RawListener.listen() as server, zmq.Context() as ctx, trio.open_nursery() as nursery:
         push = ctx.socket(zmq.PUSH, linger=0, **BEATING)
         monitor = push.monitor()
         push.connect(server.endpoint)
@@ -292,7 +297,7 @@ async def test_a_system_that_takes_octets_is_no_sign_of_life(quick_clock: MockCl
 
 @pytest.mark.requirement("37-74")
 async def test_no_ping_is_queued_behind_one_that_has_not_left(quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, heartbeat_ivl=1000, heartbeat_timeout=30_000)
         push.connect(server.endpoint)
         with trio.fail_after(6000):
@@ -304,7 +309,7 @@ async def test_no_ping_is_queued_behind_one_that_has_not_left(quick_clock: MockC
                 assert await peer.frame() == (4, b"\x04PING\0\0")
                 with pytest.raises(BlockingIOError):
                     peer.stream.socket._sock.recv(1)
-                assert peer._held == b""
+                assert peer.unread == b""
                 assert await peer.frame() == (4, b"\x04PING\0\0")
 
 
@@ -314,7 +319,7 @@ async def test_an_octet_of_a_long_frame_is_a_sign_of_life(quick_clock: MockClock
         pull = ctx.socket(zmq.PULL, heartbeat_ivl=1000, heartbeat_timeout=1500)
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(60):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"PUSH")
                 for octet in frame(b"so very slow"):
                     await peer.send(bytes([octet]))
@@ -328,12 +333,12 @@ async def test_a_ping_is_answered_with_its_context_and_a_pong_that_nobody_asked_
         pull = ctx.socket(zmq.PULL)
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(10):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"PUSH")
                 for context in (b"", b"x", b"sixteen octets!!"):
                     await peer.send(command(b"PONG", b"unasked") + command(b"PING", b"\0\0" + context))
                     assert await peer.frame() == (4, b"\x04PONG" + context)
-                await peer.send(frame(b"a", 1) + command(b"PING", b"\0\0in a message") + frame(b"b"))
+                await peer.send(frame(b"a", more=True) + command(b"PING", b"\0\0in a message") + frame(b"b"))
                 assert await peer.frame() == (4, b"\x04PONGin a message")
                 assert await pull.recv_multipart() == [b"a", b"b"]
 
@@ -345,7 +350,7 @@ async def test_a_ping_without_ttl_or_with_too_long_a_context_ends_the_connection
         pull = ctx.socket(zmq.PULL)
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(10):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"PUSH")
                 await peer.send(command(b"PING", ping))
                 assert await peer.ended()
@@ -358,8 +363,8 @@ async def test_a_ping_before_ready_ends_the_connection() -> None:
         pull.bind("tcp://127.0.0.1:*")
         monitor = pull.monitor()
         with trio.fail_after(10):
-            async with await Raw.dial(pull.last_endpoint) as peer:
-                await peer.send(bytes.fromhex("ff 00 00 00 00 00 00 00 00 7f 03 01 4e 55 4c 4c") + bytes(48))
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
+                await peer.send(GREETING)
                 await peer.send(command(b"PING", b"\0\0"))
                 told = await until(monitor, Event.HANDSHAKE_FAILED_PROTOCOL)
                 assert "PING" in told.reason
@@ -373,7 +378,7 @@ async def test_a_peer_that_promised_a_ttl_and_then_is_silent_is_dropped_though_w
         pull = ctx.socket(zmq.PULL)
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(600):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"PUSH")
                 await trio.sleep(100)
                 await peer.send(command(b"PING", b"\0\x1e"))
@@ -391,8 +396,8 @@ async def test_a_peer_of_zmtp_3_0_which_knows_no_ping_is_sent_none_and_may_be_si
         pull = ctx.socket(zmq.PULL, heartbeat_ivl=100)
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(600):
-            async with await Raw.dial(pull.last_endpoint) as peer:
-                await peer.send(bytes.fromhex("ff 00 00 00 00 00 00 00 01 7f 03 00 4e 55 4c 4c") + bytes(48))
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
+                await peer.send(GREETING_3_0)
                 await peer.read(64)
                 await peer.send(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH")
                 await peer.frame()
@@ -403,10 +408,7 @@ async def test_a_peer_of_zmtp_3_0_which_knows_no_ping_is_sent_none_and_may_be_si
                 assert await pull.recv() == b"old but alive"
 
 
-GREETING_3_0 = bytes.fromhex("ff 00 00 00 00 00 00 00 01 7f 03 00 4e 55 4c 4c") + bytes(48)
-
-
-async def greet_as_3_0(peer: Raw, octets: bytes = b"") -> None:
+async def greet_as_3_0(peer: RawPeer, octets: bytes = b"") -> None:
     await peer.send(GREETING_3_0)
     await peer.read(64)
     await peer.send(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PUSH" + octets)
@@ -422,13 +424,13 @@ async def test_that_heartbeats_are_off_is_told_and_logged_once(
         monitor = pull.monitor()
         with logged(caplog) as words:
             for _ in range(3):
-                async with await Raw.dial(pull.last_endpoint) as peer:
+                async with await RawPeer.dial(pull.last_endpoint) as peer:
                     await greet_as_3_0(peer)
                     told = await until(monitor, Event.HANDSHAKE_SUCCEEDED)
                     assert told.reason.startswith(f"{pull.last_endpoint}: heartbeat_ivl has no effect with this peer")
                     assert "heartbeat_old_peers" in told.reason
         assert words == [told.reason]
-        async with await Raw.dial(pull.last_endpoint) as peer:
+        async with await RawPeer.dial(pull.last_endpoint) as peer:
             await peer.greet(b"PUSH")
             assert (await until(monitor, Event.HANDSHAKE_SUCCEEDED)).reason == ""
 
@@ -438,7 +440,7 @@ async def test_a_peer_of_3_0_that_sends_ping_is_asked_from_then_on(quick_clock: 
         pull = ctx.socket(zmq.PULL, heartbeat_ivl=1000)
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(600):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await greet_as_3_0(peer)
                 await trio.sleep(20)
                 await peer.send(command(b"PING", b"\0\0"))
@@ -454,7 +456,7 @@ async def test_heartbeat_old_peers_asks_a_peer_of_3_0_at_once(quick_clock: MockC
         pull.bind("tcp://127.0.0.1:*")
         monitor = pull.monitor()
         with trio.fail_after(60):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await greet_as_3_0(peer)
                 assert (await until(monitor, Event.HANDSHAKE_SUCCEEDED)).reason == ""
                 assert await peer.frame() == (4, b"\x04PING\0\0")
@@ -465,7 +467,7 @@ async def test_a_peer_of_3_0_that_is_not_read_gets_no_pong(quick_clock: MockCloc
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, rcvhwm=1)
         pull.bind("tcp://127.0.0.1:*")
-        async with await Raw.dial(pull.last_endpoint) as peer:
+        async with await RawPeer.dial(pull.last_endpoint) as peer:
             await greet_as_3_0(peer, frame(b"1") + frame(b"2"))
             with trio.move_on_after(100) as scope:
                 await peer.read(1)
@@ -474,6 +476,7 @@ async def test_a_peer_of_3_0_that_is_not_read_gets_no_pong(quick_clock: MockCloc
             assert runtime_of(ctx).reactor.standing == 0
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("L-14")
 @pytest.mark.parametrize(("peers", "least", "most"), [(10, 80, 120), (200, 800, 1200)])
 async def test_all_together_get_1000_pongs_a_second_at_most(
@@ -491,7 +494,7 @@ async def test_all_together_get_1000_pongs_a_second_at_most(
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, rcvhwm=1, backlog=1000)
         pull.bind("tcp://127.0.0.1:*")
-        strangers = [await Raw.dial(pull.last_endpoint) for _ in range(peers)]
+        strangers = [await RawPeer.dial(pull.last_endpoint) for _ in range(peers)]
         for peer in strangers:
             await peer.greet(b"PUSH")
             await peer.send(command(b"PING", b"\0\0") * 2 + frame(b"1") * 2)
@@ -508,6 +511,7 @@ async def test_all_together_get_1000_pongs_a_second_at_most(
         assert runtime_of(ctx).reactor.standing == 0
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("L-14", "37-75")
 async def test_two_who_beat_and_of_whom_one_does_not_read_for_long_stay_connected(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
@@ -534,7 +538,7 @@ async def test_a_peer_whom_we_do_not_read_hears_from_us_in_its_own_rhythm(quick_
         pull = ctx.socket(zmq.PULL, rcvhwm=1)
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(60):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"PUSH")
                 for _ in range(2):
                     await trio.sleep(1)
@@ -576,7 +580,7 @@ async def test_with_reconnect_ivl_max_each_attempt_that_fails_makes_the_pause_lo
 
 @pytest.mark.requirement("37-20", "L-5")
 async def test_a_handshake_makes_the_next_pause_short_again(quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, reconnect_ivl=50, reconnect_ivl_max=300)
         monitor = push.monitor()
         push.connect(server.endpoint)
@@ -595,7 +599,7 @@ async def test_a_peer_that_was_not_listened_to_is_not_judged_before_it_is_listen
         pull = ctx.socket(zmq.PULL, rcvhwm=1)
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(60):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"PUSH")
                 await peer.send(command(b"PING", b"\0\x05") + frame(b"one") + frame(b"two"))
                 await trio.sleep(2)
@@ -619,7 +623,7 @@ async def test_a_peer_that_spoke_in_time_lives_though_the_program_let_nobody_lis
         pull = ctx.socket(zmq.PULL, heartbeat_ivl=1000, heartbeat_timeout=1000)
         pull.bind("tcp://127.0.0.1:*")
         monitor = pull.monitor()
-        async with await Raw.dial(pull.last_endpoint) as peer:
+        async with await RawPeer.dial(pull.last_endpoint) as peer:
             await peer.greet(b"PUSH")
             await until(monitor, Event.HANDSHAKE_SUCCEEDED)
             if lent:

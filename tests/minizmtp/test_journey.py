@@ -11,7 +11,8 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
-from tests.minizmtp.helpers import GREETING, frame, pair, ready
+from tests.minizmtp.helpers import pair
+from tests.zmtp_bytes import GREETING, frame, ready
 
 PACKAGE = Path(zmq.__file__).parent
 

@@ -10,8 +10,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import Event
-from tests.minizmtp.helpers import TRANSPORTS, WIRES, Raw, free_endpoint, pair, raw_server, receive_all, until
+from tests.minizmtp.helpers import TRANSPORTS, WIRES, free_endpoint, pair, receive_all, until
 from tests.minizmtp.inside import is_idle
+from tests.zmtp_peer import RawListener, RawPeer
 
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 every_wire = pytest.mark.parametrize("transport", WIRES)
@@ -20,6 +21,7 @@ every_wire = pytest.mark.parametrize("transport", WIRES)
 # ------------------------------------------------------------------------------------------------------------ many
 
 
+@pytest.mark.slow
 async def test_two_thousand_sockets_over_inproc_and_five_hundred_over_tcp_live_in_one_context() -> None:
     with trio.fail_after(30):
         async with zmq.Context() as ctx:
@@ -41,6 +43,7 @@ async def test_two_thousand_sockets_over_inproc_and_five_hundred_over_tcp_live_i
             assert len(far.peers()) == 250
 
 
+@pytest.mark.slow
 async def test_sockets_that_were_closed_leave_nothing_behind_in_their_context() -> None:
     async with zmq.Context() as ctx:
         with trio.fail_after(20):
@@ -367,6 +370,7 @@ trio.run(main)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("warm", [0, 7])
 def test_a_child_of_a_fork_is_refused_each_call_and_its_parent_goes_on(warm: int) -> None:
@@ -423,6 +427,7 @@ trio.run(main)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "ipc://*", "inproc://here"])
 def test_a_child_that_closes_what_it_inherited_does_no_harm(endpoint: str) -> None:
@@ -493,7 +498,7 @@ async def test_with_immediate_a_message_waits_for_a_peer_that_is_there() -> None
 
 @pytest.mark.requirement("28-33", "L-26")
 async def test_connect_routing_id_names_the_next_peer_and_no_other() -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         router = ctx.socket(zmq.ROUTER, linger=0, router_mandatory=1, connect_routing_id=b"friend")
         router.connect(server.endpoint)
         await router.send_multipart([b"friend", b"early"])
@@ -515,7 +520,7 @@ async def test_a_client_that_returns_before_its_old_connection_is_known_to_be_de
         monitor = router.monitor()
         reasons: list[str] = []
         with trio.fail_after(10):
-            async with await Raw.dial(router.last_endpoint) as old, await Raw.dial(router.last_endpoint) as new:
+            async with await RawPeer.dial(router.last_endpoint) as old, await RawPeer.dial(router.last_endpoint) as new:
                 for peer in (old, new):
                     await peer.greet(b"DEALER", Identity=b"me")
                     while (told := await monitor.__anext__()).event is not Event.HANDSHAKE_SUCCEEDED:
@@ -560,11 +565,11 @@ async def test_the_end_of_a_refused_peer_that_sent_much_is_noticed(kind: zmq.Soc
         server.bind("tcp://127.0.0.1:*")
         monitor = server.monitor()
         with trio.fail_after(10):
-            async with await Raw.dial(server.last_endpoint) as first:
+            async with await RawPeer.dial(server.last_endpoint) as first:
                 await first.greet(b"DEALER" if kind is zmq.ROUTER else b"PAIR", **name)
                 await until(monitor, Event.HANDSHAKE_SUCCEEDED)
                 for _ in range(3):
-                    async with await Raw.dial(server.last_endpoint) as second:
+                    async with await RawPeer.dial(server.last_endpoint) as second:
                         await second.greet(b"DEALER" if kind is zmq.ROUTER else b"PAIR", **name)
                         await until(monitor, Event.HANDSHAKE_SUCCEEDED)
                         await second.send(b"\0\5hello" * 100)
@@ -581,7 +586,7 @@ async def test_a_second_peer_of_a_pair_is_let_in_and_not_looked_at() -> None:
         one, first = await pair(ctx, zmq.PAIR, zmq.PAIR)
         monitor = one.monitor()
         with trio.fail_after(10):
-            async with await Raw.dial(one.last_endpoint) as second:
+            async with await RawPeer.dial(one.last_endpoint) as second:
                 await second.greet(b"PAIR")
                 await until(monitor, Event.HANDSHAKE_SUCCEEDED)
                 await second.send(b"\x00\x05hello")

@@ -14,7 +14,7 @@ import minizmtp as zmq
 from minizmtp.net import looking
 from minizmtp.net.looking import LONGEST_LOOK, LONGEST_REST, Looker, Rounds
 from minizmtp.options import Options
-from tests.minizmtp.helpers import GREETING, frame, ready
+from tests.zmtp_bytes import GREETING, frame, ready
 
 POLL = 10e-6  # seconds that one poll takes
 

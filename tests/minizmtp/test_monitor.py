@@ -10,8 +10,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp.errors import Violation
 from minizmtp.sockets.monitor import MOST_KEPT, Monitor, MonitorEvent
-from tests.minizmtp.helpers import GREETING, Event, Raw, command, free_endpoint, raw_server, ready, until
+from tests.minizmtp.helpers import Event, free_endpoint, until
 from tests.minizmtp.inside import monitors_of
+from tests.zmtp_bytes import GREETING, command, ready
+from tests.zmtp_peer import RawListener, RawPeer
 
 
 async def names(monitor: zmq.Monitor, count: int) -> list[str]:
@@ -43,7 +45,7 @@ async def test_the_accepting_side_hears_of_the_end_and_of_its_own_unbind() -> No
         pull.bind("tcp://127.0.0.1:*")
         endpoint = pull.last_endpoint
         with trio.fail_after(5):
-            async with await Raw.dial(endpoint) as peer:
+            async with await RawPeer.dial(endpoint) as peer:
                 await peer.greet(b"PUSH")
             await until(monitor, Event.HANDSHAKE_SUCCEEDED)
             told = await until(monitor, Event.DISCONNECTED)
@@ -117,7 +119,7 @@ async def test_a_failed_handshake_says_how_and_why(octets: bytes, event: Event, 
         pull.bind("tcp://127.0.0.1:*")
         monitor = pull.monitor()
         with trio.fail_after(5):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.send(octets)
                 await peer.stream.send_eof()
                 assert await names(monitor, 1) == ["ACCEPTED"]
@@ -307,7 +309,7 @@ async def test_leaving_a_loop_over_events_and_beginning_again_misses_none(quick_
 
 @pytest.mark.requirement("L-20", "37-14", "37-15")
 async def test_a_refusal_is_told_as_such_and_ends_the_connect() -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()
         push.connect(server.endpoint)

@@ -15,8 +15,10 @@ from trio.testing import wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp import options
 from minizmtp.options import ACTS, OPTION_NAMES, OPTION_ROWS, Options, set_options, snapshot
-from tests.minizmtp.helpers import TRANSPORTS, Raw, frame, free_endpoint, logged, pair, receive_all, until
+from tests.minizmtp.helpers import TRANSPORTS, free_endpoint, logged, pair, receive_all, until
 from tests.minizmtp.inside import links_of, options_of
+from tests.zmtp_bytes import frame
+from tests.zmtp_peer import RawPeer
 
 # libzmq's options, and what each must take and refuse.
 COUNTS = {"sndhwm": 1000, "rcvhwm": 1000, "backlog": 100}
@@ -366,7 +368,7 @@ async def test_a_raised_rcvhwm_goes_on_reading_from_a_peer(later: dict[str, int]
         pull = ctx.socket(zmq.PULL, rcvhwm=2)
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(5):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"PUSH")
                 await peer.send(b"\0\1x" * 10)
                 assert await pull.poll()
@@ -383,7 +385,7 @@ async def test_a_limit_set_after_bind_counts_for_later_peers() -> None:
         push = ctx.socket(zmq.PUSH, linger=0, sndbuf=4096)
         push.bind("tcp://127.0.0.1:*")
         push.sndhwm = 5
-        async with await Raw.dial(push.last_endpoint) as peer:
+        async with await RawPeer.dial(push.last_endpoint) as peer:
             await peer.greet(b"PULL")
             with trio.fail_after(5):
                 assert await push.poll(None, zmq.POLLOUT)
@@ -421,7 +423,7 @@ async def router_handover(ctx: Ctx) -> None:
 async def maxsubscribed(ctx: Ctx) -> None:
     pub = ctx.socket(zmq.XPUB)
     pub.bind("tcp://127.0.0.1:*")
-    async with await Raw.dial(pub.last_endpoint) as peer:
+    async with await RawPeer.dial(pub.last_endpoint) as peer:
         await peer.greet(b"SUB")
         await peer.send(frame(b"\1one"))
         assert await pub.recv() == b"\1one"

@@ -12,8 +12,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import POLLIN, POLLOUT
-from tests.minizmtp.helpers import TRANSPORTS, pair, raw_server
+from tests.minizmtp.helpers import TRANSPORTS, pair
 from tests.minizmtp.inside import watchers_of
+from tests.zmtp_peer import RawListener
 
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 
@@ -202,7 +203,7 @@ async def test_who_only_sends_or_never_waits_is_ready_accordingly() -> None:
 
 
 async def test_pollin_is_a_promise_what_is_not_for_the_program_does_not_count() -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         sub = ctx.socket(zmq.SUB)
         sub.subscribe(b"eu")
         sub.connect(server.endpoint)

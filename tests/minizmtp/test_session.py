@@ -9,21 +9,10 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp.net import session
-from tests.minizmtp.helpers import (
-    GREETING,
-    WIRES,
-    Event,
-    Raw,
-    command,
-    free_endpoint,
-    logged,
-    pair,
-    raw_server,
-    ready,
-    receive_all,
-    until,
-)
+from tests.minizmtp.helpers import WIRES, Event, free_endpoint, logged, pair, receive_all, until
 from tests.minizmtp.inside import pattern_of
+from tests.zmtp_bytes import GREETING, command, frame, ready
+from tests.zmtp_peer import RawListener, RawPeer
 
 
 async def fill(sock: zmq.Socket) -> int:
@@ -98,7 +87,7 @@ async def test_what_was_queued_before_there_was_a_server_is_sent_in_order(quick_
 
 @pytest.mark.requirement("L-7")
 async def test_immediate_queues_only_while_there_is_somebody(quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, immediate=1, sndhwm=5)
         monitor = push.monitor()
         push.connect(server.endpoint)
@@ -166,7 +155,7 @@ async def test_a_maximum_below_the_interval_changes_nothing(quick_clock: MockClo
 @pytest.mark.parametrize("interval", [0, -1])
 async def test_reconnect_ivl_0_and_minus_1_both_mean_never(interval: int, quick_clock: MockClock) -> None:
     """… not after a first attempt that failed, nor after a connection that broke."""
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         for endpoint, attempts in [(free_endpoint(), 0), (server.endpoint, 1)]:
             push = ctx.socket(zmq.PUSH, linger=0, reconnect_ivl=interval)
             monitor = push.monitor()
@@ -182,7 +171,7 @@ async def test_reconnect_ivl_0_and_minus_1_both_mean_never(interval: int, quick_
 
 @pytest.mark.requirement("L-8", "30-4", "37-17", "37-18", "37-54")
 async def test_a_connection_that_breaks_is_made_again_and_nothing_is_sent_twice(quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()
         push.connect(server.endpoint)
@@ -204,7 +193,7 @@ async def test_a_connection_that_breaks_is_made_again_and_nothing_is_sent_twice(
 async def test_a_message_cut_off_by_the_break_is_sent_whole_to_the_next() -> None:
     """Of what went out before, the last message can have arrived in part only: a peer throws such a part away."""
     # In real time: what the kernel holds back when its buffers are full comes by the kernel's clock.
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndbuf=65536, reconnect_ivl=1)
         monitor = push.monitor()
         push.connect(server.endpoint)
@@ -226,7 +215,7 @@ async def test_a_message_cut_off_by_the_break_is_sent_whole_to_the_next() -> Non
 
 @pytest.mark.requirement("29-3", "L-39")
 async def test_a_pub_that_connects_keeps_the_subscriptions_while_the_peer_is_away(quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         pub = ctx.socket(zmq.PUB, linger=0)
         monitor = pub.monitor()
         pub.connect(server.endpoint)
@@ -248,7 +237,7 @@ async def test_a_pub_that_connects_keeps_the_subscriptions_while_the_peer_is_awa
 
 @pytest.mark.requirement("L-38", "37-58")
 async def test_a_sub_subscribes_again_each_topic_once(quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         sub = ctx.socket(zmq.SUB)
         for topic in ("a", "b", "a", "c"):
             sub.subscribe(topic)
@@ -261,7 +250,7 @@ async def test_a_sub_subscribes_again_each_topic_once(quick_clock: MockClock) ->
                     await peer.greet(b"PUB")
                     assert await peer.frame() == (4, b"\x09SUBSCRIBEa")
                     assert await peer.frame() == (4, b"\x09SUBSCRIBEb")
-                    await peer.send(frame_of(b"a1"))
+                    await peer.send(frame(b"a1"))
                     assert await sub.recv() == b"a1"
                 await until(monitor, Event.DISCONNECTED)
             sub.subscribe("d")
@@ -270,13 +259,9 @@ async def test_a_sub_subscribes_again_each_topic_once(quick_clock: MockClock) ->
                 assert [(await peer.frame())[1][10:] for _ in range(3)] == [b"a", b"b", b"d"]
 
 
-def frame_of(body: bytes) -> bytes:
-    return bytes([0, len(body)]) + body
-
-
 @pytest.mark.requirement("L-34")
 async def test_a_request_is_not_repeated_and_the_reply_may_come_after_the_reconnect(quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         req = ctx.socket(zmq.REQ, linger=0)
         req.connect(server.endpoint)
         with trio.fail_after(60):
@@ -301,7 +286,7 @@ WRONG: dict[str, bytes] = {
     "command": GREETING + command(b"HELLO"),
     "metadata": GREETING + command(b"READY", b"\x0bSocket-Type\0\0\0\xffPULL"),
     "ERROR": GREETING + command(b"ERROR", b"\x03400"),
-    "frame above maxmsgsize": GREETING + ready(b"PULL") + frame_of(bytes(101)),
+    "frame above maxmsgsize": GREETING + ready(b"PULL") + frame(bytes(101)),
     "reserved flag": GREETING + ready(b"PULL") + b"\x10\x00",
 }
 
@@ -311,7 +296,7 @@ WRONG: dict[str, bytes] = {
 async def test_a_protocol_error_ends_a_connect_for_good(
     what: str, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, maxmsgsize=100)
         monitor = push.monitor()
         with trio.fail_after(600), logged(caplog, logging.INFO) as words:
@@ -331,7 +316,7 @@ async def test_a_protocol_error_ends_a_connect_for_good(
 @pytest.mark.requirement("L-20", "L-33")
 @pytest.mark.parametrize("reply", [b"\0\1x", b"\0\0", b"\1\2ab\0\1x", b"\1\4abcd\0\1x"])
 async def test_a_malformed_reply_ends_a_req_connection_for_good(reply: bytes, quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         req = ctx.socket(zmq.REQ, linger=0)
         monitor = req.monitor()
         req.connect(server.endpoint)
@@ -350,7 +335,7 @@ async def test_a_malformed_reply_ends_a_req_connection_for_good(reply: bytes, qu
 
 async def test_a_connect_that_gave_up_may_be_disconnected() -> None:
     """As in libzmq: the program does not know that it gave up, and need not know."""
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()
         push.connect(server.endpoint)
@@ -383,7 +368,7 @@ async def test_what_is_not_zmtp_3_is_dialled_again(
     what: str, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """… ever more seldom, and is logged once. Then the right peer has the port, and gets what was queued."""
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()
         push.connect(server.endpoint)
@@ -408,7 +393,7 @@ async def test_what_is_not_zmtp_3_is_dialled_again(
 @pytest.mark.parametrize("said", [b"", GREETING[:10], GREETING, b"HTTP"])
 async def test_a_connection_without_a_handshake_is_a_failure(said: bytes, quick_clock: MockClock) -> None:
     """A server that accepts and closes has not been reached: the pause doubles, up to reconnect_ivl_max."""
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, reconnect_ivl=10, reconnect_ivl_max=100)
         monitor = push.monitor()
         push.connect(server.endpoint)
@@ -436,7 +421,7 @@ async def test_a_peer_that_hangs_up_on_our_greeting_is_explained(
     said: int, cause: str, reset: bool, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """So libzmq 3.2 does: at octet 13 or later of ours, and its own 10 have been sent by then or not."""
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()
         push.connect(server.endpoint)
@@ -460,7 +445,7 @@ async def test_a_listener_explains_a_peer_of_zmtp_2(caplog: pytest.LogCaptureFix
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(10), logged(caplog, logging.INFO) as words:
             for _ in range(3):
-                async with await Raw.dial(pull.last_endpoint) as peer:
+                async with await RawPeer.dial(pull.last_endpoint) as peer:
                     await peer.send(GREETING[:10])
                     await peer.read(64)
                 told = await until(monitor, Event.HANDSHAKE_FAILED_NO_DETAIL)
@@ -485,7 +470,7 @@ async def test_a_dial_that_fails_by_a_mistake_is_tried_again(
         return await real(*arguments)
 
     monkeypatch.setattr(session, "dial", dial)
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()
         with trio.fail_after(60), logged(caplog) as words:
@@ -499,7 +484,7 @@ async def test_a_dial_that_fails_by_a_mistake_is_tried_again(
 async def test_a_judge_that_fails_does_not_end_a_connect(quick_clock: MockClock) -> None:
     """What our own ZAP handler says of a peer is nothing that the peer said."""
     answers = [b"what?", b"500", b"400", b"200"]
-    async with raw_server() as server, zmq.Context() as ctx, trio.open_nursery() as nursery:
+    async with RawListener.listen() as server, zmq.Context() as ctx, trio.open_nursery() as nursery:
         handler = ctx.socket(zmq.REP)
         handler.bind("inproc://zeromq.zap.01")
 
@@ -526,7 +511,7 @@ async def test_a_judge_that_fails_does_not_end_a_connect(quick_clock: MockClock)
 async def test_an_error_as_a_connection_ends_is_told_and_survived(
     quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push, pull = ctx.socket(zmq.PUSH, linger=0), ctx.socket(zmq.PULL, linger=0)
         push.connect(server.endpoint)
         pull.bind("tcp://127.0.0.1:*")
@@ -547,7 +532,7 @@ async def test_an_error_as_a_connection_ends_is_told_and_survived(
                 async with await server.accept() as peer:
                     await peer.greet(b"PULL")
             for _ in range(2):
-                async with await Raw.dial(pull.last_endpoint) as peer:
+                async with await RawPeer.dial(pull.last_endpoint) as peer:
                     await peer.send(GREETING + ready(b"PUSH") + b"\0\1a")
             assert await pull.recv() == b"a"
         assert len(words) == 2
@@ -555,7 +540,7 @@ async def test_an_error_as_a_connection_ends_is_told_and_survived(
 
 @pytest.mark.usefixtures("errors_expected")
 async def test_an_error_of_ours_is_met_ever_more_seldom(quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()
         push.connect(server.endpoint)
@@ -573,7 +558,7 @@ async def test_a_peer_of_the_wrong_type_is_told_why() -> None:
         pull = ctx.socket(zmq.PULL)
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(5):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"SUB")
                 flags, body = await peer.frame()
                 assert (flags, body[:6]) == (4, b"\5ERROR")
@@ -584,7 +569,7 @@ async def test_a_peer_of_the_wrong_type_is_told_why() -> None:
 @pytest.mark.requirement("L-20", "37-17")
 @pytest.mark.parametrize("said", [b"", GREETING[:10], GREETING, GREETING + ready(b"PULL")])
 async def test_anything_else_is_tried_again(said: bytes, quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         push.connect(server.endpoint)
         with trio.fail_after(60):
@@ -594,7 +579,7 @@ async def test_anything_else_is_tried_again(said: bytes, quick_clock: MockClock)
 
 
 async def test_a_connect_that_has_given_up_may_be_made_again(quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         dealer = ctx.socket(zmq.DEALER, linger=0)
         with trio.fail_after(60):
             for _ in range(2):
@@ -617,7 +602,7 @@ async def test_an_accepted_peers_queue_dies_with_its_connection(endpoint: str) -
         dealer.bind(endpoint)
         monitor = dealer.monitor()
         with trio.fail_after(10):
-            async with await Raw.dial(dealer.last_endpoint) as peer:
+            async with await RawPeer.dial(dealer.last_endpoint) as peer:
                 await peer.greet(b"DEALER")
                 await until(monitor, Event.HANDSHAKE_SUCCEEDED)
                 for number in range(100):
@@ -627,7 +612,7 @@ async def test_an_accepted_peers_queue_dies_with_its_connection(endpoint: str) -
             await until(monitor, Event.DISCONNECTED)
             with pytest.raises(zmq.Again):
                 await dealer.send(b"nobody there", zmq.NOBLOCK)
-            async with await Raw.dial(dealer.last_endpoint) as peer:
+            async with await RawPeer.dial(dealer.last_endpoint) as peer:
                 await peer.greet(b"DEALER")
                 await dealer.send(b"fresh")
                 assert await peer.message() == [b"fresh"]
@@ -644,7 +629,7 @@ async def test_unbind_parts_from_all_who_came_by_it() -> None:
         pull.bind("tcp://127.0.0.1:*")
         other = pull.last_endpoint
         with trio.fail_after(5):
-            async with await Raw.dial(endpoint) as peer, await Raw.dial(other) as spared:
+            async with await RawPeer.dial(endpoint) as peer, await RawPeer.dial(other) as spared:
                 await peer.greet(b"PUSH")
                 await spared.greet(b"PUSH")
                 pull.unbind(endpoint)
@@ -652,12 +637,12 @@ async def test_unbind_parts_from_all_who_came_by_it() -> None:
                 await spared.send(b"\0\4kept")
                 assert await pull.recv() == b"kept"
         with pytest.raises(OSError, match=r"refused|connect"):
-            await Raw.dial(endpoint)
+            await RawPeer.dial(endpoint)
 
 
 @pytest.mark.requirement("L-18")
 async def test_disconnect_lets_what_is_queued_linger_and_forgets_what_was_not_read() -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         dealer = ctx.socket(zmq.DEALER)
         dealer.connect(server.endpoint)
         with trio.fail_after(10):
@@ -740,7 +725,7 @@ async def test_linger_without_end_waits_without_end(quick_clock: MockClock) -> N
 
 @pytest.mark.parametrize("stage", ["no server", "silent server", "does not read"])
 async def test_linger_ends_at_any_stage_of_a_connection(stage: str, quick_clock: MockClock) -> None:
-    async with raw_server() as server:
+    async with RawListener.listen() as server:
         with trio.fail_after(60):
             async with zmq.Context() as ctx:
                 push = ctx.socket(zmq.PUSH, linger=2000, sndbuf=4096)
@@ -759,7 +744,7 @@ async def test_linger_ends_at_any_stage_of_a_connection(stage: str, quick_clock:
 
 @pytest.mark.requirement("L-21")
 async def test_what_was_queued_is_sent_before_a_context_is_left() -> None:
-    async with raw_server() as server:
+    async with RawListener.listen() as server:
         with trio.fail_after(20):
             async with trio.open_nursery() as nursery:
                 got: list[list[bytes]] = []
@@ -846,7 +831,7 @@ async def test_the_log_is_silent_when_there_is_nothing_to_wait_for(
     ],
 )
 async def test_connecting_twice_to_the_same_endpoint(kind: zmq.SocketType, peer_kind: bytes, connections: int) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         sock = ctx.socket(kind, linger=0)
         sock.connect(server.endpoint)
         sock.connect(server.endpoint)
@@ -864,7 +849,7 @@ async def test_metadata_tells_what_we_see_not_what_the_peer_claims() -> None:
         pull = ctx.socket(zmq.PULL)
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(5):
-            async with await Raw.dial(pull.last_endpoint) as peer:
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.greet(b"PUSH", Peer_Address=b"10.0.0.1", x_build=b"7", X_Odd=b"\xff")
                 await peer.send(b"\0\1a")
                 message = await pull.recv_message()
@@ -878,7 +863,7 @@ async def test_metadata_tells_what_we_see_not_what_the_peer_claims() -> None:
 
 
 async def test_unread_messages_keep_the_metadata_of_their_connection(quick_clock: MockClock) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         dealer = ctx.socket(zmq.DEALER, linger=0)
         monitor = dealer.monitor()
         dealer.connect(server.endpoint)
@@ -900,7 +885,7 @@ async def test_unread_messages_keep_the_metadata_of_their_connection(quick_clock
 
 @pytest.mark.parametrize("immediate", [0, 1])
 async def test_connect_routing_id_outlives_a_peer_of_any_name(quick_clock: MockClock, immediate: int) -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         router = ctx.socket(zmq.ROUTER, linger=0, connect_routing_id=b"friend", immediate=immediate)
         monitor = router.monitor()
         router.connect(server.endpoint)

@@ -11,8 +11,9 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
-from tests.minizmtp.helpers import TRANSPORTS, Event, Raw, free_endpoint, pair, raw_server, receive_all
+from tests.minizmtp.helpers import TRANSPORTS, Event, free_endpoint, pair, receive_all
 from tests.minizmtp.inside import open_sockets, pattern_of, runtime_of
+from tests.zmtp_peer import RawListener, RawPeer
 
 IN, OUT = zmq.POLLIN, zmq.POLLOUT
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
@@ -965,7 +966,7 @@ async def test_parting_from_what_is_not_there_is_enoent_and_says_what_is() -> No
 
 @pytest.mark.requirement("L-17", "L-18")
 async def test_disconnect_ends_all_connections_to_an_endpoint() -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         push.connect(server.endpoint)
         push.connect(server.endpoint)
@@ -1005,7 +1006,7 @@ async def test_a_pull_that_is_flooded_by_one_peer_hears_the_other_in_turn() -> N
         pull = ctx.socket(zmq.PULL)
         pull.bind("tcp://127.0.0.1:*")
         with trio.fail_after(5):
-            async with await Raw.dial(pull.last_endpoint) as loud, await Raw.dial(pull.last_endpoint) as quiet:
+            async with await RawPeer.dial(pull.last_endpoint) as loud, await RawPeer.dial(pull.last_endpoint) as quiet:
                 for peer in (loud, quiet):
                     await peer.greet(b"PUSH")
                 await loud.send(b"\0\1L" * 500)
@@ -1017,7 +1018,7 @@ async def test_a_pull_that_is_flooded_by_one_peer_hears_the_other_in_turn() -> N
 
 @pytest.mark.requirement("L-35")
 async def test_replies_that_came_before_the_request_are_thrown_away() -> None:
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         req = ctx.socket(zmq.REQ, linger=0)
         req.connect(server.endpoint)
         with trio.fail_after(5):

@@ -6,7 +6,8 @@ from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import Event
-from tests.minizmtp.helpers import TRANSPORTS, free_endpoint, pair, raw_server, until
+from tests.minizmtp.helpers import TRANSPORTS, free_endpoint, pair, until
+from tests.zmtp_peer import RawListener
 
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 
@@ -65,7 +66,7 @@ async def test_a_slow_listener_is_seen_by_what_it_has_missed() -> None:
 
 async def test_what_is_given_back_by_a_connection_that_broke_was_not_sent() -> None:
     """sent, queued and what the program sent always agree, also over a reconnect."""
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndbuf=4096, reconnect_ivl=1)
         monitor = push.monitor()
         push.connect(server.endpoint)
@@ -138,7 +139,7 @@ async def test_a_message_read_to_its_end_counts_as_received(transport: str) -> N
 
 async def test_what_was_unread_at_a_disconnect_was_not_received() -> None:
     """A link that lingers is still listed: with what was read, and without what is lost."""
-    async with raw_server() as server, zmq.Context() as ctx:
+    async with RawListener.listen() as server, zmq.Context() as ctx:
         dealer = ctx.socket(zmq.DEALER, sndbuf=4096)
         dealer.connect(server.endpoint)
         with trio.fail_after(10):

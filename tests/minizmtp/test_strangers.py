@@ -34,8 +34,10 @@ from minizmtp.wire.connection import HANDSHAKE_LIMIT
 from minizmtp.wire.curve import CurveClient
 from minizmtp.wire.mechanisms import Mechanism, Null
 from minizmtp.wire.plain import PlainClient
-from tests.minizmtp.helpers import GREETING, TRANSPORTS, Raw, command, frame, ready, until
+from tests.minizmtp.helpers import TRANSPORTS, until
 from tests.minizmtp.inside import pattern_of, sessions_of
+from tests.zmtp_bytes import GREETING, command, frame, ready
+from tests.zmtp_peer import RawPeer
 
 PUBLIC, SECRET = zmq.curve_keypair()
 SERVER_PUBLIC, SERVER_SECRET = zmq.curve_keypair()
@@ -65,7 +67,7 @@ def greeting(name: str) -> bytes:
 class Stranger:
     """A client that keeps to the protocol as long as it likes: it says exactly as many octets as it is allowed to."""
 
-    def __init__(self, raw: Raw, mechanism: str, kind: zmq.SocketType = zmq.PUSH, octets: int = 10**9) -> None:
+    def __init__(self, raw: RawPeer, mechanism: str, kind: zmq.SocketType = zmq.PUSH, octets: int = 10**9) -> None:
         self.raw = raw
         self.connection = Connection(kind, mechanism=client_mechanism(mechanism))
         self.left = octets
@@ -139,7 +141,7 @@ async def test_one_octet_a_second_is_heard_for_handshake_ivl_and_no_longer(
 ) -> None:
     async with house(mechanism, handshake_ivl=30_000) as home:
         begin = trio.current_time()
-        async with await Raw.dial(home.server.last_endpoint) as peer, trio.open_nursery() as nursery:
+        async with await RawPeer.dial(home.server.last_endpoint) as peer, trio.open_nursery() as nursery:
 
             async def drip() -> None:
                 for octet in greeting(mechanism) + command(b"HELLO", bytes(194)):
@@ -177,6 +179,7 @@ def many_files() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.slow
 @every_mechanism
 async def test_ten_thousand_who_never_greet_cost_their_connections_and_go(
     mechanism: str, quick_clock: MockClock, many_files: int
@@ -185,12 +188,12 @@ async def test_ten_thousand_who_never_greet_cost_their_connections_and_go(
     count = min(10_000, many_files - 400)
     async with house(mechanism, backlog=4096) as home:
         quick_clock.autojump_threshold = math.inf  # time stands still until they are all here
-        strangers = [await Raw.dial(home.server.last_endpoint) for _ in range(10)]
+        strangers = [await RawPeer.dial(home.server.last_endpoint) for _ in range(10)]
         await wait_all_tasks_blocked(0.01)
         tracemalloc.start()
         try:
             before, _ = tracemalloc.get_traced_memory()
-            strangers += [await Raw.dial(home.server.last_endpoint) for _ in range(100)]
+            strangers += [await RawPeer.dial(home.server.last_endpoint) for _ in range(100)]
             await wait_all_tasks_blocked(0.02)
             each = (tracemalloc.get_traced_memory()[0] - before) / 100
         finally:
@@ -233,7 +236,7 @@ async def test_ten_thousand_who_never_greet_cost_their_connections_and_go(
 @pytest.mark.parametrize("size", [HANDSHAKE_LIMIT + 1, 2**31, 2**40, 2**63 - 1, 2**63, 2**64 - 1])
 async def test_a_command_of_any_size_above_64_kib_is_refused_by_its_header(mechanism: str, size: int) -> None:
     async with house(mechanism) as home:
-        async with await Raw.dial(home.server.last_endpoint) as peer:
+        async with await RawPeer.dial(home.server.last_endpoint) as peer:
             await peer.send(greeting(mechanism) + b"\x06" + size.to_bytes(8, "big") + b"\x05HELLO")
             event, _, words = await home.reason()
         assert event is Event.HANDSHAKE_FAILED_PROTOCOL
@@ -241,6 +244,7 @@ async def test_a_command_of_any_size_above_64_kib_is_refused_by_its_header(mecha
         await home.is_well()
 
 
+@pytest.mark.slow
 async def test_metadata_without_end_is_not_kept() -> None:
     """64 KiB of it are: in one command, which is read whole or not at all."""
     properties = b"\x03X-a\x00\x00\x00\x64" + bytes(100)
@@ -248,7 +252,7 @@ async def test_metadata_without_end_is_not_kept() -> None:
         tracemalloc.start()
         try:
             for commands in ([ready(b"PUSH", X_a=bytes(HANDSHAKE_LIMIT))], [command(b"READY", properties)] * 10_000):
-                async with await Raw.dial(home.server.last_endpoint) as peer:
+                async with await RawPeer.dial(home.server.last_endpoint) as peer:
                     try:
                         await peer.send(GREETING + b"".join(commands[:1]))
                         for said in commands[1:]:
@@ -263,17 +267,18 @@ async def test_metadata_without_end_is_not_kept() -> None:
         await until(home.monitor, Event.DISCONNECTED)
 
 
+@pytest.mark.slow
 async def test_more_for_ever_is_refused_and_given_back() -> None:
     async with house(maxunfinished=1_000_000) as home:
         tracemalloc.start()
         try:
             before, _ = tracemalloc.get_traced_memory()
             for part in (b"", b"x" * 10_000):
-                async with await Raw.dial(home.server.last_endpoint) as peer:
+                async with await RawPeer.dial(home.server.last_endpoint) as peer:
                     await peer.greet(b"PUSH")
                     with trio.fail_after(20), suppress(trio.BrokenResourceError):
                         while True:
-                            await peer.send(frame(part, 1) * 100)
+                            await peer.send(frame(part, more=True) * 100)
                 event, _, words = await home.reason()
                 assert event is Event.DISCONNECTED
                 assert "frames of a message whose last has not come" in words
@@ -304,7 +309,7 @@ async def test_a_message_may_be_as_large_as_the_limit_if_its_end_comes() -> None
 
 @pytest.mark.requirement("37-70")
 async def test_a_flood_of_sealed_pings_whose_answers_nobody_reads_stops_being_read() -> None:
-    async with house("CURVE", sndbuf=4096) as home, await Raw.dial(home.server.last_endpoint) as peer:
+    async with house("CURVE", sndbuf=4096) as home, await RawPeer.dial(home.server.last_endpoint) as peer:
         peer.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # or the system would read megabytes for it
         stranger = Stranger(peer, "CURVE")
         assert await stranger.shake_hands()
@@ -332,7 +337,7 @@ async def test_a_flood_of_subscriptions_is_counted_and_goes_with_its_peer(kind: 
         sub.subscribe(b"news")
         sub.connect(pub.last_endpoint)
         await until(monitor, Event.HANDSHAKE_SUCCEEDED)
-        async with await Raw.dial(pub.last_endpoint) as peer:
+        async with await RawPeer.dial(pub.last_endpoint) as peer:
             stranger = Stranger(peer, "NULL", zmq.SUB)
             assert await stranger.shake_hands()
             connection = stranger.connection
@@ -358,7 +363,7 @@ async def test_a_peer_that_wants_too_much_is_cut_off(kind: zmq.SocketType) -> No
         pub = ctx.socket(kind, linger=0, maxsubscribed=100_000)
         pub.bind(TRANSPORTS[0])
         monitor = pub.monitor()
-        async with await Raw.dial(pub.last_endpoint) as peer:
+        async with await RawPeer.dial(pub.last_endpoint) as peer:
             stranger = Stranger(peer, "NULL", zmq.SUB)
             assert await stranger.shake_hands()
             with suppress(trio.BrokenResourceError):
@@ -397,6 +402,7 @@ async def test_others_have_turns_while_a_leaver_is_forgotten(kind: zmq.SocketTyp
 # --------------------------------------------------------------------------------------------------- hanging up
 
 
+@pytest.mark.slow
 @every_mechanism
 @pytest.mark.requirement("37-16", "26-11", "24-10")
 async def test_a_peer_may_hang_up_at_every_octet_of_every_handshake(mechanism: str) -> None:
@@ -404,7 +410,7 @@ async def test_a_peer_may_hang_up_at_every_octet_of_every_handshake(mechanism: s
         end, finished = 0, False
         with trio.fail_after(100):
             while not finished:
-                async with await Raw.dial(home.server.last_endpoint) as peer:
+                async with await RawPeer.dial(home.server.last_endpoint) as peer:
                     stranger = Stranger(peer, mechanism, octets=end)
                     finished = await stranger.shake_hands()
                 if not finished:

@@ -541,6 +541,7 @@ def test_what_the_trace_shows_is_what_a_connection_hears_and_what_is_wrong_is_wh
 PAIRS = {"NULL": ("REQ", "ROUTER"), "PLAIN": ("SUB", "XPUB"), "CURVE": ("DEALER", "ROUTER")}
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("37-16")
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_each_octet_that_is_changed_on_its_way_is_wrong_where_the_peer_refuses_it(mechanism):

@@ -18,8 +18,10 @@ from minizmtp.errors import ProtocolError, Violation
 from minizmtp.net.engine import Disconnected
 from minizmtp.sockets import zap
 from minizmtp.wire import Authenticate, Verdict
-from tests.minizmtp.helpers import TRANSPORTS, WIRES, Raw, command, frame, ready, until
+from tests.minizmtp.helpers import TRANSPORTS, WIRES, until
 from tests.minizmtp.inside import open_sockets, runtime_of
+from tests.zmtp_bytes import GREETING, command, frame, ready
+from tests.zmtp_peer import RawPeer
 
 Answer = Callable[[list[bytes]], list[bytes] | None]
 Options = dict[str, Any]
@@ -40,7 +42,6 @@ CREDENTIALS = {"NULL": [], "PLAIN": [b"anna", b"secret"], "CURVE": [zmq.z85.deco
 every_mechanism = pytest.mark.parametrize("mechanism", MECHANISMS)
 
 LET_IN = [b"1.0", b"1", b"200", b"OK", b"anna", b""]
-GREETING = bytes.fromhex("ff 00 00 00 00 00 00 00 00 7f 03 01")
 
 
 # ------------------------------------------------------------------------------------------------- frames, by hand
@@ -332,12 +333,12 @@ async def test_a_handler_that_closes_with_a_question_in_hand_is_replaced_by_the_
 # ------------------------------------------------------------------------------------------------- who says who it is
 
 
-async def speak_plain(peer: Raw, metadata: dict[str, bytes]) -> None:
-    await peer.send(GREETING + b"PLAIN" + bytes(47) + command(b"HELLO", b"\x04anna\x06secret"))
+async def speak_plain(peer: RawPeer, metadata: dict[str, bytes]) -> None:
+    await peer.send(GREETING[:12] + b"PLAIN" + bytes(47) + command(b"HELLO", b"\x04anna\x06secret"))
     await peer.read(64)
     assert await peer.frame() == (4, b"\x07WELCOME")
     initiate = ready(b"PUSH", **metadata)[2:].replace(b"\x05READY", b"\x08INITIATE", 1)
-    await peer.send(frame(initiate, 4))
+    await peer.send(frame(initiate, command=True))
     await peer.frame()
 
 
@@ -347,7 +348,7 @@ async def test_a_peer_cannot_say_who_it_is_nor_where(name: str) -> None:
         Handler(ctx, lambda _: LET_IN)
         pull = ctx.socket(zmq.PULL, **PLAIN[0])
         pull.bind(WIRES[0])
-        async with await Raw.dial(pull.last_endpoint) as peer:
+        async with await RawPeer.dial(pull.last_endpoint) as peer:
             await speak_plain(peer, {name: b"root", "Peer_Address": b"10.0.0.1", "X_Mine": b"yes"})
             await peer.send(frame(b"hi"))
             with trio.fail_after(10):
@@ -361,7 +362,7 @@ async def test_where_nobody_has_judged_there_is_no_user_id() -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         pull.bind(WIRES[0])
-        async with await Raw.dial(pull.last_endpoint) as peer:
+        async with await RawPeer.dial(pull.last_endpoint) as peer:
             await peer.greet(b"PUSH", User_Id=b"root", X_Role=b"admin")
             await peer.send(frame(b"hi"))
             with trio.fail_after(10):
@@ -375,7 +376,7 @@ async def test_what_the_handler_says_goes_before_what_the_peer_says() -> None:
         Handler(ctx, lambda _: [*LET_IN[:5], b"\x06X-Role\x00\x00\x00\x05guest"])
         pull = ctx.socket(zmq.PULL, **PLAIN[0])
         pull.bind(WIRES[0])
-        async with await Raw.dial(pull.last_endpoint) as peer:
+        async with await RawPeer.dial(pull.last_endpoint) as peer:
             await speak_plain(peer, {"X_Role": b"admin"})
             await peer.send(frame(b"hi"))
             with trio.fail_after(10):
@@ -447,8 +448,8 @@ async def test_of_a_peer_that_is_not_let_in_yet_little_is_kept_however_much_it_s
         handler = Handler(ctx, None, zmq.ROUTER)
         pull = ctx.socket(zmq.PULL, zap_domain="here")
         pull.bind("tcp://127.0.0.1:*")
-        async with await Raw.dial(pull.last_endpoint) as peer:
-            await peer.send(GREETING + b"NULL" + bytes(48) + ready(b"PUSH"))
+        async with await RawPeer.dial(pull.last_endpoint) as peer:
+            await peer.send(GREETING + ready(b"PUSH"))
             await wait_all_tasks_blocked(0.05)
             assert handler.asked
             with trio.move_on_after(0.5) as stuck:

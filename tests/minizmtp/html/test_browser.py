@@ -95,6 +95,7 @@ def test_without_scripts_a_screen_reader_is_told_every_explanation(browser, few)
     assert places == sorted(places)
 
 
+@pytest.mark.slow
 def test_every_explanation_is_reached_with_the_tab_key(browser, few):
     browser.open(few)
     stops = browser.tab_through()

@@ -46,6 +46,7 @@ def conversations(draw: st.DrawFn) -> Conversation:
     return Conversation(draw(words), draw(st.sampled_from(["http", "zmtp", ""])), spans)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)  # a page takes some 50 ms
 @given(st.lists(conversations(), max_size=3))
 def test_every_span_is_there_once_in_order_with_all_that_is_known_of_it(said):

@@ -44,6 +44,7 @@ def test_some_can_be_chosen_and_what_there_is_not_is_refused(tmp_path, capsys):
     assert "there is no story fairy-tale; there are reqrep" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 375])
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_page_is_read_with_ease_on_any_screen(browser, file, width, dark):

@@ -576,6 +576,7 @@ class Naming(RuleBasedStateMachine):
             assert len(peer.pipe.outbound) == len(messages)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("28-35", "28-36", "28-39", "28-41", "L-26", "L-28")
 def test_a_router_names_its_peers_as_a_model_does_that_keeps_lists() -> None:
     run_state_machine_as_test(Naming)

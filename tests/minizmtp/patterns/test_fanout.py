@@ -379,5 +379,6 @@ class SameAsWithout(RuleBasedStateMachine):
             assert messages(items(one)) == list(two.outbound)
 
 
+@pytest.mark.slow
 def test_runs_change_nothing_that_a_peer_can_notice() -> None:
     run_state_machine_as_test(SameAsWithout, settings=settings(max_examples=200, stateful_step_count=30, deadline=None))

@@ -223,6 +223,7 @@ def test_an_address_in_use_and_a_file_that_cannot_be_written(
     assert "No such file or directory" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("option", ["--json", "--html", "--pcap"])
 async def test_a_full_disk_is_told_by_the_exit_code_and_harms_nobody(server: str, option: str) -> None:
@@ -264,6 +265,7 @@ async def knock(endpoint: str) -> None:
         await stream.receive_some(1)
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_colours_and_no_color_means_none(server: str) -> None:
     assert "\x1b[1m[1]" in on_terminal(server)
     assert "\x1b" not in on_terminal(server, NO_COLOR="1")

@@ -10,7 +10,7 @@ from minizmtp.tap.ear import Wishes
 from minizmtp.tap.page import write_html
 from minizmtp.tap.watch import Tap
 from minizmtp.trace import Side
-from tests.minizmtp.helpers import GREETING, frame, ready
+from tests.zmtp_bytes import GREETING, frame, ready
 
 pytest.importorskip("jinja2")
 pytest.importorskip("svg")

@@ -14,7 +14,7 @@ import pytest
 from minizmtp.net.endpoints import Ipc, Tcp
 from minizmtp.tap.pcap import SEGMENT, Flow, file_header, made_up, records
 from minizmtp.trace import Side
-from tests.minizmtp.helpers import GREETING, frame, ready
+from tests.zmtp_bytes import GREETING, frame, ready
 
 CLIENT, SERVER = Side.CLIENT, Side.SERVER
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16

@@ -24,8 +24,8 @@ from minizmtp.tap.screen import Screen
 from minizmtp.tap.show import Show
 from minizmtp.tap.watch import Tap
 from minizmtp.trace import Side, Span, Trace
-from tests.minizmtp.helpers import GREETING, frame, ready
 from tests.minizmtp.tap.test_pcap import heard, read_capture
+from tests.zmtp_bytes import GREETING, frame, ready
 
 CLIENT, SERVER = Side.CLIENT, Side.SERVER
 HERE, THERE = Tcp("127.0.0.1", 50_000), Tcp("127.0.0.1", 5555)
@@ -80,7 +80,7 @@ def test_what_passed_is_shown_kept_and_captured() -> None:
     screen, capture = Shown(), io.BytesIO()
     tap = a_tap(screen=screen, capture=capture, keep=1 << 20, epoch=1000.0)
     number = converse(
-        tap, (CLIENT, HANDSHAKE), (SERVER, GREETING + ready(b"REP")), (CLIENT, frame(b"", 1) + frame(b"hi"))
+        tap, (CLIENT, HANDSHAKE), (SERVER, GREETING + ready(b"REP")), (CLIENT, frame(b"", more=True) + frame(b"hi"))
     )
     tap.ended(number, CLIENT, "", 5.0)
     tap.ended(number, SERVER, "connection reset by peer", 6.0)
@@ -88,7 +88,7 @@ def test_what_passed_is_shown_kept_and_captured() -> None:
     tap.catch_up()
 
     (conversation,) = tap.conversations
-    said = {CLIENT: HANDSHAKE + frame(b"", 1) + frame(b"hi"), SERVER: GREETING + ready(b"REP")}
+    said = {CLIENT: HANDSHAKE + frame(b"", more=True) + frame(b"hi"), SERVER: GREETING + ready(b"REP")}
     for side in Side:
         assert kept(conversation, side) == said[side]
     assert (conversation.protocol, conversation.left_out) == ("zmtp", 0)

@@ -34,6 +34,7 @@ def as_a_stream_does(body: Body, octets: bytes, most: int) -> None:
         octets = octets[count:]
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_in_whatever_parts_and_ways_it_comes(data: st.DataObject) -> None:
     size = data.draw(st.integers(0, 6 * LEAST_ROOM), label="size")

@@ -17,7 +17,7 @@ from minizmtp.wire.commands import (
     encode_ping,
 )
 from minizmtp.wire.events import Cancel, Error, Ping, Pong, Subscribe
-from tests.minizmtp.streams import property_
+from tests.zmtp_bytes import metadata
 
 # ----------------------------------------------------------------------------------------------------------- names
 
@@ -82,14 +82,14 @@ def test_no_metadata_is_metadata() -> None:
 
 
 def test_the_order_of_properties_is_free() -> None:
-    turned = property_(b"Identity", b"") + property_(b"Socket-Type", b"REQ")
+    turned = metadata((b"Identity", b"")) + metadata((b"Socket-Type", b"REQ"))
     assert decode_metadata(turned) == decode_metadata(REQ_METADATA)
 
 
 @pytest.mark.requirement("37-35")
 @pytest.mark.parametrize("name", [b"socket-type", b"SOCKET-TYPE", b"sOCKET-tYPE"])
 def test_names_are_compared_without_case(name: bytes) -> None:
-    assert decode_metadata(property_(name, b"REQ")) == {b"socket-type": b"REQ"}
+    assert decode_metadata(metadata((name, b"REQ"))) == {b"socket-type": b"REQ"}
 
 
 @pytest.mark.requirement("37-35")
@@ -98,19 +98,19 @@ def test_names_are_written_as_given_for_libzmq_knows_one_spelling_only() -> None
 
 
 def test_of_a_name_that_comes_twice_the_first_value_counts() -> None:
-    assert decode_metadata(property_(b"X-a", b"1") + property_(b"x-A", b"2")) == {b"x-a": b"1"}
+    assert decode_metadata(metadata((b"X-a", b"1")) + metadata((b"x-A", b"2"))) == {b"x-a": b"1"}
 
 
 @pytest.mark.requirement("37-42", "37-49", "37-50")
 @pytest.mark.parametrize("name", [b"X-Colour", b"Resource", b"a.b+c_d-e", b"n" * 255, b"7"])
 def test_names_that_mean_nothing_to_us_are_kept(name: bytes) -> None:
-    assert decode_metadata(property_(name, b"value")) == {name.lower(): b"value"}
+    assert decode_metadata(metadata((name, b"value"))) == {name.lower(): b"value"}
 
 
 @pytest.mark.requirement("37-36")
 @pytest.mark.parametrize("value", [b"", b"\0", bytes(range(256)), bytes(70_000)])
 def test_a_value_is_any_octets(value: bytes) -> None:
-    assert decode_metadata(property_(b"X-v", value)) == {b"x-v": value}
+    assert decode_metadata(metadata((b"X-v", value))) == {b"x-v": value}
 
 
 @pytest.mark.requirement("37-37")
@@ -121,7 +121,7 @@ def test_the_length_of_a_value_is_big_endian() -> None:
 @pytest.mark.requirement("37-34")
 def test_an_empty_name_is_refused() -> None:
     with pytest.raises(ProtocolError, match="name of 1 to 255") as caught:
-        decode_metadata(property_(b"", b"value"))
+        decode_metadata(metadata((b"", b"value")))
     assert caught.value.violation is Violation.INVALID_METADATA
 
 
@@ -131,7 +131,7 @@ def test_an_empty_name_is_refused() -> None:
 )
 def test_a_name_with_any_other_character_is_refused(octet: int) -> None:
     with pytest.raises(ProtocolError, match="A-Z a-z 0-9"):
-        decode_metadata(property_(b"X-" + bytes([octet]), b"value"))
+        decode_metadata(metadata((b"X-" + bytes([octet]), b"value")))
 
 
 @pytest.mark.requirement("37-36", "37-37", "37-38")
@@ -171,7 +171,7 @@ def test_properties_survive_encoding_but_for_the_case_of_their_names(properties:
 @given(st.lists(st.tuples(st.binary(max_size=3), st.binary(max_size=3))), st.binary(max_size=4))
 def test_arbitrary_octets_are_metadata_or_a_protocol_error(row: list[tuple[bytes, bytes]], tail: bytes) -> None:
     try:
-        properties = decode_metadata(b"".join(property_(*pair) for pair in row) + tail)
+        properties = decode_metadata(metadata(*row) + tail)
     except ProtocolError:
         return
     assert all(properties.keys())

@@ -29,23 +29,8 @@ from minizmtp.wire.events import Item, Messages, SharedMessage, metadata_as_text
 from minizmtp.wire.frames import encode_message
 from minizmtp.wire.mechanisms import InClear, Steps
 from minizmtp.wire.quick import LARGE
-from tests.minizmtp.streams import (
-    GREETING,
-    GREETING_3_0,
-    NULL_3_1,
-    READY_DEALER_ID_1,
-    READY_PULL,
-    READY_REP,
-    READY_REQ,
-    command,
-    drain,
-    frame,
-    hear,
-    in_traffic,
-    property_,
-    ready,
-    refusal,
-)
+from tests.minizmtp.streams import NULL_3_1, drain, hear, in_traffic, refusal
+from tests.zmtp_bytes import GREETING, GREETING_3_0, READY, READY_DEALER_ID_1, command, frame, metadata, ready
 
 # ------------------------------------------------------------------------------------------------------- greeting
 
@@ -134,9 +119,9 @@ def test_another_mechanism_is_told_as_mechanism_mismatch() -> None:
 @pytest.mark.parametrize(
     ("connection", "octets"),
     [
-        (Connection(SocketType.REQ), READY_REQ),
-        (Connection(SocketType.REP), READY_REP),
-        (Connection(SocketType.PULL), READY_PULL),
+        (Connection(SocketType.REQ), READY["REQ"]),
+        (Connection(SocketType.REP), READY["REP"]),
+        (Connection(SocketType.PULL), READY["PULL"]),
         (Connection(SocketType.DEALER, identity=b"id-1"), READY_DEALER_ID_1),
     ],
     ids=["REQ", "REP", "PULL", "DEALER"],
@@ -170,7 +155,7 @@ def test_an_applications_own_properties_go_with_ours() -> None:
 @pytest.mark.requirement("37-40", "37-42", "37-49", "37-50")
 def test_ready_tells_all_that_the_peer_told() -> None:
     """Also a resource, which means nothing to us and refuses nobody."""
-    data = property_(b"Resource", b"no such") + property_(b"X-Colour", b"red") + property_(b"Socket-Type", b"REQ")
+    data = metadata((b"Resource", b"no such")) + metadata((b"X-Colour", b"red")) + metadata((b"Socket-Type", b"REQ"))
     assert hear(Connection(SocketType.REP), [GREETING + command(b"READY", data)])[1:] == [
         Ready({b"resource": b"no such", b"x-colour": b"red", b"socket-type": b"REQ"})
     ]
@@ -212,14 +197,14 @@ def test_a_peer_that_does_not_say_what_it_is_is_accepted() -> None:
 
 @pytest.mark.requirement("37-35", "37-44")
 def test_a_socket_type_under_a_name_in_another_case_counts() -> None:
-    data = property_(b"socket-TYPE", b"PULL")
+    data = metadata((b"socket-TYPE", b"PULL"))
     assert refusal(hear(Connection(SocketType.REP), [GREETING + command(b"READY", data)])) is not None
 
 
 @pytest.mark.requirement("37-47")
 @pytest.mark.parametrize(("length", "welcome"), [(0, True), (255, True), (256, False), (300, False)])
 def test_an_identity_has_at_most_255_octets(length: int, welcome: bool) -> None:
-    data = property_(b"Socket-Type", b"REQ") + property_(b"Identity", b"i" * length)
+    data = metadata((b"Socket-Type", b"REQ")) + metadata((b"Identity", b"i" * length))
     error = refusal(hear(Connection(SocketType.REP), [GREETING + command(b"READY", data)]))
     assert (error is None) == welcome
 
@@ -255,7 +240,7 @@ def test_a_reason_is_up_to_255_printable_octets_whatever_the_peer_had_sent(stran
 @pytest.mark.requirement("37-14", "37-39")
 def test_an_error_ends_the_handshake() -> None:
     heard = hear(
-        Connection(SocketType.REP), [GREETING + bytes.fromhex("04 0a 05 45 52 52 4f 52 03 34 30 30") + READY_REQ]
+        Connection(SocketType.REP), [GREETING + bytes.fromhex("04 0a 05 45 52 52 4f 52 03 34 30 30") + READY["REQ"]]
     )
     assert heard == [NULL_3_1, Error(b"400"), ConnectionClosed("")]
 
@@ -306,8 +291,8 @@ def test_a_stranger_may_not_send_more_than_64_kib_before_ready() -> None:
 
 
 def test_metadata_of_64_kib_is_read() -> None:
-    data = property_(b"Socket-Type", b"PUSH")
-    data += property_(b"X-v", bytes(HANDSHAKE_LIMIT - 6 - len(data) - 8))
+    data = metadata((b"Socket-Type", b"PUSH"))
+    data += metadata((b"X-v", bytes(HANDSHAKE_LIMIT - 6 - len(data) - 8)))
     octets = command(b"READY", data)
     assert int.from_bytes(octets[1:9], "big") == HANDSHAKE_LIMIT
     assert refusal(hear(Connection(SocketType.PULL), [GREETING + octets])) is None
@@ -392,7 +377,7 @@ def test_a_malformed_ping_ends_the_connection_without_a_word(data: bytes) -> Non
     "octets",
     [
         command(b"SOMETHING", b"new"),
-        READY_REQ,
+        READY["REQ"],
         command(b"READY", b"malformed"),
         command(b"ERROR", b"\x03400"),
         command(b"ping"),
@@ -470,7 +455,7 @@ def test_a_message_to_many_is_encoded_once() -> None:
 def test_receive_data_moves_nothing_and_each_event_moves_one_step() -> None:
     connection = Connection(SocketType.REP)
     states = [connection.state]
-    connection.receive_data(GREETING + READY_REQ + frame(b"", more=True) + frame(b"hi") + command(b"PONG"))
+    connection.receive_data(GREETING + READY["REQ"] + frame(b"", more=True) + frame(b"hi") + command(b"PONG"))
     connection.receive_data(b"")
     states.append(connection.state)
     while connection.state is not State.CLOSED:
@@ -710,7 +695,7 @@ def conversations(draw: st.DrawFn) -> tuple[bytes, list[object]]:
             ]
         )
     )
-    octets += command(b"READY", b"".join(property_(*pair) for pair in properties), long=draw(st.booleans()))
+    octets += command(b"READY", metadata(*properties), long=draw(st.booleans()))
     events: list[object] = [
         Greeting(major, minor, b"NULL", as_server),
         Ready({name.lower(): value for name, value in properties}),
@@ -774,7 +759,9 @@ def test_two_ends_understand_each_other(said: list[Message | Subscribe | Cancel 
 
 
 @given(
-    st.sampled_from([b"", GREETING, GREETING + b"\x04", GREETING + READY_REQ, GREETING + READY_REQ + b"\x01\x01a"]),
+    st.sampled_from(
+        [b"", GREETING, GREETING + b"\x04", GREETING + READY["REQ"], GREETING + READY["REQ"] + b"\x01\x01a"]
+    ),
     st.lists(
         st.binary()
         | st.builds(lambda flags, body: bytes([flags, len(body)]) + body, st.integers(0, 7), st.binary(max_size=30))
@@ -924,7 +911,7 @@ def test_metadata_of_a_stranger_cost_what_was_said() -> None:
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
-        *_, event = hear(connection, [GREETING, command(b"READY", property_(b"X-a", value), long=True)])
+        *_, event = hear(connection, [GREETING, command(b"READY", metadata((b"X-a", value)), long=True)])
         assert isinstance(event, Ready)
         text = metadata_as_text(event.metadata)
         kept = tracemalloc.get_traced_memory()[0] - before

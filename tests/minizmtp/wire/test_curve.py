@@ -41,7 +41,8 @@ from minizmtp.wire import (
 from minizmtp.wire.curve import CurveClient, CurveServer, Sealer, keypair, scripted
 from minizmtp.wire.events import Item, Messages, SharedMessage
 from minizmtp.wire.plain import PlainServer
-from tests.minizmtp.streams import GREETING, command, drain, frame, hear, property_, refusal
+from tests.minizmtp.streams import drain, hear, refusal
+from tests.zmtp_bytes import GREETING, command, frame, metadata
 
 CURVE = GREETING.replace(b"NULL\0", b"CURVE", 1)
 GREETED = Greeting(3, 1, b"CURVE", False)  # by a client, and by libzmq's server
@@ -51,8 +52,8 @@ GREETED_BY_SERVER = Greeting(3, 1, b"CURVE", True)
 s, c, c1, s1, K = (bytes([number]) * 32 for number in (1, 2, 3, 4, 5))
 S, C, C1, S1 = (crypto_scalarmult_base(secret) for secret in (s, c, c1, s1))
 WELCOME_NONCE, COOKIE_NONCE, VOUCH_NONCE = (bytes([number]) * 16 for number in (6, 7, 8))
-ROUTER_METADATA = property_(b"Socket-Type", b"ROUTER") + property_(b"Identity", b"")
-DEALER_METADATA = property_(b"Socket-Type", b"DEALER") + property_(b"Identity", b"")
+ROUTER_METADATA = metadata((b"Socket-Type", b"ROUTER")) + metadata((b"Identity", b""))
+DEALER_METADATA = metadata((b"Socket-Type", b"DEALER")) + metadata((b"Identity", b""))
 
 
 def short(number: int) -> bytes:
@@ -498,7 +499,7 @@ def test_a_ready_with_bad_metadata_is_refused() -> None:
         return b"\x05READY" + short(nonce) + box(metadata, b"CurveZMQREADY---" + short(nonce), C1, s1)
 
     assert violation(client_after(WELCOME), ready(b"\x0bSocket", 1)) is Violation.INVALID_METADATA
-    assert violation(client_after(WELCOME), ready(property_(b"Socket-Type", b"PULL"), 1)) is Violation.INVALID_METADATA
+    assert violation(client_after(WELCOME), ready(metadata((b"Socket-Type", b"PULL")), 1)) is Violation.INVALID_METADATA
     assert violation(client_after(WELCOME), ready(ROUTER_METADATA, 0)) is None  # where to begin is not said
     assert violation(client_after(WELCOME), ready(ROUTER_METADATA, 7)) is None  # gaps are allowed
     assert violation(client_after(WELCOME), ready(b"", 1)) is None  # 30 octets, the least that can be

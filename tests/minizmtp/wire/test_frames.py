@@ -11,7 +11,8 @@ from minizmtp.errors import ProtocolError
 from minizmtp.wire.events import Cancel, Item, SharedMessage, Subscribe
 from minizmtp.wire.frames import COMMAND, MORE, Frame, FrameDecoder, encode_frame, encode_message
 from minizmtp.wire.quick import join_each, join_messages, quick_messages
-from tests.minizmtp.streams import frame, in_traffic
+from tests.minizmtp.streams import in_traffic
+from tests.zmtp_bytes import frame
 
 
 def frames_of(octets: bytes, limit: int = -1) -> list[Frame]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from minizmtp.errors import ProtocolError, Violation
 from minizmtp.wire.greeting import Greeting, check_greeting, check_mechanism, decode_greeting, encode_greeting
-from tests.minizmtp.streams import GREETING, GREETING_3_0, GREETING_WITH_ID
+from tests.zmtp_bytes import GREETING, GREETING_3_0, GREETING_WITH_ID
 
 
 def changed(octet: int, value: int) -> bytes:

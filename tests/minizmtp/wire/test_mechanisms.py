@@ -5,25 +5,25 @@ import pytest
 from minizmtp.errors import ProtocolError, Violation
 from minizmtp.wire.events import Ready
 from minizmtp.wire.mechanisms import Null
-from tests.minizmtp.streams import READY_REP, READY_REQ
+from tests.zmtp_bytes import READY
 
 
 @pytest.mark.requirement("37-28", "37-29", "37-30", "37-40")
 def test_null_opens_with_ready_whichever_side_it_is_on() -> None:
     """In the RFC the connecting side speaks first. Both of libzmq's do, and nobody waits for somebody who waits."""
-    assert Null().open({b"Socket-Type": b"REQ", b"Identity": b""}) == [READY_REQ[2:]]
-    assert Null().open({b"Socket-Type": b"REP"}) == [READY_REP[2:]]
+    assert Null().open({b"Socket-Type": b"REQ", b"Identity": b""}) == [READY["REQ"][2:]]
+    assert Null().open({b"Socket-Type": b"REP"}) == [READY["REP"][2:]]
 
 
 @pytest.mark.requirement("37-31", "37-32", "37-40")
 def test_the_peers_ready_satisfies_null() -> None:
-    assert Null().receive(b"READY", READY_REP[8:]) == [Ready({b"socket-type": b"REP"})]
+    assert Null().receive(b"READY", READY["REP"][8:]) == [Ready({b"socket-type": b"REP"})]
 
 
 @pytest.mark.requirement("37-31", "37-38")
 def test_a_malformed_ready_is_refused() -> None:
     with pytest.raises(ProtocolError, match="property") as caught:
-        Null().receive(b"READY", READY_REP[8:-1])
+        Null().receive(b"READY", READY["REP"][8:-1])
     assert caught.value.violation is Violation.INVALID_METADATA
 
 

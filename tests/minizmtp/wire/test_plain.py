@@ -16,7 +16,8 @@ from minizmtp.wire import (
     Verdict,
 )
 from minizmtp.wire.plain import PlainClient, PlainServer
-from tests.minizmtp.streams import GREETING, command, drain, frame, hear, property_, refusal
+from tests.minizmtp.streams import drain, hear, refusal
+from tests.zmtp_bytes import GREETING, command, frame, metadata
 
 PLAIN = GREETING.replace(b"NULL\0", b"PLAIN", 1)
 GREETED = Greeting(3, 1, b"PLAIN", False)
@@ -158,14 +159,14 @@ def test_a_welcome_that_says_more_is_refused() -> None:
 
 @pytest.mark.requirement("24-5")
 def test_bad_metadata_is_refused_in_either_role_and_a_wrong_type_too() -> None:
-    for metadata in (b"\x0bSocket", property_(b"Socket-Type", b"PUB"), property_(b"Identity", b"x" * 256)):
+    for properties in (b"\x0bSocket", metadata((b"Socket-Type", b"PUB")), metadata((b"Identity", b"x" * 256))):
         connection = asking()
         connection.receive_verdict(Verdict(200))
-        error = refusal(hear(connection, [command(b"INITIATE", metadata)]))
+        error = refusal(hear(connection, [command(b"INITIATE", properties)]))
         assert error is not None
         assert error.violation is Violation.INVALID_METADATA
         assert connection.data_to_send() == WELCOME  # and no READY
-        error = refusal(hear(client(), [PLAIN + WELCOME + command(b"READY", metadata)]))
+        error = refusal(hear(client(), [PLAIN + WELCOME + command(b"READY", properties)]))
         assert error is not None
         assert error.violation is Violation.INVALID_METADATA
 

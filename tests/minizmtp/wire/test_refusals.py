@@ -10,10 +10,11 @@ from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError, Violation
 from minizmtp.patterns.reqrep import Req
 from minizmtp.wire import Connection
-from tests.minizmtp.streams import GREETING, command, frame, hear, property_, ready, refusal
+from tests.minizmtp.streams import hear, refusal
+from tests.zmtp_bytes import GREETING, command, frame, metadata, ready
 
 TRAFFIC = GREETING + ready(b"PUSH")
-IDENTITY_256 = property_(b"Identity", b"i" * 256)
+IDENTITY_256 = metadata((b"Identity", b"i" * 256))
 
 # What it says, what is found, which words of the requirement, the chapter, and the number for a monitor.
 REFUSALS = [
@@ -127,7 +128,7 @@ REFUSALS = [
         Violation.INVALID_METADATA,
     ),
     (
-        GREETING + command(b"READY", property_(b"X-a", b"") * 129),
+        GREETING + command(b"READY", metadata((b"X-a", b"")) * 129),
         "metadata of more than 128 properties",
         "the limit here",
         '37/ZMTP "Connection Metadata" sets none',
