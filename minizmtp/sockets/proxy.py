@@ -1,15 +1,14 @@
-"""A proxy: what comes in at one socket goes out at the other, both ways.                          libzmq's zmq_proxy
+"""A proxy: forwards messages between two sockets, in both directions.                             libzmq's zmq_proxy
 
     clients ──► ROUTER  proxy  DEALER ──► workers        requests, and their answers back
     PUB     ──► XSUB    proxy  XPUB   ──► SUB            news, and subscriptions back
     PUSH    ──► PULL    proxy  PUSH   ──► PULL           work
                           └──────────────► capture       a copy of everything
 
-It runs until it is cancelled, and the one thing to get right is what it holds then: nothing. So it waits until a
-message is there *and* there is room for it at the other side, and then moves it in one step, without an await in
-between.
+It runs until it is cancelled, and it must not lose a message then. So it waits until one socket has a message *and* the
+other has room for it, and then moves the message in one step, without an await in between.
 
-If the program has read the first frames of a message before it starts the proxy, the frames that are left are passed on
+If the program has read the first frames of a message before it starts the proxy, the remaining frames are forwarded
 first, as a message of their own (as in libzmq).
 
 It can be read alone.
@@ -25,9 +24,9 @@ from .waiters import wait_for_change
 
 
 async def proxy(frontend: Socket, backend: Socket, capture: Socket | None = None) -> NoReturn:
-    """Pass messages between frontend and backend, both ways, until cancelled. Each is also sent to capture, as long as
-    that has room. Raises ZMQError: ENOTSOCK when one of them is closed; EHOSTUNREACH when the peer has gone for which a
-    ROUTER with router_mandatory is given a message, which is dropped."""
+    """Forward messages between frontend and backend, in both directions, until cancelled. A copy of each is sent to
+    capture if that has room. Raises ZMQError: ENOTSOCK if one of the sockets is closed; EHOSTUNREACH if a ROUTER with
+    router_mandatory has to send to a peer that has disconnected (the message is dropped)."""
     while True:
         await trio.lowlevel.checkpoint()
         moved = _move(frontend, backend, capture) + _move(backend, frontend, capture)
@@ -36,8 +35,8 @@ async def proxy(frontend: Socket, backend: Socket, capture: Socket | None = None
 
 
 def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
-    """Some of what source has, as far as target has room; how many messages."""
-    if not (source.events & POLLIN and target.events & POLLOUT):  # also refuses a socket that is closed
+    """Move messages from source to target while there is room, at most TURNS. Returns how many were moved."""
+    if not (source.events & POLLIN and target.events & POLLOUT):  # raises for a closed socket
         return 0
     can_send, take, rest = target._pattern.can_send, source._pattern.take, source._pattern.rest
     for moved in range(TURNS):
@@ -49,8 +48,8 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
         _, message = received
         copy = None if capture is None else list(message)  # over inproc a peer gets message itself, and may change it
         if not target._try_send(message):
-            # There is room, but not at the peers that the message is for: only a message tells an XPUB with
-            # xpub_nodrop, or a mandatory ROUTER, which those are.
+            # There was room, but not for the peers of this message. An XPUB with xpub_nodrop and a mandatory ROUTER
+            # know these peers only from the message itself.
             if begun:
                 rest.insert(0, received)
             else:
