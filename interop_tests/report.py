@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 TYPES = ["REQ", "REP", "DEALER", "ROUTER", "PUB", "SUB", "XPUB", "XSUB", "PUSH", "PULL", "PAIR"]
 
-# Who may talk to whom: 37/ZMTP, "Connection Metadata".
+# The legal pairs of socket types: 37/ZMTP, "Connection Metadata".
 ALLOWED = [
     ("PAIR", "PAIR"),
     ("PUB", "SUB"),
@@ -53,14 +53,15 @@ PASSED: set[Pairing] = set()
 # Where a test asserts something of us that libzmq, as the control, does not do. Tests refer to these by the marker
 # `differs`. The first word or two are the heading.
 DIFFERENCES: dict[str, str] = {
-    "identity of a REP's peers": "37-46 says that only a ROUTER looks at an Identity. libzmq's REP looks too, and does "
-    "not serve a second client that bears the name of the first; ours serves both.",
-    "identity that begins with a zero": "37-48 forbids it. libzmq takes it, so that a peer can bear the name that a "
-    "ROUTER has made up for another; to us it counts as none.",
-    "peer that is slow to be read": "A libzmq whose program does not read, so that its queue is full, hears no PONG, "
-    "and parts from a healthy peer (L-14). We do not judge while we do not listen, and send PONGs unasked meanwhile.",
-    "wrong type of socket": "Our monitors tell HANDSHAKE_FAILED_PROTOCOL, with the violation as its value, before "
-    "DISCONNECTED; libzmq's tell DISCONNECTED alone. And the peer is sent an ERROR that says why (37-45).",
+    "identity of a REP's peers": "37-46 says that only a ROUTER uses an Identity. libzmq's REP uses it too, and does "
+    "not serve a second client with the same identity; ours serves both.",
+    "identity that begins with a zero": "37-48 forbids it. libzmq accepts it, so a peer can take the name that a "
+    "ROUTER has assigned to another peer; we ignore such an identity.",
+    "peer that is slow to be read": "A libzmq program that does not read has a full queue, so libzmq sees no PONG and "
+    "disconnects a healthy peer (L-14). We do not apply the timeout while we do not read, and send PONGs unasked "
+    "meanwhile.",
+    "wrong type of socket": "Our monitors report HANDSHAKE_FAILED_PROTOCOL, with the violation as its value, before "
+    "DISCONNECTED; libzmq's report only DISCONNECTED. We also send the peer an ERROR that says why (37-45).",
     "peer that speaks something else": "HTTP, ZMTP 1.0 or 2.0, noise: HANDSHAKE_FAILED_PROTOCOL and DISCONNECTED at "
     "once, and a connect dials again, because the right peer may have the port by then: the pause doubles, up to 16 "
     "times reconnect_ivl. libzmq downgrades, waits for more or, with some octets, never dials again. With a greeting "
@@ -75,13 +76,13 @@ DIFFERENCES: dict[str, str] = {
     "address is tcp://127.0.0.1:5555 with us and tcp://[::ffff:127.0.0.1]:5555 with libzmq.",
     "source of a connect": "tcp://SRC;HOST:PORT needs no port in SRC, and SRC may be `*` with a port; libzmq needs an "
     "address or an interface, and a port.",
-    "end of an inproc endpoint": "unbind parts from those who connected (L-19), and disconnect is well after the "
-    "binder has closed, as over tcp and ipc. In libzmq the first parts from nobody, and the second is ENOENT.",
-    "reason of an event": "Each event of ours that something went wrong carries words, where libzmq has a number.",
-    "PING to a peer of 3.0": "Is sent once the peer has sent one itself, or with heartbeat_old_peers; libzmq "
-    "sends it always, and to the program of a libzmq 4.1 it is a message.",
-    "option without effect": "libzmq accepts in silence what does nothing: conflate on a ROUTER, tcp_keepalive over "
-    "ipc, curve_secretkey without curve_serverkey. Our bind and connect log a warning for each.",
+    "end of an inproc endpoint": "unbind disconnects the peers (L-19), and disconnect succeeds after the binder has "
+    "closed, as over tcp and ipc. In libzmq, unbind disconnects no peer, and disconnect is ENOENT.",
+    "reason of an event": "Each of our events about a failure has a text with the reason; libzmq has only a number.",
+    "PING to a peer of 3.0": "We send it only after the peer has sent one, or with heartbeat_old_peers, because "
+    "libzmq 4.1 gives a PING to its program as a message. libzmq always sends it.",
+    "option without effect": "libzmq silently accepts options that have no effect: conflate on a ROUTER, "
+    "tcp_keepalive over ipc, curve_secretkey without curve_serverkey. Our bind and connect log a warning for each.",
     "keepalive that the system refuses": "libzmq accepts tcp_keepalive_cnt=200, and then no connection works. Here "
     "it is EINVAL.",
     "subscription of 255 octets to a peer of 3.0": "libzmq sends it corrupt (L-41).",
@@ -92,29 +93,30 @@ DIFFERENCES: dict[str, str] = {
     "peer that is refused": "The second peer of one name at a ROUTER, and of a PAIR, is let in and stays (L-28, 31-1). "
     "libzmq stops reading it when its queue is full, so that the end of its connection is never noticed. Ours reads it "
     "and drops what it sends.",
-    "router_handover": "libzmq cuts the peer before off and keeps its connection open. Its manual says that the peer "
-    "is disconnected, and so ours is: otherwise a client whose connections break unnoticed leaves each of them behind.",
-    "peer of another name on a new connection": "libzmq's connecting ROUTER calls whoever answers by the name of the "
-    "first that answered, and sends it what was meant for that one. Ours takes the name that the peer gives on each "
-    "connection, drops what was queued under the old one, and reads what is unread under the old one.",
+    "router_handover": "libzmq disables the old peer and keeps its connection open. Its manual says that the peer is "
+    "disconnected, and ours is, because otherwise a client that loses its connections unnoticed leaves them all "
+    "behind.",
+    "peer of another name on a new connection": "libzmq's connecting ROUTER calls each later peer by the name of the "
+    "first one, and sends it the messages that were meant for the first. Ours uses the name that the peer gives on "
+    "each connection, drops the messages queued under the old name, and returns unread ones under the old name.",
     "probe_router": "libzmq sends the probe on the first connection only, though its manual says on each that is made. "
     "Ours sends it on each: a ROUTER that was started anew learns of its peers.",
-    "subscriptions of a connection before": "libzmq's connecting PUB and XPUB keep all subscriptions that were ever "
-    "made at the other end. Ours keep them while the peer is away, and until it subscribes anew; then what it does not "
-    "ask for again is over.",
+    "subscriptions of a connection before": "libzmq's connecting PUB and XPUB keep all subscriptions that the other "
+    "end ever made. Ours keep them while the peer is away and until it subscribes again; then those that it does not "
+    "repeat are removed.",
     "repeated subscription": "A libzmq SUB that subscribes twice to one prefix while it is connected sends SUBSCRIBE "
     "twice, and CANCEL once. Ours sends each once. (An XSUB of either sends what its program sends.)",
     "ttl above 65.5 seconds": "Is sent as 65.5 seconds: libzmq takes 65.6 for 64 milliseconds (37-72).",
     "peer that leaves while a send waits for it": "A ROUTER with router_mandatory that waits in send() for room at a "
     "peer raises EHOSTUNREACH when that peer leaves. libzmq's goes on waiting, unless its program receives meanwhile.",
-    "limit that is raised": "sndhwm acts at once on a queue that is full, too: a send that waits goes on. In libzmq it "
-    "waits until the peer has read, which may be never.",
+    "limit that is raised": "A new sndhwm also applies at once to a full queue, so a waiting send continues. In "
+    "libzmq it waits until the peer has read, which may never happen.",
     "limit set after bind": "sndhwm and rcvhwm count for the peers that come later. libzmq gives a peer of tcp or ipc "
     "the limits that were set when the listener was bound, although its manual says that they act at once.",
     "limits over inproc": "A limit that is set after bind or connect is added to the one of the other end (L-2), as "
     "one set before. In libzmq it is added to what the other end had at that time.",
-    "large frames before the last": "libzmq keeps any number of frames, of any size, of a message whose last frame has "
-    "not come. Ours cuts a peer off that sends more than 128 MiB so, unless maxunfinished is set to more.",
+    "large frames before the last": "libzmq keeps any number of frames, of any size, of an incomplete message. Ours "
+    "disconnects a peer that sends more than 128 MiB of one, unless maxunfinished is set to more.",
 }
 
 INTRODUCTION = """\

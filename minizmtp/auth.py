@@ -1,4 +1,4 @@
-"""Authenticator: a ZAP handler with the names of pyzmq's.                                                    RFC 27/ZAP
+"""Authenticator: a ZAP handler with the interface of pyzmq's.                                                RFC 27/ZAP
 
     async with Authenticator(ctx) as auth:
         auth.allow("127.0.0.1")
@@ -7,19 +7,19 @@
         server = ctx.socket(REP, curve_server=1, curve_secretkey=secret)
         …
 
-It checks the address first: either a list of those that are allowed, or a list of those that are denied; as in pyzmq,
-not both. Then it checks what the mechanism gives: a password or a key. A peer of ipc has no address, so none of them is
-let in once any address is allowed. Everything may be changed while the Authenticator runs, and counts for the next
-handshake; a peer that has been let in stays.
+It first checks the peer's address against a list of allowed or of denied addresses (as in pyzmq, not both). Then it
+checks the password or the key that the mechanism provides. An ipc peer has no address, so it is refused if any address
+is allowed. All settings may be changed while the Authenticator runs. They apply to the next handshake; connected peers
+stay connected.
 
-Addresses are compared as addresses, not as text: `::1` is `0:0:0:0:0:0:0:1`. A socket with `ipv6=1` sees a client of
-IPv4 as `::ffff:192.0.2.1` (RFC 4291, 2.5.5.2), which counts as `192.0.2.1` here. In the metadata of messages and in the
-ZAP request itself, `Peer-Address` is spelt as the socket sees it, as in libzmq.
+Addresses are compared as addresses, not as text: `::1` equals `0:0:0:0:0:0:0:1`. A socket with `ipv6=1` sees an IPv4
+client as `::ffff:192.0.2.1` (RFC 4291, 2.5.5.2), which counts as `192.0.2.1` here. In the metadata of messages and in
+the ZAP request, `Peer-Address` has the spelling that the socket sees, as in libzmq.
 
-An error while one request is judged, in an overridden method for example, is logged and answered with status 500. The
-next request is judged as if nothing had happened.
+An error during one request, for example in an overridden method, is logged and answered with status 500. It doesn't
+affect the next request.
 
-Below this module: `zap`, `context`, `z85`. It can be read alone.
+It can be read alone.
 """
 
 import hmac
@@ -42,14 +42,14 @@ from .wire.events import Message
 
 CURVE_ALLOW_ANY = "*"
 
-# What a handler says of a peer: status, text, user id.
+# A handler's decision about a peer: status, text, user id.
 Answer = tuple[bytes, bytes, bytes]
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Authenticator:
-    """Answers for all servers in a Context. start and stop it, or use `async with`."""
+    """Decides for all servers in a Context. Call start and stop, or use `async with`."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -57,17 +57,17 @@ class Authenticator:
         self._allowed: set[IPAddress] = set()
         self._denied: set[IPAddress] = set()
         self._passwords: dict[str, dict[str, Secret]] = {}
-        self._keys: dict[str, dict[bytes, str] | None] = {}  # by domain: {public key: user id}, None for anybody
+        self._keys: dict[str, dict[bytes, str] | None] = {}  # by domain: {public key: user id}, None: any key
 
     def start(self) -> None:
-        """Answer from now on. ZMQError(EADDRINUSE) if this Context has a handler."""
+        """Start to answer. Raises ZMQError(EADDRINUSE) if this Context already has a handler."""
         if self._socket.closed:
             self._socket = self._context.socket(SocketType.REP, linger=0)
         self._socket.bind(zap.ENDPOINT)
         self._context._runtime.start_task(self._serve)
 
     def stop(self) -> None:
-        """Answer no more. From now on it is as if there were no handler."""
+        """Stop answering. The Context then has no handler."""
         self._socket.close()
 
     async def __aenter__(self) -> Self:
@@ -80,37 +80,38 @@ class Authenticator:
         self.stop()
 
     def allow(self, *addresses: str) -> None:
-        """Let in these addresses, and no others but those allowed before. As text: `127.0.0.1`, `::1`, `fe80::1%eth0`;
-        a link-local address without a zone means this address on any interface.
+        """Add addresses to those that are allowed; all others are refused. As text: `127.0.0.1`, `::1`,
+        `fe80::1%eth0`; a link-local address without a zone means this address on any interface.
 
-        Raises ValueError for what is no address, and when any address is denied; then nothing changes.
+        Raises ValueError if a text isn't an address, or if any address is denied; then nothing changes.
         """
         if self._denied:
             raise ValueError("addresses are denied already: use either allow() or deny(), not both")
         self._allowed |= {read_address(address) for address in addresses}
 
     def deny(self, *addresses: str) -> None:
-        """Do not let in these addresses. As allow(); raises ValueError when any address is allowed."""
+        """Refuse these addresses, written as for allow(). Raises ValueError if any address is allowed."""
         if self._allowed:
             raise ValueError("addresses are allowed already: use either allow() or deny(), not both")
         self._denied |= {read_address(address) for address in addresses}
 
     def configure_plain(self, domain: str = "*", passwords: Mapping[str, str] | None = None) -> None:
-        """Who may come with PLAIN: {name: password}; a copy is made, so call it again for changes.
+        """Set the users of PLAIN: {name: password}. The dict is copied, so call this again after changing it.
 
-        domain: a server's zap_domain, `*` for all domains that are not configured themselves.
-        Raises TypeError for a name or password that is no str, ValueError for one that UTF-8 cannot encode.
+        domain: a server's zap_domain, or `*` for all domains without their own configuration.
+        Raises TypeError if a name or password isn't a str, ValueError if UTF-8 can't encode it.
         """
         self._passwords[domain] = {name: as_password(name, password) for name, password in (passwords or {}).items()}
 
     def configure_curve(self, domain: str = "*", location: str | Path = ".") -> None:
-        """Who may come with CURVE: those whose public certificates (`*.key`) lie in the folder location, or, with
-        CURVE_ALLOW_ANY, everybody. Call it again when the folder has changed. Raises OSError for a folder that is not
-        there and ValueError for a certificate without a key; then all stays as it was. domain: see configure_plain."""
+        """Set the clients of CURVE: those with a public certificate (`*.key`) in the folder location, or all clients
+        with CURVE_ALLOW_ANY. Call this again after the folder has changed. Raises OSError if the folder doesn't exist
+        and ValueError for a certificate without a key; then nothing changes. domain: see configure_plain."""
         self._keys[domain] = None if location == CURVE_ALLOW_ANY else load_certificates(location)
 
     def curve_user_id(self, client_public_key: bytes) -> str:
-        """What a peer with this key, 32 octets, is called in the metadata of its messages. To be overridden."""
+        """The User-Id of a peer with this key (32 octets), for the metadata of its messages. Override it to give
+        names."""
         return z85.encode(client_public_key).decode()
 
     async def _serve(self) -> None:
@@ -120,8 +121,8 @@ class Authenticator:
                 try:
                     await server.send_multipart(self.answer(request))
                 except Exception:
-                    # Any error of an overridden method. If it ended this task, no peer could come in any more, because
-                    # the name of the handler would stay bound without anything behind it.
+                    # An overridden method may raise anything. It must not end this task, because the handler's endpoint
+                    # would stay bound without an answer, and no peer could connect any more.
                     if not server.closed:
                         await server.send_multipart(_after_error(request))
         except ZMQError as error:
@@ -155,7 +156,7 @@ class Authenticator:
     def _judge_plain(self, domain: str, username: bytes, password: bytes) -> Answer:
         passwords = self._passwords.get(domain, self._passwords.get("*", {}))
         known = passwords.get(username.decode("utf-8", "surrogateescape"))
-        # Not ==, which takes the longer the more of the password is right.
+        # Don't use ==, because its duration tells how much of the password is right.
         if known is not None and hmac.compare_digest(known, password):
             return b"200", b"OK", username
         return b"400", b"Invalid username or password", b""
@@ -168,7 +169,7 @@ class Authenticator:
 
 
 def _after_error(request: Message) -> Message:
-    """Log the error that is being handled; the reply to the request that it was made of."""
+    """Log the present exception, and return the reply to the request that caused it."""
     _, request_id, _, address, _, mechanism, *_ = [*request, *[b""] * 6]
     where = address.decode("utf-8", "replace")
     log.exception("ZAP: error while judging %s from %s: answered 500", printable(mechanism), where or "ipc")
@@ -176,17 +177,17 @@ def _after_error(request: Message) -> Message:
 
 
 def as_password(name: str, password: str) -> Secret:
-    """A password as PLAIN sends it. The errors do not show it."""
+    """A password as PLAIN sends it. The errors don't show it."""
     if not isinstance(name, str) or not isinstance(password, str):
         kinds = f"{type(name).__name__}: {type(password).__name__}"
         raise TypeError(f"passwords are {{name: password}}, both str, not {kinds}")
-    with suppress(UnicodeEncodeError):  # not the context of our own error, because its repr shows the text
+    with suppress(UnicodeEncodeError):  # don't chain it to our error, because its repr shows the text
         return Secret(password.encode())
     raise ValueError(f"the password of {name!r}: expected text that UTF-8 can encode")
 
 
 def read_address(text: str) -> IPAddress:
-    """An address in its one spelling, an IPv4 address in IPv6 as IPv4. ValueError for anything else.
+    """Parse an address; an IPv4 address mapped into IPv6 becomes IPv4. Raises ValueError for any other text.
 
     >>> read_address("::FFFF:192.0.2.1"), read_address("0:0:0:0:0:0:0:1")
     (IPv4Address('192.0.2.1'), IPv6Address('::1'))
@@ -214,7 +215,7 @@ def without_zone(address: IPAddress) -> IPAddress:
 
 
 def is_one_of(text: str, addresses: set[IPAddress]) -> bool:
-    """Is this the address of one of them? A text that is no address is none: peers of ipc give an empty one."""
+    """True if the text is one of the addresses. It may be empty, because ipc peers have no address."""
     try:
         address = read_address(text)
     except ValueError:
@@ -226,9 +227,9 @@ _PUBLIC_KEY = re.compile(r'^\s*public-key\s*=\s*"(.{40})"\s*$', re.MULTILINE)
 
 
 def load_certificates(location: str | Path) -> dict[bytes, str]:
-    """The public keys in a folder of certificates as pyzmq writes them, with the name of the file that each is in.
+    """The public keys in a folder of certificates in pyzmq's format: {key: name of its file}.
 
-    A file that holds no key is an error (ValueError): better than to wonder why its owner is not let in.
+    A file without a key raises ValueError, because otherwise its owner would be refused without an explanation.
     """
     if not Path(location).is_dir():
         raise NotADirectoryError(f"{location}: no such folder of certificates")

@@ -1,7 +1,7 @@
-"""The numbers that everybody who speaks ZeroMQ shares: socket types, flags, monitor events.
+"""The numbers that all ZeroMQ libraries share: socket types, flags, monitor events.
 
-They are libzmq's (zmq.h), so that `SocketType.REQ == zmq.REQ` in a program that uses both. On the wire a socket type
-is written as its name, never as its number (37/ZMTP, "The Socket-Type Property").
+They are taken from libzmq (zmq.h), so `SocketType.REQ == zmq.REQ` is true in a program that uses both libraries. The
+wire carries the name of a socket type, never its number (37/ZMTP, "The Socket-Type Property").
 
     >>> SocketType.DEALER, SocketType.DEALER.value
     (<SocketType.DEALER: 5>, 5)
@@ -15,7 +15,7 @@ from enum import IntEnum, IntFlag
 
 
 class SocketType(IntEnum):
-    """What a socket does with a message. PUSH and PULL in `patterns.pipeline` are the gentlest start."""
+    """What a socket does with a message. PUSH and PULL in `patterns.pipeline` are the easiest to read first."""
 
     PAIR = 0
     PUB = 1
@@ -34,7 +34,7 @@ class SocketType(IntEnum):
 
 
 def _peers() -> dict[SocketType, frozenset[SocketType]]:
-    # 37/ZMTP, "Connection Metadata", lists the legal pairs. Each line reads both ways.
+    # 37/ZMTP, "Connection Metadata", lists the legal pairs. Each pair is legal in both directions.
     pairs = """
         PAIR PAIR, PUB SUB, PUB XSUB, XPUB SUB, XPUB XSUB, PUSH PULL,
         REQ REP, REQ ROUTER, DEALER REP, DEALER DEALER, DEALER ROUTER, ROUTER ROUTER
@@ -47,21 +47,21 @@ def _peers() -> dict[SocketType, frozenset[SocketType]]:
     return {kind: frozenset(others) for kind, others in peers.items()}
 
 
-# Who may talk to whom.
+# The socket types that each type may be connected to.
 PEERS = _peers()
 
-# Flags of send and recv.
+# Flags for send and recv.
 NOBLOCK = DONTWAIT = 1
 SNDMORE = 2
 
-# Masks of poll.
+# Bits for poll.
 POLLIN = 1
 POLLOUT = 2
 POLLERR = 4
 
 
 class Event(IntFlag):
-    """What a monitor tells (libzmq's numbers)."""
+    """The events that a monitor reports (libzmq's numbers)."""
 
     CONNECTED = 0x0001
     CONNECT_DELAYED = 0x0002

@@ -1,11 +1,11 @@
-"""What can go wrong, and who hears of it.
+"""Errors: what can go wrong, and where it is reported.
 
-Two kinds of mistake, and they never mix:
+There are two kinds of mistake, and they never mix:
 
-* **ours**: the program asks for something that cannot be. The call raises `ZMQError`, with libzmq's number in
+* **ours**: the program asks for something that is not possible. The call raises `ZMQError`, with libzmq's number in
   `.errno` and a sentence that says what to do instead.
-* **theirs**: the peer breaks the protocol. Nobody's call raises. The connection ends, and its monitor tells why:
-  that is a `ProtocolError`, which travels from the `wire` to the engine and no further.
+* **theirs**: the peer breaks the protocol. No call raises, because the program did nothing wrong. The `wire` raises
+  a `ProtocolError`, which the engine catches: it closes the connection and reports the reason to the monitor.
 
     >>> error = ZMQError(EFSM, "this REQ awaits a reply: recv() before the next send()")
     >>> error.errno == EFSM
@@ -56,7 +56,8 @@ __all__ = [
     "printable",
 ]
 
-# Numbers of libzmq's own, far above any system's: "this call does not fit the socket's state", "the context is gone".
+# libzmq's own error numbers, far above those of any system. EFSM: the call doesn't fit the socket's state. ETERM: the
+# context is closed.
 EFSM = 156384763
 ETERM = 156384765
 
@@ -64,7 +65,7 @@ _NAMES = {EFSM: "EFSM", ETERM: "ETERM"}
 
 
 class ZMQError(Exception):
-    """A call that cannot be done. `errno` is the number that pyzmq would give, `strerror` the sentence."""
+    """A call failed. `errno` is the number that pyzmq would give, `strerror` says why it failed and what to do."""
 
     def __init__(self, errno: int, strerror: str) -> None:
         super().__init__(errno, strerror)
@@ -77,21 +78,21 @@ class ZMQError(Exception):
 
 
 class Again(ZMQError):
-    """It would have to wait, and was told not to (NOBLOCK), or not for so long (sndtimeo, rcvtimeo)."""
+    """The call would have to wait: it was made with NOBLOCK, or the timeout (sndtimeo, rcvtimeo) is over."""
 
-    def __init__(self, strerror: str = "nothing to be done without waiting") -> None:
+    def __init__(self, strerror: str = "operation would block") -> None:
         super().__init__(EAGAIN, strerror)
 
 
 class ContextTerminated(ZMQError):
-    """The context has been left: it makes no more sockets."""
+    """The context is closed, so it can't make sockets any more."""
 
     def __init__(self, strerror: str = "this Context is closed: make a new one") -> None:
         super().__init__(ETERM, strerror)
 
 
 class Violation(IntEnum):
-    """libzmq's numbers for the ways to break the protocol, as a monitor tells them (zmq.h, ZMQ_PROTOCOL_ERROR_*)."""
+    """libzmq's numbers for protocol violations, as a monitor reports them (zmq.h, ZMQ_PROTOCOL_ERROR_*)."""
 
     UNSPECIFIED = 0x10000000
     UNEXPECTED_COMMAND = 0x10000001
@@ -107,7 +108,7 @@ class Violation(IntEnum):
     INVALID_METADATA = 0x10000018
     CRYPTOGRAPHIC = 0x11000001
     MECHANISM_MISMATCH = 0x11000002
-    # … by whom we asked whether a peer may come in, see `zap`:
+    # Violations by a ZAP handler, which decides whether a peer may connect (see `zap`):
     ZAP_MALFORMED_REPLY = 0x20000001
     ZAP_BAD_REQUEST_ID = 0x20000002
     ZAP_BAD_VERSION = 0x20000003
@@ -116,12 +117,14 @@ class Violation(IntEnum):
 
 
 class ProtocolError(Exception):
-    """The peer broke the protocol: what was found, what is required, and where that is written.
+    """The peer broke the protocol. The text says what was found, what was expected, and which RFC requires it.
 
-    `violation` is the number for a monitor. `at` is the place of the octet that breaks the rule, in what was given to
-    be read; None where it is no octet in particular. `is_zmtp` is False where no peer of ZMTP 3 has spoken: another
-    program has the port, or the peer is older. The connection is over, and its connecting side does not dial again,
-    unless the right peer may have the port the next time.
+    `violation` is the number for a monitor. `at` is the offset of the octet that breaks the rule, in the bytes that
+    were being decoded; None if no single octet is wrong. `is_zmtp` is False if the peer doesn't speak ZMTP 3: another
+    program listens on the port, or the peer is older.
+
+    The connection is closed. The connecting side doesn't dial again, because the same peer would fail the same way;
+    if `is_zmtp` is False it does, because the right peer may have taken over the port by then.
     """
 
     def __init__(
@@ -139,7 +142,7 @@ class ProtocolError(Exception):
 
 
 class Refused(ProtocolError):
-    """The peer will not have us, or we will not have it (37-15). status: 300, 400 or 500 (27-17), 0 if unknown."""
+    """The peer refused us, or we refused the peer (37-15). status: 300, 400 or 500 (27-17), 0 if unknown."""
 
     def __init__(self, words: str, status: int = 0) -> None:
         super().__init__(words)
@@ -147,8 +150,8 @@ class Refused(ProtocolError):
 
 
 class Secret(bytes):
-    """Octets that no log and no error may show: a password, a secret key. They are bytes like any others, but for their
-    repr, which is also that of whatever holds them.
+    """Bytes that must not appear in a log or an error: a password, a secret key. Only their repr and str are different
+    from those of other bytes, and so the repr of a container doesn't show them either.
 
     >>> password = Secret(b"open sesame")
     >>> password, f"{password}", {"plain_password": password}, password == b"open sesame"
@@ -164,7 +167,8 @@ class Secret(bytes):
 
 
 def printable(octets: bytes) -> str:
-    r"""What a stranger said, fit to stand in a sentence: nothing that moves a terminal's cursor, and not a page of it.
+    r"""Bytes from a peer, made safe for a log line: control characters are escaped, because they could move a
+    terminal's cursor, and everything after the first 40 bytes is cut off.
 
     >>> printable(b"REQ"), printable(b"\x1b[2J"), len(printable(bytes(65536)))
     ('REQ', '\\x1b[2J', 163)

@@ -1,7 +1,7 @@
-"""Options: what can be set on a socket, in which unit, with which default.
+"""Options: what can be set on a socket, its unit, and its default.
 
-Each option is one row of `Options`, and the row is all there is: the attribute, the check and this documentation come
-from it. Names, units and defaults are libzmq's; times are milliseconds.
+Each option is defined by one row of `Options`. The attribute, the check of its value and `docs/OPTIONS.md` all come
+from that row. Names, units and defaults are libzmq's; times are in milliseconds.
 
     >>> options = Options()
     >>> options.linger, options.sndhwm
@@ -16,8 +16,8 @@ from it. Names, units and defaults are libzmq's; times are milliseconds.
     >>> options.routing_id
     b'worker-7'
 
-`bind` and `connect` take a copy of the options with them, so most of them act at the next bind or connect (as in
-libzmq). Those that act at once, or at another time, are listed in `ACTS`.
+`bind` and `connect` copy the options, so a new value of most options takes effect at the next bind or connect (as in
+libzmq). `ACTS` lists the options that take effect at once or at another time.
 
 Read next: `patterns.queue`.
 """
@@ -48,18 +48,18 @@ SUBSCRIBERS = (SocketType.SUB, SocketType.XSUB)
 ANY_TRANSPORT = ("tcp", "ipc", "inproc")
 STREAMS = ("tcp", "ipc")
 
-# The types that know what to do with one message where they expect many (libzmq's choice).
+# The socket types for which conflate has an effect, as in libzmq.
 CONFLATE = (SocketType.PUSH, SocketType.PULL, SocketType.PUB, SocketType.SUB, SocketType.DEALER)
 
 
 class Rule(NamedTuple):
-    """Which values an option takes, in words and as a question."""
+    """Which values an option accepts, as a text and as a function."""
 
     words: str
     allows: Callable[[Any], bool]
 
 
-# libzmq's numbers are C's int, and the system takes no larger ones; only the size of a frame has 63 bits.
+# libzmq's options are C ints, and the system accepts no larger numbers; only the size of a frame has 63 bits.
 LARGEST = 2**31 - 1
 LARGEST_FRAME = 2**63 - 1
 
@@ -85,9 +85,10 @@ NAME = Rule("1 to 255 octets that do not begin with a zero", lambda value: 0 < l
 
 
 class Option(Generic[T]):
-    """One row: type, default, rule, and what it is for. As an attribute it gets, and sets what the rule allows.
+    """One row: type, default, rule and meaning. It is a descriptor, so `options.linger` reads and sets the value; the
+    rule is checked when a value is set.
 
-    secret: its value stands in no repr. hidden: nor does what it cannot be set to stand in the error.
+    secret: no repr shows the value. hidden: no error shows a value that was refused.
     """
 
     secret = False
@@ -107,9 +108,9 @@ class Option(Generic[T]):
         self.default = default
         self.rule = rule
         self.meaning = meaning
-        self.socket_types = socket_types  # all others refuse it; empty: none does
-        # Where it is accepted, as in libzmq, but does something only over these transports, on these types of socket
-        # (empty: on all), and if one of these options is set (empty: always).
+        self.socket_types = socket_types  # all other types refuse the option; empty: no type refuses it
+        # libzmq accepts options that have no effect, and so do we. The option has an effect only over these transports,
+        # on these socket types (empty: on all), and if one of these options is set (empty: always).
         self.over, self.acts_on, self.needs = over, acts_on, needs
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -117,7 +118,7 @@ class Option(Generic[T]):
 
     def __get__(self, instance: Options | None, owner: type) -> T:
         if instance is None:
-            return self  # type: ignore[return-value]  # the row itself, for whoever documents it
+            return self  # type: ignore[return-value]  # the row itself, for documentation
         return instance._values.get(self.name, self.default)  # type: ignore[no-any-return]
 
     def __set__(self, instance: Options, value: T | str) -> None:
@@ -136,21 +137,21 @@ class Option(Generic[T]):
         instance._option_changed(self.name)
 
     def __delete__(self, instance: Options) -> None:
-        """The option has its default again."""
+        """Set the option back to its default."""
         if instance._values.pop(self.name, None) is not None:
             instance._option_changed(self.name)
 
     def fits(self, kind: SocketType) -> bool:
-        """May sockets of this type have the option?"""
+        """True if sockets of this type have the option."""
         return not self.socket_types or kind in self.socket_types
 
     def _encode(self, text: str) -> bytes:
-        with suppress(UnicodeEncodeError):  # not the context of our own error, because its repr shows the text
+        with suppress(UnicodeEncodeError):  # don't chain it to our error, because its repr shows the text
             return text.encode()
         raise ZMQError(EINVAL, f"{self.name}: expected text that UTF-8 can encode, or bytes")
 
     def _as_given(self, value: object) -> str:
-        """What was given, for an error: not a page of it, and nothing at all of what may be a secret."""
+        """The refused value, for an error text: at most 80 characters, and only its size if it may be a secret."""
         if self.hidden:
             kind = f"{len(value)} octets" if isinstance(value, bytes) else type(value).__name__
             return f"{self.name}=<{kind}>"
@@ -159,14 +160,14 @@ class Option(Generic[T]):
 
 
 class Password(Option[bytes]):
-    """A row whose value is a secret."""
+    """A row for a password, which is never shown."""
 
     secret = hidden = True
 
 
 class Key(Option[bytes]):
-    """A row for a CURVE key: 32 octets, or 40 characters of Z85. It is kept, and read, as Z85. Errors do not show what
-    was given for a public key either, because it may be the secret one by mistake."""
+    """A row for a CURVE key: 32 octets, or 40 characters of Z85. Reading it gives Z85. Errors don't show the value of a
+    public key either, because the program may have passed the secret key by mistake."""
 
     hidden = True
 
@@ -183,7 +184,7 @@ class SecretKey(Key):
 
 
 class Tenths(Option[int]):
-    """A row for a time that is sent in tenths of a second: what is beyond them is cut off, as in libzmq."""
+    """A row for a time that is sent in tenths of a second: the value is rounded down to 100 ms, as in libzmq."""
 
     def __set__(self, instance: Options, value: int | str) -> None:
         super().__set__(instance, value)
@@ -198,7 +199,7 @@ def _is_key(text: bytes) -> bool:
 
 
 class Alias(Generic[T]):
-    """Another name for one or more options: set, it sets them all; read, it reads the first."""
+    """Another name for one or more options. Setting it sets all of them, reading it reads the first."""
 
     def __init__(self, *names: str) -> None:
         self.names = names
@@ -212,15 +213,19 @@ class Alias(Generic[T]):
 
 
 class Options:
-    """A socket's options. Socket inherits from this, so each is an attribute of every socket."""
+    """A socket's options. Socket inherits from this class, so each option is an attribute of every socket."""
 
     __slots__: ClassVar[tuple[str, ...]] = ("_values",)
-    _values: dict[str, Any]  # what has been set, by name: quicker to look at than an attribute where it is empty
+    _values: dict[str, Any]  # the values that were set, by name; often empty, so looking one up is fast
 
-    sndhwm = Option(1000, COUNT, "messages queued for one peer before it counts as full")
-    rcvhwm = Option(1000, COUNT, "messages queued from one peer before reading from it stops")
+    sndhwm = Option(1000, COUNT, "send high-water mark: messages queued for one peer before it counts as full")
+    rcvhwm = Option(
+        1000, COUNT, "receive high-water mark: messages queued from one peer before we stop reading from it"
+    )
     hwm: Alias[int] = Alias("sndhwm", "rcvhwm")
-    linger = Option(FOREVER, TIME, "how long unsent messages outlive close(); 0 on SUB and XSUB unless set")
+    linger = Option(
+        FOREVER, TIME, "how long close() keeps trying to send unsent messages; 0 on SUB and XSUB unless set"
+    )
     sndtimeo = Option(FOREVER, TIME, "how long send() waits before it raises Again")
     rcvtimeo = Option(FOREVER, TIME, "how long recv() waits before it raises Again")
     spin_time = Option(
@@ -236,126 +241,130 @@ class Options:
     conflate = Option(
         0,
         SWITCH,
-        "1: keep only the newest message for, and from, each peer; not for several frames",
+        "1: keep only the newest message in each direction for each peer; doesn't work with multipart messages",
         acts_on=CONFLATE,
     )
     router_mandatory = Option(
         0,
         SWITCH,
-        "1: send() raises EHOSTUNREACH for an unknown peer and waits for a full one; 0: it drops the message",
+        "1: send() raises EHOSTUNREACH for an unknown peer and waits for a full one; 0: it drops the message in both"
+        " cases",
         SocketType.ROUTER,
     )
     router_handover = Option(
         0,
         SWITCH,
-        "1: a new peer takes over the name that another peer has, and the connection of that one is closed",
+        "1: a new peer takes over a routing id that is in use, and the connection of the old peer is closed",
         ROUTER,
     )
-    probe_router = Option(0, SWITCH, "1: greet each peer with an empty message", *ASKERS)
-    req_relaxed = Option(0, SWITCH, "1: a new request may follow before the last is answered", REQ)
-    req_correlate = Option(0, SWITCH, "1: number the requests, take only the answer with the number", SocketType.REQ)
+    probe_router = Option(0, SWITCH, "1: send an empty message to each new peer", *ASKERS)
+    req_relaxed = Option(0, SWITCH, "1: a new request may be sent before the last one is answered", REQ)
+    req_correlate = Option(0, SWITCH, "1: number the requests, accept only the reply with the same number", REQ)
     xpub_verbose = Option(
-        0, SWITCH, "1: show each subscription, not only the first to a prefix", *PUBLISHERS, acts_on=(XPUB,)
+        0, SWITCH, "1: report each subscription, not only the first to a prefix", *PUBLISHERS, acts_on=(XPUB,)
     )
-    xpub_verboser = Option(0, SWITCH, "1: show each subscription and each end of one", *PUBLISHERS, acts_on=(XPUB,))
-    xpub_manual = Option(0, SWITCH, "1: the program subscribes its peers itself", *PUBLISHERS, acts_on=(XPUB,))
+    xpub_verboser = Option(0, SWITCH, "1: report each subscription and each cancellation", *PUBLISHERS, acts_on=(XPUB,))
+    xpub_manual = Option(
+        0, SWITCH, "1: the program itself decides what each peer is subscribed to", *PUBLISHERS, acts_on=(XPUB,)
+    )
     xpub_nodrop = Option(
         0, SWITCH, "1: send() waits for a slow subscriber instead of dropping the message for it", *PUBLISHERS
     )
-    xpub_welcome_msg = Option(b"", ANY_OCTETS, "sent first to every new subscriber; empty: nothing is", *PUBLISHERS)
+    xpub_welcome_msg = Option(
+        b"", ANY_OCTETS, "a message that is sent first to every new subscriber; empty: none", *PUBLISHERS
+    )
     invert_matching = Option(
         0,
         SWITCH,
-        "1: messages that match no subscription are sent and received, and no others",
+        "1: only messages that match no subscription are sent and received",
         acts_on=(*PUBLISHERS, *SUBSCRIBERS),
     )
     maxmsgsize = Option(
-        -1, SIZE, "the largest frame to accept; a peer that sends a larger one is cut off", over=STREAMS
+        -1, SIZE, "the largest frame to accept, in octets; a peer that sends a larger one is disconnected", over=STREAMS
     )
     maxunfinished = Option(
         2**27,
         SPAN_OF_OCTETS,
-        "most to keep of a message before its last frame comes, counted in octets, and 64 more for each frame, which is"
-        " what one costs in memory; a peer that sends more is cut off. Not in libzmq",
+        "memory for an incomplete message, in octets: its frames so far, and 64 octets more for each of them, because"
+        " that is what a frame costs; a peer that sends more is disconnected. Not in libzmq",
         over=STREAMS,
     )
     maxsubscribed = Option(
         2**30,
         SPAN_OF_OCTETS,
-        "memory that the subscriptions of one peer may take: 512 octets each, and 8 for each octet of the prefix."
-        " Not in libzmq",
+        "memory for the subscriptions of one peer, in octets: 512 for each, and 8 for each octet of its prefix. Not in"
+        " libzmq",
         *PUBLISHERS,
         over=STREAMS,
     )
     reconnect_ivl = Option(
-        100, INTERVAL, "pause before dialling again; up to as much again is added at random", over=STREAMS
+        100,
+        INTERVAL,
+        "pause before the next attempt to connect; a random time from 0 to reconnect_ivl is added",
+        over=STREAMS,
     )
     reconnect_ivl_max = Option(
-        0, SPAN, "above 0: each failure doubles the pause, up to this, and nothing is random", over=STREAMS
+        0, SPAN, "above 0: each failure doubles the pause, up to this value, and nothing random is added", over=STREAMS
     )
-    handshake_ivl = Option(
-        30000, SPAN, "how long a peer may take for greeting and handshake; 0: no limit", over=STREAMS
-    )
+    handshake_ivl = Option(30000, SPAN, "how long greeting and handshake may take; 0: no limit", over=STREAMS)
     heartbeat_ivl = Option(
-        0, SPAN, "pause between two PINGs, which ask the peer for a sign of life; 0: none are sent", over=STREAMS
+        0, SPAN, "pause between two PINGs, which the peer has to answer; 0: no PINGs are sent", over=STREAMS
     )
     heartbeat_old_peers = Option(
         0,
         SWITCH,
-        "1: ask peers of ZMTP 3.0 too. libzmq from 4.2.0, JeroMQ and NetMQ answer; to libzmq 4.1 a PING is a message."
-        " With 0 they are asked once they have sent a PING themselves. Not in libzmq",
+        "1: send PINGs to ZMTP 3.0 peers too. libzmq from 4.2.0, JeroMQ and NetMQ answer; libzmq 4.1 takes a PING for a"
+        " message. 0: they get PINGs only after they have sent one. Not in libzmq",
         over=STREAMS,
         needs=("heartbeat_ivl",),
     )
     heartbeat_timeout = Option(
         -1,
         SPAN,
-        "how long a peer may be silent after a PING before it counts as dead; not set: heartbeat_ivl; 0: no limit",
+        "how long a peer may be silent after a PING before it is disconnected; not set: heartbeat_ivl; 0: no limit",
         over=STREAMS,
         needs=("heartbeat_ivl",),
     )
     heartbeat_ttl = Tenths(
         0,
         TTL,
-        "how long we may be silent before the peer should count us as dead, in tenths of a second; 0: do not say",
+        "how long we may be silent before the peer should disconnect, rounded down to 100 ms; 0: don't tell the peer",
         over=STREAMS,
         needs=("heartbeat_ivl",),
     )
     connect_routing_id = Option(
-        b"", NAME, "the name of the peer of the next connect; it can be used before the peer has answered", ROUTER
+        b"", NAME, "the routing id of the peer of the next connect; it can be used before the peer has answered", ROUTER
     )
-    plain_server = Option(
-        0, SWITCH, "1: peers have to say name and password (PLAIN), and this side asks for them", over=STREAMS
-    )
-    plain_username = Option(b"", SHORT, "PLAIN, the client's name; setting it chooses PLAIN", over=STREAMS)
-    plain_password = Password(b"", SHORT, "PLAIN, the client's password", over=STREAMS)
-    curve_server = Option(0, SWITCH, "1: peers have to know our key (CURVE), and this side is the server", over=STREAMS)
-    curve_publickey = Key(b"", KEY, "CURVE, our public key", over=STREAMS, needs=("curve_serverkey", "curve_server"))
+    plain_server = Option(0, SWITCH, "1: PLAIN server: clients must send a username and a password", over=STREAMS)
+    plain_username = Option(b"", SHORT, "PLAIN: the client's username; setting it selects PLAIN", over=STREAMS)
+    plain_password = Password(b"", SHORT, "PLAIN: the client's password", over=STREAMS)
+    curve_server = Option(0, SWITCH, "1: CURVE server: clients must know our public key", over=STREAMS)
+    curve_publickey = Key(b"", KEY, "CURVE: our public key", over=STREAMS, needs=("curve_serverkey", "curve_server"))
     curve_secretkey = SecretKey(
-        b"", KEY, "CURVE, our secret key", over=STREAMS, needs=("curve_serverkey", "curve_server")
+        b"", KEY, "CURVE: our secret key", over=STREAMS, needs=("curve_serverkey", "curve_server")
     )
     curve_serverkey = Key(
-        b"", KEY, "CURVE, the server's public key; setting it chooses CURVE, as a client", over=STREAMS
+        b"", KEY, "CURVE: the server's public key; setting it selects CURVE, as a client", over=STREAMS
     )
     zap_domain = Option(
         b"",
         UP_TO_255,
-        "the domain that a ZAP handler is told; with NULL, the handler is asked only if this is set",
+        "the domain in the request to the ZAP handler; with NULL, the handler is asked only if this is set",
         over=STREAMS,
     )
     zap_enforce_domain = Option(
         0,
         SWITCH,
-        "1: with NULL and a zap_domain, a peer is let in only if a ZAP handler says so",
+        "1: with NULL and a zap_domain, a peer is refused if there is no ZAP handler",
         over=STREAMS,
         needs=("zap_domain",),
     )
-    backlog = Option(100, BACKLOG, "connections that the system keeps waiting to be accepted", over=STREAMS)
+    backlog = Option(100, BACKLOG, "connections that the system queues until they are accepted", over=STREAMS)
     ipv6 = Option(
         0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4, and names may resolve to IPv6", over=("tcp",)
     )
-    sndbuf = Option(-1, SYSTEM, "the system's send buffer, octets (SO_SNDBUF)", over=STREAMS)
-    rcvbuf = Option(-1, SYSTEM, "the system's receive buffer, octets (SO_RCVBUF)", over=STREAMS)
+    sndbuf = Option(-1, SYSTEM, "the system's send buffer, in octets (SO_SNDBUF)", over=STREAMS)
+    rcvbuf = Option(-1, SYSTEM, "the system's receive buffer, in octets (SO_RCVBUF)", over=STREAMS)
     tcp_keepalive = Option(-1, TERNARY, "SO_KEEPALIVE", over=("tcp",))
     tcp_keepalive_idle = Option(
         -1,
@@ -380,15 +389,15 @@ class Options:
         except AttributeError:
             if hasattr(type(self), name):
                 raise
-            # A class with slots refuses a name that it does not have, but does not say which one may be meant.
+            # A class with slots refuses an unknown name, but doesn't suggest a similar one.
             raise AttributeError(unknown_option(name)) from None
 
     def _option_changed(self, name: str) -> None:
         """Called after an option has been set."""
 
     def setsockopt(self, option: int, value: Any) -> None:
-        """Set an option by its constant, such as `zmq.LINGER`, as in pyzmq. Raises ZMQError(EINVAL) for a number that
-        is no option here, TypeError for text (see setsockopt_string)."""
+        """Set an option by its constant, such as `zmq.LINGER`, as in pyzmq. Raises ZMQError(EINVAL) for a number of an
+        unknown option, and TypeError for text (see setsockopt_string)."""
         if isinstance(value, str):
             raise TypeError(f"{option!r}: expected bytes or int; for text there is setsockopt_string()")
         setattr(self, option_name(option), value)
@@ -411,14 +420,14 @@ def option_name(option: int) -> str:
 
 
 def snapshot(options: Options) -> Options:
-    """What is set now, for something that begins now."""
+    """A copy of the options with their present values, for a bind or connect that begins now."""
     copy = Options()
     copy._values = dict(options._values)
     return copy
 
 
 def set_options(options: Options, given: dict[str, Any]) -> None:
-    """Set options given as keywords; an unknown name is a TypeError, as for any keyword."""
+    """Set options given as keywords; an unknown name raises TypeError, as any unknown keyword does."""
     for name, value in given.items():
         if name not in OPTION_NAMES:
             raise TypeError(unknown_option(name))
@@ -426,7 +435,8 @@ def set_options(options: Options, given: dict[str, Any]) -> None:
 
 
 def without_effect(options: Options, socket_type: SocketType, transport: str) -> list[str]:
-    """What was set and does nothing for a connection over transport, in words; libzmq accepts it in silence.
+    """One sentence for each option that was set but has no effect over this transport. libzmq accepts such options
+    silently; here they are logged, because they are usually mistakes.
 
     >>> options = Options()
     >>> options.tcp_keepalive = options.conflate = 1
@@ -453,7 +463,7 @@ def without_effect(options: Options, socket_type: SocketType, transport: str) ->
 
 
 def unknown_option(name: str) -> str:
-    """The sentence for a name that is no option.
+    """The error text for an unknown option.
 
     >>> unknown_option("lingr")
     "no option 'lingr'; did you mean linger?"
@@ -463,7 +473,7 @@ def unknown_option(name: str) -> str:
 
 
 def table() -> str:
-    """All options as a table in Markdown (docs/OPTIONS.md is this; a test compares them)."""
+    """All options as a table in Markdown, for docs/OPTIONS.md (a test compares the two)."""
     lines = [
         "| option | for | over | type | values | default | acts | meaning |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -483,11 +493,11 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-# Every name that can be set, and the rows that say what with.
+# Every name that can be set, and the row for each option.
 OPTION_NAMES = [name for name, row in vars(Options).items() if isinstance(row, (Option, Alias))]
 OPTION_ROWS: dict[str, Option[Any]] = {name: row for name, row in vars(Options).items() if isinstance(row, Option)}
 
-# When a new value acts, where that is not at the next bind or connect.
+# When a new value takes effect, if not at the next bind or connect.
 ACTS = {
     **dict.fromkeys(["sndhwm", "rcvhwm", "router_mandatory", "router_handover", "req_relaxed"], "at once"),
     **dict.fromkeys(

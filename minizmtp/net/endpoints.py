@@ -1,4 +1,4 @@
-"""Endpoints: where a socket is, or is to go.
+"""Endpoints: the addresses of sockets, for bind and connect.
 
     tcp://127.0.0.1:5555               an address and a port                    bind, connect
     tcp://[::1]:5555                   IPv6 in brackets                         bind, connect
@@ -25,7 +25,8 @@
     Traceback (most recent call last):
     minizmtp.errors.ZMQError: EINVAL: tcp://*:5555: connect needs a host to go to; `*` is for bind
 
-What bind and connect refuse is what libzmq refuses (L-16), and a port above 65535, which libzmq would dial for ever.
+bind and connect refuse what libzmq refuses (L-16). They also refuse a port above 65535, because connecting to it can
+never succeed; libzmq would try forever.
 
 Read next: `transports`.
 """
@@ -38,7 +39,7 @@ ANY = "*"
 
 
 class Tcp(NamedTuple):
-    """host: a name, an address, an interface, or `*`. port: 0 for any. source: where a connect is to come from."""
+    """host: a name, an address, an interface, or `*`. port: 0 for any. source: the local address of a connect."""
 
     host: str
     port: int
@@ -51,7 +52,7 @@ class Tcp(NamedTuple):
 
 
 class Ipc(NamedTuple):
-    """path: in the file system; with `@` in front, in the abstract name space; `*` for a fresh one."""
+    """path: in the file system; with `@` in front, in the abstract namespace; `*`: a new temporary path."""
 
     path: str
 
@@ -70,10 +71,10 @@ Endpoint = Tcp | Ipc | Inproc
 
 
 def parse_endpoint(text: str, connect: bool = False) -> Endpoint:
-    """Read an endpoint; connect: it is to be connected to. Raises ZMQError (EINVAL, EPROTONOSUPPORT) where it cannot be
-    meant, and says what would be right."""
+    """Parse an endpoint; connect: True for connect, False for bind. Raises ZMQError (EINVAL, EPROTONOSUPPORT) if the
+    endpoint isn't valid there; the error says what was expected."""
     if not isinstance(text, str):
-        raise TypeError(f"{text!r}: an endpoint is a str such as tcp://127.0.0.1:5555")
+        raise TypeError(f"{text!r}: expected an endpoint as a str, such as tcp://127.0.0.1:5555")
     scheme, separator, rest = text.partition("://")
     if not separator or not rest:
         raise ZMQError(EINVAL, f"{text!r}: expected tcp://HOST:PORT, ipc://PATH or inproc://NAME")
@@ -105,7 +106,7 @@ def _parse_tcp(text: str, rest: str, connect: bool) -> Tcp:
 
 
 def _parse_source(text: str, source: str) -> Tcp:
-    """The part in front of the `;`. libzmq wants a port there, too; here it may be left out."""
+    """The part before the `;`. libzmq requires a port there; here it may be left out."""
     has_port = ":" in source.rpartition("]")[2]
     return Tcp(*_host_and_port(text, source if has_port else f"{source}:*"))
 

@@ -1,14 +1,14 @@
-"""Transports: an endpoint becomes a stream of bytes.                                 tcp and ipc; inproc has no bytes
+"""Transports: streams of bytes over tcp and ipc.                              inproc has no bytes: see `inproc`
 
     listen(Tcp("127.0.0.1", 0), options)      → Listener     await listener.accept() → Stream
     await dial(Tcp("127.0.0.1", 5555), options)              → Stream
 
-A `Stream` is a non-blocking socket: `try_receive()` gives what has come, `try_receive_into()` passes it on to who is to
-read it, and `try_send()` offers bytes to the system and tells how many it took, all of them *now*. That is why this is
-not `trio.SocketStream`: a message for an idle connection can go out inside `send()`, without waking a task first, and
-plain functions can do it all (see `engine`).
+A `Stream` is a non-blocking socket. `try_receive()` returns what has arrived, `try_receive_into()` passes it to a
+receiver, and `try_send()` offers bytes to the system and returns how many it took. None of them waits. We don't use
+`trio.SocketStream`, because its methods are async: here `send()` can write a message to an idle connection directly,
+from a plain function and without waking a task (see `engine`).
 
-Errors come as OSError, with a sentence. Below this module: `endpoints`, `options`. Above it: `engine`.
+Errors are OSErrors with an explanation.
 Read next: `reactor`, or `engine` at once.
 """
 
@@ -33,11 +33,11 @@ from ..errors import EADDRINUSE, EINVAL, ENAMETOOLONG, ENODEV, ZMQError
 from ..options import Options
 from .endpoints import ANY, Endpoint, Inproc, Ipc, Tcp
 
-# Octets asked for in one read. A thousand short messages fit; and a block of this size comes from memory that was in
-# use a moment ago. (What is to become a large frame is read to its place, see `wire.body`.)
+# Octets asked for in one read. A thousand short messages fit, and malloc can reuse a recently freed block of this size.
+# (The body of a large frame is read directly into its buffer, see `wire.body`.)
 READ_SIZE = 65536
 
-# Half of what keep_memory keeps.
+# Octets that keep_memory allocates and frees; malloc then keeps up to twice as much.
 KEPT = 1 << 22
 
 # So many are let in, one after the other, before other tasks have their turn.
@@ -46,24 +46,25 @@ ACCEPTS_PER_CHECKPOINT = 16
 # Asks for the IPv4 address of an interface (netdevice(7)); macOS and the BSDs have another number for it.
 SIOCGIFADDR = 0x8915 if sys.platform == "linux" else 0xC0206921
 
-# What sun_path holds (108 octets on Linux, 104 on macOS), less the zero at its end.
+# The size of sun_path (108 octets on Linux, 104 on macOS) without the zero at its end.
 LONGEST_PATH = 107 if sys.platform == "linux" else 103
 
 
 class Receiver(Protocol):
-    """What a Stream can fill (a Connection, for one); the names are those of asyncio and h11."""
+    """An object that a Stream can fill, such as a Connection. The names are those of asyncio and h11."""
 
     def get_buffer(self) -> memoryview | None:
-        """Where the next octets are to go, if it matters; then buffer_updated says how many there are."""
+        """The buffer for the next octets, or None if receive_data should be called with them instead."""
 
-    def buffer_updated(self, count: int) -> None: ...
+    def buffer_updated(self, count: int) -> None:
+        """Called after count octets have been written to the buffer."""
 
     def receive_data(self, data: bytes) -> None:
-        """Octets, where it does not matter; and the end of the stream: b"" in either case."""
+        """Called with octets if there is no buffer, and with b"" at the end of the stream in either case."""
 
 
 class Stream:
-    """One connection of bytes."""
+    """One connection, as a stream of bytes."""
 
     __slots__ = ("_socket", "fileno", "peer_address")
 
@@ -73,14 +74,15 @@ class Stream:
         self.peer_address = peer_address  # without its port, as libzmq's Peer-Address; "" for ipc
 
     def try_receive(self) -> bytes | None:
-        """What has come; b"" at the end of the stream; None if there is nothing just now. Raises OSError."""
+        """The octets that have arrived, b"" at the end of the stream, None if there are none now. Raises OSError."""
         try:
             return self._socket.recv(READ_SIZE)
         except BlockingIOError:
             return None
 
     def try_receive_into(self, receiver: Receiver) -> int | None:
-        """The same, but receiver is given what has come: straight into its buffer, if it has one. How many octets."""
+        """Like try_receive, but passes the octets to receiver, if possible directly into its buffer. Returns how many
+        octets there were."""
         buffer = receiver.get_buffer()
         try:
             if buffer is None:
@@ -98,40 +100,40 @@ class Stream:
         return count
 
     def wait_receivable(self) -> Awaitable[None]:
-        """Until there is something to receive. Raises trio.ClosedResourceError when closed, or called away."""
-        return trio.lowlevel.wait_readable(self._socket)  # noqa: ASYNC105  # the caller does: one coroutine less
+        """Wait until there is something to receive. Raises trio.ClosedResourceError after close() or call_away()."""
+        return trio.lowlevel.wait_readable(self._socket)  # noqa: ASYNC105  # the caller awaits it, which saves a coroutine
 
     def call_away(self) -> None:
-        """Let go whoever waits."""
+        """Wake the tasks that wait for this stream, with trio.ClosedResourceError."""
         trio.lowlevel.notify_closing(self._socket)
 
     def try_send(self, data: bytes | bytearray | memoryview, *more: bytes) -> int:
-        """Offer data to the system, and what is to follow it; how many octets it took, maybe 0."""
+        """Offer data, and more after it, to the system. Returns how many octets it took, possibly 0."""
         try:
             return self._socket.sendmsg((data, *more)) if more else self._socket.send(data)
         except BlockingIOError:
             return 0
 
     def in_flight(self) -> int:
-        """How many octets the system has taken from us and the peer's system has not confirmed; over ipc, about how
-        many the peer has not read. 0 where the system cannot tell: this is Linux's SIOCOUTQ (tcp(7))."""
+        """How many octets the peer's system has not acknowledged yet; over ipc, about how many the peer has not read.
+        0 on systems without this information: it is Linux's SIOCOUTQ (tcp(7))."""
         try:
             return int.from_bytes(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
         except OSError:
             return 0
 
     async def wait_sendable(self) -> None:
-        """Until the system takes some more."""
+        """Wait until the system accepts more octets."""
         await trio.lowlevel.wait_writable(self._socket)
 
     def send_eof(self) -> None:
-        """Say no more; the peer may go on. Raises OSError where it has gone already."""
+        """Close our direction; the peer may go on sending. Raises OSError if the peer has disconnected already."""
         self._socket.shutdown(socket.SHUT_WR)
 
     @property
     def peer(self) -> Endpoint | None:
-        """Where the peer is: for ipc the path that it was dialled at, "" if it did the dialling. None when it has gone
-        already."""
+        """The peer's endpoint. For ipc it is the path that we connected to, or "" if the peer connected to us. None if
+        the peer has disconnected already."""
         try:
             name = self._socket.getpeername()
         except OSError:
@@ -141,59 +143,60 @@ class Stream:
         return Ipc("@" + os.fsdecode(name[1:]) if isinstance(name, bytes) and name else os.fsdecode(name))
 
     def close(self) -> None:
-        """At once; whoever waits on the stream gets trio.ClosedResourceError."""
+        """Close at once. A task that waits on the stream gets trio.ClosedResourceError."""
         if self._socket.fileno() != -1:
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
     def abandon(self) -> None:
-        """In a child of a fork: close the descriptor alone. The connection, and trio's selector, are the parent's."""
+        """In a forked child: close only the descriptor, because the connection and trio's selector belong to the
+        parent."""
         self._socket.close()
 
 
 class Listener:
-    """A bound endpoint. `endpoint` is what was bound, with the port or path that the system chose."""
+    """A bound endpoint. `endpoint` is the bound one, with the port or path that the system chose."""
 
     def __init__(self, sock: socket.socket, endpoint: Endpoint, options: Options) -> None:
         self._socket = sock
         self._options = options
         self.endpoint = endpoint
         self.fileno: Final = sock.fileno()
-        # To remove our file at the end, and not one that somebody put in its place.
+        # Identifies our file, because close() must not remove a file that another program has put in its place.
         self._file = _file_number(endpoint.path) if isinstance(endpoint, Ipc) else None
-        self.directory: str | None = None  # made for ipc://*, to be removed with the file
+        self.directory: str | None = None  # created for ipc://*, removed together with the file
         self._in_a_row = 0
 
     async def accept(self) -> Stream:
-        """The next connection. Raises OSError when the system has none to give (too many open files, say), and
-        trio.ClosedResourceError when we have been closed: also before anybody had the time to ask."""
+        """Wait for the next connection. Raises OSError if the system can't accept one (too many open files, say), and
+        trio.ClosedResourceError if the listener is closed, also if that happened before this call."""
         while True:
             if self._in_a_row == ACCEPTS_PER_CHECKPOINT:
                 self._in_a_row = 1
                 await trio.lowlevel.checkpoint()
             if self._socket.fileno() == -1:
                 raise trio.ClosedResourceError
-            if not self._in_a_row:  # where one came there may be a crowd: then ask at once
+            if not self._in_a_row:  # after one connection there may be more, so don't wait first
                 await trio.lowlevel.wait_readable(self._socket)
             before, self._in_a_row = self._in_a_row, 0
             try:
                 sock, peer = self._socket.accept()
-            except (BlockingIOError, ConnectionAbortedError):  # it went away while it was waiting
+            except (BlockingIOError, ConnectionAbortedError):  # the peer left before we accepted
                 continue
             self._in_a_row = before + 1
             sock.setblocking(False)
-            if isinstance(self.endpoint, Ipc):  # over tcp the listener has passed on what it was set to (`listen`)
+            if isinstance(self.endpoint, Ipc):  # over tcp it inherits these from the listener
                 with _closed_on_error(sock):
                     _tune(sock, self._options, is_tcp=False)
             return Stream(sock, _host_of(peer))
 
     def abandon(self) -> None:
-        """In a child of a fork: close the descriptor, and touch nothing that the parent has, too. trio's selector and
-        the file of an ipc endpoint are the parent's."""
+        """In a forked child: close only the descriptor, because trio's selector and the file of an ipc endpoint belong
+        to the parent."""
         self._socket.close()
 
     def close(self) -> None:
-        """At once, and the file of an ipc endpoint goes too."""
+        """Close at once, and remove the file of an ipc endpoint."""
         if self._socket.fileno() == -1:
             return
         trio.lowlevel.notify_closing(self._socket)
@@ -207,7 +210,7 @@ class Listener:
 
 
 def listen(endpoint: Endpoint, options: Options) -> Listener:
-    """Bind and listen. A plain call: nothing here waits, so names are not looked up.
+    """Bind and listen. Names are not looked up, because this is a plain function that must not wait.
 
     Raises ZMQError: EADDRINUSE, ENODEV (no such interface), EMFILE, ENAMETOOLONG, EACCES …
     """
@@ -223,7 +226,7 @@ def _listen_tcp(endpoint: Tcp, options: Options) -> Listener:
     try:
         return _listen_at(host, endpoint.port, options)
     except OSError as error:
-        # A system without IPv6: `*` is then all interfaces of IPv4, as in libzmq.
+        # On a system without IPv6, `*` means all IPv4 interfaces, as in libzmq.
         if endpoint.host != ANY or host != "::" or error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
             raise
         return _listen_at("0.0.0.0", endpoint.port, options)
@@ -233,11 +236,11 @@ def _listen_at(host: str, port: int, options: Options) -> Listener:
     family = _family(host)
     sock = socket.socket(family, socket.SOCK_STREAM)
     with _closed_on_error(sock):
-        # So that a server can be restarted at once: connections of its former life may linger for minutes.
+        # Without this, a server could not be restarted at once, because its old connections may stay for minutes.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            # With `ipv6`, all interfaces means those of IPv4, too (zmq_setsockopt(3), ZMQ_IPV6). The system's default
-            # is not the same everywhere.
+            # With `ipv6`, all interfaces includes those of IPv4 (zmq_setsockopt(3), ZMQ_IPV6). Set it always, because
+            # the default differs between systems.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" and options.ipv6 else 1)
         sock.bind(_socket_address(host, port))
         _start_listening(sock, options)
@@ -250,7 +253,8 @@ def _family(host: str) -> int:
 
 
 def _bind_address(host: str, options: Options) -> str:
-    """The address to bind to, as the system spells it. Raises ZMQError (ENODEV) for what is no address of a machine."""
+    """The address to bind to, in the system's spelling. Raises ZMQError (ENODEV) if host is neither an address nor an
+    interface."""
     if host == ANY:
         return "::" if options.ipv6 else "0.0.0.0"
     if host.lower() == "localhost":  # the one name that needs no looking up (RFC 6761, section 6.3)
@@ -268,15 +272,15 @@ def _bind_address(host: str, options: Options) -> str:
 
 
 def _numeric(host: str) -> str:
-    """An address in the system's own spelling: `[::ffff:127.0.0.1]` and `127.1` are 127.0.0.1. "" if it is none."""
+    """An address in the system's spelling: `[::ffff:127.0.0.1]` and `127.1` are 127.0.0.1. "" if host isn't one."""
     try:
         return _spelling(_socket_address(host, 0))
-    except (OSError, ValueError):  # ValueError: it cannot be a name either, such as one of 70 letters without a dot
+    except (OSError, ValueError):  # ValueError: not even a valid name, such as 70 letters without a dot
         return ""
 
 
 def _socket_address(host: str, port: int) -> tuple[Any, ...]:
-    """What the system takes for an address: of IPv6, with the number of the interface that its zone names."""
+    """The address as the system's calls take it; an IPv6 address includes the number of its zone's interface."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     return found[0][4]
 
@@ -292,7 +296,7 @@ def _spelling(address: tuple[Any, ...]) -> str:
 
 
 def _interface_address(name: str, family: int) -> str:
-    """The address of an interface such as eth0, the first that is valid beyond its own link; "" if it has none."""
+    """The address of an interface such as eth0, preferably one that isn't link-local; "" if it has none."""
     if name not in [known for _, known in socket.if_nameindex()]:
         return ""
     if family == socket.AF_INET6:
@@ -306,7 +310,7 @@ def _interface_address(name: str, family: int) -> str:
 
 
 def _interface_ipv6(name: str) -> str:
-    """Linux tells in a file, one address a line: address, number, length of prefix, scope, flags, interface."""
+    """Read from Linux's file, which has one address a line: address, number, prefix length, scope, flags, interface."""
     try:
         with open("/proc/net/if_inet6", encoding="ascii") as file:
             lines = [line.split() for line in file]
@@ -320,7 +324,7 @@ def _interface_ipv6(name: str) -> str:
 
 
 def dialled_place(endpoint: Endpoint, options: Options) -> Endpoint:
-    """Where a connect to endpoint goes, in the one spelling by which two endpoints can be compared.
+    """The target of a connect to endpoint, in a normalized spelling, so that two endpoints can be compared.
 
     >>> str(dialled_place(Tcp("::ffff:127.0.0.1", 5555), Options()))
     'tcp://127.0.0.1:5555'
@@ -336,7 +340,7 @@ def dialled_place(endpoint: Endpoint, options: Options) -> Endpoint:
 
 
 def bound_place(endpoint: Endpoint, options: Options) -> Endpoint | None:
-    """The same for a bind; None where nothing can be bound.
+    """The same for a bind; None if the endpoint can't be bound.
 
     >>> str(bound_place(Tcp("*", 5555), Options()))
     'tcp://0.0.0.0:5555'
@@ -381,25 +385,25 @@ def _listen_at_path(endpoint: Ipc, options: Options) -> Listener:
 
 def _start_listening(sock: socket.socket, options: Options) -> None:
     sock.setblocking(False)
-    # Before listen: whoever comes over tcp takes all of this from here. (So it is on Linux, macOS and the BSDs.
-    # Over ipc Linux passes nothing on.)
+    # Set the options before listen, because accepted tcp connections inherit them (on Linux, macOS and the BSDs). Over
+    # ipc Linux inherits nothing.
     _tune(sock, options, sock.family != socket.AF_UNIX)
     sock.listen(options.backlog)
 
 
 def _remove_stale(endpoint: Ipc) -> None:
-    """A socket file that nobody listens at is left over from a crash, and is removed. Somebody answers: leave it."""
+    """Remove a socket file that a crashed program left. If a program still listens there, raise OSError(EADDRINUSE)."""
     if endpoint.path.startswith("@") or not os.path.exists(endpoint.path):
         return
     if not stat.S_ISSOCK(os.stat(endpoint.path).st_mode):
-        raise OSError(EADDRINUSE, "there is a file of another kind")
+        raise OSError(EADDRINUSE, "the path exists and is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
             probe.connect(endpoint.path)
         except ConnectionRefusedError:
             os.unlink(endpoint.path)
-        except BlockingIOError:  # it listens, and is busy
+        except BlockingIOError:  # a program listens, and its queue is full
             raise OSError(EADDRINUSE, os.strerror(EADDRINUSE)) from None
         else:
             raise OSError(EADDRINUSE, os.strerror(EADDRINUSE))
@@ -407,8 +411,8 @@ def _remove_stale(endpoint: Ipc) -> None:
 
 def _bind_advice(endpoint: Endpoint, error: OSError) -> str:
     advice = {
-        errno.EADDRINUSE: "; somebody listens there: choose another, or let the system choose with `*`",
-        errno.EADDRNOTAVAIL: "; that is no address of this machine: use one that is, or `*` for all",
+        errno.EADDRINUSE: "; choose another endpoint, or let the system choose with `*`",
+        errno.EADDRNOTAVAIL: "; expected an address of this machine, or `*` for all",
         errno.EACCES: "; not allowed: choose a port above 1023, or a path that may be written",
         errno.ENOENT: "; make the directory first",
     }
@@ -416,9 +420,9 @@ def _bind_advice(endpoint: Endpoint, error: OSError) -> str:
 
 
 async def dial(endpoint: Endpoint, options: Options) -> Stream:
-    """One attempt to connect. A name may stand for several addresses: they are tried in turn.
+    """Try once to connect. If a name has several addresses, they are tried in turn.
 
-    Raises OSError; trying again is the caller's business (see `session`).
+    Raises OSError; the caller decides when to try again (see `session`).
     """
     assert not isinstance(endpoint, Inproc)
     if isinstance(endpoint, Ipc):
@@ -427,19 +431,20 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
     family = socket.AF_UNSPEC if options.ipv6 or ":" in host else socket.AF_INET
     try:
         found = await trio.socket.getaddrinfo(host, endpoint.port, family, socket.SOCK_STREAM)
-    except ValueError as error:  # no name at all, such as one of 70 letters without a dot (UnicodeError)
-        raise OSError(EINVAL, f"{endpoint.host!r} is no name: {error}") from None
+    except ValueError as error:  # not a valid name, such as 70 letters without a dot (UnicodeError)
+        raise OSError(EINVAL, f"invalid host name {endpoint.host!r}: {error}") from None
     reason: OSError | None = None
     for family, _, _, _, address in found:
         try:
             return await _connect(family, address, options, _source_address(endpoint.source, family))
         except OSError as error:
             reason = error
-    raise reason or OSError(errno.EADDRNOTAVAIL, "the name has no address")
+    raise reason or OSError(errno.EADDRNOTAVAIL, "the host name has no address")
 
 
 def _source_address(source: Tcp | None, family: int) -> tuple[Any, ...] | None:
-    """Where a connection of that family comes from. Asked at each attempt: an interface may get its address later."""
+    """The source address for a connection of that family. It is looked up at each attempt, because an interface may get
+    its address later."""
     if source is None:
         return None
     if source.host == ANY:
@@ -461,55 +466,56 @@ async def _connect(family: int, address: object, options: Options, source: tuple
         sock.setblocking(False)
         _tune(sock, options, family != socket.AF_UNIX)
         if source is not None:
-            if source[1]:  # one port for several targets, and again after a reconnect, as libzmq has it
+            if source[1]:  # the port may serve several targets, and a reconnect, as in libzmq
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(source)
         try:
             sock.connect(address)  # type: ignore[arg-type]
         except BlockingIOError:
             if family == socket.AF_UNIX:
-                raise  # not under way but turned away: the listener's queue is full
+                raise  # over ipc this means that the listener's queue is full
             await trio.lowlevel.wait_writable(sock)
             if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(code, os.strerror(code)) from None
-        # Dial a free port of this machine often enough, and the system will one day choose that very port for our end:
-        # then TCP connects us to ourselves.
+        # If we connect to a free port of this machine often enough, the system may choose the same port for our side,
+        # and TCP then connects the socket to itself.
         if family != socket.AF_UNIX and sock.getsockname() == sock.getpeername():
-            raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself: nobody listens there")
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself: no program listens there")
         return Stream(sock, _host_of(address))
 
 
 def _host_of(address: object) -> str:
-    """The host of a socket's address, without its port; "" for ipc. Python leaves out the zone of a link-local one."""
+    """The host of a socket's address, without its port; "" for ipc. The zone of a link-local address is added, because
+    Python leaves it out."""
     if not isinstance(address, tuple):
         return ""
     host = str(address[0])
     if len(address) == 4 and address[3] and "%" not in host:
-        with suppress(OSError):  # that interface is gone already
+        with suppress(OSError):  # the interface has been removed
             return f"{host}%{socket.if_indextoname(address[3])}"
     return host
 
 
 def keep_memory() -> None:
-    """Have the process keep some memory that is free just now, for the next burst of messages.
+    """Make malloc keep free memory for the next burst of messages.
 
-    A malloc like glibc's gives it back to the system as soon as 128 KiB are free at its end, and a moment later has it
-    given anew, page by page. But it learns: when a block like this one is freed, it keeps twice as much from then on
-    (mallopt(3), "M_MMAP_THRESHOLD"; whatever the environment says is stronger). The buffer is not used, and no page of
-    it touched. A PULL needs for each MiB in messages of 64 KiB 0.3 ms of CPU in place of 1.0. (2026-11-25.)
+    glibc's malloc returns memory to the system as soon as 128 KiB are free at the end of its heap, and soon asks for it
+    again, page by page. After a large block has been freed, it keeps twice the size of that block (mallopt(3),
+    "M_MMAP_THRESHOLD"; the environment variables have priority). So we allocate and free one block; none of its pages
+    is touched. With it a PULL needs about a third of the CPU time for messages of 64 KiB.
     """
     BufferedReader(BytesIO(), KEPT)
 
 
 def check_dialable(endpoint: Endpoint) -> None:
-    """Refuse at once what no attempt can reach."""
+    """Raise ZMQError for an endpoint that no attempt could connect to."""
     if isinstance(endpoint, Ipc):
         _check_path(endpoint)
 
 
 def _check_path(endpoint: Ipc) -> None:
     if len(os.fsencode(endpoint.path)) > LONGEST_PATH:
-        raise ZMQError(ENAMETOOLONG, f"{endpoint}: a socket's path has at most {LONGEST_PATH} octets")
+        raise ZMQError(ENAMETOOLONG, f"{endpoint}: expected a path of at most {LONGEST_PATH} octets")
 
 
 def _unix_address(endpoint: Ipc) -> str:
@@ -518,7 +524,7 @@ def _unix_address(endpoint: Ipc) -> str:
 
 def _tune(sock: socket.socket, options: Options, is_tcp: bool) -> None:
     if is_tcp:
-        # A message is written whole: waiting for more to fill a packet (Nagle's algorithm) would only delay it.
+        # Nagle's algorithm would only delay messages, because we already write them whole.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _set(sock, socket.SOL_SOCKET, "SO_KEEPALIVE", options.tcp_keepalive)
         if options.tcp_keepalive == 1:

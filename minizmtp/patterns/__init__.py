@@ -1,32 +1,34 @@
-"""Which peer is a message for, and whose message is next? Plain synchronous code, without bytes and without waiting.
+"""Patterns: which peer gets a message, and from which peer the next one is taken. Synchronous code, without any I/O.
 
-    queue           one peer, as a socket sees it: two queues and their high-water marks
+    queue           the pipe to one peer: two queues and their high-water marks
     routing         fair queue, round robin: taking turns
-    pattern         what all socket types have in common
-    pipeline        30/PIPELINE   PUSH PULL               the gentlest start
+    pattern         the base class of all socket types
+    pipeline        30/PIPELINE   PUSH PULL               the easiest to read first
     pair            31/EXPAIR     PAIR
-    subscriptions   which subscribers want this topic, without asking each
+    subscriptions   finds the subscribers to a topic without asking each
     fanout          29/PUBSUB     one message for many peers
-    notices         29/PUBSUB     what an XPUB shows its program
+    notices         29/PUBSUB     subscriptions that an XPUB reports to its program
     pubsub          29/PUBSUB     PUB SUB XPUB XSUB
     reqrep          28/REQREP     REQ REP
     router          28/REQREP     DEALER ROUTER
 
-A socket type is a row of this table: how it chooses a pipe for what it sends, how it gathers what it receives, and one
-small rule of its own.
+Each socket type is a row of this table: how it chooses the pipe for a message, what it does if no pipe has room, from
+which pipes it receives, and one rule of its own.
 
-    type     sends to                 when it cannot     receives          rule of its own
+    type     sends to                 without room       receives from     rule of its own
     PUSH     next in turn             waits              –
     PULL     –                        –                  fair queue
-    PAIR     its one peer             waits              from its peer     a second peer is not looked at
-    PUB      all that subscribed      drops              subscriptions     who wants what
-    XPUB     all that subscribed      drops              subscriptions     shows them to the program
+    PAIR     its one peer             waits              its one peer      a second peer is ignored
+    PUB      all that subscribed      drops              subscriptions     filters by subscription
+    XPUB     all that subscribed      drops              subscriptions     reports them to the program
     SUB      all (subscriptions)      –                  fair queue        counts its subscriptions
     XSUB     all                      drops              fair queue        sends subscriptions as messages
-    REQ      next in turn             waits              from whom asked   send, receive, send, …
-    REP      who asked                drops              fair queue        receive, send, receive, …
+    REQ      next in turn             waits              the peer asked    send, receive, send, …
+    REP      the peer that asked      drops              fair queue        receive, send, receive, …
     DEALER   next in turn             waits              fair queue
-    ROUTER   whom frame 1 names       drops              fair queue        names its peers
+    ROUTER   the peer in frame 1      drops              fair queue        gives each peer a routing id
+
+Numbers such as (37-33) and (L-14) are this project's own: docs/REQUIREMENTS.md lists the rules that they name.
 """
 
 from .pair import Pair

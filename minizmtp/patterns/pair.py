@@ -1,10 +1,10 @@
-"""PAIR: two sockets, and nobody else.                                                          RFC 31/EXPAIR
+"""PAIR: exactly two sockets.                                                                   RFC 31/EXPAIR
 
-    PAIR ◄──────────► PAIR            the third who connects is let in and not looked at
+    PAIR ◄──────────► PAIR            a third socket may connect, but is ignored
 
-It is the simplest pattern of all, and made for two parts of one program that talk over inproc. There is one pipe. A
-second peer completes its handshake and stays connected, but its messages are dropped and none are sent to it; when the
-first leaves, not the second but the next newcomer takes the place (31-1, as libzmq).
+It is the simplest pattern, made for two parts of one program that are connected over inproc. There is one pipe. A
+second peer completes its handshake and stays connected, but its messages are dropped and none are sent to it. It stays
+ignored after the first peer leaves: the next peer that connects takes the place (31-1, as in libzmq).
 
     >>> from .queue import Pipe, Queue
     >>> pair = Pair(on_arrival=print, on_space=lambda: None)
@@ -13,7 +13,7 @@ first leaves, not the second but the next newcomer takes the place (31-1, as lib
     >>> pair.try_send([b"hello"]), len(first.outbound), len(second.outbound)
     (True, 1, 0)
 
-Below this module: `pattern`. Read next: `subscriptions`.
+Read next: `subscriptions`.
 """
 
 from ..constants import SocketType
@@ -37,4 +37,4 @@ class Pair(Pattern):
 
     def connected(self, pipe: Pipe) -> None:
         if pipe not in self.pipes:
-            self.attach(pipe)  # it was ignored, and has a new connection: so it is a newcomer
+            self.attach(pipe)  # it was ignored, but a new connection counts as a new peer

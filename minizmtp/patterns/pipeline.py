@@ -1,4 +1,4 @@
-"""PUSH and PULL: work for whoever is free.                                                       RFC 30/PIPELINE
+"""PUSH and PULL: tasks for any free worker.                                                      RFC 30/PIPELINE
 
     ventilator                worker                    sink
       PUSH ─────┬───────────► PULL PUSH ──────────┬───► PULL
@@ -6,8 +6,8 @@
                 └───────────► PULL PUSH ──────────┘
         each task to one worker                fair among workers
 
-A message goes to exactly one peer, the next in turn that has room. When no peer has room, or there is none at all, the
-sender waits: work is never dropped for want of a worker (30-9 … 30-11).
+A message goes to exactly one peer, the next in turn that has room. If no peer has room, or no peer is connected, the
+sender waits, because a PUSH never drops a message for lack of a worker (30-9 … 30-11).
 
     >>> push = Push(on_arrival=print, on_space=lambda: None)
     >>> push.try_send([b"task"])                     # nobody there: not now
@@ -20,9 +20,9 @@ sender waits: work is never dropped for want of a worker (30-9 … 30-11).
     >>> worker.outbound.take()
     [b'task']
 
-On the wire there is nothing to add: the message as it is.
+Messages are sent unchanged; the pattern adds no frames.
 
-Below this module: `pattern`. Read next: `pair`, or leave the patterns here and go on with `net.endpoints`.
+Read next: `pair`, or leave the patterns here and go on with `net.endpoints`.
 """
 
 from ..constants import SocketType
@@ -31,20 +31,20 @@ from .queue import Pipe
 
 
 class Push(Pattern):
-    """Only sends, to its peers in turn."""
+    """Sends to its peers in turn; doesn't receive."""
 
     socket_type = SocketType.PUSH
     sends_in_turn = True
 
     def attach(self, pipe: Pipe) -> None:
         super().attach(pipe)
-        # What a peer sends all the same is dropped on the spot. Kept, it would fill the queue that nobody empties, the
-        # engine would stop reading, and never hear that the peer has gone: it would get work for ever.
+        # Drop what the peer sends, because a PUSH never empties this queue. If it became full, the engine would stop
+        # reading and not notice a disconnect, and the peer that has gone would get tasks forever.
         pipe.inbound.close()
 
 
 class Pull(Pattern):
-    """Only receives, from its peers in turn."""
+    """Receives from its peers in turn; doesn't send."""
 
     socket_type = SocketType.PULL
     receives = True

@@ -1,4 +1,4 @@
-"""Monitors: what happens to a socket's connections, told as it happens.                       libzmq's events, §4.3
+"""Monitors: events about a socket's connections, reported as they happen.                     libzmq's events, §4.3
 
     async with sock.monitor() as events:
         async for event in events:
@@ -7,14 +7,14 @@
     a connect       CONNECT_DELAYED  CONNECTED  HANDSHAKE_SUCCEEDED  DISCONNECTED  CONNECT_RETRIED  CONNECT_DELAYED …
     a bind          LISTENING  ACCEPTED  HANDSHAKE_SUCCEEDED  DISCONNECTED
 
-Events are libzmq's, by its names and numbers. libzmq has no field for `reason`: why it happened, as a sentence.
+The events have libzmq's names and numbers. `reason`, a text that says why the event happened, is not in libzmq.
 
 A monitor watches from the call of `monitor()` until one of these comes first:
 
 * the end of its `async with` block;
-* the end of its socket: the events that wait are still given, then the iteration ends;
-* the loss of its last reference, as after `async for event in sock.monitor(): break`. The socket holds its monitors
-  only weakly, so CPython frees such a monitor at once, and no `__del__` is needed.
+* its socket is closed: unread events are still returned, then the iteration ends;
+* its last reference is deleted, as after `async for event in sock.monitor(): break`. The socket holds its monitors only
+  weakly, so CPython frees such a monitor at once, and no `__del__` is needed.
 
 Read next: `links`, or `socket` at once.
 """
@@ -28,16 +28,16 @@ import trio
 
 from ..constants import Event
 
-# How many events may wait in one monitor. When there are more, the oldest are dropped, and counted.
+# How many unread events one monitor keeps. If there are more, the oldest are dropped and counted.
 MOST_KEPT = 1000
-# While no more than these wait, a reader gets one event for each turn of the scheduler, as is fair to all other tasks.
+# Up to this number of unread events, a reader gets one event per turn of the scheduler, to be fair to other tasks.
 UNHURRIED = 100
 
 
 class MonitorEvent(NamedTuple):
-    """event: what. endpoint: where, as bound or connected. value: libzmq's number that goes with it (a file descriptor,
-    an errno, milliseconds, a Violation). reason: why, or "". dropped: how many events before this one were dropped
-    because the monitor was not read."""
+    """event: what happened. endpoint: the endpoint as bound or connected. value: libzmq's number for the event (a file
+    descriptor, an errno, milliseconds, a Violation). reason: why it happened, or "". dropped: how many events before
+    this one were dropped because the monitor was not read."""
 
     event: Event
     endpoint: str
@@ -47,22 +47,22 @@ class MonitorEvent(NamedTuple):
 
 
 class Monitor:
-    """An async iterator of MonitorEvent, and a context manager. Made by `Socket.monitor`.
+    """An async iterator of MonitorEvent, and a context manager. Use `Socket.monitor` to make one.
 
-    One task may read it at a time: a second one that waits gets trio.BusyResourceError.
+    Only one task may wait for its next event; a second one gets trio.BusyResourceError.
     """
 
     def __init__(self, watching: "WeakSet[Monitor] | None" = None) -> None:
         self._events: deque[MonitorEvent] = deque()
-        self._dropped = 0  # events that were older than the oldest one here
-        self._hurried = 0  # how many events are to be taken before other tasks get their next turn
-        self._arrival: trio.Event | None = None  # of the task that waits
+        self._dropped = 0  # events dropped since the last one was read
+        self._hurried = 0  # how many more events are returned before other tasks run
+        self._arrival: trio.Event | None = None  # set to wake the waiting task
         self._ended = False
         self._watching = WeakSet() if watching is None else watching
         self._watching.add(self)
 
     def tell(self, event: MonitorEvent) -> None:
-        """Something has happened."""
+        """Add an event."""
         if len(self._events) == MOST_KEPT:
             self._events.popleft()
             self._dropped += 1
@@ -70,7 +70,7 @@ class Monitor:
         self._wake()
 
     def end(self) -> None:
-        """Nothing more will happen: the iteration ends after the events that wait."""
+        """No more events will follow: the iteration ends after the unread ones."""
         self._ended = True
         self._watching.discard(self)
         self._wake()
@@ -92,9 +92,9 @@ class Monitor:
         return self
 
     async def __anext__(self) -> MonitorEvent:
-        # One event for each turn of the scheduler is not always enough: in one turn a listener lets in many peers, each
-        # of which causes several events. So a reader takes those that are too many without a pause. They are counted
-        # when its turn begins, because the body of a loop may itself cause events, and others are to run in between.
+        # One event per turn of the scheduler isn't always enough, because a listener may accept many peers in one turn,
+        # and each causes several events. So the reader takes the surplus without a pause. It is counted once, at the
+        # start of a turn, because the body of the loop may itself cause events, and other tasks should run in between.
         if self._hurried:
             self._hurried -= 1
             await trio.lowlevel.checkpoint_if_cancelled()
@@ -114,7 +114,7 @@ class Monitor:
     async def _wait(self) -> None:
         if self._arrival is not None:
             raise trio.BusyResourceError(
-                "another task is waiting for the next event of this monitor: give each task its own, by sock.monitor()"
+                "another task is waiting for the next event of this monitor: call sock.monitor() once for each task"
             )
         self._arrival = trio.Event()
         try:

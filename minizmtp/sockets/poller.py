@@ -1,17 +1,17 @@
-"""Waiting on many sockets at once: ZeroMQ's way, and trio's.                                     pyzmq's Poller
+"""Poller: waiting for several sockets in one task.                                               pyzmq's Poller
 
     poller = Poller()                             async with trio.open_nursery() as nursery:
     poller.register(inbox, POLLIN)                    nursery.start_soon(serve, inbox)
     poller.register(news, POLLIN)                     nursery.start_soon(listen, news)
     for sock, mask in await poller.poll(): …
 
-On the left one task asks "who has something?", and goes through the answer; it was made for a world without tasks. On
-the right each socket has a task of its own that simply waits. Where tasks cost as little as in trio the right side
-reads better, and a Poller is for what the left says well: "whichever comes first", or "all of these, in this order".
+On the left, one task asks which sockets are ready and handles them in turn. On the right, each socket has a task of its
+own that simply waits. Tasks are cheap in trio, so the code on the right is usually easier to read. Use a Poller where
+one task has to decide between sockets, for example to read them in a fixed order.
 
-Beside sockets of this package a Poller takes file descriptors: an int, or an object with `fileno()`, such as a socket
-of trio. As in pyzmq, the answer names these by their number, and POLLERR is told without being asked for: an error, or
-the other end of a pipe is closed.
+Besides this package's sockets, a Poller takes file descriptors: an int, or an object with `fileno()`, such as a trio
+socket. As in pyzmq, the result names a file by its number, and POLLERR is always reported: an error occurred, or the
+other end of a pipe is closed.
 
 It can be read alone.
 """
@@ -33,20 +33,20 @@ class HasFileno(Protocol):
     """An object around a file descriptor."""
 
     def fileno(self) -> int:
-        """Its number; −1, or ValueError, when it is closed."""
+        """The number of the descriptor. A closed file returns −1 or raises ValueError."""
 
 
 class Poller:
-    """Sockets and file descriptors, and what is to be waited for on each: POLLIN, POLLOUT or both."""
+    """Sockets and file descriptors, and the flags to wait for on each: POLLIN, POLLOUT or both."""
 
     def __init__(self) -> None:
         self.sockets: dict[Socket | HasFileno | int, int] = {}
 
     def register(self, socket: Socket | HasFileno | int, flags: int = POLLIN | POLLOUT) -> None:
-        """Watch socket for flags; again with other flags replaces them, with 0 takes it off the list.
+        """Watch socket for flags. A second call replaces the flags; flags=0 removes the socket.
 
-        Raises TypeError for what is neither a socket nor a file descriptor, ZMQError(EINVAL) for flags without POLLIN
-        and POLLOUT: trio cannot wait for an error alone.
+        Raises TypeError if it is neither a socket nor a file descriptor. Raises ZMQError(EINVAL) for flags without
+        POLLIN and POLLOUT, because trio can't wait for an error alone.
         """
         if not isinstance(socket, (Socket, int)) and not hasattr(socket, "fileno"):
             raise TypeError(
@@ -60,25 +60,25 @@ class Poller:
             raise ZMQError(EINVAL, f"flags={flags}: expected POLLIN ({POLLIN}), POLLOUT ({POLLOUT}) or both")
 
     def modify(self, socket: Socket | HasFileno | int, flags: int) -> None:
-        """Watch a registered socket for other flags. KeyError if it is not registered."""
+        """Change the flags of a registered socket. Raises KeyError if it isn't registered."""
         if socket not in self.sockets:
             raise KeyError(f"{socket!r} is not registered with this Poller: register() it first")
         self.register(socket, flags)
 
     def unregister(self, socket: Socket | HasFileno | int) -> None:
-        """Watch socket no more. KeyError if it is not registered."""
+        """Stop watching a socket. Raises KeyError if it isn't registered."""
         self.modify(socket, 0)
 
     async def poll(self, timeout: float | None = None) -> list[tuple[Any, int]]:
-        """Wait until a socket can do what it is watched for; all that can, with what they can do, in the order of
-        registration: (socket or number of a file, mask). [] if none can within timeout milliseconds (None or negative:
-        wait for ever).
+        """Wait until at least one socket is ready. Returns all that are ready, in the order of registration, as tuples
+        (socket or file number, mask); [] if none is ready within timeout milliseconds (None or negative: wait forever).
 
-        Raises ZMQError(ENOTSOCK) for a socket and ZMQError(EBADF) for a file that is closed, also while it waits. (A
-        descriptor closed by `os.close` while it is waited for is noticed only if `trio.lowlevel.notify_closing` was
-        called first; trio's own objects do.) Raises trio.BusyResourceError if another task waits for the same file.
+        Raises ZMQError(ENOTSOCK) for a closed socket and ZMQError(EBADF) for a closed file, also if it is closed during
+        the wait. (If `os.close` closes a descriptor during the wait, this is noticed only if
+        `trio.lowlevel.notify_closing` was called first; trio's own objects do so.) Raises trio.BusyResourceError if
+        another task waits for the same file.
         """
-        self._able()  # refuses what may not be polled, before anything waits
+        self._able()  # raises for closed sockets and files before we wait
         with timeout_scope(timeout):
             await trio.lowlevel.checkpoint()
             while not (able := self._able()):
@@ -98,7 +98,7 @@ class Poller:
         return found
 
     def _files(self) -> dict[int, int]:
-        """{number of a file: flags}. One file may be registered as a number and as an object."""
+        """{file number: flags}. The same file may be registered as a number and as an object."""
         files: dict[int, int] = {}
         for each, flags in self.sockets.items():
             if not isinstance(each, Socket):
@@ -107,7 +107,7 @@ class Poller:
         return files
 
     async def _wait(self) -> None:
-        """Until one of them may be able to do what it was not."""
+        """Wait until any of them may have become ready."""
         sockets = [each._waiters for each in self.sockets if isinstance(each, Socket)]
         files = self._files()
         if not files:
@@ -117,8 +117,8 @@ class Poller:
         async with trio.open_nursery() as nursery:
             for wait, number in waits(files):
                 nursery.start_soon(until_ready, wait, number, nursery.cancel_scope, failures)
-            # Not in a task of its own: a change that comes before such a task runs would be missed. With files there is
-            # nothing to miss, as the system is asked for their state and not for changes of it.
+            # Wait for sockets here and not in another task, because a change before that task starts would be missed.
+            # For files this can't happen, because the system reports their state and not changes of it.
             await wait_for_change(*sockets)
             nursery.cancel_scope.cancel()
         if failures:
@@ -126,10 +126,10 @@ class Poller:
 
 
 def number_of(file: HasFileno | int) -> int:
-    """The number of a file descriptor; ZMQError(EBADF) if it is closed."""
+    """The number of a file descriptor. Raises ZMQError(EBADF) if it is closed."""
     try:
         number = file if isinstance(file, int) else file.fileno()
-    except ValueError:  # so a closed file of Python says
+    except ValueError:  # a closed Python file
         number = -1
     if number < 0:
         raise closed(file)
@@ -137,12 +137,12 @@ def number_of(file: HasFileno | int) -> int:
 
 
 def closed(file: HasFileno | int) -> ZMQError:
-    """The error for a file that is closed."""
+    """The error for a closed file."""
     return ZMQError(errno.EBADF, f"{file!r} is closed: unregister() it first")
 
 
 def ask_system(files: dict[int, int]) -> dict[int, int]:
-    """{number of a file: what it can do now, and POLLERR}. Asks, and does not wait."""
+    """{file number: mask of what it is ready for now}, including POLLERR. Doesn't wait."""
     masks = dict.fromkeys(files, 0)
     if files:
         asked = select.poll()
@@ -160,7 +160,7 @@ def ask_system(files: dict[int, int]) -> dict[int, int]:
 
 
 def waits(files: dict[int, int]) -> Iterable[tuple[Callable[[int], Awaitable[None]], int]]:
-    """What trio is to wait for. Either kind of wait ends at an error, too."""
+    """The trio functions to call, with their file numbers. Each also returns if there is an error on the file."""
     for number, flags in files.items():
         if flags & POLLIN:
             yield trio.lowlevel.wait_readable, number
@@ -171,7 +171,8 @@ def waits(files: dict[int, int]) -> Iterable[tuple[Callable[[int], Awaitable[Non
 async def until_ready(
     wait: Callable[[int], Awaitable[None]], number: int, others: trio.CancelScope, failures: list[Exception]
 ) -> None:
-    """Wait, and end the other waits. An error is handed over instead of raised: a nursery would make a group of it."""
+    """Wait, then cancel the other waits. An error is appended to failures and not raised, because the nursery would
+    wrap it in an exception group."""
     try:
         await wait(number)
     except (trio.ClosedResourceError, OSError):

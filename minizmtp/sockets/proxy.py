@@ -1,4 +1,4 @@
-"""A proxy: what comes in at one socket goes out at the other, both ways.                          libzmq's zmq_proxy
+"""A proxy: forwards messages between two sockets, in both directions.                             libzmq's zmq_proxy
 
     clients ──► ROUTER  proxy  DEALER ──► workers        requests, and their answers back
     PUB     ──► XSUB    proxy  XPUB   ──► SUB            news, and subscriptions back
@@ -10,7 +10,7 @@ message is there *and* there is room for it at the other side, and then moves it
 between. As many as there are, and as there is room for, are one batch: the target asks for the next message when it has
 room for it, and only then is it taken from the source.
 
-If the program has read the first frames of a message before it starts the proxy, the frames that are left are passed on
+If the program has read the first frames of a message before it starts the proxy, the remaining frames are forwarded
 first, as a message of their own (as in libzmq).
 
 It can be read alone.
@@ -31,9 +31,9 @@ from .waiters import wait_for_change
 
 
 async def proxy(frontend: Socket, backend: Socket, capture: Socket | None = None) -> NoReturn:
-    """Pass messages between frontend and backend, both ways, until cancelled. Each is also sent to capture, as long as
-    that has room. Raises ZMQError: ENOTSOCK when one of them is closed; EHOSTUNREACH when the peer has gone for which a
-    ROUTER with router_mandatory is given a message, which is dropped."""
+    """Forward messages between frontend and backend, in both directions, until cancelled. A copy of each is sent to
+    capture if that has room. Raises ZMQError: ENOTSOCK if one of the sockets is closed; EHOSTUNREACH if a ROUTER with
+    router_mandatory has to send to a peer that has disconnected (the message is dropped)."""
     while True:
         await trio.lowlevel.checkpoint()
         moved = _move(frontend, backend, capture) + _move(backend, frontend, capture)
@@ -42,8 +42,8 @@ async def proxy(frontend: Socket, backend: Socket, capture: Socket | None = None
 
 
 def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
-    """Some of what source has, as far as target has room; how many messages."""
-    if not (source.events & POLLIN and target.events & POLLOUT):  # also refuses a socket that is closed
+    """Move messages from source to target while there is room, at most TURNS. Returns how many were moved."""
+    if not (source.events & POLLIN and target.events & POLLOUT):  # raises for a closed socket
         return 0
     rest, pattern = source._pattern.rest, source._pattern
     copies: list[Frames] = []  # because over inproc a peer gets the message itself, and may change it

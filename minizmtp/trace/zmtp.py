@@ -19,7 +19,7 @@ grow. So does a frame that is not whole, and what comes after ERROR.
     >>> [(span.name, span.octets) for span in speaker.tape.spans[-4:]]
     [('flags', b'\x04'), ('size', b'\x05'), ('name length', b'\x04'), ('command', b'RE@D')]
     >>> speaker.tape.spans[-1].wrong, speaker.tape.spans[-1].value                  # doctest: +ELLIPSIS
-    (True, 'command that starts with 04 52 45 40 44, required is a length from 1 to 255 and as many letters ...')
+    (True, 'command that starts with 04 52 45 40 44, expected a length from 1 to 255 and as many letters ...')
 
 Below this module: `wire`, `naming`. Above it: `both`. Read next: `http`.
 """

@@ -1,6 +1,6 @@
-r"""Commands: how two peers talk about the conversation.                   37/ZMTP 3.1, "Commands" and "Formal Grammar"
+r"""Commands: how two peers control their connection.                      37/ZMTP 3.1, "Commands" and "Formal Grammar"
 
-The body of a COMMAND frame is a name and what belongs to it:
+The body of a COMMAND frame is a name and data:
 
     +-------------+----------- - -+------- - -
     | name length | name          | data
@@ -18,9 +18,9 @@ The body of a COMMAND frame is a name and what belongs to it:
     >>> decode_traffic(*decode_command(b"\x04PING\x00\x14ctx"))         # 0x14 tenths: two seconds
     Ping(ttl=20, context=b'ctx')
 
-(The RFC's prose puts a null between name and data. Its grammar does not, and neither does anybody who speaks it.)
+(The RFC's prose puts a null between name and data. Its grammar doesn't, and no implementation does.)
 
-*Metadata* is a row of properties, one behind the other, with neither count nor end mark:
+*Metadata* is a sequence of properties, without a count or an end mark:
 
     +-------------+------ - -+------------------+------- - -
     | name length | name     | value length     | value
@@ -30,7 +30,7 @@ The body of a COMMAND frame is a name and what belongs to it:
     >>> encode_metadata({b"Socket-Type": b"REQ", b"Identity": b""})
     b'\x0bSocket-Type\x00\x00\x00\x03REQ\x08Identity\x00\x00\x00\x00'
 
-Below this module: `errors`, `events`, `layout`. Above it: `mechanisms`, which exchange metadata, and `connection`.
+The handshakes in `mechanisms` exchange metadata; `connection` uses the other commands.
 Read next: `mechanisms`.
 """
 
@@ -47,7 +47,8 @@ _LARGEST_VALUE = 2**31 - 1
 
 LONGEST_CONTEXT = 16
 
-# To decode a property takes 3 µs, and the shortest has six octets, so 64 KiB could hold ten thousand of them.
+# Decoding one property takes about 3 µs, and the shortest has six octets. A limit is needed because a command of 64 KiB
+# could hold ten thousand of them.
 MOST_PROPERTIES = 128
 
 ERROR: Layout = (("reason length", 1), ("reason", REST))
@@ -60,12 +61,13 @@ def encode_command(name: bytes, data: bytes = b"") -> bytes:
 
 
 def decode_command(body: bytes) -> tuple[bytes, bytes]:
-    """Name and data. Raises ProtocolError where the name is empty, cut off, or not of letters (37-26)."""
+    """Name and data. Raises ProtocolError if the name is empty, is cut off, or has other characters than letters
+    (37-26)."""
     name = body[1 : 1 + body[0]] if body else b""
     whole = len(name) == (body[0] if body else 0)
     if not whole or not _COMMAND_NAME.fullmatch(name):
         raise ProtocolError(
-            f"command that starts with {body[:12].hex(' ') or 'nothing'}, required is a length from 1 to 255"
+            f"command that starts with {body[:12].hex(' ') or 'nothing'}, expected a length from 1 to 255"
             ' and as many letters (37/ZMTP "Commands")',
             Violation.MALFORMED_COMMAND,
             at=1 + _right(_COMMAND_NAME, name) if name and whole else 0,
@@ -74,7 +76,8 @@ def decode_command(body: bytes) -> tuple[bytes, bytes]:
 
 
 def encode_metadata(properties: Mapping[bytes, bytes]) -> bytes:
-    """Properties in the order given. Names are written as given: libzmq knows `Socket-Type` in this spelling only."""
+    """Encode properties in the order given. Names keep their case, because libzmq accepts `Socket-Type` only in this
+    spelling."""
     return b"".join(
         bytes([len(name)]) + name + len(value).to_bytes(4, "big") + value for name, value in properties.items()
     )
@@ -83,9 +86,9 @@ def encode_metadata(properties: Mapping[bytes, bytes]) -> bytes:
 def decode_metadata(data: bytes) -> dict[bytes, bytes]:
     r"""The properties of a READY or INITIATE command, as {name in lower case: value}.    37/ZMTP, "Connection Metadata"
 
-    Names are compared without regard to case (37-35); of a name that comes twice the first value counts, as in libzmq.
-    Names that we do not know are kept. Raises ProtocolError where a length runs past the end or a name is none
-    (37-34 … 37-38), and for more than 128 properties: a limit of ours.
+    Names are case-insensitive (37-35). If a name occurs twice, its first value counts, as in libzmq. Unknown names are
+    kept. Raises ProtocolError if a length runs past the end or a name is invalid (37-34 … 37-38), and for more than 128
+    properties, which is our own limit.
 
     >>> decode_metadata(b"\x0bSocket-Type\x00\x00\x00\x03REQ" b"\x08IDENTITY\x00\x00\x00\x00")
     {b'socket-type': b'REQ', b'identity': b''}
@@ -108,9 +111,9 @@ def decode_metadata(data: bytes) -> dict[bytes, bytes]:
 
 
 def metadata_fields(data: bytes) -> Iterator[Field]:
-    r"""The fields of each property, one behind the other: name length, property, value length, value.
+    r"""The fields of each property in order: name length, property, value length, value.
 
-    Raises ProtocolError where `decode_metadata` does, behind the field that is at fault.
+    Raises ProtocolError as `decode_metadata` does, after it has returned the invalid field.
 
     >>> list(metadata_fields(b"\x01a\x00\x00\x00\x02xy"))
     [('name length', b'\x01'), ('property', b'a'), ('value length', b'\x00\x00\x00\x02'), ('value', b'xy')]
@@ -136,7 +139,7 @@ def metadata_fields(data: bytes) -> Iterator[Field]:
 
 def _bad_property(data: bytes, start: int, at: int) -> ProtocolError:
     return ProtocolError(
-        f"property that starts with {data[start : start + 12].hex(' ')}, required is a name of 1 to 255 of"
+        f"property that starts with {data[start : start + 12].hex(' ')}, expected a name of 1 to 255 of"
         ' A-Z a-z 0-9 - _ . + and a value that ends with the command (37/ZMTP "Connection Metadata")',
         Violation.INVALID_METADATA,
         at=at,
@@ -144,21 +147,21 @@ def _bad_property(data: bytes, start: int, at: int) -> ProtocolError:
 
 
 def _right(rule: re.Pattern[bytes], name: bytes) -> int:
-    """How many characters of a name are such as the rule allows, up to the first that is not."""
+    """How many characters at the start of a name the rule allows."""
     found = rule.match(name)
     return found.end() if found else 0
 
 
 def encode_error(reason: bytes) -> bytes:
-    """The body of an ERROR command; of the reason the first 255 octets."""
+    """The body of an ERROR command; the reason is cut off after 255 octets."""
     return encode_command(b"ERROR", bytes([len(reason[:255])]) + reason[:255])
 
 
 def decode_error(data: bytes) -> Error:
-    """The data of an ERROR command: one length, and exactly as much reason (37-39)."""
+    """The data of an ERROR command: a length, and a reason of exactly that length (37-39)."""
     if not data or len(data) != 1 + data[0]:
         raise ProtocolError(
-            f"ERROR with {len(data)} octets after its name, required is a length and as many octets of reason"
+            f"ERROR with {len(data)} octets after its name, expected a length and as many octets of reason"
             ' (37/ZMTP "Error Handling")',
             Violation.MALFORMED_ERROR,
             at=0,
@@ -167,7 +170,8 @@ def decode_error(data: bytes) -> Error:
 
 
 def encode_ping(ping: Ping) -> bytes:
-    """The body of a PING. Always with its two octets of ttl: libzmq answers a bare PING with stray memory (37-70)."""
+    """The body of a PING. It always has the two octets of ttl, because libzmq's answer to a bare PING has undefined
+    octets (37-70)."""
     return encode_command(b"PING", ping.ttl.to_bytes(2, "big") + ping.context)
 
 
@@ -175,7 +179,7 @@ def decode_ping(data: bytes) -> Ping:
     """The data of a PING command (37-67, 37-70)."""
     if not 2 <= len(data) <= 2 + LONGEST_CONTEXT:
         raise ProtocolError(
-            f'PING with {len(data)} octets after its name, required are 2 to 18 (37/ZMTP "Connection Heartbeating")',
+            f'PING with {len(data)} octets after its name, expected 2 to 18 (37/ZMTP "Connection Heartbeating")',
             Violation.MALFORMED_COMMAND,
             at=0 if len(data) < 2 else 2 + LONGEST_CONTEXT,
         )
@@ -183,7 +187,7 @@ def decode_ping(data: bytes) -> Ping:
     return Ping(int.from_bytes(fields["ttl"], "big"), fields["context"])
 
 
-# The commands of traffic. One that is not here is ignored: that is how the protocol grows.
+# The commands after the handshake. Unknown ones are ignored, because later versions of the protocol may add commands.
 TRAFFIC_COMMANDS: dict[bytes, Callable[[bytes], Subscribe | Cancel | Ping | Pong]] = {
     b"SUBSCRIBE": Subscribe,
     b"CANCEL": Cancel,
@@ -193,6 +197,6 @@ TRAFFIC_COMMANDS: dict[bytes, Callable[[bytes], Subscribe | Cancel | Ping | Pong
 
 
 def decode_traffic(name: bytes, data: bytes) -> Subscribe | Cancel | Ping | Pong | None:
-    """The event that a command in traffic stands for, or None for one that we do not know."""
+    """The event for a command after the handshake, or None if the command is unknown."""
     decode = TRAFFIC_COMMANDS.get(name)
     return decode(data) if decode else None

@@ -1,21 +1,21 @@
-"""Events: what a Connection tells you, and what you may tell it.                       37/ZMTP 3.1, "Formal Grammar"
+"""Events: what a Connection returns, and what it can send.                             37/ZMTP 3.1, "Formal Grammar"
 
-    told by next_event()                                      and, given to send():
-    Greeting   Ready   Error        while getting acquainted    (Authenticate: somebody has to decide, see `zap`)
-    Message    Subscribe  Cancel    what a socket works with   → the same three
-    Ping       Pong                 signs of life              → Ping (the Connection itself answers with Pong)
+    returned by next_event()                                   accepted by send()
+    Greeting   Ready   Error        during the handshake        (Authenticate: a ZAP handler decides, see `zap`)
+    Message    Subscribe  Cancel    traffic of the socket      → the same three
+    Ping       Pong                 heartbeats                 → Ping (the Connection itself answers with Pong)
     ConnectionClosed                the end
 
-One event is one whole thing: a message comes with all of its frames or not at all (37-27).
+Each event is complete: a message is returned with all of its frames or not at all (37-27).
 
-A message is simply a list of frames, without a class of its own: it is made a million times a second, it is what
-`recv_multipart` gives, and `list` says all there is to say.
+A message is a plain list of frames, not a class of its own, because up to a million of them are made in a second, and
+because a list is what `recv_multipart` returns.
 
     >>> message = [b"to", b"", b"hello"]
     >>> Subscribe(b"news")
     Subscribe(prefix=b'news')
 
-Read next: `commands`, which names them on the wire.
+Read next: `commands`, which encodes them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,17 +23,17 @@ from typing import NamedTuple
 
 from .greeting import Greeting as Greeting
 
-# Metadata of more octets than this are kept as they came. As text they may take sixteen times as much memory: four
-# letters for an octet that is no UTF-8, and four octets for each letter if one is beyond U+FFFF.
+# Metadata of more octets than this isn't kept as text, because text may take sixteen times as much memory: an octet
+# that isn't UTF-8 becomes four characters (\xNN), and each takes four octets if any character is above U+FFFF.
 MOST_AS_TEXT = 4096
 
 Message = list[bytes]
 
 
 class SharedMessage(Message):
-    """A message of several frames that goes to many peers. Whoever encodes it first leaves the octets here for all
-    others: a PUB with a thousand subscribers encodes it once. (A single frame takes no more than a header. And a
-    mechanism that encrypts does so for each peer.)"""
+    """A message of several frames that goes to many peers. The first connection that encodes it keeps the octets here
+    for all others, so a PUB with a thousand subscribers encodes it once. (A message of one frame doesn't need this,
+    because only its header has to be made. A mechanism that encrypts has to do so for each peer.)"""
 
     __slots__ = ("octets",)
     octets: bytes | None
@@ -44,10 +44,10 @@ class SharedMessage(Message):
 
 
 class Run:
-    """Messages that follow each other to the same peers, as one item of their queues.
+    """Consecutive messages to the same peers, as one item of their queues.
 
-    Whichever connection sends it first keeps the encoded octets here for all the others. So a PUB with a hundred
-    subscribers encodes a message once, and not a hundred times. (A mechanism that encrypts does so for each peer.)
+    The first connection that sends it keeps the encoded octets here for all others, so a PUB with a hundred subscribers
+    encodes each message once instead of a hundred times. (A mechanism that encrypts has to do so for each peer.)
     """
 
     __slots__ = ("messages", "octets")
@@ -58,19 +58,19 @@ class Run:
 
 
 class Subscribe(NamedTuple):
-    """The peer wants messages that start with prefix; the empty prefix is in front of all (37-60)."""
+    """The peer wants messages that start with prefix; every message starts with the empty prefix (37-60)."""
 
     prefix: bytes
 
 
 class Cancel(NamedTuple):
-    """The peer has had enough of them."""
+    """The peer cancels a subscription: it no longer wants messages that start with prefix."""
 
     prefix: bytes
 
 
 def as_message(subscription: Subscribe | Cancel) -> Message:
-    r"""A subscription as a message of one frame: so a peer of ZMTP 3.0 says it, and so an XPUB shows it.
+    r"""A subscription as a message of one frame, as ZMTP 3.0 sends it and as an XPUB returns it to the program.
 
     >>> as_message(Subscribe(b"news")), as_message(Cancel(b"news"))
     ([b'\x01news'], [b'\x00news'])
@@ -79,13 +79,13 @@ def as_message(subscription: Subscribe | Cancel) -> Message:
 
 
 class Ready(NamedTuple):
-    """The handshake is over, messages may pass. metadata: {name in lower case: value}."""
+    """The handshake is complete, and messages may follow. metadata: {name in lower case: value}."""
 
     metadata: dict[bytes, bytes]
 
 
 class LongMetadata(Mapping[str, str]):
-    """Metadata as text, of which each value is decoded when it is asked for, and not kept."""
+    """Metadata as text. Each value is decoded when it is read, and the text isn't kept, to save memory."""
 
     __slots__ = ("_values",)
 
@@ -106,7 +106,7 @@ class LongMetadata(Mapping[str, str]):
 
 
 def metadata_as_text(metadata: Mapping[bytes, bytes]) -> Mapping[str, str]:
-    r"""{name, each word with a capital: value}; what is no UTF-8 is shown as \xNN.
+    r"""{name, each word capitalized: value}; octets that aren't UTF-8 become \xNN.
 
     >>> metadata_as_text({b"socket-type": b"REQ", b"x-a": b"\xff"})
     {'Socket-Type': 'REQ', 'X-A': '\\xff'}
@@ -116,10 +116,10 @@ def metadata_as_text(metadata: Mapping[bytes, bytes]) -> Mapping[str, str]:
 
 
 class Authenticate(NamedTuple):
-    """The peer has said who it is, and somebody has to decide: answer with `receive_verdict` (27/ZAP).
+    """The peer has sent its credentials. Decide whether to accept it, and call `receive_verdict` (27/ZAP).
 
-    credentials: as the mechanism has them: none (NULL), username and password (PLAIN), the peer's key (CURVE).
-    identity: the peer's, where it is known by now.
+    credentials: what the mechanism provides: none (NULL), username and password (PLAIN), the peer's key (CURVE).
+    identity: the peer's, if it is already known.
     """
 
     mechanism: bytes
@@ -128,9 +128,10 @@ class Authenticate(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The answer to Authenticate. status: 200 lets the peer in, 300 not now, 400 never, 500 the judge is ill (27-17).
+    """The answer to Authenticate. status: 200 accepts the peer, 300 is a temporary refusal, 400 a permanent one, and
+    500 an internal error of the ZAP handler (27-17).
 
-    metadata: what the judge says of the peer, its `User-Id` among it, {name in lower case: value}.
+    metadata: what the handler knows about the peer, such as its `User-Id`, {name in lower case: value}.
     """
 
     status: int
@@ -139,14 +140,15 @@ class Verdict(NamedTuple):
 
 
 class Error(NamedTuple):
-    """The peer refuses us; the reason is for people (37-39). Trying again would end the same way (37-15)."""
+    """The peer refuses us. The reason is text for people (37-39). Don't reconnect, because the peer would refuse again
+    (37-15)."""
 
     reason: bytes
 
 
 class Ping(NamedTuple):
-    """A sign of life that asks for one. ttl: tenths of a second after which silence means that the sender is dead,
-    0 for never (37-71). context: up to 16 octets, to be echoed."""
+    """A heartbeat that asks for a Pong. ttl: after this many tenths of a second without traffic, the receiver should
+    treat the sender as dead; 0: no limit (37-71). context: up to 16 octets, which the Pong returns."""
 
     ttl: int
     context: bytes
@@ -159,14 +161,14 @@ class Pong(NamedTuple):
 
 
 class ConnectionClosed(NamedTuple):
-    """The stream has ended. where: in words, what was cut off by it, or "" if nothing was."""
+    """The stream has ended. where: a text that says what was cut off, or "" if the stream ended between frames."""
 
     where: str
 
 
-# What passes through a socket's pipes. Most messages are of one frame, and there such a message may be the frame alone.
-# A list around it would cost as much to make and to forget as the frame itself: a seventh of all that is done for 64
-# octets. A run is in the queue of a publisher only, and is several items.
+# What a socket's pipes carry. Most messages have one frame, and a pipe may hold that frame without a list, because
+# making and freeing the list costs as much as the frame: about a seventh of the whole cost of a 64-octet message. A Run
+# holds several items, and only the queues of publishers contain Runs.
 Item = bytes | Message | Subscribe | Cancel | Run
 
 

@@ -1,7 +1,7 @@
-r"""Layout: fields that stand one behind the other, each of so many octets.         37/ZMTP 3.1, "Formal Grammar"
+r"""Layout: fields of fixed width, one after the other.                              37/ZMTP 3.1, "Formal Grammar"
 
-Most of what the RFCs draw as a row of boxes is just this: a name for each box, and its width. Written down as data it
-serves two readers, whoever decodes (`greeting`, `commands`, `curve`) and whoever shows what was decoded (`trace`):
+The RFCs draw most structures as a row of boxes. A layout is such a row as data: the name of each box, and its width in
+octets. Decoders (`greeting`, `commands`, `curve`) and the `trace`, which shows what was decoded, use the same layouts:
 
     >>> PING: Layout = (("ttl", 2), ("context", REST))
     >>> list(split(PING, b"\x00\x14ctx"))
@@ -9,21 +9,21 @@ serves two readers, whoever decodes (`greeting`, `commands`, `curve`) and whoeve
     >>> offset(PING, "context"), width((("a", 2), ("b", 30)))
     (2, 32)
 
-What is too short is cut where it ends; whether that is allowed is for whoever asked to say.
+If the octets end early, the last fields are short or empty; the caller checks whether that is allowed.
 
-Above this module: all of `wire` that has fields. Read next: `greeting`.
+Read next: `greeting`.
 """
 
 from collections.abc import Iterator
 
-# A field's name and its octets, and how many it has; REST for all that is left, in the last place only.
+# A Field is a name and its octets. A Layout lists names and widths; only the last width may be REST: all octets left.
 Field = tuple[str, bytes]
 Layout = tuple[tuple[str, int], ...]
 REST = -1
 
 
 def split(layout: Layout, octets: bytes) -> Iterator[Field]:
-    """The fields in octets, in order, the empty ones too. What is behind the last is left out."""
+    """The fields in octets, in order, including empty ones. Octets after the last field are ignored."""
     start = 0
     for name, size in layout:
         end = len(octets) if size == REST else start + size
@@ -32,11 +32,11 @@ def split(layout: Layout, octets: bytes) -> Iterator[Field]:
 
 
 def width(layout: Layout) -> int:
-    """How many octets a layout without REST has."""
+    """The width in octets of a layout without REST."""
     return sum(size for _, size in layout)
 
 
 def offset(layout: Layout, name: str) -> int:
-    """Where the (first) field of that name begins."""
+    """The offset at which the first field with that name begins."""
     names = [field for field, _ in layout]
     return width(layout[: names.index(name)])

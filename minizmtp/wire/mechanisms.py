@@ -1,7 +1,7 @@
-r"""Mechanisms: how two peers agree that they may talk.                    37/ZMTP 3.1, "The NULL Security Mechanism"
+r"""Mechanisms: the handshake before messages may pass.                    37/ZMTP 3.1, "The NULL Security Mechanism"
 
-A mechanism takes over when both greetings have named it, and hands back when it is satisfied. NULL is satisfied with a
-word of introduction from each side:
+After both greetings have named the same mechanism, it exchanges commands with the peer until both sides are ready for
+messages. NULL is the simplest: each side sends one READY with its metadata:
 
     we                                 peer
     READY Socket-Type=REQ Identity= →
@@ -14,10 +14,10 @@ word of introduction from each side:
     >>> null.receive(b"READY", b"\x0bSocket-Type\x00\x00\x00\x03REP")
     [Ready(metadata={b'socket-type': b'REP'})]
 
-Neither waits for the other: the RFC has the connecting side speak first, but libzmq's both speak at once, and then
-nobody can wait for somebody who waits (37-28 … 37-32).
+Neither side waits for the other. In the RFC the connecting side sends READY first, but in libzmq both sides send it at
+once. So do we, because two peers that wait for each other's READY would wait forever (37-28 … 37-32).
 
-Below this module: `commands`. Above it: `connection`, which is handed one and knows no names.
+A `connection` is given a mechanism and doesn't know which one it is.
 Read next: `connection`.
 """
 
@@ -29,44 +29,45 @@ from .commands import decode_metadata, encode_command, encode_metadata
 from .events import Authenticate, Message, Ready
 from .frames import FrameDecoder
 
-# What a mechanism wants done, in order: bytes are the body of a command to say, the rest is told as an event.
+# What a Connection has to do for its mechanism, in this order: send bytes as the body of a command, and return anything
+# else as an event.
 Steps = list[bytes | Ready | Authenticate]
 
 
 class Mechanism(Protocol):
-    """What a Connection asks of a mechanism. All of it is bytes in, bytes out."""
+    """What a Connection needs from a mechanism. A mechanism does no I/O: it takes and returns bytes."""
 
     name: bytes
-    as_server: bool  # what the greeting says of our role; False where the mechanism has none (37-8)
-    frank: bool  # a peer that we cannot talk to is told why
-    seals: bool  # traffic goes through seal and unseal
+    as_server: bool  # our role in the greeting; False if the mechanism has no roles (37-8)
+    frank: bool  # a peer that we refuse is told the reason
+    seals: bool  # traffic is encrypted, by seal and unseal
 
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
-        """The greetings agree. Who has nothing to do now lets the peer begin.
+        """Called when both greetings name this mechanism. Returns no steps if the peer sends the first command.
 
-        metadata: what the peer is to be told about us, when the time for it comes.
+        metadata: our own, which the mechanism sends at the right point of its handshake.
         """
 
     def receive(self, name: bytes, data: bytes) -> Steps:
-        """The peer's next command. Raises ProtocolError for one that has no place here."""
+        """Handle the peer's next command. Raises ProtocolError for a command that isn't allowed at this point."""
 
     def admitted(self) -> Steps:
-        """The verdict on the peer that we asked for by Authenticate is that it may come in."""
+        """Called when the peer is accepted, after we returned Authenticate."""
 
     def seal(self, flags: int, body: bytes) -> bytes:
-        """The frame, whole, that takes a frame of traffic across. flags: MORE or COMMAND or 0."""
+        """Encrypt a frame. Returns the whole frame to send, with its header. flags: MORE, COMMAND or 0."""
 
     def unseal(self, body: bytes) -> tuple[int, bytes]:
-        """The flags and the body that `seal` was given at the other side, from the body of the frame that it made.
-        Raises ProtocolError if it was not."""
+        """Decrypt the body of a frame that the peer's `seal` made, and return the flags and the body that it was
+        given. Raises ProtocolError if it doesn't decrypt."""
 
     def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
-        """The next messages, up to most, as far as decoder has them whole; [] says: take the next frame, and `unseal`
-        it. To be asked only between two messages."""
+        """Decrypt the next messages, at most `most`, that have arrived completely in decoder. If this returns [], the
+        caller has to take the next frame and `unseal` it. May only be called between two messages."""
 
 
 class InClear:
-    """What mechanisms have in common that do not encrypt."""
+    """Base class of the mechanisms that don't encrypt."""
 
     __slots__ = ()
     as_server = False
@@ -83,8 +84,8 @@ class InClear:
 
 
 class Null(InClear):
-    """No security: whoever says READY is let in. With ask, somebody is asked all the same, who sees the address only
-    (27-26)."""
+    """No security: every peer that sends READY is accepted. With ask=True, a ZAP handler decides first, but it can only
+    go by the peer's address (27-26)."""
 
     __slots__ = ("_ask", "_metadata")
     name = b"NULL"
@@ -108,13 +109,13 @@ class Null(InClear):
 
 
 def box_work(size: int) -> int:
-    """What it costs to open a box of so many octets, in short frames: 4 for a small one, 132 for 64 KiB."""
+    """The cost of opening a box of size octets, in units of one short frame: 4 for a small box, 132 for 64 KiB."""
     return 4 + (size >> 9)
 
 
 def unexpected_command(name: bytes, required: str) -> ProtocolError:
-    """The error for a command out of turn; in a handshake each of them is fatal."""
+    """The error for a command out of order; in a handshake it closes the connection."""
     return ProtocolError(
-        f'command {printable(name)} in the handshake, required is {required} (37/ZMTP "Overall Behavior")',
+        f'command {printable(name)} in the handshake, expected {required} (37/ZMTP "Overall Behavior")',
         Violation.UNEXPECTED_COMMAND,
     )

@@ -1,4 +1,4 @@
-r"""PLAIN: a name and a password, in clear.                                                            RFC 24/ZMTP-PLAIN
+r"""PLAIN: a username and a password, unencrypted.                                                     RFC 24/ZMTP-PLAIN
 
     client                                server
     HELLO username password  ────────►   asks whether they are right (see `zap`)
@@ -14,11 +14,11 @@ r"""PLAIN: a name and a password, in clear.                                     
     >>> server.admitted(), client.receive(b"WELCOME", b"")
     ([b'\x07WELCOME'], [b'\x08INITIATE\x0bSocket-Type\x00\x00\x00\x03REQ'])
 
-Everybody on the way can read the password, and change what follows. It keeps honest people apart on a network that is
-trusted; on any other use CURVE (24-12). Which side is the server is set by options. The server says so in its greeting
-(`as-server` is 1), and does not look at the peer's octet, because libzmq's servers send 0 (24-1).
+Any machine between the two peers can read the password and change the traffic. So use PLAIN only on a network that you
+trust, to keep users apart; anywhere else use CURVE (24-12). Options decide which side is the server. The server sets
+`as-server` to 1 in its greeting. It ignores the peer's `as-server`, because libzmq's servers send 0 (24-1).
 
-Below this module: `mechanisms`. It can be read alone.
+It can be read alone.
 """
 
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ from .mechanisms import InClear, Steps, unexpected_command
 
 
 class PlainClient(InClear):
-    """username, password: up to 255 octets each."""
+    """The client's side. username, password: up to 255 octets each."""
 
     name = b"PLAIN"
     frank = False
@@ -52,7 +52,7 @@ class PlainClient(InClear):
             return [Ready(decode_metadata(data))]
         if data:
             raise ProtocolError(
-                f"WELCOME with {len(data)} octets after its name, required are none (24/ZMTP-PLAIN)",
+                f"WELCOME with {len(data)} octets after its name, expected none (24/ZMTP-PLAIN)",
                 Violation.MALFORMED_WELCOME,
                 at=0,
             )
@@ -60,11 +60,11 @@ class PlainClient(InClear):
         return [encode_command(b"INITIATE", encode_metadata(self._metadata))]
 
     def admitted(self) -> Steps:
-        raise NotImplementedError("a client admits nobody")
+        raise NotImplementedError("a client doesn't authenticate its peer")
 
 
 class PlainServer(InClear):
-    """Whoever comes has to say a name and a password, and somebody has to find them right."""
+    """The server's side: each client must send a username and a password, and a ZAP handler must accept them."""
 
     name = b"PLAIN"
     as_server = True
@@ -92,7 +92,7 @@ class PlainServer(InClear):
 
 
 def hello_fields(data: bytes) -> Iterator[Field]:
-    """Two strings, each with its length in front, and nothing after them (24-3)."""
+    """The fields of HELLO: two strings, each after its length, and nothing after them (24-3)."""
     start = 0
     for name in ("username", "password"):
         length = data[start : start + 1]
@@ -108,7 +108,7 @@ def hello_fields(data: bytes) -> Iterator[Field]:
 
 def _bad_hello(at: int) -> ProtocolError:
     return ProtocolError(
-        "HELLO whose lengths do not add up, required are username and password, each after its length (24/ZMTP-PLAIN)",
+        "HELLO whose lengths do not add up, expected username and password, each after its length (24/ZMTP-PLAIN)",
         Violation.MALFORMED_HELLO,
         at=at,
     )

@@ -1,6 +1,6 @@
-r"""Z85: binary as text that survives source code, a shell and a mail.                                        RFC 32/Z85
+r"""Z85: binary data as text, safe in source code, in a shell and in mail.                                    RFC 32/Z85
 
-Four octets, read as one number, are five digits of base 85:
+Four octets, read as one number, become five digits of base 85:
 
     86 4f d2 6f   =   2253378159   =   17 14 21 21 24   →   H e l l o
 
@@ -9,17 +9,17 @@ Four octets, read as one number, are five digits of base 85:
     >>> decode(b"HelloWorld").hex()
     '864fd26fb559f75b'
 
-85 because 85⁵ is just above 2³²: five characters hold four octets, where hexadecimal needs eight. It also means that
-some groups of five stand for more than four octets can hold. They are refused, as is every character that is not in the
-alphabet; a key that is mistyped should not decode to another key (32-5).
+The base is 85 because 85⁵ is just above 2³²: five characters hold four octets, while hexadecimal needs eight. For the
+same reason some groups of five characters stand for numbers above 2³². They are refused, and so is every character that
+isn't in the alphabet, because a mistyped key should not decode to another key (32-5).
 
     >>> decode(b"#####")
     Traceback (most recent call last):
     ValueError: characters 1 to 5 stand for more than four octets can hold (32/Z85)
 
-The errors name a place and show no character, because what is decoded may be a secret key.
+The errors name a position but show no characters, because the text may be a secret key.
 
-CURVE keys are written so: 32 octets, 40 characters. It can be read alone.
+CURVE keys are written in Z85: 32 octets, 40 characters. It can be read alone.
 """
 
 ALPHABET = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
@@ -28,9 +28,9 @@ _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 
 
 def encode(data: bytes) -> bytes:
-    """Octets as Z85. ValueError if their number is not divisible by 4 (32-1)."""
+    """Encode octets as Z85. Raises ValueError if their number isn't divisible by 4 (32-1)."""
     if len(data) % 4:
-        raise ValueError(f"{len(data)} octets: Z85 needs a multiple of 4; pad them, in a way that both sides know")
+        raise ValueError(f"{len(data)} octets: Z85 needs a multiple of 4; pad them in a way that both sides know")
     text = bytearray()
     for start in range(0, len(data), 4):
         number = int.from_bytes(data[start : start + 4], "big")
@@ -39,7 +39,8 @@ def encode(data: bytes) -> bytes:
 
 
 def decode(text: bytes | str) -> bytes:
-    """Z85 as octets. ValueError for a length not divisible by 5, other characters, and groups that are too large."""
+    """Decode Z85. Raises ValueError if the length isn't divisible by 5, for a character outside the alphabet, and for
+    a group above 2³² - 1."""
     characters = text.encode() if isinstance(text, str) else text
     if len(characters) % 5:
         raise ValueError(f"{len(characters)} characters: Z85 needs a multiple of 5")
@@ -53,7 +54,7 @@ def _decode_group(characters: bytes, start: int) -> bytes:
     number = 0
     for place in range(start, start + 5):
         if (value := _VALUES.get(characters[place])) is None:
-            raise ValueError(f"character {place + 1} is none of Z85 (32/Z85)")
+            raise ValueError(f"character {place + 1} is not in the Z85 alphabet (32/Z85)")
         number = number * 85 + value
     if number >= 2**32:
         raise ValueError(f"characters {start + 1} to {start + 5} stand for more than four octets can hold (32/Z85)")

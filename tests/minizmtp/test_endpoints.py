@@ -129,5 +129,5 @@ def test_another_transport_is_not_supported_and_ours_are_named(text: str) -> Non
 
 @pytest.mark.parametrize("text", [b"tcp://127.0.0.1:5555", None, 5555, ("127.0.0.1", 5555)])
 def test_an_endpoint_is_text(text: object) -> None:
-    with pytest.raises(TypeError, match="an endpoint is a str such as tcp://"):
+    with pytest.raises(TypeError, match="expected an endpoint as a str, such as tcp://"):
         parse_endpoint(text)  # type: ignore[arg-type]

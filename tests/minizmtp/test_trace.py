@@ -260,10 +260,10 @@ def test_a_stream_that_ends_before_that_is_known_is_one_span():
 TRAFFIC = NULL + ready(Socket_Type=b"PUSH")
 
 WRONG = [  # what a PUSH says to a PULL, which field of it is wrong, and words of what is said to that
-    (b"\xfe", "signature", b"\xfe", "required is ff"),
-    (NULL[:9] + b"\x7e", "signature", b"\x7e", "required is 7f"),
-    (NULL[:10] + b"\x01\x00", "version", b"\x01", "required is 3 or more"),
-    (encode_greeting(b"PLAIN"), "mechanism", b"PLAIN" + bytes(15), "the peer's mechanism is PLAIN, required is NULL"),
+    (b"\xfe", "signature", b"\xfe", "expected ff"),
+    (NULL[:9] + b"\x7e", "signature", b"\x7e", "expected 7f"),
+    (NULL[:10] + b"\x01\x00", "version", b"\x01", "expected 3 or more"),
+    (encode_greeting(b"PLAIN"), "mechanism", b"PLAIN" + bytes(15), "the peer's mechanism is PLAIN, expected NULL"),
     (NULL + b"\x08\x00", "flags", b"\x08", "bits 3 to 7 are reserved"),
     (NULL + b"\x05\x00", "flags", b"\x05", "MORE must be zero"),
     (NULL + b"\x02\xff" + bytes(7), "size", b"\xff" + bytes(7), "the largest that can be"),
@@ -275,9 +275,9 @@ WRONG = [  # what a PUSH says to a PULL, which field of it is wrong, and words o
     ),
     (NULL + b"\x00\x01x", "flags", b"\x00", "a message before READY"),
     (NULL + b"\x04\x00", "flags", b"\x04", "starts with nothing"),
-    (NULL + b"\x04\x02\x05R", "name length", b"\x05", "required is a length from 1 to 255"),
+    (NULL + b"\x04\x02\x05R", "name length", b"\x05", "expected a length from 1 to 255"),
     (NULL + b"\x04\x03\x02R!", "command", b"R!", "as many letters"),
-    (NULL + encode_frame(encode_command(b"HELLO"), COMMAND), "command", b"HELLO", "required is READY or ERROR"),
+    (NULL + encode_frame(encode_command(b"HELLO"), COMMAND), "command", b"HELLO", "expected READY or ERROR"),
     (NULL + ready(Socket_Type=b"REQ"), "value", b"REQ", "PULL cannot talk to REQ"),
     (NULL + ready(Socket_Type=b""), "value length", bytes(4), "PULL cannot talk to"),
     (NULL + ready(Socket_Type=b"PUSH", Identity=bytes(256)), "value", bytes(256), "identity of 256 octets"),

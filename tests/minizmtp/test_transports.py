@@ -113,7 +113,7 @@ async def test_dial_takes_names_and_addresses_of_either_family(host: str) -> Non
     [
         ("server.example", errno.ENODEV, "names are for connect"),
         ("no-such-interface", errno.ENODEV, "an interface that has one"),
-        ("192.0.2.1", errno.EADDRNOTAVAIL, r"no address of this machine: use one that is, or `\*` for all"),
+        ("192.0.2.1", errno.EADDRNOTAVAIL, r"expected an address of this machine, or `\*` for all"),
     ],
 )
 def test_bind_wants_an_address_of_this_machine(host: str, code: int, advice: str) -> None:
@@ -125,7 +125,7 @@ def test_bind_wants_an_address_of_this_machine(host: str, code: int, advice: str
 @pytest.mark.requirement("L-16")
 async def test_a_port_in_use_is_refused_and_free_again_at_once_after_close() -> None:
     listener = listen(LOCAL, Options())
-    with pytest.raises(zmq.ZMQError, match="somebody listens there: choose another") as caught:
+    with pytest.raises(zmq.ZMQError, match="choose another endpoint") as caught:
         listen(listener.endpoint, Options())
     assert caught.value.errno == zmq.EADDRINUSE
     with trio.fail_after(5):
@@ -145,7 +145,7 @@ async def test_nobody_there_is_an_oserror() -> None:
 
 @pytest.mark.parametrize("host", ["a" * 70, "a..b", "name\0zero", "\ud800"])
 async def test_what_is_no_name_is_an_oserror(host: str) -> None:
-    with trio.fail_after(5), pytest.raises(OSError, match=r"is no name|not known"):
+    with trio.fail_after(5), pytest.raises(OSError, match=r"invalid host name|not known"):
         await dial(Tcp(host, 5555), Options())
 
 
@@ -157,7 +157,7 @@ async def test_a_name_that_is_none_is_retried(quick_clock: trio.testing.MockCloc
         monitor = push.monitor()
         with trio.fail_after(60):
             push.connect(f"tcp://{'a' * 70}:5555")
-            assert "is no name" in (await until(monitor, Event.CLOSED)).reason
+            assert "invalid host name" in (await until(monitor, Event.CLOSED)).reason
             await until(monitor, Event.CONNECT_RETRIED)
             await until(monitor, Event.CONNECT_DELAYED)
 
@@ -224,7 +224,7 @@ async def test_a_stale_file_is_replaced(path: str) -> None:
 
 async def test_a_live_one_is_not_stolen(path: str) -> None:
     first = listen(Ipc(path), Options())
-    with pytest.raises(zmq.ZMQError, match="somebody listens there") as caught:
+    with pytest.raises(zmq.ZMQError, match="Address already in use") as caught:
         listen(Ipc(path), Options())
     assert caught.value.errno == zmq.EADDRINUSE
     assert there(path)
@@ -253,7 +253,7 @@ async def test_a_live_one_is_not_stolen_even_when_its_queue_is_full(path: str) -
 
 async def test_a_file_of_another_kind_is_not_touched(path: str) -> None:
     write(path, "precious")
-    with pytest.raises(zmq.ZMQError, match="a file of another kind") as caught:
+    with pytest.raises(zmq.ZMQError, match="path exists and is not a socket") as caught:
         listen(Ipc(path), Options())
     assert caught.value.errno == zmq.EADDRINUSE
     assert read(path) == "precious"

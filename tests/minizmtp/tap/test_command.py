@@ -189,7 +189,7 @@ REFUSED = {
     "no endpoint": (["here", "tcp://127.0.0.1:5555"], "expected tcp://HOST:PORT, ipc://PATH or inproc://NAME"),
     "nowhere to go": (["tcp://127.0.0.1:*", "tcp://*:5555"], "connect needs a host to go to"),
     "inproc": (["inproc://a", "tcp://127.0.0.1:5555"], "inproc has no octets to tap"),
-    "a long path": (["tcp://127.0.0.1:*", "ipc:///" + "x" * 200], "a socket's path has at most"),
+    "a long path": (["tcp://127.0.0.1:*", "ipc:///" + "x" * 200], "expected a path of at most"),
     "no such key": (["tcp://127.0.0.1:*", "ipc://a", "--curve", "secret=x"], "--curve needs NAME=KEY"),
     "no key": (["tcp://127.0.0.1:*", "ipc://a", "--curve", "server_secret=short"], "Z85"),
 }

@@ -153,7 +153,7 @@ def test_a_hello_that_does_not_add_up_is_refused_without_a_word(data: bytes) -> 
 def test_a_welcome_that_says_more_is_refused() -> None:
     error = refusal(hear(client(), [PLAIN + command(b"WELCOME", b"\0")]))
     assert error is not None
-    assert str(error) == "WELCOME with 1 octets after its name, required are none (24/ZMTP-PLAIN)"
+    assert str(error) == "WELCOME with 1 octets after its name, expected none (24/ZMTP-PLAIN)"
     assert error.violation is Violation.MALFORMED_WELCOME
 
 

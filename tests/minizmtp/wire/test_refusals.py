@@ -18,7 +18,7 @@ IDENTITY_256 = metadata((b"Identity", b"i" * 256))
 
 # What it says, what is found, which words of the requirement, the chapter, and the number for a monitor.
 REFUSALS = [
-    (b"GET /", "first octet is 47", "required is ff", '37/ZMTP "Version Negotiation"', Violation.UNSPECIFIED),
+    (b"GET /", "first octet is 47", "expected ff", '37/ZMTP "Version Negotiation"', Violation.UNSPECIFIED),
     (
         GREETING[:9] + b"\0",
         "octet 9 of the greeting is 00",
@@ -36,14 +36,14 @@ REFUSALS = [
     (
         GREETING.replace(b"NULL", b"PLAIN", 1)[:64],
         "mechanism is PLAIN",
-        "required is NULL",
+        "expected NULL",
         '37/ZMTP "Authentication and Confidentiality"',
         Violation.MECHANISM_MISMATCH,
     ),
     (
         b"\xff" * 64,
         "octets 12 to 31 of the greeting are \\xff\\xff",
-        "required is the name of a mechanism",
+        "expected the name of a mechanism",
         '37/ZMTP "Authentication and Confidentiality"',
         Violation.MECHANISM_MISMATCH,
     ),
@@ -81,7 +81,7 @@ REFUSALS = [
     (
         GREETING + command(b"PING", b"\0\0"),
         "command PING in the handshake",
-        "required is READY or ERROR",
+        "expected READY or ERROR",
         '37/ZMTP "Overall Behavior"',
         Violation.UNEXPECTED_COMMAND,
     ),
@@ -109,7 +109,7 @@ REFUSALS = [
     (
         GREETING + command(b"ERROR", b"\x09no"),
         "ERROR with 3 octets",
-        "required is a length",
+        "expected a length",
         '37/ZMTP "Error Handling"',
         Violation.MALFORMED_ERROR,
     ),
@@ -137,7 +137,7 @@ REFUSALS = [
     (
         TRAFFIC + command(b"PING", b"\0"),
         "PING with 1 octets",
-        "required are 2 to 18",
+        "expected 2 to 18",
         '37/ZMTP "Connection Heartbeating"',
         Violation.MALFORMED_COMMAND,
     ),
