@@ -1,4 +1,4 @@
-"""Two actors that share nothing, and a parent that hears of their deaths.                         31/EXPAIR, L-22, L-23
+"""Two actors that share nothing, and a parent that restarts one when it crashes.                  31/EXPAIR, L-22, L-23
 
                          parent (a nursery)
                starts, hears of its end │ starts, hears of its end
@@ -7,23 +7,23 @@
             PAIR ─── inproc://numbers ─── 2, "7" ────►  PAIR
                  ◄──────────────────────  2, "49" ────
 
-An actor is a task with a socket. Nobody else touches what it knows; it hears messages and sends messages. PAIR over
-inproc is made for this: one peer, no wire, no copies, and either side may come first (L-23).
+An actor is a task with a socket. It keeps its state to itself, and talks to other actors only in messages. PAIR over
+inproc suits this well: one peer, no wire, no copies, and either side may start first (L-23).
 
-Who hears of a crash? **Not the other actor.** Its socket tells it nothing: over inproc there is not even a connection
-that could break, a `recv` just waits on. **The parent does**, by the nursery, which in trio nobody can forget. What the
-parent makes of it is its decision, and here are the two that matter:
+What happens when an actor crashes? **The other actor isn't told.** Its socket reports nothing: over inproc there is no
+connection that could break, so a `recv` just goes on waiting. **The parent is told**, because in trio every task runs
+in a nursery, and the nursery raises the task's exception. The parent then chooses one of two responses:
 
-    together     one crashes: the other is cancelled, and the parent raises what happened       (a nursery's own way)
-    kept_alive   one crashes: the parent tells, and starts it anew; the other never knows       (a supervisor's way)
+    together     one actor crashes: the other is cancelled, and the parent raises the error     (what a nursery does)
+    kept_alive   one actor crashes: the parent prints the error and restarts it                 (what a supervisor does)
 
-For the second, both sides must bear a new beginning. The asker asks again when no answer comes, and passes over the
-answers to older questions, which its numbers show. The squarer remembers nothing. And the one who *connects* is the one
-that may crash: when its socket closes, the bound PAIR is free for the next who comes. (There is no reconnect in inproc:
-if the one who bound crashed, the one who connected would have to begin anew as well; L-22.)
+The second response works only if both actors can cope with a restart. The asker repeats a question that gets no answer,
+and skips answers to older questions, which it recognizes by their numbers. The squarer keeps no state. The actor that
+may crash must be the one that *connects*, because the bound PAIR is free for a new peer as soon as that socket closes.
+(Inproc doesn't reconnect: if the actor that bound crashed, the one that connected would have to restart too; L-22.)
 
-Try it: let the squarer crash at every question, and see who gives up, and when.
-Read next: the README, or the chapter of a pattern that you have just used.
+Try it: let the squarer crash at every question, and see which task gives up, and when.
+Read next: the README, or the module of a pattern that you have just used.
 """
 
 from collections.abc import Awaitable, Callable
@@ -36,7 +36,7 @@ ENDPOINT = "inproc://numbers"
 
 
 async def asker(ctx: zmq.Context, numbers: list[int], answers: dict[int, int], patience: float = 0.2) -> None:
-    """Ask for the square of each number, again and again until it comes; put it into answers."""
+    """Ask for the square of each number, repeating the question until the answer comes; store it in answers."""
     async with ctx.socket(zmq.PAIR) as pair:
         pair.bind(ENDPOINT)
         for question, number in enumerate(numbers):
@@ -53,7 +53,7 @@ async def asker(ctx: zmq.Context, numbers: list[int], answers: dict[int, int], p
 
 
 async def squarer(ctx: zmq.Context, square: Callable[[int], int]) -> None:
-    """Answer until `square` raises: then crash with it."""
+    """Answer questions until `square` raises, which crashes this actor."""
     async with ctx.socket(zmq.PAIR, linger=0) as pair:
         pair.connect(ENDPOINT)
         while True:
@@ -62,8 +62,7 @@ async def squarer(ctx: zmq.Context, square: Callable[[int], int]) -> None:
 
 
 async def together(ask: Callable[[], Awaitable[None]], *helpers: Callable[[], Awaitable[None]]) -> None:
-    """Until `ask` is done, or the first of them crashes: then none goes on, and what it raised is in the group that
-    this raises."""
+    """Run until `ask` is done. If an actor crashes, cancel the others, and raise the error in an ExceptionGroup."""
     async with trio.open_nursery() as nursery:
         for helper in helpers:
             nursery.start_soon(helper)
@@ -72,7 +71,7 @@ async def together(ask: Callable[[], Awaitable[None]], *helpers: Callable[[], Aw
 
 
 async def kept_alive(actor: Callable[[], Awaitable[None]], lives: int) -> None:
-    """Run actor, and again when it crashes. When its last life is over its parent, too, has nothing more to try."""
+    """Run actor, and restart it when it crashes. When it has crashed `lives` times, raise its error to the parent."""
     for life in range(1, lives + 1):
         try:
             await actor()
@@ -84,22 +83,22 @@ async def kept_alive(actor: Callable[[], Awaitable[None]], lives: int) -> None:
 
 
 def fragile() -> Callable[[int], int]:
-    """A square that fails at its third number, and only then."""
+    """A square function that fails at its third call only."""
     calls = 0
 
     def square(number: int) -> int:
         nonlocal calls
         calls += 1
         if calls == 3:
-            raise ArithmeticError(f"a slip of the pen at {number}²")
+            raise ArithmeticError(f"cannot compute {number}²")
         return number * number
 
     return square
 
 
 async def parent(lives: int) -> dict[int, int]:
-    """Start the two, and say what became of them."""
-    print(f"parent: starts two actors; the squarer has {lives} {'life' if lives == 1 else 'lives'}")
+    """Start both actors, and print how they ended."""
+    print(f"parent: starting two actors; the squarer has {lives} {'life' if lives == 1 else 'lives'}")
     answers: dict[int, int] = {}
     square = fragile()
     async with zmq.Context() as ctx:
@@ -109,12 +108,12 @@ async def parent(lives: int) -> dict[int, int]:
                 lambda: kept_alive(lambda: squarer(ctx, square), lives),
             )
         except* ArithmeticError as group:
-            print("parent: has ended both:", *group.exceptions)
+            print("parent: both actors have ended:", *group.exceptions)
     return answers
 
 
 async def main() -> None:
-    """The same crash, with each of the parent's answers to it."""
+    """The same crash twice, once for each response of the parent."""
     for lives in (3, 1):
         print("parent: has", await parent(lives))
 

@@ -1,27 +1,27 @@
-"""A load-balancing broker: work for the worker that has rested longest.                             28/REQREP, L-26
+"""A load-balancing broker: each request goes to the worker that has been idle longest.              28/REQREP, L-26
 
     clients                 broker                     workers
      REQ ──┐                                         ┌── REQ    "READY" ──►
      REQ ──┼──► ROUTER ── waiting, idle, busy ── ROUTER ─┼── REQ    ◄── client, "", request
      REQ ──┘                                         └── REQ    client, "", answer ──►
 
-A DEALER would deal requests out in turn, whether or not the worker has finished the one before. Here workers *ask for
-work*: READY at first, and afterwards each answer says as much. So the broker knows who is idle, in the order in which
-they became so, and gives each at most one request. A slow worker slows nobody.
+A DEALER would distribute requests in turn, even to a worker that hasn't finished its last one. Here workers *ask for
+work*: first with READY, and later with each answer. So the broker knows which workers are idle, and in which order they
+became idle, and gives each of them at most one request. A slow worker delays only the request that it is working on.
 
-Note who asks at the back: a worker is a REQ, and the request that it works on comes as the *answer* to its READY. In
-front of it stands the envelope, the client's routing id and the delimiter; it travels with the work and comes back.
+Note the direction at the back: a worker is a REQ, so a request for work reaches it as the *reply* to its READY. The
+envelope (the client's routing id and the delimiter) stands in front of the request, and comes back with the answer.
 
-**Requests wait in the client's own queue.** The frontend is read only while a worker is idle. What is not read fills
-the queue there, and then the client is held up: back-pressure, all the way, for nothing. The only requests kept here
-are those that a worker has, and those that were taken back from a worker that died.
+**Requests wait in the clients' own queues.** The broker reads the frontend only while a worker is idle. The requests
+that it doesn't read fill those queues, and then the clients have to wait: that is back-pressure from end to end, and
+needs no code. The broker itself holds only requests that a worker has, or that it took back from a dead worker.
 
-**A worker dies** with the request in its hands. Its connection ends; the monitor says that some connection has, and
-`peers()` says who is left; whoever is missing has its request given to the next. (libzmq has no `peers()`; there, time
-tells, as in `paranoid_pirate`. So it does here if a worker hangs: its connection is as alive as ever.) **A client
-dies**: its answer has nowhere to go, and a ROUTER drops what has nowhere to go (L-26). The worker never knows.
+**When a worker dies** in the middle of a request, its connection ends. The monitor reports that some connection has
+ended, and `peers()` lists those that are left; the request of each missing worker goes to the next idle one. (With
+libzmq, which has no `peers()`, use a timeout, as in `paranoid_pirate`. A worker that hangs needs one here too, because
+its connection stays alive.) **When a client dies**, the ROUTER drops the answer, because it can't be routed (L-26).
 
-Try it: give the work to a DEALER instead, with one worker that is slow, and compare.
+Try it: replace the backend by a DEALER, make one worker slow, and compare.
 Read next: `paranoid_pirate`.
 """
 
@@ -38,15 +38,15 @@ READY = b"READY"
 
 
 class Broker:
-    """Between two ROUTERs, which are bound already. `backend` must have router_mandatory, so that it tells us of a
-    worker that has gone."""
+    """A broker between two ROUTERs, which are already bound. `backend` must have router_mandatory, because a send to a
+    worker that has gone must raise an error."""
 
     def __init__(self, frontend: zmq.Socket, backend: zmq.Socket) -> None:
         self.frontend = frontend
         self.backend = backend
-        self.idle: deque[bytes] = deque()  # the workers that have rested longest first
-        self.busy: dict[bytes, list[bytes]] = {}  # each with its request: client, "", request
-        self.waiting: deque[list[bytes]] = deque()  # requests that were taken back, next one first
+        self.idle: deque[bytes] = deque()  # the longest idle first
+        self.busy: dict[bytes, list[bytes]] = {}  # worker -> its request: client, "", request
+        self.waiting: deque[list[bytes]] = deque()  # requests taken back from dead workers, next one first
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -55,7 +55,7 @@ class Broker:
             nursery.start_soon(self.pass_on)
 
     async def pass_on(self) -> None:
-        """Requests to workers, answers to clients. Workers first: the more of them are idle, the more can be given."""
+        """Pass requests to workers and answers to clients. Workers are read first, because an answer frees a worker."""
         poller = zmq.Poller()
         while True:
             poller.register(self.backend, zmq.POLLIN)
@@ -69,17 +69,17 @@ class Broker:
             await self.give()
 
     async def from_worker(self, worker: bytes, delimiter: bytes, *message: bytes) -> None:
-        """READY, or the answer to what it was given: client, "", answer."""
+        """Handle READY, or the answer to a request: client, "", answer."""
         known = self.busy.pop(worker, None)
         self.idle.append(worker)
-        # An answer from a worker that we held for dead: its request is with another now, whose answer will do. The
-        # client must not get two, or it would take the second for the answer to its next question.
+        # Drop an answer from a worker that was taken for dead, because another worker has its request by now. With two
+        # answers, the client would take the second one for the answer to its next question.
         if message != (READY,) and known is not None:
             await self.frontend.send_multipart(message)
 
     async def give(self) -> None:
-        """Requests to idle workers, as long as there are both. Each change of ours is made before its await, so that
-        whoever runs meanwhile finds things as they are."""
+        """Give requests to idle workers, as long as there are both. Each update of our state comes before the await,
+        because other tasks run during it and must see a consistent state."""
         while self.waiting and self.idle:
             worker, request = self.idle.popleft(), self.waiting.popleft()
             self.busy[worker] = request
@@ -91,7 +91,7 @@ class Broker:
                 self.take_back(worker)  # it died while it was idle
 
     async def notice_deaths(self) -> None:
-        """Take back what dead workers had."""
+        """Take back the requests of dead workers."""
         async for event in self.backend.monitor():
             if event.event is zmq.Event.DISCONNECTED:
                 alive = {peer.routing_id for peer in self.backend.peers() if peer.connected}
@@ -100,13 +100,13 @@ class Broker:
                 await self.give()
 
     def take_back(self, worker: bytes) -> None:
-        """The request of a dead worker is the next to be given."""
+        """Put the request of a dead worker at the front, so that it is the next one to be given out."""
         if worker in self.busy:
             self.waiting.appendleft(self.busy.pop(worker))
 
 
 async def broker(ctx: zmq.Context, front: str, back: str) -> None:
-    """A broker at two endpoints."""
+    """Run a broker at two endpoints."""
     async with ctx.socket(zmq.ROUTER) as frontend, ctx.socket(zmq.ROUTER, router_mandatory=1) as backend:
         frontend.bind(front)
         backend.bind(back)
@@ -114,7 +114,7 @@ async def broker(ctx: zmq.Context, front: str, back: str) -> None:
 
 
 async def worker(ctx: zmq.Context, back: str, work: Callable[[bytes], Awaitable[bytes]]) -> None:
-    """Work off requests until `work` raises: then die with it, and with the request."""
+    """Answer requests until `work` raises, which ends the worker and loses the request."""
     async with ctx.socket(zmq.REQ, linger=0) as req:
         req.connect(back)
         await req.send(READY)
@@ -130,13 +130,13 @@ async def honest(request: bytes) -> bytes:
 
 
 async def mortal(request: bytes) -> bytes:
-    """The work of one that dies at it."""
+    """The work of a worker that dies."""
     await trio.sleep(0.1)
-    raise RuntimeError(f"dies with {request!r} in its hands")
+    raise RuntimeError(f"died while working on {request!r}")
 
 
 async def short_life(ctx: zmq.Context, back: str) -> None:
-    """A worker that does not survive its first request."""
+    """A worker that dies at its first request."""
     try:
         await worker(ctx, back, mortal)
     except RuntimeError as error:
@@ -144,7 +144,7 @@ async def short_life(ctx: zmq.Context, back: str) -> None:
 
 
 async def main() -> None:
-    """Three workers, one of which dies; six clients, one of which leaves before its answer comes."""
+    """Run three workers, one of which dies, and six clients, one of which leaves before its answer comes."""
     with TemporaryDirectory() as folder:
         front, back = f"ipc://{folder}/front", f"ipc://{folder}/back"
 

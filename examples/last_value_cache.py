@@ -1,4 +1,4 @@
-"""A last-value cache: newcomers hear at once how things stand.                                29/PUBSUB, L-36, L-39
+"""A last-value cache: new subscribers get the latest values at once.                          29/PUBSUB, L-36, L-39
 
     publishers                  cache                        subscribers
      PUB ── "eu", "rain" ──► XSUB ──┬──────────► XPUB ── "eu", "rain" ──► SUB
@@ -7,24 +7,24 @@
                              {"eu": "rain",        │ ◄── 0x01 "us" ────── SUB, who comes late
                               "us": "snow"} ───────┴── "us", "snow" ────►
 
-A PUB says everything once, to whoever has subscribed by then (L-39). Who comes later waits for the next message on the
-topic; with prices or the weather that may take hours. A cache in between is a proxy with a memory: the last message
-of each topic is kept, and sent once more when somebody subscribes to it. That works because an XPUB *shows* the
-subscriptions: each comes as a message, 0x01 and the prefix.
+A PUB sends each message once, to the peers that are subscribed at that moment (L-39). A subscriber that comes later has
+to wait for the next message on its topic, which may take hours for prices or the weather. This cache is a proxy with a
+memory: it keeps the last message of each topic, and sends it again when a peer subscribes to it. This works because an
+XPUB *shows* subscriptions to the program: each arrives as a message, 0x01 and the prefix.
 
-`xpub_verbose` is needed: without it only the first subscription to a prefix is shown (L-36), for a proxy need not ask
-its publishers twice. The second newcomer would be told nothing. The other side subscribes to everything, once: the
-memory must know the topics that nobody has asked for yet.
+The XPUB needs `xpub_verbose`. Without it, it shows only the first subscription to a prefix (L-36), because a proxy has
+to ask its publishers only once; so the second subscriber would get nothing. The XSUB subscribes to everything, because
+the cache must also know the topics that have no subscriber yet.
 
 **What it survives**: subscribers that come late, publishers that have long gone, and connections that break (a SUB
-subscribes again when it is connected again, and hears what it missed, as far as it still is the last word). When the
-cache itself dies, its memory goes; it is built again from what is published from then on.
+subscribes again when it reconnects, and so gets the latest values again). If the cache itself dies, its memory is lost;
+the next cache fills up with what is published from then on.
 
-**What it does not promise**: an XPUB sends by topic, so the old value reaches not only the newcomer, but all who hold
-that topic. For *values* that is harmless, "it rains" may be said twice. For *changes* ("add 5") it is not: these need
-numbers, see `late_joiner`.
+**What it doesn't promise**: an XPUB sends by topic, so an old value reaches all subscribers of the topic, not only the
+new one. For *values* ("it rains") that is harmless. For *changes* ("add 5") it isn't, because a change must not be
+applied twice: changes need numbers, see `late_joiner`.
 
-Try it: take away xpub_verbose, and see who is told nothing.
+Try it: remove xpub_verbose, and see which subscriber gets nothing.
 Read next: `late_joiner`.
 """
 
@@ -34,11 +34,11 @@ import trio
 
 import minizmtp as zmq
 
-SUBSCRIBE = 1  # the first octet of a notice; 0 is for the end of a subscription
+SUBSCRIBE = 1  # the first byte of a notification; 0 means unsubscribe
 
 
 class Cache:
-    """Between an XSUB and an XPUB, which are bound already. The XPUB must have xpub_verbose."""
+    """A cache between an XSUB and an XPUB, which are already bound. The XPUB must have xpub_verbose."""
 
     def __init__(self, news: zmq.Socket, readers: zmq.Socket) -> None:
         self.news = news
@@ -46,10 +46,10 @@ class Cache:
         self.last: dict[bytes, list[bytes]] = {}  # by topic
 
     async def run(self) -> None:
-        """Until cancelled.
+        """Run until cancelled.
 
-        One task for both directions, on purpose. With two, a newcomer might get an old value after the new one: taken
-        from the memory before the new one came, and sent after it.
+        One task serves both directions, because with two tasks a new subscriber might get an old value after the new
+        one: read from memory before the new one arrived, and sent after it.
         """
         await self.news.send(bytes([SUBSCRIBE]))  # to everything
         poller = zmq.Poller()
@@ -65,14 +65,14 @@ class Cache:
                     await self.welcome(prefix=message[0][1:])
 
     async def welcome(self, prefix: bytes) -> None:
-        """The last word on each topic that somebody has just subscribed to."""
+        """Send the last message of each topic that matches a new subscription."""
         for topic, message in self.last.items():
             if topic.startswith(prefix):
                 await self.readers.send_multipart(message)
 
 
 async def cache(ctx: zmq.Context, front: str, back: str) -> None:
-    """A cache at two endpoints."""
+    """Run a cache at two endpoints."""
     async with ctx.socket(zmq.XSUB) as news, ctx.socket(zmq.XPUB, xpub_verbose=1, linger=0) as readers:
         news.bind(front)
         readers.bind(back)
@@ -80,8 +80,8 @@ async def cache(ctx: zmq.Context, front: str, back: str) -> None:
 
 
 async def publish(ctx: zmq.Context, front: str, *messages: list[bytes]) -> None:
-    """Say something, and be gone. An XPUB, where a PUB would do but for one thing: it hears of subscriptions. So it can
-    wait for the first one before it speaks, and need not hope that a pause is long enough."""
+    """Publish some messages, then close. This uses XPUB instead of PUB because an XPUB receives subscriptions: it can
+    wait for the first one before it sends, instead of guessing how long to sleep."""
     async with ctx.socket(zmq.XPUB) as pub:
         pub.connect(front)
         await pub.recv()
@@ -90,7 +90,7 @@ async def publish(ctx: zmq.Context, front: str, *messages: list[bytes]) -> None:
 
 
 async def listen(ctx: zmq.Context, back: str, prefix: bytes, count: int) -> list[list[bytes]]:
-    """The first so many messages for somebody who subscribes now."""
+    """Subscribe now, and return the first `count` messages."""
     async with ctx.socket(zmq.SUB) as sub:
         sub.connect(back)
         sub.subscribe(prefix)
@@ -98,16 +98,16 @@ async def listen(ctx: zmq.Context, back: str, prefix: bytes, count: int) -> list
 
 
 async def main() -> None:
-    """A publisher that has gone before the first listener comes."""
+    """The publisher has already gone when the first subscriber comes."""
     with TemporaryDirectory() as folder:
         front, back = f"ipc://{folder}/front", f"ipc://{folder}/back"
         async with zmq.Context() as ctx, trio.open_nursery() as nursery:
             nursery.start_soon(cache, ctx, front, back)
             words = [[b"eu.north", b"rain"], [b"us", b"snow"], [b"eu.south", b"wind"], [b"eu.north", b"sun"]]
             await publish(ctx, front, *words)
-            print("publisher: has said", *words, "and is gone", sep="\n    ")
+            print("publisher: has sent", *words, "and is gone", sep="\n    ")
             for name, prefix, count in [("first", b"us", 1), ("second", b"us", 1), ("third", b"eu.", 2)]:
-                print(f"{name} newcomer, to {prefix!r}:", *await listen(ctx, back, prefix, count), sep="\n    ")
+                print(f"{name} subscriber, to {prefix!r}:", *await listen(ctx, back, prefix, count), sep="\n    ")
             nursery.cancel_scope.cancel()
 
 

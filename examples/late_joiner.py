@@ -9,14 +9,16 @@
            ──── [epoch, 9, {…}] ─────────────────►          the snapshot, change 9 included
            ──── [epoch, 10, "eu", "sun"] ────────►          8 and 9: in the snapshot, passed over. 10: the next. Good
 
-Whoever joins late needs the past at once and the future complete, and the two come by different ways. The order makes
-it safe: **listen first, and ask then**. What changes while the snapshot travels is in the queue already; the number in
-the snapshot tells how much of the queue is in the snapshot, too. The other way round there is a gap between them.
+A replica that joins late needs the present state and every later change, and the two arrive over different sockets. It
+is safe because the replica **subscribes first and then asks for the snapshot**. Changes made while the snapshot is on
+its way are already in the SUB's queue, and the number in the snapshot says which of them the snapshot includes. In the
+opposite order, the changes between the two would be lost.
 
-A replica must *know* that it listens: a subscription travels, and until it has arrived nothing is sent. So the
-publisher, an XPUB, answers each subscription with its present number. (To all who listen. It does them no harm.)
+A replica must *know* that its subscription is active, because nothing is sent to it until the subscription has reached
+the publisher. So the publisher, an XPUB, answers each subscription with its current number. (All replicas receive it,
+which does no harm.)
 
-After that the numbers keep watch:
+From then on, the numbers show whether anything is missing:
 
     the number is …            that means                           so
     not above ours             the snapshot has it already          pass over it
@@ -25,9 +27,10 @@ After that the numbers keep watch:
                                connection broke for a while
     of another epoch           the publisher was started anew       ask for a snapshot again
 
-A gap shows at the next message only. So that it shows soon, the present number is said once in a while, with no change.
+A gap shows only when the next message arrives. So the publisher also repeats its current number now and then, without a
+change.
 
-Try it: give the SUB rcvhwm=1 and the PUB sndhwm=1, and publish a thousand changes without a pause.
+Try it: give the SUB rcvhwm=1 and the XPUB sndhwm=1, and publish a thousand changes without a pause.
 Read next: `pipeline`.
 """
 
@@ -42,34 +45,34 @@ from examples.lazy_pirate import ask
 
 
 class Publisher:
-    """Has the state, and tells every change of it. Its sockets, an XPUB with xpub_verbose and a REP, are bound
-    already."""
+    """Holds the state and publishes every change of it. Its sockets, an XPUB with xpub_verbose and a REP, are already
+    bound."""
 
     def __init__(self, news: zmq.Socket, snapshots: zmq.Socket) -> None:
         self.news = news
         self.snapshots = snapshots
-        self.epoch = uuid.uuid4().hex  # another for each life: after a restart the numbers begin again
+        self.epoch = uuid.uuid4().hex  # new at each start, because the numbers begin again
         self.number = 0
         self.state: dict[str, str] = {}
 
     async def set(self, key: str, value: str) -> None:
-        """Change the state, and tell."""
+        """Change the state, and publish the change."""
         self.state[key] = value
         self.number += 1
         await self.news.send_json([self.epoch, self.number, key, value])
 
     async def tell_number(self) -> None:
-        """How far we are, for whoever may have missed something."""
+        """Publish the current number, for replicas that may have missed a change."""
         await self.news.send_json([self.epoch, self.number])
 
     async def answer_subscriptions(self) -> None:
-        """Until cancelled: who subscribes hears a word, to know that it listens."""
+        """Answer each subscription, so that the replica knows it is active. Runs until cancelled."""
         async for [notice] in self.news:
             if notice[:1] == b"\x01":
                 await self.tell_number()
 
     async def answer_questions(self) -> None:
-        """Until cancelled: snapshots, for whoever asks."""
+        """Answer requests for snapshots until cancelled."""
         async for _ in self.snapshots:
             await self.snapshots.send_json([self.epoch, self.number, self.state])
 
@@ -84,7 +87,7 @@ class Publisher:
 
 
 class Replica:
-    """Has a copy of the state."""
+    """Holds a copy of the state."""
 
     def __init__(self, ctx: zmq.Context, news: str, snapshots: str) -> None:
         self.ctx = ctx
@@ -95,7 +98,7 @@ class Replica:
         self.state: dict[str, str] = {}
 
     async def run(self) -> None:
-        """Until cancelled: be as the publisher is. Raises Unanswered if nobody has a snapshot for us."""
+        """Follow the publisher until cancelled. Raises Unanswered if no snapshot comes."""
         async with self.ctx.socket(zmq.SUB) as sub:
             sub.connect(self.news)
             sub.subscribe(b"")
@@ -103,7 +106,7 @@ class Replica:
                 await self.hear(*json.loads(word))
 
     async def hear(self, epoch: str, number: int, *change: str) -> None:
-        """A number of the publisher's and perhaps the change that goes with it."""
+        """Handle a number from the publisher and, if there is one, the change that belongs to it."""
         if epoch == self.epoch and number <= self.number:
             return
         if epoch == self.epoch and number == self.number + 1 and change:
@@ -113,7 +116,7 @@ class Replica:
             await self.start_afresh()
 
     async def start_afresh(self) -> None:
-        """How do things stand? The answer is at least as new as what made us ask; what comes meanwhile waits."""
+        """Ask for a snapshot. It is at least as new as the message that made us ask; later changes stay queued."""
         [answer] = await ask(self.ctx, self.snapshots, [b""])
         self.epoch, self.number, self.state = json.loads(answer)
         print(f"replica: a snapshot, up to change {self.number}: {self.state}")
@@ -125,7 +128,7 @@ class Replica:
 
 
 async def life(ctx: zmq.Context, news: str, snapshots: str, changes: list[tuple[str, str]]) -> None:
-    """A publisher that makes some changes, one at a time, and dies with all that it knew."""
+    """A publisher that makes some changes, one at a time, and then dies and loses its state."""
     async with ctx.socket(zmq.XPUB, xpub_verbose=1, linger=0) as pub, ctx.socket(zmq.REP, linger=0) as rep:
         pub.bind(news)
         rep.bind(snapshots)
@@ -140,7 +143,7 @@ async def life(ctx: zmq.Context, news: str, snapshots: str, changes: list[tuple[
 
 
 async def main() -> None:
-    """A replica that comes late, and a publisher that is replaced."""
+    """A replica joins late, and the publisher is replaced."""
     with TemporaryDirectory() as folder:
         endpoints = f"ipc://{folder}/news", f"ipc://{folder}/snapshots"
         async with zmq.Context() as ctx, trio.open_nursery() as nursery:
@@ -152,7 +155,7 @@ async def main() -> None:
 
             nursery.start_soon(come_late)
             await life(ctx, *endpoints, [("eu", "rain"), ("us", "snow"), ("eu", "sun"), ("us", "fog"), ("eu", "hail")])
-            print("publisher: dies; the next one knows nothing of this")
+            print("publisher: dies; the next one starts without its state")
             await life(ctx, *endpoints, [("eu", "wind"), ("us", "wind"), ("eu", "calm"), ("us", "calm")])
             nursery.cancel_scope.cancel()
 

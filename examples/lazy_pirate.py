@@ -1,4 +1,4 @@
-"""Lazy Pirate: a client that asks again.                                                   28/REQREP, L-6, L-31, L-34
+"""Lazy Pirate: a client that retries.                                                      28/REQREP, L-6, L-31, L-34
 
     client                          server
      REQ ──── "one"    ───────────► REP
@@ -8,18 +8,19 @@
      REQ ──── "two"    ───────────► REP   the next one, at the same endpoint
          ◄─── "TWO"    ────────────
 
-A REQ whose server dies is not told, and its request is not repeated (L-34). So the client must do three things by
-itself: stop waiting, ask again, and some time give up. In trio the first is one line, `move_on_after`.
+When its server dies, a REQ isn't told, and its request isn't repeated (L-34). So the client itself must do three
+things: stop waiting, retry, and give up after some attempts. In trio the first is one line, `move_on_after`.
 
-**Each attempt has a fresh socket.** A REQ that still waits must not ask again (EFSM, L-31). With `req_relaxed` it may,
-and with `req_correlate` a late answer to the first attempt is not taken for the answer to the second. But the old
-attempts are still queued, for `connect` makes a queue which outlives the server (L-6): who comes back after ten
-attempts finds the same request ten times. Closing the socket with `linger=0` takes back what has not left yet.
+**Each attempt uses a new socket.** A REQ that is waiting for a reply can't send again (EFSM, L-31). With `req_relaxed`
+it can, and with `req_correlate` it doesn't take a late answer to the first attempt for one to the second. But the
+old attempts would still be queued, because the queue of a `connect` outlives the server (L-6): a server that comes back
+after ten attempts would get the same request ten times. Closing the socket with `linger=0` discards unsent requests.
 
-What remains is yours: the server may have done the work and died before it said so. It will be asked to do it again,
-so what is asked for must bear being done twice. ("Set the price to 5" does; "add 5" needs a number, to be done once.)
+One problem is left to the application: the server may do the work and die before it answers. The client then sends the
+request again, so requests must be idempotent, that is, safe to do twice. ("Set the price to 5" is idempotent; "add 5"
+isn't, so it needs a number by which the server recognizes a repeated request.)
 
-Try it: give `ask` one socket with `req_relaxed=1, req_correlate=1`, and see what the second server is asked.
+Try it: give `ask` one socket with `req_relaxed=1, req_correlate=1`, and see which requests the second server gets.
 Read next: `broker`.
 """
 
@@ -32,13 +33,13 @@ import minizmtp as zmq
 
 
 class Unanswered(Exception):
-    """Nobody answered, at any attempt."""
+    """No attempt got an answer."""
 
 
 async def ask(
     ctx: zmq.Context, endpoint: str, request: list[bytes], patience: float = 0.5, attempts: int = 5
 ) -> list[bytes]:
-    """The answer to request, asked for up to so many times. Raises Unanswered after attempts × patience seconds."""
+    """Send request up to `attempts` times; return the answer. Raises Unanswered after attempts × patience seconds."""
     for attempt in range(1, attempts + 1):
         async with ctx.socket(zmq.REQ, linger=0) as req:
             req.connect(endpoint)
@@ -50,7 +51,7 @@ async def ask(
 
 
 async def serve(ctx: zmq.Context, endpoint: str, answer: Callable[[list[bytes]], list[bytes]]) -> None:
-    """Answer requests until `answer` raises: then die with it, and with the request."""
+    """Answer requests until `answer` raises, which ends the server and loses the request."""
     async with ctx.socket(zmq.REP, linger=0) as rep:
         rep.bind(endpoint)
         async for request in rep:
@@ -58,19 +59,19 @@ async def serve(ctx: zmq.Context, endpoint: str, answer: Callable[[list[bytes]],
 
 
 def upper(request: list[bytes]) -> list[bytes]:
-    """What the servers here are good at."""
+    """The work of the servers in this example."""
     return [word.upper() for word in request]
 
 
 def upper_for_a_while(request: list[bytes]) -> list[bytes]:
-    """As upper, up to a point."""
+    """Like `upper`, but dies at one request."""
     if request == [b"two"]:
-        raise RuntimeError("the server dies in the middle of its work")
+        raise RuntimeError("the server died while it worked on the request")
     return upper(request)
 
 
 async def two_servers(ctx: zmq.Context, endpoint: str, pause: float) -> None:
-    """A server that dies, and after a pause another in its place."""
+    """Run a server that dies, and after a pause another one at the same endpoint."""
     try:
         await serve(ctx, endpoint, upper_for_a_while)
     except RuntimeError as error:
@@ -81,7 +82,7 @@ async def two_servers(ctx: zmq.Context, endpoint: str, pause: float) -> None:
 
 
 async def main() -> None:
-    """Three questions, and a death at the second."""
+    """Ask three questions; the server dies at the second."""
     with TemporaryDirectory() as folder:
         endpoint = f"ipc://{folder}/server"
         async with zmq.Context() as ctx, trio.open_nursery() as nursery:

@@ -1,4 +1,4 @@
-"""Paranoid Pirate: workers and queue watch each other.                                              28/REQREP, 37-75
+"""Paranoid Pirate: workers and queue monitor each other.                                            28/REQREP, 37-75
 
     client                    queue                          worker
      REQ ── request ──► ROUTER     ROUTER ◄── READY ──────── DEALER     "I am here, and have nothing to do"
@@ -11,18 +11,18 @@
                                           ◄── READY ─────────           … and a worker has no such queue: it starts
                                                                         afresh, with a socket of its own
 
-In `broker` a worker's end was seen, because its connection ended. A worker that *hangs*, or whose machine lost its
-power, leaves a connection that looks alive. So whoever depends on another asks it from time to time, and takes silence
-for death. Both sides do: the queue drops a silent worker, and a worker leaves a silent queue and says READY to the
-next that is found at the endpoint. Without that, workers would wait for ever for a queue that has forgotten them.
+The broker in `broker` notices that a worker dies, because its connection ends. But a worker that *hangs*, or whose
+machine loses power, leaves a connection that looks alive. So both sides here exchange heartbeats and treat silence as
+death: the queue drops a silent worker, and a worker leaves a silent queue and sends READY to the next one at the same
+endpoint. Otherwise a worker would wait forever for a queue that was restarted and doesn't know it.
 
-**Why not `heartbeat_ivl`?** ZMTP's PING (see `heartbeat`) is answered by the *library*. It shows that the machine, the
-process and the connection live, and the engine answers even while the program is stuck. BEAT is answered by the very
-loop that works: it shows that the worker would take a request. Most programs want the first, queues want both.
+**Why not `heartbeat_ivl`?** Because ZMTP's PING (see `heartbeat`) is answered by the *library*. It shows that the
+machine, the process and the connection are alive, but the library answers even if the worker's own loop is stuck. BEAT
+is answered by that loop, so it shows that the worker can take a request. Most programs need PING, queues need both.
 
-**What is lost**: a request that a worker had when it died, or that the queue had when it died. Neither repeats it; the
-client does, for it is the one that knows whether it still wants to know (`lazy_pirate`). This is the simplest division
-of labour, and it survives the loss of any part but the client.
+**What is lost**: the requests that a worker or the queue holds when it dies. Neither of them repeats a request. The
+client does, because only the client knows whether it still wants the answer (`lazy_pirate`). This is the simplest
+division of labour, and it survives the death of any part except the client.
 
 Try it: let a worker take longer than the client's patience, and count how often the work is done.
 Read next: `last_value_cache`.
@@ -38,16 +38,16 @@ from examples.lazy_pirate import ask
 
 READY, BEAT, WORK, DONE = b"READY", b"BEAT", b"WORK", b"DONE"
 INTERVAL = 0.1  # seconds between two BEATs
-PATIENCE = 3 * INTERVAL  # of silence: one BEAT may be late, three are no accident
+PATIENCE = 3 * INTERVAL  # seconds of silence; one BEAT may be late, but not three
 
 
 class Queue:
-    """Between two ROUTERs, which are bound already."""
+    """A queue between two ROUTERs, which are already bound."""
 
     def __init__(self, frontend: zmq.Socket, backend: zmq.Socket) -> None:
         self.frontend = frontend
         self.backend = backend
-        self.idle: dict[bytes, float] = {}  # workers, the longest idle first, and when each was last heard
+        self.idle: dict[bytes, float] = {}  # worker -> time of its last message; the longest idle first
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -56,12 +56,12 @@ class Queue:
             nursery.start_soon(self.beat)
 
     async def pass_on(self) -> None:
-        """Requests to workers, answers to clients. While nobody is idle the requests wait where they are."""
+        """Pass requests to workers and answers to clients. While no worker is idle, requests wait in the clients."""
         poller = zmq.Poller()
         while True:
             poller.register(self.backend, zmq.POLLIN)
             poller.register(self.frontend, zmq.POLLIN if self.idle else 0)
-            # Not for ever: `beat` may have dropped the last worker, and then the frontend is not to be read.
+            # With a timeout, because `beat` may drop the last idle worker, and then the frontend must not be read.
             for sock, _ in await poller.poll(INTERVAL * 1000):
                 if sock is self.backend:
                     await self.from_worker(*await sock.recv_multipart())
@@ -72,15 +72,15 @@ class Queue:
                     await self.backend.send_multipart([worker, WORK, *request])
 
     async def from_worker(self, worker: bytes, word: bytes, *answer: bytes) -> None:
-        """Any word shows that it lives; READY and DONE that it is idle. (A BEAT may come from one that has just been
-        given work, and crossed with it: it does not make the worker idle.)"""
+        """Handle a worker's message. Any message shows that it is alive, but only READY and DONE make it idle, because
+        a BEAT may have crossed with the work that the worker was just given."""
         if word != BEAT or worker in self.idle:
             self.idle[worker] = trio.current_time()
         if word == DONE:
             await self.frontend.send_multipart(answer)
 
     async def beat(self) -> None:
-        """Drop the silent, and ask the others for a sign of life."""
+        """Drop silent workers, and send BEAT to the others."""
         while True:
             for worker, heard in list(self.idle.items()):
                 if trio.current_time() - heard > PATIENCE:
@@ -92,7 +92,7 @@ class Queue:
 
 
 async def queue(ctx: zmq.Context, front: str, back: str) -> None:
-    """A queue at two endpoints."""
+    """Run a queue at two endpoints."""
     async with ctx.socket(zmq.ROUTER, linger=0) as frontend, ctx.socket(zmq.ROUTER, linger=0) as backend:
         frontend.bind(front)
         backend.bind(back)
@@ -100,17 +100,17 @@ async def queue(ctx: zmq.Context, front: str, back: str) -> None:
 
 
 async def worker(ctx: zmq.Context, back: str, work: Callable[[bytes], Awaitable[bytes]]) -> None:
-    """Work for one queue after the other, until `work` raises."""
+    """Work for one queue after another, until `work` raises."""
     while True:
         async with ctx.socket(zmq.DEALER, linger=0) as dealer:
             dealer.connect(back)
             await dealer.send(READY)
             await work_for(dealer, work)
-        print(f"worker: the queue has been silent for {PATIENCE:.1f} s: a fresh start")
+        print(f"worker: the queue has been silent for {PATIENCE:.1f} s: reconnecting with a new socket")
 
 
 async def work_for(dealer: zmq.Socket, work: Callable[[bytes], Awaitable[bytes]]) -> None:
-    """Work for the queue that dealer is connected to, until it is silent."""
+    """Work for the queue that dealer is connected to, until the queue is silent."""
     while True:
         with trio.move_on_after(PATIENCE) as silence:
             word, *rest = await dealer.recv_multipart()
@@ -124,12 +124,12 @@ async def work_for(dealer: zmq.Socket, work: Callable[[bytes], Awaitable[bytes]]
 
 
 async def upper(request: bytes) -> bytes:
-    """What the workers here are good at."""
+    """The work of the workers in this example."""
     return request.upper()
 
 
 async def frozen(ctx: zmq.Context, back: str) -> None:
-    """A worker that is stuck: nothing will come of it, while its connection lives and would answer every PING."""
+    """A worker that is stuck: it never answers, but its connection is alive and would answer every PING."""
     async with ctx.socket(zmq.DEALER, linger=0) as dealer:
         dealer.connect(back)
         await dealer.send(READY)
@@ -137,17 +137,17 @@ async def frozen(ctx: zmq.Context, back: str) -> None:
 
 
 async def two_queues(ctx: zmq.Context, front: str, back: str, lifetime: float, pause: float) -> None:
-    """A queue that dies with all that it knows, and after a pause another in its place."""
+    """Run a queue that dies and loses its state, and after a pause another one at the same endpoint."""
     with trio.move_on_after(lifetime):
         await queue(ctx, front, back)
     print("queue: dies")
     await trio.sleep(pause)
-    print("queue: the next one, which knows nobody")
+    print("queue: a new one, which knows no workers yet")
     await queue(ctx, front, back)
 
 
 async def main() -> None:
-    """Two workers, one of which is stuck, and a queue that is replaced."""
+    """Run two workers, one of which is stuck, and a queue that is replaced."""
     with TemporaryDirectory() as folder:
         front, back = f"ipc://{folder}/front", f"ipc://{folder}/back"
         async with zmq.Context() as ctx, trio.open_nursery() as nursery:

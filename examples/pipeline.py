@@ -5,25 +5,25 @@
              └── 5, task ──► PULL ✗   PUSH                ┘            5 is missing
       PULL ◄───────────────────── [5], again ─────────────────── PUSH
 
-PUSH sends each task to one worker, and waits when none has room. It never drops a task *for want of room*. But with a
-worker that is killed, everything dies that was on its way to it: what it worked on, what its PULL had queued, what was
-in the kernel's buffers, and what PUSH had queued for it (L-9; a PUSH that connects keeps the last of these, L-8). That
-may be a thousand messages and more. Nobody is told, for nobody knows: PUSH and PULL have no way back.
+PUSH sends each task to one worker, and waits when no worker has room; it never drops a task *for lack of room*. But
+when a worker is killed, all tasks on their way to it are lost: the one it works on, those in its PULL's queue, those in
+the kernel's buffers, and those that PUSH has queued for it (L-9; a PUSH that connects keeps the latter, L-8). That may
+be more than a thousand messages. PUSH can't notice the loss, because PULL sends nothing back.
 
-So the way back is built here. Each task has a number, the sink counts, and when nothing has come for a while it asks
-for what is missing. Only the *sink* can know, because only it sees what was finished; a "done" from the worker to the
-ventilator would leave out the way between worker and sink.
+So this program adds a way back. Each task has a number; the sink counts the results and, when none has come for a
+while, asks for the missing ones. It must be the *sink* that asks, because only it sees which results have arrived. A
+"done" from a worker to the ventilator wouldn't cover results that are lost between the worker and the sink.
 
-**What may happen twice**: a task whose worker is merely slow is sent again, and its result comes twice. The sink keeps
-the first. So the work must bear being done twice, as in `lazy_pirate`.
+**What may happen twice**: if a worker is merely slow, its task is sent again and its result comes twice. The sink keeps
+the first. So a task must be safe to do twice, as in `lazy_pirate`.
 
-**What it does not survive**: the death of the ventilator or the sink. Start these two together, and anew.
+**What it doesn't survive**: the death of the ventilator or of the sink. Restart these two together.
 
-A PUSH deals tasks out in turn, and ahead of time. `sndhwm=1` and `rcvhwm=1` keep the queues short, so that a death
-costs less; but between the two stands the kernel's buffer (L-4), which has room for thousands of tasks as short as
-these. Where each task is dear, let the workers ask for work, as in `broker`.
+A PUSH distributes tasks in turn, before the workers ask for them. `sndhwm=1` and `rcvhwm=1` keep the queues short, so
+that fewer tasks are lost with a worker. But the kernel's buffer between the queues (L-4) still holds thousands of tasks
+as short as these. If losing a task is expensive, let the workers ask for work, as in `broker`.
 
-Try it: make the tasks 100 kB long, and count what one death costs then. Then leave out `again`.
+Try it: make the tasks 100 kB long, and count how many are lost with a worker. Then remove `again`.
 Read next: `actors`.
 """
 
@@ -36,7 +36,7 @@ import minizmtp as zmq
 
 
 async def ventilator(ctx: zmq.Context, work: str, again: str, tasks: list[bytes]) -> None:
-    """Every task once, and then until cancelled those that are asked for again."""
+    """Send every task once, and then, until cancelled, those that the sink asks for again."""
     async with ctx.socket(zmq.PUSH, linger=0, sndhwm=1) as push, ctx.socket(zmq.PULL, conflate=1) as pull:
         push.bind(work)
         pull.bind(again)
@@ -46,7 +46,7 @@ async def ventilator(ctx: zmq.Context, work: str, again: str, tasks: list[bytes]
 
 
 async def worker(ctx: zmq.Context, work: str, results: str, do: Callable[[bytes], Awaitable[bytes]]) -> None:
-    """Work until `do` raises: then die with it, and with all that is queued here."""
+    """Work until `do` raises, which ends the worker and loses the tasks in its queue."""
     async with ctx.socket(zmq.PULL, rcvhwm=1) as pull, ctx.socket(zmq.PUSH, linger=0) as push:
         pull.connect(work)
         push.connect(results)
@@ -55,9 +55,9 @@ async def worker(ctx: zmq.Context, work: str, results: str, do: Callable[[bytes]
 
 
 async def sink(ctx: zmq.Context, results: str, again: str, count: int, patience: float) -> list[bytes]:
-    """The results of tasks 0 to count - 1, in this order, each once."""
+    """Collect the results of tasks 0 to count - 1, and return each once, in this order."""
     done: dict[int, bytes] = {}
-    # conflate: of several lists that the ventilator has not read, only the newest counts; they never pile up.
+    # conflate, because only the newest list counts: lists that the ventilator hasn't read yet must not pile up.
     async with ctx.socket(zmq.PULL) as pull, ctx.socket(zmq.PUSH, linger=0, conflate=1) as push:
         pull.bind(results)
         push.connect(again)
@@ -68,7 +68,7 @@ async def sink(ctx: zmq.Context, results: str, again: str, count: int, patience:
                 done.setdefault(int(number), result)
                 continue
             missing = [number for number in range(count) if number not in done]
-            print(f"sink: nothing for {patience} s, and {missing} are missing")
+            print(f"sink: no result for {patience} s; missing: {missing}")
             await push.send_json(missing)
     return [done[number] for number in range(count)]
 
@@ -87,7 +87,7 @@ async def short_life(ctx: zmq.Context, work: str, results: str) -> None:
         nonlocal tasks
         tasks += 1
         if tasks == 3:
-            raise RuntimeError(f"is killed while it works on {task!r}")
+            raise RuntimeError(f"killed while working on {task!r}")
         return await steady(task)
 
     try:
@@ -97,7 +97,7 @@ async def short_life(ctx: zmq.Context, work: str, results: str) -> None:
 
 
 async def main() -> None:
-    """Twenty tasks and three workers, one of which is killed."""
+    """Run twenty tasks on three workers, one of which is killed."""
     with TemporaryDirectory() as folder:
         work, results, again = (f"ipc://{folder}/{name}" for name in ("work", "results", "again"))
         tasks = [b"task %d" % number for number in range(20)]

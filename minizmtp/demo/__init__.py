@@ -10,22 +10,22 @@ or recorded a moment before, and each sentence with a tick is a *claim*: it was 
 
     __main__      the command line
     page          blocks as a page; `plots` draws what is in it
-    tour          which parts there are, and how they are run
+    tour          the list of parts, and how they are run
     ┌ every_byte  `bytes`       one request and one reply, each octet shown and named
-    │ waiting     `waiting`     many requests in flight, and their rendezvous
-    │ pubsub      `pubsub`      news to all who asked for them, against polling
+    │ waiting     `waiting`     many requests in flight
+    │ pubsub      `pubsub`      news for all subscribers, compared with polling
     │ patterns    `patterns`    pipeline, dispatch (`dispatch`), actors; and the bill
     │ transports  `transports`  the same code over tcp, ipc and inproc
     │ first       `first`       connect before bind, and a peer that dies and comes back
     │ many        `many`        ZeroMQ's Poller, and trio's nursery
-    │ wrong       `wrong`       the slow joiner, the stuck REQ, the mark that seems not to hold
+    │ wrong       `wrong`       the slow joiner, the stuck REQ, the high-water mark that seems too high
     │ numbers     `numbers`     round trip, rate, requests in flight
-    └ libzmq      `libzmq`      the same conversations with the real thing
-    ends          a server, a relay on the way to it, a publisher's call
-    relay         a wire that writes down what passes
-    stage         what is said, and what is claimed
-    terminal      what is said, as text
-    blocks        what is said, as data
+    └ libzmq      `libzmq`      the same conversations with libzmq
+    ends          helpers: a server, a relay to it, a publisher that waits for its subscribers
+    relay         a relay that records what passes
+    stage         where parts print text and make claims
+    terminal      the output as text
+    blocks        the output as data
 
 Nothing in the library needs this package. Read next: `blocks`, or a part that you are curious about.
 """

@@ -1,10 +1,10 @@
 """The demo's command line: `python -m minizmtp.demo --help`.
 
-    exit code     0   all that was claimed came true         2     that command line cannot be meant
-                  1   something did not, and it was named    130   Ctrl-C
+    exit code     0   all claims came true                   2     the command line is wrong
+                  1   some did not; they are listed          130   Ctrl-C
 
-This is the last chapter, and it is short: choose the parts, give them a stage, and turn what came of it into a number
-that a shell or a CI understands. It can be read alone.
+This module chooses the parts, runs them on a stage, and turns the result into an exit code for a shell or a CI.
+It can be read alone.
 """
 
 import argparse
@@ -29,7 +29,7 @@ INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 
 
 def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
-    """Do what the command line says; the exit code."""
+    """Do what the command line says, and return the exit code."""
     options = parse(arguments, parts)
     if options.list:
         for part in parts:
@@ -49,22 +49,22 @@ def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
 
 
 def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace:
-    """Read the command line. What cannot be meant ends the program here, with exit code 2."""
+    """Parse the command line. A wrong one ends the program with exit code 2."""
     names = [part.name for part in parts]
     parser = argparse.ArgumentParser(
         prog="python -m minizmtp.demo",
         description="How is an asynchronous HTTP request different from sending a message with ZeroMQ? "
         "Both do the same work here, on real sockets, and each claim is checked while you read it.",
-        epilog="The exit code is 0 if all that was claimed came true.",
+        epilog="The exit code is 0 if all claims came true.",
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"which parts to run: {', '.join(names)}")
     parser.add_argument("--all", action="store_true", help="run all parts: the tour")
-    parser.add_argument("--list", action="store_true", help="say which parts there are, and end")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page as well: all of it in one file")
+    parser.add_argument("--list", action="store_true", help="list the parts")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="also write everything as one HTML file")
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.parts if name not in names]:
         parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(names)}")
-    # Better to hear before the tour than after it that there will be no page.
+    # Check now, because an error after the tour would come too late.
     if options.html and (options.html.is_dir() or not options.html.absolute().parent.is_dir()):
         parser.error(f"--html {options.html}: it is a folder, or the folder where it is to be is not there")
     try:
@@ -76,32 +76,33 @@ def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace
 
 
 def page_maker() -> Callable[[Sequence[Block]], str]:
-    """What makes a page of blocks. It is imported only where a page is wanted: the tour does without its libraries."""
+    """The function that makes a page of blocks. It is imported only for a page, because the tour doesn't need its
+    libraries."""
     from .page import tour_page
 
     return tour_page
 
 
 def perform(show: Callable[[], Awaitable[bool]], stage: Stage) -> int:
-    """Run what is to be shown; the exit code."""
+    """Run the parts, and return the exit code."""
     code = INTERRUPTED
     try:
-        # Ctrl-C comes to the main task, at a checkpoint. In the midst of any other it may be lost: a task that is
-        # cancelled while it cleans up ends as cancelled, whatever it was that it was cleaning up after.
+        # Let Ctrl-C arrive only in the main task, at a checkpoint, because in another task it may be lost: a task that
+        # is cancelled while it cleans up ends as cancelled, whatever exception it was cleaning up after.
         code = 0 if trio.run(show, restrict_keyboard_interrupt_to_checkpoints=True) else 1
     except BaseException as error:
         if not is_interrupt(error):
             raise
     if stage.deserted:
-        # What nobody read is still in Python's buffer, and at the exit Python would complain that nobody takes it.
+        # Discard unread output that is still in Python's buffer, because Python would report a broken pipe at exit.
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
     return code
 
 
 def is_interrupt(error: BaseException) -> bool:
-    """Is it Ctrl-C, alone or in the group that a nursery makes of it? What else is in there came of it: a client, say,
-    whose server was ended first.
+    """Whether it is Ctrl-C, alone or in a nursery's group. Other errors in the group are consequences: for example, a
+    client's server may have been ended first.
 
     >>> is_interrupt(BaseExceptionGroup("", [KeyboardInterrupt(), ExceptionGroup("", [ConnectionResetError()])]))
     True

@@ -1,18 +1,18 @@
-"""Blocks: all that the tour says, as plain data.
+"""Blocks: the output of the tour, as plain data.
 
     >>> said = [Title("Who got what"), Claim("each got what it asked for", True), Bar("HTTP", 1.5, "1.5 ms", "http")]
     >>> said[1].came_true, said[2].protocol
     (True, 'http')
 
-A part of the tour does not draw. It says a block, and whoever shows it decides how: `terminal` in 80 columns of text, a
-page with colours, plots and columns of its own. So a block carries more than the terminal has room for (a timeline its
-seconds, a bar its value, a conversation every octet), and nothing of how it looks.
+A part of the tour doesn't draw. It emits blocks, and an output module decides how to show them: `terminal` as text,
+80 columns wide, `page` with colours and plots. So a block holds more than the terminal has room for (the seconds of a
+timeline, the value of a bar, every octet of a conversation), and nothing about its appearance.
 
     Heading                       a part begins          Table  Lines  Listings   rows; a drawing; program text
-    Title  Paragraph  Lesson      words                  Conversation             what two ends said, octet by octet
-    Claim                         words, and whether     Timeline                 lanes, on which time runs
-                                  they came true         Bars                     measured numbers, to compare
-                                                         Ending                   the sum of it
+    Title  Paragraph  Lesson      text                   Conversation             what two ends sent, octet by octet
+    Claim                         a sentence, and        Timeline                 lanes with a common time axis
+                                  whether it is true     Bars                     measured numbers, to compare
+                                                         Ending                   the summary
 
 `protocol` is "http", "zmtp", or "" where it is neither or both. All times are seconds; in a Conversation they are the
 recording's clock, in a Timeline they count from its left edge.
@@ -33,32 +33,32 @@ class Heading(NamedTuple):
 
 
 class Title(NamedTuple):
-    """The beginning of something inside a part."""
+    """The beginning of a section of a part."""
 
     words: str
 
 
 class Paragraph(NamedTuple):
-    """Words, without line breaks."""
+    """A paragraph, without line breaks."""
 
     words: str
 
 
 class Lesson(NamedTuple):
-    """What to remember of a part."""
+    """The conclusion of a part."""
 
     words: str
 
 
 class Claim(NamedTuple):
-    """A sentence that was checked when it was said, and what came of it."""
+    """A sentence, and whether it was true when it was checked just then."""
 
     words: str
     came_true: bool
 
 
 class Column(NamedTuple):
-    """is_number: its cells are figures, to be set to the right."""
+    """is_number: its cells are numbers, to be aligned to the right."""
 
     name: str
     is_number: bool = False
@@ -72,7 +72,7 @@ class Table(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """A drawing made of letters: each line as it is."""
+    """A drawing made of text: each line is shown as it is."""
 
     lines: tuple[str, ...]
 
@@ -92,9 +92,9 @@ class Listings(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """Everything that crossed one connection, both directions, in the order in which it was said.
+    """Everything that crossed one connection, in both directions, in order.
 
-    Spans with the same `write` came together; what came first has the smallest `at`.
+    Spans with the same `write` came together; the first one has the smallest `at`.
     """
 
     title: str
@@ -103,8 +103,8 @@ class Conversation(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """What happened on a lane from start to end; where these are equal it is a moment. kind: a key of the timeline's
-    legend. label: what happened, in a word or two; may be empty."""
+    """An event on a lane, from start to end; if these are equal, it is a moment. kind: a key of the timeline's legend.
+    label: a word or two about it; may be empty."""
 
     start: float
     end: float
@@ -113,16 +113,16 @@ class Stretch(NamedTuple):
 
 
 class Lane(NamedTuple):
-    """label: who. Stretches are in the order of their start; a later one is drawn over an earlier one."""
+    """label: the program or request. stretches: ordered by their start; later ones are drawn over earlier ones."""
 
     label: str
     stretches: tuple[Stretch, ...]
 
 
 class Timeline(NamedTuple):
-    """seconds: how long the whole is, from left to right. legend: each kind of stretch, and what it means.
+    """seconds: the time from the left edge to the right. legend: each kind of stretch, and its meaning.
 
-    Kinds: "wait", "work", "open" (a connection is there), "gone" (somebody is not), "mark" (a moment).
+    Kinds: "wait", "work", "open" (connected), "gone" (the peer is absent), "mark" (a moment).
     """
 
     title: str
@@ -133,7 +133,7 @@ class Timeline(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """words: the value as a reader wants it, with its unit."""
+    """words: the value as it is shown, with its unit."""
 
     label: str
     value: float
@@ -151,7 +151,7 @@ class Bars(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """claims: how many were made. broken: those that did not come true. seconds: how long all of it took."""
+    """claims: the number of claims. broken: those that did not come true. seconds: the duration of the tour."""
 
     claims: int
     broken: tuple[str, ...]

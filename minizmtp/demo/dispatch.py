@@ -1,11 +1,11 @@
-"""Dispatch, a piece of `patterns`: workers that ask for work, and are told things unasked.
+"""Dispatch, a section of `patterns`: workers that ask for work, and that the dispatcher can stop at any time.
 
-    ann  DEALER ── ready ──►        POST /ann ready ──────►             one connection, which stands still
-    ben  DEALER ◄── task ── ROUTER           ◄── task ── server         between question and answer …
+    ann  DEALER ── ready ──►        POST /ann ready ──────►             one connection, which is busy
+    ben  DEALER ◄── task ── ROUTER           ◄── task ── server         until the response comes,
                 ◄── stop ──         GET /ben ─────────────►
-                                             ◄── stop ──                … so that it takes another to hear "stop"
+                                             ◄── stop ──                so "stop" needs a second one
 
-The same desk gives out the same tasks on both sides; what differs is how its words get to the workers.
+On both sides, the same desk gives out the same tasks; only the way in which its messages reach the workers differs.
 
 Read next: `patterns`.
 """
@@ -25,7 +25,7 @@ WORKERS = ["ann", "ben", "cleo"]
 TASKS = range(1, 13)
 SQUARES = {number: number**2 for number in TASKS}
 READY, STOP = b"ready", b"stop"
-STUCK = "ben"  # never comes to an end with his first task
+STUCK = "ben"  # never finishes its first task
 
 
 def listed(shares: dict[str, int]) -> str:
@@ -38,8 +38,8 @@ def listed(shares: dict[str, int]) -> str:
 
 
 class Desk:
-    """Gives a task to each worker that asks. When nothing is left but what the stuck one has, he is to be stopped, and
-    another gets it."""
+    """Gives a task to each worker that asks. When only the stuck worker's task is left, that worker is stopped, and
+    another gets the task."""
 
     def __init__(self) -> None:
         self.left = list(reversed(TASKS))
@@ -48,13 +48,13 @@ class Desk:
         self._stuck_at = 0
 
     def hear(self, words: bytes) -> None:
-        """A worker's words: a result, or nothing but that it is free."""
+        """Handle a worker's message: a result, or that it is free."""
         if words != READY:
             number, square = words.split()
             self.done[int(number)] = int(square)
 
     def give(self, name: str) -> bytes | None:
-        """A task for who is free, if there is one."""
+        """A task for a free worker, if there is one."""
         if not self.left:
             return None
         task = self.left.pop()
@@ -64,7 +64,7 @@ class Desk:
         return b"%d" % task
 
     def take_back(self) -> bool:
-        """If all is done but what the stuck one has: his task is to be given away again."""
+        """If only the stuck worker's task is left, put it back, so that another worker gets it."""
         if self.left or len(self.done) != len(TASKS) - 1:
             return False
         self.left.append(self._stuck_at)
@@ -79,29 +79,29 @@ async def square(name: str, task: bytes) -> bytes:
 
 
 async def stage_dispatch(stage: Stage) -> list[Cost]:
-    """Workers that ask for work, and are told things unasked."""
+    """Workers that ask for work, and one that is told to stop."""
     stage.title("Dispatch: ROUTER and DEALER")
-    stage.say(f"""The workers now ask for each task, so that nobody has to wait behind a slow one, and
-        {STUCK.capitalize()} gets stuck in his first. When all others are done he is told to stop, and his task goes to
-        another. For this the ROUTER, which knows its peers by name, speaks to him while he works; he did not ask.""")
+    stage.say(f"""The workers now ask for each task, so that no task waits behind a slow worker. Worker {STUCK} gets
+        stuck in its first task. When all other tasks are done, {STUCK} is told to stop, and another worker gets the
+        task. The ROUTER can do this because it addresses its peers by name, and may send to one that has not asked.""")
     desk, ours = await dispatch()
     name = STUCK.capitalize()
     stage.claim("all squares are there, and the tasks given were " + listed(desk.shares), desk.done == SQUARES)
     stage.claim(
-        f"{name} had one task, was told to stop in the midst of it, and another did it",
+        f"{name} had one task and was told to stop in the middle of it, and another worker did it",
         desk.shares[STUCK] == 1 and sum(desk.shares.values()) == len(TASKS) + 1,
     )
     desk, http = await dispatch_over_http()
     stage.claim(
-        f"""over HTTP {name} was stopped as well, because each worker had a second request under way all the time, for
-        what it might be told""",
+        f"""over HTTP {name} was stopped too, but only because each worker always had a second request open, on which
+        it could be told to stop""",
         desk.done == SQUARES and desk.shares[STUCK] == 1,
     )
     return [ours, http]
 
 
 async def dispatch() -> tuple[Desk, Cost]:
-    """One connection for each worker, and both sides speak on it. It ends when somebody has been stopped."""
+    """One connection for each worker, on which either side may send. It ends once a worker has been stopped."""
     desk, stopped = Desk(), trio.Event()
     messages = 0
 
@@ -143,8 +143,8 @@ async def dispatch() -> tuple[Desk, Cost]:
 
 
 async def dispatch_over_http() -> tuple[Desk, Cost]:
-    """Each worker posts what it has done, and the response is its next task. A second request, with GET, is answered
-    when there is something to tell, or never was."""
+    """Each worker posts its result, and the response is its next task. A second request, a GET, is answered when the
+    worker must stop, or at the end."""
     desk = Desk()
     messages = 0
     to_stop, over, stopped = trio.Event(), trio.Event(), trio.Event()

@@ -1,6 +1,6 @@
-"""The ends of a conversation, and what is put between them.
+"""The ends of a conversation, and the relay between them.
 
-What several parts of the demo need to get going: each is an `async with`, and what it starts ends with its block.
+Helpers that several parts of the demo share. Each is an `async with`, and what it starts ends with the block.
 
     async with http_server(answer) as port, recorded(port) as relay:
         async with minihttp.AsyncClient(base_url=url(relay.port)) as client:
@@ -25,7 +25,7 @@ from .relay import LOCALHOST, Recording, Relay
 
 Handler = Callable[[minihttp.Request], Awaitable[minihttp.Response]]
 
-# How long a publisher waits for an echo before it calls again.
+# How long a publisher waits for its subscribers before it sends the test message again.
 CALL_AGAIN = 0.01
 
 
@@ -42,8 +42,8 @@ async def http_server(handler: Handler, port: int = 0, uds: str | None = None) -
 
 @asynccontextmanager
 async def background(task: Callable[..., Awaitable[object]], *arguments: object) -> AsyncIterator[None]:
-    """A task that runs while the body does. The body may return from inside: the task is ended after that, and a
-    cancellation that is meant for it cannot hit what the body still has to do."""
+    """A task that runs while the body does. The task is cancelled only after the body has ended, so its cancellation
+    can't interrupt the body."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(task, *arguments)
         yield
@@ -61,7 +61,7 @@ async def recorded(port: int, latency: float = 0.0, recording: Recording | None 
 
 
 def url(port: int) -> str:
-    """Where an HTTP client finds it.
+    """The URL of a server at this port.
 
     >>> url(8000)
     'http://127.0.0.1:8000'
@@ -70,7 +70,7 @@ def url(port: int) -> str:
 
 
 def endpoint(relay: Relay) -> str:
-    """Where a ZeroMQ socket finds what is behind the relay."""
+    """The endpoint at which a ZeroMQ socket reaches the relay."""
     return f"tcp://{LOCALHOST}:{relay.port}"
 
 
@@ -84,7 +84,7 @@ def port_of(endpoint: str) -> int:
 
 
 class Cost(NamedTuple):
-    """What one way of working took. messages: of the programs; HTTP's requests and responses are both messages."""
+    """The cost of one way to work. messages: those of the programs; HTTP requests and responses both count."""
 
     way: str
     messages: int
@@ -93,23 +93,23 @@ class Cost(NamedTuple):
 
 
 def bill(way: str, messages: int, recording: Recording) -> Cost:
-    """With what the relays counted."""
+    """A bill with the numbers that the relays counted."""
     return Cost(way, messages, recording.octets, recording.connections)
 
 
 async def until(monitor: Monitor, event: Event) -> None:
-    """Wait until a socket's monitor tells of event. What happened to a connection is never guessed from the time."""
+    """Wait until a socket's monitor reports this event. The demo never sleeps and hopes that it has happened."""
     async for told in monitor:
         if told.event is event:
             return
 
 
 async def call_until_heard(call: Callable[[], Awaitable[object]], everyone: Iterable[trio.Event]) -> None:
-    """Let a publisher call until everyone has heard it.
+    """Publish a test message until every subscriber has received it.
 
-    A subscription travels like any other word, and a PUB is not told when it has come; what is published before is
-    lost. To sleep for a while and hope is the usual cure, and the usual mistake. So the publisher calls, each
-    subscriber sets its event at the first call that it hears, and then it is known that the subscription has arrived.
+    A subscription takes time to arrive, and a PUB isn't told when it has; messages sent before that are lost. The usual
+    workaround, to sleep for a while, is a mistake, because the network may be slower. So the publisher repeats a test
+    message, and each subscriber sets its event at the first one: then its subscription is known to have arrived.
     """
     for heard in everyone:
         while not heard.is_set():

@@ -1,9 +1,9 @@
-"""`bytes`: one request and one reply, over HTTP and over REQ/REP. Each octet that crossed the wire, and its name.
+"""`bytes`: one request and one reply, over HTTP and over REQ/REP, with a name for each octet on the wire.
 
     client ──► Relay, 40 ms each way ──► server          "hello" →   ← "world"
 
-The relay stands between the two ends and records; `minizmtp.trace` gives names. The 40 ms make visible who waits for
-whom: on a wire without length both greetings, both READYs and the request would leave in the same instant.
+The relay between the two ends records, and `minizmtp.trace` names the octets. The 40 ms show which side waits for the
+other: without a delay, both greetings, both READYs and the request would appear to leave at the same time.
 
 Read next: `waiting`.
 """
@@ -27,7 +27,7 @@ REQUEST, REPLY = b"hello", b"world"
 
 
 class Talk(NamedTuple):
-    """first: what was said until the first reply had come. then: what a second request and reply added."""
+    """first: the recording up to the first reply. then: what a second request and reply added."""
 
     replies: list[bytes]
     first: Recording
@@ -35,7 +35,7 @@ class Talk(NamedTuple):
 
     @property
     def began(self) -> float:
-        """When the client said its first octet."""
+        """The time of the client's first octet."""
         return self.first_by(Side.CLIENT).at
 
     def first_by(self, side: Side) -> Chunk:
@@ -43,30 +43,30 @@ class Talk(NamedTuple):
 
     @property
     def round_trips(self) -> int:
-        """How often something was heard that the other end said because of what it had heard, and so on back from the
-        request: not a matter of time, of which a busy machine may take any amount."""
+        """The round trips before the request: the writes that had to arrive at one end before the other end could send
+        the next, counted back from the request. Durations aren't used, because a busy machine may take any time."""
         moment, count = self.first.find(REQUEST).at, 0
         while (answer := self._heard(Side.SERVER, moment)) and (question := self._heard(Side.CLIENT, answer.at)):
             moment, count = question.at, count + 1
         return count
 
     def _heard(self, side: Side, moment: float) -> Chunk | None:
-        """The last that had come from a side at the other end by then."""
+        """The last chunk of a side that had arrived at the other end by then."""
         come = [chunk for chunk in self.first.chunks if chunk.side is side and chunk.at + LATENCY <= moment]
         return come[-1] if come else None
 
     @property
     def server_waited(self) -> bool:
-        """Had the client's first octet arrived when the server said its own?"""
+        """Whether the client's first octet had arrived when the server sent its own."""
         return self.first_by(Side.SERVER).at >= self.began + LATENCY
 
 
 async def run(stage: Stage) -> None:
-    """Both conversations, each octet by octet, and then side by side."""
-    stage.say(f"""A client sends "hello", a server answers "world"; both protocols over TCP. A relay between the two
-        ends writes down every octet, and holds each back for {LATENCY * 1000:.0f} ms, as a wire to another continent
-        would.""")
-    stage.say("""From left to right: offset, octets in hex, octets as text, and what they mean, with RFC and section
+    """Show both conversations octet by octet, and then compare them."""
+    stage.say(f"""A client sends "hello" and a server answers "world", with both protocols over TCP. A relay between the
+        two ends records every octet and delays it by {LATENCY * 1000:.0f} ms, like a connection to another
+        continent.""")
+    stage.say("""From left to right: offset, octets in hex, octets as text, and their meaning, with RFC and section
         where it changes (9112 and 9110 are HTTP; 37 is ZMTP, 28 its request-reply).""")
     http, zmtp = await over_http(), await over_reqrep()
     stage.title("HTTP")
@@ -74,17 +74,17 @@ async def run(stage: Stage) -> None:
     show(stage, "HTTP", http.first)
     stage.claim("h11 reads the same start lines, fields and bodies out of these octets", h11_agrees(http.first))
     stage.title("REQ and REP, over ZMTP")
-    stage.say("""Each side begins with a greeting, 64 octets. After it all travels in frames: flags, size, body. A
-        command is a frame in which the two libraries talk to each other, such as READY: this is my socket, messages may
-        come. A message is one or more frames from program to program.""")
+    stage.say("""Each side begins with a greeting of 64 octets. After that, everything is sent in frames: flags, size,
+        body. A command is a frame from library to library, such as READY, which says "this is my socket type, send
+        messages now". A message is one or more frames from program to program.""")
     show(stage, "REQ/REP", zmtp.first)
     stage.title("Side by side")
     compare(stage, http, zmtp)
-    stage.lesson("""HTTP introduces itself with every request. ZMTP does so once for each connection, with greeting and
-        READY, and from then on a message is little more than its body. Which is the request and which the reply, HTTP
-        says in so many words. On ZMTP's wire they are two messages like any others; that they belong together is known
-        to the two sockets. The delimiter is all that shows of it: in front of it goes the envelope, the way back
-        through whatever lies between, and here that is nothing.""")
+    stage.lesson("""HTTP describes itself in every request. ZMTP does so once for each connection, with greeting and
+        READY, and from then on a message is little more than its body. HTTP says on the wire which message is the
+        request and which is the response. In ZMTP they are two messages like any others, and only the two sockets know
+        that they belong together. On the wire only the delimiter shows it: the envelope, which is the way back through
+        any brokers, goes in front of it. Here there are no brokers, so it is empty.""")
 
 
 # -------------------------------------------------------------------------------------------- the two conversations
@@ -126,7 +126,7 @@ async def over_reqrep() -> Talk:
 
 
 def take(recording: Recording) -> Recording:
-    """What has passed until now, in a recording of its own."""
+    """Move what has passed until now into a recording of its own."""
     taken = Recording()
     taken.chunks, recording.chunks = recording.chunks, []
     taken.connections = recording.connections
@@ -137,7 +137,7 @@ def take(recording: Recording) -> Recording:
 
 
 def show(stage: Stage, title: str, recording: Recording) -> None:
-    """The whole recording, in the order in which it was said."""
+    """Show the whole recording, in order."""
     trace = traced(recording)
     stage.conversation(title, trace)
     stage.claim(
@@ -148,7 +148,7 @@ def show(stage: Stage, title: str, recording: Recording) -> None:
 
 
 def traced(recording: Recording) -> Trace:
-    """What a recording of one connection says."""
+    """The trace of a recording of one connection."""
     trace = Trace()
     for chunk in recording.chunks:
         trace.feed(chunk.side, chunk.octets, chunk.at)
@@ -156,7 +156,7 @@ def traced(recording: Recording) -> Trace:
 
 
 def h11_agrees(recording: Recording) -> bool:
-    """Does what h11 understood, written down again, give the very octets? Then nothing was read into them."""
+    """Whether h11's events, encoded again, give exactly these octets. Then the trace has added nothing to them."""
     return all(as_octets(read_http(recording.said(side), side)) == recording.said(side) for side in Side)
 
 
@@ -171,7 +171,7 @@ def read_http(octets: bytes, side: Side) -> list[h11.Event]:
 
 
 def as_octets(events: list[h11.Event]) -> bytes:
-    """One message from h11's events, written by hand: start line, fields, blank line, body."""
+    """Encode one message from h11's events by hand: start line, fields, blank line, body."""
     head, *data = events
     if isinstance(head, h11.Request):
         lines = [b"%s %s HTTP/%s" % (head.method, head.target, head.http_version)]
@@ -187,7 +187,7 @@ def as_octets(events: list[h11.Event]) -> bytes:
 
 
 def compare(stage: Stage, http: Talk, zmtp: Talk) -> None:
-    """What it came to, in figures, and the four claims that follow from them."""
+    """Compare both in figures, and make the four claims that follow."""
     both = (http, zmtp)
     stage.table(
         ["", ">HTTP", ">REQ/REP"],
@@ -197,22 +197,22 @@ def compare(stage: Stage, http: Talk, zmtp: Talk) -> None:
             ["of these, what the programs sent", *(str(len(REQUEST + REPLY)) for _ in both)],
             ["octets of a second request and reply", *(str(it.then.octets) for it in both)],
             ["who spoke first", *("the client" if it.server_waited else "both at once" for it in both)],
-            ["round trips before the request set out", *(str(it.round_trips) for it in both)],
+            ["round trips before the request leaves", *(str(it.round_trips) for it in both)],
         ],
     )
     stage.claim(
         'each request, "hello", got its reply, "world"', all(reply == REPLY for it in both for reply in it.replies)
     )
     stage.claim(
-        "an HTTP server says nothing until it is asked; a ZMTP server greets before it has heard a word",
+        "an HTTP server sends nothing before a request; a ZMTP server greets before the client has sent anything",
         http.server_waited and not zmtp.server_waited,
     )
     stage.claim(
-        """an HTTP request sets out at once; the first ZMTP message waits for the peer's READY, one round trip""",
+        """an HTTP request leaves at once; the first ZMTP message waits for the peer's READY, one round trip""",
         (http.round_trips, zmtp.round_trips) == (0, 1),
     )
     stage.claim(
         f"""a second request and reply on the same connection cost HTTP as much as the first ({http.then.octets}
-        octets), and ZMTP {zmtp.then.octets}: flags and size of two delimiters and two bodies, and the bodies""",
+        octets), and ZMTP only {zmtp.then.octets}: flags and size of two delimiters and two bodies, and the bodies""",
         http.then.octets == http.first.octets and zmtp.then.octets == len(REQUEST + REPLY) + 4 * 2,
     )

@@ -1,12 +1,12 @@
-"""`first`: who has to be there first? A client before its server, and a server that comes back.             L-6, L-8
+"""`first`: a client that starts before its server, and a server that dies and comes back.                   L-6, L-8
 
     REQ    connect ─ send "hello" ─────────────────────────── recv "world"
-    REP                             … nobody …    bind ─ recv ─ send
+    REP                            … no server …  bind ─ recv ─ send
 
-    HTTP   GET ─► ConnectError      GET ─► ConnectError      GET ─► 200      and it is the program that asks again
+    HTTP   GET ─► ConnectError      GET ─► ConnectError      GET ─► 200      here the program itself tries again
 
-No clock decides what comes after what: the server is started when the client has been refused twice, and the messages
-for the dead are sent when its death is known. A socket's monitor tells of both.
+The order of events doesn't depend on a clock: the server starts once the client has been refused twice, and messages
+for the dead server are sent once its death is known. A socket's monitor reports both.
 
 Read next: `many`.
 """
@@ -26,13 +26,13 @@ from .relay import ANYWHERE
 from .stage import Stage
 
 REFUSALS = 2
-RETRY = 10  # milliseconds until a client tries again (a ZeroMQ socket takes 100 if it is not told otherwise)
+RETRY = 10  # milliseconds until a client tries again (the default of a ZeroMQ socket is 100)
 TASKS = ["one", "two", "three"]
 LEGEND = {"wait": "waits", "open": "is there", "mark": "a moment"}
 
 
 class Diary(NamedTuple):
-    """client: what it did. server: when it was there. answers: what arrived. troubles: what was in the way."""
+    """client: what it did. server: when it was there. answers: what arrived. troubles: errors and queued messages."""
 
     began: float
     client: list[Stretch]
@@ -45,17 +45,17 @@ class Diary(NamedTuple):
         return trio.current_time() - self.began
 
     def note(self, words: str) -> None:
-        """The client did something at this moment."""
+        """Note that the client did something now."""
         now = self.now
         self.client.append(Stretch(now, now, "mark", words))
 
     def when(self, words: str) -> float:
-        """When the client first did that."""
+        """The time at which the client first did that."""
         return next(stretch.start for stretch in self.client if stretch.label == words)
 
     @asynccontextmanager
     async def waiting(self, words: str) -> AsyncIterator[None]:
-        """The client waits while the body runs."""
+        """Show that the client waits while the body runs."""
         began = self.now
         try:
             yield
@@ -64,58 +64,58 @@ class Diary(NamedTuple):
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """The server is there while the body runs."""
+        """Show that the server is there while the body runs."""
         began = self.now
         yield
         self.server.append(Stretch(began, self.now, "open", "the server is there"))
 
     def timeline(self, title: str, protocol: str) -> Timeline:
-        """Both on one scale; moments are drawn over stretches."""
+        """Client and server on one scale; moments are drawn over stretches."""
         client = sorted(self.client, key=lambda stretch: (stretch.kind == "mark", stretch.start))
         lanes = (Lane("client", tuple(client)), Lane("server", tuple(self.server)))
         return Timeline(title, protocol, self.now, lanes, LEGEND)
 
 
 def diary() -> Diary:
-    """A new one, that begins now."""
+    """A new story that begins now."""
     return Diary(trio.current_time(), [], [], [], [])
 
 
 async def run(stage: Stage) -> None:
-    """Both stories, ZeroMQ beside HTTP."""
+    """Both stories, ZeroMQ compared with HTTP."""
     await stage_late_server(stage)
     await stage_returning_server(stage)
-    stage.lesson("""A ZeroMQ socket is not a connection: it has connections, makes them when it can and again when they
-        break, and what is sent meanwhile waits in a queue. An HTTP client is told at once that nobody is there, and its
-        program decides. The queue is a promise with limits: it lives in the sender's memory; what had already gone to
-        the peer dies with the peer; and nobody is told. Who must know asks for a reply, and waits for it with a
-        limit.""")
+    stage.lesson("""A ZeroMQ socket is not a connection. It manages connections: it makes them when it can, and again
+        when they break, and messages sent meanwhile wait in a queue. An HTTP client learns at once that no server is
+        there, and the program decides what to do. The queue has limits: it is in the sender's memory, and messages that
+        already left for the peer are lost with it, without an error. A program that must know asks for a reply, and
+        waits for it with a timeout.""")
 
 
 # ------------------------------------------------------------------------------------------------ connect before bind
 
 
 async def stage_late_server(stage: Stage) -> None:
-    """A client asks before there is a server."""
+    """A client sends a request before there is a server."""
     stage.title("The client comes first")
-    stage.say(f"""A client asks a server that is not there. The server is started when {REFUSALS} attempts to connect
-        have been refused.""")
+    stage.say(f"""A client sends a request to a server that isn't running. The server starts once {REFUSALS} attempts to
+        connect have been refused.""")
     ours, http = await late_rep(), await late_http_server()
     stage.show(ours.timeline("REQ and REP", "zmtp"))
     stage.show(http.timeline("HTTP", "http"))
     stage.claim(
-        """REQ's send returned though nobody was there, and the reply came with no more doing of the program's: the
-        socket connected when it could""",
+        """REQ's send returned although there was no server, and the reply came without further code: the socket
+        connected when it could""",
         ours.when("has sent") < ours.server[0].start and ours.answers == ["world"] and not ours.troubles,
     )
     stage.claim(
-        f"HTTP raised ConnectError, {REFUSALS} times, and it was the program that asked again",
+        f"HTTP raised ConnectError {REFUSALS} times, and the program itself had to try again",
         http.troubles == ["ConnectError"] * REFUSALS and http.answers == ["world"],
     )
 
 
 def nobodys_endpoint(ctx: zmq.Context) -> str:
-    """Where a socket could be bound, and none is."""
+    """An endpoint at which no socket is bound."""
     sock = ctx.socket(zmq.PULL)
     sock.bind(ANYWHERE)
     endpoint = sock.last_endpoint
@@ -176,25 +176,25 @@ async def late_http_server() -> Diary:
 async def stage_returning_server(stage: Stage) -> None:
     """A server goes away between two messages, and comes back."""
     stage.title("The server dies, and comes back")
-    stage.say("""A PUSH sends "one"; the PULL receives it and dies. When the PUSH knows that (its monitor tells of
-        DISCONNECTED), it sends "two" and "three", and after that there is a new PULL at the same endpoint. An HTTP
-        client posts the same to a server that dies and comes back.""")
+    stage.say("""A PUSH sends "one"; the PULL receives it and dies. Once the PUSH knows that (its monitor reports
+        DISCONNECTED), it sends "two" and "three". After that, a new PULL starts at the same endpoint. An HTTP client
+        posts the same to a server that dies and comes back.""")
     ours, http = await returning_pull(), await returning_http_server()
     stage.show(ours.timeline("PUSH and PULL", "zmtp"))
     stage.show(http.timeline("HTTP", "http"))
     stage.claim(
-        """both sends returned while nobody was there; the two messages waited in the PUSH's queue, and came in order,
-        each once""",
+        """both sends returned while there was no server; the two messages waited in the PUSH's queue, and arrived in
+        order, each once""",
         ours.when("sends three") < ours.server[1].start and ours.troubles == ["2 queued"] and ours.answers == TASKS,
     )
     stage.claim(
-        """HTTP raised an error for "two" before "three" had its turn; with the server back, the program sent both""",
+        """HTTP raised an error for "two" before "three" was sent; once the server was back, the program sent both""",
         len(http.troubles) == 1 and http.answers == TASKS,
     )
 
 
 async def returning_pull() -> Diary:
-    """PULL is there, is not, and is again. The trouble is what is queued meanwhile."""
+    """The PULL is there, dies, and comes back. Meanwhile messages are queued."""
     async with zmq.Context() as ctx:
         story = diary()
         push = ctx.socket(zmq.PUSH, linger=0, reconnect_ivl=RETRY)
@@ -224,7 +224,7 @@ async def returning_pull() -> Diary:
 
 
 async def returning_http_server() -> Diary:
-    """POST to a server, to nobody, and to a server again."""
+    """POST to a server, then while it is down, and then to a new server."""
     story = diary()
 
     async def receive(request: minihttp.Request) -> minihttp.Response:
@@ -237,7 +237,7 @@ async def returning_http_server() -> Diary:
             await client.post("/", content=task)
 
     async with http_server(receive) as port:
-        pass  # only to find a port: the client is older than its server
+        pass  # only to find a free port, because the client starts before its server
     async with minihttp.AsyncClient(base_url=url(port)) as client:
         async with http_server(receive, port), story.serving():
             await post("one")

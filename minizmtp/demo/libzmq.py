@@ -1,14 +1,13 @@
-"""`libzmq`: the same conversations, with the real thing at the other end.
+"""`libzmq`: the same conversations, with libzmq at the other end.
 
     our REQ  ──► Relay ──► libzmq's REP           our PUSH ──► libzmq's PULL           our SUB ◄── libzmq's PUB
     our REP  ◄── Relay ◄── libzmq's REQ           our PULL ◄── libzmq's PUSH           our PUB ──► libzmq's SUB
 
-libzmq comes with pyzmq, which the demo does not need: where it is missing, this part says so, and
-shows what libzmq said once, in a recording.
+libzmq comes with pyzmq, which is optional: if it isn't installed, this part says so, and shows a recording of libzmq
+instead.
 
-pyzmq's sockets block, and a thread that waits in one cannot be cancelled. So each of them gives up by itself after
-PATIENCE, is used by one thread at a time, and forgets at its end what it could not send (linger 0): nothing here can
-hang.
+pyzmq's sockets block, and a thread that waits in one can't be cancelled. So each socket has a timeout of PATIENCE, is
+used by one thread at a time, and discards unsent messages when it closes (linger 0): nothing here can hang.
 
 Read next: `tour`, which puts the parts in a row.
 """
@@ -39,12 +38,12 @@ TASKS = [b"%d" % number for number in range(100)]
 NEWS = [[b"eu.lisbon", b"sun"], [b"us.boston", b"snow"], [b"eu.paris", b"rain"]]
 PREFIX, CALL, END = b"eu.", b"eu. are you there?", b"eu. that is all"
 
-# These wait to be called; the others call. Here the ones bind, and the others connect.
+# Sockets of these types bind here, and the others connect.
 SERVERS = (SocketType.REP, SocketType.PULL, SocketType.PUB)
 
 
 class Outcome(NamedTuple):
-    """One conversation: what came of it, and whether that was right."""
+    """The result of one conversation, and whether it was right."""
 
     who: str
     words: str
@@ -57,8 +56,8 @@ async def run(stage: Stage) -> None:
     try:
         import zmq
     except ImportError:
-        stage.say("""pyzmq is not installed here, so there is no libzmq to talk to: install pyzmq and run this part
-            again. Until then, here is what two of libzmq's sockets said to each other when they were recorded.""")
+        stage.say("""pyzmq is not installed, so there is no libzmq to talk to; install pyzmq and run this part again.
+            Until then, here is a recording of two libzmq sockets talking to each other.""")
         await compare_with_story(stage)
         return
     stage.say(f"""libzmq {zmq.zmq_version()}, the C++ library that most of the world means by "ZeroMQ", sits at one end
@@ -69,35 +68,34 @@ async def run(stage: Stage) -> None:
         ["", "what passed", ">octets"],
         [[it.who, it.words, f"{it.recording.octets:,}"] for it in outcomes],
     )
-    stage.claim("all of it arrived, whole and in order", all(it.is_right for it in outcomes))
+    stage.claim("everything arrived, complete and in order", all(it.is_right for it in outcomes))
     ours, (asked, answered, *_) = await among_ourselves(), outcomes
     stage.claim(
-        f"""our REQ said the same {len(ours.said(Side.CLIENT))} octets to libzmq's REP as to our own""",
+        f"""our REQ sent the same {len(ours.said(Side.CLIENT))} octets to libzmq's REP as to our own""",
         ours.said(Side.CLIENT) == asked.recording.said(Side.CLIENT),
     )
     stage.claim(
-        """what libzmq's REQ and REP said is what ours say, octet for octet but for the padding in the greeting, which
-        carries no meaning""",
+        """libzmq's REQ and REP sent the same octets as ours, except for the padding in the greeting, which has no
+        meaning""",
         unpadded(answered.recording.said(Side.CLIENT)) == unpadded(ours.said(Side.CLIENT))
         and unpadded(asked.recording.said(Side.SERVER)) == unpadded(ours.said(Side.SERVER)),
     )
-    stage.lesson("""The protocol is what crosses the wire, and nothing else. Neither end has to know in what language
-        the other is written, or by whom.""")
+    stage.lesson("""The protocol is what crosses the wire, and nothing else. Neither end needs to know in which language
+        the other is written.""")
 
 
 async def compare_with_story(stage: Stage) -> None:
-    """What libzmq said once, and what our sockets say now."""
+    """Compare a recording of libzmq with what our sockets send now."""
     story, ours = load("reqrep"), await among_ourselves()
     stage.conversation(story.title, story.trace())
     stage.claim(
-        """our REQ and REP say the same now, octet for octet but for the padding in the greeting, which carries no
-        meaning""",
+        """our REQ and REP send the same octets now, except for the padding in the greeting, which has no meaning""",
         all(unpadded(ours.said(side)) == unpadded(story.said(side)) for side in Side),
     )
 
 
 def unpadded(octets: bytes) -> bytes:
-    """Octets 1 to 8 of a greeting are left out: libzmq writes something there for peers of old."""
+    """Leave out octets 1 to 8 of the greeting, because libzmq puts a length there for peers with old versions."""
     return octets[:1] + octets[9:]
 
 
@@ -253,13 +251,13 @@ async def publish_to_theirs() -> Outcome:
 
 
 def outcome_of_news(who: str, got: list[list[bytes]], relay: Relay) -> Outcome:
-    """Right is what begins with the prefix, and nothing else."""
+    """The outcome is right if exactly the news with the prefix arrived."""
     wanted = [message for message in NEWS if message[0].startswith(PREFIX)]
     return Outcome(who, f"{len(got)} of {len(NEWS)} news, by prefix", got == wanted, relay.recording)
 
 
 async def among_ourselves() -> Recording:
-    """The same request and reply with no libzmq anywhere, to compare with."""
+    """The same request and reply without libzmq, for comparison."""
     async with Context() as ctx:
         rep, req = ctx.socket(SocketType.REP, linger=0), ctx.socket(SocketType.REQ, linger=0)
         rep.bind(ANYWHERE)

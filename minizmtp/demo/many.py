@@ -1,10 +1,10 @@
-"""`many`: waiting on many. ZeroMQ's Poller and trio's nursery, side by side, and what only one of them can do.
+"""`many`: waiting for several sockets, with ZeroMQ's Poller and with trio's nursery; and what only a nursery can do.
 
-    poller.poll()  ◄── news, orders        one task asks "who has something?", and serves them in turn
-    nursery        ◄── listen(news)        each has a task of its own, which simply waits
+    poller.poll()  ◄── news, orders        one task asks which sockets have a message, and reads them in turn
+    nursery        ◄── listen(news)        each socket has its own task, which simply waits
                    ◄── listen(orders)
 
-Both programs are printed as they stand here, and then they are run.
+Both programs are printed as they are written here, and then run.
 
 Read next: `wrong`.
 """
@@ -31,8 +31,8 @@ Waiter: TypeAlias = Callable[[zmq.Socket, zmq.Socket], Awaitable[list[bytes]]]
 
 async def run(stage: Stage) -> None:
     """Two programs that do the same; then one that waits for a socket and for HTTP."""
-    stage.say("""Three pieces of news come to one socket and three orders to another, in no order that anybody knows
-        beforehand. Who waits for both? These two programs do, and each is run as it is printed.""")
+    stage.say("""Three pieces of news come to one socket and three orders to another, in an unpredictable order. These
+        two programs wait for both sockets; each is run exactly as it is printed.""")
     stage.show(Listings((listing("ZeroMQ's Poller", with_poller), listing("trio's nursery", with_nursery))))
     polled, nursed = await heard_by(with_poller), await heard_by(with_nursery)
     stage.table(
@@ -45,9 +45,9 @@ async def run(stage: Stage) -> None:
         all([word for word in heard if word in sent] == sent for heard in (polled, nursed) for sent in (NEWS, ORDERS)),
     )
     await stage_both_protocols(stage)
-    stage.lesson("""A Poller is for one task with many sockets: it was made for languages in which a task is a thread,
-        and dear. Where tasks are cheap each wait is a task, the code in it reads from top to bottom, and the nursery is
-        the place where they meet. It does not care what its tasks wait for.""")
+    stage.lesson("""A Poller is for one task with many sockets. It was made for languages in which a task is a thread,
+        and so expensive. Where tasks are cheap, each wait can have its own task, with code that reads from top to
+        bottom, and the nursery waits for all of them, whatever they wait for.""")
 
 
 async def with_poller(news: zmq.Socket, orders: zmq.Socket) -> list[bytes]:
@@ -78,7 +78,7 @@ async def with_nursery(news: zmq.Socket, orders: zmq.Socket) -> list[bytes]:
 
 
 def listing(title: str, program: Callable[..., object]) -> Listing:
-    """The program's own text, without what it says about itself.
+    """The program's source, without its docstring.
 
     >>> print(listing("", heard_by).text.splitlines()[0])
     async def heard_by(wait: Waiter) -> list[bytes]:
@@ -88,7 +88,7 @@ def listing(title: str, program: Callable[..., object]) -> Listing:
 
 
 async def heard_by(wait: Waiter) -> list[bytes]:
-    """Send news and orders while `wait` waits; what it heard."""
+    """Send news and orders while `wait` waits; return what it received."""
     async with zmq.Context() as ctx:
         news, orders = ctx.socket(zmq.PULL), ctx.socket(zmq.PULL)
 
@@ -106,20 +106,20 @@ async def heard_by(wait: Waiter) -> list[bytes]:
 
 
 async def stage_both_protocols(stage: Stage) -> None:
-    """A Poller knows sockets only; a nursery anything that can be awaited."""
+    """A Poller can wait only for sockets, a nursery for anything that can be awaited."""
     stage.title("An HTTP response and a message, whichever comes first")
-    stage.say("""An HTTP client has nothing that a Poller could watch. To a nursery its request is one more task. Here
-        the server answers the request only after the message has been received, so whoever waited for the response
-        first would wait for ever.""")
+    stage.say("""A Poller can't watch an HTTP request, but to a nursery it is just another task. Here the server answers
+        the request only after the message has been received, so a program that waited for the response first would
+        wait forever.""")
     came = await both_protocols()
     stage.claim("the message came while the request was under way, and then the response", came == ["sun", "200"])
     polled, timed = await limits()
-    stage.claim("a wait with a limit ends without a result: poll(10) gives an empty list, after 10 ms", polled == [])
-    stage.claim("and in trio any wait has one, if move_on_after(0.01) is put around it", timed)
+    stage.claim("a wait can have a timeout: poll(10) returns an empty list after 10 ms", polled == [])
+    stage.claim("and in trio any wait gets a timeout from move_on_after(0.01) around it", timed)
 
 
 async def both_protocols() -> list[str]:
-    """Wait for a response and a message in one nursery; what came, in order."""
+    """Wait for a response and a message in one nursery; return what came, in order."""
     came: list[str] = []
     heard = trio.Event()
 
@@ -149,7 +149,7 @@ async def both_protocols() -> list[str]:
 
 
 async def limits() -> tuple[list[tuple[zmq.Socket, int]], bool]:
-    """What a Poller gives when nothing comes, and whether a scope ended the wait for what never comes."""
+    """What a Poller returns when nothing comes, and whether a cancel scope ended a wait that would never end."""
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         pull.bind("inproc://silence")

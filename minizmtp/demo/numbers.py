@@ -1,12 +1,12 @@
-"""`numbers`: how long, how many, measured now.
+"""`numbers`: times and rates, measured now.
 
     round trip       one request, and its answer                ask ─► answer            seconds
     rate             one way, or one after the other            ─►─►─►─►─►─►             messages a second
     in flight        1, 10, 100 requests under way at once      ─►─►─► … ◄─◄─◄           answers a second
 
-Both ends are in this one process and share its time, so these are no records: what counts are the ratios. A busy
-machine makes them tremble, so only what is ten times apart or nearly so is claimed. The best of a few rounds counts, as
-what disturbs a round makes it slower and never faster.
+Both ends run in this one process and share its time, so only the ratios matter, not the absolute numbers. On a busy
+machine these vary, so the claims are about large ratios only. The best of a few rounds counts, because a disturbance
+makes a round slower and never faster.
 
 Read next: `libzmq`.
 """
@@ -31,7 +31,7 @@ SIZES = SHORT, _ = 64, 65536  # octets
 SOME, MANY = 100, 10000
 IN_FLIGHT = [1, 10, MOST := 100]
 
-# Send so many octets and have them back; True if they are the same.
+# Sends octets and gets them back; True if they are the same.
 Ask = Callable[[bytes], Awaitable[bool]]
 
 
@@ -41,20 +41,20 @@ async def run(stage: Stage) -> None:
     await stage_round_trip(stage)
     await stage_rate(stage)
     await stage_in_flight(stage)
-    stage.lesson("""A round trip is two messages and two waits, so a program that makes many of them gets faster by not
-        making them one after the other. One way is cheapest; where answers are needed, ask before the last one has
-        come. The rest is what is done for each message: HTTP writes and reads a head of text every time, ZMTP two
-        octets, or nine.""")
+    stage.lesson("""A round trip is two messages and two waits, so a program that makes many round trips gets faster by
+        not making them one after the other. Sending one way is cheapest; if answers are needed, send the next request
+        before the last answer has come. The rest is the work for each message: HTTP writes and parses a head of text
+        every time, ZMTP two octets, or nine.""")
 
 
 async def best(*measures: Callable[[], Awaitable[float]]) -> list[float]:
-    """The least of a few rounds, for each. All take part in each round, so that what disturbs a round disturbs all."""
+    """The least time of a few rounds, for each. All run in each round, so that a disturbance affects all of them."""
     rounds = [[await measure() for measure in measures] for _ in range(ROUNDS)]
     return [min(times) for times in zip(*rounds, strict=True)]
 
 
 async def seconds(count: int, ask: Ask, words: bytes) -> float:
-    """How long one request takes, if count of them are made one after the other."""
+    """Seconds for one request, when count requests are made one after another."""
     began = trio.current_time()
     for _ in range(count):
         check(await ask(words))
@@ -62,7 +62,7 @@ async def seconds(count: int, ask: Ask, words: bytes) -> float:
 
 
 def check(is_right: bool) -> None:
-    """A fast answer that is wrong counts for nothing: it ends the part."""
+    """Raise an error if the answer is wrong, because the time of a wrong answer means nothing."""
     if not is_right:
         raise ValueError("what came back is not what was sent")
 
@@ -71,7 +71,7 @@ def check(is_right: bool) -> None:
 
 
 async def stage_round_trip(stage: Stage) -> None:
-    """One after the other, short and long."""
+    """Round trips one after another, with short and long messages."""
     async with reqrep() as ask_rep, http() as ask_http:
         took = await best(*(partial(seconds, SOME, ask, bytes(size)) for size in SIZES for ask in (ask_rep, ask_http)))
     labels = [f"{who}, {size:,} octets" for size in SIZES for who in ("REQ/REP", "HTTP")]
@@ -80,7 +80,7 @@ async def stage_round_trip(stage: Stage) -> None:
         for label, it in zip(labels, took, strict=True)
     ]
     stage.show(Bars("Round trip, one after the other", "µs", tuple(bars)))
-    stage.claim("a REQ has its short reply sooner than HTTP its response", bars[0].value < bars[1].value)
+    stage.claim("a REQ gets a short reply sooner than HTTP gets its response", bars[0].value < bars[1].value)
 
 
 @asynccontextmanager
@@ -125,7 +125,7 @@ async def http(connections: int = 1) -> AsyncIterator[Ask]:
 
 
 async def stage_rate(stage: Stage) -> None:
-    """How many messages arrive in a second."""
+    """The number of messages that arrive in a second."""
     async with reqrep() as ask_rep, http() as ask_http:
         asking = [partial(seconds, SOME, ask, bytes(SHORT)) for ask in (ask_rep, ask_http)]
         push_took, rep_took, http_took = await best(one_way, *asking)
@@ -151,7 +151,7 @@ def rate_bar(label: str, protocol: str, seconds: float) -> Bar:
 
 
 async def one_way() -> float:
-    """Seconds for one message, of many that nobody answers."""
+    """Seconds for one message, of many that get no answer."""
 
     async def send() -> None:
         for _ in range(MANY):
@@ -175,7 +175,7 @@ async def one_way() -> float:
 
 
 async def stage_in_flight(stage: Stage) -> None:
-    """What it brings to ask before the answer has come."""
+    """The gain from sending requests before the last answer has come."""
     ours = [partial(dealer_in_flight, count, 20 * MOST) for count in IN_FLIGHT]
     theirs = [partial(http_in_flight, count, MOST) for count in IN_FLIGHT]
     took = await best(*ours, *theirs)
@@ -185,16 +185,16 @@ async def stage_in_flight(stage: Stage) -> None:
         for (who, count), it in zip(labels, took, strict=True)
     ]
     stage.show(Bars("Answers in a second", "answers/s", tuple(bars), less_is_better=False))
-    stage.say(f"""{MOST} in flight need {MOST} connections with HTTP, and one with DEALER, where many
-        messages share each write. This server answers at once; with one that has to wait for something itself, more in
-        flight help HTTP as well (see `waiting`).""")
+    stage.say(f"""{MOST} requests in flight need {MOST} connections with HTTP, and one with DEALER, where many messages
+        share each write. This server answers at once; if a server itself has to wait for something, more requests in
+        flight help HTTP too (see `waiting`).""")
     stage.claim(
         "a DEALER gets more than twice as many answers if it does not wait for each", bars[2].value > 2 * bars[0].value
     )
 
 
 async def dealer_in_flight(in_flight: int, count: int) -> float:
-    """Seconds for one answer, with so many requests under way on one connection."""
+    """Seconds for one answer, with several requests in flight on one connection."""
 
     async def echo() -> None:
         while True:

@@ -13,7 +13,7 @@
     >>> part.heading.name, [(piece.kind, len(piece.blocks)) for piece in part.items[0].sections[0].after]
     ('bytes', [('Claim', 2)])
 
-What stands here is where things go; how they look is the templates' business.
+This module decides where things go; the templates decide how they look.
 
 Read next: `__main__`.
 """
@@ -38,15 +38,14 @@ from .plots import draw_bars, draw_timeline
 
 
 class Piece(NamedTuple):
-    """Blocks of one kind that follow each other."""
+    """Consecutive blocks of one kind."""
 
     kind: str
     blocks: tuple[Block, ...]
 
 
 class Section(NamedTuple):
-    """A title and what is below it, up to the next. If there is a conversation, it is what the section is about: there
-    is no second one."""
+    """A title and the blocks below it, up to the next. It has at most one conversation, which is then its topic."""
 
     title: str
     before: list[Piece]
@@ -68,7 +67,7 @@ class Beside(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """Sections one below the other."""
+    """Sections, one below another."""
 
     sections: tuple[Section, ...]
 
@@ -82,8 +81,8 @@ class Part(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The whole tour. answer: to its question, for the top of the page; None, if the tour does not give it.
-    ending: None, when it was not reached."""
+    """The whole tour. answer: the answer to its question, for the top of the page; None if the tour doesn't give it.
+    ending: None if it was not reached."""
 
     opening: list[Piece]
     answer: Part | None
@@ -92,7 +91,7 @@ class Page(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """The parts that can be led to."""
+        """The parts that can be linked to."""
         return [part.heading.name for part in self.parts]
 
     @property
@@ -114,7 +113,7 @@ def tour_page(blocks: Sequence[Block]) -> str:
 
 
 def marked(words: str, names: Collection[str] = ()) -> Markup:
-    """Words in which `these` are code, or lead to the part with that name.
+    """Text as HTML, with `words in backticks` as code, or as a link to the part with that name.
 
     >>> print(marked("a < b, `waiting` and `req_relaxed`", {"waiting"}))
     a &lt; b, <a href="#waiting">waiting</a> and <code>req_relaxed</code>
@@ -127,7 +126,7 @@ def marked(words: str, names: Collection[str] = ()) -> Markup:
 
 
 def programs() -> str:
-    """With what the tour was made; the numbers in it mean little without."""
+    """The versions that the tour was run with, because its numbers mean little without them."""
     ours = ", ".join([f"minizmtp {__version__}", *(f"{name} {version(name)}" for name in ("trio", "h11"))])
     return f"{platform.python_implementation()} {platform.python_version()}, {ours}, on {platform.system()}"
 
@@ -136,7 +135,7 @@ def programs() -> str:
 
 
 def arrange(blocks: Sequence[Block]) -> Page:
-    """Everything in its place."""
+    """Arrange all blocks."""
     ending = next((block for block in blocks if isinstance(block, Ending)), None)
     opening, *others = split(Heading, [block for block in blocks if block is not ending])
     parts = [part_of(blocks) for blocks in others]
@@ -145,14 +144,14 @@ def arrange(blocks: Sequence[Block]) -> Page:
 
 
 def part_of(blocks: Sequence[Block]) -> Part:
-    """A part from its heading on."""
+    """One part, from its heading on."""
     heading, *rest = blocks
     assert isinstance(heading, Heading)
     return Part(heading, answer_in(rest), list(flowing(beside([section_of(it) for it in sections(rest)]))))
 
 
 def answer_in(blocks: Sequence[Block]) -> str:
-    """What a part comes to, in a sentence.
+    """The conclusion of a part, in one sentence.
 
     >>> answer_in([Lesson("It is so. There is more to it."), Lesson("And this.")])
     'It is so.'
@@ -171,7 +170,7 @@ def sections(blocks: Sequence[Block]) -> Iterator[Sequence[Block]]:
 
 
 def section_of(blocks: Sequence[Block]) -> Section:
-    """A section from its title on, if it has one. What comes after its conversation is set apart."""
+    """A section, from its title on if it has one. Blocks after its conversation are kept separately."""
     title = blocks[0].words if isinstance(blocks[0], Title) else ""
     rest = blocks[1:] if title else blocks
     for place, block in enumerate(rest):
@@ -182,7 +181,7 @@ def section_of(blocks: Sequence[Block]) -> Section:
 
 
 def beside(sections: Sequence[Section]) -> Iterator[Section | Beside]:
-    """Neighbours with a conversation in either protocol are joined."""
+    """Join neighbouring sections that have conversations in the two protocols."""
     waiting: Section | None = None
     for section in sections:
         if waiting and {waiting.protocol, section.protocol} == {"http", "zmtp"}:
@@ -203,7 +202,7 @@ def joined(left: Section, right: Section) -> Beside:
 
 
 def flowing(items: Iterable[Section | Beside]) -> Iterator[Flow | Beside]:
-    """Sections that follow each other are one flow."""
+    """Join consecutive sections into one flow."""
     for is_flow, group in groupby(items, key=lambda item: isinstance(item, Section)):
         if is_flow:
             yield Flow(tuple(item for item in group if isinstance(item, Section)))
@@ -212,7 +211,7 @@ def flowing(items: Iterable[Section | Beside]) -> Iterator[Flow | Beside]:
 
 
 def pieces(blocks: Iterable[Block]) -> Iterator[Piece]:
-    """Neighbours of one kind are one piece."""
+    """Join neighbouring blocks of one kind into one piece."""
     for kind, group in groupby(blocks, key=lambda block: type(block).__name__):
         yield Piece(kind, tuple(group))
 

@@ -1,10 +1,10 @@
-"""`patterns`: three more shapes that HTTP has no word for, and what each of them cost.
+"""`patterns`: three more patterns that HTTP lacks, and the cost of each.
 
-    pipeline      PUSH ──► PULL ─ work ─ PUSH ──► PULL        one way only: nobody answers
-    dispatch      ROUTER ◄──► DEALER ann, ben, cleo           either side speaks when it likes, to whom it likes
+    pipeline      PUSH ──► PULL ─ work ─ PUSH ──► PULL        one way only, without answers
+    dispatch      ROUTER ◄──► DEALER ann, ben, cleo           either side sends at any time, to any peer
     actors        REQ, REQ, REQ ──► REP                       tasks that share nothing, over inproc: no wire at all
 
-Each is real work, done over ZeroMQ and (but for the actors, who need no network) over HTTP as well as HTTP can.
+The same work is done over ZeroMQ and over HTTP, as well as HTTP can (except for the actors, which need no network).
 
 Read next: `transports`.
 """
@@ -23,7 +23,7 @@ from .stage import Stage
 
 
 async def run(stage: Stage) -> None:
-    """The three of them, and then the bill."""
+    """Run the three patterns, and compare the costs."""
     costs = [*await stage_pipeline(stage), *await stage_dispatch(stage), *await stage_actors(stage)]
     stage.title("What each cost")
     stage.table(
@@ -32,42 +32,40 @@ async def run(stage: Stage) -> None:
     )
     pipeline, pipeline_http, dispatch, dispatch_http, _ = costs
     stage.claim(
-        "HTTP's pipeline took twice the messages: each one was answered, with nothing to say",
+        "HTTP's pipeline took twice as many messages, because each one got an empty response",
         pipeline_http.messages == 2 * pipeline.messages,
     )
     stage.claim(
-        "HTTP's dispatch took twice the connections: one to work on, and one on which to be told something",
+        "HTTP's dispatch took twice as many connections: one for work, and one for messages from the server",
         dispatch_http.connections == 2 * dispatch.connections,
     )
     stage.claim(
         "ZeroMQ took less than a third of HTTP's octets, both times",
         3 * pipeline.octets < pipeline_http.octets and 3 * dispatch.octets < dispatch_http.octets,
     )
-    stage.lesson("""HTTP has one shape: a client asks, a server answers. All others are built out of it, with answers
-        that say nothing, and with questions that are asked in advance. ZeroMQ's sockets are named for shapes, and a
-        message goes one way: whether there is an answer, when, and from whom, is for the pattern to say.""")
+    stage.lesson("""HTTP has one pattern: a client asks, a server answers. All others are built from it, with empty
+        responses, and with requests that are sent in advance. ZeroMQ's sockets are named after patterns, and a message
+        goes one way: the pattern decides whether there is an answer, when, and from which peer.""")
 
 
 # ----------------------------------------------------------------------------------------------------------- pipeline
 
 
 async def stage_pipeline(stage: Stage) -> list[Cost]:
-    """Tasks go out, results come in elsewhere."""
+    """Tasks go to workers, and the results to another socket."""
     stage.title("Pipeline: PUSH and PULL")
-    stage.say(f"""{len(TASKS)} numbers are to be squared by {len(WORKERS)} workers, and the squares are to arrive at a
-        sink, which is not who sent the numbers. PUSH deals its messages out in turn.""")
+    stage.say(f"""{len(WORKERS)} workers square {len(TASKS)} numbers and send the squares to a sink, which is not the
+        sender of the numbers. PUSH distributes its messages among the workers in turn.""")
     shares, results, ours = await pipeline()
     stage.claim("every square arrived, once", results == sorted(SQUARES.values()))
     stage.claim("each worker had its share: " + listed(shares), set(shares.values()) == {len(TASKS) // len(WORKERS)})
     results, http = await pipeline_over_http()
-    stage.claim(
-        "over HTTP, where workers and sink are servers, they arrived as well", results == sorted(SQUARES.values())
-    )
+    stage.claim("over HTTP, where workers and sink are servers, they arrived too", results == sorted(SQUARES.values()))
     return [ours, http]
 
 
 async def pipeline() -> tuple[dict[str, int], list[int], Cost]:
-    """Who did how many, what arrived, and what it cost."""
+    """The number of tasks of each worker, the results, and the cost."""
     shares = dict.fromkeys(WORKERS, 0)
     recording = Recording()
 
@@ -88,7 +86,7 @@ async def pipeline() -> tuple[dict[str, int], list[int], Cost]:
             tasks.connect(endpoint(there))
             results.connect(endpoint(onward))
             await stack.enter_async_context(background(work, name, tasks, results))
-            await until(monitor, zmq.Event.HANDSHAKE_SUCCEEDED)  # PUSH deals among those who are there
+            await until(monitor, zmq.Event.HANDSHAKE_SUCCEEDED)  # PUSH distributes only among connected peers
         for number in TASKS:
             await push.send(b"%d" % number)
         squares = sorted([int(await sink.recv()) for _ in TASKS])
@@ -96,7 +94,7 @@ async def pipeline() -> tuple[dict[str, int], list[int], Cost]:
 
 
 async def pipeline_over_http() -> tuple[list[int], Cost]:
-    """Each worker is a server, so is the sink, and each message is a POST."""
+    """Each worker and the sink is a server, and each message is a POST."""
     squares: list[int] = []
     messages = 0
     recording = Recording()
@@ -119,7 +117,7 @@ async def pipeline_over_http() -> tuple[list[int], Cost]:
 
     async with http_server(collect) as sink, recorded(sink, recording=recording) as onward, AsyncExitStack() as stack:
         onwards = [await stack.enter_async_context(client_of(onward)) for _ in WORKERS]
-        # When all tasks are given out the servers end, and the nursery waits for what is still on its way to the sink.
+        # Once all tasks are given out, the servers end, and the nursery waits for results on their way to the sink.
         async with trio.open_nursery() as nursery, AsyncExitStack() as servers:
             clients = []
             for to_sink in onwards:
@@ -132,7 +130,7 @@ async def pipeline_over_http() -> tuple[list[int], Cost]:
 
 
 def client_of(relay: Relay) -> minihttp.AsyncClient:
-    """A client of what is behind a relay; its requests share one connection."""
+    """A client of the server behind a relay; its requests share one connection."""
     return minihttp.AsyncClient(base_url=url(relay.port), limits=minihttp.Limits(max_connections=1))
 
 
@@ -143,14 +141,14 @@ DEPOSITS = [100, 20, 3]
 
 
 async def stage_actors(stage: Stage) -> list[Cost]:
-    """One task owns the balance; all others ask it."""
+    """One task owns the balance; all others send it messages."""
     stage.title("Actors: tasks that share nothing, over inproc")
-    stage.say(f"""A balance belongs to one task, the ledger. {CLERKS} clerks, tasks as well, deposit {listed_sums()}
-        each, by message. Nobody else can touch the balance, so there is no lock, and nothing to forget to lock.""")
+    stage.say(f"""A balance belongs to one task, the ledger. {CLERKS} clerks, also tasks, deposit {listed_sums()} each,
+        by message. No other task can touch the balance, so it needs no lock, and a lock can't be forgotten.""")
     balance, is_same, silent, cost = await actors()
     stage.claim(f"the balance is {balance}", balance == CLERKS * sum(DEPOSITS))
     stage.claim(
-        """no connection was made (the monitors are silent), and no octet was copied: what was received is the very
+        """no connection was made (the monitors report none), and no octet was copied: the object received is the
         object that was sent""",
         is_same and silent,
     )
@@ -168,7 +166,7 @@ def listed_sums() -> str:
 
 
 async def actors() -> tuple[int, bool, bool, Cost]:
-    """The balance in the end; whether what came was what was sent; whether there was no connection; the cost."""
+    """The final balance; whether the objects received were those sent; whether there was no connection; the cost."""
     balance = messages = 0
     sent: list[bytes] = []
     received: list[bytes] = []

@@ -11,8 +11,8 @@
     >>> plot.count("<rect"), 'width="5.0%"' in plot       # each bar, and the way that it could have gone
     (4, True)
 
-A label stands above its bar, not beside it: so it has the whole width for itself on a phone. What a plot shows stands
-below it in words as well, folded, for who cannot see it or wants the figures.
+A label stands above its bar, not beside it, so that it has the whole width on a phone. Below the plot, the same figures
+are given as text, folded, for screen readers and for readers that want the numbers.
 
 Read next: `page`.
 """
@@ -30,12 +30,12 @@ BAR_ROW, BAR_TOP, BAR_HEIGHT = 46, 20, 14
 LANE_TOP, LANE_HEIGHT, LANE_GAP = 18, 14, 8
 LABEL_ROW, AXIS_ROW = 15, 22
 
-# A letter's share of the width, on a phone: so much room is kept for words, however wide the screen is.
+# A letter's share of the width of a phone. Labels get this much room, however wide the screen is.
 LETTER = 0.021
 
 
 def draw_bars(block: Bars) -> Markup:
-    """The greatest takes the full width."""
+    """Draw the bars; the longest takes the full width."""
     greatest = max(bar.value for bar in block.bars) or 1.0
     elements: list[svg.Element] = []
     for number, bar in enumerate(block.bars):
@@ -51,7 +51,7 @@ def draw_bars(block: Bars) -> Markup:
 
 
 def draw_timeline(block: Timeline) -> Markup:
-    """Lanes below each other, and below them the axis that they share."""
+    """Draw lanes one below another, and their common axis below them."""
     lanes: list[svg.Element] = []
     top = 0
     for lane in block.lanes:
@@ -64,7 +64,7 @@ def draw_timeline(block: Timeline) -> Markup:
 
 
 def draw_lane(lane: Lane, seconds: float, top: int) -> tuple[list[svg.Element], int]:
-    """One lane, and how high it is: its label, its stretches, and below them as many rows of labels as it takes."""
+    """One lane, and its height: its label, its stretches, and below them as many rows of labels as needed."""
     elements: list[svg.Element] = [text(lane.label, 0.0, top + 12)]
     elements += [draw_stretch(stretch, seconds, top + LANE_TOP) for stretch in lane.stretches]
     bottom = top + LANE_TOP + LANE_HEIGHT
@@ -74,14 +74,14 @@ def draw_lane(lane: Lane, seconds: float, top: int) -> tuple[list[svg.Element], 
 
 
 def draw_stretch(stretch: Stretch, seconds: float, top: int) -> svg.Element:
-    """Kinds differ in shape, not in colour alone: what is work is high, and who waits is a thin line."""
+    """Draw a stretch. Kinds differ in shape, not only in colour: work is a high bar, waiting is a thin line."""
     thin = {"wait": 4, "open": 2, "gone": 8}.get(stretch.kind, LANE_HEIGHT)
     start, end = (min(1.0, at / seconds) for at in (stretch.start, stretch.end))
     return box(f"stretch {stretch.kind}", start, max(end - start, 0.005), top + (LANE_HEIGHT - thin) / 2, thin)
 
 
 class Label(NamedTuple):
-    """Words below a lane. at: a share of the width, where they start, or end if that is their anchor. row: from 1."""
+    """A label below a lane. at: a share of the width, where it starts, or ends if that is its anchor. row: from 1."""
 
     words: str
     at: float
@@ -90,7 +90,7 @@ class Label(NamedTuple):
 
 
 def placed(lane: Lane, seconds: float) -> list[Label]:
-    """A label for each stretch that has one, in the first row where no other is in its way.
+    """A label for each stretch that has one, in the first row that has room for it.
 
     >>> one, two = Stretch(0.0, 0.5, "work", "one"), Stretch(0.01, 0.6, "work", "two")
     >>> for label in placed(Lane("", (two, one, Stretch(0.9, 1.0, "work", "the last"))), 1.0):
@@ -100,7 +100,7 @@ def placed(lane: Lane, seconds: float) -> list[Label]:
     the last 1.0 end 1
     """
     found: list[Label] = []
-    ends: list[float] = []  # of each row: up to where it is full
+    ends: list[float] = []  # for each row, the position up to which it is full
     for stretch in sorted((it for it in lane.stretches if it.label), key=lambda it: it.start):
         start, end = stretch.start / seconds, min(1.0, stretch.end / seconds)
         width = len(stretch.label) * LETTER
@@ -121,7 +121,7 @@ def draw_tick(at: float, seconds: float, bottom: int) -> list[svg.Element]:
 
 
 def ticks(seconds: float) -> list[float]:
-    """Round numbers from 0 on, not more than a narrow plot has room for.
+    """Round numbers from 0 on, at most as many as a narrow plot has room for.
 
     >>> [round(at, 3) for at in ticks(0.414)], [round(at, 3) for at in ticks(0.0075)]
     ([0.0, 0.2, 0.4], [0.0, 0.002, 0.004, 0.006])
@@ -132,5 +132,5 @@ def ticks(seconds: float) -> list[float]:
 
 
 def text(label: str, at: float, baseline: int, anchor: str = "start", style: str = "label") -> svg.Text:
-    """Words in a plot. at: a share of the width."""
+    """Text in a plot. at: a share of the width."""
     return svg.Text(text=words(label), x=percent(at), y=baseline, class_=[style, anchor])

@@ -1,12 +1,12 @@
-"""`pubsub`: what HTTP has no word for. One says it once, and all who asked for it hear it.
+"""`pubsub`: a pattern that HTTP lacks. A publisher sends once, and all subscribers receive the message.
 
                   ┌── SUBSCRIBE "eu." ─────────── Ann            GET /news/0/Ann ──►
     the news  PUB ┼── SUBSCRIBE "us." ─────────── Ben            ◄── 204, nothing new       … and again,
                   └── SUBSCRIBE "eu.lisbon" ───── Cleo           GET /news/0/Ann ──►          and again
                                 "us."                            ◄── 200, eu.lisbon sun
 
-The same news, in the same rhythm, for the same three readers, once over PUB and SUB and once over HTTP, where readers
-have to ask. Relays count what each cost.
+The same news, at the same interval, for the same three readers, once over PUB and SUB and once over HTTP, where the
+readers have to poll. Relays count the cost of each.
 
 Read next: `patterns`.
 """
@@ -31,9 +31,9 @@ NEWS = ["eu.lisbon sun", "us.boston snow", "asia.tokyo wind", "eu.paris rain", "
 READERS = {"Ann": ["eu."], "Ben": ["us."], "Cleo": ["eu.lisbon", "us."]}
 
 RHYTHM = 0.1  # seconds between two pieces of news
-POLL = 0.02  # seconds between an answer and asking again
+POLL = 0.02  # seconds between a response and the next request
 
-# What a publisher says about itself: everyone subscribes to it, too.
+# The topic of test messages, to which all readers subscribe too.
 DESK, CALL, END = "!", b"!are you there?", b"!that is all"
 
 
@@ -41,10 +41,10 @@ LEGEND = {"wait": "a question, in vain", "mark": "a piece of news"}
 
 
 class Newsroom:
-    """Brings the news, and knows who read what, and when.
+    """Makes the news, and records which reader got what, and when.
 
-    got: who read what. ages: how old each piece was, in seconds, when its reader had it. answers: the status codes of
-    the answers to those who had to ask. lanes: all of it, as time went by.
+    got: the news of each reader. ages: the age of each piece in seconds when it reached its reader. answers: the status
+    codes of HTTP responses. lanes: all events, for a timeline.
     """
 
     def __init__(self) -> None:
@@ -64,11 +64,11 @@ class Newsroom:
 
     @property
     def seconds(self) -> float:
-        """Until the last thing that happened."""
+        """The time of the last event."""
         return max(stretch.end for lane in self.lanes.values() for stretch in lane)
 
     def bring(self, piece: str) -> None:
-        """There is a piece of news."""
+        """Record that there is a piece of news."""
         now = self._when[piece] = self.now
         self.out.append(piece)
         self.lanes["the news"].append(Stretch(now, now, "mark", piece))
@@ -81,7 +81,7 @@ class Newsroom:
         self.lanes[name].append(Stretch(now, now, "mark", piece))
 
     def answer(self, name: str, asked: float, status: int) -> None:
-        """A reader who asked has got an answer."""
+        """Record that a reader got a response."""
         self.answers.append(status)
         if status == 204:
             self.lanes[name].append(Stretch(asked, self.now, "wait"))
@@ -101,11 +101,11 @@ class Account(NamedTuple):
 
 
 async def run(stage: Stage) -> None:
-    """The same news both ways: who got what, and what it cost."""
+    """Send the same news both ways, and compare the results and the costs."""
     wishes = "; ".join(name + " wants " + " and ".join(f'"{topic}"' for topic in READERS[name]) for name in READERS)
     stage.say(f"""Every {RHYTHM * 1000:.0f} ms there is a piece of news. A subscriber says once which topics it wants,
-        by how they begin: {wishes}. Over HTTP the readers have to ask whether there is something new; they do so
-        {POLL * 1000:.0f} ms after each answer.""")
+        by their prefix: {wishes}. Over HTTP, the readers have to ask whether there is something new; they do so
+        {POLL * 1000:.0f} ms after each response.""")
     pushed, polled = await over_pubsub(), await over_http()
     seconds = max(pushed.room.seconds, polled.room.seconds)
     stage.show(pushed.room.timeline("PUB and SUB", "zmtp", seconds))
@@ -116,20 +116,20 @@ async def run(stage: Stage) -> None:
         [[words, *("●" if words in pushed.room.got[name] else "" for name in READERS)] for words in NEWS],
     )
     stage.claim(
-        "each got exactly what begins with one of its prefixes, once and in order",
+        "each reader got exactly the news with one of its prefixes, once and in order",
         pushed.room.got == {name: [words for words in NEWS if wants(name, words)] for name in READERS},
     )
     stage.claim("by asking over HTTP, each got the same", polled.room.got == pushed.room.got)
     stage.title("What it cost")
     costs(stage, pushed, polled)
-    stage.lesson("""With HTTP one asks and another answers; who has news must wait to be asked. (Long polling,
-        server-sent events and WebSocket are ways around that, each one more protocol inside HTTP.) A PUB turns it
-        round, at a price: what it has for a subscriber that is absent, or too slow for its high-water mark (a limit on
-        what is queued for one peer), it drops.""")
+    stage.lesson("""With HTTP, a server that has news must wait until a client asks. (Long polling, server-sent events
+        and WebSocket work around that; each adds another protocol on top of HTTP.) A PUB sends without being asked, at
+        a price: it drops messages for a subscriber that is absent, or too slow for its high-water mark (a limit on the
+        messages queued for one peer).""")
 
 
 def wants(name: str, words: str) -> bool:
-    """Does any of the reader's topics stand at the beginning?
+    """Whether the piece of news begins with one of the reader's prefixes.
 
     >>> wants("Cleo", "eu.lisbon sun"), wants("Cleo", "eu.paris rain")
     (True, False)
@@ -138,7 +138,7 @@ def wants(name: str, words: str) -> bool:
 
 
 def costs(stage: Stage, pushed: Account, polled: Account) -> None:
-    """The two accounts, in figures, and what follows from them."""
+    """Compare both ways in figures, and make the claims that follow."""
     both = (pushed, polled)
     deliveries = sum(len(got) for got in pushed.room.got.values())
     stage.table(
@@ -156,20 +156,21 @@ def costs(stage: Stage, pushed: Account, polled: Account) -> None:
     )
     said = pushed.recording.said(Side.SERVER)
     stage.claim(
-        """the publisher filters: nobody wants asia.tokyo, and not one octet of it crossed the wire; of the others,
-        one copy for each who wants it""",
+        """the publisher filters: asia.tokyo has no subscriber, and not one octet of it crossed the wire; of the other
+        topics, one copy went to each subscriber""",
         b"tokyo" not in said and sum(said.count(words.split()[1].encode()) for words in NEWS) == deliveries,
     )
-    stage.claim("once subscribed, the readers said nothing more", speechless(pushed.recording))
+    stage.claim("once subscribed, the readers sent nothing more", speechless(pushed.recording))
     stage.claim("most HTTP questions were asked in vain", polled.room.answers.count(204) > len(polled.room.answers) / 2)
     stage.claim("PUB/SUB took less than a fifth of the octets", 5 * pushed.recording.octets < polled.recording.octets)
     stage.claim(
-        "the news were younger when they came of themselves", median(pushed.room.ages) < median(polled.room.ages)
+        "news arrived sooner when it was pushed than when it was polled",
+        median(pushed.room.ages) < median(polled.room.ages),
     )
 
 
 def speechless(recording: Recording) -> bool:
-    """Did all that clients said come before the first piece of news?"""
+    """Whether all octets of the clients came before the first piece of news."""
     first = recording.find(NEWS[0].split()[1].encode())
     return all(chunk.at <= first.at for chunk in recording.chunks if chunk.side is Side.CLIENT)
 
@@ -178,7 +179,7 @@ def speechless(recording: Recording) -> bool:
 
 
 async def over_pubsub() -> Account:
-    """One PUB, a SUB for each reader; readers do nothing but listen."""
+    """One PUB, and a SUB for each reader, which only receives."""
     heard = {name: trio.Event() for name in READERS}
 
     async def read(sub: Socket, name: str) -> None:
@@ -215,11 +216,11 @@ async def over_pubsub() -> Account:
 
 
 async def over_http() -> Account:
-    """One server, one client for all readers; readers ask again and again."""
+    """One server, and one client for all readers, which poll."""
     room = Newsroom()
 
     async def answer(request: minihttp.Request) -> minihttp.Response:
-        """/news/SINCE/NAME: what is new for NAME, of what came after SINCE pieces."""
+        """/news/SINCE/NAME: the news for NAME after the first SINCE pieces."""
         since, name = request.url.path.split("/")[2:]
         new = [words for words in room.out[int(since) :] if wants(name, words)]
         if not new and not room.is_closed:

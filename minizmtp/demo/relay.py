@@ -1,11 +1,11 @@
-"""The recording: a relay that writes down what passes.
+"""The recording: a relay that records what passes.
 
     client ── tcp ──► Relay ── tcp ──► server
                         ▼
        Recording: when, which connection, who, which octets
 
-The relay itself is the tap's (see `minizmtp.tap.relay`): neither end knows that it is there. So whatever is shown of a
-conversation is what the two ends really said. With a latency it is a distant network in a drawer.
+The relay itself is the tap's (see `minizmtp.tap.relay`). Neither end can detect it, so the recording holds exactly what
+the two ends sent. With a latency, it simulates a distant network.
 
 Read next: `ends`.
 """
@@ -25,7 +25,7 @@ ANYWHERE = f"tcp://{LOCALHOST}:*"  # on this machine, at a port that is free
 
 
 class Chunk(NamedTuple):
-    """What was passed on in one go. at: trio's clock, in seconds. connection: 1, 2, … in the order they were opened."""
+    """The octets passed on in one write. at: seconds on trio's clock. connection: its number, from 1 on."""
 
     at: float
     connection: int
@@ -34,7 +34,7 @@ class Chunk(NamedTuple):
 
 
 class Recording:
-    """All that passed, in the order in which it was said.
+    """Everything that passed, in order.
 
     >>> recording = Recording()
     >>> recording.chunks += [Chunk(0.0, 1, Side.CLIENT, b"he"), Chunk(0.1, 1, Side.CLIENT, b"llo")]
@@ -49,12 +49,12 @@ class Recording:
         self.connections = 0
 
     def said(self, side: Side) -> bytes:
-        """One side's octets; of use where there is one connection."""
+        """One side's octets; useful if there is only one connection."""
         return b"".join(chunk.octets for chunk in self.chunks if chunk.side is side)
 
     @property
     def octets(self) -> int:
-        """How many octets passed, both ways, over all connections."""
+        """The number of octets in both directions, over all connections."""
         return sum(len(chunk.octets) for chunk in self.chunks)
 
     def find(self, words: bytes) -> Chunk:
@@ -81,7 +81,7 @@ class Recording:
 
 
 class Relay:
-    """target: the port on this machine to pass on to. latency: seconds on the way, each way.
+    """target: the port of the server on this machine. latency: seconds, in each direction.
 
     recording: several relays may write into one.
     """

@@ -1,4 +1,4 @@
-"""The stage: where the demo says things, and where what it says is checked.
+"""The stage: prints the demo's text, and checks its claims.
 
     >>> import io
     >>> stage = Stage(io.StringIO())
@@ -11,11 +11,11 @@
     >>> len(stage.claims), stage.broken
     (2, ['the earth is flat'])
 
-A demo that merely prints can be wrong for years. This one claims: the sentence and its check stand in one call, so that
-neither can be changed without the other in view, and one broken claim makes the exit code 1.
+A demo that only prints text can be wrong for years. This one makes claims: a sentence and its check are in one call, so
+that they are changed together, and a single false claim makes the exit code 1.
 
-All that is said is kept in `blocks` and shown on the terminal at once. A terminal that nobody watches any more changes
-nothing in what is said and checked.
+Every block is kept in `blocks`, and shown on the terminal at once. If the terminal's reader has gone, the demo still
+runs and checks everything.
 
 Read next: `relay`.
 """
@@ -30,7 +30,7 @@ from .terminal import Terminal
 
 
 class Stage:
-    """file: where to show what is said. blocks: all of it, in order."""
+    """file: where to show the blocks. blocks: all blocks so far, in order."""
 
     def __init__(self, file: TextIO) -> None:
         self.blocks: list[Block] = []
@@ -38,27 +38,27 @@ class Stage:
 
     @property
     def deserted(self) -> bool:
-        """Has the reader left in the middle?"""
+        """Whether the reader has closed the output early."""
         return self._terminal.deserted
 
     @property
     def claims(self) -> list[str]:
-        """All that has been claimed."""
+        """All claims."""
         return [block.words for block in self.blocks if isinstance(block, Claim)]
 
     @property
     def broken(self) -> list[str]:
-        """What has been claimed and did not come true."""
+        """The claims that did not come true."""
         return [block.words for block in self.blocks if isinstance(block, Claim) and not block.came_true]
 
     def show(self, block: Block) -> None:
-        """Say a block of any kind."""
+        """Show a block of any kind."""
         self.blocks.append(block)
         self._terminal.show(block)
 
     @contextmanager
     def progress(self) -> Iterator[Terminal]:
-        """While the body runs, whoever watches may be told what takes so long. It is no part of what is said."""
+        """While the body runs, the terminal may show these words as progress. They aren't kept in `blocks`."""
         try:
             yield self._terminal
         finally:
@@ -69,34 +69,34 @@ class Stage:
         self.show(Heading(name, question))
 
     def title(self, words: str) -> None:
-        """The beginning of something inside a part."""
+        """The beginning of a section of a part."""
         self.show(Title(words))
 
     def say(self, words: str) -> None:
-        """A paragraph. Line breaks in words are the source's, not the reader's."""
+        """A paragraph. Line breaks in words belong to the source code and are removed."""
         self.show(Paragraph(joined(words)))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Columns with a `>` before their name are for figures."""
+        """A table. Columns with a `>` before their name hold numbers."""
         heads = tuple(Column(name.removeprefix(">"), name.startswith(">")) for name in columns)
         self.show(Table(heads, tuple(tuple(row) for row in rows)))
 
     def conversation(self, title: str, trace: Trace) -> None:
-        """What has been said on one connection, in the order in which it was said."""
+        """What was sent on one connection, in order."""
         spans = sorted([span for side in Side for span in trace.spans(side)], key=lambda span: span.write)
         self.show(Conversation(title, trace.protocol, tuple(spans)))
 
     def claim(self, words: str, came_true: bool) -> None:
-        """Say it, and whether it came true just now."""
+        """A sentence, and whether it is true, checked just now."""
         self.show(Claim(joined(words), came_true))
 
     def lesson(self, words: str) -> None:
-        """What to remember of a part."""
+        """The conclusion of a part."""
         self.show(Lesson(joined(words)))
 
 
 def joined(words: str) -> str:
-    r"""Without the source's line breaks.
+    r"""The text without the source code's line breaks.
 
     >>> joined("one\n    two")
     'one two'

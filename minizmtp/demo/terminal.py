@@ -11,8 +11,8 @@
       ✓ one is one
       ✗ NOT TRUE: one is two
 
-Colours are for terminals; a file, a pipe or NO_COLOR gets plain text, the same words. Progress is for terminals too: it
-is written over when its work is done, and a pipe never sees it.
+Colours are only for terminals; a file, a pipe or NO_COLOR gets the same words as plain text. Progress is also only for
+terminals: it is overwritten when its work is done, and never written to a pipe.
 
 Read next: `stage`.
 """
@@ -51,7 +51,7 @@ WIDTH = 80
 INDENT = 2
 BAR_WIDTH = 24
 OCTETS_PER_LINE = 8
-MEANING_WIDTH = 39  # what offset, hex and text leave of a line
+MEANING_WIDTH = 39  # the rest of a line after offset, hex and text
 COLOURS = ("yellow", "green")
 CELLS = {"wait": "·", "work": "█", "open": "─", "gone": " ", "mark": "│"}
 NEWLINE = "\n"
@@ -60,7 +60,7 @@ NEWLINE = "\n"
 class Terminal:
     """file: where to write.
 
-    Whoever reads may leave in the middle (a pipe into `head`). Then the terminal is deserted, and nothing more is
+    The reader may close the output early (a pipe into `head`). Then the terminal is deserted, and nothing more is
     written.
     """
 
@@ -69,7 +69,7 @@ class Terminal:
         self.file = file
         self.deserted = False
         self._before: Block | None = None
-        # Rich has its own opinion on what a terminal is (FORCE_COLOR and others), so it is told ours.
+        # Tell rich whether this is a terminal, because it would decide by other rules (FORCE_COLOR and others).
         self._console = Console(
             file=file, width=WIDTH, force_terminal=not plain, no_color=plain, highlight=False, markup=False, emoji=False
         )
@@ -77,7 +77,7 @@ class Terminal:
         self._task = TaskID(0)
 
     def show(self, block: Block) -> None:
-        """Write a block. A grid pads its lines; the blanks at their end are not for keeping."""
+        """Write a block, without the spaces with which a grid pads its lines at the end."""
         if self.deserted:
             return
         self.rest()
@@ -94,24 +94,24 @@ class Terminal:
             self.deserted = True
 
     def doing(self, words: str, done: int, total: int) -> None:
-        """Begin the next of total pieces of work, done of which are done; words say what it is."""
+        """Begin the next piece of work. done, total: the pieces of work done and in all; words: what this one is."""
         if self._progress is not None:
             self._progress.update(self._task, description=words, completed=done, total=total)
 
     def tick(self) -> None:
-        """Time has passed and nothing was said: show that work goes on. (Rich would do so from a thread of its own.)"""
+        """Show that work goes on although nothing was printed. (Rich itself would use a thread for that.)"""
         if self._progress is not None and not self.deserted:
             self._progress.start()
             self._progress.refresh()
 
     def rest(self) -> None:
-        """Take the progress away. The next tick shows it again."""
+        """Remove the progress line. The next tick shows it again."""
         if self._progress is not None:
             self._progress.stop()
 
 
 def progress_on(console: Console) -> Progress:
-    """A line that is written over: what is being done, and how much of all that is."""
+    """A line that is overwritten: the current work, and the share of all work that is done."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(BAR_WIDTH), MofNCompleteColumn())
     progress = Progress(
         *columns, console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
@@ -121,7 +121,7 @@ def progress_on(console: Console) -> Progress:
 
 
 def belongs(before: Block, block: Block) -> bool:
-    """Is there no blank line between the two?"""
+    """Whether the two stand without a blank line between them."""
     return isinstance(before, Title) or (isinstance(before, Claim) and isinstance(block, Claim))
 
 
@@ -155,19 +155,19 @@ def draw(block: Block) -> RenderableType:
 
 
 def point(mark: str, words: str, style: str) -> RenderableType:
-    """A mark, and words that keep clear of it."""
+    """A mark, and words indented beside it."""
     row = Grid.grid(padding=(0, 1, 0, 0))
     row.add_row(Text(mark, style=style), Text(words, style=style if mark == "✗" else ""))
     return indented(row)
 
 
 def indented(thing: RenderableType) -> Padding:
-    """Set off from the paragraphs."""
+    """Text set off from the paragraphs."""
     return Padding(thing, (0, 0, 0, INDENT))
 
 
 def draw_table(table: Table) -> RenderableType:
-    """Figures to the right, words to the left."""
+    """A table with numbers aligned to the right, and words to the left."""
     grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in table.columns:
         grid.add_column(Text(column.name), justify="right" if column.is_number else "left")
@@ -177,7 +177,7 @@ def draw_table(table: Table) -> RenderableType:
 
 
 def draw_listings(block: Listings) -> RenderableType:
-    """Beside each other where they fit, else one below the other."""
+    """Listings side by side if they fit, otherwise one below another."""
     texts = [Text.assemble((it.title, "bold"), "\n", it.text.rstrip(), no_wrap=True) for it in block.listings]
     if sum(max(map(len, text.plain.splitlines())) for text in texts) + 2 + 3 * (len(texts) - 1) > WIDTH:
         return indented(Text("\n\n", no_wrap=True).join(texts))
@@ -190,7 +190,7 @@ def draw_listings(block: Listings) -> RenderableType:
 
 
 def draw_conversation(block: Conversation) -> RenderableType:
-    """A few rows for each write: when, who to whom, and its octets."""
+    """A few rows for each write: the time, the direction, and the octets."""
     began = min(span.at for span in block.spans)
     parts: list[RenderableType] = []
     for _, group in groupby(block.spans, key=lambda span: span.write):
@@ -204,7 +204,7 @@ def draw_conversation(block: Conversation) -> RenderableType:
 
 
 def draw_spans(spans: list[Span]) -> Grid:
-    """A row for each span, as many lines as it needs. The source is named where it changes."""
+    """A row for each span, with as many lines as it needs. The source is shown where it changes."""
     table = Grid.grid(padding=(0, 2, 0, 0))
     table.add_column(justify="right", width=4, style="dim")
     table.add_column(width=3 * OCTETS_PER_LINE - 1)
@@ -231,7 +231,7 @@ def draw_spans(spans: list[Span]) -> Grid:
 
 
 def draw_timeline(block: Timeline) -> RenderableType:
-    """A row for each lane, all to one scale."""
+    """A row for each lane, all on one scale."""
     labels = max(len(lane.label) for lane in block.lanes)
     width = WIDTH - INDENT - labels - 2
     scale = f"0 ms{block.seconds * 1000:.0f} ms".replace("ms", "ms" + " " * (width - len(scale_ends(block.seconds))), 1)
@@ -253,7 +253,7 @@ def scale_ends(seconds: float) -> str:
 
 
 def cells(lane: Lane, seconds: float, width: int) -> str:
-    """One lane as a row of width letters, of which each stretch takes at least one.
+    """One lane as a row of `width` characters; each stretch takes at least one.
 
     >>> from .blocks import Stretch
     >>> cells(Lane("", (Stretch(0.0, 0.5, "wait"), Stretch(0.5, 0.75, "work"))), 1.0, 16)
@@ -268,7 +268,7 @@ def cells(lane: Lane, seconds: float, width: int) -> str:
 
 
 def draw_bars(block: Bars) -> RenderableType:
-    """The greatest is as long as there is room."""
+    """Bars; the longest fills the available width."""
     greatest = max(bar.value for bar in block.bars)
     grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     grid.add_column()
@@ -280,7 +280,7 @@ def draw_bars(block: Bars) -> RenderableType:
 
 
 def bar_of(bar: Bar, greatest: float) -> str:
-    """As long as its share of the greatest; never quite nothing.
+    """A bar whose length is its share of the greatest value; never empty.
 
     >>> bar_of(Bar("", 5.0, ""), 10.0), bar_of(Bar("", 0.0, ""), 10.0)
     ('████████████', '▏')
@@ -289,7 +289,7 @@ def bar_of(bar: Bar, greatest: float) -> str:
 
 
 def draw_ending(block: Ending) -> RenderableType:
-    """The sum of it, the claims that did not come true, and where to read on."""
+    """The summary, the claims that did not come true, and what to read next."""
     broken = [point("✗", words, "bold red") for words in block.broken]
     words = f"All {block.claims} claims came true."
     if broken:

@@ -1,9 +1,9 @@
-"""The tour: which parts there are, and how they are run.
+"""The tour: the list of parts, and how they are run.
 
-A part is a coroutine that is given a `Stage` and speaks there. It gets PATIENCE seconds, however it waits: a part that
-hangs, or fails with an error, is a claim that did not come true, and the next part has its turn all the same.
+A part is a coroutine that gets a `Stage` and prints there. It has PATIENCE seconds: a part that hangs, or that raises
+an error, counts as a claim that did not come true, and the next part still runs.
 
-The names of the parts are for the command line, and an unknown one is refused there.
+The names of the parts are given on the command line, which refuses unknown ones.
 
 Read next: `__main__`.
 """
@@ -23,7 +23,7 @@ from .terminal import Terminal
 # Seconds for one part. Each takes about one, and more on a busy machine.
 PATIENCE = 20.0
 
-# Seconds of silence until progress is shown, and between its pictures.
+# Seconds without output until progress is shown, and between its updates.
 TICK = 0.1
 
 
@@ -39,10 +39,10 @@ class Part(NamedTuple):
 PARTS = (
     Part("bytes", "What crosses the wire for one request and one reply?", "minizmtp/wire/greeting.py", every_byte.run),
     Part("waiting", "What does it take not to wait?", "minizmtp/patterns/pipeline.py", waiting.run),
-    Part("pubsub", "What if the news come when they come?", "minizmtp/patterns/pubsub.py", pubsub.run),
-    Part("patterns", "What else has HTTP no word for?", "minizmtp/patterns/router.py", patterns.run),
+    Part("pubsub", "How does news reach all subscribers?", "minizmtp/patterns/pubsub.py", pubsub.run),
+    Part("patterns", "Which other patterns does HTTP lack?", "minizmtp/patterns/router.py", patterns.run),
     Part("transports", "What changes when the wire does?", "minizmtp/net/transports.py", transports.run),
-    Part("first", "Who has to be there first?", "minizmtp/net/session.py", first.run),
+    Part("first", "Does the server have to start first?", "minizmtp/net/session.py", first.run),
     Part("many", "How does one wait for many?", "minizmtp/sockets/poller.py", many.run),
     Part("wrong", "What goes wrong, and what helps?", "minizmtp/patterns/queue.py", wrong.run),
     Part("numbers", "How long, and how many?", "minizmtp/net/engine.py", numbers.run),
@@ -50,7 +50,7 @@ PARTS = (
 )
 
 
-# What the parts have shown, for whoever has seen them all.
+# What the parts have shown: printed at the end of the whole tour.
 ANSWER = [
     ["it is", "lines of text, and a body", "two octets, or nine, and a body", "bytes"],
     ["it belongs to", "its connection, alone there until answered", "a socket, which has connections", "waiting"],
@@ -60,16 +60,16 @@ ANSWER = [
         "none, one or many, as its pattern says",
         "patterns",
     ],
-    ["it is said by", "a client, to a server", "either side, to one or to all who want it", "pubsub"],
-    ["it gets there", "over tcp (or a Unix socket, given apart)", "over whatever the endpoint names", "transports"],
-    ["nobody is there", "an error, at once", "it waits in a queue (a PUB drops it)", "first"],
+    ["it is sent by", "a client, to a server", "either side, to one peer or all subscribers", "pubsub"],
+    ["it travels", "over tcp (or a Unix socket, set separately)", "over whatever the endpoint names", "transports"],
+    ["without a peer", "an error, at once", "it waits in a queue (a PUB drops it)", "first"],
     ["to wait for many", "a task for each", "a task for each, or a Poller for all", "many"],
-    ["if it is lost", "the client is told", "nobody is told: ask for a reply, or for credit", "wrong"],
+    ["if it is lost", "the client gets an error", "no error: use replies, or credit", "wrong"],
 ]
 
 
 async def run_tour(parts: Sequence[Part], stage: Stage) -> bool:
-    """Run the parts in turn; True if all that was claimed came true."""
+    """Run the parts in turn; True if all claims came true."""
     stage.say(f"{QUESTION} Here both do the same work, on real sockets. ✓ marks what was checked.")
     began = trio.current_time()
     with stage.progress() as progress:
@@ -87,14 +87,14 @@ async def run_tour(parts: Sequence[Part], stage: Stage) -> bool:
 
 
 async def tick(progress: Terminal) -> None:
-    """Until cancelled: nothing is shown for what takes no longer than a tick."""
+    """Show progress until cancelled, but nothing for work that takes no longer than a tick."""
     while True:
         await trio.sleep(TICK)
         progress.tick()
 
 
 async def run_part(part: Part, stage: Stage) -> None:
-    """One part, come what may."""
+    """Run one part, and turn a timeout or an error into a false claim."""
     try:
         with trio.fail_after(PATIENCE):
             await part.run(stage)
@@ -105,7 +105,7 @@ async def run_part(part: Part, stage: Stage) -> None:
 
 
 def reasons(error: BaseException) -> str:
-    """What happened, in one line. Nurseries wrap errors in groups; of interest is what is inside.
+    """The error in one line: the exceptions inside the groups that nurseries make.
 
     >>> reasons(ExceptionGroup("", [ValueError("a"), ExceptionGroup("", [KeyError("b")])]))
     "ValueError: a; KeyError: 'b'"

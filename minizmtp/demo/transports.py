@@ -4,7 +4,7 @@
     ipc://*               a file of this machine            uds=PATH
     inproc://name         a name in this process            –
 
-Only the endpoint changes; the two functions below that do the talking do not know over what they talk.
+Only the endpoint changes; the two functions below that send and receive are the same for every transport.
 
 Read next: `first`.
 """
@@ -32,7 +32,7 @@ ENDPOINTS = [ANYWHERE, "ipc://*", "inproc://demo"]
 
 
 class Talk(NamedTuple):
-    """times: seconds for each round trip. events: what the client's monitor told, where there is one."""
+    """times: seconds for each round trip. events: the events of the client's monitor, if it has one."""
 
     protocol: str
     where: str
@@ -46,26 +46,27 @@ class Talk(NamedTuple):
 
 
 async def run(stage: Stage) -> None:
-    """Every way to get there, timed."""
-    stage.say(f"""{ROUNDS} requests, each answered before the next is sent, by the same code every time: what changes is
-        the endpoint. The time is that of a round trip, both ends in this one process.""")
+    """Run and time every transport."""
+    stage.say(f"""{ROUNDS} requests, each answered before the next is sent. The code is the same every time; only the
+        endpoint changes. The time is that of one round trip, with both ends in this one process.""")
     talks = [await over_reqrep(endpoint) for endpoint in ENDPOINTS]
     talks += [await over_http(None), await over_http("socket")]
     stage.show(Bars("Round trip, median", "µs", tuple(bar(talk) for talk in talks)))
-    stage.say("""(HTTP's time goes mostly into making and reading heads, in pure Python, whatever the wire.)""")
+    stage.say("""(HTTP spends most of its time on writing and parsing heads in pure Python, over any transport.)""")
     tcp, ipc, inproc, http, _ = talks
-    stage.claim(f"all {len(talks) * ROUNDS} requests were answered rightly", all(talk.answered for talk in talks))
+    stage.claim(f"all {len(talks) * ROUNDS} requests were answered correctly", all(talk.answered for talk in talks))
     stage.claim(
-        "tcp and ipc make a connection, with greeting and handshake: the socket's monitor told so",
+        "tcp and ipc make a connection, with greeting and handshake: the socket's monitor reported both",
         all({Event.CONNECTED, Event.HANDSHAKE_SUCCEEDED} <= set(talk.events) for talk in (tcp, ipc)),
     )
     stage.claim(
-        "over inproc it told of neither, for there is no wire: a message goes from queue to queue", not inproc.events
+        "over inproc it reported neither, because there is no wire: a message goes from queue to queue",
+        not inproc.events,
     )
     stage.claim("and takes less than half the time of HTTP", 2 * inproc.microseconds < http.microseconds)
-    stage.lesson("""For ZeroMQ an endpoint is a string, and whether the peer is a task, a process or a machine away
-        makes no difference to the code. An HTTP URL can only name a host and a port: for a Unix socket the path has to
-        be given apart, and the host in the URL is one that nobody looks up.""")
+    stage.lesson("""For ZeroMQ, an endpoint is a string, and the code is the same whether the peer is another task,
+        another process or another machine. An HTTP URL can only name a host and a port: the path of a Unix socket has
+        to be given separately, and the host in the URL is then not used to connect.""")
 
 
 def bar(talk: Talk) -> Bar:
@@ -75,7 +76,7 @@ def bar(talk: Talk) -> Bar:
 
 
 async def over_reqrep(endpoint: str) -> Talk:
-    """A REQ asks a REP at endpoint, the string being all that tells one transport from another."""
+    """A REQ asks a REP at endpoint. Only this string differs from transport to transport."""
 
     async def echo(rep: Socket) -> None:
         while True:
@@ -100,7 +101,7 @@ async def over_reqrep(endpoint: str) -> Talk:
 
 
 async def over_http(path: str | None) -> Talk:
-    """A client asks a server: at a port or, given a path, at a Unix socket."""
+    """A client asks a server at a port or, if a path is given, at a Unix socket."""
 
     async def echo(request: minihttp.Request) -> minihttp.Response:
         return minihttp.Response(200, content=await request.aread())
@@ -108,7 +109,7 @@ async def over_http(path: str | None) -> Talk:
     with tempfile.TemporaryDirectory(prefix="minizmtp-") as directory:
         uds = os.path.join(directory, path) if path else None
         async with http_server(echo, uds=uds) as port:
-            # The host is for the Host field only, when the Unix socket's path tells where to go.
+            # With a Unix socket's path, the host of the URL is used only for the Host field.
             host = "http://anybody" if uds else url(port)
             async with minihttp.AsyncClient(base_url=host, uds=uds) as client:
 
@@ -120,7 +121,7 @@ async def over_http(path: str | None) -> Talk:
 
 
 async def measure(ask: Callable[[bytes], Awaitable[bytes]]) -> tuple[list[float], bool]:
-    """How long each round took, and whether all answers were right."""
+    """The time of each round, and whether all answers were right."""
     times, answered = [], True
     for number in range(ROUNDS):
         words = b"%d" % number

@@ -1,4 +1,4 @@
-"""`waiting`: many requests in flight, and their rendezvous.
+"""`waiting`: many requests in flight, and the nursery in which they end.
 
     nursery                                          what takes 50 ms runs 8 times at once, or 100 times:
       ├─ ask 1 ─────┐
@@ -6,8 +6,8 @@
       ├─ …          ├─► the nursery's end:           DEALER ROUTER   one connection for all of them
       └─ ask 8 ─────┘   all answers are here         PUSH PULL       one there, and one back
 
-An HTTP/1.1 connection carries one exchange at a time: the answer belongs to the question because nothing else is on the
-line. ZeroMQ's messages share a connection, so an answer has to say what it answers; here a number does.
+An HTTP/1.1 connection carries one exchange at a time, so a response belongs to the only request on the connection.
+ZeroMQ messages share a connection, so an answer has to say which request it belongs to; here it has a number.
 
 Read next: `pubsub`.
 """
@@ -32,7 +32,7 @@ FEW, MANY = 8, 100
 
 
 class Exchange(NamedTuple):
-    """One request and its answer. asked: the program wanted it. answered: it came. Both are seconds of trio's clock."""
+    """One request and its answer. asked, answered: when the program asked, and when the answer came (trio's clock)."""
 
     asked: float
     answered: float
@@ -40,7 +40,7 @@ class Exchange(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A number of exchanges in one manner, and what passed on the wire."""
+    """The exchanges made in one way, and the recording of the wire."""
 
     manner: str
     exchanges: dict[int, Exchange]
@@ -60,40 +60,40 @@ class Run(NamedTuple):
 
 
 async def run(stage: Stage) -> None:
-    """Three manners with few requests, drawn; then with many, counted."""
-    stage.say(f"""Squares are computed, slowly: each takes the server {WORK * 1000:.0f} ms, in which it sleeps and can
-        serve others. The client starts {FEW} requests in a nursery; the end of the nursery is the rendezvous, where all
-        answers are there. One row for each request: · it waits for a connection, █ it is under way.""")
-    stage.say("""With ZeroMQ a DEALER asks, which is a REQ that need not take turns, and a ROUTER answers, which is a
-        REP that may do so in any order.""")
+    """Three ways with few requests, drawn; then with many, counted."""
+    stage.say(f"""The server computes squares, slowly: each takes {WORK * 1000:.0f} ms, during which it sleeps and can
+        serve other requests. The client starts {FEW} requests in a nursery; at the end of the nursery all answers are
+        there. One row for each request: · it waits for a connection, █ it is under way.""")
+    stage.say("""With ZeroMQ, a DEALER sends the requests; it is a REQ that doesn't have to take turns. A ROUTER
+        answers; it is a REP that may answer in any order.""")
     one = await over_http("HTTP, one connection", FEW, connections=1)
     many = await over_http("HTTP, as many connections as it takes", FEW, connections=FEW)
     dealer = await over_dealer(FEW)
     for it in (one, many, dealer):
         stage.show(timeline(it, longest=one.seconds))
-    stage.claim("all answers are right, and each found its question", all(it.all_right for it in (one, many, dealer)))
+    stage.claim("all answers are right, and match their requests", all(it.all_right for it in (one, many, dealer)))
     stage.claim(
-        f"""on one HTTP connection a request waits until the one before is answered: {FEW} took {ms(one)}, {FEW} times
-        {WORK * 1000:.0f} ms and a little""",
+        f"""on one HTTP connection, a request waits until the one before is answered: {FEW} took {ms(one)}, a little
+        more than {FEW} times {WORK * 1000:.0f} ms""",
         one.recording.connections == 1 and one.seconds >= FEW * WORK,
     )
     stage.claim(
-        f"""to have {FEW} in flight HTTP opened {many.recording.connections} connections, and was done in {ms(many)};
-        DEALER had them on {dealer.recording.connections}, and was done in {ms(dealer)}""",
+        f"""for {FEW} requests in flight, HTTP opened {many.recording.connections} connections and took {ms(many)};
+        DEALER used {dealer.recording.connections} and took {ms(dealer)}""",
         (many.recording.connections, dealer.recording.connections) == (FEW, 1)
         and max(many.seconds, dealer.seconds) < one.seconds / 2,
     )
     stage.claim(
-        "REQ would not do: it refuses to send again before the reply has come (EFSM)",
+        "a REQ can't do this: it refuses to send again before the reply has come (EFSM)",
         await req_refuses(),
     )
     await with_many(stage)
-    stage.lesson("""Not waiting is the nursery's doing, in both cases. What differs is the price: HTTP pays with a
-        connection for each request in flight, ZeroMQ with a number in each message that says what it answers.""")
+    stage.lesson("""In both cases it is the nursery that makes requests concurrent. The price differs: HTTP needs a
+        connection for each request in flight, ZeroMQ a number in each message that says what it answers.""")
 
 
 async def with_many(stage: Stage) -> None:
-    """The same with more of it, where the price shows."""
+    """The same with more requests, which show the price."""
     stage.title(f"{MANY} at once")
     runs = [await over_http("HTTP", MANY, connections=MANY), await over_dealer(MANY), await over_pipeline(MANY)]
     stage.table(
@@ -122,12 +122,12 @@ async def with_many(stage: Stage) -> None:
 
 
 def ms(run: Run) -> str:
-    """How long a run took, in words."""
+    """The time of a run, in words."""
     return f"{run.seconds * 1000:.0f} ms"
 
 
 async def square(number: int) -> int:
-    """The work. It sleeps as real work does that waits for a disk or for somebody else's server."""
+    """The work. It sleeps, like real work that waits for a disk or for another server."""
     await trio.sleep(WORK)
     return number**2
 
@@ -136,7 +136,7 @@ async def square(number: int) -> int:
 
 
 async def over_http(manner: str, count: int, connections: int) -> Run:
-    """As many tasks as requests; the client's pool may open as many connections as it is told."""
+    """One task for each request; the client's pool opens at most this many connections."""
 
     async def answer(request: minihttp.Request) -> minihttp.Response:
         return minihttp.Response(200, content=str(await square(number_in(request.url.path.encode()))))
@@ -157,11 +157,11 @@ async def over_http(manner: str, count: int, connections: int) -> Run:
         async with trio.open_nursery() as nursery:
             for number in range(1, count + 1):
                 nursery.start_soon(ask, client, number)
-        return Run(manner, exchanges, relay.recording)  # the rendezvous: the nursery has ended
+        return Run(manner, exchanges, relay.recording)  # the nursery has ended, so all answers are here
 
 
 async def over_dealer(count: int) -> Run:
-    """One DEALER, one ROUTER. The ROUTER puts a name in front of what comes, and takes it off what goes: its peer's."""
+    """One DEALER, one ROUTER. The ROUTER prepends the peer's name to each message, and removes it from each answer."""
 
     async def answer(router: Socket, peer: bytes, task: bytes) -> None:
         await router.send_multipart([peer, task, b"%d" % await square(number_in(task))])
@@ -211,7 +211,7 @@ async def over_pipeline(count: int) -> Run:
 
 
 async def ask_all(tasks: Socket, results: Socket, count: int) -> dict[int, Exchange]:
-    """Send everything, then collect everything, in whatever order it comes: that is the rendezvous."""
+    """Send all tasks, and collect all results in any order."""
     asked: dict[int, float] = {}
     for number in range(1, count + 1):
         asked[number] = trio.current_time()
@@ -225,7 +225,7 @@ async def ask_all(tasks: Socket, results: Socket, count: int) -> dict[int, Excha
 
 
 def number_in(task: bytes) -> int:
-    """Which of the tasks this is, or what an answer answers.
+    """The number of a task, or of the task that an answer belongs to.
 
     >>> number_in(b"/square/12")
     12
@@ -234,10 +234,10 @@ def number_in(task: bytes) -> int:
 
 
 async def req_refuses() -> bool:
-    """Does a REQ that has asked refuse to ask again?"""
+    """Whether a REQ that has sent a request refuses to send another."""
     async with Context() as ctx:
         req = ctx.socket(SocketType.REQ, linger=0)
-        req.connect("tcp://127.0.0.1:9")  # whether anybody is there makes no difference
+        req.connect("tcp://127.0.0.1:9")  # whether a peer is there makes no difference
         await req.send(b"one")
         try:
             await req.send(b"two")
@@ -252,9 +252,9 @@ LEGEND = {"wait": "waits for a connection", "work": "is under way"}
 
 
 def timeline(run: Run, longest: float) -> Timeline:
-    """A lane for each request, from when it was asked for to when it was answered; all runs to the same scale."""
+    """A lane for each request, from the call to the answer; all runs have the same scale."""
     began = min(it.asked for it in run.exchanges.values())
-    # When each set out, and on which connection, only the relay knows.
+    # Only the relay knows when each request left, and on which connection.
     sent = {number: run.recording.find(b"/square/%d" % number) for number in run.exchanges}
     lanes = []
     for number, chunk in sorted(sent.items(), key=lambda item: item[1].at):

@@ -1,11 +1,11 @@
-"""`wrong`: what goes wrong. Three surprises, each provoked, explained and cured.                          L-4, L-31
+"""`wrong`: three surprises, each provoked, explained and fixed.                                           L-4, L-31
 
     the slow joiner      SUB connects, PUB sends, and nothing comes            the subscription was still on its way
     the stuck REQ        its REP died with the question                        a REQ may not ask twice
     the mark that        limits of 10 and 10, and thousands of messages        the wire between the two queues has
     seems not to hold    are taken                                             room of its own, counted in octets
 
-Nothing here looks inside: sockets say by themselves how they are (`peers()`, `poll()`, monitors).
+This module uses only the sockets' public API (`peers()`, `poll()`, monitors).
 
 Read next: `numbers`.
 """
@@ -28,40 +28,40 @@ NEWS = [b"news one", b"news two", b"news three"]
 
 
 async def run(stage: Stage) -> None:
-    """One after the other."""
+    """The three surprises, one after another."""
     await stage_slow_joiner(stage)
     await stage_stuck_req(stage)
     await stage_high_water_mark(stage)
-    stage.lesson("""All three come of the same promise, not to wait: connect returns before there is a connection, a
-        request is not bound to its connection, and send returns before anything is delivered. Where you have to know,
-        let the other side tell you: by its subscription, its reply, its credit. HTTP tells you each time, and you pay
-        for it each time.""")
+    stage.lesson("""All three have the same reason, because ZeroMQ does not wait: connect returns before there is a
+        connection, a request is not tied to its connection, and send returns before anything is delivered. If you have
+        to know, let the other side tell you, by a subscription, a reply or credit. HTTP tells you every time, and you
+        pay for it every time.""")
 
 
 # ---------------------------------------------------------------------------------------------------- the slow joiner
 
 
 async def stage_slow_joiner(stage: Stage) -> None:
-    """Published before the subscription came."""
+    """News is published before the subscription arrives."""
     stage.title("The slow joiner")
     stage.say(f"""A SUB subscribes and connects; as soon as connect has returned, the publisher sends three pieces of
-        news. Between the two lies a wire of {LATENCY * 1000:.0f} ms.""")
+        news. The wire between the two has a delay of {LATENCY * 1000:.0f} ms.""")
     early, late = await subscriber_hears(waits=False), await subscriber_hears(waits=True)
     seconds = max(early.seconds, late.seconds)
     stage.show(early.timeline("The publisher does not wait", seconds))
-    stage.claim("provoked: not one of the three was heard", early.heard == [])
-    stage.say("""The SUB's connect returns at once; the connection, both greetings, both READYs and then the
-        subscription travel after that. Until it has arrived the publisher knows of no reader, and what nobody wants it
-        drops. To sleep for a while before the first message works until the day on which the network is slower.""")
+    stage.claim("provoked: none of the three arrived", early.heard == [])
+    stage.say("""The SUB's connect returns at once; the connection, both greetings, both READYs and the subscription
+        come after that. Until the subscription has arrived, the publisher knows of no subscriber, and drops its
+        messages. To sleep for a while before the first message works only until the network is slower.""")
     stage.show(late.timeline("The publisher waits for the subscription", seconds))
     stage.claim(
-        "cured: a publisher that is an XPUB receives each subscription, and waits for it; all three were heard",
+        "fixed: a publisher that is an XPUB receives each subscription and can wait for it; all three arrived",
         late.heard == NEWS,
     )
 
 
 class Joining(NamedTuple):
-    """What a subscriber heard, and when all this was: seconds since its connect returned."""
+    """What a subscriber received, and the times, in seconds since its connect returned."""
 
     heard: list[bytes]
     published: list[Stretch]
@@ -83,7 +83,7 @@ class Joining(NamedTuple):
 
 
 async def subscriber_hears(waits: bool) -> Joining:
-    """Three pieces of news are published; when the subscription has come or, if nobody waits for it, at once."""
+    """Publish three pieces of news, either at once or when the subscription has come."""
     heard: list[bytes] = []
     published: list[Stretch] = []
     read: list[Stretch] = []
@@ -114,7 +114,7 @@ async def subscriber_hears(waits: bool) -> Joining:
 
 
 def moment(began: float, words: bytes) -> Stretch:
-    """Now, on a timeline that began then."""
+    """The current time, on a timeline that began at that time."""
     now = trio.current_time() - began
     return Stretch(now, now, "mark", words.decode())
 
@@ -123,8 +123,8 @@ def moment(began: float, words: bytes) -> Stretch:
 
 
 class Stuck(NamedTuple):
-    """refused: it may not send again. silent: nothing comes to it, nor to the server that took over. reply: what came
-    of asking once more, where that was allowed."""
+    """refused: it can't send again. silent: nothing came to it, nor to the new server. reply: the reply to its second
+    request, if that was allowed."""
 
     refused: bool
     silent: bool
@@ -132,27 +132,27 @@ class Stuck(NamedTuple):
 
 
 async def stage_stuck_req(stage: Stage) -> None:
-    """The question died with the server."""
+    """The request is lost with the server."""
     stage.title("The stuck REQ")
-    stage.say(f"""A REP takes a question and dies. A new REP is started at the same endpoint, and the REQ is connected
-        to it: its monitor says so. Then nothing happens, for {A_WHILE} ms, or for ever.""")
+    stage.say(f"""A REP receives a request and dies. A new REP starts at the same endpoint, and the REQ connects to it,
+        as its monitor reports. Then nothing happens: here for {A_WHILE} ms, without a timeout forever.""")
     strict, relaxed = await ask_the_dead(), await ask_the_dead(req_relaxed=1, req_correlate=1)
-    stage.claim("provoked: no reply came to the REQ, and no question to the new REP", strict.silent)
-    stage.claim("and the REQ refused to ask again: it awaits a reply (EFSM)", strict.refused)
-    stage.say("""The question was delivered, so it is in no queue that could send it again; that it was never answered
-        only the dead could have said. HTTP knows: there the response can only come on the connection of its request,
-        and with the connection both are lost.""")
+    stage.claim("provoked: no reply came to the REQ, and no request to the new REP", strict.silent)
+    stage.claim("and the REQ refused to send again, because it waits for a reply (EFSM)", strict.refused)
+    stage.say("""The request was delivered, so it is in no queue from which it could be sent again, and ZeroMQ can't
+        know that it was never answered. HTTP does know, because a response can only come on the connection of its
+        request: when the connection ends, the request has failed.""")
     error = await ask_the_dead_over_http()
     stage.claim(f"the HTTP client was told: {error}", error != "")
     stage.claim(
-        """cured: with the options req_relaxed and req_correlate the REQ may ask again, after a wait that you limit, and
-        takes no reply to an older question for one to the newer""",
+        """fixed: with the options req_relaxed and req_correlate, the REQ may send again after a timeout that you set,
+        and doesn't take a reply to the old request for one to the new""",
         relaxed.silent and not relaxed.refused and relaxed.reply == b"answer to again",
     )
 
 
 async def ask_the_dead(**options: int) -> Stuck:
-    """Ask a REP that dies with the question, and ask again when there is a new one."""
+    """Send a request to a REP that dies with it, and send again when there is a new REP."""
     async with zmq.Context() as ctx:
         rep = ctx.socket(zmq.REP, linger=0)
         rep.bind(ANYWHERE)
@@ -177,7 +177,7 @@ async def ask_the_dead(**options: int) -> Stuck:
 
 
 async def ask_the_dead_over_http() -> str:
-    """Ask a server that dies with the question; the name of the error that this is."""
+    """Send a request to a server that dies with it; return the name of the error."""
     asked = trio.Event()
     errors = []
 
@@ -205,8 +205,8 @@ SIZE = 1000  # octets of a message
 
 
 class Full(NamedTuple):
-    """How many messages a PUSH could send until nothing went any more, and where they are. (Over inproc the PUSH's
-    queue is the PULL's as well.)"""
+    """The number of messages that a PUSH could send until it had to wait, and where they are. (Over inproc, the PUSH's
+    queue is also the PULL's.)"""
 
     where: str
     sent: int
@@ -219,10 +219,10 @@ class Full(NamedTuple):
 
 
 async def stage_high_water_mark(stage: Stage) -> None:
-    """Nobody reads, and yet the messages go."""
+    """Messages are sent although the program at the PULL doesn't read."""
     stage.title("The high-water mark that seems not to hold")
-    stage.say(f"""A PUSH and a PULL, each with a high-water mark of {MARK}: so many messages it may queue for one peer.
-        The program at the PULL never reads. How many messages of {SIZE:,} octets can be sent before send has to
+    stage.say(f"""A PUSH and a PULL each have a high-water mark of {MARK}, the most messages that may be queued for one
+        peer. The program at the PULL never reads. How many messages of {SIZE:,} octets can be sent before send has to
         wait?""")
     tcp = await fill(ANYWHERE, "tcp")
     narrow = await fill(ANYWHERE, "tcp, small buffers", sndbuf=4096, rcvbuf=4096)
@@ -240,22 +240,22 @@ async def stage_high_water_mark(stage: Stage) -> None:
         all(max(it.queued, it.unread) <= MARK for it in (tcp, narrow)),
     )
     stage.claim(
-        f"over inproc there is nothing between: its one queue takes what both marks allow, {2 * MARK}",
+        f"over inproc there is no buffer between them: one queue takes what both marks allow, {2 * MARK}",
         (inproc.sent, inproc.between) == (2 * MARK, 0),
     )
-    stage.say("""Between the two queues are the operating system's buffers. They know no messages, only octets, and have
-        room for some megabytes. The options sndbuf and rcvbuf make them small, but not nothing.""")
+    stage.say("""Between the two queues are the operating system's buffers. They count octets, not messages, and have
+        room for some megabytes. The options sndbuf and rcvbuf make them small, but never zero.""")
     stage.claim("with small buffers fewer were sent", narrow.sent < tcp.sent)
     most = await with_credit()
     stage.claim(
-        f"""cured: if the reader grants {MARK} messages, and one more for each that it has read, there were never more
-        than {MARK} on the way, whatever buffers lie between""",
+        f"""fixed with credit: if the reader grants {MARK} messages, and one more for each that it has read, at most
+        {MARK} are on the way, whatever the buffers""",
         0 < most <= MARK,
     )
 
 
 async def fill(where: str, name: str, **buffers: int) -> Full:
-    """Send until nothing goes for a while, to a PULL that nobody reads."""
+    """Send until send has to wait, to a PULL whose program doesn't read."""
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, rcvhwm=MARK, **buffers)
         push = ctx.socket(zmq.PUSH, sndhwm=MARK, linger=0, **buffers)
@@ -270,7 +270,8 @@ async def fill(where: str, name: str, **buffers: int) -> Full:
 
 
 async def with_credit(messages: int = 200) -> int:
-    """A DEALER grants, a ROUTER sends as much as it is granted; the most that was sent and not yet read."""
+    """A DEALER grants credit, and a ROUTER sends what it is granted. Returns the most messages that were sent and not
+    yet read."""
     on_the_way = most = 0
 
     async def produce(router: zmq.Socket) -> None:

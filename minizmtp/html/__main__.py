@@ -1,12 +1,12 @@
 """ZMTP, octet by octet, as a page: the recorded conversations with real libzmq.
 
-    python -m minizmtp.html zmtp.html                   all of them, from the gentlest on
-    python -m minizmtp.html curve.html plain curve      some
+    python -m minizmtp.html zmtp.html                   all of them, the simplest first
+    python -m minizmtp.html curve.html plain curve      only these two
 
     >>> story_as_conversation("refused").title
     'A PUSH is not let in, and is told so.'
 
-What is in CURVE's boxes is shown as well, where PyNaCl is there to open them with the keys of the story.
+The contents of CURVE's boxes are shown too if PyNaCl is installed, because the stories contain the keys.
 
 Below this module: `story`, `page`. It can be read alone.
 """
@@ -30,7 +30,7 @@ and where that is written."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the page that the command line asks for; the exit code."""
+    """Write the page that the command line asks for, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m minizmtp.html", description="A page of recorded conversations.")
     parser.add_argument("file", type=Path, help="where to write it")
     parser.add_argument("stories", nargs="*", metavar="STORY", help=f"which of {', '.join(STORIES)} (all)")

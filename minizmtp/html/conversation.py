@@ -1,4 +1,4 @@
-r"""A conversation, made ready to be shown: spans become writes, and writes get a place.
+r"""A conversation, prepared for a page: spans are grouped into writes, and each write gets a row.
 
          HTTP                                 ZMTP
     row  client            server             client            server
@@ -6,8 +6,8 @@ r"""A conversation, made ready to be shown: spans become writes, and writes get 
      2                                        ◄─────────── 64 octets ──   0 ms
      3   ◄────────── 113 octets ──  41 ms     …
 
-Time runs down. Conversations that stand beside each other share their rows: what happened at the same time, counted
-from the first octet of each, stands at the same height, and where one side of the picture is empty nothing was said.
+Time runs downwards. Conversations shown side by side share their rows: events at the same time, counted from the first
+octet of each conversation, are at the same height. A conversation sent nothing in its empty rows.
 
     >>> from ..trace import Side, Span
     >>> ask = Span(Side.CLIENT, 0, b"\x00\x05", "flags", "the last frame", '37/ZMTP 3.1, "Framing"', "framing", 7.0, 0)
@@ -17,8 +17,8 @@ from the first octet of each, stands at the same height, and where one side of t
     0.0 client 2
     0.5 server 2
 
-What is shown of a span is all of it: its octets in hex and as text, its name, what it says, and where that is written.
-Only what is very long is shortened in the middle, and says so.
+A span is shown completely: its octets in hex and as text, its name, its value, and the source. Only very long spans are
+shortened in the middle, and say so.
 
 Read next: `plots`.
 """
@@ -34,15 +34,15 @@ from ..trace import Side, Span
 LONGEST = 256
 HEAD, TAIL = 192, 32
 
-# Moments that are closer than this share of the whole are one moment to the eye, and share a row.
+# Times that differ by less than this share of the total look the same, so they share a row.
 SAME_MOMENT = 1 / 25
 
 
 class Conversation(NamedTuple):
-    """Everything that crossed one connection, both ways.
+    """Everything that crossed one connection, in both directions.
 
     protocol: "http", "zmtp", or "" for neither. spans: of both sides, each side's in order. note: a sentence about it.
-    ends: what is to be said when all has been said, such as who left, and when.
+    ends: sentences for the end, such as which side closed, and when.
     """
 
     title: str
@@ -53,12 +53,12 @@ class Conversation(NamedTuple):
 
     @property
     def octets(self) -> int:
-        """How many octets passed, both ways."""
+        """The number of octets in both directions."""
         return sum(len(span.octets) for span in self.spans)
 
 
 class Write(NamedTuple):
-    """What came with one write. at: seconds since the first octet of the conversation.
+    """The spans of one write. at: seconds since the first octet of the conversation.
 
     A span that begins here and ends in a later write is counted here, whole.
     """
@@ -69,12 +69,12 @@ class Write(NamedTuple):
 
     @property
     def octets(self) -> int:
-        """How many octets its spans have."""
+        """The number of octets in its spans."""
         return sum(len(span.octets) for span in self.spans)
 
     @property
     def gist(self) -> str:
-        """What it brings, in a few words. That a request has a body goes without saying."""
+        """A summary in a few words. The body of a request isn't mentioned."""
         words = dict.fromkeys(word for span in self.spans for it in every(span) if (word := gist_of(it)))
         if "request" in words or "response" in words:
             words.pop("message", None)
@@ -82,8 +82,8 @@ class Write(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A family of spans. name: what a reader calls it. words: what belongs there. hue: families of the two protocols
-    that do the same work have the same colour."""
+    """A kind of span. name: shown to the reader. words: what belongs to it. hue: the colour; kinds of the two protocols
+    that serve the same purpose share one."""
 
     name: str
     words: str
@@ -106,7 +106,7 @@ KINDS = {
 
 
 def kind_of(span: Span) -> Kind:
-    """Its family; one that is new to us is shown by its own name.
+    """The kind of a span; an unknown one is shown under its own name.
 
     >>> kind_of(Span(Side.CLIENT, 0, b"x", "body", "", "", "body", 0.0, 0)).words
     'what the program sent'
@@ -115,7 +115,7 @@ def kind_of(span: Span) -> Kind:
 
 
 def legend(conversations: Iterable[Conversation]) -> list[Kind]:
-    """The families that occur in them, in the order in which KINDS has them."""
+    """The kinds that occur in the spans, in the order of KINDS."""
     present = {kind_of(inner) for it in conversations for span in it.spans for inner in every(span)}
     known = [kind for kind in KINDS.values() if kind in present]
     return known + sorted(present.difference(known))
@@ -129,7 +129,7 @@ def every(span: Span) -> Iterable[Span]:
 
 
 def writes(spans: Iterable[Span]) -> list[Write]:
-    """One for each write, in the order in which they came. Of no spans there are none."""
+    """The writes that the spans came in, in order."""
     ordered = sorted(spans, key=lambda span: span.write)
     began = min((span.at for span in ordered), default=0.0)
     groups = [tuple(group) for _, group in groupby(ordered, key=lambda span: span.write)]
@@ -163,7 +163,7 @@ def rows(lanes: Sequence[Sequence[Write]]) -> list[list[int]]:
 
 
 def gist_of(span: Span) -> str:
-    """What it adds to the sum of its write; nothing, if it only says how long another is.
+    """What a span adds to its write's summary: nothing if it only gives another's length.
 
     >>> span = Span(Side.CLIENT, 0, b"PING", "command", "PING", "", "command", 0.0, 0)
     >>> gist_of(span), gist_of(span._replace(name="flags", kind="framing")), gist_of(span._replace(wrong=True))
@@ -182,7 +182,7 @@ def gist_of(span: Span) -> str:
 
 
 def when(seconds: float) -> str:
-    """A moment, in words.
+    """A time, in words.
 
     >>> when(0.0), when(0.00042), when(0.0412), when(2.5)
     ('0 ms', '0.4 ms', '41 ms', '2.5 s')
@@ -193,7 +193,7 @@ def when(seconds: float) -> str:
 
 
 def in_hex(octets: bytes) -> str:
-    """Two digits for each octet; the middle of what is very long is left out.
+    """Two digits for each octet; the middle of a very long span is left out.
 
     >>> in_hex(b"hello")
     '68 65 6c 6c 6f'
@@ -217,7 +217,7 @@ def as_text(octets: bytes) -> str:
 
 
 def left_out(octets: bytes) -> int:
-    """How many of the octets `in_hex` does not show.
+    """The number of octets that `in_hex` leaves out.
 
     >>> left_out(bytes(1000)), left_out(b"hello")
     (776, 0)
@@ -226,7 +226,7 @@ def left_out(octets: bytes) -> int:
 
 
 def link_to(source: str) -> str:
-    """Where a source can be read; "" for what is not an RFC.
+    """The URL of a source; "" if it is not an RFC.
 
     >>> link_to('37/ZMTP 3.1, "Connection Metadata"')
     'https://rfc.zeromq.org/spec/37/#connection-metadata'

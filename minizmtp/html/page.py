@@ -6,10 +6,9 @@
     >>> text.startswith("<!doctype html>"), "this is ZMTP" in text, "<script" in text
     (True, True, False)
 
-The page needs nothing but itself: its style is in it, its plots are SVG, and it has no script. It also says so to the
-browser, in a Content-Security-Policy that forbids all that could be loaded or run. That is worth something here,
-because what a page shows are octets that strangers have sent: Jinja2 escapes them, and if it ever failed to, the
-browser would still refuse.
+The page is self-contained: its style is inline, its plots are SVG, and it has no script. A Content-Security-Policy also
+makes the browser refuse to load or run anything. This matters because a page shows octets from untrusted peers. Jinja2
+escapes them, and if it ever failed to, the browser would still refuse to run them.
 
 It can be read alone.
 """
@@ -24,7 +23,7 @@ from . import conversation
 from .conversation import Conversation, Kind, Write, kind_of, legend, rows, when, writes
 from .plots import Arrow, Part, ladder, ladder_heights, stacked
 
-# A conversation with more writes than this is shown folded: one opens what one wants to see.
+# A conversation with more writes than this is shown folded, and the reader opens the writes one by one.
 FEW = 24
 
 
@@ -35,7 +34,7 @@ def conversation_page(title: str, conversations: Sequence[Conversation], note: s
 
 
 def environment(*packages: str) -> Environment:
-    """Jinja2 with the templates of these packages; a name is looked for in one after the other."""
+    """Jinja2 with the templates of these packages, which are searched in this order."""
     loaders = [PackageLoader(package) for package in packages]
     made = Environment(
         loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -61,7 +60,7 @@ def environment(*packages: str) -> Environment:
 
 
 def shares(it: Conversation) -> list[tuple[Kind, int]]:
-    """The families of a conversation, and how many octets each has, in the order of the legend."""
+    """The kinds in a conversation and the number of octets of each, in the order of the legend."""
     sizes = dict.fromkeys((kind.name for kind in legend([it])), 0)
     for span in it.spans:
         sizes[kind_of(span).name] += len(span.octets)
@@ -69,12 +68,12 @@ def shares(it: Conversation) -> list[tuple[Kind, int]]:
 
 
 def share_plot(it: Conversation, whole: int) -> Markup:
-    """The same as a bar. whole: what its full width stands for, so that two can be compared."""
+    """The same as a bar. whole: the number of octets of the full width, so that two bars can be compared."""
     return stacked([Part(kind.hue, size) for kind, size in shares(it)], whole)
 
 
 def ladders(lanes: Sequence[Sequence[Write]], places: Sequence[Sequence[int]]) -> list[Markup]:
-    """A ladder for each lane, all with one time. places: the row of each write, as `rows` has it."""
+    """A ladder for each lane, with a common time axis. places: the row of each write, from `rows`."""
     arrows = [
         [
             Arrow(it.at, row, f"{when(it.at)} {shortened(it.gist)}", it.side is Side.CLIENT)
@@ -87,7 +86,7 @@ def ladders(lanes: Sequence[Sequence[Write]], places: Sequence[Sequence[int]]) -
 
 
 def shortened(words: str) -> str:
-    """Only as much as there is room for above an arrow, on a phone.
+    """Text cut to the room above an arrow on a phone.
 
     >>> shortened("a command with quite a long name, and more")
     'a command with quite a long nam…'

@@ -1,4 +1,4 @@
-"""Plots: numbers become SVG, to stand in a page.
+"""Plots: turn numbers into SVG for a page.
 
     241 octets  ┌──────┬───────────────────────────────────────┬───┬┐
                 │ lines│ fields                                │fr.│b
@@ -9,10 +9,10 @@
 <rect class="hue-framing" x="0.0%" y="0" width="12.5%" height="24"/>\
 <rect class="hue-body" x="12.5%" y="0" width="37.5%" height="24"/></svg>
 
-Lengths across are in per cent, and down in pixels: so a plot is as wide as its place, on a phone as on paper, while its
-letters keep their size. Colours are classes, for the page's style to fill, because a page has two schemes of them.
+Widths are in per cent and heights in pixels, so a plot fills the available width, on a phone or on paper, while its
+letters keep their size. Colours are classes that the page's style defines, because there is a light and a dark scheme.
 
-svg.py writes what it is given, as it is. So whatever a program or a peer has named goes through `words`, which escapes.
+svg.py doesn't escape text. So every text from a program or a peer goes through `words`, which does.
 
 Read next: `page`.
 """
@@ -25,7 +25,7 @@ from markupsafe import Markup, escape
 
 STACK_HEIGHT = 24
 
-# A ladder: how high it is for the time that the longest conversation takes, and what one arrow needs for its words.
+# A ladder: its height for the time of the longest conversation, and the height that one arrow's label needs.
 LADDER_HEIGHT, RUNG = 170.0, 24.0
 
 
@@ -37,8 +37,8 @@ class Part(NamedTuple):
 
 
 def stacked(parts: Sequence[Part], whole: float) -> Markup:
-    """One bar, cut into parts. whole: what the full width stands for. The figures themselves stand beside it in words,
-    so it is hidden from who listens to the page."""
+    """One bar, divided into parts. whole: the value of the full width. The bar is hidden from screen readers, because
+    the same figures stand beside it as text."""
     cuts: list[svg.Element] = []
     start = 0.0
     for part in parts:
@@ -48,7 +48,7 @@ def stacked(parts: Sequence[Part], whole: float) -> Markup:
 
 
 class Arrow(NamedTuple):
-    """One of a ladder. row: as `conversation.rows` has it. to_right: from the client to the server."""
+    """One arrow of a ladder. row: from `conversation.rows`. to_right: from the client to the server."""
 
     at: float
     row: int
@@ -57,7 +57,7 @@ class Arrow(NamedTuple):
 
 
 def ladder(arrows: Sequence[Arrow], heights: Sequence[float]) -> Markup:
-    """Who spoke when, between two lifelines, with time running down. heights: how far down each row is."""
+    """Which side sent when, as arrows between two lifelines; time runs downwards. heights: the position of each row."""
     bottom = int(max((heights[arrow.row - 1] for arrow in arrows), default=0)) + 12
     lines: list[svg.Element] = [
         svg.Line(x1=percent(side), x2=percent(side), y1=0, y2=bottom, class_=["lifeline"]) for side in (0, 1)
@@ -75,7 +75,7 @@ def ladder(arrows: Sequence[Arrow], heights: Sequence[float]) -> Markup:
 
 
 def ladder_heights(ladders: Sequence[Sequence[Arrow]]) -> list[float]:
-    """How far down each row is: as its time has it, and never so close to the one before that words touch.
+    """The position of each row: according to its time, but never so close to the row before that labels touch.
 
     >>> first = Arrow(0.0, 1, "hello", True)
     >>> ladder_heights([[first, Arrow(1.0, 3, "world", False)], [first, Arrow(0.0, 2, "hi", False)]])
@@ -91,7 +91,7 @@ def ladder_heights(ladders: Sequence[Sequence[Arrow]]) -> list[float]:
 
 
 def drawing(height: int, elements: list[svg.Element], label: str = "") -> Markup:
-    """The SVG around it all. label: what it shows, for who cannot see it; without one it is no more than decoration."""
+    """The SVG element. label: a description for screen readers; without one, the plot is only decoration."""
     said = {"role": "img", "aria-label": words(label)} if label else {"aria-hidden": "true"}
     return Markup(svg.SVG(width=svg.Length(100, "%"), height=height, class_=["plot"], elements=elements, extra=said))
 

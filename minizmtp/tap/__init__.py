@@ -1,4 +1,4 @@
-"""The tap: listens to what two programs say to each other, and says what it means.
+"""The tap: relays a connection between two programs, and annotates every octet.
 
     python -m minizmtp.tap tcp://127.0.0.1:5555 ipc:///run/app.sock
 
@@ -8,15 +8,15 @@
                a terminal, HTML, JSON, Wireshark
 
     __main__      the command line
-    relay         octets pass, unchanged and in order
-    pcap          … as Wireshark would have seen them
-    show          … as lines of text
-    screen        … on a terminal that may be slower than they are
-    conversation  … kept, and written as JSON
-    page          … as HTML
-    ear           what is heard of one connection, and handed to these
-    watch         who hears, and when
+    relay         passes octets on, unchanged and in order
+    pcap          writes them as a capture for Wireshark
+    show          formats spans as lines of text
+    screen        writes these lines to a terminal, which may be slow
+    conversation  keeps a connection, and writes it as JSON
+    page          writes it as HTML
+    ear           annotates one connection, and feeds the modules above
+    watch         decides what is annotated, and when
 
-It needs no rights that a program would not have anyway: the client connects to it instead of to the server. Nothing in
-the library needs this package. Read next: `relay`, or `watch`, where all comes together.
+It needs no special privileges, because the client connects to the tap instead of to the server. Nothing in the library
+depends on this package. Read next: `relay`, or `watch`, which connects the parts.
 """

@@ -1,20 +1,20 @@
 """The tap's command line: `python -m minizmtp.tap --help`.
 
     python -m minizmtp.tap tcp://127.0.0.1:5555 tcp://127.0.0.1:5556            see what passes
-    python -m minizmtp.tap tcp://*:5555 ipc:///run/app.sock --pcap app.pcap     … and in Wireshark, later
+    python -m minizmtp.tap tcp://*:5555 ipc:///run/app.sock --pcap app.pcap     also write it for Wireshark
     python -m minizmtp.tap ipc://@tap tcp://example.org:80 --quiet --html http.html
 
-    exit code     0   ended, by Ctrl-C or SIGTERM, and all that was asked for is in its files
-                  1   the same, but something is missing, and was said to be
-                  2   that command line cannot be meant, or LISTEN cannot be bound
+    exit code     0   ended by Ctrl-C or SIGTERM, and the files are complete
+                  1   ended in the same way, but something is missing, and an error says what
+                  2   the command line is wrong, or LISTEN cannot be bound
 
-The first line says where it listens: of use with `tcp://127.0.0.1:*`. Files are opened at the start, so that a path
-that cannot be written is noticed before the conversation and not after it.
+The first line of output says where the tap listens, which is useful with `tcp://127.0.0.1:*`. Files are opened at the
+start, so that a path that cannot be written is an error before the conversation and not after it.
 
-Of what CURVE has closed, the server's permanent secret opens the first two commands. The rest takes a key of that very
-connection, which only our own peers would tell: that is what CURVE is for (see `trace.curve`).
+With CURVE, the server's permanent secret key opens only the first two commands. The rest needs a key of that very
+connection, which a peer normally keeps to itself: that is the purpose of CURVE (see `trace.curve`).
 
-This is the last chapter of the tap. It can be read alone.
+This is the last module of the tap. It can be read alone.
 """
 
 import argparse
@@ -48,8 +48,8 @@ from .screen import Screen
 from .show import Show, is_plain
 from .watch import Tap
 
-# Seconds that, at the end, are left to name what has passed, and as many to show it: a terminal that is stopped takes
-# nothing.
+# Seconds at the end for annotating what has passed, and again for showing it. Both are limited, because a stopped
+# terminal takes nothing.
 PATIENCE = 2.0
 MIB = 1 << 20
 KEYS = tuple(inspect.signature(Keys).parameters)
@@ -58,7 +58,7 @@ File = TypeVar("File", bound=IO[Any])
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the command line says; the exit code."""
+    """Do what the command line says, and return the exit code."""
     options = parse(arguments)
     with ExitStack() as files:
         try:
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def finish(file: File | None, write: Callable[[File], object]) -> Iterator[str]:
-    """Write what there is to write, and close; what went wrong. (What is buffered reaches a full disk only now.)"""
+    """Write and close the files; yield errors. (Closing may fail, because only then is buffered data written.)"""
     if file is not None:
         try:
             write(file)
@@ -94,25 +94,31 @@ def finish(file: File | None, write: Callable[[File], object]) -> Iterator[str]:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line. What cannot be meant ends the program here, with exit code 2."""
+    """Parse the command line. A wrong one ends the program with exit code 2."""
     parser = argparse.ArgumentParser(
         prog="python -m minizmtp.tap",
-        description="Listen where a server would, pass all on to the server, and say what passes, octet by octet. "
-        "ZMTP and HTTP are told apart by what the client says first.",
-        epilog="Ctrl-C ends it, and writes the files.",
+        description="Listen in place of a server, relay everything to the server, and annotate it octet by octet. "
+        "Whether it is ZMTP or HTTP is recognized by the first octets.",
+        epilog="Ctrl-C ends it and writes the files.",
     )
     add = parser.add_argument
     add("listen", metavar="LISTEN", help="where the client connects: tcp://127.0.0.1:5555, ipc://PATH")
-    add("connect", metavar="CONNECT", help="where the server is; the transport may be another")
-    add("--html", metavar="FILE", help="at the end, write a page of it")
-    add("--json", metavar="FILE", help="at the end, write the same as data")
-    add("--pcap", metavar="FILE", help="as it comes, write a capture for Wireshark")
-    add("--curve", metavar="NAME=KEY", action="append", default=[], help=f"to open CURVE's boxes; {', '.join(KEYS)}")
+    add("connect", metavar="CONNECT", help="where the server is; may use another transport")
+    add("--html", metavar="FILE", help="at the end, write the conversations as a page")
+    add("--json", metavar="FILE", help="at the end, write the conversations as JSON")
+    add("--pcap", metavar="FILE", help="write a capture for Wireshark, as data arrives")
+    add(
+        "--curve",
+        metavar="NAME=KEY",
+        action="append",
+        default=[],
+        help=f"opens CURVE's boxes; {', '.join(KEYS)}",
+    )
     add("--keep", metavar="MIB", type=float, default=1.0, help="memory for each connection in --html and --json (1)")
-    add("--secrets", action="store_true", help="do not mask passwords and cookies; --pcap has them in any case")
-    add("--latency", metavar="MS", type=float, default=0.0, help="make the wire longer, each way (0)")
-    add("--all", action="store_true", help="show each octet, also of long bodies and of floods")
-    add("--quiet", action="store_true", help="show nothing, write the files")
+    add("--secrets", action="store_true", help="do not mask passwords and cookies (--pcap never does)")
+    add("--latency", metavar="MS", type=float, default=0.0, help="delay each direction by so many milliseconds (0)")
+    add("--all", action="store_true", help="show every octet, even of long bodies and floods")
+    add("--quiet", action="store_true", help="show nothing, only write the files")
     options = parser.parse_args(arguments)
     try:
         options.listen = with_octets(parse_endpoint(options.listen))
@@ -127,26 +133,26 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def keys(named: Sequence[str]) -> Keys:
-    """Secrets of CURVE, each as NAME=KEY, the key in Z85.
+    """CURVE keys, each given as NAME=KEY, the key in Z85.
 
     >>> len(keys(["server_secret=Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"]).server_secret)
     32
     """
     found = dict(each.split("=", 1) for each in named if "=" in each)
     if len(found) < len(named) or not found.keys() <= set(KEYS):
-        raise ValueError(f"--curve needs NAME=KEY, each NAME once, of {', '.join(KEYS)}")
+        raise ValueError(f"--curve: expected NAME=KEY, with each NAME at most once, from {', '.join(KEYS)}")
     return Keys(**found)
 
 
 def with_octets(endpoint: Endpoint) -> Endpoint:
-    """The endpoint, if there is anything to hear at it."""
+    """Parse the endpoint, and refuse one that can't be tapped."""
     if isinstance(endpoint, Inproc):
-        raise ValueError(f"{endpoint}: inproc has no octets to tap; there are tcp and ipc")
+        raise ValueError(f"{endpoint}: inproc has no octets to tap; expected tcp or ipc")
     return endpoint
 
 
 async def listen_in(listener: Listener, options: argparse.Namespace, capture: IO[bytes] | None) -> Tap:
-    """Tap until a signal says that it is enough; what was heard."""
+    """Run the tap until a signal comes, and return it."""
     screen = Screen(sys.stdout.fileno(), sys.stdout.encoding)
     wishes = Wishes(
         screen=None if options.quiet else screen,
@@ -169,7 +175,7 @@ async def listen_in(listener: Listener, options: argparse.Namespace, capture: IO
 
 
 async def run_until(signals: AsyncIterator[int], *tasks: Callable[[], Awaitable[object]]) -> None:
-    """Run the tasks until there is a signal."""
+    """Run the tasks until a signal comes."""
     async with trio.open_nursery() as nursery:
         for task in tasks:
             nursery.start_soon(task)

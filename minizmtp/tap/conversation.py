@@ -1,22 +1,22 @@
-"""Conversations: what is kept of a connection, and how it is written down as JSON.
+"""Conversations: the record of a connection, and its form as JSON.
 
 `--json FILE` is one object. Times are seconds since 1970; octets are hex; a side is "client" or "server".
 
     format       "minizmtp.tap/1"
     connections  each:
-      number     1, 2, … as they came
-      client     where from, as an endpoint; "" if it has none (ipc), or had gone already
-      server     where it was dialled; "" if nobody was there
-      protocol   "zmtp", "http", "unknown"; "" if too little was said to tell
-      opened     when
-      closed     when, or null
-      writes     what was passed on in one go, in order, each:  side, offset, size, at
-      spans      client and server, each a list that holds every octet once, in order. A span:
-                 offset, octets, name, value, source, kind, at, write (its place in writes), wrong,
+      number     1, 2, … in the order of arrival
+      client     the client's endpoint; "" if it has none (ipc), or was already gone
+      server     the server's endpoint; "" if connecting failed
+      protocol   "zmtp", "http", "unknown"; "" if too few octets came to tell
+      opened     time
+      closed     time, or null
+      writes     the reads that were passed on, in order, each:  side, offset, size, at
+      spans      client and server, each a list that contains every octet once, in order. A span:
+                 offset, octets, name, value, source, kind, at, write (its index in writes), wrong,
                  inside (the spans in an opened CURVE box; their offsets count in the plaintext)
-                 A password or a cookie has the octets of as many stars, unless the tap was asked for secrets.
+                 A password or a cookie is replaced by as many stars, unless the tap was asked for secrets.
       ends       each:  side, why ("" for an orderly end), at
-      left_out   how many octets passed after the last that is in spans
+      left_out   the number of octets that passed after those in spans
 
     >>> conversation = Conversation(1, "tcp://127.0.0.1:50000", "tcp://127.0.0.1:5555", opened=0.5)
     >>> conversation.writes.append(Write(Side.CLIENT, 0, 1, 0.5))
@@ -26,7 +26,7 @@
     True
 
 Below this module: `trace`, which makes the spans.
-Read next: `page`, which shows the same to a person, or `ear`, which fills it in.
+Read next: `page`, which shows a conversation as HTML, or `ear`, which fills it in.
 """
 
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ FORMAT = "minizmtp.tap/1"
 
 
 class Write(NamedTuple):
-    """offset: of its first octet, in all that this side said."""
+    """One write. offset: position of its first octet in this side's stream."""
 
     side: Side
     offset: int
@@ -47,7 +47,7 @@ class Write(NamedTuple):
 
 
 class End(NamedTuple):
-    """The end of what a side said. why: "" for an orderly one."""
+    """The end of a side's stream. why: the error, or "" for an orderly end."""
 
     side: Side
     why: str
@@ -71,7 +71,7 @@ class Conversation:
 
 
 def to_json(conversations: list[Conversation]) -> dict[str, Any]:
-    """The object, for json.dump."""
+    """The JSON object, for json.dump."""
     return {"format": FORMAT, "connections": [_conversation(each) for each in conversations]}
 
 
@@ -97,7 +97,7 @@ def _span(span: Span) -> dict[str, Any]:
 
 
 def from_json(document: dict[str, Any]) -> list[Conversation]:
-    """What to_json was given. Raises ValueError for a format that is not ours."""
+    """The inverse of to_json. Raises ValueError for another format."""
     if document.get("format") != FORMAT:
         raise ValueError(f"format {document.get('format')!r}, expected {FORMAT!r}")
     return [_read_conversation(each) for each in document["connections"]]

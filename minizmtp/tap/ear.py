@@ -1,19 +1,19 @@
-"""The ear: what is heard of one connection, in the words of `trace`.
+"""The ear: annotates one connection, with `trace`.
 
     octets ──► Trace ──► spans ──┬──► Show ──► Screen      as they become whole
                                  └──► Conversation         all at once, when enough is kept or the connection ends
 
-An ear must not harm those to whom it listens, and what can go wrong here ends here. A trace that raises is left out
-from then on, and that is said.
+An ear must not disturb the connection that it listens to, so its errors end here. If the trace raises, the connection
+is no longer annotated, and a message says so.
 
-Its memory is bounded. Of each connection, both sides together, no more is kept than was asked for, and of all together
-no more than ALL times that; what comes after is counted. What is counted is memory: a span of two octets costs hundreds
-(COST), so a connection of tiny frames is kept for a shorter time than one of large ones. What is not whole is held
-until it is, HELD octets for all connections together; then the one that holds the most is relayed from there on, and no
-more annotated.
+Memory is bounded. The ear keeps at most `keep` octets of memory for each connection (both sides together), and at most
+ALL times that for all connections; later octets are only counted. The limit counts memory, and a span of two octets
+takes hundreds (COST), so fewer octets are kept of a connection with tiny frames. Incomplete spans are held until they
+are complete, up to HELD octets for all connections; beyond that, the connection that holds the most is relayed from
+then on without annotations.
 
-What is shown and kept has stars for passwords, cookies and the like (see `trace.spans.masked`), unless `secrets` asks
-for them.
+Passwords, cookies and the like are masked with stars when they are shown or kept (see `trace.spans.masked`), unless
+`secrets` is set.
 
 Below this module: `conversation`, `show`, `screen`, and `trace`.
 Read next: `watch`.
@@ -27,23 +27,23 @@ from .conversation import Conversation, End, Write
 from .screen import Screen
 from .show import Show, octets
 
-# How many octets may have come, over all connections, of what is not whole yet.
+# The most octets of incomplete spans that are held, over all connections.
 HELD = 64 << 20
-# How much is kept of all connections together, as a multiple of what is kept of one.
+# The memory for all connections together, as a multiple of the memory for one.
 ALL = 64
-# What a span or a write costs beside its octets, and what a connection does. Measured with CPython 3.11: 317; 1,240
-# when it is over, 4,350 before.
+# Octets of memory that a span or a write takes in addition to its octets, and those that a connection takes. Measured
+# with CPython 3.11: 317 for a span; 4,350 for an open connection, 1,240 for a closed one.
 COST = 320
 COST_OF_CONNECTION = 4096
-# How many lines about what went wrong are kept.
+# The most error lines that are kept.
 MOST_FAILURES = 1000
 
 
 class Wishes(NamedTuple):
-    """What is to become of all that is heard.
+    """The options for annotating.
 
-    screen: where to show it. keep: how much of each connection to keep, in octets of memory. keys: to open what CURVE
-    has closed. secrets: show and keep passwords and the like as they are.
+    screen: where to show the spans. keep: octets of memory to keep of each connection. keys: keys that open CURVE's
+    boxes. secrets: show and keep passwords and the like unmasked.
     """
 
     screen: Screen | None = None
@@ -54,8 +54,8 @@ class Wishes(NamedTuple):
 
 
 class Shelf:
-    """What the ears of one tap keep and hold together. room: octets of memory that may still be kept; below 0 until the
-    ear that took too much has settled. held: by ear, the octets of what is not whole yet."""
+    """The memory that all ears of a tap share. room: octets of memory that may still be kept; below 0 until the ear
+    that took too much has settled. held: for each ear, the octets of its incomplete spans."""
 
     def __init__(self, wishes: Wishes) -> None:
         self.room = ALL * (wishes.keep + COST_OF_CONNECTION)
@@ -63,7 +63,7 @@ class Shelf:
         self._all_held = 0
 
     def hold(self, ear: "Ear", size: int) -> "Ear | None":
-        """Note how much this ear holds; the one that holds the most, if all together hold too much."""
+        """Note how much this ear holds. Returns the ear that holds the most if all together hold too much."""
         self._all_held += size - self.held.pop(ear, 0)
         if size:
             self.held[ear] = size
@@ -71,36 +71,35 @@ class Shelf:
 
 
 class Ear:
-    """One connection. zero: the time from which the screen counts. failures: where to add what went wrong. shelf: of
-    all connections, if there are others."""
+    """One connection. zero: the time that the screen shows as 0. failures: the list to which errors are added. shelf:
+    shared with other connections, if there are any."""
 
     def __init__(
         self, conversation: Conversation, wishes: Wishes, zero: float, failures: list[str], shelf: Shelf | None = None
     ) -> None:
         self.conversation = conversation
-        self.left_behind = False  # too much has passed: what follows cannot be heard without what was missed
-        self.said = dict.fromkeys(Side, 0)  # octets that have passed, also those that are not heard yet or no more
+        self.left_behind = False  # octets were skipped, so the rest cannot be decoded
+        self.said = dict.fromkeys(Side, 0)  # octets that have passed, annotated or not
         self._wishes = wishes
         self._zero = zero
         self._failures = failures
         self._shelf = shelf or Shelf(wishes)
         self._trace = Trace(keys=wishes.keys) if wishes.screen or wishes.keep else None
         self._is_keeping = wishes.keep > 0
-        self._cost = 0  # of what is kept so far
+        self._cost = 0  # memory of what is kept so far
         self._is_foreign = False
-        self._heard = dict.fromkeys(Side, 0)  # octets
-        self._named = dict.fromkeys(Side, 0)  # of these, in spans that are whole
-        self._writes = dict.fromkeys(Side, 0)  # since the last such span
-        self.tell(f"{conversation.client or 'a client'} → {conversation.server or 'nobody'}", conversation.opened)
+        self._heard = dict.fromkeys(Side, 0)  # octets that the trace was given
+        self._named = dict.fromkeys(Side, 0)  # octets of these that are in complete spans
+        self._writes = dict.fromkeys(Side, 0)  # writes since the last complete span
+        self.tell(f"{conversation.client or 'a client'} → {conversation.server or 'no server'}", conversation.opened)
 
     @property
     def listens(self) -> bool:
-        """Is there any use in telling it more?"""
+        """Whether the ear still needs octets."""
         return self._trace is not None and not self.left_behind
 
     def hear(self, side: Side, octets: bytes, at: float) -> None:
-        """What passed in one go. A mistake in a trace, of whatever kind, must not end the connection: hence
-        Exception."""
+        """Annotate one write. Catches every Exception, because a bug in the trace must not end the connection."""
         if self._trace is None:
             return
         self._heard[side] += len(octets)
@@ -117,22 +116,22 @@ class Ear:
             largest.give_up(at)
 
     def give_up(self, at: float) -> None:
-        """Wait no longer for what is not whole."""
+        """Give up on this side's incomplete span."""
         side = max(Side, key=self._not_whole)
-        self.stop(f"no end of what the {side.value} began to say", at)
+        self.stop(f"the {side.value}'s incomplete data takes too much memory", at)
 
     def _not_whole(self, side: Side) -> int:
         return self._heard[side] - self._named[side]
 
     def end(self, side: Side, why: str, at: float) -> None:
-        """This side says no more."""
+        """This side's stream has ended."""
         self.conversation.ends.append(End(side, why, at))
         if self._trace is not None:
             try:
                 self._show(self._trace.end(side, at), at)
             except Exception as error:
                 self.stop(f"{type(error).__name__}: {error}", at)
-        self.tell(f"{side.value} {f'died: {why}' if why else 'says no more'}", at)
+        self.tell(f"{side.value} {f'failed: {why}' if why else 'ended its stream'}", at)
 
     def close(self, at: float) -> None:
         """The connection is over."""
@@ -143,30 +142,30 @@ class Ear:
         self.tell("closed; " + ", ".join(f"{side.value} {octets(self.said[side])}" for side in Side), at)
 
     def stop(self, why: str, at: float) -> None:
-        """Hear no more of what passes."""
+        """Stop annotating this connection."""
         if self._trace is not None:
             self._settle(at)
             self._end_trace()
             self.fail(f"not annotated from here on: {why}", at)
 
     def fail(self, text: str, at: float) -> None:
-        """Something went wrong, and the connection went on."""
+        """Report an error that doesn't end the connection."""
         if len(self._failures) < MOST_FAILURES:
             self._failures.append(f"[{self.conversation.number}] {text}")
         elif len(self._failures) == MOST_FAILURES:
-            self._failures.append("more went wrong, which is not listed")
+            self._failures.append("further errors are not listed")
         self.tell(text, at)
 
     def tell(self, text: str, at: float) -> None:
-        """A line on the screen."""
+        """Show a line on the screen."""
         if self._wishes.screen:
             self._wishes.screen.say(self._wishes.show.line(self.conversation.number, at - self._zero, text))
 
     def _recognise(self, at: float) -> None:
-        """There is nothing to wait for where neither protocol is spoken."""
+        """Stop if the connection speaks neither protocol, because then no span will ever be complete."""
         if self._trace and self._trace.protocol == "unknown" and not self._is_foreign:
             self._is_foreign = True
-            self.tell("neither ZMTP nor HTTP: passed on, and not explained", at)
+            self.tell("neither ZMTP nor HTTP: relayed without annotations", at)
         if self._is_foreign and not self._is_keeping:
             self._end_trace()
 
@@ -183,16 +182,16 @@ class Ear:
             self._settle(write.at)
 
     def _settle(self, at: float) -> None:
-        """What is kept of this connection is complete: take it out of the trace."""
+        """Move the spans to keep from the trace to the conversation; nothing more is kept afterwards."""
         if not (self._is_keeping and self._trace):
             return
         self._is_keeping = False
         conversation = self.conversation
         try:
             conversation.protocol = self._trace.protocol
-            # Without what the trace may know of a write at which it failed.
+            # Leave out spans of a write at which the trace failed.
             known = [span for side in Side for span in self._trace.spans(side) if span.write < len(conversation.writes)]
-            # One write may bring more than there is room for, so the last ones may be too many.
+            # Stop at the limit, because one write may bring more spans than there is room for.
             room, cost = min(self._wishes.keep, self._cost + self._shelf.room), COST * len(conversation.writes)
             for span in sorted(known, key=lambda span: span.write):
                 if cost >= room:
@@ -206,7 +205,7 @@ class Ear:
             self._end_trace()
 
     def _show(self, spans: Sequence[Span], at: float) -> None:
-        """What has become whole: of one side, as a rule; but an answer may tell what the question was."""
+        """Show complete spans. They usually belong to one side, but a response may complete spans of a request."""
         if self._trace is not None and not self._is_keeping:
             self._trace.forget()
         for side in Side:
@@ -229,10 +228,10 @@ class Ear:
 
 
 def cost_beside_octets(span: Span) -> int:
-    """What it costs in memory beside its octets; with all that is inside."""
+    """The memory that a span takes in addition to its octets, with all spans inside it."""
     return COST + sum(len(inner.octets) + cost_beside_octets(inner) for inner in span.inside)
 
 
 def kept(conversation: Conversation) -> int:
-    """How many octets of it are in its spans."""
+    """The number of octets that the spans contain."""
     return sum(len(span.octets) for side in Side for span in conversation.spans[side])

@@ -1,14 +1,14 @@
-r"""Captures: a conversation as Wireshark would have seen it, without the right to look at the network.
+r"""Captures: a conversation as a file for Wireshark, written without capture privileges.
 
     file      a1b2c3d4  version 2.4  zone 0  accuracy 0  longest packet  link type 101: packets begin with IP
-    packet    seconds, microseconds, octets kept, octets there were
-              IP header (20 octets, IPv6: 40)  TCP header (20, with options 28)  up to 32 KiB of what was said
+    packet    seconds, microseconds, octets kept, octets in all
+              IP header (20 octets, IPv6: 40)  TCP header (20, with options 28)  up to 32 KiB of data
     packet    …
 
-The tap sees streams, and no packets. So these are made up, as a well-behaved TCP would have sent them: a handshake of
-three, sequence numbers that count octets, an acknowledgement after each write, FIN for a side's end and RST for its
-death. What is inside, and when it passed, is real; and so are addresses and ports where both ends use tcp. An end that
-uses ipc, which has neither, gets 127.0.0.1 and a port that tells the connections apart.
+The tap sees streams, not packets. So the packets are synthetic, like those of a well-behaved TCP: a three-way
+handshake, sequence numbers that count octets, an acknowledgement after each write, FIN when a side ends its stream, and
+RST when it fails. Data and times are real, and so are the addresses and ports if both ends use tcp. An end that uses
+ipc, which has neither, gets 127.0.0.1 and a port that tells the connections apart.
 
     >>> flow = Flow(made_up(1, Tcp("127.0.0.1", 50000), Tcp("127.0.0.1", 5555)))
     >>> syn, syn_ack, ack = flow.opening()
@@ -17,7 +17,7 @@ uses ipc, which has neither, gets 127.0.0.1 and a port that tells the connection
     (48, 41, b'\xff')
 
 Sources: the libpcap file format (pcap-savefile(5)); RFC 791 and 8200 for IP, RFC 9293 for TCP, RFC 7323 for its window
-scale. Wireshark from 4.4 on knows ZMTP: "Decode As…", or `tshark -d tcp.port==5555,zmtp`. HTTP it finds by itself.
+scale. Wireshark 4.4 and later decodes ZMTP: "Decode As…", or `tshark -d tcp.port==5555,zmtp`. It detects HTTP itself.
 
 Below this module: `endpoints`, `trace` for the names of the two sides.
 Read next: `show`.
@@ -35,20 +35,20 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 RAW_IP: Final = 101
 LONGEST_PACKET: Final = 65535
-# What one packet carries at most: about what Linux puts into one on its loopback.
+# The most data in one packet; Linux puts about as much into one on its loopback interface.
 SEGMENT: Final = 32768
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 TCP: Final = 6
 TIME_TO_LIVE: Final = 64
 
-# A window of 64 KiB would be full after one write, and Wireshark would say so. Scaled by 2^14 it never is.
+# The window is scaled by 2^14, because a window of 64 KiB would be full after one write, and Wireshark would warn.
 WINDOW: Final = 65535
 OPTIONS: Final = struct.pack(">BBH BBBx", 2, 4, SEGMENT, 3, 3, 14)  # largest segment, window scale, end of options
 
 LOCALHOST: Final = ipaddress.IPv4Address("127.0.0.1")
-# Where ports for those who have none begin: the dynamic ones of RFC 6335. The server that has none gets ZeroMQ's
-# customary port.
+# Clients without a port get one from here on, in the dynamic range of RFC 6335. A server without one gets
+# ZeroMQ's customary port.
 FIRST_PORT, PORTS = 49152, 16384
 SERVER_PORT: Final = 5555
 
@@ -59,7 +59,7 @@ class Place(NamedTuple):
 
 
 def made_up(connection: int, client: Endpoint | None, server: Endpoint | None) -> dict[Side, Place]:
-    """Where the two ends are, as far as they are anywhere; of one kind of IP.
+    """Addresses and ports for both ends, made up where an end has none; both of the same IP version.
 
     >>> client = made_up(2, None, Tcp("::1", 80))[Side.CLIENT]
     >>> client.address.ipv4_mapped, client.port
@@ -69,7 +69,7 @@ def made_up(connection: int, client: Endpoint | None, server: Endpoint | None) -
         Side.CLIENT: _place(client, FIRST_PORT + (connection - 1) % PORTS),
         Side.SERVER: _place(server, SERVER_PORT),
     }
-    if len({place.address.version for place in places.values()}) == 2:  # one of each: IPv6 has room for both
+    if len({place.address.version for place in places.values()}) == 2:  # one of each: IPv6 can express both
         places = {side: Place(_as_ipv6(place.address), place.port) for side, place in places.items()}
     return places
 
@@ -78,7 +78,7 @@ def _place(endpoint: Endpoint | None, port: int) -> Place:
     if isinstance(endpoint, Tcp):
         try:
             return Place(ipaddress.ip_address(endpoint.host), endpoint.port)
-        except ValueError:  # a name
+        except ValueError:  # a host name
             return Place(LOCALHOST, endpoint.port)
     return Place(LOCALHOST, port)
 
@@ -90,12 +90,12 @@ def _as_ipv6(address: IPAddress) -> IPAddress:
 
 
 def file_header() -> bytes:
-    """What a capture begins with."""
+    """The header of a capture file."""
     return struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, LONGEST_PACKET, RAW_IP)
 
 
 def records(packets: Iterable[bytes], at: float) -> bytes:
-    """Packets, each with its header, as they stand in the file. at: seconds since 1970."""
+    """Packets as they are written to the file, each with its header. at: seconds since 1970."""
     seconds, microseconds = divmod(round(at * 1_000_000), 1_000_000)
     parts = []
     for packet in packets:
@@ -104,7 +104,7 @@ def records(packets: Iterable[bytes], at: float) -> bytes:
 
 
 class Flow:
-    """The packets of one connection. places: where its ends are. first: the number before each side's first octet."""
+    """The packets of one connection. places: addresses of its ends. first: each side's initial sequence number."""
 
     def __init__(self, places: dict[Side, Place], first: int = 0) -> None:
         self._places = places
@@ -128,12 +128,12 @@ class Flow:
         yield self._packet(side.other, ACK)
 
     def end(self, side: Side) -> Iterator[bytes]:
-        """This side says no more."""
+        """FIN: this side has ended its stream."""
         yield self._packet(side, FIN | ACK)
         yield self._packet(side.other, ACK)
 
     def death(self, side: Side) -> Iterator[bytes]:
-        """This side is gone."""
+        """RST: this side has failed."""
         yield self._packet(side, RST | ACK)
 
     def _packet(self, side: Side, flags: int, octets: bytes = b"", options: bytes = b"") -> bytes:
@@ -143,7 +143,7 @@ class Flow:
         header = struct.pack(
             ">HHIIBBH", source.port, target.port, self._next[side], acknowledged, size // 4 << 4, flags, WINDOW
         )
-        # The sum counts the addresses, too, so that a packet that strayed is not taken for one's own (RFC 9293, 3.1).
+        # The checksum includes the addresses, so that a misrouted packet is not accepted (RFC 9293, 3.1).
         length = size + len(octets)
         pseudo = source.address.packed + target.address.packed + struct.pack(">II", TCP, length)
         checksum = complement(pseudo + header + options, octets)
@@ -162,10 +162,10 @@ def _ip_header(source: IPAddress, target: IPAddress, length: int) -> bytes:
 
 
 def complement(*parts: bytes) -> bytes:
-    """The checksum of the Internet: the ones' complement of the ones' complement sum of all 16-bit words.     RFC 1071
+    """The Internet checksum: the ones' complement of the ones' complement sum of all 16-bit words.            RFC 1071
 
-    That sum is the remainder of one large number by 2^16 − 1, as the digits' sum is by 9; so Python's own arithmetic
-    does the work. Only the last part may have an odd number of octets.
+    That sum equals the remainder of one large number modulo 2^16 − 1 (just as the sum of decimal digits gives the
+    remainder modulo 9), so Python's own arithmetic does the work. Only the last part may have an odd number of octets.
 
     >>> complement(bytes.fromhex("0001f203"), bytes.fromhex("f4f5f6f7")).hex()
     '220d'

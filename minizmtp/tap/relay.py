@@ -1,4 +1,4 @@
-"""The relay: stands between two ends, passes every octet on, and tells somebody what passed.
+"""The relay: passes every octet on between two ends, and tells a watcher what passed.
 
                     ┌───────────── Relay ─────────────┐
     client ─ tcp ──►│ receive ─► (latency) ─► send    │── ipc ──► server
@@ -7,19 +7,19 @@
                                      ▼
                       Watcher: opened, passed, ended, closed
 
-Neither end can tell it from the other end itself. Each octet is passed on unchanged and in order. The end of one
-direction is passed on as just that, a half-close. A direction reads again when the last octet is out of its hands, so
-that a slow reader slows the writer, as it would on one long wire. When one end dies, what it said before still arrives;
-then the other end is told, by a close.
+The relay behaves like a direct connection. It passes each octet on unchanged and in order, and the end of one direction
+as a half-close. It reads from a direction only after the last octet read has been passed on, so a slow reader slows the
+writer down, as on a direct connection. When one end fails, its earlier octets still arrive; then the relay closes the
+connection to the other end.
 
-The watcher is told of octets when they are on their way, never before: however long it thinks, these are not held up,
-and an answer is never told before its question.
+The watcher is told of octets after they have been sent, never before. So a slow watcher doesn't delay them, and it
+never sees a reply before the request.
 
-With a latency the relay is a distant network in a drawer. Two ends on one machine answer so fast that nobody could tell
-who waited for whom; over twenty milliseconds of wire it is plain.
+With a latency, the relay simulates a distant network. On one machine, replies come so fast that it is hard to see which
+side waits for the other; a delay of twenty milliseconds makes it visible.
 
 Below this module: `transports`, `trace` for the names of the two sides.
-Read next: `pcap`, or `watch` at once.
+Read next: `pcap`, or go straight to `watch`.
 """
 
 from contextlib import closing
@@ -32,33 +32,33 @@ from ..net.transports import Listener, Stream, dial
 from ..options import Options
 from ..trace import Side
 
-# How many reads may be under way on a wire with latency. At 64 KiB each that is 16 MiB: memory has a bound here, too.
+# The most reads that may be delayed at a time, because memory must be bounded. At 64 KiB each, they take 16 MiB.
 WIRE = 256
 
-# Seconds until the system is asked again for a connection, when it had none to give (too many open files, say).
+# Seconds to wait before the next accept after one has failed (because of too many open files, for example).
 PAUSE = 0.1
 
 
 class Watcher(Protocol):
-    """Who is told what happens. `at` is trio's clock, in seconds. What a watcher raises ends the relay: see `watch` for
-    one that never does."""
+    """Is told what happens. `at` is the time on trio's clock, in seconds. An exception in a watcher ends the relay;
+    `watch` has a watcher that never raises."""
 
     def opened(self, client: Endpoint | None, server: Endpoint | None, at: float) -> int:
-        """A client has come, and the server was dialled (server None: in vain). The number to call this connection by
-        from now on."""
+        """A client has connected, and so has the relay to the server (None: that failed). Returns the number of this
+        connection for later calls."""
 
     def passed(self, connection: int, side: Side, octets: bytes, at: float) -> None:
-        """What this side said is on its way, since `at`: later calls tell of later times."""
+        """These octets of this side were sent on at `at`. Times never decrease from call to call."""
 
     def ended(self, connection: int, side: Side, why: str, at: float) -> None:
-        """This side says no more. why: "" for an orderly end, else what it died of."""
+        """This side's stream has ended. why: the error, or "" for an orderly end."""
 
     def closed(self, connection: int, at: float) -> None:
-        """It is over: whoever was not told yet is told now, by a close."""
+        """The connection is over. A side that is still open is closed now."""
 
 
 class Word(NamedTuple):
-    """What one read gave, and when. No octets: the end, and why."""
+    """The result of one read, and its time. No octets: the stream has ended, and `why` is the reason."""
 
     at: float
     octets: bytes
@@ -66,7 +66,7 @@ class Word(NamedTuple):
 
 
 class Relay:
-    """listener: where clients come, closed at the end. target: the server. latency: seconds on the way, each way."""
+    """listener: accepts clients, and is closed at the end. target: the server. latency: seconds, in each direction."""
 
     def __init__(self, listener: Listener, target: Endpoint, watcher: Watcher, latency: float = 0.0) -> None:
         self._listener = listener
@@ -92,7 +92,7 @@ class Relay:
         with closing(client):
             try:
                 server = await dial(self._target, Options())
-            except OSError as error:  # nobody there: the client sees a close
+            except OSError as error:  # no server there, so the client sees a close
                 number = self._watcher.opened(client.peer, None, trio.current_time())
                 self._watcher.ended(number, Side.SERVER, words(error), trio.current_time())
                 self._watcher.closed(number, trio.current_time())
@@ -112,7 +112,7 @@ class Relay:
 
 
 class Direction:
-    """One side's octets, on their way to the other. connection: the scope of both directions."""
+    """Carries one side's octets to the other. connection: the cancel scope of both directions."""
 
     def __init__(
         self, watcher: Watcher, number: int, side: Side, source: Stream, target: Stream, connection: trio.CancelScope
@@ -125,7 +125,7 @@ class Direction:
         self._connection = connection
 
     async def carry(self, latency: float) -> None:
-        """Until the source has said all, or the target takes no more."""
+        """Carry octets until the source ends its stream, or the target fails."""
         if latency:
             await self._carry_far(latency)
         else:
@@ -133,8 +133,8 @@ class Direction:
                 pass
 
     async def _carry_far(self, latency: float) -> None:
-        """Reading and passing on are two tasks, so that what follows can enter the wire while what went before is still
-        under way."""
+        """Carry octets with a delay. Reading and sending are two tasks, so that octets can be read while earlier ones
+        are still delayed."""
         enter, leave = trio.open_memory_channel[Word](WIRE)
 
         async def read() -> None:
@@ -162,8 +162,8 @@ class Direction:
                 return Word(trio.current_time(), octets)
 
     async def _deliver(self, word: Word) -> bool:
-        """Pass it on. Will there be more?"""
-        if word.why:  # the source has died: nobody is left to hear the other side
+        """Pass one read on. Returns whether more may follow."""
+        if word.why:  # the source has failed, so nothing can be sent to it anymore
             self._tell_end(word.why)
             self._connection.cancel()
             return False
@@ -173,15 +173,15 @@ class Direction:
                 return True
             self._target.send_eof()
         except OSError:
-            # The target has died. What it said before may still wait to be read: that is the other direction's work,
-            # which then finds the end, and tells of it.
+            # The target has failed. Its earlier octets may still wait to be read by the other direction, which then
+            # finds the end and reports it.
             return False
         self._tell_end()
         return False
 
     async def _send(self, octets: bytes) -> None:
-        """All of it, as fast as the target takes it. There is no await between the sending and the telling, in which
-        the answer could overtake."""
+        """Send all of it, as fast as the target takes it. There is no await between sending and telling the watcher,
+        because a reply could be reported first in that time."""
         while octets:
             if sent := self._target.try_send(octets):
                 self._watcher.passed(self._number, self._side, octets[:sent], trio.current_time())
@@ -194,7 +194,7 @@ class Direction:
 
 
 def words(error: OSError) -> str:
-    """What went wrong, as the system says it; without the number.
+    """The system's error message, without the number.
 
     >>> words(ConnectionResetError(104, "Connection reset by peer")), words(OSError("no such name"))
     ('connection reset by peer', 'no such name')

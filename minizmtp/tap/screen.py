@@ -1,15 +1,14 @@
-"""The screen: a file for people to read, which may be slower than what is to be shown.
+"""The screen: writes text to a terminal or file that may be slower than the text arrives.
 
     say ──► backlog, at most 1 MiB ──► the file, as fast as it takes it
               └── full: nothing more is added, and later a line tells how much was not shown
 
-A terminal that is stopped (Ctrl-S), and a pager that waits for its reader, take nothing: whoever writes to them waits.
-The relay must not. So nothing is ever written that could block: the system is asked whether the file has room
-(wait_writable), and is given no more than PIPE_BUF octets, for which there is room then (pipe(7)). To make the file
-itself non-blocking would do so for all who share it, such as the shell. A file on a disk has no such question, and
-always takes all.
+A write to a stopped terminal (Ctrl-S), or to a pager that waits for a key, blocks. The relay must not block. So the
+screen first waits until the file is writable (wait_writable), and then writes at most PIPE_BUF octets, because pipe(7)
+guarantees room for these. It doesn't make the file non-blocking, because that would affect other programs that share
+it, such as the shell. A file on a disk is always writable.
 
-Below this module: nothing of ours.
+Below this module: no module of this package.
 Read next: `conversation`.
 """
 
@@ -22,9 +21,9 @@ BACKLOG = 1 << 20
 
 
 class Screen:
-    """fd: the file. encoding: what it is written in; a letter that it does not have becomes a question mark.
+    """fd: the file. encoding: of the text; a character that the encoding lacks becomes a question mark.
 
-    Whoever reads may leave in the middle (a pipe into `head`). Then nothing more is shown, and that is all.
+    The reader may close the file early (a pipe into `head`). Then nothing more is shown, and that isn't an error.
     """
 
     def __init__(self, fd: int, encoding: str = "utf-8") -> None:
@@ -39,33 +38,33 @@ class Screen:
 
     @property
     def is_full(self) -> bool:
-        """Would what is said now be dropped? Then it need not be made up at all; see `skip`."""
+        """Whether text would be dropped now. If so, don't format it at all, and call `skip`."""
         return self._deserted or len(self._backlog) >= BACKLOG
 
     def say(self, text: str) -> None:
-        """To be shown, in its turn; dropped if there is no room."""
+        """Append text to the backlog; it is dropped if there is no room."""
         if not self.is_full:
             self._backlog += text.encode(self._encoding, "replace")
             self._news.set()
 
     def skip(self, size: int) -> None:
-        """So many octets of a conversation were not shown, as there was no room."""
+        """Count octets of a conversation that were not shown because there was no room."""
         self._skipped += size
 
     def finish(self) -> None:
-        """Nothing more will be said: `run` ends when all is shown."""
+        """No more text will come: `run` ends once everything is shown."""
         self._finished = True
         self._news.set()
 
     async def run(self) -> None:
-        """Show what is said, until it is finished or nobody reads any more."""
+        """Show the text until `finish` was called and everything is shown, or until the reader is gone."""
         try:
             while not self._finished or self._backlog:
                 await self._news.wait()
                 self._news = trio.Event()
                 await self._empty()
                 if self._skipped:
-                    self.say(f"… {self._skipped:,} octets passed meanwhile that are not shown: too many at a time\n")
+                    self.say(f"… {self._skipped:,} octets passed meanwhile and are not shown: too much data at once\n")
                     self._skipped = 0
         except OSError:  # a broken pipe, a terminal that is gone
             self._deserted = True
@@ -78,11 +77,11 @@ class Screen:
             del self._backlog[:written]
 
     async def _room(self) -> int:
-        """How many octets can be written without waiting."""
+        """Wait until the file is writable; return how many octets can be written without blocking."""
         if not self._always_takes_all:
             try:
                 await trio.lowlevel.wait_writable(self._fd)
-            except PermissionError:  # epoll_ctl(2): this file is of a kind that one cannot wait for
+            except PermissionError:  # epoll_ctl(2): epoll doesn't support this kind of file
                 self._always_takes_all = True
             else:
                 return select.PIPE_BUF

@@ -9,12 +9,12 @@ r"""Showing: spans become lines of text, 80 columns wide.
     [2]    0.500 s  client → server, 1 octet
           64  04                       ·         flags: a command [37/ZMTP 3.1]
 
-What a terminal gets beside this is colour, one for each kind of span; rich knows how to say it. The lines are laid out
-by hand: rich's tables cost a millisecond each, and all of it would be taken from those whose conversation this is. For
-the same reason, and since nobody can read it, of what comes in masses only the beginning is shown, and a line that says
-how much there is. `whole` shows all.
+On a terminal, each kind of span has its own colour, from rich. The lines are laid out by hand, because a rich table
+takes a millisecond, which would slow the relayed connection down. Of a long span, and of many spans at once, only the
+beginning is shown, because the rest costs time too and is more than a person can read; a line says how much is left
+out. `whole` shows all.
 
-What a peer says is for the reader's eyes, and not for the terminal to obey: whatever cannot be printed is a dot.
+A peer's octets must not control the terminal, so every unprintable character is shown as a dot.
 
 Below this module: `trace`. Read next: `screen`, where the lines go.
 """
@@ -32,11 +32,11 @@ from ..trace import Side, Span
 WIDTH = 80
 OCTETS_PER_LINE = 8
 HEX_WIDTH = 3 * OCTETS_PER_LINE - 1
-OFFSET_WIDTH = 8  # what is beyond the first 100 MB of a side stands a little further right
-BLANK = " " * (HEX_WIDTH + 2 + OCTETS_PER_LINE)  # where a line has no octets
+OFFSET_WIDTH = 8  # beyond the first 100 MB of a side, lines are shifted a little to the right
+BLANK = " " * (HEX_WIDTH + 2 + OCTETS_PER_LINE)  # for a line without octets
 MEANING_WIDTH = WIDTH - len(f"{0:{OFFSET_WIDTH}}  {BLANK}  ")
 
-# How much is shown of one span and of one write, unless all is.
+# How much is shown of one span and of one write, unless `whole` is set.
 MOST_OCTETS = 8 * OCTETS_PER_LINE
 MOST_SPANS = 32
 
@@ -53,7 +53,7 @@ STYLES = {
     "wrong": Style.parse("bold white on red"),
     "partial": Style.parse("dim"),
 }
-# For bytes.translate: a letter each, in Latin-1, which has the dot.
+# For bytes.translate: one character for each octet, in Latin-1, because it has the dot.
 PRINTABLE = bytes(octet if 32 <= octet < 127 else ord("·") for octet in range(256))
 
 HEADING = Style.parse("bold")
@@ -62,7 +62,7 @@ NO_STYLE = Style.null()
 
 
 def is_plain(file: TextIO, environment: Mapping[str, str]) -> bool:
-    """Must file get no colours? (https://no-color.org: NO_COLOR counts when it is not empty)
+    """Whether file must get no colours. (NO_COLOR counts if it is not empty: https://no-color.org.)
 
     >>> import io
     >>> is_plain(io.StringIO(), {})
@@ -72,18 +72,18 @@ def is_plain(file: TextIO, environment: Mapping[str, str]) -> bool:
 
 
 class Show:
-    """colour: with escape codes. whole: each octet of each span."""
+    """colour: use escape codes. whole: show every octet of every span."""
 
     def __init__(self, colour: bool = False, whole: bool = False) -> None:
         self._colour = colour
         self._whole = whole
 
     def line(self, connection: int, at: float, words: str) -> str:
-        """Something that happened to a connection."""
+        """The line for an event of a connection."""
         return self._style(f"[{connection}] {at:8.3f} s  {printable(words)}", HEADING) + "\n"
 
     def spans(self, connection: int, side: Side, spans: Sequence[Span], at: float, writes: int) -> str:
-        """What became complete with one write. writes: how many it took, with those that completed nothing."""
+        """The lines for the spans that one write completed. writes: the number of writes since the last such call."""
         size = sum(len(span.octets) for span in spans)
         shown = len(spans) if self._whole else MOST_SPANS
         words = f"{side.value} → {side.other.value}, {octets(size)}" + f" in {writes:,} writes" * (writes > 1)
@@ -131,7 +131,7 @@ class Show:
             yield indent + self._style(line, DIM)
 
     def _named(self, line: str, name: str, style: Style) -> str:
-        """The line with the name at its beginning in colour."""
+        """The line, with the name at its beginning in colour."""
         if self._colour and line.startswith(name):
             return self._style(name, style) + line[len(name) :]
         return line
@@ -142,13 +142,12 @@ class Show:
 
 @lru_cache(1000)
 def wrapped(text: str, width: int) -> tuple[str, ...]:
-    """In lines of that width. The same few are said again and again: what a conversation says is mostly new, what it
-    means is not."""
+    """The text as lines of that width. Cached, because the same descriptions occur again and again."""
     return tuple(wrap(text, width))
 
 
 def octets(number: int) -> str:
-    """So many, in words.
+    """A number of octets, in words.
 
     >>> octets(1), octets(65536)
     ('1 octet', '65,536 octets')
@@ -158,7 +157,7 @@ def octets(number: int) -> str:
 
 @lru_cache(1000)
 def short(source: str) -> str:
-    """A source, fit for a narrow column.
+    """A source, shortened for a narrow column.
 
     >>> short('37/ZMTP 3.1, "Framing"'), short("RFC 9112 §3")
     ('37 Framing', '9112 §3')
@@ -176,7 +175,7 @@ def as_text(piece: bytes) -> str:
 
 
 def printable(text: str) -> str:
-    r"""The same, for what is text already.
+    r"""The same for text.
 
     >>> printable("grün \x1b[2J")
     'grün ·[2J'

@@ -1,16 +1,16 @@
-"""Watching: who hears what passes, and when.
+"""Watching: distributes what passes to the capture and to the ears.
 
                          ┌──► Flow ──► packets ──► the capture         at once
     Relay ──► Tap ───────┤    (one for each connection)
                          └──► queue ──► Ear ──► screen, files          when there is time
                                         (one for each connection)
 
-To name every octet takes longer than to pass it on: a message of a few octets is relayed in a microsecond, and named in
-twenty. So the names are given later, by a task of its own that takes no more than half of the time, and the relay has
-the rest. A flood that ends is all named a moment after. One that does not end, until BEHIND octets wait, is relayed
-from there on and no more named; which is said.
+Annotating octets takes longer than relaying them: for a message of a few octets, twenty microseconds instead of one. So
+a separate task annotates them later. It uses at most half of the time, which leaves the rest to the relay. After a
+flood, it catches up in a moment. If the flood goes on until BEHIND octets are waiting, the connection is relayed from
+then on without annotations, and a message says so.
 
-What else could go wrong here ends here, too: a disk that is full ends the capture, and the relay hears nothing of it.
+Other errors end here too: a full disk ends the capture, but not the relay.
 
 Below this module: `relay`, whose Watcher this is; `ear`, `pcap`.
 Read next: `__main__`.
@@ -30,22 +30,22 @@ from .ear import COST_OF_CONNECTION, Ear, Shelf, Wishes
 from .pcap import Flow, file_header, made_up, records
 from .relay import words
 
-# How many octets may wait for their names. What each write costs beside its octets counts as OVERHEAD of them.
+# The most octets that may wait to be annotated. Each write counts as OVERHEAD octets more.
 BEHIND = 64 << 20
 OVERHEAD = 256
-# How many are named in one go: while that takes, the relay stands still.
+# The octets that are annotated in one turn, during which the relay waits.
 SLICE = 1 << 16
 
 
 class BinaryFile(Protocol):
-    """What a capture is written to."""
+    """The file that a capture is written to."""
 
     def write(self, data: bytes, /) -> object:
         """All of it."""
 
 
 class Job(NamedTuple):
-    """Something that an ear has to do later. size: of the octets that it has to hear; 0 if it is something else."""
+    """A task for an ear. size: the number of octets to annotate; 0 for other tasks."""
 
     ear: Ear
     size: int
@@ -53,10 +53,10 @@ class Job(NamedTuple):
 
 
 class Tap:
-    """Who watches the relay. wishes: what is to become of what is heard. capture: where packets go. epoch: when trio's
-    clock showed 0, in seconds since 1970.
+    """The watcher of the relay. wishes: the options for annotating. capture: the file for packets. epoch: the time at
+    which trio's clock showed 0, in seconds since 1970.
 
-    conversations: what is kept. failures: what went wrong.
+    conversations: those that are kept. failures: error messages.
     """
 
     def __init__(self, wishes: Wishes, capture: BinaryFile | None = None, epoch: float = 0.0) -> None:
@@ -65,10 +65,10 @@ class Tap:
         self.failures: list[str] = []
         self._wishes = wishes
         self._shelf = Shelf(wishes)
-        self._is_full = False  # no further conversation is kept
+        self._is_full = False  # no further conversations are kept
         self._capture = capture
         self._epoch = epoch
-        self._zero: float | None = None  # when the first connection came
+        self._zero: float | None = None  # time of the first connection
         self._ears: dict[int, Ear] = {}
         self._flows: dict[int, Flow] = {}
         self._jobs: deque[Job] = deque()
@@ -77,7 +77,7 @@ class Tap:
         if capture:
             capture.write(file_header())
 
-    # ------------------------------------------------------------------------------------------- what the relay says
+    # ----------------------------------------------------------------------------------------- called by the relay
 
     def opened(self, client: Endpoint | None, server: Endpoint | None, at: float) -> int:
         at += self._epoch
@@ -95,7 +95,7 @@ class Tap:
         )
         if wishes.keep and not has_room and not self._is_full:
             self._is_full = True
-            ear.fail("from here on no connection is kept: those before take all the room", at)
+            ear.fail("connections from here on are not kept: earlier ones take all the memory", at)
         if self._capture:
             flow = Flow(made_up(number, client, server))
             self._write(ear, flow.opening() if server else flow.refusal(), at)
@@ -115,7 +115,7 @@ class Tap:
             self._later(ear, len(octets), partial(ear.hear, side, octets, at))
         else:
             ear.left_behind = True
-            self._later(ear, 0, partial(ear.stop, "too much at a time", at))
+            self._later(ear, 0, partial(ear.stop, "too much data at once", at))
 
     def ended(self, connection: int, side: Side, why: str, at: float) -> None:
         at += self._epoch
@@ -130,13 +130,13 @@ class Tap:
         self._later(ear, 0, partial(ear.close, at + self._epoch))
 
     def _write(self, ear: Ear, packets: Iterable[bytes], at: float) -> None:
-        """Packets into the capture."""
+        """Write packets to the capture."""
         if self._capture:
             try:
                 self._capture.write(records(packets, at))
             except OSError as error:
                 self._capture = None
-                ear.fail(f"nothing more goes into the capture: {words(error)}", at)
+                ear.fail(f"the capture ends here: {words(error)}", at)
 
     # ------------------------------------------------------------------------------------------------------ the queue
 
@@ -146,7 +146,7 @@ class Tap:
         self._news.set()
 
     async def run(self) -> NoReturn:
-        """Give names, for no more than half of the time, until cancelled."""
+        """Annotate, for at most half of the time, until cancelled."""
         while True:
             await self._news.wait()
             began = trio.current_time()
@@ -154,7 +154,7 @@ class Tap:
             await trio.sleep(trio.current_time() - began)
 
     def catch_up(self, most: int = 2 * BEHIND) -> None:
-        """Give names, to so many octets."""
+        """Annotate up to so many octets."""
         enough = self._behind - most
         while self._jobs and self._behind > enough:
             _, size, do = self._jobs.popleft()
@@ -164,21 +164,21 @@ class Tap:
             self._news = trio.Event()
 
     async def finish(self, patience: float) -> None:
-        """The last names, as far as they can be given in so many seconds."""
+        """Annotate what is left, for at most so many seconds."""
         with trio.move_on_after(patience):
             while self._jobs:
                 self.catch_up(SLICE)
                 await trio.lowlevel.checkpoint()
         for ear, size, do in self._jobs:
             if size:
-                ear.stop("no time is left", trio.current_time() + self._epoch)
+                ear.stop("no time left", trio.current_time() + self._epoch)
             else:
                 do()
         self._jobs.clear()
 
 
 def name_of(endpoint: Endpoint | None) -> str:
-    """An endpoint as text, "" for one that has no name.
+    """An endpoint as text; "" if it has no name.
 
     >>> from minizmtp.net.endpoints import Ipc
     >>> name_of(Ipc("/run/app.sock")), name_of(Ipc("")), name_of(None)

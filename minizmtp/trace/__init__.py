@@ -1,11 +1,11 @@
-"""Every octet that crossed a wire, and its name: from the bytes of both directions of a connection to spans.
+"""Annotate the bytes of both directions of a connection: each byte belongs to a span with a name and a meaning.
 
-    spans    a stretch of octets and what it means; the tape that they are cut from
-    curve    what is inside CURVE's boxes, for whoever has the keys
-    fields   what each field is called, and what it says
-    naming   one side's frames, taken apart
-    zmtp     one side of a ZMTP connection, overheard
-    http     one side of an HTTP/1.1 connection, overheard
+    spans    spans (some octets and their meaning), and the tape that they are cut from
+    curve    the contents of CURVE's boxes, if you have the keys
+    fields   the name of each field, and its value in words
+    naming   splits one side's frames into fields
+    zmtp     decodes one side of a ZMTP connection
+    http     decodes one side of an HTTP/1.1 connection
     both     Trace: the two sides together
     story    recorded conversations with libzmq, to read and to replay
 
@@ -18,8 +18,8 @@
      9  7f                signature: and not as old as ZMTP 1.0
     10  0301              version: ZMTP 3.1
 
-There is no second parser here, so the names cannot disagree with what our own sockets read. See `zmtp` and `http` for
-how. Read them in this order.
+The annotations can't disagree with what our own sockets read, because both use the same parser. `zmtp` and `http`
+explain how. Read the modules in this order.
 """
 
 from .both import Trace

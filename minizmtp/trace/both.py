@@ -1,6 +1,6 @@
 r"""Trace: both sides of one connection, from octets to spans.
 
-Feed it what each side says, as it says it, and it gives back what has become whole by that:
+Feed it the bytes of each side as they arrive. It returns the spans that they complete:
 
     >>> trace = Trace()
     >>> trace.feed(Side.CLIENT, b"GET / HTTP/1.1\r\nHost", at=0.0)
@@ -10,7 +10,7 @@ Feed it what each side says, as it says it, and it gives back what has become wh
     >>> trace.protocol
     'http'
 
-Which protocol it is, the first octets tell: ff begins a greeting of ZMTP, a word and a blank begin a request of HTTP.
+The first octets tell the protocol: a ZMTP greeting begins with ff, an HTTP request with a word and a space.
 
 Below this module: `zmtp`, `http`. It can be read alone.
 """
@@ -25,19 +25,19 @@ from .http import BEGINS_HIDDEN, Exchange, HttpSpeaker
 from .spans import NOT_WHOLE, Piece, Side, Span, Tape
 from .zmtp import Conversation, Speaker
 
-WORD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")  # a token of RFC 9110 §5.6.2, of a length that methods have
+WORD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")  # a token (RFC 9110 §5.6.2), no longer than a method is
 METHOD = re.compile(WORD.pattern + b" ")
 HTTP = b"HTTP/"
 
-# How far to look for what is to be hidden: no head is longer.
+# Search only so many octets for headers that must be masked, because no head is longer.
 MOST_SEARCHED = 1 << 20
 
 
 class Trace:
-    """One connection. keys: to open CURVE's boxes with. keep: False forgets each span when it has been given out, for
-    connections without end; `spans` has only what is not whole then.
+    """One connection. keys: open CURVE's boxes. keep: if False, each span is forgotten once it has been returned, which
+    suits long-lived connections; `spans` then holds only the incomplete ones.
 
-    protocol: "" while nobody knows, then "zmtp", "http" or "unknown".
+    protocol: "" until it is known, then "zmtp", "http" or "unknown".
     """
 
     def __init__(self, *, keys: Keys | None = None, keep: bool = True) -> None:
@@ -50,8 +50,8 @@ class Trace:
         self._conversation: Conversation | None = None  # of ZMTP
 
     def feed(self, side: Side, octets: bytes, at: float) -> list[Span]:
-        """One write; the spans that are whole by it, each side's in order. (Of the other side as well, where it takes
-        an answer to tell what was asked.) at: the time, on whatever clock the caller likes."""
+        """Add one write, and return the spans that it completes, in order for each side. (These may belong to the other
+        side, because some requests can be decoded only once the response is known.) at: the time, on any clock."""
         with self._news() as news:
             self._tapes[side].add(octets, at, self._writes)
             self._writes += 1
@@ -62,7 +62,7 @@ class Trace:
         return news
 
     def end(self, side: Side, at: float) -> list[Span]:
-        """That side's stream has ended, at that time. What is not whole then is its last span."""
+        """Note that this side's stream ended at that time. What is then incomplete becomes its last span."""
         with self._news() as news:
             if not self._speakers:
                 self._tell_protocol(side, ended=side)
@@ -72,12 +72,12 @@ class Trace:
         return news
 
     def spans(self, side: Side) -> list[Span]:
-        """All so far; what is not whole yet is the last. Together they cover all that this side has said."""
+        """All spans so far; the last one may be incomplete. Together they cover everything that this side has sent."""
         rest = self._tapes[side].peek(self._rest(side))
         return [*self._tapes[side].spans, *([rest] if rest else [])]
 
     def forget(self) -> None:
-        """Let go of all spans so far: for whoever has them already, and listens for days."""
+        """Drop all spans so far, to save memory when the caller already has them."""
         for tape in self._tapes.values():
             tape.spans.clear()
 
@@ -87,14 +87,14 @@ class Trace:
         return rest._replace(octets=Secret(octets) if self._may_hide(octets) else octets)
 
     def _may_hide(self, octets: bytes) -> bool:
-        """May there be a secret in octets that are not cut into fields? In PLAIN in any of them."""
+        """Whether octets that aren't split into fields may hold a secret. In PLAIN, any of them may."""
         if self._conversation is not None:
             return b"PLAIN" in self._conversation.mechanism.values()
         return BEGINS_HIDDEN.search(octets, 0, MOST_SEARCHED) is not None
 
     @contextmanager
     def _news(self) -> Iterator[list[Span]]:
-        """The spans that are cut meanwhile."""
+        """A list that is filled, at the end of the block, with the spans that were cut inside it."""
         before = {tape: len(tape.spans) for tape in self._tapes.values()}
         news: list[Span] = []
         yield news
@@ -106,7 +106,7 @@ class Trace:
     # ------------------------------------------------------------------------------------------------ which protocol?
 
     def _tell_protocol(self, last: Side, ended: Side | None = None) -> None:
-        """last: who spoke last; what the other has said came before."""
+        """Set `protocol`. last: the side that sent last; the other side's octets came before."""
         said = {side: bytes(tape.held) for side, tape in self._tapes.items()}
         self.protocol = protocol_of(said, ended)
         if not self.protocol:
@@ -122,7 +122,7 @@ class Trace:
 
 
 def protocol_of(said: Mapping[Side, bytes], ended: Side | None = None) -> str:
-    r"""What is spoken here, or "" while that cannot be told. Who speaks first in HTTP is the client, in ZMTP either.
+    r"""The protocol, or "" while it is unknown. In HTTP the client sends first, in ZMTP either side may.
 
     >>> protocol_of({Side.CLIENT: b"", Side.SERVER: b"\xff"}), protocol_of({Side.CLIENT: b"GE", Side.SERVER: b""})
     ('zmtp', '')
@@ -134,7 +134,7 @@ def protocol_of(said: Mapping[Side, bytes], ended: Side | None = None) -> str:
         return "zmtp"
     if asked:
         return "http" if METHOD.match(asked) else "" if WORD.fullmatch(asked) else "unknown"
-    # A server of HTTP that has lost its patience may speak unasked (408), and it means what it says if that is the end.
+    # An HTTP server may send 408 without a request when it times out, so accept a response if the stream then ends.
     if answered[:5] == HTTP[: len(answered)]:
         return "http" if ended is Side.SERVER and len(answered) >= len(HTTP) else ""
     return "unknown"

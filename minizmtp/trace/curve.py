@@ -1,23 +1,23 @@
-r"""CURVE, overheard: what is in the boxes, for whoever has the keys.                RFC 26/CURVEZMQ, RFC 25/ZMTP-CURVE
+r"""CURVE for an observer: the contents of the boxes, if the keys are known.         RFC 26/CURVEZMQ, RFC 25/ZMTP-CURVE
 
-A box between two keys can be opened from either end: one secret of the pair is enough, with the other's public key.
-(The letters are those of `wire.curve`; C' stands in clear in HELLO, S' in the box of WELCOME, C in that of INITIATE.)
+A box between two key pairs can be opened with either side's secret key and the other side's public key. (The letters
+are those of `wire.curve`. C' is sent in clear in HELLO, S' in the box of WELCOME, and C in the box of INITIATE.)
 
     HELLO, WELCOME             s and C'   or  c' and S
     INITIATE, READY, MESSAGE   s' and C'  or  c' and S'
     the vouch                  s' and C   or  c and S'
     the cookie                 K
 
-That is forward secrecy, seen from outside: the server's permanent secret s opens the first two commands and nothing
-more. All that matters is sealed with keys that are forgotten with the connection, and whoever wants to read along has
-to be given one of those while it lives.
+This is forward secrecy as an observer sees it: the server's permanent secret s opens the first two commands and nothing
+more. Everything that matters is encrypted with keys that are discarded with the connection, so an observer needs one of
+those keys, and must get it while the connection is open.
 
     >>> keys = Keys(server_secret=bytes(range(32)), client_transient="Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID")
     >>> len(keys.client_transient)
     32
 
-A `Witness` is a mechanism (see `wire.mechanisms`) that says nothing. It reads one side's commands with the functions
-with which `wire.curve` reads them; without a key it knows what can be known of them from outside.
+A `Witness` is a mechanism (see `wire.mechanisms`) that sends nothing. It reads one side's commands with the functions
+of `wire.curve`. Without a key, it reads what is visible without one.
 
 Below this module: `wire.curve`. Read next: `zmtp`.
 """
@@ -32,7 +32,7 @@ from ..wire.frames import FrameDecoder
 from ..wire.layout import Layout, offset, split
 from ..wire.mechanisms import Steps, unexpected_command
 
-KeyPair = tuple[bytes, bytes]  # a public key and somebody else's secret
+KeyPair = tuple[bytes, bytes]  # one side's public key and the other side's secret key
 
 LAYOUTS: dict[str, Layout] = {
     "HELLO": curve.HELLO,
@@ -44,11 +44,11 @@ LAYOUTS: dict[str, Layout] = {
 
 
 class Keys:
-    """Secrets of a CURVE connection, as far as they are known; each 32 octets, or 40 characters of Z85.
+    """The known keys of a CURVE connection; each is 32 octets, or 40 characters of Z85.
 
-    server_secret: s. server_public: S, which follows from s. client_secret: c. These stay.
-    server_transient: s'. client_transient: c'. These are of one connection.
-    cookie_key: K, with which the server seals its cookie.
+    server_secret: s. server_public: S, which is computed from s. client_secret: c. These are permanent.
+    server_transient: s'. client_transient: c'. These belong to one connection.
+    cookie_key: K, which encrypts the server's cookie.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class Keys:
 def _octets(key: bytes | str) -> Secret:
     octets = Secret(z85.decode(key) if isinstance(key, str) or len(key) == 40 else key)
     if octets and len(octets) != curve.KEY_SIZE:
-        raise ValueError(f"a key of {len(octets)} octets, required are 32, or 40 characters of Z85")
+        raise ValueError(f"key of {len(octets)} octets: expected 32 octets, or 40 characters of Z85")
     return octets
 
 
 class Secrets:
-    """What is known of the keys of one connection: those given, and those that its commands tell."""
+    """The known keys of one connection: those given by the caller, and those that its commands contain."""
 
     def __init__(self, keys: Keys) -> None:
         self._given = keys
@@ -92,27 +92,27 @@ class Secrets:
         self.cookie = b""
 
     def meet_client(self, transient: bytes) -> None:
-        """C' stands in clear in HELLO. The c' that we were given may be of another connection."""
+        """Take C' from HELLO, where it is sent in clear. Forget c' if it belongs to another connection."""
         self.client_transient = transient
         if _public(self._client_secret) != transient:
             self._client_secret = b""
 
     def meet_server(self, transient: bytes, cookie: bytes) -> None:
-        """S' stands in an opened WELCOME. The s' that we were given may be of another connection."""
+        """Take S' from an opened WELCOME. Forget s' if it belongs to another connection."""
         self._server_transient, self.cookie = transient, cookie
         if _public(self._server_secret) != transient:
             self._server_secret = b""
 
     def for_server(self) -> KeyPair | None:
-        """A public and a secret key that open c'→S and s→C'."""
+        """A public key and a secret key that open the boxes c'→S and s→C'."""
         return _first((self.client_transient, self._given.server_secret), (self.server, self._client_secret))
 
     def for_connection(self) -> KeyPair | None:
-        """… that open c'→S' and s'→C'."""
+        """A public key and a secret key that open the boxes c'→S' and s'→C'."""
         return _first((self.client_transient, self._server_secret), (self._server_transient, self._client_secret))
 
     def for_vouch(self, client: bytes) -> KeyPair | None:
-        """… that open c→S'."""
+        """A public key and a secret key that open the box c→S', which is the vouch."""
         return _first((client, self._server_secret), (self._server_transient, self._given.client_secret))
 
 
@@ -121,15 +121,15 @@ def _public(secret: bytes) -> bytes:
 
 
 def _first(*pairs: KeyPair) -> KeyPair | None:
-    """The first pair of which both are known."""
+    """The first pair whose keys are both known."""
     return next((pair for pair in pairs if all(pair)), None)
 
 
 class Witness:
-    """One side's commands. is_client: does it speak as the client of the handshake?
+    """Reads one side's commands. is_client: whether this side is the client of the handshake.
 
-    opened: what was in the box of the last command; None if it could not be opened. inner: what was in the cookie and
-    in the vouch, by these names.
+    opened: the content of the last command's box, or None if it couldn't be opened. inner: the contents of the cookie
+    and of the vouch, under these names.
     """
 
     name = b"CURVE"
@@ -162,7 +162,7 @@ class Witness:
         return _READ[name](self, data)
 
     def unseal(self, body: bytes) -> tuple[int, bytes]:
-        """What is inside; without a key, a frame of which nothing is known."""
+        """The content of the box; without a key, a frame with unknown content."""
         self.opened, self.inner = None, {}
         if self._sealer is None:
             curve.check_message(body)

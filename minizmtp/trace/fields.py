@@ -1,7 +1,7 @@
-r"""Fields: what each is called, and what its octets say, in words.                              RFC 37, 24, 26, 28, 29
+r"""Fields: the name of each, and its value in words.                                            RFC 37, 24, 26, 28, 29
 
-Where a field lies, the layouts and decoders of `wire` tell. Here is what to call it, for people: a name, words, and the
-section of the RFC in which it is described.
+The layouts and decoders of `wire` know where a field is. This module says how to present it to a reader: its name, its
+value in words, and the section of the RFC that describes it.
 
     >>> [(piece.name, piece.octets, piece.value) for piece in header_pieces(b"\x04\x0e")]
     [('flags', b'\x04', 'a command'), ('size', b'\x0e', '14 octets follow')]
@@ -22,7 +22,7 @@ from .spans import Piece
 
 
 def zmtp(section: str) -> str:
-    """A section of the RFC of ZMTP itself."""
+    """A section of the ZMTP specification itself."""
     return f'37/ZMTP 3.1, "{section}"'
 
 
@@ -53,7 +53,7 @@ def greeting_piece(name: str, octets: bytes) -> Piece:
 
 
 def header_pieces(header: bytes) -> list[Piece]:
-    """Flags and size of a frame, or the flags alone."""
+    """Flags and size of a frame, or only the flags."""
     size = int.from_bytes(header[1:], "big")
     return [
         Piece("flags", header[:1], flag_words(header[0]), zmtp("Framing"), "framing"),
@@ -62,7 +62,7 @@ def header_pieces(header: bytes) -> list[Piece]:
 
 
 def flag_words(flags: int) -> str:
-    """What the flags of a frame say."""
+    """The meaning of a frame's flags, in words."""
     what = (
         "a command" if flags & COMMAND else "a message, " + ("MORE frames follow" if flags & MORE else "the last frame")
     )
@@ -130,7 +130,7 @@ WORDS: dict[str, Callable[[bytes], str]] = {
     "vouch": lambda octets: "sealed with the client's permanent key",
     "zeros": lambda octets: f"{len(octets)} of them: only to show that it knows the server's key",
 }
-# What is to be kept from the eyes of others even so (see `spans.masked`).
+# Fields that are masked when they are shown (see `spans.masked`).
 HIDDEN = {"password", "s'"}
 SECRET = {"C'", "S'", "s'", "C", "S", "nonce", "box", "cookie", "vouch", "zeros", "password"}
 
@@ -149,7 +149,7 @@ def split_pieces(layout: Layout, data: bytes, source: str) -> Iterator[Piece]:
 
 
 def sealed_pieces(name: str, octets: bytes, opened: bytes | None, source: str) -> Iterator[Piece]:
-    """A cookie or a vouch: a nonce, and a box in which keys are."""
+    """A cookie or a vouch: a nonce, and a box that contains keys."""
     for field, part in split(curve.SEALED, octets):
         found = piece(field, part, source)._replace(name=f"{name} {field}")
         if field == "box":

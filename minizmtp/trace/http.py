@@ -1,17 +1,17 @@
-r"""HTTP/1.1, overheard: one side's octets, by h11.                                            RFC 9112, RFC 9110
+r"""HTTP/1.1: one side's octets, decoded by h11.                                               RFC 9112, RFC 9110
 
-There is no second parser here either. Each side's octets go to an `h11.Connection` that plays the other end: a server's
-for the requests, a client's for the responses, which is told what was asked, since a response to HEAD looks just like
-the beginning of another. h11 says what it understood, and how much it has not looked at yet (`trailing_data`): from
-that follows which octets an event is made of. Only the lines of a head are cut here, at their ends, when h11 has found
-nothing wrong with any of them.
+h11 is the only parser here. Each side's octets go to an `h11.Connection` that plays the other end: a server for the
+requests, a client for the responses. The client is told which request was sent, because the response to a HEAD looks
+like the beginning of any other. h11 reports events, and how much it hasn't read yet (`trailing_data`); so it is known
+which octets form an event. This module itself splits only heads, at the ends of lines, once h11 has accepted all of
+them.
 
     octets ──► h11.Connection ──► Request | Response ──► request line, one span for each field, blank line
                               ──► Data               ──► body; of chunks each, and their sizes
                               ──► nothing yet        ──► stays on the tape
 
-What h11 refuses it does not point at. So it is asked again, with each line alone and then with one octet more at a
-time, until it is plain which of them it does not like:
+When h11 refuses a message, it doesn't say where the error is. So this module gives h11 each line alone, and then one
+more octet at a time, until it is clear which octet h11 refuses:
 
     >>> speaker = HttpSpeaker(Tape(Side.CLIENT), Exchange())
     >>> request = b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n"
@@ -34,25 +34,25 @@ from .spans import AFTERWARDS, NOT_WHOLE, Piece, Side, Tape, as_wrong
 
 Head = h11.Request | h11.Response | h11.InformationalResponse
 
-BYTEARRAY = re.compile(r"bytearray\(b(.*)\)")  # as h11's sentences quote
+BYTEARRAY = re.compile(r"bytearray\(b(.*)\)")  # how h11's error messages quote octets
 
-# How many requests may wait for their answers; each is kept until then.
+# At most this many requests may wait for their responses, because each is kept until then.
 MOST_QUESTIONS = 1000
 
-NO_LIMIT = 2**62  # h11's own is for servers; here it would make a difference how a head was cut into writes
+NO_LIMIT = 2**62  # with h11's own limit, the result would depend on how a head was cut into writes
 
 
 class Exchange:
-    """What both sides have to know of each other: which questions have no answer yet, and whether the two have gone
-    over to another protocol."""
+    """The state that both sides share: which requests have no response yet, and whether the connection has switched to
+    another protocol."""
 
     def __init__(self) -> None:
         self.questions: deque[h11.Request] = deque()
         self.switched = False
-        self.waiting: Callable[[], None] | None = None  # a client that goes on when the answer has come
+        self.waiting: Callable[[], None] | None = None  # resumes a client that waits for this response
 
     def answered(self, switched: bool) -> None:
-        """The last of an answer has come."""
+        """A response is complete."""
         self.switched = self.switched or switched
         waiting, self.waiting = self.waiting, None
         if waiting is not None:
@@ -60,22 +60,22 @@ class Exchange:
 
 
 class HttpSpeaker:
-    """One side. tape: what it says is put there first; see `hear`. rest: what to call that of it which is not cut."""
+    """One side. tape: its octets must be added there before `hear` is called. rest: the name of octets not yet cut."""
 
     def __init__(self, tape: Tape, exchange: Exchange) -> None:
         self.tape = tape
         self._exchange = exchange
-        self._reader: h11.Connection | None = None  # of the message that is coming
+        self._reader: h11.Connection | None = None  # reads the current message
         self._chunked = False
         self._in_body = False
         self._after_chunk = False
-        self._data = 0  # octets of the body that h11 has read and that are still on the tape
-        self._waits = False  # for the answer that says whether this is still HTTP
+        self._data = 0  # octets of the body that h11 has read but that are still on the tape
+        self._waits = False  # for the response that says whether this is still HTTP
         self.rest = NOT_WHOLE
         self._deaf = False
 
     def hear(self, octets: bytes) -> None:
-        """Cut what is whole with these octets, which are on the tape."""
+        """Cut the spans that these octets complete. The octets are already on the tape."""
         if self._exchange.switched:
             self._stop(SWITCHED)
         if self._deaf or self._waits or not octets:
@@ -83,7 +83,7 @@ class HttpSpeaker:
         self._read(octets)
 
     def end(self) -> None:
-        """The stream has ended; that is how some bodies end. What else it cuts off is not wrong, only not whole."""
+        """The stream has ended, which is how some bodies end. Anything else is then incomplete, but not wrong."""
         if self._reader is not None and not self._deaf:
             self._reader.receive_data(b"")
             with suppress(h11.RemoteProtocolError):
@@ -91,7 +91,7 @@ class HttpSpeaker:
         self._stop(self.rest)
 
     def _stop(self, rest: Piece) -> None:
-        """Read no more. rest: what to call all that comes."""
+        """Stop reading. rest: the name of all octets from here on."""
         if not self._deaf:
             self._deaf, self.rest = True, rest
 
@@ -128,7 +128,7 @@ class HttpSpeaker:
 
     @property
     def _used(self) -> int:
-        """How many octets of those on the tape h11 has looked at."""
+        """The number of octets on the tape that h11 has read."""
         assert self._reader is not None
         return len(self.tape.held) - len(self._reader.trailing_data[0])
 
@@ -184,13 +184,13 @@ class HttpSpeaker:
         self._read_on()
 
     def _next_message(self) -> None:
-        """Take what has come already for the next one. The loop of `_hear_events` reads it: thousands may come in one
-        write, and a call for each would go too deep."""
+        """Start the next message with the octets that are already here. The loop of `_hear_events` reads them, because
+        one write may hold thousands of messages, and a nested call for each would exceed the recursion limit."""
         if self.tape.held and not self._deaf:
             self._reader = self._new_reader()
             self._reader.receive_data(bytes(self.tape.held))
 
-    # ------------------------------------------------------------------------------------------------- what is refused
+    # --------------------------------------------------------------------------------------------------------- errors
 
     def _refuse(self, words: str) -> None:
         held = bytes(self.tape.held)
@@ -206,7 +206,7 @@ class HttpSpeaker:
         self._stop(AFTERWARDS)
 
     def _refusal(self, octets: bytes) -> str:
-        """What h11 says of a message that begins so; "" if it has nothing against it."""
+        """The error that h11 raises for a message that begins like this; "" if there is none."""
         reader = reader_of_questions() if self.tape.side is Side.CLIENT else reader_of_answer(None)
         reader.receive_data(octets)
         return refusal(reader)
@@ -217,12 +217,12 @@ SWITCHED = Piece("rest", b"", "not read: both have gone over to another protocol
 
 
 def reader_of_questions() -> h11.Connection:
-    """The server's end, before a request."""
+    """The server's side, before a request."""
     return h11.Connection(h11.SERVER, NO_LIMIT)
 
 
 def reader_of_answer(question: h11.Request | None) -> h11.Connection:
-    """The client's end, after its request: this one, or none that we know of."""
+    """The client's side, after it has sent this request, or an unknown one."""
     reader = h11.Connection(h11.CLIENT, NO_LIMIT)
     method, target, headers = b"GET", b"/", [(b"host", b"any")]
     if question is not None:
@@ -234,7 +234,7 @@ def reader_of_answer(question: h11.Request | None) -> h11.Connection:
 
 
 def refusal(reader: h11.Connection) -> str:
-    """What it says against what it has been given; "" if nothing."""
+    """The error that h11 raises for the octets it was given; "" if there is none."""
     try:
         while not isinstance(reader.next_event(), (h11.EndOfMessage, h11.ConnectionClosed, type)):
             pass
@@ -264,7 +264,7 @@ def lines_of(octets: bytes) -> list[bytes]:
 
 
 def fields_of(lines: list[bytes]) -> list[bytes]:
-    """Lines that go on with the field before them are one with it (9112 §5.2)."""
+    """Join continuation lines to the field that they belong to (RFC 9112 §5.2)."""
     fields: list[bytes] = []
     for line in lines:
         if line[:1] in (b" ", b"\t") and fields:
@@ -275,24 +275,24 @@ def fields_of(lines: list[bytes]) -> list[bytes]:
 
 
 def head_pieces(octets: bytes, head: Head) -> Iterator[Piece]:
-    """A head that h11 has understood."""
+    """The pieces of a head that h11 has accepted."""
     start, *fields, end = fields_of(lines_of(octets)[:-1])
     if isinstance(head, h11.Request):
         words = f"{head.method.decode('ascii')} what, at {head.target.decode('ascii')}"
         yield Piece("request line", start, words, "RFC 9112 §3", "http-line")
     else:
         yield Piece("status line", start, f"{head.status_code}: how it went", "RFC 9112 §4", "http-line")
-    yield from map(field_piece, fields)  # h11 tells a Content-Length that comes twice only once
+    yield from map(field_piece, fields)  # not from h11, because it reports a repeated Content-Length once
     yield Piece("blank line", end, "the head ends here", "RFC 9112 §2.1", "http-framing")
 
 
-# Fields that prove who is asking: whoever sees them can ask in the same name.
+# Fields that authenticate the client. They are masked, because anyone that sees them can use them.
 HIDDEN = {"authorization", "proxy-authorization", "cookie", "set-cookie"}
 BEGINS_HIDDEN = re.compile(rb"(?:^|\n)(?:(?:proxy-)?authorization|(?:set-)?cookie)\s*:", re.IGNORECASE)
 
 
 def field_piece(octets: bytes) -> Piece:
-    """One field, with the lines it goes on in."""
+    """One field, with its continuation lines."""
     name = octets.partition(b":")[0].decode("ascii", "backslashreplace")
     if name.strip().lower() in HIDDEN:
         octets = Secret(octets)
@@ -301,7 +301,7 @@ def field_piece(octets: bytes) -> Piece:
 
 
 def framing_pieces(octets: bytes, after_chunk: bool) -> list[Piece]:
-    """What stands between the chunks of a body, and behind the last: lines."""
+    """The lines between the chunks of a body, and those after the last chunk."""
     lines = [line for line in lines_of(octets) if line]
     pieces: list[Piece] = []
     if after_chunk and lines:
@@ -318,8 +318,8 @@ def framing_pieces(octets: bytes, after_chunk: bool) -> list[Piece]:
 
 
 def head_fault(octets: bytes, refuses: Callable[[bytes], str]) -> tuple[list[Piece], Piece]:
-    """Of a head that is refused: what is right in it, and what is not. Where each line is right when it stands alone,
-    it is the whole, and that is known at its end."""
+    """For a head that h11 refuses: the pieces before the fault, and the piece at fault. If each line is valid on its
+    own, the fault is in the head as a whole, and the blank line at its end is marked."""
     start, *fields, end = fields_of(lines_of(octets)[:-1])
     is_answer = start.startswith(b"HTTP/")
     name, source = ("status line", "RFC 9112 §4") if is_answer else ("request line", "RFC 9112 §3")
@@ -335,8 +335,8 @@ def head_fault(octets: bytes, refuses: Callable[[bytes], str]) -> tuple[list[Pie
 
 
 def chunk_fault(octets: bytes, after_chunk: bool) -> tuple[int, str]:
-    """With how many octets, and not with one less, h11 refuses what stands behind a chunk or before the first; and what
-    it says then, which hangs on how many came at a time."""
+    """The number of octets, after a chunk or before the first one, at which h11 raises an error, and the error's text.
+    The octets are fed one at a time, because the text depends on how many h11 is given at once."""
     reader = reader_of_answer(None)
     reader.receive_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + (b"1\r\n-" if after_chunk else b""))
     refusal(reader)

@@ -1,10 +1,10 @@
-r"""Naming: one side's frames, taken apart.                                           37/ZMTP 3.1, RFC 24, 26, 28, 29
+r"""Naming: one side's frames, split into fields.                                     37/ZMTP 3.1, RFC 24, 26, 28, 29
 
-Whoever cut a frame off says what it is (a `Note`); here it is taken apart, by the layouts and with the functions that
-`wire` reads it with itself. A frame that breaks a rule is taken apart up to the field at fault.
+`zmtp` describes each frame that it has read by a `Note`. This module splits the frame into fields, with the layouts and
+the functions by which `wire` reads it. A frame that breaks a rule is split up to the field at fault.
 
-What a message frame is called hangs on the socket types, as the READYs gave them; the wire itself knows frames, and no
-more than that:
+The name of a message frame depends on the socket types, which the READY commands contain, because on the wire all
+message frames look alike:
 
     REQ, REP     the frames before the first empty one are the envelope, that one is the delimiter
     PUB, XPUB    the first frame is the topic
@@ -51,7 +51,7 @@ MESSAGE = b"\x07MESSAGE"
 
 
 class Note(NamedTuple):
-    """A frame as it was read, and in which state. header: how many octets flags and size have."""
+    """A frame as it was read, and the state in which it was read. header: the number of octets of flags and size."""
 
     state: State
     header: int
@@ -60,16 +60,16 @@ class Note(NamedTuple):
 
 
 class Messages:
-    """One side's messages, frame by frame. socket_types: of both sides, as soon as they are known."""
+    """Names one side's message frames. socket_types: those of both sides, filled in as they become known."""
 
     def __init__(self, side: Side, socket_types: Mapping[Side, SocketType]) -> None:
         self._side = side
         self._socket_types = socket_types
-        self._is_first = True  # the next frame of its message …
-        self._delimited = False  # … whose delimiter has come
+        self._is_first = True  # the next frame is the first of its message
+        self._delimited = False  # the delimiter of the current message has come
 
     def name(self, flags: int, body: bytes) -> list[Piece]:
-        """The pieces of a body. An empty piece stands for an empty frame: the delimiter, or no more than that."""
+        """The pieces of a body. An empty frame has one empty piece, which may be a delimiter."""
         is_first, delimited, more = self._is_first, self._delimited, bool(flags & MORE)
         ours = self._socket_types.get(self._side)
         self._is_first = not more
@@ -89,21 +89,21 @@ class Messages:
         return [Piece("body", body, "what the program sent", zmtp("Messages"), "body")]
 
     def _has_envelope(self, ours: SocketType | None) -> bool:
-        """Between DEALERs and ROUTERs there need not be one."""
+        """Whether messages have an envelope. Between DEALERs and ROUTERs there need not be one."""
         both = (ours, self._socket_types.get(self._side.other))
         return SocketType.REQ in both or SocketType.REP in both
 
 
 def pattern(rfc: str, kind: SocketType | None) -> str:
-    """The section on a socket type."""
+    """The section about a socket type."""
     return f'{rfc}, "The {kind.name} Socket Type"' if kind is not None else rfc
 
 
 class Namer:
-    """One side's frames, one after the other.
+    """Names one side's frames, one after another.
 
-    socket_types: of both sides, as soon as they are known. check_property: raises ProtocolError for what no peer may
-    say of itself.
+    socket_types: those of both sides, filled in as they become known. check_property: raises ProtocolError for a
+    property that a peer may not send.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Namer:
         self._messages = Messages(side, socket_types)
 
     def name(self, note: Note, error: ProtocolError | None) -> list[Piece]:
-        """The fields of a frame. With an error, that it is refused with: up to the field that is at fault."""
+        """The fields of a frame. error: why it is refused, or None; if it is, they end with the field at fault."""
         size = len(note.body).to_bytes(note.header - 1, "big")
         header = header_pieces(bytes([note.flags]) + size)
         if self._mechanism.seals and note.state is State.TRAFFIC:
@@ -156,11 +156,11 @@ class Namer:
     def _marked(
         self, front: list[Piece], fields: Iterable[Piece], data: bytes, error: ProtocolError | None
     ) -> list[Piece]:
-        """Name and data of a command; with an error up to the field at fault, which is the name if no other is."""
+        """Name and data of a command. With an error, they end with the field at fault, by default the name."""
         pieces = as_far_as_it_goes(fields)
         if error is None:
             return front + pieces
-        out_of_turn = error.violation is Violation.UNEXPECTED_COMMAND  # then nobody has looked at what it says
+        out_of_turn = error.violation is Violation.UNEXPECTED_COMMAND  # then its data has not been checked
         if any(each.wrong for each in pieces) and not out_of_turn:
             return front + up_to_wrong(pieces)
         if error.at is None:
@@ -219,7 +219,7 @@ class Namer:
         return getattr(self._mechanism, "real", None)
 
     def _with_box(self, name: str, data: bytes, source: str, error: ProtocolError | None) -> Iterator[Piece]:
-        """The fields of a command of CURVE, with what is inside its box if that could be opened."""
+        """The fields of a CURVE command, with the content of its box if it could be opened."""
         witness = self._witness
         for field, octets in split(LAYOUTS[name], data):
             if field == "cookie":
@@ -270,17 +270,17 @@ class Namer:
 
 
 def as_far_as_it_goes(pieces: Iterable[Piece]) -> list[Piece]:
-    """All up to the one behind which a broken rule shows."""
+    """All items before the error that the iterator raises."""
     found: list[Piece] = []
     with suppress(ProtocolError):
         for each in pieces:
-            found.append(each)  # noqa: PERF402  # extend() would keep nothing of what came before the error
+            found.append(each)  # noqa: PERF402  # extend() would lose the items before the error
     return found
 
 
 def up_to_wrong(pieces: list[Piece]) -> list[Piece]:
-    """The pieces up to the first that is wrong. If that is an empty one, no octet of it can be marked, and the one in
-    front is, which says that it is empty."""
+    """The pieces up to the first wrong one. If that is empty, it has no octet to mark, so the piece before it, which
+    gives its size, is marked instead."""
     end = next((number for number, each in enumerate(pieces, 1) if each.wrong), len(pieces))
     *right, wrong = pieces[:end]
     return [*right, wrong] if wrong.octets or not right else [*right[:-1], as_wrong(right[-1], wrong.value)]

@@ -1,7 +1,7 @@
-r"""Spans: a stretch of octets, and what it means. The tape that they are cut from.
+r"""Spans: some octets and their meaning; and the tape that spans are cut from.
 
-What one side says comes in writes, cut anywhere. A tape takes them as they come, and gives them back in pieces as they
-mean something; each remembers when, and in which write, its first octet came.
+One side's octets arrive in writes, which may be cut anywhere. A tape collects them, and they are cut from it in spans
+that mean something. Each span records the time and the number of the write that brought its first octet.
 
     writes      | ff 00 00 00 |  00 00 00 00 00 7f | …
     spans       | ff | 00 00 00 00 00 00 00 00 | 7f | …
@@ -15,11 +15,11 @@ mean something; each remembers when, and in which write, its first octet came.
     >>> [(span.offset, span.octets, span.write) for span in tape.spans]
     [(0, b'\x00', 0), (1, b'\x05', 0), (2, b'hello', 0)]
 
-Only what really stands on the tape can be cut from it: a piece with other octets is a mistake in the trace, and raises.
-So whatever else may be wrong with them, the spans cover each octet once, in order.
+A piece must have exactly the octets that are next on the tape; other octets are a bug in the trace, and raise. So even
+if a name is wrong, the spans contain each octet once, in order.
 
-A password is cut off as a `Secret`: its octets are there, but no repr shows them, and `masked` is such a span as others
-may see it.
+A password becomes a `Secret`: the span has its octets, but no repr shows them. `masked` returns the span without them,
+for output.
 
 Below this module: `errors`. Read next: `curve`, or at once `zmtp`.
 """
@@ -31,8 +31,7 @@ from typing import NamedTuple
 
 from ..errors import Secret
 
-# The families of spans, for colours. "wrong" is where a rule is broken and all that comes after it, "partial" what is
-# not whole.
+# The kinds of spans, for colours. "wrong" is a broken rule and everything after it; "partial" is incomplete.
 KINDS = (
     "greeting",
     "framing",
@@ -49,7 +48,7 @@ KINDS = (
 
 
 class Side(Enum):
-    """Who is speaking. The client is the end that opened the connection, the server the one that accepted it."""
+    """The sender. The client is the side that opened the connection, the server the side that accepted it."""
 
     CLIENT = "client"
     SERVER = "server"
@@ -62,10 +61,10 @@ class Side(Enum):
 class Span(NamedTuple):
     """Octets with a name.
 
-    offset: of the first octet, in all that this side said. octets: never empty. name: the field. value: what it says,
-    in words. source: RFC and section, "" if there is none. kind: one of KINDS. at: when its first octet passed, on the
-    clock of whoever fed it. write: the number of the write in which that came, counted over both sides. wrong: a rule
-    is broken here; value says what was found, and what is required. inside: what is in an opened box; offsets count in
+    offset: position of the first octet in this side's stream. octets: never empty. name: the field. value: its meaning
+    in words. source: RFC and section, "" if there is none. kind: one of KINDS. at: when the first octet passed, on the
+    caller's clock. write: the number of the write that brought it, counted over both sides. wrong: a rule is broken
+    here; value says what was found and what was expected. inside: the content of an opened box; its offsets count in
     the plaintext.
     """
 
@@ -83,7 +82,7 @@ class Span(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A span that does not know yet where it stands."""
+    """A span without its position."""
 
     name: str
     octets: bytes
@@ -94,13 +93,13 @@ class Piece(NamedTuple):
     inside: tuple["Piece", ...] = ()
 
 
-# What the octets are called that are not whole, and those behind a broken rule.
+# The names of incomplete octets, and of those after a broken rule.
 NOT_WHOLE = Piece("partial", b"", "not whole: what is missing has not come", kind="partial")
 AFTERWARDS = Piece("rest", b"", "not read: after a broken rule nobody knows what it means", kind="wrong")
 
 
 def cover(spans: Sequence[Span], octets: bytes) -> bool:
-    """Do the spans hold each octet once, in order, at the offset they say?"""
+    """Whether the spans hold each octet once, in order, at the right offset."""
     position = 0
     for span in spans:
         if span.offset != position or not span.octets:
@@ -110,7 +109,7 @@ def cover(spans: Sequence[Span], octets: bytes) -> bool:
 
 
 def masked(span: Span) -> Span:
-    """The span without what is secret in it, or inside it: a star for each octet.
+    """The span with a star for each octet that is secret, also inside boxes.
 
     >>> span = Span(Side.CLIENT, 80, Secret(b"open sesame"), "password", "in clear", "24/ZMTP-PLAIN", "secret", 0.0, 1)
     >>> span.octets, masked(span).octets, masked(span).value
@@ -124,43 +123,43 @@ def masked(span: Span) -> Span:
 
 
 class Tape:
-    """What one side has said. `spans` is what has been cut off it so far, `held` what has not."""
+    """One side's octets. `spans` holds what has been cut off so far, `held` the rest."""
 
     def __init__(self, side: Side) -> None:
         self.side = side
         self.spans: list[Span] = []
         self.held = bytearray()
-        self._offset = 0  # of the first octet that is held …
-        self._end = 0  # … and behind the last
-        self._writes: deque[tuple[int, float, int]] = deque()  # where each begins, when it came, its number
+        self._offset = 0  # of the first octet in `held`
+        self._end = 0  # the offset after the last octet in `held`
+        self._writes: deque[tuple[int, float, int]] = deque()  # of each write: its offset, time and number
 
     def add(self, octets: bytes, at: float, write: int) -> None:
-        """One write."""
+        """Add one write."""
         if octets:
             self._writes.append((self._end, at, write))
             self.held += octets
             self._end += len(octets)
 
     def peek(self, piece: Piece) -> Span | None:
-        """The next octets as this, but they stay on the tape. Of nothing no span is made."""
+        """The span that `cut` would make of this piece; None for an empty piece. The octets stay on the tape."""
         if not piece.octets:
             return None
         if not self.held.startswith(piece.octets):
-            raise AssertionError(f"what the {self.side.value} says does not go on with this {piece.name}")
+            raise AssertionError(f"the next octets from the {self.side.value} are not this {piece.name}")
         while len(self._writes) > 1 and self._writes[1][0] <= self._offset:
             self._writes.popleft()
         _, at, write = self._writes[0]
         return _place(piece, self.side, self._offset, at, write)
 
     def cut(self, piece: Piece) -> None:
-        """The next octets are this."""
+        """Cut this piece off the tape, and append it to `spans`."""
         if (span := self.peek(piece)) is not None:
             self.spans.append(span)
             self._offset += len(span.octets)
             del self.held[: len(span.octets)]
 
     def cut_all(self, pieces: Iterable[Piece]) -> None:
-        """One after the other."""
+        """Cut these pieces off, one after another."""
         for piece in pieces:
             self.cut(piece)
 
@@ -176,8 +175,8 @@ def _place(piece: Piece, side: Side, offset: int, at: float, write: int) -> Span
 
 
 def mark(pieces: Sequence[Piece], at: int, words: str) -> list[Piece]:
-    """pieces up to the octet at which a rule is broken, and the one in which it stands, marked. Behind the end of the
-    last it is that one: something is missing there."""
+    """The pieces up to the one that contains the octet at fault, which is marked as wrong. If the fault is after the
+    last piece, something is missing, and the last piece is marked."""
     right: list[Piece] = []
     position = 0
     for piece in pieces:
@@ -191,5 +190,5 @@ def mark(pieces: Sequence[Piece], at: int, words: str) -> list[Piece]:
 
 
 def as_wrong(piece: Piece, words: str) -> Piece:
-    """It, with what was found and what is required."""
+    """The piece, marked as wrong; words say what was found and what was expected."""
     return piece._replace(value=words, kind="wrong", wrong=True)

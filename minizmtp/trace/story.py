@@ -1,7 +1,7 @@
-r"""Stories: conversations that took place, with real libzmq at one end or both, each octet as it was said.
+r"""Stories: recorded conversations with real libzmq at one end or both, octet by octet.
 
-A story is a text file in `minizmtp/stories`: who spoke, and then each write in its order, in hexadecimal, a line for
-each field. What stands behind # is for people, and was written by the trace:
+A story is a text file in `minizmtp/stories`: the two sides, and then each write in order, in hexadecimal, with a line
+for each field. The comments after # were written by the trace, for human readers:
 
     # A REQ asks, a REP answers.
     client: REQ, libzmq 4.3.5
@@ -18,7 +18,7 @@ each field. What stands behind # is for people, and was written by the trace:
     >>> [span.octets for span in story.trace().spans(Side.SERVER) if span.name == "body"]
     [b'world']
 
-`python -m interop_tests.record` lets them all take place once more. Tests replay each through a Connection and a trace.
+`python -m interop_tests.record` records all of them again. Tests replay each through a Connection and a trace.
 
 Below this module: `trace`. It can be read alone.
 """
@@ -32,12 +32,12 @@ from . import Keys, Side, Span, Trace
 OCTETS_PER_LINE = 16
 OCTETS_INSIDE = 8
 INDENT = 4 * " "
-COLUMN = 54  # of the words behind #
+COLUMN = 54  # where the comments begin
 FOLDER = files("minizmtp") / "stories"
 
 
 class Write(NamedTuple):
-    """What one side said at a time, in seconds after the first word."""
+    """One write of one side. at: seconds after the first write."""
 
     side: Side
     at: float
@@ -45,8 +45,8 @@ class Write(NamedTuple):
 
 
 class Story(NamedTuple):
-    """title: the first line. about: who spoke, and in which circumstances. keys: secrets in Z85, by the names that
-    `trace.Keys` has for them."""
+    """title: the first line. about: the two sides, and the circumstances. keys: secrets in Z85, under the names that
+    `trace.Keys` uses."""
 
     title: str
     about: dict[str, str]
@@ -54,11 +54,11 @@ class Story(NamedTuple):
     writes: list[Write]
 
     def said(self, side: Side) -> bytes:
-        """All that one side said."""
+        """All octets of one side."""
         return b"".join(write.octets for write in self.writes if write.side is side)
 
     def trace(self, *, opened: bool = True) -> Trace:
-        """The conversation, traced. opened: with the keys, which takes PyNaCl."""
+        """A trace of the conversation. opened: use the keys, which needs PyNaCl."""
         trace = Trace(keys=Keys(**self.keys) if opened else None)
         for side, at, octets in self.writes:
             trace.feed(side, octets, at)
@@ -66,12 +66,12 @@ class Story(NamedTuple):
 
 
 def names() -> list[str]:
-    """All stories that there are."""
+    """The names of all stories."""
     return sorted(path.name.removesuffix(".txt") for path in FOLDER.iterdir() if path.name.endswith(".txt"))
 
 
 def load(name: str) -> Story:
-    """The story of that name."""
+    """The story with that name."""
     return read((FOLDER / f"{name}.txt").read_text("utf-8"))
 
 
@@ -97,12 +97,12 @@ def read(text: str) -> Story:
         elif first in ("client", "server"):
             story.writes.append(Write(Side(first), float(rest), b""))
         elif line and first != "#":
-            raise ValueError(f"a story has no line like this: {line}")
+            raise ValueError(f"not a valid line of a story: {line}")
     return story
 
 
 def text_of(story: Story, notes: str = "") -> str:
-    """The text of a story, for its file. notes: what else to say at its beginning."""
+    """The text of a story, for its file. notes: further comments at its beginning."""
     lines = [f"# {story.title}", *(f"# {line}".rstrip() for line in notes.splitlines())]
     lines += [f"{name}: {words}" for name, words in story.about.items()]
     lines += [f"key {name} {key}" for name, key in story.keys.items()]
@@ -117,8 +117,8 @@ def text_of(story: Story, notes: str = "") -> str:
 
 
 def lines_of(span: Span, begin: int, end: int) -> Iterator[str]:
-    """What of a span stands between two places of what its side said; its name where it begins, and what is inside it
-    where it ends."""
+    """The lines for the part of a span between two offsets: its name at the start of the span, and the content of its
+    box at the end."""
     octets = span.octets[begin - span.offset : end - span.offset] if begin < end else b""
     for start in range(0, len(octets), OCTETS_PER_LINE):
         line = INDENT + octets[start : start + OCTETS_PER_LINE].hex(" ")
@@ -129,7 +129,7 @@ def lines_of(span: Span, begin: int, end: int) -> Iterator[str]:
 
 
 def inside(span: Span, indent: str) -> Iterator[str]:
-    """What is in an opened box: a line for each, behind #."""
+    """The content of an opened box: one comment line for each span."""
     for inner in span.inside:
         octets = inner.octets[:OCTETS_INSIDE].hex(" ") + (" …" if len(inner.octets) > OCTETS_INSIDE else "")
         yield f"{f'{INDENT}#{indent}{octets}':<{COLUMN}}# {words_of(inner)}"
@@ -137,5 +137,5 @@ def inside(span: Span, indent: str) -> Iterator[str]:
 
 
 def words_of(span: Span) -> str:
-    """Its name, and what it says if there is anything to say."""
+    """The span's name, and its value if it has one."""
     return f"{span.name}: {span.value}" if span.value else span.name

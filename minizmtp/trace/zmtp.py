@@ -1,16 +1,16 @@
-r"""ZMTP, overheard: one side's octets, by the very Connection that would have read them.      37/ZMTP 3.1
+r"""ZMTP: one side's octets, decoded by the same Connection that our sockets use.              37/ZMTP 3.1
 
-There is no second parser here. Each side's octets go to an `Ear`: a `wire.Connection` like the one at the other end,
-only that what it has to say is thrown away, and that it notes each frame as its `FrameDecoder` cuts it off. So where a
-frame ends, what may come when, and whether a rule is broken, is not decided here. What is decided here is what to call
-the fields; and where they lie, the decoders of `wire` say, by the layouts that they read with themselves:
+There is no second parser here. Each side's octets go to an `Ear`: a `wire.Connection` that plays the other end. Its
+output is thrown away, and it notes each frame that its `FrameDecoder` reads. So `wire` decides where a frame ends,
+which frame may come when, and whether a rule is broken; its layouts also say where the fields are. This module decides
+only how to name them:
 
     octets ──► Ear (wire.Connection) ──► frames: flags, body ──► layouts of wire: name length, property, … ──► spans
                      │
                      └── ProtocolError: at which octet, what was found, what is required ──► that span is wrong
 
-After a broken rule nobody knows what the octets mean: what follows is one span, and stays on the tape, since it may
-grow. So does a frame that is not whole, and what comes after ERROR.
+After a broken rule, the meaning of the octets is unknown: they form one span, which stays on the tape because it may
+grow. The same holds for an incomplete frame, and for everything after ERROR.
 
     >>> from minizmtp.wire.greeting import encode_greeting
     >>> speaker = Speaker(Tape(Side.CLIENT), Conversation())
@@ -42,7 +42,7 @@ from .spans import AFTERWARDS, NOT_WHOLE, Piece, Side, Tape, mark
 
 
 class Conversation:
-    """What both sides have to know of each other."""
+    """The state that both sides share."""
 
     def __init__(self, keys: Keys | None = None) -> None:
         self.mechanism: dict[Side, bytes] = {}
@@ -51,17 +51,17 @@ class Conversation:
         self._client: Side | None = None
 
     def is_client(self, side: Side, name: bytes) -> bool:
-        """Does side speak as the client of the handshake? That is who says HELLO, whichever end opened the connection;
-        the first command of either side tells. name: of its first command."""
+        """Whether side is the client of the handshake. That is the side that sends HELLO, whichever side opened the
+        connection, so the first command of either side decides. name: the name of side's first command."""
         if self._client is None:
             self._client = side if name == b"HELLO" else Side.CLIENT
         return self._client is side
 
 
 class Role:
-    """A mechanism of which it shows with the first command whose side is overheard."""
+    """A mechanism that becomes the client's or the server's with the first command, which tells the side."""
 
-    as_server = False  # it says no greeting
+    as_server = False  # unused, because it sends no greeting
     frank = False
 
     def __init__(self, side: Side, conversation: Conversation, name: bytes) -> None:
@@ -87,7 +87,7 @@ class Role:
         return self.real.admitted()
 
     def seal(self, flags: int, body: bytes) -> bytes:
-        return b""  # an answer, which nobody is to hear
+        return b""  # an answer, which is never sent
 
     def unseal(self, body: bytes) -> tuple[int, bytes]:
         assert self.real is not None
@@ -98,7 +98,7 @@ class Role:
 
 
 class NotingDecoder(FrameDecoder):
-    """Notes each frame that it cuts off, and gives no other before the note is taken."""
+    """Notes each frame that it returns, and returns no other until the note has been taken."""
 
     def __init__(self, state: Callable[[], State]) -> None:
         super().__init__(HANDSHAKE_LIMIT, "before READY")
@@ -120,10 +120,10 @@ class NotingDecoder(FrameDecoder):
 
 
 class Ear(Connection):
-    """A Connection that listens to one side, and says nothing.
+    """A Connection that reads one side and sends nothing.
 
-    refused: the error, once a rule is broken: by the frame that was noted with it or, if none was, by the header of the
-    next. over: the peer has said ERROR, and what comes then is not read.
+    refused: the error, once a rule is broken. If a frame was noted with it, that frame broke the rule; otherwise the
+    header of the next one did. over: the peer has sent ERROR, and what follows isn't read.
     """
 
     def __init__(self, side: Side, conversation: Conversation, mechanism: Mechanism) -> None:
@@ -134,7 +134,7 @@ class Ear(Connection):
         self.over = False
 
     def next_note(self) -> Note | None:
-        """The next frame that is whole."""
+        """The next complete frame."""
         if self.refused or self.over:
             return None
         try:
@@ -143,12 +143,12 @@ class Ear(Connection):
             self.refused = error
         else:
             self._follow(event)
-        self.data_to_send()  # our own words: nobody is to hear them
+        self.data_to_send()  # discard our own output, because it is never sent
         return self._noting.take_note()
 
     def _follow(self, event: object) -> None:
         if isinstance(event, Authenticate):
-            self.receive_verdict(Verdict(200))  # what the real one decided, the other side says
+            self.receive_verdict(Verdict(200))  # the other side's octets show what the real server decided
         elif isinstance(event, Ready) and (name := event.metadata.get(b"socket-type", b"").decode("latin-1")):
             if name in SocketType.__members__:
                 self._conversation.socket_type[self._side] = SocketType[name]
@@ -156,7 +156,7 @@ class Ear(Connection):
             self.over = True
 
     def _check_metadata(self, metadata: dict[bytes, bytes]) -> None:
-        """Against the type of the other side, if that has said its own by now."""
+        """Check against the other side's socket type, if that is known by now."""
         ours = self._conversation.socket_type.get(self._side.other)
         if ours is None:
             metadata = {name: value for name, value in metadata.items() if name != b"socket-type"}
@@ -165,25 +165,25 @@ class Ear(Connection):
         super()._check_metadata(metadata)
 
     def check_property(self, name: bytes, value: bytes) -> None:
-        """Raises ProtocolError for what no peer may say of itself here."""
+        """Raises ProtocolError for a property that the peer may not send."""
         self._check_metadata({name.lower(): value})
 
 
 class Speaker:
-    """One side. tape: what it says is put there first; see `hear`. rest: what to call that of it which is not cut."""
+    """One side. tape: its octets must be added there before `hear` is called. rest: the name of octets not yet cut."""
 
     def __init__(self, tape: Tape, conversation: Conversation) -> None:
         self.tape = tape
         self._conversation = conversation
         self._greeting = b""
-        self._named = 0  # fields of the greeting that have been cut
+        self._named = 0  # the number of fields of the greeting that have been cut
         self._ear: Ear | None = None
         self._namer: Namer | None = None
         self.rest = NOT_WHOLE
         self._deaf = False
 
     def hear(self, octets: bytes) -> None:
-        """Cut what is whole with these octets, which are on the tape."""
+        """Cut the spans that these octets complete. The octets are already on the tape."""
         if self._deaf:
             return
         if self._ear is None:
@@ -197,28 +197,28 @@ class Speaker:
                 self._refuse_header(self._ear.refused)
 
     def end(self) -> None:
-        """The stream has ended. ZMTP has no word for that."""
+        """The stream has ended. ZMTP has no message for that."""
 
     def _stop(self, piece: Piece) -> None:
-        """Read no more. piece: what to call all that comes."""
+        """Stop reading. piece: the name of all octets from here on."""
         self._deaf, self.rest, self._greeting = True, piece, b""
 
     # ------------------------------------------------------------------------------------------------------- greeting
 
     def _hear_greeting(self) -> bytes:
-        """What comes behind it, once it is whole."""
+        """Read the greeting; return the octets after it once it is complete."""
         pieces = [greeting_piece(*field) for field in split(GREETING, self._greeting)]
         whole = len(self._greeting) >= GREETING_SIZE
         try:
             check_greeting(self._greeting)
         except ProtocolError as error:
-            # One octet tells; whether others of its field have come makes no difference.
+            # One octet is enough to decide, whether or not the rest of its field has come.
             *right, wrong = mark(pieces, error.at or 0, str(error))
             self._refuse([*right, wrong._replace(octets=wrong.octets[:1])][self._named :])
             return b""
         if whole:
             return self._end_greeting(pieces)
-        # It takes the whole to know whether the other fields are right.
+        # The other fields can be checked only when the greeting is complete.
         for piece, (_, size) in list(zip(pieces, GREETING, strict=True))[self._named : MECHANISM_FIELD]:
             if len(piece.octets) < size:
                 break
@@ -266,7 +266,7 @@ class Speaker:
             self._stop(REST._replace(value="not read: after ERROR there is nothing to say"))
 
     def _refuse_header(self, error: ProtocolError) -> None:
-        """The decoder has looked at the flags, and at the size if that was whole."""
+        """Name the part of the header that the decoder has read: the flags, and the size if it is complete."""
         flags = self.tape.held[0]
         header = 9 if error.at and flags & LONG else 1 + (error.at or 0)
         pieces = header_pieces(bytes(self.tape.held[:header]))

@@ -35,7 +35,7 @@ async def test_a_push_whose_messages_change_on_the_way_is_found_out(play, monkey
     send = zmq.Socket.send_string
     monkeypatch.setattr(zmq.Socket, "send_string", lambda self, text: send(self, text.replace("two", "2")))
     (broken,) = (await play("first")).broken
-    assert broken.startswith("both sends returned while nobody was there; the two messages waited")
+    assert broken.startswith("both sends returned while there was no server; the two messages waited")
     assert (await returning_pull()).answers == ["one", "2", "three"]
 
 

@@ -38,4 +38,4 @@ async def test_a_poller_that_says_something_when_there_is_nothing_is_found_out(p
 
     monkeypatch.setattr(zmq.Poller, "poll", lying)
     (broken,) = (await play("many")).broken
-    assert "poll(10) gives an empty list" in broken
+    assert "poll(10) returns an empty list" in broken

@@ -32,7 +32,7 @@ async def test_an_inproc_that_copies_is_found_out(play, monkeypatch):
 
     monkeypatch.setattr(zmq.Socket, "recv", copying)
     (broken,) = (await play("patterns")).broken
-    assert broken.startswith("no connection was made (the monitors are silent), and no octet was copied")
+    assert broken.startswith("no connection was made (the monitors report none), and no octet was copied")
 
 
 async def test_a_task_that_comes_twice_is_found_out(play, monkeypatch):

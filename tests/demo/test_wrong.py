@@ -52,7 +52,7 @@ async def test_a_mark_that_does_not_hold_is_found_out(play, monkeypatch):
     broken = (await play("wrong")).broken
     assert [words.partition(":")[0] for words in broken] == [
         "and yet both marks hold",
-        "over inproc there is nothing between",
+        "over inproc there is no buffer between them",
     ]
 
 
@@ -63,4 +63,4 @@ async def test_a_req_that_may_ask_twice_is_found_out(play, monkeypatch):
         return socket(self, socket_type, **options | ({"req_relaxed": 1} if socket_type is zmq.REQ else {}))
 
     monkeypatch.setattr(zmq.Context, "socket", relaxed)
-    assert (await play("wrong")).broken == ["and the REQ refused to ask again: it awaits a reply (EFSM)"]
+    assert (await play("wrong")).broken == ["and the REQ refused to send again, because it waits for a reply (EFSM)"]

@@ -52,5 +52,5 @@ def test_a_peer_that_leaves_is_an_error_and_not_a_hang(last_words: bytes) -> Non
     with ours, theirs:
         theirs.sendall(last_words)
         theirs.shutdown(socket.SHUT_WR)
-        with pytest.raises(ConnectionError, match="the peer ended the conversation"):
+        with pytest.raises(ConnectionError, match="the peer closed the connection"):
             ask(ours, Connection(SocketType.REQ), b"hello")

@@ -6,15 +6,15 @@ import sys
 
 import pytest
 
-# What each says when its failure has come, and when it has been survived.
+# What each program prints when it fails, and when it has recovered.
 SAYS = {
-    "lazy_pirate": ["server: the server dies in the middle of its work", "client: b'three' → [b'THREE']"],
-    "broker": [" in its hands", "client: b'three' → leaves", "client: b'six' → [b'SIX']"],
+    "lazy_pirate": ["server: the server died while it worked", "client: b'three' → [b'THREE']"],
+    "broker": ["died while working on", "client: b'three' → leaves", "client: b'six' → [b'SIX']"],
     "paranoid_pirate": ["silent for 0.3 s: dropped", "queue: dies", "client: b'request 5' → [b'REQUEST 5']"],
-    "last_value_cache": ["and is gone", "second newcomer, to b'us':\n    [b'us', b'snow']\n"],
+    "last_value_cache": ["and is gone", "second subscriber, to b'us':\n    [b'us', b'snow']\n"],
     "late_joiner": ["replica: a snapshot, up to change", "publisher: dies", "replica: change 4: us = calm"],
-    "pipeline": ["worker: is killed", "are missing", "sink: 20 results", ", TASK 19\n"],
-    "actors": ["crash 1 of 3", "has {2: 4, 3: 9, 7: 49, 8: 64}", "parent: has ended both: a slip of the pen"],
+    "pipeline": ["worker: killed", "missing: ", "sink: 20 results", ", TASK 19\n"],
+    "actors": ["crash 1 of 3", "has {2: 4, 3: 9, 7: 49, 8: 64}", "parent: both actors have ended: cannot compute"],
 }
 
 

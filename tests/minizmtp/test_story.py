@@ -94,7 +94,7 @@ def test_a_story_survives_its_file():
 
 
 def test_a_line_that_no_story_has_is_refused():
-    with pytest.raises(ValueError, match="no line like this: nobody"):
+    with pytest.raises(ValueError, match="not a valid line of a story: nobody"):
         read("# A title.\nnobody 0.0000\n")
 
 

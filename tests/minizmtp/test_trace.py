@@ -654,7 +654,7 @@ def test_a_secret_that_does_not_belong_to_the_server_shows_what_that_server_woul
 
 def test_a_key_has_32_octets_or_40_characters():
     assert Keys(server_secret=z85.encode(s).decode()).server_secret == s
-    with pytest.raises(ValueError, match="a key of 31 octets"):
+    with pytest.raises(ValueError, match="key of 31 octets: expected 32"):
         Keys(server_secret=bytes(31))
 
 

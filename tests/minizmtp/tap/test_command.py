@@ -190,7 +190,7 @@ REFUSED = {
     "nowhere to go": (["tcp://127.0.0.1:*", "tcp://*:5555"], "connect needs a host to go to"),
     "inproc": (["inproc://a", "tcp://127.0.0.1:5555"], "inproc has no octets to tap"),
     "a long path": (["tcp://127.0.0.1:*", "ipc:///" + "x" * 200], "expected a path of at most"),
-    "no such key": (["tcp://127.0.0.1:*", "ipc://a", "--curve", "secret=x"], "--curve needs NAME=KEY"),
+    "no such key": (["tcp://127.0.0.1:*", "ipc://a", "--curve", "secret=x"], "--curve: expected NAME=KEY"),
     "no key": (["tcp://127.0.0.1:*", "ipc://a", "--curve", "server_secret=short"], "Z85"),
 }
 

@@ -39,8 +39,8 @@ def test_all_that_was_kept_is_on_the_page_and_how_it_ended() -> None:
         for span in [span for side in Side for span in conversation.spans[side]]:
             assert span.octets.hex(" ") in page
             assert html.escape(span.value, quote=False) in page
-    assert page.count("After 3.000 s: the client died: connection reset by peer.") == 2
-    assert page.count("It is not over.") == 1
+    assert page.count("After 3.000 s: the client failed: connection reset by peer.") == 2
+    assert page.count("The connection is still open.") == 1
     assert "<script" not in page
 
 
@@ -50,4 +50,4 @@ def test_what_was_not_kept_is_counted() -> None:
     tap.passed(number, Side.CLIENT, GREETING, 1.0)
     tap.passed(number, Side.CLIENT, ready(b"PUSH"), 1.0)
     tap.closed(number, 3.0)
-    assert f"Of what passed, {len(ready(b'PUSH'))} octets are not shown." in page_of(tap)
+    assert f"{len(ready(b'PUSH'))} octets that passed later are not shown." in page_of(tap)

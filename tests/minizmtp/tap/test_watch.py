@@ -103,8 +103,8 @@ def test_what_passed_is_shown_kept_and_captured() -> None:
 
     assert "[1]    0.000 s  tcp://127.0.0.1:50000 → tcp://127.0.0.1:5555" in screen.text
     assert f"[1]    1.000 s  client → server, {len(HANDSHAKE)} octets" in screen.text
-    assert "[1]    4.000 s  client says no more" in screen.text
-    assert "[1]    5.000 s  server died: connection reset by peer" in screen.text
+    assert "[1]    4.000 s  client ended its stream" in screen.text
+    assert "[1]    5.000 s  server failed: connection reset by peer" in screen.text
     assert "[1]    5.000 s  closed; client" in screen.text
 
 
@@ -143,8 +143,8 @@ def test_nobody_there_is_told_too() -> None:
     number = tap.opened(HERE, None, 1.0)
     tap.ended(number, SERVER, "connection refused", 1.0)
     close(tap, number)
-    assert "tcp://127.0.0.1:50000 → nobody" in screen.text
-    assert "server died: connection refused" in screen.text
+    assert "tcp://127.0.0.1:50000 → no server" in screen.text
+    assert "server failed: connection refused" in screen.text
     assert len(read_capture(capture.getvalue())) == 2
     assert tap.conversations[0].ends[0].why == "connection refused"
 
@@ -231,7 +231,7 @@ def test_a_disk_that_is_full_ends_the_capture_and_nothing_else() -> None:
     tap = a_tap(capture=capture, keep=1 << 20)
     number = converse(tap, *[(CLIENT, HANDSHAKE)] * 20)
     close(tap, number)
-    assert tap.failures == ["[1] nothing more goes into the capture: no space left on device"]
+    assert tap.failures == ["[1] the capture ends here: no space left on device"]
     assert kept(tap.conversations[0], CLIENT) == HANDSHAKE * 20
     assert read_capture(capture.getvalue())
 
@@ -298,7 +298,7 @@ def test_all_connections_together_are_kept_within_a_bound(monkeypatch: pytest.Mo
     )  # one span of 100 octets may be too much
     assert len(tap.conversations) < 60
     (failure,) = tap.failures
-    assert failure.endswith("from here on no connection is kept: those before take all the room")
+    assert failure.endswith("connections from here on are not kept: earlier ones take all the memory")
 
 
 def test_the_connection_that_holds_most_is_given_up_and_not_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,7 +310,7 @@ def test_the_connection_that_holds_most_is_given_up_and_not_another(monkeypatch:
     tap.passed(large, SERVER, GREETING + ready(b"REP") + endless + bytes(9500), 1.0)
     tap.passed(small, CLIENT, endless + bytes(600), 1.0)
     tap.catch_up()
-    assert tap.failures == [f"[{large}] not annotated from here on: no end of what the server began to say"]
+    assert tap.failures == [f"[{large}] not annotated from here on: the server's incomplete data takes too much memory"]
     tap.passed(small, CLIENT, bytes(600), 1.0)
     tap.catch_up()
     assert len(tap.failures) == 1
@@ -326,7 +326,7 @@ def test_no_end_of_failures_is_not_kept_without_end(monkeypatch: pytest.MonkeyPa
     for _ in range(50):
         close(tap, converse(tap, *[(CLIENT, b"x")] * 3))
     assert len(tap.failures) == 11
-    assert tap.failures[-1] == "more went wrong, which is not listed"
+    assert tap.failures[-1] == "further errors are not listed"
 
 
 # ------------------------------------------------------------------------------------------------------------ secrets
@@ -386,7 +386,7 @@ def test_a_frame_without_end_is_not_waited_for_for_ever(monkeypatch: pytest.Monk
     endless = b"\x02" + (1 << 40).to_bytes(8, "big")
     number = converse(tap, (CLIENT, HANDSHAKE), (CLIENT, endless), *[(CLIENT, bytes(1000))] * 20)
     close(tap, number)
-    assert tap.failures == ["[1] not annotated from here on: no end of what the client began to say"]
+    assert tap.failures == ["[1] not annotated from here on: the client's incomplete data takes too much memory"]
     (conversation,) = tap.conversations
     total = len(HANDSHAKE) + len(endless) + 20_000
     assert len(kept(conversation, CLIENT)) + conversation.left_out == total
@@ -442,7 +442,7 @@ def test_a_flood_without_end_is_no_more_named_but_counted(monkeypatch: pytest.Mo
     for _ in range(1000):
         tap.passed(number, CLIENT, message, 0.0)
     close(tap, number)
-    assert tap.failures == ["[1] not annotated from here on: too much at a time"]
+    assert tap.failures == ["[1] not annotated from here on: too much data at once"]
     (conversation,) = tap.conversations
     assert 70_000 < len(kept(conversation, CLIENT)) < 110_000
     assert len(kept(conversation, CLIENT)) + conversation.left_out == len(HANDSHAKE) + 1000 * len(message)
@@ -456,6 +456,6 @@ async def test_at_the_end_what_has_no_time_left_is_not_named_but_counted() -> No
         tap.passed(number, CLIENT, HANDSHAKE, 0.0)
     tap.closed(number, 0.0)
     await tap.finish(0)
-    assert tap.failures == ["[1] not annotated from here on: no time is left"]
+    assert tap.failures == ["[1] not annotated from here on: no time left"]
     assert tap.conversations[0].left_out > 0
     assert tap.conversations[0].closed is not None
