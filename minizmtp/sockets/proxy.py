@@ -46,8 +46,8 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
     if not (source.events & POLLIN and target.events & POLLOUT):  # raises for a closed socket
         return 0
     rest, pattern = source._pattern.rest, source._pattern
-    copies: list[Frames] = []  # because over inproc a peer gets the message itself, and may change it
     taken: list[tuple[bool, Received]] = []
+    copies: list[Frames] = []  # because over inproc a peer gets the message itself, and may change it
 
     def messages() -> Iterator[Item]:
         while rest or not pattern.has_turns or pattern.can_receive():
@@ -55,29 +55,30 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
             received = rest.pop(0) if was_begun else pattern.take()
             if received is None:
                 return
-            taken[:] = [(was_begun, received)]
+            taken.append((was_begun, received))
             if capture is not None:
                 copies.append(list(received[1]))
             yield received[1]
 
-    moved = 0
+    moved, waiting = 0, None
     try:
         moved, waiting = target._pattern.send_many(messages(), TURNS)
+    except ZMQError:
+        moved = max(0, len(taken) - 1)  # the last one was refused
+        raise
+    finally:
         if waiting is not None:
             # There is room, but not at the peers that the message is for: only a message tells an XPUB with
             # xpub_nodrop, or a mandatory ROUTER, which those are.
-            ((was_begun, received),) = taken
+            was_begun, received = taken.pop()
             if was_begun:
                 rest.insert(0, received)
             else:
                 pattern.give_back(received)
-    except ZMQError:
-        moved = len(copies) - 1  # the last one was refused
-        raise
-    finally:
         for copy in copies[:moved]:
             if capture is not None and capture.events & POLLOUT:
                 capture._try_send(copy)
-        source._wake_next()
-        target._wake_next()
+        if taken:  # and not always, because two proxies that move nothing would wake each other for ever
+            source._wake_next()
+            target._wake_next()
     return moved

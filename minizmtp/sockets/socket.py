@@ -350,10 +350,13 @@ class Socket(Options):
 
     def _try_send_many(self, items: Iterator[Item], most: int) -> tuple[int, Frames | None]:
         self._links.check_open()
+        some = 1  # perhaps, if it raises
         try:
-            return self._pattern.send_many(items, most)
+            some, waiting = self._pattern.send_many(items, most)
         finally:
-            self._wake_next()
+            if some:  # and not always, because a proxy that is woken may wake this task
+                self._wake_next()
+        return some, waiting
 
     async def _send_taken(self, message: Frames, flags: int) -> None:
         """Wait until there is room for a message that was taken from the program; or send it without, at the end."""

@@ -9,7 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp.sockets.socket import TURNS
-from tests.minizmtp.helpers import CUT, cut_at, receive_all
+from tests.minizmtp.helpers import CUT, cut_at, pair, receive_all
 from tests.minizmtp.inside import watchers_of
 
 TRANSPORTS = ["tcp", "inproc"]
@@ -341,3 +341,21 @@ async def test_a_mandatory_router_whose_peer_has_gone_ends_a_proxy() -> None:
             assert caught.value.errno == zmq.EHOSTUNREACH
             async with running(router, backend):
                 assert await client.recv() == b"answer"
+
+
+async def test_proxies_that_move_nothing_sleep() -> None:
+    """Both find a message, and no room for it at the peer that wants it. Neither may wake the other for that."""
+    async with zmq.Context() as ctx:
+        pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://work")
+        xpub, sub = await pair(ctx, zmq.XPUB, zmq.SUB, "inproc://news", sndhwm=1, rcvhwm=1)
+        xpub.xpub_nodrop = 1
+        sub.subscribe(b"")
+        assert await xpub.recv() == b"\1"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(zmq.proxy, pull, xpub)
+            nursery.start_soon(zmq.proxy, pull, xpub)
+            await push.send_many([b"%d" % number for number in range(5)])
+            with trio.fail_after(5):
+                await wait_all_tasks_blocked()
+            assert [await sub.recv() for _ in range(5)] == [b"%d" % number for number in range(5)]
+            nursery.cancel_scope.cancel()
