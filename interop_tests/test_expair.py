@@ -85,7 +85,7 @@ async def test_a_pair_waits_for_a_peer_that_does_not_read(world: World) -> None:
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("31-4", "31-5", "L-8", "L-9", "37-18")
-async def test_a_pair_that_connects_keeps_what_it_has_for_a_peer_that_comes_back(world: World) -> None:
+async def test_a_pair_keeps_its_messages_for_a_returning_peer(world: World) -> None:
     endpoint = world.known_endpoint()
     client = await world.client.socket("PAIR", **EAGER)
     await client.connect(endpoint)

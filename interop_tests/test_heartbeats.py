@@ -189,7 +189,7 @@ SENDING = {"sndhwm": 2, **LITTLE}
 @pytest.mark.differs("peer that is slow to be read")
 @pytest.mark.parametrize("who", ["reader", "sender", "both"])
 @pytest.mark.requirement("37-73", "37-75", "37-79", "L-14")
-async def test_a_peer_that_is_only_slow_to_be_read_is_not_taken_for_dead(world: World, who: str) -> None:
+async def test_a_peer_whose_input_is_read_late_is_not_dead(world: World, who: str) -> None:
     """Our program does not read, so nor do we: not the sender's PONGs, nor its PINGs, and yet nobody parts."""
     beating = {"heartbeat_ivl": 50, "heartbeat_timeout": 150}
     pull = await world.server.socket("PULL", **SLOW, **(beating if who != "sender" else {}))

@@ -71,7 +71,7 @@ async def test_a_sub_may_be_there_before_its_publisher(world: World) -> None:
 
 
 @pytest.mark.requirement("L-1", "L-2", "L-4", "30-6", "30-9", "28-24")
-async def test_a_queue_without_a_peer_holds_exactly_the_high_water_mark(world: World) -> None:
+async def test_a_queue_without_a_peer_holds_the_high_water_mark(world: World) -> None:
     """Messages are counted, not frames."""
     first, second = world.known_endpoint(), world.known_endpoint()
     push = await world.client.socket("PUSH", sndhwm=7, **EAGER)
@@ -93,7 +93,7 @@ async def test_a_queue_without_a_peer_holds_exactly_the_high_water_mark(world: W
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("L-7", "28-22")
-async def test_with_immediate_a_connection_counts_only_when_it_is_there(world: World) -> None:
+async def test_with_immediate_only_a_made_connection_counts(world: World) -> None:
     endpoint = world.known_endpoint()
     push = await world.client.socket("PUSH", immediate=1, **EAGER)
     await push.connect(endpoint)
@@ -172,7 +172,7 @@ async def test_what_is_sent_while_the_server_is_away_waits_for_it(world: World) 
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("L-38", "29-28", "37-18", "37-58")
-async def test_what_was_subscribed_is_subscribed_again_after_a_reconnect(world: World) -> None:
+async def test_subscriptions_are_sent_again_after_a_reconnect(world: World) -> None:
     endpoint = world.known_endpoint()
     pub = await world.server.socket("PUB")
     await pub.bind(endpoint)
@@ -237,7 +237,7 @@ async def test_unbind_ends_the_listener_and_what_it_accepted(world: World) -> No
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("L-18")
-async def test_disconnect_ends_one_connection_and_sends_what_was_queued(world: World) -> None:
+async def test_disconnect_ends_one_connection_after_its_queue(world: World) -> None:
     pull, push = await world.pair("PULL", "PUSH")
     for n in range(50):
         await push.send(b"%d" % n)
@@ -263,7 +263,7 @@ async def test_an_endpoint_is_bound_once(world: World) -> None:
 @pytest.mark.over("ipc")
 @pytest.mark.pairs("ours-ours", "ours-libzmq")
 @pytest.mark.requirement("L-16")
-async def test_a_live_ipc_path_is_not_stolen_and_a_dead_one_is_no_hindrance(world: World) -> None:
+async def test_a_live_ipc_path_is_kept_and_a_dead_one_replaced(world: World) -> None:
     """libzmq removes whatever lies at the path before it binds, so there is no control for the first half."""
     endpoint = world.endpoint()
     with contextlib.closing(stdlib_socket.socket(stdlib_socket.AF_UNIX)) as dead:
@@ -355,7 +355,8 @@ async def test_endpoints_that_make_no_sense_are_refused(world: World) -> None:
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("L-17")
-async def test_connecting_twice_makes_two_connections_for_push_and_one_for_sub(world: World) -> None:
+async def test_connecting_twice_counts_twice_for_push_once_for_sub(world: World) -> None:
+    """A SUB socket ignores the second connect, because each message would arrive twice."""
     pull, push = await world.pair("PULL", "PUSH")
     await push.connect(pull.last_endpoint)
     await world.handshakes(pull, push)
@@ -375,7 +376,7 @@ async def test_connecting_twice_makes_two_connections_for_push_and_one_for_sub(w
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("37-16", "37-18", "L-20")
-async def test_a_frame_above_maxmsgsize_costs_its_sender_the_connection(world: World) -> None:
+async def test_a_frame_above_maxmsgsize_ends_the_connection(world: World) -> None:
     """The sender sees nothing but a close, so it dials again; and it does not send the same thing again."""
     pull = await world.server.socket("PULL", maxmsgsize=100)
     push, healthy = [await world.client.socket("PUSH", **EAGER) for _ in range(2)]

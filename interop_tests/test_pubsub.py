@@ -23,7 +23,7 @@ async def received_until(subscriber: Peer, last: bytes) -> list[bytes]:
 
 
 @pytest.mark.requirement("29-2", "29-7", "29-8", "29-33", "29-34", "37-57", "37-60")
-async def test_each_subscriber_gets_what_starts_with_one_of_its_prefixes(world: World) -> None:
+async def test_each_subscriber_gets_messages_with_one_of_its_prefixes(world: World) -> None:
     """Prefixes that overlap, within one subscriber and between them; a message comes once, however many match."""
     wishes = [
         [b""],
@@ -119,7 +119,8 @@ async def test_only_the_first_frame_is_compared(world: World) -> None:
 
 
 @pytest.mark.requirement("37-59", "37-61", "29-8", "29-11", "L-38")
-async def test_a_prefix_counts_until_it_was_unsubscribed_as_often_as_subscribed(world: World) -> None:
+async def test_a_prefix_counts_until_each_subscription_is_undone(world: World) -> None:
+    """Two subscriptions to one prefix need two cancellations."""
     pub, sub = await world.pair("PUB", "SUB")
     await sub.subscribe(b"a", b"a", b"ab", b"end")
 
@@ -150,7 +151,7 @@ async def test_a_pub_only_sends_and_a_sub_only_receives(world: World) -> None:
 
 
 @pytest.mark.requirement("29-9", "29-10", "L-39")
-async def test_what_is_published_before_a_subscription_is_lost_without_a_wait(world: World) -> None:
+async def test_a_message_before_any_subscription_is_dropped_at_once(world: World) -> None:
     pub = await world.server.socket("PUB")
     await pub.bind(world.endpoint())
     for n in range(1200):  # more than the high-water mark: there is no queue that could fill
@@ -165,7 +166,7 @@ async def test_what_is_published_before_a_subscription_is_lost_without_a_wait(wo
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("29-4", "29-5", "29-9", "29-10", "29-30", "29-31")
-async def test_a_slow_subscriber_loses_whole_messages_and_delays_nobody(world: World) -> None:
+async def test_a_slow_subscriber_loses_messages_and_delays_no_peer(world: World) -> None:
     """SUB at its mark stops reading, the pipe's other end fills, and there the publisher drops: 29-31 as
     libzmq does it."""
     little = {"sndbuf": 65536, "rcvbuf": 65536}

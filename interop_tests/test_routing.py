@@ -69,7 +69,7 @@ async def test_a_peer_may_choose_its_name(world: World, name: bytes) -> None:
 
 @pytest.mark.over("tcp")
 @pytest.mark.requirement("28-36", "37-46")
-async def test_a_req_too_may_choose_its_name_and_keeps_it_over_a_reconnect(world: World) -> None:
+async def test_a_req_keeps_its_chosen_name_over_a_reconnect(world: World) -> None:
     endpoint = world.known_endpoint()
     req = await world.client.socket("REQ", routing_id=b"alice", req_relaxed=1, **EAGER)
     await req.connect(endpoint)
@@ -356,7 +356,8 @@ async def test_a_dealer_sends_in_turn_and_receives_in_turn(world: World) -> None
 
 @pytest.mark.over("tcp", "inproc")
 @pytest.mark.requirement("28-27", "28-28", "28-29", "28-22", "28-25", "L-1", "L-6")
-async def test_a_dealer_without_a_peer_takes_nothing_and_with_one_to_come_so_much(world: World) -> None:
+async def test_a_dealer_queues_only_for_peers_it_connects_to(world: World) -> None:
+    """Without a peer it takes no message; for a peer still to come it takes as many as the high-water mark."""
     endpoint = world.known_endpoint()
     dealer = await world.client.socket("DEALER", sndhwm=3, **EAGER)
     assert not await dealer.try_send(b"to nobody")

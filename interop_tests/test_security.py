@@ -149,9 +149,7 @@ async def test_who_comes_in_and_what_the_monitors_say(world: World, name: str) -
         ("PLAIN, nobody to ask", True),
     ],
 )
-async def test_who_was_refused_stays_away_and_who_saw_a_close_comes_back(
-    world: World, name: str, comes_back: bool
-) -> None:
+async def test_a_refused_peer_stays_away_and_a_closed_one_returns(world: World, name: str, comes_back: bool) -> None:
     server, client = await meet(world, CASES[name], reconnect_ivl=10, handshake_ivl=1000)
     await client.wait_event("DISCONNECTED")
     if comes_back:
@@ -204,7 +202,7 @@ async def test_heartbeats_pass_through_curve(world: World) -> None:
 
 @pytest.mark.over("tcp")
 @pytest.mark.requirement("26-8", "26-12", "26-21", "L-8")
-async def test_a_curve_connection_comes_back_with_new_keys_and_what_is_queued(world: World) -> None:
+async def test_a_curve_reconnect_has_new_keys_and_the_queue(world: World) -> None:
     await guard(world)
     endpoint = world.known_endpoint()
     client = await world.client.socket("DEALER", linger=0, reconnect_ivl=10, **curve("anna"))

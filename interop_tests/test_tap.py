@@ -143,7 +143,7 @@ async def test_news_for_three_subscribers(world: World, front: str) -> None:
 
 
 @pytest.mark.requirement("26-1", "37-55")
-async def test_what_curve_has_closed_is_passed_on_and_opened_as_far_as_the_key_goes(world: World, front: str) -> None:
+async def test_curve_traffic_is_passed_on_and_opened_with_the_key(world: World, front: str) -> None:
     pytest.importorskip("nacl")
     keys = Keys(server_secret=KEYS["server"][1])
     async with tapped(world, front, "REP", keys, **CURVE_SERVER) as (rep, scene):
@@ -161,9 +161,7 @@ async def test_what_curve_has_closed_is_passed_on_and_opened_as_far_as_the_key_g
 
 @pytest.mark.parametrize("victim", ["server", "client"])
 @pytest.mark.requirement("37-18", "37-54", "37-55")
-async def test_when_one_side_is_killed_the_other_is_told_and_the_next_connection_works(
-    world: World, front: str, victim: str
-) -> None:
+async def test_a_killed_side_is_reported_and_the_next_connects(world: World, front: str, victim: str) -> None:
     server = await world.server.socket("DEALER")
     endpoint = world.known_endpoint()
     await server.bind(endpoint)

@@ -214,7 +214,7 @@ async def test_a_handshake_that_takes_too_long_is_given_up(world: World, said: b
 
 @EVERY_KIND
 @pytest.mark.requirement("37-25", "37-27", "37-68", "L-12", "L-13")
-async def test_a_ping_between_the_frames_of_a_message_is_answered_at_once(world: World) -> None:
+async def test_a_ping_between_two_frames_is_answered_at_once(world: World) -> None:
     pull = await bound(world, "PULL")
     async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.handshake("PUSH")
@@ -344,7 +344,7 @@ async def test_half_a_message_from_a_peer_that_goes_is_thrown_away(world: World)
     ],
 )
 @pytest.mark.requirement("28-2", "L-20", "L-33")
-async def test_a_reply_without_its_envelope_ends_the_connection_for_good(world: World, reply: bytes) -> None:
+async def test_a_reply_without_its_envelope_ends_the_connection(world: World, reply: bytes) -> None:
     async with RawListener.listen() as listener:
         req = await connected(world, "REQ", listener.endpoint)
         async with await listener.accept() as raw:

@@ -50,7 +50,7 @@ async def test_which_subscriptions_an_xpub_shows(world: World, option: str) -> N
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.parametrize("option", ["xpub_verbose", "xpub_verboser"])
 @pytest.mark.requirement("L-36", "29-25")
-async def test_what_a_subscriber_wanted_is_shown_as_taken_back_when_it_has_gone(world: World, option: str) -> None:
+async def test_a_departed_subscriber_is_shown_as_unsubscribed(world: World, option: str) -> None:
     xpub = await world.server.socket("XPUB", **{option: 1})
     one, two = [await world.client.socket("SUB") for _ in range(2)]
     await world.join(xpub, one, two)
@@ -79,7 +79,7 @@ async def test_the_end_of_what_nobody_wanted_is_shown_all_the_same(world: World)
 
 @pytest.mark.over("tcp")
 @pytest.mark.requirement("29-12", "29-14", "29-3", "37-18", "L-39")
-async def test_a_publisher_that_connects_keeps_a_subscriber_that_comes_back(world: World) -> None:
+async def test_a_publisher_that_connects_keeps_a_returning_subscriber(world: World) -> None:
     """No notice that it is gone, and what it wanted is queued for it."""
     endpoint = world.known_endpoint()
     sub = await world.server.socket("SUB")
@@ -246,7 +246,7 @@ async def test_with_xpub_nodrop_a_publisher_waits_for_the_slowest(world: World) 
 
 @EVERYWHERE
 @pytest.mark.requirement("29-8", "29-18", "37-60")
-async def test_with_invert_matching_a_subscription_tells_what_is_not_wanted(world: World) -> None:
+async def test_invert_matching_makes_a_subscription_an_exclusion(world: World) -> None:
     inverted = {"invert_matching": 1}
     xpub, sub = await world.pair("XPUB", "SUB", inverted, inverted)
     await xpub.send(b"to all, for nobody has said what is not wanted")

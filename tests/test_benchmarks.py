@@ -41,7 +41,7 @@ FIGURES = Figures(
 )
 
 
-def test_a_ratio_is_of_the_same_round_and_above_1_where_we_are_ahead() -> None:
+def test_a_ratio_is_of_one_round_and_above_1_where_we_lead() -> None:
     assert FIGURES.ratio("pyzmq") == (0.75, 0.5, 1.0)
     assert FIGURES.ratio("raw") is None
     assert report.ratio(FIGURES, "pyzmq") == "0.75 (0.50–1.00)"

@@ -190,7 +190,7 @@ def test_patterns_know_of_the_wire_only_its_events(module: str) -> None:
     assert all(name.startswith("minizmtp.wire.events.") for name in names)
 
 
-def test_only_the_engine_holds_a_stream_and_only_it_reads_a_connection() -> None:
+def test_only_the_engine_holds_a_stream_and_reads_a_connection() -> None:
     """Whoever else imports Connection (a session makes one) reads no events from it; but for the trace, which overhears
     by one, and by one of h11's."""
     readers = {
@@ -222,7 +222,7 @@ def has_example(module: ModuleType) -> bool:
 
 
 @pytest.mark.parametrize("module", [module for module in WITHOUT_IO if module != "patterns.pattern"])
-def test_a_chapter_that_needs_no_network_has_an_example_that_runs(module: str) -> None:
+def test_a_chapter_without_network_has_an_example_that_runs(module: str) -> None:
     """But for `pattern`, which is what the others have in common and does nothing by itself."""
     assert has_example(loaded(module))
 

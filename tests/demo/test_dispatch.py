@@ -14,7 +14,7 @@ async def test_all_is_done_though_one_is_stuck(work, messages, connections):
     assert (cost.messages, cost.connections) == (messages, connections)
 
 
-def test_a_desk_takes_back_a_task_when_nothing_else_is_left_and_not_before():
+def test_a_desk_takes_a_task_back_only_when_it_has_no_other():
     desk = Desk()
     desk.hear(READY)
     assert desk.give(STUCK) == b"1"

@@ -30,7 +30,7 @@ async def test_a_nursery_waits_for_http_and_for_a_socket():
     assert await both_protocols() == ["sun", "200"]
 
 
-async def test_a_poller_that_says_something_when_there_is_nothing_is_found_out(play, monkeypatch):
+async def test_a_poller_that_reports_a_false_event_is_detected(play, monkeypatch):
     poll = zmq.Poller.poll
 
     async def lying(self, timeout=None):

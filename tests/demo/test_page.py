@@ -113,7 +113,7 @@ def test_all_that_was_said_is_on_the_page(page):
             assert word in known or " ".join(word.split()) in f"{everything} {labels}", f"{word!r} of {block}"
 
 
-def test_the_contents_lead_to_every_part_and_say_what_it_comes_to(page):
+def test_the_contents_link_every_part_and_show_its_result(page):
     (contents,) = (it for it in page.all("nav") if it.attributes["aria-label"] == "Contents")
     assert [link.attributes["href"] for link in contents.all("a")] == ["#bytes", "#rest"]
     assert [it.text for it in contents.all("li")] == [
@@ -135,7 +135,7 @@ def test_the_answer_stands_at_the_top_and_leads_to_the_parts(page):
     assert "the answer" not in arrange(TOUR).names
 
 
-def test_conversations_in_both_protocols_stand_beside_each_other_at_the_same_time():
+def test_conversations_in_two_protocols_are_aligned_in_time():
     (beside,) = (item for item in arrange(TOUR).parts[0].items if isinstance(item, Beside))
     assert [it.title for it in beside.sections] == ["HTTP", "ZMTP"]
     assert beside.rows == [[1, 3], [1, 2, 3]]
@@ -152,7 +152,8 @@ def test_a_conversation_without_a_counterpart_stands_alone():
     assert [(isinstance(it, Beside), len(it.sections)) for it in items] == [(False, 1), (True, 2)]
 
 
-def test_a_claim_that_did_not_come_true_is_told_at_the_top_where_it_was_made_and_at_the_end(page):
+def test_a_failed_claim_is_shown_at_top_at_its_place_and_at_end(page):
+    """A claim that did not come true is named three times: at the top, where it was made, and at the end."""
     (top,) = page.all("p", "sum")
     assert top.text == "✗ 1 of 4 claims did not come true. Which"
     assert [it.text for it in page.all("li", "broken")] == ["✗ Not true: the earth is flat", "✗ the earth is flat"]
@@ -210,7 +211,7 @@ def parts_of(run) -> tuple[Part]:
 
 
 @pytest.mark.parametrize(("run", "code"), [(claims_the_truth, 0), (claims_a_falsehood, 1)])
-def test_the_page_is_written_whatever_came_true_and_the_terminal_says_the_same(run, code, tmp_path, capsys):
+def test_the_page_and_the_terminal_report_the_same_claims(run, code, tmp_path, capsys):
     path = tmp_path / "tour.html"
     assert main(["--html", str(path)], parts_of(run)) == code
     page = check_page(path.read_text("utf-8"))
@@ -218,7 +219,7 @@ def test_the_page_is_written_whatever_came_true_and_the_terminal_says_the_same(r
     assert claim.split(": ")[1] in capsys.readouterr().out
 
 
-def test_where_no_page_can_be_written_that_is_said_before_the_tour(tmp_path, capsys):
+def test_a_page_that_cannot_be_written_fails_before_the_tour(tmp_path, capsys):
     for path in (tmp_path, tmp_path / "nowhere" / "tour.html"):
         with pytest.raises(SystemExit) as ended:
             main(["--html", str(path)], parts_of(claims_the_truth))
@@ -228,7 +229,8 @@ def test_where_no_page_can_be_written_that_is_said_before_the_tour(tmp_path, cap
 
 
 @pytest.mark.parametrize("missing", ["jinja2", "svg"])
-def test_without_its_libraries_the_option_says_what_to_install_and_the_tour_does_without(missing, tmp_path):
+def test_without_its_libraries_only_the_page_is_unavailable(missing, tmp_path):
+    """The option says what to install, and the tour runs without the page."""
     without = f"import sys; sys.modules['{missing}'] = None; from minizmtp.demo.__main__ import main; sys.exit(main("
     command = [sys.executable, "-c"]
     refused = subprocess.run(
@@ -310,7 +312,7 @@ def test_every_explanation_is_reached_with_the_tab_key(browser, real):
     assert sum('class="source"' in it for it in stops) == len(list(page.all("a", "source")))
 
 
-def test_a_screen_reader_is_told_one_conversation_after_the_other(browser, awkward):
+def test_a_screen_reader_reads_one_conversation_at_a_time(browser, awkward):
     browser.open(awkward)
     spoken = browser.spoken()
     places = [spoken.index(it.value) for block in (HTTP, ZMTP) for it in block.spans]

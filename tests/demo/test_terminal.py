@@ -68,7 +68,7 @@ def test_there_is_an_example_of_each_block():
 
 
 @pytest.mark.parametrize("block", ONE_OF_EACH, ids=lambda block: type(block).__name__)
-def test_a_block_is_at_most_80_columns_wide_with_nothing_at_the_end_of_its_lines(block):
+def test_a_block_has_80_columns_at_most_and_no_trailing_space(block):
     lines = shown(block).splitlines()
     assert lines
     assert not [line for line in lines if len(line) > WIDTH or line != line.rstrip() or "\x1b" in line]
@@ -91,7 +91,7 @@ def test_claims_stand_together_and_other_blocks_apart():
     assert text == "t\np\n\n  ✓ a\n  ✓ b\n\n  → l\n"
 
 
-def test_short_programs_stand_side_by_side_and_long_ones_below_each_other():
+def test_short_programs_share_a_row_and_long_ones_are_stacked():
     assert "await sock.recv()" in shown(ONE_OF_EACH[8])
     assert shown(ONE_OF_EACH[8]).count("\n") == 2
     assert shown(ONE_OF_EACH[9]).splitlines() == ["  long", "  " + "x" * 70, "", "  longer", "  " + "y" * 75]
@@ -108,7 +108,7 @@ def test_a_moment_is_seen_even_at_the_right_edge():
     assert cells(LANES[1], 1.0, 10) == "─────────│"
 
 
-def test_a_stretch_of_work_too_short_for_a_letter_is_seen_all_the_same():
+def test_work_shorter_than_one_column_is_still_visible():
     assert cells(Lane("", (Stretch(0.5, 0.5001, "work"),)), 1.0, 10) == "     █"
 
 
@@ -127,7 +127,7 @@ def watched(file: io.StringIO) -> str:
     return file.getvalue()
 
 
-def test_progress_is_shown_on_a_terminal_and_taken_away_before_anything_is_said(monkeypatch):
+def test_progress_is_erased_before_the_terminal_prints_more(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     text = watched(Screen())

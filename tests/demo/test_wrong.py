@@ -16,7 +16,7 @@ from minizmtp.demo.wrong import (
 from minizmtp.patterns.queue import Queue
 
 
-async def test_who_joins_slowly_hears_nothing_and_whoever_is_waited_for_hears_all():
+async def test_a_late_subscriber_misses_all_an_awaited_one_nothing():
     assert (await subscriber_hears(waits=False)).heard == []
     assert (await subscriber_hears(waits=True)).heard == NEWS
 
@@ -34,7 +34,7 @@ async def test_http_tells_that_the_server_died():
 
 
 @pytest.mark.requirement("L-4")
-async def test_over_tcp_there_is_room_between_the_queues_and_over_inproc_none():
+async def test_tcp_buffers_between_the_queues_and_inproc_does_not():
     tcp, inproc = await fill(ANYWHERE, ""), await fill("inproc://here", "")
     assert tcp.queued <= MARK
     assert tcp.unread == MARK

@@ -35,7 +35,7 @@ async def client(start_server):
         yield client
 
 
-async def test_what_differs_in_anything_is_not_taken_for_what_was_asked_before(client):
+async def test_a_request_that_differs_gets_no_earlier_response(client):
     for method, target, tag in [("PUT", "/a", "1"), ("GET", "/a", "1"), ("GET", "/b", "1"), ("GET", "/b", "2")] * 2:
         seen = (await client.request(method, target, headers={"X-Tag": tag})).json()
         assert (seen["method"], seen["target"], dict(seen["headers"])["X-Tag"]) == (method, target, tag)
@@ -510,7 +510,7 @@ async def test_cookies_are_kept_and_sent_back(start_server):
         assert ["Cookie", "session=abc; more=1"] in response.json()["headers"]
 
 
-async def test_a_cookie_that_is_no_ascii_is_sent_back_and_does_not_keep_us_from_asking(start_server):
+async def test_a_cookie_outside_ascii_is_returned_as_it_was_received(start_server):
     async def handler(request):
         headers = [(b"Set-Cookie", "name=grün; Path=/".encode())]
         return minihttp.Response(200, headers=headers, json=[request.headers.get("cookie")])
@@ -568,7 +568,7 @@ async def test_passwords_come_from_the_call_the_client_or_the_url(start_server):
         {"cookies": {"a": "b\r\nX-Evil: c"}},
     ],
 )
-async def test_what_would_end_a_line_is_refused_before_anything_is_sent(options):
+async def test_a_line_break_in_a_header_is_refused_before_sending(options):
     async with minihttp.AsyncClient() as client:
         with pytest.raises(minihttp.LocalProtocolError):
             await client.request(options.pop("method", "GET"), "http://127.0.0.1:9/", **options)

@@ -373,7 +373,7 @@ async def test_a_server_that_answers_and_reads_no_more_is_heard(start_script, re
         assert "0 active, 0 idle" in repr(client)
 
 
-async def test_an_answer_before_the_end_of_the_body_is_heard_or_a_write_error(start_script, read_head):
+async def test_an_early_response_is_read_or_a_write_error_is_raised(start_script, read_head):
     async def script(stream):
         await read_head(stream)
         await stream.send_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -606,9 +606,7 @@ class Held(trio.abc.Stream):
         await self.stream.aclose()
 
 
-async def test_half_a_record_in_tls_is_waited_for_no_longer_than_nothing(
-    authority, trusting, start_script, read_head, clock
-):
+async def test_half_a_tls_record_does_not_extend_the_read_timeout(authority, trusting, start_script, read_head, clock):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
 

@@ -14,5 +14,5 @@ def ancestors(error: type) -> list[str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_has_the_name_and_the_ancestors_that_it_has_in_httpx(name):
+def test_each_error_has_the_name_and_bases_it_has_in_httpx(name):
     assert ancestors(getattr(minihttp, name)) == ancestors(getattr(httpx, name))

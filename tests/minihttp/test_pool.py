@@ -77,7 +77,7 @@ async def test_a_waiter_that_gives_up_leaves_nothing_behind(nursery):
     assert repr(pool) == "<Pool: 0 active, 0 idle, 0 waiting>"
 
 
-async def test_a_place_given_to_a_waiter_cancelled_at_that_moment_is_not_lost(nursery):
+async def test_a_slot_given_to_a_cancelled_waiter_is_not_lost(nursery):
     pool = Pool(minihttp.Limits(max_connections=1))
     first = await pool._acquire(A, None)
     scope = trio.CancelScope()
@@ -199,7 +199,8 @@ async def forgetful(start_script, read_head):
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "QUERY"])
-async def test_an_idempotent_request_that_met_a_closing_server_is_sent_again_once(forgetful, method):
+async def test_an_idempotent_request_is_retried_once_after_a_close(forgetful, method):
+    """A server may close an idle connection just as the request is sent, so the request is sent again, once."""
     url, seen = forgetful
     async with minihttp.AsyncClient(base_url=url) as client:
         assert (await client.get("/1")).text == "ok"
@@ -225,7 +226,8 @@ async def test_a_used_up_body_is_never_sent_again(forgetful):
             await client.put("/2", content=iter([b""]))
 
 
-async def test_a_request_fails_once_when_even_a_new_connection_is_closed(start_script, read_head):
+async def test_a_request_fails_once_a_new_connection_closes_as_well(start_script, read_head):
+    """There is no second retry, because a new connection that closes is not a race with an idle timeout."""
     seen = []
 
     async def script(stream):
@@ -282,7 +284,8 @@ async def test_closing_the_client_tells_all_who_wait(start_server, nursery):
     assert counts(client) == "0 active, 0 idle, 0 waiting"
 
 
-async def test_a_body_closed_early_frees_the_place_and_a_finished_one_keeps_the_connection(start_script, answering):
+async def test_a_finished_body_keeps_its_connection_an_early_close_not(start_script, answering):
+    """Closing a body early frees its slot in the pool; a finished body leaves its connection to the next request."""
     url = await start_script(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"))
     async with minihttp.AsyncClient() as client:
         async with client.stream("GET", url):

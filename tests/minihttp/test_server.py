@@ -800,7 +800,7 @@ async def test_a_client_that_falls_silent_in_its_body_gives_408(start_server, mo
     assert "handler failed" not in caplog.text
 
 
-async def test_what_goes_wrong_behind_the_handler_is_not_the_clients_fault(start_server, caplog):
+async def test_an_error_behind_the_handler_is_not_a_client_error(start_server, caplog):
     async def ask_another(request: minihttp.Request) -> minihttp.Response:
         raise minihttp.RemoteProtocolError("the other server talks nonsense")
 

@@ -42,7 +42,7 @@ def test_a_host_that_is_no_idna_stays_as_it_is():
     assert URL("http://xn--\x2d\x2d.example/").host == "xn----.example"
 
 
-def test_userinfo_is_decoded_for_the_password_and_hidden_from_logs():
+def test_userinfo_is_decoded_for_auth_and_hidden_in_logs():
     url = URL("http://al%40ice:p%3Ass@host/")
     assert (url.username, url.password) == ("al@ice", "p:ss")
     assert "p%3Ass" not in repr(url)

@@ -25,9 +25,7 @@ RECEIVERS = {
 @every_wire
 @pytest.mark.parametrize("kind", RECEIVERS, ids=lambda kind: kind.name)
 @pytest.mark.requirement("L-10", "37-27")
-async def test_a_sender_that_dies_inside_a_message_leaves_nothing_and_others_are_heard(
-    kind: zmq.SocketType, transport: str
-) -> None:
+async def test_a_sender_that_dies_inside_a_message_leaves_nothing(kind: zmq.SocketType, transport: str) -> None:
     """It dies at each boundary of a frame and around it; two healthy ones send before, meanwhile and after."""
     raw_type, healthy_type = RECEIVERS[kind]
     ends = [0, 5, 7, 7 + 309, len(MESSAGE)]
@@ -64,7 +62,7 @@ async def frames_of(sock: zmq.Socket, count: int) -> list[list[bytes]]:
 
 
 @pytest.mark.requirement("L-10", "37-27")
-async def test_where_we_have_dialled_the_half_message_before_a_break_is_not_joined_to_what_comes_after() -> None:
+async def test_a_half_message_is_not_joined_to_one_after_a_reconnect() -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, reconnect_ivl=1)
         pull.connect(server.endpoint)
@@ -86,9 +84,7 @@ SENDERS = {zmq.PUSH: b"PULL", zmq.DEALER: b"DEALER", zmq.XPUB: b"SUB", zmq.ROUTE
 @every_wire
 @pytest.mark.parametrize("kind", SENDERS, ids=lambda kind: kind.name)
 @pytest.mark.requirement("L-11", "37-27")
-async def test_a_receiver_that_dies_inside_a_message_gets_no_more_and_the_next_gets_a_beginning(
-    kind: zmq.SocketType, transport: str
-) -> None:
+async def test_after_a_receiver_dies_the_next_gets_a_whole_message(kind: zmq.SocketType, transport: str) -> None:
     """The message is larger than what the system takes: when the receiver dies, a part of it is still with us."""
     async with zmq.Context() as ctx:
         sock = ctx.socket(kind, linger=0, sndbuf=4096)
@@ -120,7 +116,7 @@ async def test_a_receiver_that_dies_inside_a_message_gets_no_more_and_the_next_g
 
 
 @pytest.mark.requirement("L-11", "37-54")
-async def test_where_we_have_dialled_a_message_cut_off_is_sent_again_from_its_beginning() -> None:
+async def test_a_message_cut_off_is_sent_whole_after_a_reconnect() -> None:
     """It cannot have reached anybody whole, so nobody gets it twice; a part of it is thrown away where it arrived."""
     async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndbuf=4096, reconnect_ivl=1)
@@ -158,7 +154,8 @@ async def test_parts_wait_for_the_last_one_before_any_is_sent() -> None:
 
 
 @pytest.mark.requirement("37-53", "L-11")
-async def test_parts_given_while_one_peer_was_there_go_whole_to_the_one_that_is_there_at_the_last() -> None:
+async def test_all_parts_go_to_the_peer_present_at_the_last_part() -> None:
+    """A message is routed when its last part is sent, so no peer gets only some of the parts."""
     async with zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         push.bind("tcp://127.0.0.1:*")

@@ -215,7 +215,7 @@ async def test_passwords_belong_to_a_domain(name: str, password: str, domain: st
 
 
 @pytest.mark.parametrize("credentials", [(b"\xff", b"secret"), (b"anna", b"\xff\xfe"), (b"", b""), (b"anna", b"")])
-async def test_octets_that_are_no_text_are_refused_and_the_handler_lives(credentials: tuple[bytes, bytes]) -> None:
+async def test_invalid_utf8_is_refused_and_the_handler_goes_on(credentials: tuple[bytes, bytes]) -> None:
     async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
         auth.configure_plain(passwords={"anna": "secret", "\ufffd": "secret"})
         request = [b"1.0", b"7", b"\xff", b"\xff", b"", b"PLAIN", *credentials]
@@ -270,7 +270,7 @@ def test_the_same_keys_are_found_as_by_pyzmq(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "curve\n", 'public-key = "too short"', f'public-key = "{"#" * 40}"'])
-async def test_a_certificate_without_a_key_is_an_error_that_names_the_file(tmp_path: Path, text: str) -> None:
+async def test_an_error_names_the_certificate_that_has_no_key(tmp_path: Path, text: str) -> None:
     (tmp_path / "bad.key").write_text(text)
     async with minizmtp.Context() as ctx:
         auth = Authenticator(ctx)
@@ -409,7 +409,7 @@ async def test_a_second_one_is_refused_and_the_first_goes_on() -> None:
         assert await knock(ctx, PLAIN) == IN
 
 
-async def test_a_client_that_waits_for_the_handler_comes_in_when_it_has_started() -> None:
+async def test_a_client_is_admitted_when_the_handler_starts() -> None:
     async with minizmtp.Context() as ctx:
         auth = Authenticator(ctx)
         auth.configure_plain(passwords={"anna": "secret"})

@@ -50,7 +50,7 @@ async def test_a_cancelled_recv_has_taken_nothing(transport: str, late: bool, ea
 
 @every_cut
 @every_transport
-async def test_a_recv_cancelled_while_it_waited_is_not_served_in_its_absence(transport: str, late: bool) -> None:
+async def test_a_cancelled_recv_takes_no_message(transport: str, late: bool) -> None:
     """Another task waits too. Whoever is cancelled, the message goes to the one who is left."""
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
@@ -72,7 +72,7 @@ async def test_a_recv_cancelled_while_it_waited_is_not_served_in_its_absence(tra
 
 @every_cut
 @every_transport
-async def test_a_recv_by_frames_that_is_cancelled_leaves_the_rest_of_its_message(transport: str, late: bool) -> None:
+async def test_a_cancelled_recv_of_a_frame_leaves_the_frames_behind_it(transport: str, late: bool) -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
         frames: list[bytes] = []
@@ -127,7 +127,7 @@ async def test_a_cancelled_send_has_sent_nothing(transport: str, late: bool) -> 
 
 @every_cut
 @every_transport
-async def test_a_message_in_parts_that_is_cancelled_is_sent_whole_or_not_at_all(transport: str, late: bool) -> None:
+async def test_a_cancelled_multipart_is_sent_whole_or_not_at_all(transport: str, late: bool) -> None:
     """A call that is cancelled gives up the whole message: the program begins again with the first part."""
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
@@ -165,7 +165,7 @@ async def test_a_cancelled_poll_leaves_nothing_behind(transport: str, late: bool
 
 @every_cut
 @every_transport
-async def test_a_request_and_its_reply_survive_a_cancellation_at_any_point(transport: str, late: bool) -> None:
+async def test_a_request_and_its_reply_survive_any_cancellation(transport: str, late: bool) -> None:
     """A cancelled recv of a REQ has not lost the reply, and the REQ still awaits it."""
     async with zmq.Context() as ctx:
         rep, req = await pair(ctx, zmq.REP, zmq.REQ, transport)
@@ -215,9 +215,7 @@ async def test_leaving_a_context_can_be_cancelled_anywhere(transport: str, late:
 
 @every_cut
 @every_wire
-async def test_a_context_cancelled_inside_a_large_message_leaves_half_of_it_to_nobody(
-    transport: str, late: bool
-) -> None:
+async def test_a_cancelled_context_delivers_no_half_message(transport: str, late: bool) -> None:
     """The first message is larger than what the system takes at once: it is cut off, and not delivered."""
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, linger=0)
@@ -303,7 +301,7 @@ async def test_a_memory_channel_is_no_better_in_the_same_storm() -> None:
     assert cancelled > 500
 
 
-async def test_a_storm_of_cancelled_sends_sends_what_was_not_cancelled_and_no_more() -> None:
+async def test_a_storm_of_cancelled_sends_sends_only_the_others() -> None:
     sent: list[bytes] = []
     got: list[bytes] = []
     cancelled = 0

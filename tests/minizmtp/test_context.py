@@ -64,7 +64,7 @@ async def test_leaving_closes_every_socket_and_ends_every_task() -> None:
     assert len(trio.lowlevel.current_root_task().child_nurseries) == before  # type: ignore[union-attr]
 
 
-async def test_an_exception_comes_out_bare_and_drops_everything_at_once(quick_clock: MockClock) -> None:
+async def test_an_exception_leaves_bare_and_drops_everything_at_once(quick_clock: MockClock) -> None:
     made: list[zmq.Context | zmq.Socket] = []
 
     async def leave() -> None:

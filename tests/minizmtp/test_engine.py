@@ -48,7 +48,7 @@ async def bound(kind: zmq.SocketType, **options: object) -> AsyncIterator[zmq.So
 
 @pytest.mark.requirement("37-1", "37-2", "37-80")
 @pytest.mark.parametrize("endpoint", WIRES)
-async def test_the_whole_greeting_comes_at_once_and_ready_after_the_peers(endpoint: str) -> None:
+async def test_the_greeting_comes_at_once_and_ready_after_the_peers(endpoint: str) -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         pull.bind(endpoint)
@@ -134,7 +134,7 @@ async def test_of_many_answers_half_do_not_wait_for_the_rest(writes: list[int]) 
             assert inside == ([] if count < EARLY_FLUSH_MIN else [3 * EARLY_FLUSH_MIN, 3 * EARLY_FLUSH_MIN])
 
 
-async def test_what_is_queued_goes_out_though_a_pong_was_the_last_that_had_to_wait_for_room() -> None:
+async def test_queued_messages_go_out_after_a_pong_waited_for_room() -> None:
     async with bound(zmq.PUSH) as push, await RawPeer.dial(push.last_endpoint) as peer:
         await peer.greet(b"PULL")
         await push.poll(None, zmq.POLLOUT)
@@ -156,7 +156,7 @@ async def test_what_is_queued_goes_out_though_a_pong_was_the_last_that_had_to_wa
             assert await peer.message() == [b"last"]
 
 
-async def test_a_connection_that_breaks_before_the_turn_that_was_asked_for_does_not_silence_the_next() -> None:
+async def test_a_break_before_a_scheduled_turn_spares_the_next() -> None:
     with trio.fail_after(5):
         async with RawListener.listen() as server, zmq.Context() as ctx:
             dealer = ctx.socket(zmq.DEALER, linger=0, reconnect_ivl=1)
@@ -188,7 +188,7 @@ async def test_frames_of_any_size_arrive_whole(size: int, endpoint: str) -> None
 
 
 @pytest.mark.requirement("L-12", "37-68")
-async def test_a_ping_inside_a_message_is_answered_and_the_message_goes_on() -> None:
+async def test_a_ping_inside_a_message_is_answered_at_once() -> None:
     async with bound(zmq.PULL) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
         await peer.send(b"\1\1a" + command(b"PING", b"\0\0ctx") + b"\0\1b")
@@ -197,7 +197,7 @@ async def test_a_ping_inside_a_message_is_answered_and_the_message_goes_on() -> 
 
 
 @pytest.mark.requirement("L-10", "37-27", "30-16")
-async def test_a_message_without_its_end_is_never_delivered_but_those_before_it_are() -> None:
+async def test_only_whole_messages_are_delivered_before_a_break() -> None:
     async with bound(zmq.PULL) as pull:
         whole = b"\0\1a" + b"\1\1b\0\1c"
         half = b"\1\1d\1\1e\0\5fff"
@@ -225,7 +225,7 @@ async def _fill(push: zmq.Socket, message: bytes) -> int:
 
 
 @pytest.mark.requirement("30-9", "30-11", "30-17", "L-4")
-async def test_a_push_waits_for_a_pull_that_does_not_read_and_memory_is_bounded() -> None:
+async def test_a_push_to_a_pull_that_never_reads_bounds_memory() -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, hwm=10, sndbuf=20000, rcvbuf=20000)
         tracemalloc.start()
@@ -242,7 +242,7 @@ async def test_a_push_waits_for_a_pull_that_does_not_read_and_memory_is_bounded(
 
 @pytest.mark.requirement("L-4", "30-6", "30-11")
 @pytest.mark.parametrize("small", [0, 1, 50])
-async def test_what_goes_first_does_not_raise_the_limit_for_what_follows(small: int) -> None:
+async def test_a_first_message_does_not_raise_the_limit_for_the_rest(small: int) -> None:
     """Short messages, then long ones, for a peer that does not read: the engine takes one write's worth at a time."""
     async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndhwm=100, sndbuf=20_000)
@@ -342,7 +342,7 @@ STAGES = {
 
 @pytest.mark.requirement("L-10")
 @pytest.mark.parametrize("stage", STAGES)
-async def test_garbage_at_any_stage_ends_its_own_connection_and_no_other(stage: str) -> None:
+async def test_garbage_at_any_stage_ends_only_its_own_connection(stage: str) -> None:
     dice = random.Random(stage)
     async with bound(zmq.PULL, handshake_ivl=2000) as pull:
         push = sibling(pull, zmq.PUSH, linger=0)
@@ -380,7 +380,7 @@ async def test_a_peer_may_hang_up_at_every_octet_of_a_handshake(endpoint: str) -
 
 @pytest.mark.requirement("37-16", "L-20")
 @pytest.mark.parametrize("endpoint", WIRES)
-async def test_a_server_may_hang_up_at_every_octet_and_is_dialled_again(endpoint: str, quick_clock: MockClock) -> None:
+async def test_a_server_that_closes_at_any_octet_is_dialled_again(endpoint: str, quick_clock: MockClock) -> None:
     said = GREETING + ready(b"PULL")
     quick_clock.autojump_threshold = 0.001
     async with RawListener.listen() as server, zmq.Context() as ctx:
@@ -399,7 +399,7 @@ async def test_a_server_may_hang_up_at_every_octet_and_is_dialled_again(endpoint
 
 
 @pytest.mark.parametrize("limit", [10_000])
-async def test_a_frame_above_the_limit_costs_nothing_but_its_connection(limit: int) -> None:
+async def test_a_frame_above_the_limit_costs_only_its_connection(limit: int) -> None:
     async with bound(zmq.PULL, maxmsgsize=limit) as pull:
         push = sibling(pull, zmq.PUSH, linger=0)
         push.connect(pull.last_endpoint)
@@ -421,7 +421,7 @@ async def test_a_frame_above_the_limit_costs_nothing_but_its_connection(limit: i
             assert await pull.recv() == bytes(limit)
 
 
-async def test_a_flood_of_pings_whose_answers_nobody_reads_stops_being_read() -> None:
+async def test_a_flood_of_pings_with_unread_pongs_is_no_longer_read() -> None:
     async with bound(zmq.PULL, sndbuf=4096) as pull:
         push = sibling(pull, zmq.PUSH, linger=0)
         push.connect(pull.last_endpoint)
@@ -503,7 +503,7 @@ async def test_a_mistake_of_ours_costs_one_connection_and_is_logged(
         assert "slipped" in str(record.exc_info[1])
 
 
-async def test_a_mistake_of_ours_while_sending_ends_that_connect_and_not_the_nursery(
+async def test_an_internal_error_while_sending_spares_the_nursery(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, errors_expected: None
 ) -> None:
     async with zmq.Context() as ctx:
@@ -846,7 +846,7 @@ async def test_a_receiver_in_a_noblock_loop_lets_the_message_come() -> None:
                     raise AssertionError("ten thousand turns, and nothing came")
 
 
-async def test_a_sender_in_a_noblock_loop_lets_the_system_take_what_is_queued() -> None:
+async def test_a_noblock_loop_still_lets_the_queue_drain() -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, hwm=1, sndbuf=4096, rcvbuf=4096)
         sent = 0
@@ -930,7 +930,7 @@ async def test_a_receiver_that_is_cancelled_gives_the_stream_back() -> None:
         assert await pull.recv() == b"a"
 
 
-async def test_of_two_receivers_one_waits_for_the_stream_and_both_are_served() -> None:
+async def test_one_of_two_receivers_reads_directly_and_both_are_served() -> None:
     async with bound(zmq.PULL) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
         await wait_all_tasks_blocked(0.01)
@@ -953,7 +953,7 @@ async def test_a_receiver_that_waits_for_the_stream_answers_a_ping() -> None:
 
 
 @pytest.mark.parametrize("how", ["close", "unbind", "peer"])
-async def test_a_receiver_that_waits_for_a_stream_that_ends_waits_on_or_hears_of_it(how: str) -> None:
+async def test_a_direct_receiver_handles_the_end_of_its_stream(how: str) -> None:
     async with bound(zmq.PULL) as pull:
         endpoint = pull.last_endpoint
         async with await RawPeer.dial(endpoint) as peer:

@@ -20,7 +20,7 @@ from tests.zmtp_bytes import GREETING, GREETING_3_0, command, frame
 from tests.zmtp_peer import RawListener, RawPeer
 
 
-def test_without_options_and_without_a_peers_promise_nothing_is_ever_due() -> None:
+def test_without_options_or_a_peers_ttl_nothing_is_due() -> None:
     assert Heartbeat().due() == NEVER
 
 
@@ -35,7 +35,7 @@ def test_one_ping_for_each_interval() -> None:
 
 
 @pytest.mark.requirement("37-75")
-def test_silence_for_the_timeout_after_the_first_unanswered_ping_is_death() -> None:
+def test_a_peer_is_dead_a_timeout_after_the_unanswered_ping() -> None:
     heart = Heartbeat(interval=1.0, timeout=2.5)
     assert [heart.beat(now) for now in (1.0, 2.0, 3.0)] == [True, True, True]
     assert heart.due() == 3.5
@@ -60,7 +60,7 @@ def test_whatever_comes_is_a_sign_of_life() -> None:
 
 
 @pytest.mark.requirement("37-71", "37-76")
-def test_the_peers_own_limit_counts_from_the_last_thing_it_said_of_whatever_kind() -> None:
+def test_a_peers_ttl_counts_from_its_last_traffic_of_any_kind() -> None:
     """libzmq disarms its timer with the next frame: a PING, a message, then silence is never noticed there."""
     heart = Heartbeat()
     heart.heard(1.0), heart.heard_ping(0.3, 1.0)
@@ -79,7 +79,7 @@ def test_a_promise_counts_from_the_ping_that_made_it() -> None:
 
 
 @pytest.mark.requirement("37-71")
-def test_a_ttl_of_zero_is_no_promise_and_takes_an_earlier_one_back() -> None:
+def test_a_ttl_of_zero_revokes_an_earlier_one() -> None:
     heart = Heartbeat()
     heart.heard_ping(0.3, 0.0)
     heart.heard_ping(0.0, 0.1)
@@ -87,7 +87,7 @@ def test_a_ttl_of_zero_is_no_promise_and_takes_an_earlier_one_back() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 5), st.booleans()), max_size=50), st.floats(0.1, 3), st.floats(0.1, 3))
-def test_a_peer_is_dead_exactly_when_a_ping_stayed_unanswered_for_so_long(
+def test_only_an_unanswered_ping_makes_a_peer_dead(
     steps: list[tuple[float, bool]], interval: float, timeout: float
 ) -> None:
     heart = Heartbeat(interval, timeout)
@@ -165,9 +165,7 @@ async def test_a_ping_for_each_interval_whose_name_and_ttl_can_be_read(
 
 @pytest.mark.requirement("37-19", "37-75", "37-77", "37-78")
 @pytest.mark.parametrize(("timeout", "seconds"), [(2500, 3.5), (-1, 2.0), (300, 1.3)])
-async def test_a_silent_peer_is_dropped_after_the_timeout_and_dialled_again(
-    quick_clock: MockClock, timeout: int, seconds: float
-) -> None:
+async def test_a_silent_peer_is_dropped_and_dialled_again(quick_clock: MockClock, timeout: int, seconds: float) -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, heartbeat_ivl=1000)
         if timeout >= 0:  # -1 is what it is when it is not set
@@ -328,7 +326,8 @@ async def test_an_octet_of_a_long_frame_is_a_sign_of_life(quick_clock: MockClock
 
 
 @pytest.mark.requirement("37-68", "37-79")
-async def test_a_ping_is_answered_with_its_context_and_a_pong_that_nobody_asked_for_does_no_harm() -> None:
+async def test_a_pong_returns_the_context_and_a_stray_one_is_ignored() -> None:
+    """A PONG that answers no PING does no harm."""
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         pull.bind("tcp://127.0.0.1:*")
@@ -345,7 +344,7 @@ async def test_a_ping_is_answered_with_its_context_and_a_pong_that_nobody_asked_
 
 @pytest.mark.requirement("37-67", "37-69", "37-70")
 @pytest.mark.parametrize("ping", [b"", b"\0", b"\0\0" + b"seventeen octets!"])
-async def test_a_ping_without_ttl_or_with_too_long_a_context_ends_the_connection(ping: bytes) -> None:
+async def test_a_malformed_ping_ends_the_connection(ping: bytes) -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         pull.bind("tcp://127.0.0.1:*")
@@ -371,7 +370,7 @@ async def test_a_ping_before_ready_ends_the_connection() -> None:
 
 
 @pytest.mark.requirement("37-71", "37-76")
-async def test_a_peer_that_promised_a_ttl_and_then_is_silent_is_dropped_though_we_never_ask(
+async def test_a_peer_silent_beyond_its_ttl_is_dropped_without_a_ping(
     quick_clock: MockClock,
 ) -> None:
     async with zmq.Context() as ctx:
@@ -391,7 +390,8 @@ async def test_a_peer_that_promised_a_ttl_and_then_is_silent_is_dropped_though_w
                 assert trio.current_time() - start == pytest.approx(3.0, abs=0.1)
 
 
-async def test_a_peer_of_zmtp_3_0_which_knows_no_ping_is_sent_none_and_may_be_silent(quick_clock: MockClock) -> None:
+async def test_a_peer_of_zmtp_3_0_gets_no_ping_and_may_be_silent(quick_clock: MockClock) -> None:
+    """ZMTP 3.0 has no PING."""
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, heartbeat_ivl=100)
         pull.bind("tcp://127.0.0.1:*")
@@ -513,7 +513,7 @@ async def test_all_together_get_1000_pongs_a_second_at_most(
 
 @pytest.mark.slow
 @pytest.mark.requirement("L-14", "37-75")
-async def test_two_who_beat_and_of_whom_one_does_not_read_for_long_stay_connected(quick_clock: MockClock) -> None:
+async def test_heartbeats_outlast_a_program_that_does_not_read(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         beating = {"heartbeat_ivl": 1000, "heartbeat_timeout": 1500, "heartbeat_ttl": 2000}
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, hwm=2, sndbuf=4096, rcvbuf=4096, **beating)
@@ -533,7 +533,7 @@ async def test_two_who_beat_and_of_whom_one_does_not_read_for_long_stay_connecte
 
 
 @pytest.mark.requirement("L-14")
-async def test_a_peer_whom_we_do_not_read_hears_from_us_in_its_own_rhythm(quick_clock: MockClock) -> None:
+async def test_a_peer_that_is_not_read_still_gets_its_heartbeats(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, rcvhwm=1)
         pull.bind("tcp://127.0.0.1:*")
@@ -572,7 +572,7 @@ async def test_between_two_attempts_is_a_pause_and_no_two_are_alike(quick_clock:
 
 
 @pytest.mark.requirement("37-20", "L-5")
-async def test_with_reconnect_ivl_max_each_attempt_that_fails_makes_the_pause_longer(quick_clock: MockClock) -> None:
+async def test_reconnect_ivl_max_lengthens_the_pause_per_failure(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         with trio.fail_after(60):
             assert await pauses(ctx, 5, reconnect_ivl=50, reconnect_ivl_max=300) == [50, 100, 200, 300, 300]
@@ -593,7 +593,7 @@ async def test_a_handshake_makes_the_next_pause_short_again(quick_clock: MockClo
             assert (await until(monitor, Event.CONNECT_RETRIED)).value == 50
 
 
-async def test_a_peer_that_was_not_listened_to_is_not_judged_before_it_is_listened_to(quick_clock: MockClock) -> None:
+async def test_a_peer_is_judged_only_after_its_input_was_read(quick_clock: MockClock) -> None:
     """The time at which it has promised to say something may come between the program's recv and our next read."""
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, rcvhwm=1)
@@ -615,9 +615,7 @@ async def test_a_peer_that_was_not_listened_to_is_not_judged_before_it_is_listen
 
 
 @pytest.mark.parametrize("lent", [False, True], ids=["program elsewhere", "program in recv"])
-async def test_a_peer_that_spoke_in_time_lives_though_the_program_let_nobody_listen(
-    mock_clock: MockClock, lent: bool
-) -> None:
+async def test_a_peer_outlives_a_program_that_blocks_the_loop(mock_clock: MockClock, lent: bool) -> None:
     """What has come and the alarm are found together, and chance decides which of the two is looked at first."""
     async with zmq.Context() as ctx, trio.open_nursery() as nursery:
         pull = ctx.socket(zmq.PULL, heartbeat_ivl=1000, heartbeat_timeout=1000)

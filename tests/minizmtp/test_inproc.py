@@ -45,7 +45,7 @@ async def test_the_limits_of_both_sides_are_added(sndhwm: int, rcvhwm: int, both
 
 
 @pytest.mark.requirement("L-2", "L-23")
-async def test_before_the_bind_only_the_senders_limit_counts_then_the_sum() -> None:
+async def test_the_limit_is_the_senders_before_the_bind_then_the_sum() -> None:
     async with zmq.Context() as ctx:
         pull, push = ctx.socket(zmq.PULL, rcvhwm=5), ctx.socket(zmq.PUSH, sndhwm=3)
         push.connect(NAME)
@@ -89,7 +89,7 @@ async def test_a_full_queue_opens_when_half_of_it_is_read() -> None:
 
 
 @pytest.mark.requirement("L-22")
-async def test_a_name_is_taken_once_in_its_context_and_free_again_after_close() -> None:
+async def test_a_name_is_bound_once_per_context_and_free_after_close() -> None:
     async with zmq.Context() as ctx, zmq.Context() as other:
         one, two = ctx.socket(zmq.PULL), ctx.socket(zmq.PULL)
         one.bind(NAME)
@@ -157,7 +157,8 @@ async def test_what_was_sent_stays_readable_when_the_sender_closes() -> None:
 
 
 @pytest.mark.requirement("L-21", "L-23")
-async def test_what_was_queued_for_a_name_outlives_the_sender_unless_it_does_not_linger() -> None:
+async def test_messages_queued_for_a_name_outlive_the_sender() -> None:
+    """They are dropped only when the sender closes with a linger of zero."""
     async with zmq.Context() as ctx:
         for linger, expected in [(-1, [[b"news"]]), (0, [])]:
             push = ctx.socket(zmq.PUSH, linger=linger)
@@ -171,7 +172,7 @@ async def test_what_was_queued_for_a_name_outlives_the_sender_unless_it_does_not
 
 
 @pytest.mark.requirement("L-18")
-async def test_disconnect_forgets_what_was_not_read_and_the_other_side_reads_on() -> None:
+async def test_disconnect_drops_unread_input_and_spares_the_other_side() -> None:
     async with zmq.Context() as ctx:
         one, two = ctx.socket(zmq.DEALER), ctx.socket(zmq.DEALER)
         one.bind(NAME)

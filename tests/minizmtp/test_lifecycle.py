@@ -22,7 +22,7 @@ every_wire = pytest.mark.parametrize("transport", WIRES)
 
 
 @pytest.mark.slow
-async def test_two_thousand_sockets_over_inproc_and_five_hundred_over_tcp_live_in_one_context() -> None:
+async def test_one_context_holds_2000_inproc_and_500_tcp_sockets() -> None:
     with trio.fail_after(30):
         async with zmq.Context() as ctx:
             inbox, far = ctx.socket(zmq.PULL, rcvhwm=0), ctx.socket(zmq.PULL, rcvhwm=0)
@@ -44,7 +44,7 @@ async def test_two_thousand_sockets_over_inproc_and_five_hundred_over_tcp_live_i
 
 
 @pytest.mark.slow
-async def test_sockets_that_were_closed_leave_nothing_behind_in_their_context() -> None:
+async def test_closed_sockets_leave_nothing_behind_in_their_context() -> None:
     async with zmq.Context() as ctx:
         with trio.fail_after(20):
             for _ in range(200):
@@ -63,7 +63,7 @@ async def test_sockets_that_were_closed_leave_nothing_behind_in_their_context() 
 
 
 @every_transport
-async def test_whoever_waits_on_a_socket_that_is_closed_hears_so_at_once(transport: str) -> None:
+async def test_closing_a_socket_wakes_every_waiting_task(transport: str) -> None:
     async with zmq.Context() as ctx:
         pull, _ = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
         push, dealer = ctx.socket(zmq.PUSH), ctx.socket(zmq.DEALER)
@@ -118,7 +118,7 @@ class Oops(Exception):
 
 
 @every_transport
-async def test_leaving_by_an_exception_drops_all_at_once_and_the_exception_comes_out_as_it_was(transport: str) -> None:
+async def test_an_exception_drops_all_messages_and_leaves_unchanged(transport: str) -> None:
     oops = Oops()
     ctx = zmq.Context()
     sockets: list[zmq.Socket] = []
@@ -226,7 +226,7 @@ async def test_close_may_say_how_long_to_linger(quick_clock: MockClock) -> None:
 
 
 @every_transport
-async def test_an_endpoint_can_be_bound_again_as_soon_as_it_was_closed_or_unbound(transport: str) -> None:
+async def test_an_endpoint_is_free_at_once_after_close_or_unbind(transport: str) -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
         endpoint = pull.last_endpoint
@@ -250,7 +250,8 @@ async def test_an_endpoint_can_be_bound_again_as_soon_as_it_was_closed_or_unboun
 
 @every_wire
 @pytest.mark.requirement("L-19", "L-21")
-async def test_unbind_parts_from_those_who_came_and_sends_what_was_queued_for_them(transport: str) -> None:
+async def test_unbind_disconnects_its_peers_after_their_queues(transport: str) -> None:
+    """Messages queued for the peers that were accepted there are sent first."""
     async with zmq.Context() as ctx:
         push, pull = await pair(ctx, zmq.PUSH, zmq.PULL, transport, linger=-1, reconnect_ivl=-1, sndbuf=4096)
         monitor = pull.monitor()
@@ -310,7 +311,7 @@ async def test_unbind_and_disconnect_of_what_is_not_says_what_is() -> None:
             assert caught.value.errno == zmq.ENOENT
 
 
-async def test_a_server_that_is_closed_and_bound_again_is_found_again_by_its_clients() -> None:
+async def test_clients_reconnect_to_a_server_that_is_bound_again() -> None:
     async with zmq.Context() as ctx:
         rep, req = await pair(ctx, zmq.REP, zmq.REQ, reconnect_ivl=1)
         endpoint = rep.last_endpoint
@@ -373,7 +374,7 @@ trio.run(main)
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("warm", [0, 7])
-def test_a_child_of_a_fork_is_refused_each_call_and_its_parent_goes_on(warm: int) -> None:
+def test_each_call_in_a_forked_child_is_refused(warm: int) -> None:
     done = subprocess.run(
         [sys.executable, "-c", CHILD.format(warm=warm)], capture_output=True, text=True, timeout=60, check=False
     )
@@ -513,7 +514,7 @@ async def test_connect_routing_id_names_the_next_peer_and_no_other() -> None:
 
 @pytest.mark.requirement("L-28", "L-29")
 @pytest.mark.parametrize("handover", [0, 1])
-async def test_a_client_that_returns_before_its_old_connection_is_known_to_be_dead(handover: int) -> None:
+async def test_a_client_returns_before_its_old_connection_is_dead(handover: int) -> None:
     async with zmq.Context() as ctx:
         router = ctx.socket(zmq.ROUTER, linger=0, router_handover=handover)
         router.bind("tcp://127.0.0.1:*")
@@ -615,7 +616,7 @@ async def test_with_conflate_only_the_newest_message_is_there(transport: str) ->
 
 
 @pytest.mark.requirement("L-18", "L-21")
-async def test_close_shortens_the_linger_of_what_was_disconnected_before() -> None:
+async def test_close_shortens_the_linger_of_earlier_disconnects() -> None:
     """disconnect() lets an endpoint linger for ever; close(0) means at once, for that one too."""
     with trio.fail_after(10):
         async with zmq.Context() as ctx:
@@ -627,7 +628,7 @@ async def test_close_shortens_the_linger_of_what_was_disconnected_before() -> No
 
 
 @pytest.mark.requirement("L-17")
-async def test_over_inproc_connecting_twice_makes_two_connections_for_any_type() -> None:
+async def test_connecting_twice_over_inproc_makes_two_connections() -> None:
     async with zmq.Context() as ctx:
         pub, sub = ctx.socket(zmq.PUB), ctx.socket(zmq.SUB)
         pub.bind("inproc://news")

@@ -38,7 +38,7 @@ async def test_the_life_of_a_connection_from_both_ends(endpoint: str, quick_cloc
             assert await names(there, len(expected)) == expected
 
 
-async def test_the_accepting_side_hears_of_the_end_and_of_its_own_unbind() -> None:
+async def test_the_accepting_side_reports_the_end_and_its_unbind() -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         monitor = pull.monitor()
@@ -55,7 +55,7 @@ async def test_the_accepting_side_hears_of_the_end_and_of_its_own_unbind() -> No
             assert (await until(monitor, Event.CLOSED)).endpoint == endpoint
 
 
-async def test_values_are_libzmqs_and_the_endpoint_is_the_bound_or_connected_one(quick_clock: MockClock) -> None:
+async def test_events_have_the_values_and_endpoints_of_libzmq(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         pull, push = ctx.socket(zmq.PULL), ctx.socket(zmq.PUSH, linger=0, reconnect_ivl=40, reconnect_ivl_max=80)
         here, there = pull.monitor(), push.monitor()
@@ -294,7 +294,7 @@ async def test_closing_the_socket_ends_every_monitor() -> None:
             pull.close()
 
 
-async def test_leaving_a_loop_over_events_and_beginning_again_misses_none(quick_clock: MockClock) -> None:
+async def test_a_second_loop_over_events_misses_none(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()

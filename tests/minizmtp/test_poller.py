@@ -22,7 +22,7 @@ BOTH = POLLIN | POLLOUT
 
 
 @every_transport
-async def test_a_poller_tells_of_all_that_can_and_what_in_the_order_of_registration(transport: str) -> None:
+async def test_a_poller_lists_ready_sockets_in_order_of_registration(transport: str) -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
         idle = ctx.socket(zmq.PULL)
@@ -39,7 +39,7 @@ async def test_a_poller_tells_of_all_that_can_and_what_in_the_order_of_registrat
 
 
 @every_transport
-async def test_a_poller_wakes_at_the_first_arrival_on_any_of_its_sockets(transport: str) -> None:
+async def test_a_poller_wakes_at_the_first_arrival_on_any_socket(transport: str) -> None:
     async with zmq.Context() as ctx:
         pairs = [
             await pair(ctx, zmq.PULL, zmq.PUSH, transport + ("-" + "abc"[n]) * ("inproc" in transport))
@@ -202,7 +202,7 @@ async def test_who_only_sends_or_never_waits_is_ready_accordingly() -> None:
     }
 
 
-async def test_pollin_is_a_promise_what_is_not_for_the_program_does_not_count() -> None:
+async def test_pollin_promises_a_message_that_the_program_can_read() -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
         sub = ctx.socket(zmq.SUB)
         sub.subscribe(b"eu")
@@ -217,7 +217,7 @@ async def test_pollin_is_a_promise_what_is_not_for_the_program_does_not_count() 
                 assert await sub.recv(zmq.NOBLOCK) == b"eu"
 
 
-async def test_while_recv_is_in_the_midst_of_a_message_there_is_more_to_read() -> None:
+async def test_inside_a_message_read_by_frames_pollin_stays_set() -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
         with trio.fail_after(10):

@@ -122,7 +122,7 @@ async def test_capture_gets_both_directions_and_holds_up_neither() -> None:
 
 
 @every_transport
-async def test_a_target_that_is_stuck_loses_nothing_and_reorders_nothing(transport: str) -> None:
+async def test_a_stuck_target_loses_nothing_and_reorders_nothing(transport: str) -> None:
     async with zmq.Context() as ctx:
         small = {"hwm": 2, "sndbuf": 4096, "rcvbuf": 4096}
         frontend, backend = bound(ctx, zmq.PULL, transport, **small), bound(ctx, zmq.PUSH, transport, **small)
@@ -142,7 +142,7 @@ async def test_a_target_that_is_stuck_loses_nothing_and_reorders_nothing(transpo
         assert sent > 10
 
 
-async def test_a_target_without_a_peer_is_waited_for_and_the_other_direction_goes_on() -> None:
+async def test_a_proxy_waits_for_a_target_in_one_direction_only() -> None:
     async with zmq.Context() as ctx:
         one, other = bound(ctx, zmq.DEALER, "inproc"), bound(ctx, zmq.DEALER, "inproc")
         left, late = connected(ctx, zmq.DEALER, one), ctx.socket(zmq.DEALER)
@@ -157,7 +157,7 @@ async def test_a_target_without_a_peer_is_waited_for_and_the_other_direction_goe
 
 
 @every_transport
-async def test_with_xpub_nodrop_a_slow_listener_behind_a_proxy_misses_nothing(transport: str) -> None:
+async def test_xpub_nodrop_spares_a_slow_subscriber_behind_a_proxy(transport: str) -> None:
     async with zmq.Context() as ctx:
         small = {"hwm": 2, "sndbuf": 4096, "rcvbuf": 4096}
         frontend = bound(ctx, zmq.XSUB, transport, **small)

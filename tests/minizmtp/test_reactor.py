@@ -62,9 +62,7 @@ def ends() -> Iterator[list[Ends]]:
 
 
 @every_selector
-def test_who_is_ready_for_what_is_told_until_it_is_wanted_no_more(
-    make: Callable[[], Selector], ends: list[Ends]
-) -> None:
+def test_readiness_is_reported_as_long_as_there_is_interest(make: Callable[[], Selector], ends: list[Ends]) -> None:
     selector, one = make(), ends[0]
     selector.set_interest(one.fd, 0, READ)
     assert selector.ready() == []
@@ -80,9 +78,10 @@ def test_who_is_ready_for_what_is_told_until_it_is_wanted_no_more(
 
 
 @every_selector
-def test_a_peer_that_has_hung_up_can_be_read_and_one_that_nobody_wants_is_not_told_of(
+def test_a_closed_peer_is_readable_and_reported_only_on_interest(
     make: Callable[[], Selector], ends: list[Ends]
 ) -> None:
+    """A peer that has hung up can be read, which finds the end."""
     selector, one = make(), ends[0]
     selector.set_interest(one.fd, 0, READ)
     one.theirs.close()
@@ -189,7 +188,8 @@ async def test_a_crowd_that_is_always_ready_lets_other_tasks_run(
     reactor.close()
 
 
-async def test_whoever_wants_it_soon_is_called_when_the_running_task_lets_go_in_order_a_few_at_a_time() -> None:
+async def test_callbacks_run_in_order_in_small_groups_between_tasks() -> None:
+    """They are called when the running task yields, and the other tasks get their turn in between."""
     turns: list[int] = []
 
     def turn_of(index: int) -> Callable[[int], None]:
@@ -221,7 +221,7 @@ async def test_whoever_wants_it_soon_is_called_when_the_running_task_lets_go_in_
 # ------------------------------------------------------------------------------------------------------- time
 
 
-async def test_calls_come_at_their_time_in_order_and_not_when_cancelled(autojump_clock: MockClock) -> None:
+async def test_timers_run_in_order_at_their_time_unless_cancelled(autojump_clock: MockClock) -> None:
     called: list[tuple[str, float]] = []
     async with trio.open_nursery() as nursery:
         reactor = Reactor(nursery.start_soon)

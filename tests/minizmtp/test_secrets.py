@@ -49,7 +49,7 @@ def told(text: str) -> list[str]:
 # ------------------------------------------------------------------------------------------------- what is set wrong
 
 
-def test_every_option_that_may_hold_a_secret_hides_what_it_is_given() -> None:
+def test_every_option_that_may_hold_a_secret_hides_its_value() -> None:
     named = {name for name in OPTION_ROWS if "password" in name or name.endswith("key")}
     assert {name for name, row in OPTION_ROWS.items() if row.hidden} == named
     assert {name for name, row in OPTION_ROWS.items() if row.secret} == {"plain_password", "curve_secretkey"}
@@ -148,7 +148,7 @@ def test_options_and_mechanisms_show_no_secret(options: dict[str, Any]) -> None:
         assert not told(repr(each))
 
 
-def test_the_question_whether_a_password_is_right_does_not_show_it() -> None:
+def test_an_auth_request_does_not_show_its_password() -> None:
     server = PlainServer()
     [question] = server.receive(b"HELLO", b"\x04anna" + bytes([len(PASSWORD)]) + PASSWORD.encode())
     assert isinstance(question, Authenticate)

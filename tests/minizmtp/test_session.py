@@ -71,7 +71,7 @@ async def test_sndhwm_0_is_no_limit() -> None:
 
 
 @pytest.mark.requirement("L-6", "37-52", "37-55")
-async def test_what_was_queued_before_there_was_a_server_is_sent_in_order(quick_clock: MockClock) -> None:
+async def test_messages_queued_before_the_server_are_sent_in_order(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         endpoint = free_endpoint()
         push = ctx.socket(zmq.PUSH)
@@ -126,7 +126,7 @@ async def test_attempts_are_one_to_two_intervals_apart(quick_clock: MockClock) -
 
 
 @pytest.mark.requirement("L-5", "37-20")
-async def test_with_a_maximum_they_double_up_to_it_and_begin_anew_after_a_success(quick_clock: MockClock) -> None:
+async def test_pauses_double_to_the_maximum_and_restart_on_success(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         endpoint = free_endpoint()
         push = ctx.socket(zmq.PUSH, linger=0, reconnect_ivl=50, reconnect_ivl_max=300)
@@ -170,7 +170,7 @@ async def test_reconnect_ivl_0_and_minus_1_both_mean_never(interval: int, quick_
 
 
 @pytest.mark.requirement("L-8", "30-4", "37-17", "37-18", "37-54")
-async def test_a_connection_that_breaks_is_made_again_and_nothing_is_sent_twice(quick_clock: MockClock) -> None:
+async def test_nothing_is_sent_twice_over_a_reconnect(quick_clock: MockClock) -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()
@@ -190,7 +190,7 @@ async def test_a_connection_that_breaks_is_made_again_and_nothing_is_sent_twice(
 
 
 @pytest.mark.requirement("L-8", "L-11", "L-13", "37-27", "37-54")
-async def test_a_message_cut_off_by_the_break_is_sent_whole_to_the_next() -> None:
+async def test_a_message_cut_off_by_a_break_is_sent_whole_again() -> None:
     """Of what went out before, the last message can have arrived in part only: a peer throws such a part away."""
     # In real time: what the kernel holds back when its buffers are full comes by the kernel's clock.
     async with RawListener.listen() as server, zmq.Context() as ctx:
@@ -214,7 +214,7 @@ async def test_a_message_cut_off_by_the_break_is_sent_whole_to_the_next() -> Non
 
 
 @pytest.mark.requirement("29-3", "L-39")
-async def test_a_pub_that_connects_keeps_the_subscriptions_while_the_peer_is_away(quick_clock: MockClock) -> None:
+async def test_a_pub_that_connects_keeps_subscriptions_between_peers(quick_clock: MockClock) -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
         pub = ctx.socket(zmq.PUB, linger=0)
         monitor = pub.monitor()
@@ -260,7 +260,8 @@ async def test_a_sub_subscribes_again_each_topic_once(quick_clock: MockClock) ->
 
 
 @pytest.mark.requirement("L-34")
-async def test_a_request_is_not_repeated_and_the_reply_may_come_after_the_reconnect(quick_clock: MockClock) -> None:
+async def test_a_request_is_not_repeated_over_a_reconnect(quick_clock: MockClock) -> None:
+    """The reply may still come over the new connection."""
     async with RawListener.listen() as server, zmq.Context() as ctx:
         req = ctx.socket(zmq.REQ, linger=0)
         req.connect(server.endpoint)
@@ -641,7 +642,7 @@ async def test_unbind_parts_from_all_who_came_by_it() -> None:
 
 
 @pytest.mark.requirement("L-18")
-async def test_disconnect_lets_what_is_queued_linger_and_forgets_what_was_not_read() -> None:
+async def test_disconnect_sends_what_is_queued_and_drops_the_unread() -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
         dealer = ctx.socket(zmq.DEALER)
         dealer.connect(server.endpoint)
@@ -668,7 +669,7 @@ async def test_disconnect_lets_what_is_queued_linger_and_forgets_what_was_not_re
 
 
 @pytest.mark.requirement("L-21")
-async def test_a_server_that_appears_within_linger_still_gets_the_messages(quick_clock: MockClock) -> None:
+async def test_a_server_that_starts_within_linger_gets_the_messages(quick_clock: MockClock) -> None:
     endpoint = free_endpoint()
     async with zmq.Context() as other:
         pull = other.socket(zmq.PULL)
@@ -764,7 +765,7 @@ async def test_what_was_queued_is_sent_before_a_context_is_left() -> None:
         assert [int(number) for number, _ in got] == list(range(500))
 
 
-async def test_after_a_second_of_waiting_the_log_names_who_waits_and_for_what(
+async def test_a_second_of_lingering_logs_the_socket_and_the_reason(
     quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     endpoint = free_endpoint()

@@ -38,7 +38,7 @@ async def test_messages_of_one_and_of_many_frames(transport: str) -> None:
 
 @every_transport
 @pytest.mark.requirement("37-53")
-async def test_a_message_in_parts_is_sent_with_its_last_and_received_in_parts(transport: str) -> None:
+async def test_a_message_in_parts_is_sent_with_its_last_part(transport: str) -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport)
         with trio.fail_after(5):
@@ -823,7 +823,7 @@ async def test_whoever_waits_on_a_socket_that_is_closed_gets_enotsock() -> None:
         assert told == 8
 
 
-async def test_every_later_call_gets_enotsock_and_closing_again_is_nothing() -> None:
+async def test_calls_after_close_get_enotsock_and_close_may_repeat() -> None:
     async with zmq.Context() as ctx:
         sock = ctx.socket(zmq.DEALER)
         assert not sock.closed
@@ -948,7 +948,7 @@ async def test_a_port_can_be_bound_again_at_once_after_close() -> None:
 
 
 @pytest.mark.requirement("L-18", "L-19")
-async def test_parting_from_what_is_not_there_is_enoent_and_says_what_is() -> None:
+async def test_leaving_an_unknown_endpoint_is_enoent() -> None:
     async with zmq.Context() as ctx:
         sock = ctx.socket(zmq.DEALER, linger=0)
         for call, how in ((sock.unbind, "bound to"), (sock.disconnect, "connected to")):
@@ -986,7 +986,7 @@ async def test_disconnect_ends_all_connections_to_an_endpoint() -> None:
 
 
 @pytest.mark.requirement("L-24", "30-8")
-async def test_a_push_takes_its_peers_in_the_order_in_which_they_joined() -> None:
+async def test_a_push_takes_its_peers_in_order_of_joining() -> None:
     async with zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH)
         pulls = []
@@ -1001,7 +1001,7 @@ async def test_a_push_takes_its_peers_in_the_order_in_which_they_joined() -> Non
 
 
 @pytest.mark.requirement("30-18", "28-12")
-async def test_a_pull_that_is_flooded_by_one_peer_hears_the_other_in_turn() -> None:
+async def test_a_pull_flooded_by_one_peer_still_reads_the_other() -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         pull.bind("tcp://127.0.0.1:*")
@@ -1070,7 +1070,7 @@ def test_names_and_numbers_are_libzmqs() -> None:
         assert int(event) == int(getattr(pyzmq, f"EVENT_{event.name}"))
 
 
-async def test_an_option_that_is_changed_counts_for_what_is_there_already() -> None:
+async def test_a_changed_option_applies_to_existing_connections() -> None:
     async with zmq.Context() as ctx:
         with trio.fail_after(5):
             xpub, sub = await pair(ctx, zmq.XPUB, zmq.SUB)

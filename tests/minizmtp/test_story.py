@@ -48,13 +48,13 @@ def is_worth_telling(event: object) -> bool:
     return isinstance(event, (list, Subscribe, Cancel, Ping, Pong, Error))
 
 
-def test_there_are_stories_of_each_mechanism_and_their_files_are_the_list():
+def test_the_story_files_cover_each_mechanism():
     assert set(names()) == set(TOLD)
     assert {load(name).about["mechanism"] for name in names()} == {"NULL", "PLAIN", "CURVE"}
 
 
 @every_story
-def test_a_story_replayed_to_a_connection_is_what_it_is_told_and_what_the_trace_shows(name):
+def test_a_replayed_story_yields_its_events_and_its_trace(name):
     story = load(name)
     trace = story.trace()
     for side in Side:
@@ -76,7 +76,7 @@ def test_the_words_in_a_story_are_those_of_the_trace(name):
     assert (FOLDER / f"{name}.txt").read_text("utf-8") == text_of(load(name))
 
 
-def test_with_the_keys_of_the_story_each_box_is_open_and_without_them_none():
+def test_only_the_keys_of_a_story_open_its_boxes():
     story = load("curve")
     for side, texts in ((CLIENT, [b"hello"]), (SERVER, [b"world"])):
         spans = story.trace().spans(side)

@@ -83,7 +83,8 @@ def test_a_request_of_zmtp():
     ]
 
 
-def test_the_delimiter_is_the_first_empty_frame_of_a_request_and_what_stands_before_it_is_the_envelope():
+def test_the_envelope_ends_at_the_first_empty_frame():
+    """The first empty frame of a request is the delimiter; the frames in front of it are the envelope."""
     spans = trace_of(REQUEST + encode_message([b"id", b"", b"", b"body"]))[-10:]
     assert [span.name for span in spans if span.kind == "body"] == ["envelope", "body"]
     assert [span.offset - len(REQUEST) for span in spans if "delimiter" in span.value] == [5]
@@ -139,7 +140,7 @@ def test_chunks_are_named_with_their_sizes():
     ]
 
 
-def test_a_switch_to_another_protocol_ends_the_trace_of_both_sides():
+def test_a_protocol_switch_ends_the_trace_of_both_sides():
     trace = Trace()
     trace.feed(CLIENT, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n", 0.0)
     trace.feed(SERVER, b"HTTP/1.1 101 Sure\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n\x81\x00", 0.1)
@@ -150,7 +151,7 @@ def test_a_switch_to_another_protocol_ends_the_trace_of_both_sides():
         assert "another protocol" in rest.value
 
 
-def test_a_client_that_asked_for_a_switch_in_vain_goes_on_with_http():
+def test_a_client_refused_a_protocol_switch_goes_on_with_http():
     """What it said meanwhile can be read only when the answer has come: so that is when its spans come."""
     trace = Trace()
     ask = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n"
@@ -189,7 +190,7 @@ def test_a_field_may_go_on_in_the_next_line():
 # --------------------------------------------------------------------------------------------------- while it is said
 
 
-def test_spans_are_given_out_with_the_write_that_completes_them_and_know_the_one_that_began_them():
+def test_a_span_names_the_write_that_began_it_and_the_last_one():
     trace = Trace()
     assert [span.name for span in trace.feed(CLIENT, NULL[:10], 1.0)] == ["signature", "padding", "signature"]
     assert trace.feed(CLIENT, NULL[10:11], 2.0) == []
@@ -212,7 +213,7 @@ def test_writes_are_counted_over_both_sides():
     assert {span.write for span in trace.spans(SERVER)} == {1}
 
 
-def test_what_is_not_whole_is_the_last_span_and_stays_so_if_the_stream_ends_there():
+def test_an_incomplete_unit_is_the_last_span_at_the_end():
     trace = Trace()
     trace.feed(CLIENT, REQUEST + b"\x00\x05he", 0.0)
     rest = trace.spans(CLIENT)[-1]
@@ -293,7 +294,7 @@ WRONG = [  # what a PUSH says to a PULL, which field of it is wrong, and words o
 
 @pytest.mark.requirement("37-16", "37-21", "37-22", "37-23", "37-26", "37-44")
 @pytest.mark.parametrize(("octets", "name", "wrong", "words"), WRONG, ids=[f"{row[1]}, {row[3]}" for row in WRONG])
-def test_the_field_that_breaks_a_rule_is_marked_with_what_was_found_and_what_is_required(octets, name, wrong, words):
+def test_a_wrong_field_says_what_was_found_and_what_is_required(octets, name, wrong, words):
     trace = Trace()
     trace.feed(SERVER, NULL + ready(Socket_Type=b"PULL"), 0.0)
     trace.feed(CLIENT, octets + b"more", 0.0)
@@ -313,7 +314,7 @@ def test_after_error_nothing_is_read_and_nothing_is_wrong():
     assert spans[-1].kind == "partial"
 
 
-def test_a_mechanism_that_we_do_not_know_is_not_wrong_but_not_read():
+def test_an_unknown_mechanism_is_unread_rather_than_wrong():
     trace = Trace()
     for side in Side:
         trace.feed(side, encode_greeting(b"GSSAPI") + b"\x04\x01x", 0.0)
@@ -438,7 +439,7 @@ http_sides = st.lists(
 
 
 @given(st.one_of(both_sides, http_sides), st.lists(st.integers(1, 400), max_size=8), st.booleans())
-def test_spans_cover_each_octet_once_in_order_and_are_the_same_however_the_writes_are_cut(said, cuts, ends):
+def test_spans_cover_each_octet_once_however_writes_are_cut(said, cuts, ends):
     """Anything at all, from both sides, to the end or not: as written, and the same again in smaller pieces."""
     traces = []
     for cut in (False, True):
@@ -528,7 +529,7 @@ class Table:
 @example(SocketType.PAIR, NULL + ready(Socket_Type=b""))  # wrong, and no octet of it to mark
 @example(SocketType.PAIR, NULL + ready(Socket_Type=b"\0").replace(b"\x17\x05READY", b"\x1a\x08INITIATE"))  # out of turn
 @given(st.sampled_from(list(SocketType)), conversations)
-def test_what_the_trace_shows_is_what_a_connection_hears_and_what_is_wrong_is_what_it_refuses(kind, octets):
+def test_the_trace_agrees_with_what_a_connection_accepts(kind, octets):
     """A socket that has said what it is, and any words to it."""
     server = Heard(Connection(kind))
     trace = Trace()
@@ -544,7 +545,7 @@ PAIRS = {"NULL": ("REQ", "ROUTER"), "PLAIN": ("SUB", "XPUB"), "CURVE": ("DEALER"
 @pytest.mark.slow
 @pytest.mark.requirement("37-16")
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_each_octet_that_is_changed_on_its_way_is_wrong_where_the_peer_refuses_it(mechanism):
+def test_a_changed_octet_is_wrong_where_the_peer_refuses_it(mechanism):
     """Each of them once, in each of 8 bits by turns, over all that a client says in a whole conversation. With PLAIN a
     client says what socket it is before the server does, and nobody but the server can see that they do not match."""
     kinds = tuple(SocketType[name] for name in PAIRS[mechanism])
@@ -565,7 +566,7 @@ def test_each_octet_that_is_changed_on_its_way_is_wrong_where_the_peer_refuses_i
 
 
 @pytest.mark.requirement("24-1")
-def test_who_says_hello_is_the_client_of_the_handshake_whoever_dialled():
+def test_the_side_that_sends_hello_is_the_handshakes_client():
     table = Table("PLAIN", (SocketType.PULL, SocketType.PUSH), swapped=True)
     table.talk()
     agree(table.server, table.trace.spans(CLIENT))
@@ -644,7 +645,7 @@ def test_what_is_wrong_inside_a_box_is_marked_inside(flags, body, name, sentence
     assert [span.name for span in box.inside if span.wrong] == ([name] if name else [])
 
 
-def test_a_secret_that_does_not_belong_to_the_server_shows_what_that_server_would_refuse():
+def test_with_a_wrong_secret_the_trace_marks_the_box_as_wrong():
     table = Table("CURVE", (SocketType.DEALER, SocketType.ROUTER), keys=Keys(server_secret=c))
     table.talk()
     wrong = [span for span in table.trace.spans(CLIENT) if span.wrong]

@@ -123,7 +123,7 @@ def test_bind_wants_an_address_of_this_machine(host: str, code: int, advice: str
 
 
 @pytest.mark.requirement("L-16")
-async def test_a_port_in_use_is_refused_and_free_again_at_once_after_close() -> None:
+async def test_a_port_in_use_is_refused_and_free_at_once_after_close() -> None:
     listener = listen(LOCAL, Options())
     with pytest.raises(zmq.ZMQError, match="choose another endpoint") as caught:
         listen(listener.endpoint, Options())
@@ -521,7 +521,7 @@ async def test_running_out_of_files_is_told_and_survived(
 
 
 @pytest.mark.parametrize("endpoint", [LOCAL, Ipc("*"), Ipc("@minizmtp-test")], ids=["tcp", "ipc", "abstract"])
-async def test_a_peer_is_told_the_end_and_may_go_on_and_each_knows_where_the_other_is(endpoint: Tcp | Ipc) -> None:
+async def test_a_peer_may_go_on_after_the_end_of_the_other_side(endpoint: Tcp | Ipc) -> None:
     if endpoint == Ipc("@minizmtp-test") and sys.platform != "linux":
         pytest.skip("names in no file system are Linux's")
     listener = listen(endpoint, Options())

@@ -73,7 +73,7 @@ def test_a_word_without_octets_is_not_kept() -> None:
 
 @pytest.mark.requirement("30-4", "37-54", "L-8")
 @pytest.mark.parametrize("taken", range(23))
-def test_what_has_not_left_whole_is_known_and_what_has_left_is_forgotten(taken: int) -> None:
+def test_the_outbox_knows_each_message_not_yet_sent_whole(taken: int) -> None:
     writer, stream = a_writer()
     messages: list[Item] = [[b"first"], b"two2", [b"", b"x"]]
     writer._append([b"\0\5first"], messages[:1])
@@ -113,7 +113,7 @@ def test_a_write_takes_no_more_large_messages_than_fill_it(small: int) -> None:
 
 
 @pytest.mark.parametrize("front", [[], [b"name", b""], [bytes(MAX_UNSENT_REPLIES + 1)]])
-def test_a_large_frame_is_offered_as_it_is_with_all_that_goes_before_it(
+def test_a_large_frame_is_offered_uncopied_behind_earlier_output(
     front: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer, stream = a_writer()
@@ -139,7 +139,7 @@ def test_a_large_frame_is_offered_as_it_is_with_all_that_goes_before_it(
 
 @pytest.mark.requirement("37-54", "L-8")
 @pytest.mark.parametrize("taken", [0, 1, 3, 4, 11, 12, 13, BATCH + 11, BATCH + 12, BATCH + 13])
-def test_a_large_message_goes_back_whole_unless_all_of_it_has_left(taken: int) -> None:
+def test_a_large_message_is_requeued_unless_it_was_sent_whole(taken: int) -> None:
     writer, stream = a_writer()
     messages: list[list[bytes]] = [[b"a"], [bytes(BATCH)]]
     writer.attach_queue(filled(*messages))
@@ -154,7 +154,7 @@ def test_a_large_message_goes_back_whole_unless_all_of_it_has_left(taken: int) -
     assert stream.taken == b"".join(map(encode_message, messages)) + b"pong"
 
 
-def test_a_system_that_takes_no_more_is_noticed_and_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_socket_buffer_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     writer, stream = a_writer()
     asked = 0
 

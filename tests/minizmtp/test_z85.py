@@ -66,7 +66,7 @@ def test_it_is_pyzmqs_both_ways(data: bytes) -> None:
 
 
 @given(st.text(z85.ALPHABET.decode(), min_size=5, max_size=5))
-def test_five_characters_are_four_octets_that_encode_to_them_or_are_refused(text: str) -> None:
+def test_five_characters_decode_to_four_octets_or_are_refused(text: str) -> None:
     number = sum(z85.ALPHABET.index(character) * 85 ** (4 - place) for place, character in enumerate(text.encode()))
     if number < 2**32:
         assert z85.decode(text) == number.to_bytes(4, "big")

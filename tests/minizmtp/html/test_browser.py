@@ -59,7 +59,7 @@ def test_nothing_is_fetched_and_nothing_is_complained_of(browser, few):
     assert browser.console() == []
 
 
-def test_the_browser_would_tell_if_something_were_fetched_or_went_wrong(browser, tmp_path):
+def test_the_browser_reports_every_fetch_and_every_error(browser, tmp_path):
     """So that the test before this one can fail."""
     path = tmp_path / "bad.html"
     path.write_text('<title>bad</title><link rel=stylesheet href="missing.css"><script>throw Error("oh")</script>')
@@ -83,7 +83,7 @@ def test_nothing_sticks_out_at_the_side(browser, few, width):
     assert needed == there
 
 
-def test_without_scripts_a_screen_reader_is_told_every_explanation(browser, few):
+def test_a_screen_reader_reads_every_explanation_without_scripts(browser, few):
     with browser.without_script():
         browser.open(few)
         spoken = browser.spoken()
@@ -104,7 +104,7 @@ def test_every_explanation_is_reached_with_the_tab_key(browser, few):
     assert sum('class="source"' in stop for stop in stops) == len(spans) + sum(len(it.inside) for it in spans)
 
 
-def test_what_is_folded_opens_with_the_keyboard_and_without_scripts(browser, many):
+def test_folded_parts_open_by_keyboard_without_scripts(browser, many):
     visible = "return [...document.querySelectorAll('.span > dd')].filter(it => it.checkVisibility()).length"
     with browser.without_script():
         browser.open(many)

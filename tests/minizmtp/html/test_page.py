@@ -49,7 +49,7 @@ def conversations(draw: st.DrawFn) -> Conversation:
 @pytest.mark.slow
 @settings(max_examples=40)  # a page takes some 50 ms
 @given(st.lists(conversations(), max_size=3))
-def test_every_span_is_there_once_in_order_with_all_that_is_known_of_it(said):
+def test_the_page_shows_every_span_once_in_order_with_its_notes(said):
     page = check_page(conversation_page("What was said", said))
     spans = [it for conversation in said for it in conversation.spans]
     assert len(shown(page)) == len(spans)
@@ -70,7 +70,7 @@ def test_a_page_without_conversations_says_so():
     assert "Nothing was said." in next(page.all("main")).text
 
 
-def test_what_a_peer_sent_or_is_called_never_becomes_part_of_the_page():
+def test_data_and_names_of_a_peer_never_become_markup():
     it = span(NASTY.encode(), name=NASTY, value=NASTY, source=NASTY, kind=f"{NASTY}!")
     page = check_page(conversation_page(NASTY, [Conversation(NASTY, "http", [it], NASTY)], NASTY))
     assert [heading.text for heading in page.all("h1")] == [NASTY]
@@ -79,7 +79,7 @@ def test_what_a_peer_sent_or_is_called_never_becomes_part_of_the_page():
     assert NASTY in part(shown(page)[0], "text")
 
 
-def test_a_very_long_span_is_shown_without_its_middle_and_says_so():
+def test_a_very_long_span_is_shown_with_its_middle_cut_out():
     page = check_page(conversation_page("Long", [Conversation("", "", [span(b"<" * 100_000)])]))
     (element,) = shown(page)
     assert "(99,776 octets in the middle are not shown)" in part(element, "value")

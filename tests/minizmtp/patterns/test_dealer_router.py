@@ -58,7 +58,7 @@ def test_a_dealer_adds_nothing_and_takes_nothing_away(message: Message) -> None:
 
 
 @pytest.mark.requirement("28-21", "28-25", "28-26")
-def test_a_dealer_asks_its_peers_in_turn_and_passes_over_those_that_are_full() -> None:
+def test_a_dealer_sends_in_turn_and_skips_full_peers() -> None:
     asker = dealer()
     small, one, other = Peer(asker, sndhwm=1), Peer(asker), Peer(asker)
     for number in range(6):
@@ -69,7 +69,7 @@ def test_a_dealer_asks_its_peers_in_turn_and_passes_over_those_that_are_full() -
 
 
 @pytest.mark.requirement("28-24", "28-27", "28-28", "28-29")
-def test_a_dealer_whose_peers_are_all_full_takes_no_message_and_loses_none() -> None:
+def test_a_dealer_with_only_full_peers_takes_no_message() -> None:
     asker = dealer()
     assert not asker.try_send([b"to nobody"])
     peers = [Peer(asker, sndhwm=2) for _ in range(2)]
@@ -82,7 +82,8 @@ def test_a_dealer_whose_peers_are_all_full_takes_no_message_and_loses_none() -> 
 
 
 @pytest.mark.requirement("28-22")
-def test_a_peer_that_a_dealer_dialled_has_its_queue_before_it_comes_and_while_it_is_away() -> None:
+def test_a_dealer_that_connects_keeps_a_queue_for_an_absent_peer() -> None:
+    """The queue exists before the first connection and between two connections."""
     asker = dealer()
     service = Peer(asker, connected=False)
     assert asker.try_send([b"early"])
@@ -94,7 +95,8 @@ def test_a_peer_that_a_dealer_dialled_has_its_queue_before_it_comes_and_while_it
 
 
 @pytest.mark.requirement("28-23", "L-9")
-def test_a_peer_that_dialled_a_dealer_takes_its_queue_along_and_leaves_what_it_said() -> None:
+def test_a_peer_that_leaves_a_bound_dealer_takes_its_queue_along() -> None:
+    """Messages queued for the peer are dropped; messages received from it are still delivered."""
     asker = dealer()
     service = Peer(asker)
     asker.try_send([b"never read"])
@@ -137,7 +139,7 @@ def test_each_connection_begins_with_a_probe(kind: type[Pattern]) -> None:
 
 
 @pytest.mark.requirement("L-30")
-def test_a_router_that_is_probed_hears_a_name_and_can_speak_first() -> None:
+def test_a_probe_lets_a_router_send_first() -> None:
     prober, service = dealer(probe_router=1), router()
     to_service, to_prober = Peer(prober), Named(service, b"worker")
     to_prober.says(*to_service.hears())
@@ -162,7 +164,7 @@ def test_a_router_puts_the_name_in_front_and_takes_it_off(message: Message) -> N
 
 
 @pytest.mark.requirement("28-35", "L-25")
-def test_made_up_names_are_a_zero_and_a_counter_that_starts_anywhere() -> None:
+def test_generated_names_are_a_zero_and_a_random_based_counter() -> None:
     service = router()
     names = [Named(service).pipe.routing_id for _ in range(5)]
     assert all(len(name) == 5 and name[0] == 0 for name in names)
@@ -198,7 +200,7 @@ def test_what_is_for_nobody_is_dropped() -> None:
 
 
 @pytest.mark.requirement("28-43", "L-26")
-def test_with_router_mandatory_the_program_hears_that_nobody_is_called_so() -> None:
+def test_router_mandatory_reports_an_unknown_peer() -> None:
     service = router(router_mandatory=1)
     somebody = Named(service, b"somebody")
     for gone in (False, True):
@@ -276,7 +278,7 @@ def test_a_name_and_nothing_else_is_no_message(mandatory: int) -> None:
 
 
 @pytest.mark.requirement("28-33")
-def test_a_peer_that_a_router_dials_can_be_addressed_once_it_has_told_its_name() -> None:
+def test_a_router_can_address_a_dialled_peer_once_it_is_named() -> None:
     service = router(router_mandatory=1)
     dialled = Peer(service, connected=False)
     with pytest.raises(ZMQError):
@@ -303,7 +305,7 @@ def test_with_connect_routing_id_it_can_be_addressed_at_once() -> None:
 
 
 @pytest.mark.requirement("28-33")
-def test_a_peer_without_a_name_keeps_the_one_made_up_for_it_from_connection_to_connection() -> None:
+def test_a_generated_name_survives_a_reconnect() -> None:
     service = router()
     dialled = Peer(service)
     dialled.says([b"1"])
@@ -314,7 +316,8 @@ def test_a_peer_without_a_name_keeps_the_one_made_up_for_it_from_connection_to_c
 
 
 @pytest.mark.requirement("28-34", "L-9")
-def test_a_peer_that_dialled_a_router_takes_its_queue_along_and_leaves_what_it_said() -> None:
+def test_a_peer_that_leaves_a_bound_router_takes_its_queue_along() -> None:
+    """Messages queued for the peer are dropped; messages received from it are still delivered."""
     service = router(router_mandatory=1)
     peer = Named(service, b"peer")
     service.try_send([b"peer", b"never read"])
@@ -327,7 +330,8 @@ def test_a_peer_that_dialled_a_router_takes_its_queue_along_and_leaves_what_it_s
 
 
 @pytest.mark.requirement("L-28")
-def test_the_second_of_one_name_is_neither_heard_nor_reached_and_never_comes_to_be() -> None:
+def test_a_second_peer_of_the_same_name_is_ignored() -> None:
+    """Its messages are not delivered, no message is routed to it, and it gets no name of its own later."""
     service = router()
     first, second = Named(service, b"twin"), Named(service, b"twin")
     first.says([b"from the first"])
@@ -346,7 +350,8 @@ def test_the_second_of_one_name_is_neither_heard_nor_reached_and_never_comes_to_
 
 
 @pytest.mark.requirement("L-28", "L-29")
-def test_with_router_handover_the_newcomer_has_the_name_and_what_the_first_said_is_not_taken_for_its_words() -> None:
+def test_router_handover_gives_the_name_but_not_old_messages() -> None:
+    """Messages received from the first peer are not delivered under the name that the second has taken over."""
     service = router(router_handover=1)
     first = Named(service, b"twin")
     first.says([b"stale"])
@@ -578,7 +583,7 @@ class Naming(RuleBasedStateMachine):
 
 @pytest.mark.slow
 @pytest.mark.requirement("28-35", "28-36", "28-39", "28-41", "L-26", "L-28")
-def test_a_router_names_its_peers_as_a_model_does_that_keeps_lists() -> None:
+def test_a_router_names_its_peers_as_a_list_based_model_does() -> None:
     run_state_machine_as_test(Naming)
 
 
@@ -586,7 +591,7 @@ def test_a_router_names_its_peers_as_a_model_does_that_keeps_lists() -> None:
 
 
 @pytest.mark.requirement("28-3", "L-32")
-def test_a_numbered_request_has_four_octets_before_the_delimiter_and_each_has_its_own() -> None:
+def test_each_numbered_request_has_its_own_4_octet_number() -> None:
     asker = Req(Calls(), Calls(), options(req_correlate=1))
     service = Peer(asker)
     numbers = []
@@ -615,7 +620,7 @@ def test_the_answer_to_another_number_is_skipped(reply: Message) -> None:
 
 
 @pytest.mark.requirement("L-32")
-def test_rep_and_router_carry_the_number_as_a_part_of_the_envelope() -> None:
+def test_rep_and_router_carry_the_number_in_the_envelope() -> None:
     asker = Req(Calls(), Calls(), options(req_correlate=1))
     to_service, service = Peer(asker), Rep(Calls(), Calls())
     broker = router()
@@ -636,7 +641,7 @@ def test_rep_and_router_carry_the_number_as_a_part_of_the_envelope() -> None:
 
 
 @pytest.mark.requirement("L-31")
-def test_a_relaxed_req_may_ask_again_and_takes_what_comes_from_the_newly_asked() -> None:
+def test_a_relaxed_req_may_ask_again_before_the_reply() -> None:
     asker = Req(Calls(), Calls(), options(req_relaxed=1))
     first, second = Peer(asker), Peer(asker)
     assert asker.can_send()
@@ -652,9 +657,7 @@ def test_a_relaxed_req_may_ask_again_and_takes_what_comes_from_the_newly_asked()
 
 @pytest.mark.requirement("L-31", "L-32")
 @pytest.mark.parametrize(("correlate", "answer"), [(0, b"late"), (1, b"new")])
-def test_a_late_answer_to_the_abandoned_request_passes_for_the_new_one_unless_numbered(
-    correlate: int, answer: bytes
-) -> None:
+def test_a_late_reply_is_taken_for_the_new_one_unless_numbered(correlate: int, answer: bytes) -> None:
     asker = Req(Calls(), Calls(), options(req_relaxed=1, req_correlate=correlate))
     service = Peer(asker)
     asker.try_send([b"old"]), asker.try_send([b"new"])

@@ -164,7 +164,7 @@ def test_high_water_marks_count_the_messages_of_runs() -> None:
     assert (slow.outbound.taken, quick.outbound.taken) == (5, 20)
 
 
-def test_with_conflate_a_queue_holds_one_message_however_it_was_sent() -> None:
+def test_conflate_keeps_one_message_however_it_was_sent() -> None:
     pub = publisher()
     newest, all_of_it = subscriber(pub, b"", conflate=True), subscriber(pub, b"")
     for word in numbers(20):

@@ -13,7 +13,7 @@ def pair() -> Pair:
 
 @pytest.mark.requirement("31-2", "31-3", "31-11", "31-12")
 @pytest.mark.parametrize("message", [[b""], [b"a", b"", b"b"], [b"\x01a"], [bytes(300)]])
-def test_each_tells_the_other_whatever_it_likes_and_it_arrives_as_it_was(message: Message) -> None:
+def test_either_side_of_a_pair_sends_any_message_unchanged(message: Message) -> None:
     one, other = pair(), pair()
     to_other, to_one = Peer(one), Peer(other)
     for _ in range(2):
@@ -39,7 +39,8 @@ def test_a_second_peer_is_neither_heard_nor_told_anything() -> None:
 
 
 @pytest.mark.requirement("31-1")
-def test_when_the_first_leaves_not_the_second_but_the_next_to_come_takes_its_place() -> None:
+def test_the_next_newcomer_replaces_a_peer_that_left() -> None:
+    """A second peer that was refused while the first was there does not move up."""
     one = pair()
     first, second = Peer(one), Peer(one)
     first.leaves()
@@ -110,7 +111,8 @@ def test_a_peer_whose_queue_is_full_has_to_be_waited_for() -> None:
 
 
 @pytest.mark.requirement("31-4")
-def test_a_peer_that_was_dialled_has_its_queue_before_it_comes_and_while_it_is_away() -> None:
+def test_a_pair_that_connects_keeps_a_queue_for_an_absent_peer() -> None:
+    """The queue exists before the first connection and between two connections."""
     one = pair()
     other = Peer(one, connected=False)
     assert one.try_send([b"early"])
@@ -122,7 +124,7 @@ def test_a_peer_that_was_dialled_has_its_queue_before_it_comes_and_while_it_is_a
 
 
 @pytest.mark.requirement("31-5", "L-9")
-def test_what_a_peer_said_before_it_left_is_heard_and_its_queue_is_gone() -> None:
+def test_messages_received_from_a_departed_peer_are_kept() -> None:
     one = pair()
     other = Peer(one)
     one.try_send([b"unread"])

@@ -65,9 +65,10 @@ def test_nobody_can_do_what_it_cannot_at_the_start(kind: SocketType) -> None:
 
 @pytest.mark.requirement("30-4", "28-22", "L-6")
 @pytest.mark.parametrize("kind", [SocketType.PUSH, SocketType.REQ])
-def test_a_pipe_of_connect_takes_messages_before_there_is_anybody_and_keeps_them_between_connections(
+def test_a_pipe_of_connect_keeps_messages_without_a_connection(
     kind: SocketType,
 ) -> None:
+    """The pipe takes messages before the first connection and keeps them between two connections."""
     pattern = make(kind)
     peer = Peer(pattern, connected=False)
     assert pattern.try_send([b"early"])
@@ -89,7 +90,7 @@ def test_what_a_peer_sent_is_read_after_it_has_gone(kind: SocketType) -> None:
 
 
 @pytest.mark.requirement("L-18")
-def test_what_a_peer_sent_is_lost_when_the_program_disconnects_from_it() -> None:
+def test_disconnect_drops_the_unread_messages_of_that_peer() -> None:
     pattern = make(SocketType.PULL)
     peer, other = Peer(pattern), Peer(pattern)
     peer.says([b"1"], [b"2"])
@@ -99,7 +100,7 @@ def test_what_a_peer_sent_is_lost_when_the_program_disconnects_from_it() -> None
 
 
 @pytest.mark.requirement("L-18")
-def test_that_is_so_even_for_a_message_that_poll_has_already_seen() -> None:
+def test_disconnect_drops_even_a_message_that_poll_has_seen() -> None:
     pattern = make(SocketType.PULL)
     peer = Peer(pattern)
     peer.says([b"1"])
@@ -120,7 +121,7 @@ def test_polling_loses_nothing_and_changes_no_order() -> None:
     assert seen == [[b"a1"], [b"b1"], [b"a2"]]
 
 
-def test_a_message_that_others_in_this_process_receive_too_is_a_list_of_its_own() -> None:
+def test_each_receiver_in_a_process_gets_a_list_of_its_own() -> None:
     """A PUB over inproc puts one SharedMessage into many pipes."""
     pattern = make(SocketType.PULL)
     shared = SharedMessage([b"a", b"b"])
@@ -132,7 +133,7 @@ def test_a_message_that_others_in_this_process_receive_too_is_a_list_of_its_own(
 
 
 @pytest.mark.parametrize("kind", [SocketType.PULL, SocketType.SUB, SocketType.REP])
-def test_a_subscription_to_somebody_who_publishes_nothing_means_nothing(kind: SocketType) -> None:
+def test_a_subscription_at_a_peer_that_is_no_pub_is_ignored(kind: SocketType) -> None:
     pattern = make(kind)
     Peer(pattern).says(Subscribe(b"A"))
     assert not pattern.can_receive()

@@ -16,7 +16,7 @@ def pull() -> Pull:
 
 
 @pytest.mark.requirement("30-3", "30-8", "L-24")
-def test_work_is_dealt_to_three_new_workers_in_the_order_in_which_they_joined() -> None:
+def test_three_new_workers_get_work_in_order_of_joining() -> None:
     ventilator = push()
     workers = [Peer(ventilator) for _ in range(3)]
     for number in range(9):
@@ -47,7 +47,7 @@ def test_without_a_worker_a_push_has_to_wait_and_holds_nothing() -> None:
 
 
 @pytest.mark.requirement("30-6", "30-7", "30-9", "L-1")
-def test_two_workers_who_do_nothing_hold_a_thousand_tasks_each_and_not_one_more() -> None:
+def test_two_idle_workers_hold_1000_tasks_each_at_most() -> None:
     ventilator = push()
     workers = [Peer(ventilator, connected=False) for _ in range(2)]
     sent = 0
@@ -83,7 +83,7 @@ def test_a_worker_that_leaves_is_given_nothing_more() -> None:
 
 
 @pytest.mark.requirement("30-4", "30-9")
-def test_a_worker_whose_connection_broke_is_still_dealt_its_share_until_it_is_full() -> None:
+def test_a_disconnected_worker_gets_its_share_until_it_is_full() -> None:
     ventilator = push()
     away, here = Peer(ventilator, sndhwm=1), Peer(ventilator)
     away.drops()
@@ -95,7 +95,7 @@ def test_a_worker_whose_connection_broke_is_still_dealt_its_share_until_it_is_fu
 
 
 @pytest.mark.requirement("30-14", "30-18", "30-19")
-def test_a_sink_takes_from_each_worker_in_turn_and_from_each_in_order() -> None:
+def test_a_sink_takes_from_its_workers_in_turn() -> None:
     sink = pull()
     a, b = Peer(sink), Peer(sink)
     a.says([b"a1"], [b"a2"], [b"a3"])
@@ -104,7 +104,7 @@ def test_a_sink_takes_from_each_worker_in_turn_and_from_each_in_order() -> None:
 
 
 @pytest.mark.requirement("30-17")
-def test_a_sink_that_reads_nothing_has_its_workers_queue_say_full() -> None:
+def test_the_queue_of_a_sink_that_reads_nothing_reports_full() -> None:
     """Which is when the engine stops reading from that peer."""
     sink = pull()
     worker = Peer(sink, rcvhwm=2)

@@ -49,7 +49,7 @@ def test_the_first_frame_is_compared_and_only_the_first() -> None:
 
 
 @pytest.mark.requirement("29-10", "L-39")
-def test_what_is_sent_before_anybody_listens_is_lost_and_never_waits() -> None:
+def test_a_message_sent_before_any_subscription_is_dropped() -> None:
     station = pub()
     assert station.can_send()
     assert station.try_send([b"eu"])
@@ -93,7 +93,7 @@ def test_what_else_a_listener_says_is_dropped_on_the_spot() -> None:
     assert len(listener.pipe.inbound) == 0
 
 
-def test_requests_that_were_there_before_the_pipe_was_attached_count() -> None:
+def test_subscriptions_received_before_the_attach_count() -> None:
     station = pub()
     early = Peer(pub())
     early.pipe.inbound.set_reader(Calls())
@@ -104,7 +104,7 @@ def test_requests_that_were_there_before_the_pipe_was_attached_count() -> None:
 
 
 @pytest.mark.requirement("29-5", "29-9", "29-10")
-def test_a_slow_listener_loses_whole_messages_and_holds_up_nobody() -> None:
+def test_a_slow_subscriber_loses_messages_and_delays_no_peer() -> None:
     station = pub()
     slow, quick = Peer(station, sndhwm=2), Peer(station)
     slow.says(Subscribe(b""))
@@ -117,7 +117,7 @@ def test_a_slow_listener_loses_whole_messages_and_holds_up_nobody() -> None:
 
 
 @pytest.mark.requirement("29-4")
-def test_a_listener_that_leaves_is_forgotten_with_all_its_subscriptions() -> None:
+def test_a_subscriber_that_leaves_loses_all_subscriptions() -> None:
     station = pub()
     listener = Peer(station)
     listener.says(Subscribe(b"eu"), Subscribe(b"us"))
@@ -130,7 +130,7 @@ def test_a_listener_that_leaves_is_forgotten_with_all_its_subscriptions() -> Non
 
 
 @pytest.mark.requirement("29-3", "L-39")
-def test_a_pub_that_connects_keeps_subscriptions_while_the_listener_is_away() -> None:
+def test_a_pub_that_connects_keeps_an_absent_subscriber() -> None:
     station = pub()
     listener = Peer(station)
     listener.says(Subscribe(b"eu"))
@@ -239,7 +239,7 @@ def test_a_message_to_many_is_one_object_that_is_encoded_once() -> None:
     assert one is two is three
 
 
-def test_a_listener_with_overlapping_subscriptions_gets_each_message_once() -> None:
+def test_overlapping_subscriptions_deliver_a_message_once() -> None:
     station = pub()
     listener = Peer(station)
     listener.says(Subscribe(b""), Subscribe(b"e"), Subscribe(b"eu"))
@@ -267,7 +267,7 @@ def test_a_frame_is_a_subscription_by_its_first_octet(frame: bytes, request_: Su
 
 
 @pytest.mark.requirement("29-27", "29-32", "29-33", "29-34")
-def test_a_listener_takes_from_each_station_in_turn_and_changes_nothing() -> None:
+def test_a_sub_takes_from_its_publishers_in_turn() -> None:
     listener = sub(b"")
     one, two = Peer(listener), Peer(listener)
     one.says([b"a1", b"", b"x"], [b"a2"])
@@ -339,7 +339,7 @@ def test_on_each_new_connection_each_prefix_is_asked_for_once() -> None:
 
 
 @pytest.mark.requirement("37-54", "L-38")
-def test_requests_that_did_not_get_out_before_a_connection_broke_are_not_said_twice() -> None:
+def test_a_subscription_unsent_at_a_break_is_not_sent_twice() -> None:
     listener = sub(b"eu")
     station = Peer(listener)
     listener.subscribe(b"us")
@@ -365,7 +365,7 @@ def test_what_a_station_said_before_it_left_is_heard() -> None:
 
 
 @pytest.mark.requirement("29-30", "29-31")
-def test_a_listener_at_its_limit_drops_nothing_its_queue_says_full() -> None:
+def test_a_sub_at_its_limit_drops_nothing_and_reports_full() -> None:
     """So the engine stops reading, and the drop happens at the publisher's queue."""
     listener = sub(b"")
     station = Peer(listener, rcvhwm=2)

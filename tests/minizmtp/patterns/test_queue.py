@@ -38,7 +38,7 @@ def test_what_was_taken_is_gone() -> None:
 
 @pytest.mark.requirement("28-24", "29-5", "30-6", "L-4")
 @pytest.mark.parametrize("hwm", [1, 2, 3, 1000])
-def test_a_queue_is_full_at_its_high_water_mark_however_large_its_messages(hwm: int) -> None:
+def test_a_queue_counts_messages_not_octets(hwm: int) -> None:
     queue = Queue(hwm)
     for number in range(hwm):
         assert not queue.full
@@ -53,7 +53,7 @@ def test_a_high_water_mark_of_zero_is_none() -> None:
 
 @pytest.mark.requirement("L-3")
 @pytest.mark.parametrize(("hwm", "half"), [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3), (10, 5), (1000, 500)])
-def test_a_full_queue_has_room_when_half_of_it_was_taken_and_not_before(hwm: int, half: int) -> None:
+def test_a_full_queue_reports_room_once_half_of_it_is_taken(hwm: int, half: int) -> None:
     queue = filled(hwm, hwm)
     for _ in range(half - 1):
         queue.take()
@@ -63,7 +63,7 @@ def test_a_full_queue_has_room_when_half_of_it_was_taken_and_not_before(hwm: int
 
 
 @pytest.mark.requirement("L-2", "L-3")
-def test_ten_reads_free_ten_places_at_once_over_inproc_with_ten_and_ten() -> None:
+def test_ten_reads_of_an_inproc_queue_free_ten_slots_at_once() -> None:
     queue = filled(20, 20)
     room = []
     for _ in range(10):
@@ -142,7 +142,7 @@ def test_what_is_put_back_counts_again() -> None:
     assert not queue.full
 
 
-def test_when_word_comes_of_an_arrival_it_is_there_and_when_of_room_there_is_room() -> None:
+def test_a_queue_notifies_of_what_is_already_true() -> None:
     queue = Queue(2)
     seen: list[int] = []
     queue.set_reader(lambda: seen.append(len(queue)))
@@ -154,7 +154,7 @@ def test_when_word_comes_of_an_arrival_it_is_there_and_when_of_room_there_is_roo
 
 
 @pytest.mark.requirement("28-23", "29-4", "30-5")
-def test_a_closed_queue_forgets_what_it_holds_and_drops_what_comes() -> None:
+def test_a_closed_queue_drops_its_messages_and_all_later_ones() -> None:
     queue = filled(3, 3)
     queue.close()
     queue.put([b"late"])

@@ -24,7 +24,7 @@ def rep() -> Rep:
 
 @pytest.mark.requirement("28-2", "28-3")
 @pytest.mark.parametrize("body", [[b"hello"], [b""], [b"a", b"b"], [b"", b"a"]])
-def test_a_request_goes_out_behind_an_empty_delimiter_and_its_reply_comes_back_without(body: Message) -> None:
+def test_a_req_adds_the_delimiter_and_strips_it_from_the_reply(body: Message) -> None:
     asker = req()
     service = Peer(asker)
     assert asker.try_send(body)
@@ -42,7 +42,7 @@ def test_a_programs_own_list_is_left_alone() -> None:
 
 
 @pytest.mark.requirement("28-1", "L-31")
-def test_a_second_request_before_the_reply_is_efsm_and_harms_nothing() -> None:
+def test_a_second_request_before_the_reply_is_efsm() -> None:
     asker = req()
     service = Peer(asker)
     asker.try_send([b"1"])
@@ -58,7 +58,7 @@ def test_a_second_request_before_the_reply_is_efsm_and_harms_nothing() -> None:
 
 
 @pytest.mark.requirement("28-1", "L-31")
-def test_receiving_before_a_request_is_efsm_even_if_something_came() -> None:
+def test_recv_before_a_request_is_efsm_even_with_input() -> None:
     asker = req()
     Peer(asker).says([b"", b"unasked"])
     assert not asker.can_receive()
@@ -95,7 +95,8 @@ def test_requests_go_to_the_services_in_turn() -> None:
 
 
 @pytest.mark.requirement("28-5", "28-6")
-def test_without_a_service_a_request_is_not_taken_and_may_be_asked_later() -> None:
+def test_a_request_without_a_peer_is_refused_and_may_be_retried() -> None:
+    """The request is not taken, so the socket stays ready for another one."""
     asker = req()
     assert not asker.can_send()
     assert not asker.try_send([b"?"])
@@ -121,7 +122,7 @@ def test_only_the_service_that_was_asked_may_answer() -> None:
 
 
 @pytest.mark.requirement("28-7")
-def test_when_the_service_that_was_asked_has_gone_anybody_may_answer() -> None:
+def test_any_peer_may_reply_once_the_asked_one_has_gone() -> None:
     asker = req()
     asked, other = Peer(asker), Peer(asker)
     asker.try_send([b"?"])
@@ -131,7 +132,7 @@ def test_when_the_service_that_was_asked_has_gone_anybody_may_answer() -> None:
 
 
 @pytest.mark.requirement("28-7", "L-34")
-def test_a_service_that_was_dialled_again_may_answer_and_is_not_asked_again() -> None:
+def test_a_reconnected_service_may_reply_and_is_not_asked_again() -> None:
     asker = req()
     service = Peer(asker)
     asker.try_send([b"?"])
@@ -167,7 +168,7 @@ def test_a_reply_without_its_delimiter_ends_that_connection(reply: Message) -> N
 
 @pytest.mark.requirement("28-8")
 @pytest.mark.parametrize("reply", [[b"x"], [b""], [b"ab", b"", b"x"], [b"abcd", b"", b"x"]])
-def test_over_inproc_where_no_connection_can_end_such_a_reply_is_dropped(reply: Message) -> None:
+def test_over_inproc_a_malformed_reply_is_dropped(reply: Message) -> None:
     asker = req()
     service = Peer(asker)
     asker.try_send([b"?"])
@@ -177,14 +178,15 @@ def test_over_inproc_where_no_connection_can_end_such_a_reply_is_dropped(reply: 
 
 
 @pytest.mark.requirement("L-33")
-def test_a_malformed_reply_is_refused_when_it_comes_even_if_nobody_asked() -> None:
+def test_a_malformed_reply_is_refused_even_without_a_request() -> None:
     service = Peer(req())
     service.says([b"x"])
     assert len(service.refused) == 1
 
 
 @pytest.mark.requirement("L-33")
-def test_the_answer_to_a_numbered_request_is_passed_over_for_ours_have_no_numbers() -> None:
+def test_a_numbered_reply_is_skipped_without_req_correlate() -> None:
+    """Our requests have no numbers, so such a reply cannot be for us."""
     asker = req()
     service = Peer(asker)
     asker.try_send([b"?"])
@@ -199,9 +201,7 @@ def test_the_answer_to_a_numbered_request_is_passed_over_for_ours_have_no_number
 @pytest.mark.requirement("28-11", "28-13", "28-14", "28-16")
 @pytest.mark.parametrize("envelope", [[], [b"r1"], [b"r2", b"r1"], [b"\x00\x6b\x8b\x45\x67"] * 5])
 @pytest.mark.parametrize("body", [[b"hello"], [b""], [b"a", b"", b"b"]])
-def test_the_program_sees_the_body_and_the_reply_goes_back_in_the_same_envelope(
-    envelope: Message, body: Message
-) -> None:
+def test_a_rep_returns_the_reply_in_the_envelope_of_the_request(envelope: Message, body: Message) -> None:
     service = rep()
     asker = Peer(service)
     asker.says([*envelope, b"", *body])
@@ -212,7 +212,7 @@ def test_the_program_sees_the_body_and_the_reply_goes_back_in_the_same_envelope(
 
 @pytest.mark.requirement("28-11")
 @pytest.mark.parametrize("request_", [[b"x"], [b""], [b"r1", b"x"], [b"r1", b""], [b"r1", b"r2"]])
-def test_a_request_without_way_back_or_without_question_is_dropped_silently(request_: Message) -> None:
+def test_a_request_without_envelope_or_body_is_dropped(request_: Message) -> None:
     service = rep()
     asker = Peer(service)
     asker.says(request_)
@@ -224,7 +224,7 @@ def test_a_request_without_way_back_or_without_question_is_dropped_silently(requ
 
 @pytest.mark.requirement("28-16")
 @pytest.mark.parametrize("discarded", [False, True])
-def test_a_reply_goes_to_whom_the_request_is_from_that_was_taken_and_not_only_looked_at(discarded: bool) -> None:
+def test_a_reply_goes_to_the_peer_of_the_request_last_received(discarded: bool) -> None:
     service = rep()
     first, second = Peer(service), Peer(service)
     first.says([b"r1", b"", b"1"])
@@ -290,7 +290,7 @@ def test_askers_are_heard_in_turn_and_each_gets_its_own_reply() -> None:
 
 
 @pytest.mark.requirement("28-18", "28-19")
-def test_the_reply_to_an_asker_that_has_gone_is_dropped_and_the_next_one_is_heard() -> None:
+def test_a_reply_to_a_departed_peer_is_dropped() -> None:
     service = rep()
     gone, stays = Peer(service), Peer(service)
     gone.says([b"", b"?"])
@@ -340,9 +340,8 @@ def test_splitting_an_envelope_loses_nothing(message: Message) -> None:
 
 @pytest.mark.requirement("37-48")
 @pytest.mark.parametrize(("identity", "is_its_name"), [(b"id-1", True), (b"\0id-1", False), (b"", False)])
-def test_a_name_that_begins_with_a_zero_could_pose_as_one_of_ours_and_counts_as_none(
-    identity: bytes, is_its_name: bool
-) -> None:
+def test_a_routing_id_that_begins_with_zero_is_ignored(identity: bytes, is_its_name: bool) -> None:
+    """Generated names begin with a zero octet, so a peer could pose as another one."""
     router = Router(Calls(), Calls())
     peer = Peer(router, connected=False)
     peer.pipe.identity = identity

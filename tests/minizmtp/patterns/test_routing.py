@@ -17,7 +17,7 @@ def pipes(count: int, hwm: int = 0) -> list[Pipe]:
 
 
 @pytest.mark.requirement("30-8", "28-4", "28-26", "L-24")
-def test_nine_messages_to_three_peers_are_dealt_like_cards_in_order_of_joining() -> None:
+def test_nine_messages_go_to_three_peers_in_turn() -> None:
     row = pipes(3)
     robin = RoundRobin()
     for pipe in row:
@@ -47,7 +47,7 @@ def test_without_a_peer_with_room_a_message_is_not_taken() -> None:
     assert list(iter(pipe.outbound.take, None)) == [[b"1"]]
 
 
-def test_a_peer_that_has_room_again_joins_at_the_end_and_the_sender_hears() -> None:
+def test_a_peer_with_room_again_joins_the_round_at_its_end() -> None:
     heard = Calls()
     robin = RoundRobin(heard)
     one, two = pipes(2, hwm=2)
@@ -62,7 +62,7 @@ def test_a_peer_that_has_room_again_joins_at_the_end_and_the_sender_hears() -> N
     assert [robin.send([b"x"]), robin.send([b"x"])] == [two, one]
 
 
-def test_a_queue_that_fills_up_behind_the_writers_back_is_full_all_the_same() -> None:
+def test_a_queue_filled_by_another_writer_counts_as_full() -> None:
     """What did not leave before a connection broke goes back into the queue, past the messages of the next turns."""
     pipe = Pipe(Queue(4), Queue())
     heard = Calls()
@@ -81,7 +81,7 @@ def test_a_queue_that_fills_up_behind_the_writers_back_is_full_all_the_same() ->
     assert robin.send([b"5"]) is pipe
 
 
-def test_a_pipe_that_is_full_when_it_joins_waits_for_room_like_any_other() -> None:
+def test_a_pipe_that_is_full_when_it_joins_waits_for_room() -> None:
     full, empty = Pipe(Queue(1), Queue()), Pipe(Queue(0), Queue())
     full.outbound.put([b"probe"])
     robin = RoundRobin()
@@ -91,7 +91,7 @@ def test_a_pipe_that_is_full_when_it_joins_waits_for_room_like_any_other() -> No
     assert {robin.send([b"x"]) for _ in range(2)} == {full, empty}
 
 
-def test_a_peer_that_left_is_given_nothing_even_if_its_queue_drains_later() -> None:
+def test_a_departed_peer_gets_nothing_when_its_queue_drains() -> None:
     robin = RoundRobin()
     gone, full, stays = Pipe(Queue(0), Queue()), Pipe(Queue(1), Queue()), Pipe(Queue(0), Queue())
     for pipe in (full, gone, stays):
@@ -103,7 +103,7 @@ def test_a_peer_that_left_is_given_nothing_even_if_its_queue_drains_later() -> N
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=5), st.lists(st.integers(-1, 4), max_size=60))
-def test_no_peer_with_room_is_left_out_and_none_is_given_more_than_its_turn(hwms: list[int], steps: list[int]) -> None:
+def test_each_peer_with_room_gets_exactly_its_turns(hwms: list[int], steps: list[int]) -> None:
     """−1 sends; any other number has that peer take one message. Between two messages to the same peer, every other
     that had room all the while has had one."""
     row = [Pipe(Queue(hwm), Queue()) for hwm in hwms]
@@ -189,7 +189,7 @@ def test_a_discarded_pipe_is_forgotten_with_all_that_it_holds() -> None:
 @pytest.mark.requirement("30-18", "37-55")
 @given(st.integers(1, 5), st.lists(st.integers(-2, 4), max_size=80))
 @example(2, [0, 0, -1, -2, 0, 0, 0, 1, -1, -1, -1])  # one that was emptied without asking is not in the row twice
-def test_nobody_is_served_twice_while_another_waits_and_each_peers_order_is_kept(count: int, steps: list[int]) -> None:
+def test_fair_queueing_serves_each_peer_in_turn_and_in_order(count: int, steps: list[int]) -> None:
     """−1 takes, −2 takes from the only queue there is, without asking, as sockets do; any other number has that peer
     send. The model: a list for each peer, and how long each has waited."""
     row = pipes(count)

@@ -42,7 +42,7 @@ def test_whoever_wants_a_topic_twice_is_named_once() -> None:
 
 
 @pytest.mark.requirement("37-61")
-def test_a_publisher_does_not_count_so_one_cancel_ends_two_subscriptions() -> None:
+def test_one_cancel_ends_two_equal_subscriptions() -> None:
     """libzmq's subscriber counts, and sends CANCEL only for the last: who counts here too is never rid of it."""
     wants: Subscriptions[str] = Subscriptions()
     assert wants.add(b"news", "anna") is True
@@ -207,7 +207,7 @@ def test_lengths_do_not_make_a_topic_dearer(stranger: bytes) -> None:
     assert CountingBytes.cuts <= 40  # nine for each 256 octets
 
 
-def test_long_topics_are_not_kept_for_the_sake_of_who_subscribes_to_a_long_one() -> None:
+def test_one_long_prefix_does_not_keep_other_long_topics() -> None:
     index: Subscriptions[str] = Subscriptions()
     index.add(b"", "all")
     index.add(bytes(100_000), "a stranger")

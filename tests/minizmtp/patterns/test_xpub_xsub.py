@@ -47,7 +47,7 @@ both = pytest.mark.parametrize("kind", [Pub, XPub])
 @pytest.mark.parametrize(
     ("asks", "ends"), [(Subscribe(b"eu"), Cancel(b"eu")), ([b"\x01eu"], [b"\x00eu"])], ids=["3.1", "3.0"]
 )
-def test_requests_are_shown_as_messages_of_one_frame_and_acted_upon(asks: Item, ends: Item) -> None:
+def test_an_xpub_applies_requests_and_shows_each_as_one_frame(asks: Item, ends: Item) -> None:
     station = xpub()
     listener = Peer(station)
     listener.says(asks)
@@ -60,7 +60,7 @@ def test_requests_are_shown_as_messages_of_one_frame_and_acted_upon(asks: Item, 
 
 @pytest.mark.requirement("29-17", "29-18")
 @pytest.mark.parametrize("message", [[b"eu"], [b"eu", b"", b"us"], [b"europe" * 60]])
-def test_a_message_goes_to_whoever_wants_its_beginning_and_as_it_is(message: Message) -> None:
+def test_an_xpub_sends_to_each_peer_subscribed_to_a_prefix(message: Message) -> None:
     station = xpub()
     europe, america, everything = Peer(station), Peer(station), Peer(station)
     europe.says(Subscribe(b"eu")), america.says(Subscribe(b"us")), everything.says(Subscribe(b""))
@@ -78,9 +78,8 @@ MODES = {
 
 @pytest.mark.requirement("29-24", "L-36")
 @pytest.mark.parametrize(("mode", "signs"), MODES.items(), ids=MODES)
-def test_the_first_to_want_a_prefix_and_the_last_to_have_wanted_it_are_shown_or_more_if_asked(
-    mode: str, signs: list[bytes]
-) -> None:
+def test_an_xpub_shows_the_first_and_last_request_of_a_prefix(mode: str, signs: list[bytes]) -> None:
+    """The first subscription and the last cancellation are shown; an option shows all of them."""
     name, _, value = mode.partition("=")
     station = xpub(**{name: int(value)})
     one, other, third = Peer(station), Peer(station), Peer(station)
@@ -93,9 +92,7 @@ def test_the_first_to_want_a_prefix_and_the_last_to_have_wanted_it_are_shown_or_
 
 @pytest.mark.requirement("29-15", "29-25")
 @pytest.mark.parametrize(("verboser", "ends"), [(0, [b"\x00us"]), (1, [b"\x00eu", b"\x00us"])])
-def test_a_listener_that_is_gone_without_a_word_has_taken_back_what_it_asked_for(
-    verboser: int, ends: list[bytes]
-) -> None:
+def test_a_lost_subscriber_is_shown_as_unsubscribed(verboser: int, ends: list[bytes]) -> None:
     station = xpub(xpub_verboser=verboser)
     stays, gone = Peer(station), Peer(station)
     stays.says(Subscribe(b"eu"))
@@ -110,7 +107,8 @@ def test_a_listener_that_is_gone_without_a_word_has_taken_back_what_it_asked_for
 
 
 @pytest.mark.requirement("29-14")
-def test_a_listener_that_was_dialled_keeps_its_queue_and_its_subscriptions_while_it_is_away() -> None:
+def test_a_dialled_subscriber_keeps_its_state_while_absent() -> None:
+    """Its queue and its subscriptions outlive the connection."""
     station = xpub()
     listener = Peer(station)
     listener.says(Subscribe(b"eu"))
@@ -122,7 +120,7 @@ def test_a_listener_that_was_dialled_keeps_its_queue_and_its_subscriptions_while
 
 
 @pytest.mark.requirement("29-16", "29-19", "29-20")
-def test_a_slow_listener_loses_whole_messages_and_holds_up_nobody() -> None:
+def test_a_slow_subscriber_loses_messages_and_delays_no_peer() -> None:
     station = xpub()
     slow, quick = Peer(station, sndhwm=2), Peer(station)
     slow.says(Subscribe(b"")), quick.says(Subscribe(b""))
@@ -136,7 +134,7 @@ def test_a_slow_listener_loses_whole_messages_and_holds_up_nobody() -> None:
 
 @pytest.mark.requirement("29-19")
 @both
-def test_with_xpub_nodrop_nobody_gets_a_message_before_all_who_want_it_have_room(kind: type[Pub]) -> None:
+def test_xpub_nodrop_sends_only_when_all_subscribers_have_room(kind: type[Pub]) -> None:
     space = Calls()
     station = kind(Calls(), space, options(xpub_nodrop=1))
     slow, quick, other = Peer(station, sndhwm=2), Peer(station), Peer(station, sndhwm=1)
@@ -166,7 +164,7 @@ def test_what_listeners_send_is_shown_in_the_order_of_arrival() -> None:
 
 
 @pytest.mark.requirement("29-22")
-def test_each_frame_of_a_message_that_looks_like_a_subscription_is_one() -> None:
+def test_each_frame_that_looks_like_a_subscription_is_one() -> None:
     station = xpub()
     listener = Peer(station)
     listener.says([b"\x01eu", b"hello", b"\x01us"])
@@ -195,7 +193,7 @@ def test_a_welcome_is_the_first_message_to_each_listener(kind: type[Pub]) -> Non
 
 @pytest.mark.requirement("29-8", "29-18")
 @both
-def test_with_invert_matching_a_listener_gets_what_it_did_not_ask_for(kind: type[Pub]) -> None:
+def test_invert_matching_sends_what_is_not_subscribed(kind: type[Pub]) -> None:
     station = kind(Calls(), Calls(), options(invert_matching=1))
     listener, silent = Peer(station), Peer(station)
     listener.says(Subscribe(b"eu"))
@@ -208,7 +206,7 @@ def test_with_invert_matching_a_listener_gets_what_it_did_not_ask_for(kind: type
 
 
 @pytest.mark.requirement("L-37")
-def test_with_xpub_manual_nothing_is_subscribed_until_the_program_says_so_for_the_peer_it_last_heard_of() -> None:
+def test_xpub_manual_subscribes_the_last_peer_when_told_to() -> None:
     station = xpub(xpub_manual=1)
     one, other = Peer(station), Peer(station)
     one.says(Subscribe(b"A")), other.says(Subscribe(b"B"))
@@ -226,7 +224,7 @@ def test_with_xpub_manual_nothing_is_subscribed_until_the_program_says_so_for_th
 
 
 @pytest.mark.requirement("L-37")
-def test_with_xpub_manual_the_end_of_a_subscription_is_shown_and_not_acted_upon_either() -> None:
+def test_xpub_manual_shows_an_unsubscription_without_applying_it() -> None:
     station = xpub(xpub_manual=1)
     listener = Peer(station)
     listener.says(Subscribe(b"A"))
@@ -241,7 +239,7 @@ def test_with_xpub_manual_the_end_of_a_subscription_is_shown_and_not_acted_upon_
 
 
 @pytest.mark.requirement("L-37")
-def test_with_xpub_manual_a_decision_about_a_peer_that_has_gone_is_nothing() -> None:
+def test_xpub_manual_ignores_a_decision_on_a_departed_peer() -> None:
     station = xpub(xpub_manual=1)
     gone, stays = Peer(station), Peer(station)
     gone.says(Subscribe(b"A"))
@@ -253,7 +251,7 @@ def test_with_xpub_manual_a_decision_about_a_peer_that_has_gone_is_nothing() -> 
     assert received(station) == [b"\x00A"]  # what it had asked for is over, granted or not
 
 
-def test_without_xpub_manual_a_program_does_not_subscribe_its_peers() -> None:
+def test_only_xpub_manual_lets_a_program_subscribe_its_peers() -> None:
     station = xpub()
     Peer(station).says(Subscribe(b"A"))
     received(station)
@@ -524,7 +522,7 @@ def test_an_xpub_shows_what_a_model_shows_that_asks_everybody() -> None:
 
 
 @pytest.mark.requirement("29-43", "29-44", "29-47", "29-48", "L-38")
-def test_a_message_that_begins_with_one_or_zero_subscribes_with_all_publishers() -> None:
+def test_an_xsub_sends_a_subscription_to_every_publisher() -> None:
     broker = xsub()
     one, other = Peer(broker), Peer(broker)
     for frame in (b"\x01eu", b"\x01eu", b"\x00eu", b"\x00eu", b"\x00us"):
@@ -554,7 +552,7 @@ def test_any_other_message_goes_upstream_as_it_is(message: Message) -> None:
 
 
 @pytest.mark.requirement("29-38", "29-45", "29-46")
-def test_a_slow_publisher_misses_messages_but_never_a_subscription() -> None:
+def test_a_slow_publisher_misses_messages_never_subscriptions() -> None:
     broker = xsub()
     slow, quick = Peer(broker, sndhwm=2), Peer(broker)
     for number in range(4):
@@ -566,7 +564,7 @@ def test_a_slow_publisher_misses_messages_but_never_a_subscription() -> None:
 
 
 @pytest.mark.requirement("29-36", "L-38")
-def test_on_each_new_connection_an_xsub_asks_for_each_prefix_once() -> None:
+def test_an_xsub_sends_each_prefix_once_per_connection() -> None:
     broker = xsub(b"eu", b"us", b"eu")
     station = Peer(broker, connected=False)
     for _ in range(2):
@@ -604,7 +602,7 @@ def test_an_xsub_without_a_connection_keeps_a_short_list() -> None:
 
 
 @pytest.mark.requirement("29-37", "29-49", "L-9")
-def test_a_publisher_that_left_is_told_nothing_and_what_it_said_is_heard() -> None:
+def test_messages_of_a_departed_publisher_are_still_received() -> None:
     broker = xsub(b"eu")
     station = Peer(broker)
     station.hears()
@@ -635,7 +633,7 @@ def test_an_xsub_at_its_limit_drops_nothing_its_queue_says_full() -> None:
     assert all_received(broker) == [[b"1"], [b"2"], [b"3"]]
 
 
-def test_with_invert_matching_a_sub_hears_what_it_did_not_ask_for_and_an_xsub_everything() -> None:
+def test_invert_matching_filters_at_a_sub_and_not_at_an_xsub() -> None:
     sub = Sub(Calls(), Calls(), options(invert_matching=1))
     sub.subscribe(b"eu")
     broker = xsub(b"eu", invert_matching=1)
@@ -655,7 +653,7 @@ def conflated(pattern: Pub | Sub) -> Pipe:
     return pipe
 
 
-def test_with_conflate_a_listener_that_was_away_gets_the_newest_message_and_no_other() -> None:
+def test_conflate_keeps_the_newest_message_for_an_absent_peer() -> None:
     station = Pub(Calls(), Calls())
     pipe = conflated(station)
     pipe.inbound.put(Subscribe(b""))

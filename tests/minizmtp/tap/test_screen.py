@@ -54,7 +54,7 @@ async def test_a_letter_that_the_file_does_not_have_is_a_question_mark(pipe: lis
         assert await read_until(pipe[0], b".") == b"? gr?n."
 
 
-async def test_a_reader_that_does_not_read_holds_nobody_up_and_is_told_what_it_missed(pipe: list[int]) -> None:
+async def test_a_stalled_reader_delays_no_peer_and_learns_its_losses(pipe: list[int]) -> None:
     screen = Screen(pipe[1])
     async with showing(screen):
         said = skipped = 0

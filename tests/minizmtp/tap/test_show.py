@@ -51,7 +51,7 @@ def flat(some: list[Span]) -> list[Span]:
 
 
 @given(st.lists(spans, max_size=5))
-def test_whatever_the_spans_are_the_lines_are_tame_and_hold_every_octet(some: list[Span]) -> None:
+def test_lines_of_any_spans_are_printable_and_hold_every_octet(some: list[Span]) -> None:
     plain = Show(whole=True).spans(1, CLIENT, some, 1.5, writes=1)
     assert all(line.isprintable() for line in plain.split("\n"))
     assert max(map(len, plain.split("\n"))) <= WIDTH
@@ -60,7 +60,7 @@ def test_whatever_the_spans_are_the_lines_are_tame_and_hold_every_octet(some: li
     assert [line.rstrip() for line in coloured.split("\n")] == plain.split("\n")
 
 
-def test_of_a_long_body_the_beginning_is_shown_and_the_rest_counted() -> None:
+def test_a_long_body_is_shown_by_its_start_and_a_count() -> None:
     octets = bytes(range(256)) * 5
     text = Show().spans(1, CLIENT, [a_span(octets)], 0.0, writes=1)
     assert shown(text) == octets[:MOST_OCTETS]

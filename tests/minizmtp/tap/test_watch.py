@@ -124,7 +124,7 @@ def test_connections_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 1 << 20])
-def test_what_is_neither_zmtp_nor_http_is_passed_on_without_names(keep: int) -> None:
+def test_other_protocols_than_zmtp_and_http_pass_unnamed(keep: int) -> None:
     screen = Shown()
     tap = a_tap(screen=screen, keep=keep)
     hello = b"\x16\x03\x01\x02\x00"  # TLS
@@ -261,7 +261,7 @@ def cost(conversation: Conversation) -> int:
     return sum(320 + len(span.octets) for span in spans) + 320 * len(conversation.writes)
 
 
-def test_one_write_of_tiny_frames_takes_no_more_room_than_there_is() -> None:
+def test_one_write_of_tiny_frames_stays_within_the_memory_limit() -> None:
     tap = a_tap(keep=100_000)
     close(tap, converse(tap, (CLIENT, HANDSHAKE), (CLIENT, frame(b"") * 30_000), (CLIENT, frame(b""))))
     (conversation,) = tap.conversations
@@ -301,7 +301,7 @@ def test_all_connections_together_are_kept_within_a_bound(monkeypatch: pytest.Mo
     assert failure.endswith("connections from here on are not kept: earlier ones take all the memory")
 
 
-def test_the_connection_that_holds_most_is_given_up_and_not_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_largest_connection_is_dropped_from_the_tap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ear, "HELD", 10_000)
     screen = Shown()
     tap = a_tap(screen=screen)
@@ -449,7 +449,7 @@ def test_a_flood_without_end_is_no_more_named_but_counted(monkeypatch: pytest.Mo
     assert f"closed; client {len(HANDSHAKE) + 1000 * len(message):,} octets" in screen.text
 
 
-async def test_at_the_end_what_has_no_time_left_is_not_named_but_counted() -> None:
+async def test_octets_left_over_at_the_end_are_counted_not_named() -> None:
     tap = a_tap(screen=Shown(), keep=1 << 30)
     number = tap.opened(HERE, THERE, 0.0)
     for _ in range(1000):

@@ -65,7 +65,7 @@ def test_what_is_not_its_own_is_left() -> None:
     assert body.getvalue() == b"abcde"
 
 
-def test_there_is_room_for_as_much_again_as_has_come_and_at_most_a_mebibyte() -> None:
+def test_a_body_doubles_its_room_up_to_one_mebibyte_at_a_time() -> None:
     body = Body(2**62)
     assert body.get_buffer() is None
     body.write(bytes(LEAST_ROOM - 1))

@@ -23,7 +23,7 @@ from tests.zmtp_bytes import metadata
 
 
 @pytest.mark.requirement("37-25", "37-26")
-def test_a_command_is_a_length_a_name_and_data_with_nothing_between() -> None:
+def test_a_command_is_a_length_a_name_and_data() -> None:
     """The RFC's prose has a null after the name; its grammar and libzmq have none."""
     assert encode_command(b"SUBSCRIBE", b"A") == bytes.fromhex("09 53 55 42 53 43 52 49 42 45 41")
     assert decode_command(bytes.fromhex("09 53 55 42 53 43 52 49 42 45 41")) == (b"SUBSCRIBE", b"A")
@@ -52,7 +52,7 @@ def test_a_name_has_1_to_255_letters(length: int) -> None:
         b"PING",
     ],
 )
-def test_a_name_that_is_empty_cut_off_or_not_of_letters_is_refused(body: bytes) -> None:
+def test_an_empty_or_truncated_or_invalid_name_is_refused(body: bytes) -> None:
     with pytest.raises(ProtocolError, match="command that starts with") as caught:
         decode_command(body)
     assert caught.value.violation is Violation.MALFORMED_COMMAND
@@ -93,7 +93,7 @@ def test_names_are_compared_without_case(name: bytes) -> None:
 
 
 @pytest.mark.requirement("37-35")
-def test_names_are_written_as_given_for_libzmq_knows_one_spelling_only() -> None:
+def test_names_are_written_as_given_because_libzmq_compares_case() -> None:
     assert encode_metadata({b"Socket-Type": b"REQ"})[1:12] == b"Socket-Type"
 
 
@@ -150,7 +150,7 @@ def test_octets_left_over_after_the_last_property_are_refused(tail: bytes) -> No
 
 @pytest.mark.requirement("37-36")
 @pytest.mark.parametrize("size", ["80 00 00 00", "7f ff ff ff", "00 00 00 04"])
-def test_a_value_longer_than_the_command_is_refused_even_if_the_command_ends_right_there(size: str) -> None:
+def test_a_value_longer_than_its_command_is_refused(size: str) -> None:
     """libzmq lets the last of these pass."""
     for value in (b"", b"REQ"):
         with pytest.raises(ProtocolError, match="ends with the command"):
@@ -161,7 +161,7 @@ names = st.from_regex(rb"[A-Za-z0-9\-_.+]{1,40}", fullmatch=True)
 
 
 @given(st.dictionaries(names, st.binary(), max_size=8))
-def test_properties_survive_encoding_but_for_the_case_of_their_names(properties: dict[bytes, bytes]) -> None:
+def test_properties_survive_encoding_except_the_case_of_names(properties: dict[bytes, bytes]) -> None:
     first: dict[bytes, bytes] = {}
     for name, value in properties.items():
         first.setdefault(name.lower(), value)
@@ -264,7 +264,7 @@ def test_a_ping_survives_encoding(ttl: int, context: bytes) -> None:
 
 
 @given(st.sampled_from([b"PING", b"PONG", b"SUBSCRIBE", b"CANCEL", b"READY"]), st.binary(max_size=20))
-def test_arbitrary_data_is_an_event_or_nothing_or_a_protocol_error(name: bytes, data: bytes) -> None:
+def test_arbitrary_data_is_an_event_or_none_or_a_protocol_error(name: bytes, data: bytes) -> None:
     try:
         event = decode_traffic(name, data)
     except ProtocolError:

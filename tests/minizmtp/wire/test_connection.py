@@ -36,7 +36,7 @@ from tests.zmtp_bytes import GREETING, GREETING_3_0, READY, READY_DEALER_ID_1, c
 
 
 @pytest.mark.requirement("37-1", "37-2", "37-10", "37-80")
-def test_all_64_octets_of_our_greeting_are_there_before_anything_was_heard() -> None:
+def test_our_whole_greeting_is_ready_before_any_input() -> None:
     """libzmq sends ten octets and waits for ten of ours: who waits for its whole greeting first waits for ever."""
     connection = Connection(SocketType.REP)
     assert connection.data_to_send() == GREETING
@@ -86,7 +86,7 @@ class Quiz(InClear):
 
 
 @pytest.mark.requirement("24-1")
-def test_a_connection_is_handed_its_mechanism_and_carries_its_words() -> None:
+def test_a_connection_carries_the_commands_of_its_mechanism() -> None:
     """as-server is 0 on both sides, as in libzmq: which side is the server is a matter of options."""
     client = Connection(SocketType.REQ, mechanism=Quiz(asks=True))
     server = Connection(SocketType.REP, mechanism=Quiz(asks=False))
@@ -100,7 +100,7 @@ def test_a_connection_is_handed_its_mechanism_and_carries_its_words() -> None:
 
 @pytest.mark.requirement("37-11", "37-81", "37-86")
 @pytest.mark.parametrize("octets", [b"\x01\x00", GREETING[:10] + b"\x01", GREETING])
-def test_a_side_with_another_mechanism_talks_to_no_old_peer_and_to_no_null(octets: bytes) -> None:
+def test_a_secure_side_refuses_old_peers_and_null(octets: bytes) -> None:
     heard = hear(Connection(SocketType.REP, mechanism=Quiz(asks=False)), [octets])
     assert [type(event) for event in heard] == [ProtocolError, ConnectionClosed]
 
@@ -126,9 +126,7 @@ def test_another_mechanism_is_told_as_mechanism_mismatch() -> None:
     ],
     ids=["REQ", "REP", "PULL", "DEALER"],
 )
-def test_our_ready_is_libzmqs_to_the_octet_and_goes_out_when_the_greetings_agree(
-    connection: Connection, octets: bytes
-) -> None:
+def test_our_ready_equals_libzmqs_and_follows_the_greetings(connection: Connection, octets: bytes) -> None:
     connection.data_to_send()
     connection.receive_data(GREETING)
     assert connection.data_to_send() == b""
@@ -210,7 +208,7 @@ def test_an_identity_has_at_most_255_octets(length: int, welcome: bool) -> None:
 
 
 @pytest.mark.requirement("37-16", "37-39", "37-45")
-def test_whoever_is_refused_in_the_handshake_is_told_why_in_an_error_command() -> None:
+def test_a_peer_refused_in_the_handshake_gets_an_error_command() -> None:
     connection = Connection(SocketType.REP)
     hear(connection, [GREETING])
     connection.data_to_send()
@@ -226,7 +224,7 @@ def test_whoever_is_refused_in_the_handshake_is_told_why_in_an_error_command() -
 @pytest.mark.parametrize(
     "stranger", [ready(b"\x1b[31mPULL\r\n\0"), ready(b"P" * 60_000), ready(b"\xc3\xa4"), command(b"x" * 255)]
 )
-def test_a_reason_is_up_to_255_printable_octets_whatever_the_peer_had_sent(stranger: bytes) -> None:
+def test_a_reason_has_at_most_255_octets_all_printable(stranger: bytes) -> None:
     connection = Connection(SocketType.REP)
     heard = hear(connection, [GREETING + stranger])
     reason = connection.data_to_send().partition(b"\x05ERROR")[2]
@@ -273,7 +271,7 @@ def test_any_other_command_before_ready_is_refused(name: bytes) -> None:
 
 
 @pytest.mark.requirement("37-33")
-def test_send_before_ready_and_after_the_end_is_the_callers_mistake() -> None:
+def test_send_before_ready_or_after_the_end_is_a_callers_error() -> None:
     connection = Connection(SocketType.PULL)
     for octets in (b"", GREETING, ready(b"SUB")):
         hear(connection, [octets])
@@ -322,7 +320,7 @@ def test_a_request_and_its_reply_as_libzmq_writes_them() -> None:
 
 
 @pytest.mark.requirement("37-27")
-def test_a_message_is_told_when_its_last_frame_has_come_and_not_before() -> None:
+def test_a_message_is_an_event_once_its_last_frame_is_there() -> None:
     connection = in_traffic(SocketType.PULL, b"PUSH")
     assert hear(connection, [frame(b"a", more=True) + frame(b"b", more=True)]) == []
     assert hear(connection, [frame(b"", more=False)]) == [[b"a", b"b", b""]]
@@ -344,7 +342,7 @@ def test_a_ping_is_answered_with_its_context(context: bytes) -> None:
 
 
 @pytest.mark.requirement("37-68", "L-12")
-def test_a_ping_between_two_frames_is_answered_and_the_message_is_one() -> None:
+def test_a_ping_between_two_frames_leaves_the_message_whole() -> None:
     connection = in_traffic(SocketType.PULL, b"PUSH")
     octets = bytes.fromhex("01 01 61  04 07 04 50 49 4e 47 00 14  00 01 62")
     assert hear(connection, [octets]) == [Ping(20, b""), [b"a", b"b"]]
@@ -392,7 +390,7 @@ def test_commands_that_mean_nothing_in_traffic_are_passed_over(octets: bytes) ->
 
 @pytest.mark.requirement("37-26")
 @pytest.mark.parametrize("body", [b"", b"\0", b"\x05PING", b"\x04P NG"])
-def test_a_command_without_a_proper_name_ends_the_connection_in_traffic_too(body: bytes) -> None:
+def test_a_command_with_a_bad_name_ends_the_connection(body: bytes) -> None:
     assert refusal(hear(in_traffic(SocketType.PULL, b"PUSH"), [frame(body, command=True)])) is not None
 
 
@@ -452,7 +450,7 @@ def test_a_message_to_many_is_encoded_once() -> None:
 # ------------------------------------------------------------------------------------------------ states and the end
 
 
-def test_receive_data_moves_nothing_and_each_event_moves_one_step() -> None:
+def test_state_advances_by_events_and_not_by_receive_data() -> None:
     connection = Connection(SocketType.REP)
     states = [connection.state]
     connection.receive_data(GREETING + READY["REQ"] + frame(b"", more=True) + frame(b"hi") + command(b"PONG"))
@@ -493,7 +491,7 @@ TOLD = {
 
 @pytest.mark.parametrize("told", TOLD)
 @pytest.mark.parametrize("state", State)
-def test_the_table_of_transitions_is_what_happens_and_nothing_else(state: State, told: type) -> None:
+def test_the_table_of_transitions_is_exactly_what_happens(state: State, told: type) -> None:
     connection = Connection(SocketType.PULL)
     hear(connection, [TO_EACH_STATE[state]])
     assert connection.state is state
@@ -556,7 +554,7 @@ def test_nothing_that_comes_after_the_end_is_kept() -> None:
         tracemalloc.stop()
 
 
-def test_a_flood_of_pings_is_answered_at_a_cost_that_grows_with_their_number() -> None:
+def test_the_cost_of_a_flood_of_pings_is_linear() -> None:
     """64 KiB hold nine thousand of them. Whoever copies all earlier answers for each new one copies 250 MB."""
     connection = in_traffic(SocketType.PULL, b"PUSH")
     connection.receive_data(command(b"PING", b"\0\0") * 9000)
@@ -642,7 +640,7 @@ def test_no_other_frame_is_a_buffer_of_its_own() -> None:
     assert [len(connection.encode([item])[1]) for item in items] == [1] * 4
 
 
-def test_a_large_message_behind_small_ones_is_left_for_the_next_write() -> None:
+def test_a_large_message_behind_small_ones_waits_for_a_write() -> None:
     connection = in_traffic(SocketType.PUSH, b"PULL")
     for large in (bytes(LARGE), [b"", bytes(LARGE)]):
         assert connection.encode([b"a", [b"b"], large, b"c"]) == (2, [b"\0\1a\0\1b"])

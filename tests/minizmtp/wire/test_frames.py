@@ -116,12 +116,12 @@ def test_the_largest_size_of_all_is_awaited() -> None:
 
 
 @pytest.mark.parametrize("header", ["00 05", "02 00 00 00 00 00 00 00 05", "02 00 00 00 ff ff ff ff ff"])
-def test_a_frame_above_the_limit_is_refused_at_its_header_before_its_body_has_come(header: str) -> None:
+def test_a_frame_above_the_limit_is_refused_at_its_header(header: str) -> None:
     with pytest.raises(ProtocolError, match=r"frame of \d+ octets.* 4"):
         frames_of(bytes.fromhex(header), limit=4)
 
 
-def test_a_frame_at_the_limit_is_accepted_and_the_limit_is_per_frame() -> None:
+def test_a_frame_at_the_limit_is_accepted_within_any_message() -> None:
     assert frames_of(b"\x01\x04four\x00\x04four", limit=4) == [(1, b"four"), (0, b"four")]
 
 
@@ -131,7 +131,7 @@ def test_a_limit_of_zero_lets_empty_frames_pass() -> None:
         frames_of(b"\x00\x01", limit=0)
 
 
-def test_the_limit_may_change_between_two_frames_that_came_together() -> None:
+def test_the_limit_may_change_between_two_frames_of_one_read() -> None:
     decoder = FrameDecoder(limit=1)
     decoder.receive_data(b"\x00\x01a\x00\x05hello")
     assert decoder.next_frame() == (0, b"a")
@@ -153,7 +153,7 @@ def test_held_counts_what_no_frame_was_made_of() -> None:
     assert held == [1, 2, 3, 0, 1]
 
 
-def test_a_frame_is_found_though_nobody_asked_while_its_pieces_came() -> None:
+def test_a_short_frame_behind_a_long_one_is_found_at_once() -> None:
     """After a frame that came in pieces, a whole one must not wait for as many octets as that one needed."""
     decoder = FrameDecoder()
     decoder.receive_data(frame(bytes(1000))[:500])
@@ -200,9 +200,7 @@ some_frames = st.builds(
     limit=st.sampled_from([-1, -1, -1, 0, 5, 300]),
     data=st.data(),
 )
-def test_the_decoder_agrees_with_the_clear_one_however_the_stream_is_cut(
-    octets: bytes, limit: int, data: st.DataObject
-) -> None:
+def test_the_decoder_agrees_with_the_reference_however_cut(octets: bytes, limit: int, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(octets)), max_size=12), label="cuts"))
     decoder = FrameDecoder(limit)
     heard: list[Frame] = []
@@ -264,7 +262,7 @@ def copied_by(pieces: list[bytes], ask: bool) -> tuple[int, Frame | None]:
 
 
 @pytest.mark.parametrize("ask", [True, False], ids=["asked after each piece", "asked at the end"])
-def test_a_frame_of_64_mib_in_pieces_of_64_kib_is_not_copied_for_each_piece(ask: bool) -> None:
+def test_a_frame_of_64_mib_is_not_copied_for_each_piece(ask: bool) -> None:
     """A decoder that joins what it has to each new piece would copy 512 times the frame."""
     mebibyte = 2**20
     pieces = [frame(bytes(64 * mebibyte))[:9]] + [bytes(65536)] * 1024
@@ -274,7 +272,7 @@ def test_a_frame_of_64_mib_in_pieces_of_64_kib_is_not_copied_for_each_piece(ask:
     assert copied < 5 * 64 * mebibyte
 
 
-def test_a_frame_that_comes_octet_by_octet_is_not_copied_for_each_octet() -> None:
+def test_a_frame_that_comes_by_octets_is_not_copied_for_each() -> None:
     octets = frame(bytes(20_000))
     copied, found = copied_by([octets[i : i + 1] for i in range(len(octets))], ask=True)
     assert found == (2, bytes(20_000))
@@ -339,7 +337,7 @@ def messages_of(pieces: list[bytes], limit: int, most: int) -> tuple[list[object
     most=st.sampled_from([1, 2, 3, 8, 40, 1000]),
     data=st.data(),
 )
-def test_the_quick_way_to_messages_finds_what_the_clear_one_finds(
+def test_the_fast_path_finds_the_messages_of_the_reference(
     runs: list[tuple[list[tuple[int, bytes]], int]], tail: bytes, limit: int, most: int, data: st.DataObject
 ) -> None:
     """In runs or one by one, however the stream is cut, up to the same error at the same place."""

@@ -48,7 +48,7 @@ def test_the_padding_of_the_signature_is_nobodys_business(octet: int, value: int
 
 
 @pytest.mark.requirement("37-4")
-def test_libzmq_with_a_routing_id_has_its_length_plus_one_in_the_padding() -> None:
+def test_a_routing_id_of_libzmq_shows_in_the_padding() -> None:
     assert decode_greeting(GREETING_WITH_ID) == decode_greeting(GREETING)
 
 
@@ -82,7 +82,7 @@ def test_a_null_peer_that_claims_to_be_server_is_accepted() -> None:
 
 @pytest.mark.requirement("37-7")
 @pytest.mark.parametrize("value", [value for value in range(256) if value != 0xFF])
-def test_a_first_octet_other_than_ff_is_refused_as_soon_as_it_comes(value: int) -> None:
+def test_a_first_octet_other_than_ff_is_refused_at_once(value: int) -> None:
     with pytest.raises(ProtocolError, match=f"first octet is {value:02x}"):
         check_greeting(bytes([value]))
 
@@ -120,7 +120,7 @@ def test_an_older_version_is_refused_at_octet_10(major: int) -> None:
         b"\x16\x03\x01\x02\x00",  # TLS
     ],
 )
-def test_old_peers_and_strangers_are_refused_though_they_never_send_64_octets(octets: bytes) -> None:
+def test_old_and_foreign_peers_are_refused_before_64_octets(octets: bytes) -> None:
     assert len(octets) < 64 or octets[9] == 0
     with pytest.raises(ProtocolError):
         check_greeting(octets)

@@ -120,7 +120,7 @@ def test_a_passing_failure_is_a_close_without_a_word() -> None:
 @pytest.mark.requirement("24-8", "24-9")
 @pytest.mark.parametrize("error", ["04 0a 05 4552524f52 03 343030", "04 09 5e 52524f52 03 343030"])
 @pytest.mark.parametrize("before", [b"", WELCOME], ids=["HELLO", "INITIATE"])
-def test_the_client_reads_error_well_spelt_and_as_libzmq_spells_it(error: str, before: bytes) -> None:
+def test_the_client_reads_error_in_both_spellings(error: str, before: bytes) -> None:
     connection = client()
     assert hear(connection, [PLAIN + before + bytes.fromhex(error)]) == [GREETED, Error(b"400"), ConnectionClosed("")]
     assert connection.state is State.CLOSED
@@ -158,7 +158,7 @@ def test_a_welcome_that_says_more_is_refused() -> None:
 
 
 @pytest.mark.requirement("24-5")
-def test_bad_metadata_is_refused_in_either_role_and_a_wrong_type_too() -> None:
+def test_bad_metadata_and_a_wrong_type_are_refused_by_both_roles() -> None:
     for properties in (b"\x0bSocket", metadata((b"Socket-Type", b"PUB")), metadata((b"Identity", b"x" * 256))):
         connection = asking()
         connection.receive_verdict(Verdict(200))
@@ -208,7 +208,7 @@ def test_a_stream_may_come_octet_by_octet_and_end_at_each() -> None:
 
 
 @pytest.mark.requirement("24-10", "24-3")
-def test_with_any_bit_changed_it_is_refused_or_is_another_question() -> None:
+def test_a_changed_bit_is_refused_or_makes_another_request() -> None:
     """Nothing protects PLAIN: a bit of the password that changes is another password, and no more than that."""
     for bit in range(8 * len(HELLO)):
         changed = bytearray(HELLO)

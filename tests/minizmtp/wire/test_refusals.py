@@ -148,7 +148,7 @@ REFUSALS = [
 @pytest.mark.parametrize(
     ("octets", "found", "required", "chapter", "violation"), REFUSALS, ids=[row[1] for row in REFUSALS]
 )
-def test_a_refusal_names_what_was_found_what_is_required_and_the_rule(
+def test_a_refusal_names_the_finding_the_demand_and_the_rule(
     octets: bytes, found: str, required: str, chapter: str, violation: Violation
 ) -> None:
     limit = 100 if chapter == "maxmsgsize" else -1
