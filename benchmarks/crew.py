@@ -1,4 +1,4 @@
-"""The child processes: two for each rival, started once, so that nobody's start is measured.
+"""The child processes: two for each rival, started once, so that their start is not measured.
 
     parent ──(rival, roles, work)──► child              one run: what to play
     parent ◄──── ("word", w) ─────── child              from role to role: passed on to the other

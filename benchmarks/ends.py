@@ -12,7 +12,7 @@ POLL = 0.003  # seconds between two looks at the pipe, while the sockets' own ta
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done in one run: count messages of so many frames of so many octets, by so many peers."""
+    """The work of one run: count messages of so many frames of so many octets, by so many peers."""
 
     count: int
     size: int = 64

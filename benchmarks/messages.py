@@ -11,7 +11,7 @@ ratio is of two runs of the same round, above 1 where we are ahead; what is show
 brackets, the least and the greatest.  How many messages a run has is found beforehand, for each rival, so that all take
 about as long.  Nothing here fails on a time.
 
-What is done: `roles`.  By whom: `rivals`.  In which processes: `crew`.  How it is shown: `report`.
+`roles` has the work, `rivals` the libraries that do it, `crew` the processes, `report` the output.
 """
 
 import argparse
@@ -129,7 +129,7 @@ def idle(connections: int) -> Row:
 
 
 def curve() -> list[Row]:
-    """With libzmq at the other end, whoever the rival is."""
+    """With libzmq at the other end for every rival."""
     keys: Any = None
     missing = "minizmtp has no CURVE here"
     if hasattr(Options, "curve_serverkey"):

@@ -278,7 +278,7 @@ async def subscribers_in_turn(end: Any) -> Figures:
 
 
 async def route(end: Any) -> None:
-    """Every message back to whom it came from."""
+    """Send every message back to the peer that it came from."""
     work = end.work
     sock = await end.listen("ROUTER")
     send, receive = end.sender(sock, several=True), end.receiver(sock, several=True)
@@ -387,7 +387,7 @@ async def dealers_in_turn(end: Any) -> Figures:
 
 
 async def hold(end: Any) -> tuple[float, float]:
-    """KiB and seconds of CPU for each connection of a ROUTER to which nobody says anything."""
+    """KiB and seconds of CPU for each connection of a ROUTER whose peers send nothing."""
     sock = await end.listen("ROUTER", backlog=1000)
     ledger = Ledger()
     end.tell("come")

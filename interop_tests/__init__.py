@@ -11,7 +11,7 @@ conversation is the same over each transport:
     libzmq-libzmq-tcp             the *control*: the test itself is wrong
 
 Both sides look alike to a test (`world.Peer`: bind, connect, send_multipart, recv_multipart, wait_event, …),
-so that a scenario does not know whom it has before it.
+so that a scenario does not know which library it uses.
 
     packets            how the test process talks with its libzmq processes
     libzmq_process     the child: libzmq's sockets, driven through its standard input and output

@@ -229,7 +229,7 @@ def serve_granian(announce: Callable[[str], None], directory: str) -> None:
 
 
 def listening_socket() -> socket.socket:
-    """Listening before it is announced, so that nobody who reads the announcement can come too early."""
+    """The socket listens before it is announced, so that a client that reads the announcement cannot come too early."""
     sock = socket.create_server(("127.0.0.1", 0))
     sock.setblocking(False)
     return sock

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 
 class ProcessEnded(Exception):
-    """The libzmq process has gone although nobody sent it away: a crash."""
+    """The libzmq process has ended without being asked to: a crash."""
 
 
 class Spares:

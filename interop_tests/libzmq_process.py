@@ -1,20 +1,18 @@
-"""The libzmq side: a process of its own that holds real libzmq sockets and does what its standard input asks.
+"""The libzmq side: a separate process that holds real libzmq sockets and takes its commands from standard input.
 
-Why a process? A crash, an `assert` or an endless wait inside libzmq is then a failed test, not a hung suite;
-and a peer that dies without saying goodbye is a `SIGKILL` away, the one way of dying that no library can
-soften.
+It is a process, because a crash, a failed assertion or an endless wait inside libzmq is then a failed test and not a
+hung suite, and because `SIGKILL` is the way to make a peer die without any cleanup.
 
-Why not simply `zmq.asyncio`? Some of libzmq's work is done in the thread of the application, and only while
-that application calls into it (L-40): a SUB that nobody polls does not even subscribe again after
-a reconnect. So this process polls all its sockets *all the time*, also those of which nobody wants anything
-at the moment. That is what `IDLE` is for.
+`zmq.asyncio` is not enough, because libzmq does some of its work in the application's thread, and only while the
+application calls into it (L-40): a SUB that is not polled does not even subscribe again after a reconnect. So this
+process polls all its sockets all the time, also those that have no command waiting; for these it uses `IDLE`.
 
-    → {"id": 7, "call": "send", "socket": "s1"}, frames        asks: several questions may be open at once
-    ← {"id": 7, "value": null}                                 the answer, as soon as it is there
-    ← {"id": 7, "errno": 11, "words": "…"}                     or libzmq's refusal
-    ← {"event": "ACCEPTED", "socket": "s1", "value": 12, …}    unasked: what the monitor of a socket saw
+    → {"id": 7, "call": "send", "socket": "s1"}, frames        a request; several may be open at once
+    ← {"id": 7, "value": null}                                 its reply, as soon as there is one
+    ← {"id": 7, "errno": 11, "words": "…"}                     or libzmq's error
+    ← {"event": "ACCEPTED", "socket": "s1", "value": 12, …}    an event of a socket's monitor, at any time
 
-End of standard input ends the process. It never writes to standard error unless it is broken.
+The end of standard input ends the process. It writes to standard error only if it is broken.
 """
 
 import contextlib
@@ -32,10 +30,9 @@ from interop_tests.packets import Header, PacketReader, pack
 
 STDIN, STDOUT = 0, 1
 
-# What to poll for on a socket of which nobody wants anything. zmq_poll does not look at an item without flags
-# at all; with POLLERR, which means something for plain file descriptors only, it waits for the socket's
-# internal mailbox, does the work that it finds there, and never reports the socket as ready. Exactly the idle
-# attention that L-40 asks for.
+# The flags for a socket without a waiting request. zmq_poll ignores an item without flags. With POLLERR, which has
+# a meaning for plain file descriptors only, zmq_poll waits for the socket's internal mailbox, does the work that it
+# finds there, and never reports the socket as ready. That is what L-40 requires.
 IDLE = zmq.POLLERR
 
 
@@ -66,7 +63,7 @@ class Process:
     def run(self) -> None:
         while True:
             ready = dict(self.poller.poll())
-            # Events before answers: who has the answer to "receive" can rely on having been told of the handshake.
+            # Events before replies, because the reply to "receive" must not overtake the event of the handshake.
             for name, served in self.sockets.items():
                 if served.monitor in ready:
                     self.report_events(name, served)
@@ -244,7 +241,7 @@ def set_option(socket: "zmq.Socket[bytes]", option: str, value: int | str) -> No
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):  # the parent has gone: there is nobody left to tell
+    with contextlib.suppress(BrokenPipeError):  # the parent has gone
         Process().run()
-    # Not by leaving main: tidying up would wait for every socket that still lingers.
+    # Without leaving main, because its cleanup would wait for every socket that still lingers.
     os._exit(0)

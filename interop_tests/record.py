@@ -1,12 +1,12 @@
-"""The wire stories, recorded: conversations with real libzmq, for `minizmtp.trace.story`.
+"""Recordings of conversations with real libzmq, for `minizmtp.trace.story`.
 
-    python -m interop_tests.record               all of them once more, into minizmtp/stories
+    python -m interop_tests.record               records all of them again, into minizmtp/stories
     python -m interop_tests.record reqrep        only this one
-    python -m interop_tests.record --words       nothing is recorded: only what stands behind # is written again
+    python -m interop_tests.record --words       records nothing, and writes only the comments after # again
 
-Between the two ends stands the demo's relay, and writes down. A recording is never twice the same: how an end cuts its
-words into writes, and when, depends on the moment, and CURVE's keys and nonces are random. What is said is the same
-each time, field by field; `test_stories` sees to that.
+The demo's relay stands between the two ends and records. No two recordings are equal, because the number and the times
+of the writes vary, and CURVE's keys and nonces are random. The fields and their values are the same each time;
+`test_stories` checks that.
 
     client ──► Relay ──► server         each of them ours or libzmq's, or octets written by hand
 """
@@ -36,12 +36,12 @@ from tests.zmtp_bytes import GREETING
 
 LIBZMQ = f"libzmq {zmq.zmq_version()}"
 
-# The keys that libzmq's manual prints, in zmq_curve(7) among others. They protect nobody.
+# The keys that libzmq's manual prints, in zmq_curve(7) among others. They are public and protect nothing.
 SERVER_PUBLIC = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 SERVER_SECRET = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"
 CLIENT_PUBLIC = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
 CLIENT_SECRET = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs"
-# A secret that a client should forget with the connection: so that everybody can open the boxes.
+# A client should forget this secret with its connection. It is fixed here, so that readers can open the boxes.
 CLIENT_TRANSIENT = z85.encode(bytes(range(1, 33))).decode()
 SECRETS = {
     "server_secret": SERVER_SECRET,
@@ -66,7 +66,7 @@ class Scene:
         return peer
 
     async def relay(self, server: str) -> None:
-        """Whoever wants to go to server is to go to `endpoint` from now on."""
+        """From now on, clients of the server connect to `endpoint` instead."""
         relay = await self._stack.enter_async_context(recorded(port_of(server), recording=self.recording))
         self.endpoint = endpoint(relay)
 
@@ -77,13 +77,13 @@ class Scene:
         return peer
 
     async def heard(self, words: bytes) -> None:
-        """These words have passed."""
+        """Wait until these octets have passed the relay."""
         with trio.fail_after(PATIENCE):
-            while words not in self.recording.said(Side.SERVER):  # noqa: ASYNC110  # the relay tells nobody
+            while words not in self.recording.said(Side.SERVER):  # noqa: ASYNC110  # the relay has no event to wait for
                 await trio.sleep(0.001)
 
     def writes(self) -> list[Write]:
-        """What was said on the first connection: who is refused may dial again."""
+        """The writes of the first connection. A client that is refused may have dialled again."""
         chunks = [chunk for chunk in self.recording.chunks if chunk.connection == 1]
         return [Write(chunk.side, chunk.at - chunks[0].at, chunk.octets) for chunk in chunks]
 
@@ -100,7 +100,7 @@ async def reqrep(scene: Scene) -> None:
 
 
 async def pubsub(scene: Scene) -> None:
-    """An XPUB says when it has heard a subscription."""
+    """An XPUB, because its program can see when a subscription has arrived."""
     xpub = await scene.server("XPUB")
     sub = await scene.client("SUB")
     await sub.subscribe(b"news")
@@ -125,7 +125,7 @@ async def pubsub_3_0(scene: Scene) -> None:
 
 
 async def heartbeat(scene: Scene) -> None:
-    """The second PING is half a second away: by then the curtain has fallen."""
+    """Ends before the second PING, which is half a second away."""
     await scene.server("DEALER")
     await scene.client("DEALER", heartbeat_ivl=500, heartbeat_ttl=2000)
     await scene.heard(b"\x04PONG")
@@ -147,7 +147,7 @@ async def plain_refused(scene: Scene) -> None:
 
 
 async def refused(scene: Scene) -> None:
-    """The server is a Connection of ours, and its judge lets nobody in."""
+    """The server is a Connection of ours, and refuses every client."""
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with listener:
         await scene.relay(f"tcp://127.0.0.1:{listener.socket.getsockname()[1]}")
@@ -176,7 +176,7 @@ async def curve(scene: Scene) -> None:
 
 
 async def hear(connection: Connection, stream: trio.SocketStream, wanted: Callable[[object], bool]) -> None:
-    """Say what the protocol has to say, and listen, until the event has come that is wanted."""
+    """Send what the Connection wants to send, and receive, until the given event has come."""
     with trio.fail_after(PATIENCE):
         while not wanted(event := connection.next_event()):
             assert not isinstance(event, ConnectionClosed)
@@ -187,7 +187,7 @@ async def hear(connection: Connection, stream: trio.SocketStream, wanted: Callab
 
 
 class Script(NamedTuple):
-    """server, client: who they are. play: what they do."""
+    """server, client: what plays them. play: what they do."""
 
     title: str
     server: str
@@ -237,7 +237,7 @@ SCRIPTS = {
 
 
 async def record(script: Script) -> Story:
-    """Let it take place."""
+    """Play the script and return the recording."""
     async with World.open("libzmq", "libzmq", "tcp") as world, AsyncExitStack() as stack:
         scene = Scene(world, stack)
         await script.play(scene)
@@ -246,13 +246,13 @@ async def record(script: Script) -> Story:
 
 
 def write(name: str, story: Story) -> None:
-    """Into its file."""
+    """Write the story into its file."""
     Path(str(FOLDER)).mkdir(exist_ok=True)
     Path(str(FOLDER), f"{name}.txt").write_text(text_of(story), "utf-8")
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Record the stories that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m interop_tests.record", description="Record the wire stories.")
     parser.add_argument("names", nargs="*", metavar="STORY", help=f"{', '.join(SCRIPTS)} (all)")
     parser.add_argument("--words", action="store_true", help="record nothing; write what is behind # again")

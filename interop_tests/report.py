@@ -1,11 +1,11 @@
-"""docs/INTEROP.md: which pairings talk, which are refused, and where we differ from libzmq on purpose.
+"""docs/INTEROP.md: which pairings work, which are refused, and where we differ from libzmq on purpose.
 
-The document is made of what has passed:
+The document is written from the tests that passed:
 
     python -m pytest interop_tests/test_pairings.py --write-interop
 
-Each test of a pairing leaves a `Pairing` behind when it passes; a cell of the table has a mark when all its tests have.
-`test_pairings` checks that the document says what a run in which all of them pass would write.
+Each test of a pairing records a `Pairing` when it passes; a cell of the table is marked if all its tests have passed.
+`test_pairings` checks that the document is what a run in which all of them pass would write.
 """
 
 from collections.abc import Iterable, Set
@@ -69,7 +69,7 @@ DIFFERENCES: dict[str, str] = {
     "peer of ZMTP 2.0": "libzmq 3.2 does not wait for us to refuse it: it hangs up at our greeting, after 10 octets of "
     "its own or none. That is HANDSHAKE_FAILED_NO_DETAIL; the reason and the log, once, say what it most likely is. "
     "libzmq 4 talks to it.",
-    "back-off": "reconnect_ivl_max doubles the pause until a handshake is done. libzmq begins anew with each TCP "
+    "back-off": "reconnect_ivl_max doubles the pause until a handshake is done. libzmq starts again with each TCP "
     "connection, so it dials a server that accepts and closes at full speed.",
     "spelling of an endpoint": "unbind, disconnect and a second connect know an endpoint by any spelling of it: `*`, "
     "the name of an interface, a mapped address, capitals. libzmq knows some. With ipv6, last_endpoint of an IPv4 "
@@ -100,7 +100,7 @@ DIFFERENCES: dict[str, str] = {
     "first one, and sends it the messages that were meant for the first. Ours uses the name that the peer gives on "
     "each connection, drops the messages queued under the old name, and returns unread ones under the old name.",
     "probe_router": "libzmq sends the probe on the first connection only, though its manual says on each that is made. "
-    "Ours sends it on each: a ROUTER that was started anew learns of its peers.",
+    "Ours sends it on each: a ROUTER that was restarted learns of its peers.",
     "subscriptions of a connection before": "libzmq's connecting PUB and XPUB keep all subscriptions that the other "
     "end ever made. Ours keep them while the peer is away and until it subscribes again; then those that it does not "
     "repeat are removed.",
@@ -162,7 +162,7 @@ def refused(passed: Set[Pairing]) -> Iterable[str]:
 
 def differences() -> Iterable[str]:
     yield "## Where we differ on purpose\n"
-    yield "Each is asserted of us by a test that bears its name as a marker, `differs`.\n"
+    yield "Each is shown by a test that has its name in a marker, `differs`.\n"
     yield "| name | what |"
     yield "| --- | --- |"
     for key, words in DIFFERENCES.items():

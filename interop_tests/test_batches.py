@@ -1,4 +1,4 @@
-"""Batches: what one call sends or receives is what as many calls would, whoever is at the other end."""
+"""Batches: one call sends or receives what as many single calls would, with either library at the other end."""
 
 import pytest
 import trio

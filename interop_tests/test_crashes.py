@@ -5,7 +5,7 @@ and never sees a message twice, in the wrong order, or in part. Each message her
 body, so that a torn one shows.
 
 On the connecting side more holds: what is sent between two connections waits for the next (L-8). On the bound side it
-has nobody to wait for: a queue goes with its peer (28-23, 30-5).
+does not wait for a peer: a queue is dropped with its peer (28-23, 30-5).
 """
 
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""31/EXPAIR: two sockets, and nobody else."""
+"""31/EXPAIR: two sockets, and no third one."""
 
 import pytest
 import trio

@@ -80,7 +80,7 @@ async def test_a_client_that_falls_silent_is_left(world: World) -> None:
 @EVERY_KIND
 @pytest.mark.requirement("37-73", "37-78", "37-79")
 async def test_whoever_says_anything_is_alive(world: World) -> None:
-    """A message, or a PONG that nobody asked for, is as good as an answer."""
+    """A message, or a PONG without a PING, counts as an answer."""
     pull = await world.server.socket("PULL", heartbeat_ivl=50, heartbeat_timeout=400)
     await pull.bind(world.endpoint())
     async with await RawPeer.dial(pull.last_endpoint) as raw:
@@ -95,7 +95,7 @@ async def test_whoever_says_anything_is_alive(world: World) -> None:
 @EVERY_KIND
 @pytest.mark.requirement("37-71", "37-76")
 async def test_a_ttl_that_runs_out_is_a_death(world: World) -> None:
-    """Also for a socket that itself asks nobody for a sign of life."""
+    """Also for a socket that sends no PINGs itself."""
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
     async with await RawPeer.dial(pull.last_endpoint) as raw:
@@ -190,7 +190,7 @@ SENDING = {"sndhwm": 2, **LITTLE}
 @pytest.mark.parametrize("who", ["reader", "sender", "both"])
 @pytest.mark.requirement("37-73", "37-75", "37-79", "L-14")
 async def test_a_peer_whose_input_is_read_late_is_not_dead(world: World, who: str) -> None:
-    """Our program does not read, so nor do we: not the sender's PONGs, nor its PINGs, and yet nobody parts."""
+    """Our program does not read, so the sender's PONGs and PINGs are not read, and yet the connection stays."""
     beating = {"heartbeat_ivl": 50, "heartbeat_timeout": 150}
     pull = await world.server.socket("PULL", **SLOW, **(beating if who != "sender" else {}))
     push = await world.client.socket("PUSH", **SENDING, **(beating if who != "reader" else {}))

@@ -174,7 +174,7 @@ def test_the_document_lists_exactly_what_is_tested(request: pytest.FixtureReques
     everything = {Pairing(*types, pair, t) for types in TALKING for pair in report.PAIRS for t in report.TRANSPORTS}
     everything |= {Pairing(*types, pair, "tcp") for types in REFUSED for pair in report.PAIRS}
     written = DOCUMENT.read_text(encoding="utf-8")
-    words = "write it anew: python -m pytest interop_tests/test_pairings.py --write-interop"
+    words = "write it again: python -m pytest interop_tests/test_pairings.py --write-interop"
     assert written[written.index("## ") :] == report.tables(everything), words
 
 

@@ -1,4 +1,4 @@
-"""30/PIPELINE: each message to exactly one worker, and no message to nobody."""
+"""30/PIPELINE: each message goes to exactly one worker, and none is dropped for want of a worker."""
 
 import pytest
 import trio

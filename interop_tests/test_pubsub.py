@@ -1,4 +1,4 @@
-"""29/PUBSUB: to everyone who asked for it, and to nobody else.
+"""29/PUBSUB: a message goes to each peer that subscribed to it, and to no other.
 
 A publisher never waits and never says what it knows, so each scenario first makes sure that the subscriptions
 have arrived (`settle`), or looks at them with an XPUB, which hands each subscription to its

@@ -6,7 +6,7 @@ Both end at a peer that comes late: with `conflate` only the newest message wait
 import pytest
 import trio
 
-from interop_tests.world import World, has_nobody
+from interop_tests.world import World, loses_peer
 
 EAGER = {"reconnect_ivl": 10}
 
@@ -64,7 +64,7 @@ async def test_with_immediate_a_queue_goes_with_its_connection(world: World) -> 
     await world.join(pull, push)
     await world.server.crash()
     await push.wait_event("DISCONNECTED")
-    await has_nobody(push)
+    await loses_peer(push)
     pull = await world.server.socket("PULL")
     await pull.bind(endpoint)
     await push.send(b"kept")

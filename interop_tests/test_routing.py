@@ -1,4 +1,4 @@
-"""28/REQREP: DEALER and ROUTER. Names: who gets which, who may have it, and what is sent to whom.
+"""28/REQREP: DEALER and ROUTER. Names: how a peer gets one, which are allowed, and which peer a message goes to.
 
 The rules of names are in one sentence of the RFC and a dozen of libzmq's habits; the control shows each of them.
 """
@@ -240,7 +240,7 @@ async def test_nobody_can_pose_as_a_peer_that_the_router_has_named(world: World)
 @pytest.mark.over("tcp", "inproc")
 @pytest.mark.requirement("L-25", "28-33", "L-17")
 async def test_the_connecting_router_names_its_peers(world: World) -> None:
-    """connect_routing_id holds for one connect, and the name is good at once: before there is anybody."""
+    """connect_routing_id holds for one connect, and the name can be used at once, before the peer is connected."""
     endpoints = [world.known_endpoint() for _ in range(2)]
     router = await world.client.socket("ROUTER", router_mandatory=1, **EAGER)
     for name, endpoint in zip((b"left", b"right"), endpoints, strict=True):

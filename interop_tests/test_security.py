@@ -121,7 +121,7 @@ async def test_who_comes_in_and_what_the_monitors_say(world: World, name: str) -
     """In each case ours say what libzmq's say; one exception is known: libzmq takes our ERROR in PLAIN, which is spelt
     right, for a breach of the protocol (24-9)."""
     case = CASES[name]
-    # A libzmq that finds nobody to ask says so at once, and yet closes only when the time for the handshake is over.
+    # A libzmq without a ZAP handler reports it at once, but closes only when the time for the handshake is over.
     short = name.startswith("two servers") or name == "PLAIN, nobody to ask"
     server, client = await meet(world, case, handshake_ivl=150 if short else 10_000)
     theirs = case.client_says | ({TOO_SLOW} if name == "PLAIN, nobody to ask" else set())

@@ -32,7 +32,7 @@ HELLO = bytes.fromhex("00 05 68656c6c6f")
 
 
 def without_padding(greeting: bytes) -> bytes:
-    """Octets 1 to 8 are for nobody to look at (37-4)."""
+    """Octets 1 to 8 are ignored (37-4)."""
     return greeting[:1] + bytes(8) + greeting[9:]
 
 
@@ -303,7 +303,7 @@ async def test_one_cancel_ends_what_one_peer_has_subscribed_twice(world: World) 
 @EVERY_KIND
 @pytest.mark.requirement("37-57", "29-34")
 async def test_a_sub_does_not_trust_its_publisher(world: World) -> None:
-    """What nobody subscribed to is filtered once more where it arrives."""
+    """The subscriber drops messages that it did not subscribe to."""
     async with RawListener.listen() as listener:
         sub = await connected(world, "SUB", listener.endpoint)
         await sub.subscribe(b"A")
@@ -431,7 +431,7 @@ async def test_every_pair_leaves_the_same_octets_on_the_wire(world: World, conve
         await tap.ended()
     for octets, frames in ((tap.from_client, conversation.client), (tap.from_server, conversation.server)):
         assert without_padding(bytes(octets[:64])) == GREETING
-        # A message that had to be published twice, because nobody had received the first, counts once.
+        # A message that had to be published twice, because no subscriber had received the first, counts once.
         messages = [message for message, _ in groupby(messages_in(bytes(octets[64:])))]
         assert b"".join(messages) == b"".join(frames)
 

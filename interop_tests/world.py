@@ -1,4 +1,4 @@
-"""The world of a scenario: two sides, the sockets they make, and the endpoints at which these meet.
+"""The world of a scenario: two sides, their sockets, and the endpoints at which the sockets meet.
 
     World ── server: Side ── Peer, Peer, …      Side   one kind, `ours` or `libzmq`; it can crash and come
     again
@@ -6,8 +6,8 @@
 
 A scenario uses `World`, `Side` and `Peer` only. The two kinds are in `ours` and `libzmq`.
 
-Every wait in a Peer is bounded (`PATIENCE`): what hangs fails, at the very line that waited in vain. The
-bound is no measurement; no test depends on how long something takes when it works.
+Every wait in a Peer is bounded by `PATIENCE`, so a scenario that hangs fails at the line that waits. No test depends
+on how long something takes when it works.
 """
 
 import abc
@@ -39,7 +39,7 @@ ENOTSUP = errno.ENOTSUP
 
 
 class Refused(Exception):
-    """A socket said no: EFSM, ENOTSUP, EAGAIN and the others, with the same number from both kinds."""
+    """A socket refused a call: EFSM, ENOTSUP, EAGAIN and others, with the same number from both kinds."""
 
     def __init__(self, number: int, words: str) -> None:
         super().__init__(f"{errno.errorcode.get(number, number)}: {words}")
@@ -70,7 +70,7 @@ class EventLog:
         self._arrival.unpark_all()
 
     async def take(self, name: str) -> Event:
-        """The first event of this name that nobody has taken yet: taking two DISCONNECTED means that it
+        """The first event of this name that has not been taken yet: taking two DISCONNECTED means that it
         happened twice."""
         while True:
             for event in self._untaken:
@@ -89,7 +89,7 @@ class EventLog:
 
 
 class Peer(abc.ABC):
-    """One ZeroMQ socket, whoever made it."""
+    """One ZeroMQ socket, ours or libzmq's."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -105,7 +105,7 @@ class Peer(abc.ABC):
             names = ", ".join(event.name for event in self.events.seen)
             raise AssertionError(f"{self.name}: {what} has not happened in {self.patience} s; its events: {names}")
 
-    # --- what a scenario calls --------------------------------------------------------------------
+    # --- for scenarios -----------------------------------------------------------------------------
 
     async def bind(self, endpoint: str) -> str:
         """The endpoint in the form that others can connect to."""
@@ -201,7 +201,7 @@ class Peer(abc.ABC):
         with self.bounded("close"):
             await self._close(linger)
 
-    # --- what a kind of socket has to know --------------------------------------------------------
+    # --- implemented by each kind ------------------------------------------------------------------
 
     @abc.abstractmethod
     async def _bind(self, endpoint: str) -> str: ...
@@ -241,11 +241,11 @@ class Side(abc.ABC):
 
     @abc.abstractmethod
     async def guard(self, passwords: dict[str, str], certificates: str) -> None:
-        """Let in by PLAIN who knows a password, by CURVE whose certificate is in this folder, and by NULL anybody."""
+        """Admit clients: with PLAIN by password, with CURVE if their certificate is in this folder, with NULL all."""
 
     @abc.abstractmethod
     async def crash(self) -> None:
-        """End at once, with nothing sent and nobody told. The next `socket` begins a new life."""
+        """End at once, without sending anything. The next `socket` starts the side again."""
 
     @abc.abstractmethod
     async def term(self) -> None:
@@ -269,12 +269,12 @@ class World:
         from interop_tests.ours import OurSide
 
         kinds: dict[str, type[Side]] = {"ours": OurSide, "libzmq": LibzmqSide}
-        # Short on purpose: the path of a Unix socket has room for 107 octets.
+        # The name is short, because the path of a Unix socket has room for 107 octets.
         folder = tempfile.mkdtemp(prefix="zmtp-")
         try:
             async with trio.open_nursery() as nursery:
                 one = kinds[server](nursery)
-                # A name of inproc is known inside one Context only, so there the two sides are one.
+                # An inproc name is known inside one Context only, so both sides use the same one.
                 two = one if transport == "inproc" else kinds[client](nursery)
                 yield cls(one, two, transport, folder)
                 await one.crash()
@@ -325,7 +325,7 @@ class World:
 
     async def handshakes(self, server: Peer, *clients: Peer) -> None:
         if self.transport == "inproc":
-            return  # no bytes, so no handshake and no events: connect has done it all
+            return  # inproc has no bytes, so no handshake and no events: the sockets are joined when connect returns
         await server.wait_event("HANDSHAKE_SUCCEEDED", times=len(clients))
         for client in clients:
             await client.wait_event("HANDSHAKE_SUCCEEDED")
@@ -335,11 +335,11 @@ _ports = iter(range(20000 + os.getpid() % 8000, 32768))
 
 
 def free_port() -> int:
-    """A TCP port that nobody uses, for a server that is not there yet.
+    """A free TCP port, for a server that is not there yet.
 
-    Not a port that the kernel picks (`:*`). Those come from the ephemeral range, and so do the ports *from*
-    which a client dials: a client that keeps dialling a dead ephemeral port sooner or later dials from that
-    very port, and TCP connects it to itself. Ours come from below that range, each used once.
+    It is not a port that the kernel picks (`:*`), because the kernel takes those from the ephemeral range, from which
+    it also takes the ports that clients dial *from*. A client that dials a dead ephemeral port again and again sooner
+    or later dials from that very port, and TCP connects it to itself. These ports are below that range, each used once.
     """
     for port in _ports:
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -370,9 +370,10 @@ def assert_same(received: Sequence[bytes], sent: Sequence[bytes]) -> None:
         assert is_same, f"frame {position} ({len(other)} octets) came back with other octets in it"
 
 
-async def has_nobody(peer: Peer) -> None:
-    """Return when `peer` takes no message any more. Its peer has gone, it knows, and what it is given until it acts on
-    that is lost."""
+async def loses_peer(peer: Peer) -> None:
+    """Return when `peer` accepts no more messages, because its only peer has gone.
+
+    Until it has noticed that, it accepts messages, and they are lost."""
     with trio.fail_after(PATIENCE):
         while True:
             if not await peer.try_send(b"to a peer that is just going"):
@@ -383,10 +384,10 @@ async def has_nobody(peer: Peer) -> None:
 async def settle(publisher: Peer, *subscribers: Peer) -> None:
     """Return when `publisher` knows every subscription and cancellation that `subscribers` have made so far.
 
-    A publisher never says what it knows, and what it sends before it knows is lost. But one subscriber's
-    wishes arrive in the order in which they were made (37-55). So: subscribe to a marker, last of all, and
-    publish that marker until it comes through. Then the one that says "this was the last" clears away the
-    markers still on the road. Nothing else may be under way meanwhile.
+    A publisher does not report its subscriptions, and a message that it sends before it has a subscription is lost.
+    But the subscriptions of one subscriber arrive in the order in which they were sent (37-55). So each subscriber
+    subscribes to a marker last, and the marker is published until it arrives. A final marker with another text shows
+    that no more are on their way. No other message may be on its way meanwhile.
     """
     marker = b"\xffmarker %d:" % next(_markers)
     arrived = trio.Event()

@@ -18,7 +18,7 @@ from selenium.webdriver.common.keys import Keys
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 
-# It is not to look for updates, to tell anybody anything, or to need what a container does not give.
+# It does not look for updates, report anything, or need what a container does not have.
 FLAGS = """
     --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync --disable-dev-shm-usage

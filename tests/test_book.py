@@ -19,7 +19,7 @@ import minizmtp
 
 (PACKAGE,) = (Path(folder) for folder in minizmtp.__path__)
 
-# From the first page to the last: nobody meets a thing before its chapter. A new module gets a place here.
+# From the first page to the last: a reader meets nothing before its chapter. A new module gets a place here.
 READING_ORDER = """
     errors error constants extras __main__
 

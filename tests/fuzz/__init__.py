@@ -1,4 +1,4 @@
-"""Fuzzing: octets that nobody meant, and what must hold whatever they are.
+"""Fuzzing: random octets, and what must hold for all of them.
 
     pip install -e '.[fuzz]' && python -m tests.fuzz connection -max_total_time=1800
 

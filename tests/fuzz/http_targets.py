@@ -50,7 +50,7 @@ def pair() -> tuple[trio.SocketStream, trio.SocketStream]:
 
 
 async def say(stream: trio.SocketStream, octets: bytes, cut: int, *, hang_up: bool) -> None:
-    """All of it, in pieces of cut octets (0: whole), to whoever may have hung up."""
+    """Send all of it in pieces of cut octets (0: in one piece) to a peer that may have hung up."""
     step = cut or len(octets) or 1
     with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
         for at in range(0, len(octets), step):
@@ -157,7 +157,7 @@ async def served(handler: minihttp.session.Handler, octets: bytes, cut: int, *, 
 
 # ---------------------------------------------------------------------------------------------------------- response
 
-CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for redirects to https, where nobody speaks TLS; nor do we, here
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for redirects to https: no server speaks TLS here
 METHODS = ["GET", "HEAD", "POST", "OPTIONS"]
 
 

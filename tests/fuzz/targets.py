@@ -7,7 +7,7 @@
     server        and
     response      octets as they come to minihttp: see `http_targets`
 
-    trace         both sides of a connection, as somebody between them sees it: see `trace_target`
+    trace         both sides of a connection, as a tap between them sees it: see `trace_target`
 
 In the first two: no exception but ProtocolError, an end after so many events as there are octets, nothing kept that
 did not come, and no answer that is much longer than the question.
@@ -87,7 +87,7 @@ def frame_by_frame(theirs: Connection, said: bytes) -> Iterator[bytes]:
 
 
 def shake_hands(one: Connection, other: Connection) -> None:
-    """Until both are in traffic, or nobody has anything more to say."""
+    """Until both are in traffic, or neither has anything more to send."""
     for _ in range(20):
         for speaker, hearer in ((one, other), (other, one)):
             if said := speaker.data_to_send():
