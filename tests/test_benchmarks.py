@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from benchmarks import looking, report, strangers, tap
+from benchmarks import looking, report, soak, strangers, tap
 from benchmarks.messages import ROWS, Bench, Figures, Row, chosen
 from benchmarks.rivals import RIVALS, installed
 
@@ -83,3 +83,21 @@ def test_round_trips_are_measured_with_looking_and_without(capsys: pytest.Captur
     assert one.startswith("1 connection ")
     assert without.startswith("spin_time 0 ")
     assert with_looking.startswith("spin_time 150 ")
+
+
+@pytest.mark.slow
+async def test_a_short_soak_passes_everything_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soak, "EVERY", 1.0)
+    rows, wrong = await soak.soak(2, seed=1)
+    assert (len(rows), wrong) == (2, [])
+    assert all(rows[0][name] > 0 for name in soak.COLUMNS)
+
+
+def test_the_verdict_of_a_soak_names_what_is_wrong() -> None:
+    row = dict.fromkeys((*soak.COLUMNS, "memory", "files", "tasks"), 30.0) | {"lost": 0.0, "twice": 0.0}
+    assert soak.verdict([row] * 9) == []
+    assert soak.verdict([row] * 6 + [row | {"memory": 33.0, "twice": 1.0, "pull": 0.0}] * 3) == [
+        "1 messages came twice, expected 0",
+        "memory grew from 30.0 to 33.0 MiB",
+        "pull stood still at the end",
+    ]
