@@ -1,6 +1,8 @@
 """ZeroMQ from scratch, in pure Python on trio: the names of pyzmq, and code to be read."""
 
-from . import error, sockopts
+from typing import TYPE_CHECKING, Any
+
+from . import error, habits, sockopts
 from .constants import DONTWAIT, NOBLOCK, POLLERR, POLLIN, POLLOUT, SNDMORE, Event, SocketType
 from .errors import (
     EADDRINUSE,
@@ -45,6 +47,12 @@ def curve_public(secret: bytes | str) -> bytes:
     if len(key) != 32 and not KEY.allows(key):
         raise ZMQError(EINVAL, f"expected {KEY.words}")
     return z85.encode(_keypair(key if len(key) == 32 else z85.decode(key))[0])
+
+
+if not TYPE_CHECKING:  # because a type checker would accept every name then
+
+    def __getattr__(name: str) -> Any:
+        habits.advise_module(name)
 
 
 PAIR = SocketType.PAIR

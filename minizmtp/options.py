@@ -27,8 +27,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, NoReturn, TypedDict, TypeVar
 
+from . import habits
 from .constants import SocketType
 from .errors import EINVAL, Secret, ZMQError
 from .sockopts import SocketOption
@@ -121,9 +122,7 @@ class Option(Generic[T]):
             return self  # type: ignore[return-value]  # the row itself, for documentation
         return instance._values.get(self.name, self.default)  # type: ignore[no-any-return]
 
-    def __set__(self, instance: Options, value: T | str) -> None:
-        if self.type is bytes and isinstance(value, (str, bytearray, memoryview)):
-            value = self._encode(value) if isinstance(value, str) else bytes(value)  # type: ignore[assignment]
+    def __set__(self, instance: Options, value: T) -> None:
         if not isinstance(value, self.type):
             wanted = "bytes or str" if self.type is bytes else self.type.__name__
             raise TypeError(f"{self._as_given(value)}: expected {wanted}")
@@ -145,11 +144,6 @@ class Option(Generic[T]):
         """True if sockets of this type have the option."""
         return not self.socket_types or kind in self.socket_types
 
-    def _encode(self, text: str) -> bytes:
-        with suppress(UnicodeEncodeError):  # don't chain it to our error, because its repr shows the text
-            return text.encode()
-        raise ZMQError(EINVAL, f"{self.name}: expected text that UTF-8 can encode, or bytes")
-
     def _as_given(self, value: object) -> str:
         """The refused value, for an error text: at most 80 characters, and only its size if it may be a secret."""
         if self.hidden:
@@ -159,19 +153,33 @@ class Option(Generic[T]):
         return f"{self.name}={text[:80]}{'...' * (len(text) > 80)}"
 
 
-class Password(Option[bytes]):
+class Octets(Option[bytes]):
+    """A row for bytes. Text may be given, too, and is taken for its UTF-8."""
+
+    def __set__(self, instance: Options, value: bytes | bytearray | memoryview | str) -> None:
+        if isinstance(value, str):
+            value = self._encode(value)
+        super().__set__(instance, bytes(value) if isinstance(value, (bytearray, memoryview)) else value)
+
+    def _encode(self, text: str) -> bytes:
+        with suppress(UnicodeEncodeError):  # don't chain it to our error, because its repr shows the text
+            return text.encode()
+        raise ZMQError(EINVAL, f"{self.name}: expected text that UTF-8 can encode, or bytes")
+
+
+class Password(Octets):
     """A row for a password, which is never shown."""
 
     secret = hidden = True
 
 
-class Key(Option[bytes]):
+class Key(Octets):
     """A row for a CURVE key: 32 octets, or 40 characters of Z85. Reading it gives Z85. Errors don't show the value of a
     public key either, because the program may have passed the secret key by mistake."""
 
     hidden = True
 
-    def __set__(self, instance: Options, value: bytes | str) -> None:
+    def __set__(self, instance: Options, value: bytes | bytearray | memoryview | str) -> None:
         if isinstance(value, bytes) and len(value) == 32:
             value = z85.encode(value)
         super().__set__(instance, value)
@@ -186,7 +194,7 @@ class SecretKey(Key):
 class Tenths(Option[int]):
     """A row for a time that is sent in tenths of a second: the value is rounded down to 100 ms, as in libzmq."""
 
-    def __set__(self, instance: Options, value: int | str) -> None:
+    def __set__(self, instance: Options, value: int) -> None:
         super().__set__(instance, value)
         instance._values[self.name] -= instance._values[self.name] % 100
 
@@ -235,7 +243,7 @@ class Options:
         " Not in libzmq",
         over=STREAMS,
     )
-    routing_id = Option(b"", NAME, "the name by which a ROUTER at the other end knows us; empty: it makes one up")
+    routing_id = Octets(b"", NAME, "the name by which a ROUTER at the other end knows us; empty: it makes one up")
     identity: Alias[bytes] = Alias("routing_id")
     immediate = Option(0, SWITCH, "1: queue messages for a peer only while it is connected")
     conflate = Option(
@@ -270,7 +278,7 @@ class Options:
     xpub_nodrop = Option(
         0, SWITCH, "1: send() waits for a slow subscriber instead of dropping the message for it", *PUBLISHERS
     )
-    xpub_welcome_msg = Option(
+    xpub_welcome_msg = Octets(
         b"", ANY_OCTETS, "a message that is sent first to every new subscriber; empty: none", *PUBLISHERS
     )
     invert_matching = Option(
@@ -332,11 +340,11 @@ class Options:
         over=STREAMS,
         needs=("heartbeat_ivl",),
     )
-    connect_routing_id = Option(
+    connect_routing_id = Octets(
         b"", NAME, "the routing id of the peer of the next connect; it can be used before the peer has answered", ROUTER
     )
     plain_server = Option(0, SWITCH, "1: PLAIN server: clients must send a username and a password", over=STREAMS)
-    plain_username = Option(b"", SHORT, "PLAIN: the client's username; setting it selects PLAIN", over=STREAMS)
+    plain_username = Octets(b"", SHORT, "PLAIN: the client's username; setting it selects PLAIN", over=STREAMS)
     plain_password = Password(b"", SHORT, "PLAIN: the client's password", over=STREAMS)
     curve_server = Option(0, SWITCH, "1: CURVE server: clients must know our public key", over=STREAMS)
     curve_publickey = Key(b"", KEY, "CURVE: our public key", over=STREAMS, needs=("curve_serverkey", "curve_server"))
@@ -346,7 +354,7 @@ class Options:
     curve_serverkey = Key(
         b"", KEY, "CURVE: the server's public key; setting it selects CURVE, as a client", over=STREAMS
     )
-    zap_domain = Option(
+    zap_domain = Octets(
         b"",
         UP_TO_255,
         "the domain in the request to the ZAP handler; with NULL, the handler is asked only if this is set",
@@ -383,14 +391,29 @@ class Options:
     def __init__(self) -> None:
         self._values = {}
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        try:
-            object.__setattr__(self, name, value)
-        except AttributeError:
-            if hasattr(type(self), name):
-                raise
-            # A class with slots refuses an unknown name, but doesn't suggest a similar one.
-            raise AttributeError(unknown_option(name)) from None
+    if not TYPE_CHECKING:  # so that a type checker reports a wrong name, and `with` without async
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            try:
+                object.__setattr__(self, name, value)
+            except AttributeError:
+                if name in habits.OF_SOCKET:
+                    raise
+                if callable(getattr(type(self), name, None)):
+                    raise AttributeError(f"{name} is a method: call {name}(...)") from None
+                if hasattr(type(self), name):
+                    raise
+                # A class with slots refuses an unknown name, but doesn't suggest a similar one.
+                raise AttributeError(unknown_option(name)) from None
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError(f"use `async with` for a {type(self).__name__}, not `with`")
+
+        def __exit__(self, *error: object) -> None:
+            """Never called, but `with` looks for it first."""
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in habits.OF_SOCKET]
 
     def _option_changed(self, name: str) -> None:
         """Called after an option has been set."""
@@ -406,6 +429,14 @@ class Options:
         """Read an option by its constant, as in pyzmq."""
         return getattr(self, option_name(option))
 
+    def setsockopt_string(self, option: int, text: str, encoding: str = "utf-8") -> None:
+        """Set an option of bytes to text, by its constant."""
+        if not isinstance(text, str):
+            raise TypeError(f"setsockopt_string takes str, not {type(text).__name__}")
+        self.setsockopt(option, text.encode(encoding))
+
+    set, get, set_string = setsockopt, getsockopt, setsockopt_string
+
 
 def option_name(option: int) -> str:
     """The attribute for one of libzmq's numbers.
@@ -415,8 +446,26 @@ def option_name(option: int) -> str:
     """
     name = SocketOption(option).name.lower() if option in list(SocketOption) else ""
     if name not in OPTION_NAMES:
-        raise ZMQError(EINVAL, f"{option!r} is no option that can be used here; docs/OPTIONS.md lists those that can")
+        raise ZMQError(EINVAL, f"option {option!r}: expected one of those in docs/OPTIONS.md")
     return name
+
+
+# For type checkers; a test compares it with the rows above.
+Text = bytes | str
+Keywords = TypedDict("Keywords", {  # noqa: UP013  (as a class it would take fifty lines)
+    "sndhwm": int, "rcvhwm": int, "hwm": int, "linger": int, "sndtimeo": int, "rcvtimeo": int, "spin_time": int,
+    "routing_id": Text, "identity": Text, "immediate": int, "conflate": int, "router_mandatory": int,
+    "router_handover": int, "probe_router": int, "req_relaxed": int, "req_correlate": int, "xpub_verbose": int,
+    "xpub_verboser": int, "xpub_manual": int, "xpub_nodrop": int, "xpub_welcome_msg": Text, "invert_matching": int,
+    "maxmsgsize": int, "maxunfinished": int, "maxsubscribed": int, "reconnect_ivl": int, "reconnect_ivl_max": int,
+    "handshake_ivl": int, "heartbeat_ivl": int, "heartbeat_old_peers": int, "heartbeat_timeout": int,
+    "heartbeat_ttl": int, "connect_routing_id": Text, "plain_server": int, "plain_username": Text,
+    "plain_password": Text, "curve_server": int, "curve_publickey": Text, "curve_secretkey": Text,
+    "curve_serverkey": Text, "zap_domain": Text, "zap_enforce_domain": int, "backlog": int, "ipv6": int, "sndbuf": int,
+    "rcvbuf": int, "tcp_keepalive": int, "tcp_keepalive_idle": int, "tcp_keepalive_cnt": int,
+    "tcp_keepalive_intvl": int,
+}, total=False)  # fmt: skip
+Keywords.__doc__ = "The options as keywords of Context.socket(), with their types."
 
 
 def snapshot(options: Options) -> Options:
@@ -492,6 +541,9 @@ def table() -> str:
     lines += ["", *(f"`{name}` sets {' and '.join(f'`{other}`' for other in row.names)}." for name, row in aliases)]
     return "\n".join(lines) + "\n"
 
+
+for _name in habits.OF_SOCKET:
+    setattr(Options, _name, habits.Missing(_name))
 
 # Every name that can be set, and the row for each option.
 OPTION_NAMES = [name for name, row in vars(Options).items() if isinstance(row, (Option, Alias))]

@@ -26,7 +26,7 @@ READING_ORDER = """
     wire.layout wire.greeting wire.body wire.frames wire.events wire.quick wire.commands wire.mechanisms
     wire.connection wire.plain wire.curve wire.z85
 
-    sockopts options
+    sockopts habits options
 
     patterns.queue patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.fanout patterns.notices patterns.pubsub patterns.reqrep patterns.router
@@ -37,7 +37,7 @@ READING_ORDER = """
     sockets.monitor sockets.links sockets.waiters sockets.socket sockets.zap sockets.context sockets.poller
     sockets.proxy
 
-    auth
+    certificates auth
 
     trace.spans trace.curve trace.fields trace.naming trace.zmtp trace.http trace.both trace.story
 

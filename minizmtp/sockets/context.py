@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 
 import trio
 
@@ -31,7 +31,7 @@ from ..errors import EINVAL, ContextTerminated, ZMQError
 from ..net.runtime import Runtime
 from ..net.session import log
 from ..net.transports import keep_memory
-from ..options import OPTION_ROWS, Options
+from ..options import OPTION_ROWS, Keywords, Options
 from . import zap
 from .socket import Socket
 
@@ -50,7 +50,8 @@ class Context(Options):
 
     __slots__ = ("__weakref__", "_closed", "_manager", "_nursery", "_runtime")
 
-    def __init__(self) -> None:
+    def __init__(self, io_threads: int = 1) -> None:
+        """io_threads: pyzmq has this parameter. It has no effect, because the work is done by tasks."""
         super().__init__()
         self._runtime = Runtime(zap.authenticate)
         self._nursery: trio.Nursery | None = None
@@ -64,6 +65,7 @@ class Context(Options):
         The first call makes it, and so does the first call after it was closed. Like any other it works inside
         `async with`: one place in the program enters it, and the others call instance() while it is open.
         """
+        check_in_trio()
         context = _instance.get()
         if not isinstance(context, cls) or context.closed:
             context = cls()
@@ -74,7 +76,7 @@ class Context(Options):
     def closed(self) -> bool:
         return self._closed
 
-    def socket(self, socket_type: SocketType | int, **options: Any) -> Socket:
+    def socket(self, socket_type: SocketType | int, **options: Unpack[Keywords]) -> Socket:
         """A new socket; any option can be given as a keyword.
 
         Raises ContextTerminated once the context is closed, TypeError for an option that does not exist.
@@ -90,7 +92,7 @@ class Context(Options):
             raise ZMQError(EINVAL, f"socket type {socket_type!r}, expected one of {names}") from None
         # Defaults for other socket types are left out, because a Context may have some for each type.
         fitting = {name: value for name, value in self._values.items() if OPTION_ROWS[name].fits(kind)}
-        socket = Socket(self._runtime, kind, fitting | options)
+        socket = Socket(self._runtime, kind, {**fitting, **options})
         self._runtime.sockets[socket._links] = socket
         return socket
 
@@ -122,10 +124,7 @@ class Context(Options):
             socket.close()
 
     async def __aenter__(self) -> Self:
-        if not trio.lowlevel.in_trio_run():
-            raise RuntimeError(
-                "minizmtp runs on trio: start the program by trio.run(main); docs/FAQ.md has ways for asyncio"
-            )
+        check_in_trio()
         if self._manager is not None:
             raise RuntimeError("a Context can be entered once: make a new one")
         self._manager = trio.open_nursery()
@@ -153,3 +152,11 @@ class Context(Options):
                 links.finish(0)
             await self._manager.__aexit__(None, None, None)
             self._runtime.reactor.close()
+
+
+def check_in_trio() -> None:
+    """Raise RuntimeError if no trio program runs here, because trio's own error would not say what to do."""
+    if not trio.lowlevel.in_trio_run():
+        raise RuntimeError(
+            "minizmtp runs on trio: start the program by trio.run(main); docs/FAQ.md has ways for asyncio and notebooks"
+        )
