@@ -105,9 +105,9 @@ class Context(Options):
         for links, socket in self._runtime.sockets.items():
             for endpoint, messages in links.unsent().items():
                 log.warning(
-                    "context is waiting for %s %s: %d unsent message%s, linger is %s",
-                    socket.socket_type.name, endpoint, messages, "s" * (messages > 1),
-                    "infinite" if socket.linger < 0 else f"{socket.linger} ms",
+                    "closing waits for %s %s, which has %d unsent message%s and linger=%d: if they may be dropped, set"
+                    " linger=0, or leave by `await ctx.destroy(linger=0)`",
+                    socket.socket_type.name, endpoint, messages, "s" * (messages > 1), socket.linger,
                 )  # fmt: skip
         await self._runtime.wait_until_idle()
 
