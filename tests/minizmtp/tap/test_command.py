@@ -17,7 +17,8 @@ import trio
 import minihttp
 import minizmtp as zmq
 from minizmtp.demo.ends import http_server
-from minizmtp.tap.__main__ import main
+from minizmtp.net.endpoints import Ipc, Tcp
+from minizmtp.tap.__main__ import leads_back, main
 from minizmtp.tap.conversation import Conversation, from_json
 from minizmtp.tap.show import WIDTH
 from minizmtp.trace import Side
@@ -94,7 +95,12 @@ async def test_a_conversation_is_shown_and_all_files_are_written(tmp_path: Path,
         assert await tap.end() == 0
 
     lines = tap.said.splitlines()
-    assert lines[0] == f"{tap.endpoint} → {server}"
+    assert lines[:2] == [
+        f"{tap.endpoint} → {server}",
+        "Waiting for a client. Ctrl-C ends the tap and writes the files.",
+    ]
+    assert lines[-3:] == [f"{files[name]}: 1 connection" for name in ("html", "json", "pcap")]
+    del lines[-3:]  # a path may be longer than a line
     assert max(map(len, lines)) <= WIDTH
     assert "\x1b" not in tap.said
     assert "68 65 6c 6c 6f           hello     body:" in tap.said
@@ -143,7 +149,8 @@ async def test_quiet_shows_nothing_but_where_it_listens(server: str) -> None:
     async with tapping("tcp://127.0.0.1:*", server, "--quiet") as tap:
         await ask(tap.endpoint, server)
         assert await tap.end() == 0
-    assert tap.said == f"{tap.endpoint} → {server}\n"
+    waiting = "Waiting for a client. Ctrl-C ends the tap."
+    assert tap.said == f"{tap.endpoint} → {server}\n{waiting}\n"
 
 
 async def test_a_terminal_that_takes_nothing_stops_nobody(server: str) -> None:
@@ -191,7 +198,10 @@ REFUSED = {
     "inproc": (["inproc://a", "tcp://127.0.0.1:5555"], "inproc has no octets to tap"),
     "a long path": (["tcp://127.0.0.1:*", "ipc:///" + "x" * 200], "expected a path of at most"),
     "no such key": (["tcp://127.0.0.1:*", "ipc://a", "--curve", "secret=x"], "--curve: expected NAME=KEY"),
-    "no key": (["tcp://127.0.0.1:*", "ipc://a", "--curve", "server_secret=short"], "Z85"),
+    "no key": (
+        ["tcp://127.0.0.1:*", "ipc://a", "--curve", "server_secret=short"],
+        "--curve server_secret: key of 4 octets: expected 32 octets, or 40 characters of Z85",
+    ),
 }
 
 
@@ -221,6 +231,37 @@ def test_an_address_in_use_and_a_file_that_cannot_be_written(
     assert "EADDRINUSE" in capsys.readouterr().err
     assert main(["tcp://127.0.0.1:*", "ipc://a", "--pcap", f"{tmp_path}/no/such/folder"]) == 2
     assert "No such file or directory" in capsys.readouterr().err
+
+
+ITSELF = [
+    ("tcp://127.0.0.1:{port}", "tcp://127.0.0.1:{port}"),
+    ("tcp://127.0.0.1:{port}", "tcp://localhost:{port}"),
+    ("tcp://127.0.0.1:{port}", "tcp://0.0.0.0:{port}"),
+    ("tcp://*:{port}", "tcp://127.0.0.1:{port}"),
+    ("tcp://*:{port}", "tcp://127.0.0.9:{port}"),
+    ("tcp://*:{port}", "tcp://0.0.0.0:{port}"),
+    ("ipc://{folder}/a", "ipc://{folder}/b/../a"),
+    ("ipc://@minizmtp-{port}", "ipc://@minizmtp-{port}"),
+]
+
+
+@pytest.mark.parametrize(("listen", "connect"), ITSELF)
+def test_an_endpoint_that_leads_to_itself_is_refused(
+    listen: str, connect: str, server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b").mkdir()
+    names = {"port": server.rpartition(":")[2], "folder": tmp_path}
+    there = connect.format(**names)
+    with pytest.raises(SystemExit):
+        main([listen.format(**names), there])
+    assert f"error: {there} leads back to the tap itself" in capsys.readouterr().err
+
+
+def test_another_address_or_port_does_not_lead_back() -> None:
+    here = Tcp("127.0.0.1", 5555)
+    for there in (Tcp("127.0.0.1", 5556), Tcp("127.0.0.2", 5555), Ipc("127.0.0.1"), Tcp("no name.", 5555)):
+        assert not leads_back(here, there)
+    assert not leads_back(Tcp("0.0.0.0", 5555), Tcp("192.0.2.1", 5555))  # an address that no machine has
 
 
 @pytest.mark.slow
