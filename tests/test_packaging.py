@@ -24,7 +24,8 @@ def third_party(path: Path) -> set[str]:
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add((node.module or "").split(".")[0])
-    return names - sys.stdlib_module_names - {"minizmtp", "minihttp"}
+    # _typeshed is for type checkers, which have it in the standard library's stubs.
+    return names - sys.stdlib_module_names - {"minizmtp", "minihttp", "_typeshed"}
 
 
 @pytest.mark.parametrize("module", LIBRARY)
@@ -35,9 +36,9 @@ def test_the_library_imports_trio_alone(module: str) -> None:
 
 
 def test_minihttp_imports_what_is_installed_with_it() -> None:
-    """publicsuffixlist is an extra; the stub that mypy reads is the standard library's own."""
+    """publicsuffixlist is an extra."""
     used: set[str] = set().union(*(third_party(path) for path in (ROOT / "minihttp").glob("*.py")))
-    assert used - {"_typeshed"} <= {"trio", "h11", "idna", "publicsuffixlist"}
+    assert used <= {"trio", "h11", "idna", "publicsuffixlist"}
     assert {requirement.split(">")[0] for requirement in PROJECT["dependencies"]} == {"trio", "h11", "idna"}
 
 
@@ -53,6 +54,12 @@ def test_python_m_minizmtp_lists_tools_that_exist() -> None:
     for line in run.stdout.splitlines():
         package = line.split()[2].replace(".", "/")
         assert ROOT.joinpath(package, "__main__.py").exists(), line
+
+
+def test_python_m_examples_lists_every_example() -> None:
+    run = subprocess.run([sys.executable, "-m", "examples"], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    named = [line.split()[2] for line in run.stdout.splitlines()]
+    assert named == [f"examples.{path.stem}" for path in sorted(ROOT.joinpath("examples").glob("[a-z]*.py"))]
 
 
 def test_python_m_minihttp_fetches_a_url() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -189,6 +190,22 @@ async def test_a_server_that_is_not_there_is_logged_after_10_s(
         with logged(caplog) as second:
             await trio.sleep(60)
     assert (early, first, soon, second) == ([], [expected], [], [expected])
+
+
+async def test_a_system_without_epoll_and_kqueue_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delattr("select.epoll", raising=False)
+    monkeypatch.setattr("selectors.DefaultSelector", selectors.SelectSelector)
+    async with RawListener.listen() as server, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0)
+        monitor = push.monitor()
+        with logged(caplog) as words, trio.fail_after(10):
+            push.connect(server.endpoint)
+            await until(monitor, Event.DISCONNECTED)
+    assert words == [
+        f"{server.endpoint}: tcp and ipc need epoll or kqueue; where neither exists, as on Windows, use WSL"
+    ]
 
 
 # ------------------------------------------------------------------------------------------------ the bound side
