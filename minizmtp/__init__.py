@@ -55,63 +55,13 @@ if not TYPE_CHECKING:  # because a type checker would accept every name then
         habits.advise_module(name)
 
 
-PAIR = SocketType.PAIR
-PUB = SocketType.PUB
-SUB = SocketType.SUB
-REQ = SocketType.REQ
-REP = SocketType.REP
-DEALER = SocketType.DEALER
-ROUTER = SocketType.ROUTER
-PULL = SocketType.PULL
-PUSH = SocketType.PUSH
-XPUB = SocketType.XPUB
-XSUB = SocketType.XSUB
+PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB = SocketType
 
 __all__ = [
-    "DEALER",
-    "DONTWAIT",
-    "EADDRINUSE",
-    "EAGAIN",
-    "EFSM",
-    "EHOSTUNREACH",
-    "EINVAL",
-    "ENOENT",
-    "ENOTSOCK",
-    "ENOTSUP",
-    "EPROTONOSUPPORT",
-    "ETERM",
-    "NOBLOCK",
-    "PAIR",
-    "POLLERR",
-    "POLLIN",
-    "POLLOUT",
-    "PUB",
-    "PULL",
-    "PUSH",
-    "REP",
-    "REQ",
-    "ROUTER",
-    "SNDMORE",
-    "SUB",
-    "XPUB",
-    "XSUB",
-    "Again",
-    "Context",
-    "ContextTerminated",
-    "Event",
-    "Message",
-    "Monitor",
-    "MonitorEvent",
-    "PeerStatistics",
-    "Poller",
-    "ProtocolError",
-    "Socket",
-    "SocketType",
-    "ZMQError",
-    "curve_keypair",
-    "curve_public",
-    "error",
-    "proxy",
-    "z85",
-]
+    "DEALER", "DONTWAIT", "EADDRINUSE", "EAGAIN", "EFSM", "EHOSTUNREACH", "EINVAL", "ENOENT", "ENOTSOCK", "ENOTSUP",
+    "EPROTONOSUPPORT", "ETERM", "NOBLOCK", "PAIR", "POLLERR", "POLLIN", "POLLOUT", "PUB", "PULL", "PUSH", "REP",
+    "REQ", "ROUTER", "SNDMORE", "SUB", "XPUB", "XSUB", "Again", "Context", "ContextTerminated", "Event", "Message",
+    "Monitor", "MonitorEvent", "PeerStatistics", "Poller", "ProtocolError", "Socket", "SocketType", "ZMQError",
+    "curve_keypair", "curve_public", "error", "proxy", "z85",
+]  # fmt: skip
 __all__ += sockopts.__all__

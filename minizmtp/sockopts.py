@@ -3,8 +3,8 @@
     sock.setsockopt(zmq.LINGER, 0)      is      sock.linger = 0
     sock.getsockopt(zmq.LINGER)         is      sock.linger
 
-They are libzmq's (zmq.h), for programs that were written for pyzmq. A new program needs none of them, because an
-attribute says the same in fewer words. What each option means is said in `options`, under its name in lower case.
+They are libzmq's (zmq.h), for programs that were written for pyzmq. A new program uses attributes, which are shorter.
+`options` says what each option means, under its name in lower case.
 
     >>> LINGER, LINGER == 17
     (<SocketOption.LINGER: 17>, True)

@@ -19,9 +19,10 @@ import minizmtp as zmq
 from minizmtp.demo.ends import http_server
 from minizmtp.net.endpoints import Ipc, Tcp
 from minizmtp.tap.__main__ import leads_back, main
-from minizmtp.tap.conversation import Conversation, from_json
+from minizmtp.tap.conversation import Conversation
 from minizmtp.tap.show import WIDTH
 from minizmtp.trace import Side
+from tests.minizmtp.tap.reading import from_json
 from tests.minizmtp.tap.test_pcap import heard, read_capture
 
 ROOT = Path(__file__).parents[3]
