@@ -35,6 +35,7 @@ def test_the_library_imports_trio_alone(module: str) -> None:
     assert third_party(PACKAGE.joinpath(*module.split(".")).with_suffix(".py")) <= allowed
 
 
+@pytest.mark.slow
 def test_minihttp_imports_what_is_installed_with_it() -> None:
     """publicsuffixlist is an extra."""
     used: set[str] = set().union(*(third_party(path) for path in (ROOT / "minihttp").glob("*.py")))
@@ -43,12 +44,14 @@ def test_minihttp_imports_what_is_installed_with_it() -> None:
 
 
 @pytest.mark.parametrize("tool", ["demo", "tap"])
+@pytest.mark.slow
 def test_a_tool_without_its_libraries_says_how_to_get_them(tool: str) -> None:
     program = f"import sys, runpy; sys.modules['rich'] = None; runpy.run_module('minizmtp.{tool}', run_name='__main__')"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert (run.returncode, run.stderr) == (2, f"minizmtp.{tool} needs rich: pip install 'minizmtp[demo]'\n")
 
 
+@pytest.mark.slow
 def test_python_m_minizmtp_lists_tools_that_exist() -> None:
     run = subprocess.run([sys.executable, "-m", "minizmtp"], capture_output=True, text=True, timeout=60, cwd=ROOT)
     for line in run.stdout.splitlines():
@@ -62,6 +65,7 @@ def test_python_m_examples_lists_every_example() -> None:
     assert named == [f"examples.{path.stem}" for path in sorted(ROOT.joinpath("examples").glob("[a-z]*.py"))]
 
 
+@pytest.mark.slow
 def test_python_m_minihttp_fetches_a_url() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "minihttp", "http://127.0.0.1:1/"], capture_output=True, text=True, timeout=60, cwd=ROOT

@@ -80,6 +80,7 @@ async def test_work_goes_to_the_worker_that_has_rested_longest(world: World) -> 
 
 
 @pytest.mark.parametrize("deaths", [1, 2, 3])
+@pytest.mark.slow
 async def test_what_a_dead_worker_had_is_done_by_the_next(world: World, deaths: int) -> None:
     did: list[bytes] = []
     for _ in range(deaths):

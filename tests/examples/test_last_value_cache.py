@@ -62,6 +62,7 @@ async def test_a_prefix_gets_the_last_of_each_topic(endpoints: tuple[str, str]) 
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 async def test_nobody_hears_an_old_value_after_a_new_one(endpoints: tuple[str, str]) -> None:
     """Newcomers at every moment of a long series: each hears a series that only goes up, to its very end."""
     front, back = endpoints

@@ -41,6 +41,7 @@ def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.mark.requirement("L-34")
 @pytest.mark.parametrize("dies_at", [1, 2, 3])
+@pytest.mark.slow
 async def test_a_server_dies_at_any_request(endpoint: str, dies_at: int, quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx, trio.open_nursery() as nursery:
         first, second = Server(dies_at), Server()

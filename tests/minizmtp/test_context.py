@@ -79,6 +79,7 @@ async def test_an_exception_leaves_bare_and_drops_everything_at_once(quick_clock
     assert [thing.closed for thing in made] == [True, True]
 
 
+@pytest.mark.slow
 async def test_a_cancellation_from_outside_drops_everything_at_once(quick_clock: MockClock) -> None:
     begun = trio.current_time()
     with trio.move_on_after(5) as scope:
@@ -90,6 +91,7 @@ async def test_a_cancellation_from_outside_drops_everything_at_once(quick_clock:
     assert push.closed
 
 
+@pytest.mark.slow
 async def test_a_cancellation_while_it_lingers_ends_the_lingering(quick_clock: MockClock) -> None:
     begun = trio.current_time()
     with trio.move_on_after(7) as scope:
@@ -234,6 +236,7 @@ async def test_sockets_stay_in_the_thread_that_made_them() -> None:
         assert "make a Context where you are" in words[0]
 
 
+@pytest.mark.slow
 async def test_a_hundred_peers_come_and_go_and_nothing_is_left() -> None:
     tasks = trio.lowlevel.current_statistics().tasks_living
     async with zmq.Context() as ctx:

@@ -34,6 +34,7 @@ OURS, THEIRS = zip(*re.findall(r"^\| `(.*?import .*?)` \| `(.*?import .*?)` \|$"
 
 @pytest.mark.requirement("L-23", "L-26", "L-31")
 @pytest.mark.parametrize(("imports", "start"), [(OURS, TRIO), (THEIRS, ASYNCIO)], ids=["minizmtp", "pyzmq"])
+@pytest.mark.slow
 def test_the_same_program(imports: tuple[str, ...], start: str) -> None:
     text = "\n".join([*imports, PROGRAM, start])
     ran = subprocess.run(

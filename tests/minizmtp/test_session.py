@@ -71,6 +71,7 @@ async def test_sndhwm_0_is_no_limit() -> None:
 
 
 @pytest.mark.requirement("L-6", "37-52", "37-55")
+@pytest.mark.slow
 async def test_messages_queued_before_the_server_are_sent_in_order(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         endpoint = free_endpoint()
@@ -109,6 +110,7 @@ async def test_immediate_queues_only_while_there_is_somebody(quick_clock: MockCl
 
 
 @pytest.mark.requirement("L-5", "37-19")
+@pytest.mark.slow
 async def test_attempts_are_one_to_two_intervals_apart(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
@@ -190,6 +192,7 @@ async def test_nothing_is_sent_twice_over_a_reconnect(quick_clock: MockClock) ->
 
 
 @pytest.mark.requirement("L-8", "L-11", "L-13", "37-27", "37-54")
+@pytest.mark.slow
 async def test_a_message_cut_off_by_a_break_is_sent_whole_again() -> None:
     """Of what went out before, the last message can have arrived in part only: a peer throws such a part away."""
     # In real time: what the kernel holds back when its buffers are full comes by the kernel's clock.
@@ -365,6 +368,7 @@ NOT_ZMTP_3: dict[str, bytes] = {
 
 @pytest.mark.requirement("L-20", "37-7", "37-17", "37-20")
 @pytest.mark.parametrize("what", NOT_ZMTP_3)
+@pytest.mark.slow
 async def test_what_is_not_zmtp_3_is_dialled_again(
     what: str, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -392,6 +396,7 @@ async def test_what_is_not_zmtp_3_is_dialled_again(
 
 @pytest.mark.requirement("L-5", "37-20")
 @pytest.mark.parametrize("said", [b"", GREETING[:10], GREETING, b"HTTP"])
+@pytest.mark.slow
 async def test_a_connection_without_a_handshake_is_a_failure(said: bytes, quick_clock: MockClock) -> None:
     """A server that accepts and closes has not been reached: the pause doubles, up to reconnect_ivl_max."""
     async with RawListener.listen() as server, zmq.Context() as ctx:
@@ -704,6 +709,7 @@ async def test_a_server_that_starts_within_linger_gets_the_messages(quick_clock:
     ("linger", "how", "waited"),
     [(0, "option", 0), (700, "option", 0.7), (700, "close", 0.7), (0, "close", 0), (5000, "option", 5)],
 )
+@pytest.mark.slow
 async def test_a_context_waits_for_linger_and_no_longer(
     linger: int, how: str, waited: float, quick_clock: MockClock
 ) -> None:
@@ -838,6 +844,7 @@ async def test_the_log_is_silent_when_there_is_nothing_to_wait_for(
         (zmq.PAIR, b"PAIR", 2),
     ],
 )
+@pytest.mark.slow
 async def test_connecting_twice_to_the_same_endpoint(kind: zmq.SocketType, peer_kind: bytes, connections: int) -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
         sock = ctx.socket(kind, linger=0)

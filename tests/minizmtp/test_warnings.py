@@ -145,6 +145,7 @@ async def test_a_wrong_key_is_one_warning_of_the_client(
     assert words == [endpoint + expected]
 
 
+@pytest.mark.slow
 async def test_a_name_that_does_not_resolve_is_one_warning(
     monkeypatch: pytest.MonkeyPatch, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -163,6 +164,7 @@ async def test_a_name_that_does_not_resolve_is_one_warning(
     ]
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_not_there_is_logged_after_10_s(
     quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:

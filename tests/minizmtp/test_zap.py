@@ -223,6 +223,7 @@ async def test_a_handler_that_cannot_answer_lets_nobody_in() -> None:
 @pytest.mark.requirement("27-17", "24-8", "26-1", "26-2", "26-29")
 @every_mechanism
 @pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.slow
 async def test_a_peer_that_is_refused_is_told_and_does_not_come_back(mechanism: str, status: int) -> None:
     async with zmq.Context() as ctx:
         handler = Handler(ctx, lambda _: [b"1.0", b"1", b"%d" % status, b"go away", b"", b""])
@@ -236,6 +237,7 @@ async def test_a_peer_that_is_refused_is_told_and_does_not_come_back(mechanism: 
 
 @pytest.mark.requirement("27-17", "24-8", "26-29", "26-40", "26-11")
 @every_mechanism
+@pytest.mark.slow
 async def test_with_300_the_peer_sees_a_close_and_comes_back(mechanism: str) -> None:
     statuses = iter([b"300", b"200"])
     async with zmq.Context() as ctx:
@@ -315,6 +317,7 @@ async def test_a_handler_that_never_answers_has_handshake_ivl(mechanism: str, qu
 
 
 @pytest.mark.requirement("27-7", "27-6")
+@pytest.mark.slow
 async def test_the_next_handler_gets_the_request_of_a_closed_one() -> None:
     async with zmq.Context() as ctx:
         asked = trio.Event()
@@ -436,11 +439,13 @@ trio.run(main)
 """
 
 
+@pytest.mark.slow
 def test_without_pynacl_only_curve_fails_with_advice() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_NACL], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.returncode) == ("b'hello'\n", 0), done.stderr
 
 
+@pytest.mark.slow
 async def test_little_is_kept_of_a_peer_before_it_is_admitted() -> None:
     async with zmq.Context() as ctx:
         handler = Handler(ctx, None, zmq.ROUTER)

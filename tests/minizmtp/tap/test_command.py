@@ -88,6 +88,7 @@ def server() -> str:
         return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
 
 
+@pytest.mark.slow
 async def test_a_conversation_is_shown_and_all_files_are_written(tmp_path: Path, server: str) -> None:
     files = {name: tmp_path / f"it.{name}" for name in ("json", "html", "pcap")}
     options = [word for name, path in files.items() for word in (f"--{name}", path)]
@@ -119,6 +120,7 @@ async def test_a_conversation_is_shown_and_all_files_are_written(tmp_path: Path,
     assert "hello" in page
 
 
+@pytest.mark.slow
 async def test_http_is_known_by_what_the_client_says_first(tmp_path: Path) -> None:
     async def answer(request: minihttp.Request) -> minihttp.Response:
         return minihttp.Response(200, content=b"you said " + await request.aread())
@@ -136,6 +138,7 @@ async def test_http_is_known_by_what_the_client_says_first(tmp_path: Path) -> No
     assert said(conversation, Side.SERVER).endswith(b"you said hello")
 
 
+@pytest.mark.slow
 async def test_from_one_transport_to_the_other(tmp_path: Path, server: str) -> None:
     with_tap = f"ipc://{tmp_path}/tap"
     async with tapping(with_tap, server, "--latency", "1") as tap:
@@ -146,6 +149,7 @@ async def test_from_one_transport_to_the_other(tmp_path: Path, server: str) -> N
     assert not (tmp_path / "tap").exists()
 
 
+@pytest.mark.slow
 async def test_quiet_shows_nothing_but_where_it_listens(server: str) -> None:
     async with tapping("tcp://127.0.0.1:*", server, "--quiet") as tap:
         await ask(tap.endpoint, server)
@@ -154,6 +158,7 @@ async def test_quiet_shows_nothing_but_where_it_listens(server: str) -> None:
     assert tap.said == f"{tap.endpoint} → {server}\n{waiting}\n"
 
 
+@pytest.mark.slow
 async def test_a_terminal_that_takes_nothing_stops_nobody(server: str) -> None:
     body = b"x" * 100_000
     async with tapping("tcp://127.0.0.1:*", server, "--all") as tap, zmq.Context() as ctx:
@@ -166,6 +171,7 @@ async def test_a_terminal_that_takes_nothing_stops_nobody(server: str) -> None:
         assert await tap.end() == 0
 
 
+@pytest.mark.slow
 async def test_all_shows_every_octet(server: str) -> None:
     async with tapping("tcp://127.0.0.1:*", server, "--all") as tap:
         await ask(tap.endpoint, server, bytes(range(256)) * 2)
@@ -174,6 +180,7 @@ async def test_all_shows_every_octet(server: str) -> None:
     assert "octets more" not in tap.said
 
 
+@pytest.mark.slow
 async def test_with_its_keys_what_curve_has_closed_is_opened(server: str) -> None:
     pytest.importorskip("nacl")
     public, secret = zmq.curve_keypair()

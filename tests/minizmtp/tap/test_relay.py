@@ -246,6 +246,7 @@ async def test_nobody_there_is_a_close_and_the_relay_goes_on(transport: str) -> 
     assert heard.ends == [(1, Side.SERVER, reason), (2, Side.SERVER, reason)]
 
 
+@pytest.mark.slow
 async def test_a_reader_that_does_not_read_stops_the_writer() -> None:
     everything = bytes(64 << 20)
     start = trio.Event()

@@ -285,6 +285,7 @@ def cost(conversation: Conversation) -> int:
     return sum(320 + len(span.octets) for span in spans) + 320 * len(conversation.writes)
 
 
+@pytest.mark.slow
 def test_one_write_of_tiny_frames_stays_within_the_memory_limit() -> None:
     tap = a_tap(keep=100_000)
     close(tap, converse(tap, (CLIENT, HANDSHAKE), (CLIENT, frame(b"") * 30_000), (CLIENT, frame(b""))))
@@ -379,6 +380,7 @@ CASES = {
 
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("words", CASES.values(), ids=CASES)
+@pytest.mark.slow
 def test_passwords_and_cookies_are_masked_unless_asked_for(words: list[tuple[Side, bytes]], whole: bool) -> None:
     for secrets in (False, True):
         screen = Shown()
