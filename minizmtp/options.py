@@ -38,16 +38,17 @@ from .wire import z85
 T = TypeVar("T")
 FOREVER = -1
 
-
-REQ, ROUTER = SocketType.REQ, SocketType.ROUTER
-XPUB = SocketType.XPUB
+REQ, ROUTER, XPUB = SocketType.REQ, SocketType.ROUTER, SocketType.XPUB
 ASKERS = (SocketType.REQ, SocketType.DEALER, SocketType.ROUTER)
 PUBLISHERS = (SocketType.PUB, SocketType.XPUB)
 SUBSCRIBERS = (SocketType.SUB, SocketType.XSUB)
 
-
 ANY_TRANSPORT = ("tcp", "ipc", "inproc")
 STREAMS = ("tcp", "ipc")
+
+# Without one of these, some other options have no effect.
+HEARTBEAT, KEEPALIVE = ("heartbeat_ivl",), ("tcp_keepalive",)
+CURVE = ("curve_serverkey", "curve_server")
 
 # The socket types for which conflate has an effect, as in libzmq.
 CONFLATE = (SocketType.PUSH, SocketType.PULL, SocketType.PUB, SocketType.SUB, SocketType.DEALER)
@@ -227,21 +228,13 @@ class Options:
     _values: dict[str, Any]  # the values that were set, by name; often empty, so looking one up is fast
 
     sndhwm = Option(1000, COUNT, "send high-water mark: messages queued for one peer before it counts as full")
-    rcvhwm = Option(
-        1000, COUNT, "receive high-water mark: messages queued from one peer before we stop reading from it"
-    )
+    rcvhwm = Option(1000, COUNT, "receive high-water mark: messages queued from one peer before reading from it stops")
     hwm: Alias[int] = Alias("sndhwm", "rcvhwm")
-    linger = Option(
-        FOREVER, TIME, "how long close() keeps trying to send unsent messages; 0 on SUB and XSUB unless set"
-    )
+    linger = Option(FOREVER, TIME, "how long close() tries to send unsent messages; 0 on SUB and XSUB unless set")
     sndtimeo = Option(FOREVER, TIME, "how long send() waits before it raises Again")
     rcvtimeo = Option(FOREVER, TIME, "how long recv() waits before it raises Again")
     spin_time = Option(
-        150,
-        LOOK,
-        "how long recv() may poll before it blocks, in microseconds, where messages come quickly; 0: not at all."
-        " Not in libzmq",
-        over=STREAMS,
+        150, LOOK, "how long recv() may poll before it blocks; 0: not at all. Not in libzmq", over=STREAMS
     )
     routing_id = Octets(b"", NAME, "the name by which a ROUTER at the other end knows us; empty: it makes one up")
     identity: Alias[bytes] = Alias("routing_id")
@@ -249,21 +242,14 @@ class Options:
     conflate = Option(
         0,
         SWITCH,
-        "1: keep only the newest message in each direction for each peer; doesn't work with multipart messages",
+        "1: keep only the newest message for and from each peer; not for multipart messages",
         acts_on=CONFLATE,
     )
     router_mandatory = Option(
-        0,
-        SWITCH,
-        "1: send() raises EHOSTUNREACH for an unknown peer and waits for a full one; 0: it drops the message in both"
-        " cases",
-        SocketType.ROUTER,
+        0, SWITCH, "1: send() raises EHOSTUNREACH for an unknown peer, and waits for a full one; 0: it drops", ROUTER
     )
     router_handover = Option(
-        0,
-        SWITCH,
-        "1: a new peer takes over a routing id that is in use, and the connection of the old peer is closed",
-        ROUTER,
+        0, SWITCH, "1: a new peer takes over a routing id in use, and the old peer is disconnected", ROUTER
     )
     probe_router = Option(0, SWITCH, "1: send an empty message to each new peer", *ASKERS)
     req_relaxed = Option(0, SWITCH, "1: a new request may be sent before the last one is answered", REQ)
@@ -276,40 +262,33 @@ class Options:
         0, SWITCH, "1: the program itself decides what each peer is subscribed to", *PUBLISHERS, acts_on=(XPUB,)
     )
     xpub_nodrop = Option(
-        0, SWITCH, "1: send() waits for a slow subscriber instead of dropping the message for it", *PUBLISHERS
+        0, SWITCH, "1: send() waits for a slow subscriber; 0: it drops the message for it", *PUBLISHERS
     )
     xpub_welcome_msg = Octets(
-        b"", ANY_OCTETS, "a message that is sent first to every new subscriber; empty: none", *PUBLISHERS
+        b"", ANY_OCTETS, "a message that each new subscriber gets first; empty: none", *PUBLISHERS
     )
     invert_matching = Option(
-        0,
-        SWITCH,
-        "1: only messages that match no subscription are sent and received",
-        acts_on=(*PUBLISHERS, *SUBSCRIBERS),
+        0, SWITCH, "1: only messages that match no subscription pass", acts_on=(*PUBLISHERS, *SUBSCRIBERS)
     )
     maxmsgsize = Option(
-        -1, SIZE, "the largest frame to accept, in octets; a peer that sends a larger one is disconnected", over=STREAMS
+        -1, SIZE, "the largest frame to accept; a peer that sends a larger one is disconnected", over=STREAMS
     )
     maxunfinished = Option(
         2**27,
         SPAN_OF_OCTETS,
-        "memory for an incomplete message, in octets: its frames so far, and 64 octets more for each of them, because"
-        " that is what a frame costs; a peer that sends more is disconnected. Not in libzmq",
+        "memory for an incomplete message: its frames so far, and 64 octets more for each, because that is what a frame"
+        " costs; a peer that sends more is disconnected. Not in libzmq",
         over=STREAMS,
     )
     maxsubscribed = Option(
         2**30,
         SPAN_OF_OCTETS,
-        "memory for the subscriptions of one peer, in octets: 512 for each, and 8 for each octet of its prefix. Not in"
-        " libzmq",
+        "memory for the subscriptions of one peer: 512 for each, and 8 for each octet of its prefix. Not in libzmq",
         *PUBLISHERS,
         over=STREAMS,
     )
     reconnect_ivl = Option(
-        100,
-        INTERVAL,
-        "pause before the next attempt to connect; a random time from 0 to reconnect_ivl is added",
-        over=STREAMS,
+        100, INTERVAL, "pause before the next attempt to connect, plus a random time up to as much again", over=STREAMS
     )
     reconnect_ivl_max = Option(
         0, SPAN, "above 0: each failure doubles the pause, up to this value, and nothing random is added", over=STREAMS
@@ -324,22 +303,16 @@ class Options:
         "1: send PINGs to ZMTP 3.0 peers too. libzmq from 4.2.0, JeroMQ and NetMQ answer; libzmq 4.1 takes a PING for a"
         " message. 0: they get PINGs only after they have sent one. Not in libzmq",
         over=STREAMS,
-        needs=("heartbeat_ivl",),
+        needs=HEARTBEAT,
     )
     heartbeat_timeout = Option(
-        -1,
-        SPAN,
-        "how long a peer may be silent after a PING before it is disconnected; not set: heartbeat_ivl; 0: no limit",
-        over=STREAMS,
-        needs=("heartbeat_ivl",),
-    )
+        -1, SPAN, "how long a peer may be silent after a PING; not set: heartbeat_ivl; 0: no limit", over=STREAMS,
+        needs=HEARTBEAT,
+    )  # fmt: skip
     heartbeat_ttl = Tenths(
-        0,
-        TTL,
-        "how long we may be silent before the peer should disconnect, rounded down to 100 ms; 0: don't tell the peer",
-        over=STREAMS,
-        needs=("heartbeat_ivl",),
-    )
+        0, TTL, "after how long a silence the peer should disconnect us, in steps of 100 ms; 0: not sent", over=STREAMS,
+        needs=HEARTBEAT,
+    )  # fmt: skip
     connect_routing_id = Octets(
         b"", NAME, "the routing id of the peer of the next connect; it can be used before the peer has answered", ROUTER
     )
@@ -347,45 +320,30 @@ class Options:
     plain_username = Octets(b"", SHORT, "PLAIN: the client's username; setting it selects PLAIN", over=STREAMS)
     plain_password = Password(b"", SHORT, "PLAIN: the client's password", over=STREAMS)
     curve_server = Option(0, SWITCH, "1: CURVE server: clients must know our public key", over=STREAMS)
-    curve_publickey = Key(b"", KEY, "CURVE: our public key", over=STREAMS, needs=("curve_serverkey", "curve_server"))
-    curve_secretkey = SecretKey(
-        b"", KEY, "CURVE: our secret key", over=STREAMS, needs=("curve_serverkey", "curve_server")
-    )
+    curve_publickey = Key(b"", KEY, "CURVE: our public key", over=STREAMS, needs=CURVE)
+    curve_secretkey = SecretKey(b"", KEY, "CURVE: our secret key", over=STREAMS, needs=CURVE)
     curve_serverkey = Key(
         b"", KEY, "CURVE: the server's public key; setting it selects CURVE, as a client", over=STREAMS
     )
     zap_domain = Octets(
-        b"",
-        UP_TO_255,
-        "the domain in the request to the ZAP handler; with NULL, the handler is asked only if this is set",
-        over=STREAMS,
+        b"", UP_TO_255, "the domain for the ZAP handler; with NULL, it is asked only if this is set", over=STREAMS
     )
     zap_enforce_domain = Option(
-        0,
-        SWITCH,
-        "1: with NULL and a zap_domain, a peer is refused if there is no ZAP handler",
-        over=STREAMS,
-        needs=("zap_domain",),
+        0, SWITCH, "1: with NULL, a peer is refused if there is no ZAP handler", over=STREAMS, needs=("zap_domain",)
     )
     backlog = Option(100, BACKLOG, "connections that the system queues until they are accepted", over=STREAMS)
-    ipv6 = Option(
-        0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4, and names may resolve to IPv6", over=("tcp",)
-    )
+    ipv6 = Option(0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4; names may resolve to IPv6", over=("tcp",))
     sndbuf = Option(-1, SYSTEM, "the system's send buffer, in octets (SO_SNDBUF)", over=STREAMS)
     rcvbuf = Option(-1, SYSTEM, "the system's receive buffer, in octets (SO_RCVBUF)", over=STREAMS)
     tcp_keepalive = Option(-1, TERNARY, "SO_KEEPALIVE", over=("tcp",))
     tcp_keepalive_idle = Option(
-        -1,
-        PROBE_TIME,
-        "seconds of silence before the first probe (TCP_KEEPIDLE)",
-        over=("tcp",),
-        needs=("tcp_keepalive",),
+        -1, PROBE_TIME, "seconds of silence before the first probe (TCP_KEEPIDLE)", over=("tcp",), needs=KEEPALIVE
     )
     tcp_keepalive_cnt = Option(
-        -1, PROBE_COUNT, "probes before the peer counts as gone (TCP_KEEPCNT)", over=("tcp",), needs=("tcp_keepalive",)
+        -1, PROBE_COUNT, "probes before the peer counts as gone (TCP_KEEPCNT)", over=("tcp",), needs=KEEPALIVE
     )
     tcp_keepalive_intvl = Option(
-        -1, PROBE_TIME, "seconds between probes (TCP_KEEPINTVL)", over=("tcp",), needs=("tcp_keepalive",)
+        -1, PROBE_TIME, "seconds between probes (TCP_KEEPINTVL)", over=("tcp",), needs=KEEPALIVE
     )
 
     def __init__(self) -> None:
