@@ -27,7 +27,6 @@ Read next: `heartbeat`, or `engine` at once.
 
 from __future__ import annotations
 
-import errno
 import heapq
 import logging
 import math
@@ -270,8 +269,4 @@ def _call(function: Callable[..., None], *arguments: int) -> None:
 
 def new_selector() -> Selector:
     """The quickest that this system has."""
-    if hasattr(select, "epoll"):
-        return EpollSelector()
-    if not hasattr(selectors.DefaultSelector, "fileno"):
-        raise OSError(errno.ENOTSUP, "tcp and ipc need epoll or kqueue; where neither exists, as on Windows, use WSL")
-    return AnySelector()
+    return EpollSelector() if hasattr(select, "epoll") else AnySelector()

@@ -85,9 +85,10 @@ MAX_LOGGED = 100
 class LogOnce:
     """Logs each reason once for one endpoint, because a peer may come again every 100 ms."""
 
-    __slots__ = ("_logged",)
+    __slots__ = ("_logged", "has_warned")
 
     def __init__(self) -> None:
+        self.has_warned = False  # of a failure, since the endpoint last worked
         self._logged: dict[str, bool] = {}  # by reason: is it to be kept by forget_failures?
 
     def __call__(self, reason: str, level: int = logging.WARNING, *, is_failure: bool = True, cause: str = "") -> None:
@@ -95,10 +96,12 @@ class LogOnce:
         cause = cause or reason
         if cause not in self._logged and not (is_failure and len(self._logged) >= MAX_LOGGED):
             self._logged[cause] = not is_failure
+            self.has_warned |= is_failure and level >= logging.WARNING
             log.log(level, "%s", reason)
 
     def forget_failures(self) -> None:
         """The endpoint works now, so its next failure is news again."""
+        self.has_warned = False
         self._logged = {reason: True for reason, is_kept in self._logged.items() if is_kept}
 
 
@@ -406,7 +409,9 @@ class Connector(Session):
         self._address = endpoint
         self._failures = 0  # since the last handshake
         self._strange_failures = 0  # in a row: an answer that is not ZMTP 3, or an error of ours
-        self._tried_since = trio.current_time()  # the connect, or the end of the last connection
+        self._failure = f"{text}: no answer"  # of the last attempt
+        self._alarm = 0  # the reactor's number for the warning that there is no connection
+        self._expect_server()
         self._scope = trio.CancelScope()
         self._may_redial = True
         self._is_over = trio.Event()
@@ -422,6 +427,7 @@ class Connector(Session):
         finally:
             if self._engine is not None:
                 self._engine.stop(Closed())
+            self._links.runtime.reactor.cancel(self._alarm)
             self._release()
             self._links.ended(self)
 
@@ -456,8 +462,7 @@ class Connector(Session):
             text = f"{self.endpoint}: {error.strerror}{advice(error, self._options, None, dialled=True)}"
             if error.errno in LOCAL_FAILURES or isinstance(error, socket.gaierror):
                 self._log_once(text)
-            elif trio.current_time() - self._tried_since >= NOT_THERE_AFTER:
-                self._log_once(text + NOT_THERE.format(NOT_THERE_AFTER))
+            self._failure = text
             tell(Event.CLOSED, self.endpoint, error.errno or 0, text)
             return None
         except Exception as error:  # such as no thread to look up a name: the next attempt may succeed
@@ -468,8 +473,17 @@ class Connector(Session):
         tell(Event.CONNECTED, self.endpoint, stream.fileno)
         return stream
 
+    def _expect_server(self) -> None:
+        self._alarm = self._links.runtime.reactor.call_at(trio.current_time() + NOT_THERE_AFTER, self._warn)
+
+    def _warn(self) -> None:
+        """Log that there is still no connection, unless a better reason is logged already."""
+        if not self._log_once.has_warned:
+            self._log_once(self._failure + NOT_THERE.format(NOT_THERE_AFTER))
+
     def on_ready(self, ready: Ready) -> None:
         super().on_ready(ready)
+        self._links.runtime.reactor.cancel(self._alarm)
         self._failures = self._strange_failures = 0
         self._log_once.forget_failures()
 
@@ -479,11 +493,12 @@ class Connector(Session):
         said_no = isinstance(reason, ProtocolError) and reason.is_zmtp and not self._refused_by_us
         self._may_redial = not said_no and not isinstance(reason, Closed)
         self._strange_failures = 0 if isinstance(reason, (Disconnected, OSError)) else self._strange_failures + 1
-        if self._is_ready:
-            self._tried_since = trio.current_time()
+        self._failure = f"{self.endpoint}: {reason}"
         try:
             super().on_closed(reason)
             if self._may_redial:
+                if self._is_ready:
+                    self._expect_server()
                 self._lost()
                 self.on_drained()
         finally:

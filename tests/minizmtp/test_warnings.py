@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import selectors
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from trio.testing import MockClock
 
 import minizmtp as zmq
 from minizmtp.auth import Authenticator
-from minizmtp.net import advice
+from minizmtp.net import advice, session
 from tests.minizmtp.helpers import Event, free_endpoint, logged, until
 from tests.zmtp_bytes import GREETING
 from tests.zmtp_peer import RawListener, RawPeer
@@ -194,20 +193,41 @@ async def test_a_server_that_is_not_there_is_logged_after_10_s(
     assert (early, first, soon, second) == ([], [expected], [], [expected])
 
 
-async def test_a_system_without_epoll_and_kqueue_is_told(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_a_host_that_does_not_answer_is_logged_after_10_s(
+    monkeypatch: pytest.MonkeyPatch, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.delattr("select.epoll", raising=False)
-    monkeypatch.setattr("selectors.DefaultSelector", selectors.SelectSelector)
-    async with RawListener.listen() as server, zmq.Context() as ctx:
-        push = ctx.socket(zmq.PUSH, linger=0)
-        monitor = push.monitor()
-        with logged(caplog) as words, trio.fail_after(10):
-            push.connect(server.endpoint)
-            await until(monitor, Event.DISCONNECTED)
+    """A packet that is dropped on its way is no refusal: the system waits for minutes."""
+
+    async def wait(*_: object) -> None:
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(session, "dial", wait)
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH)
+        with logged(caplog) as words:
+            push.connect("tcp://192.0.2.1:5555")
+            await trio.sleep(60)
     assert words == [
-        f"{server.endpoint}: tcp and ipc need epoll or kqueue; where neither exists, as on Windows, use WSL"
+        "tcp://192.0.2.1:5555: no answer; no connection in 10 s, still trying: does the server run, and are host and"
+        " port right?"
     ]
+
+
+async def test_a_proxy_without_a_server_is_logged_after_10_s(
+    quick_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It accepts each connection, and closes it."""
+    async with RawListener.listen() as proxy, zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, reconnect_ivl=1000)
+        with logged(caplog) as words:
+            push.connect(proxy.endpoint)
+            with trio.move_on_after(60):
+                while True:
+                    async with await proxy.accept() as peer:
+                        await peer.read(64)
+    (told,) = words
+    assert told.startswith(f"{proxy.endpoint}: closed by the peer after 0 of the 64 octets of the greeting; ")
+    assert told.endswith("no connection in 10 s, still trying: does the server run, and are host and port right?")
 
 
 # ------------------------------------------------------------------------------------------------ the bound side
