@@ -18,7 +18,7 @@ class Killed(Exception):
 
 
 class World:
-    """A broker, and whoever comes to it."""
+    """A broker, and the clients and workers of a test."""
 
     def __init__(self, ctx: zmq.Context, nursery: trio.Nursery, front: str, back: str) -> None:
         self.ctx = ctx
@@ -127,7 +127,7 @@ async def test_a_worker_that_died_idle_is_passed_over(world: World) -> None:
 
 
 @pytest.mark.requirement("L-26")
-async def test_a_client_that_leaves_costs_nobody_anything(world: World) -> None:
+async def test_a_client_that_leaves_does_not_disturb_the_others(world: World) -> None:
     seen = trio.Event()
     did: list[bytes] = []
 

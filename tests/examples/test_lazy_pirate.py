@@ -63,7 +63,7 @@ async def test_a_server_dies_at_any_request(endpoint: str, dies_at: int, quick_c
     assert 1.2 <= took < 2
 
 
-async def test_nobody_answers(endpoint: str, quick_clock: MockClock) -> None:
+async def test_without_a_server_the_question_is_unanswered(endpoint: str, quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         began = trio.current_time()
         with pytest.raises(Unanswered, match=r"no answer to .* in 4 attempts of 0.5 s"):

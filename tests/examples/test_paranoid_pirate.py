@@ -64,7 +64,7 @@ async def test_a_worker_that_is_stuck_is_dropped(
 
 
 @pytest.mark.slow
-async def test_nobody_who_answers_is_dropped(
+async def test_a_worker_that_sends_heartbeats_is_kept(
     world: World, capsys: pytest.CaptureFixture[str], quick_clock: MockClock
 ) -> None:
     """However long there is nothing to do."""
@@ -118,7 +118,7 @@ async def test_workers_find_the_next_queue(world: World, dies_at: int, quick_clo
 
 
 @pytest.mark.slow
-async def test_requests_wait_while_nobody_is_idle(world: World, quick_clock: MockClock) -> None:
+async def test_requests_wait_while_no_worker_is_idle(world: World, quick_clock: MockClock) -> None:
     async def come_late() -> None:
         await trio.sleep(3)
         await worker(world.ctx, world.back, upper)

@@ -74,7 +74,7 @@ async def test_without_the_way_back_tasks_are_lost(
     async with zmq.Context() as ctx, trio.open_nursery() as nursery:
         line = Line(ctx, nursery, tmp_path)
         line.worker(killed_at(1))
-        await trio.sleep(1)  # nobody else is there: whatever can be queued for this one is
+        await trio.sleep(1)  # there is no other worker, so all that can be queued for this one is
         line.worker(steady)
         with trio.move_on_after(60) as waited:
             await line.sink(patience=math.inf)

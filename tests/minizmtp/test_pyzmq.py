@@ -60,7 +60,7 @@ def test_each_row_has_its_test_and_each_test_its_row() -> None:
 
 
 class Keeper:
-    """Makes pyzmq's sockets, and keeps them: pyzmq complains of one that nobody holds and nobody closed."""
+    """Makes pyzmq's sockets, and keeps them: pyzmq warns of one that is freed without having been closed."""
 
     def __init__(self) -> None:
         self.ctx = zmq.asyncio.Context()

@@ -83,7 +83,7 @@ def said(conversation: Conversation, side: Side) -> bytes:
 
 @pytest.fixture
 def server() -> str:
-    """Where nobody listens yet."""
+    """An endpoint without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
 
@@ -159,13 +159,13 @@ async def test_quiet_shows_nothing_but_where_it_listens(server: str) -> None:
 
 
 @pytest.mark.slow
-async def test_a_terminal_that_takes_nothing_stops_nobody(server: str) -> None:
+async def test_a_stopped_terminal_does_not_stop_the_relay(server: str) -> None:
     body = b"x" * 100_000
     async with tapping("tcp://127.0.0.1:*", server, "--all") as tap, zmq.Context() as ctx:
         push, pull = ctx.socket(zmq.PUSH), ctx.socket(zmq.PULL)
         pull.bind(server)
         push.connect(tap.endpoint)
-        for _ in range(50):  # shown, it would be 25 MB, and nobody has read a line of it
+        for _ in range(50):  # shown, it would be 25 MB, and none of it is read
             await push.send(body)
             assert await pull.recv() == body
         assert await tap.end() == 0
@@ -275,7 +275,7 @@ def test_another_address_or_port_does_not_lead_back() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("option", ["--json", "--html", "--pcap"])
-async def test_a_full_disk_is_told_by_the_exit_code_and_harms_nobody(server: str, option: str) -> None:
+async def test_a_full_disk_ends_with_exit_code_1(server: str, option: str) -> None:
     async with tapping("tcp://127.0.0.1:*", server, option, "/dev/full") as tap:
         await ask(tap.endpoint, server)
         assert await tap.end() == 1
