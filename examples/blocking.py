@@ -55,4 +55,6 @@ def main(host: str, port: str, question: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit("usage: python -m examples.blocking HOST PORT QUESTION\nHOST and PORT are those of a REP that runs.")
     main(*sys.argv[1:])

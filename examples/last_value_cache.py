@@ -57,18 +57,18 @@ class Cache:
         poller.register(self.readers, zmq.POLLIN)
         while True:
             for sock, _ in await poller.poll():
-                message = await sock.recv_multipart()
+                messages = await sock.recv_many()
                 if sock is self.news:
-                    self.last[message[0]] = message
-                    await self.readers.send_multipart(message)
-                elif message[0][:1] == bytes([SUBSCRIBE]):
-                    await self.welcome(prefix=message[0][1:])
+                    self.last.update((message[0], message) for message in messages)
+                    await self.readers.send_many(messages)
+                    continue
+                for [notice] in messages:
+                    if notice[:1] == bytes([SUBSCRIBE]):
+                        await self.welcome(prefix=notice[1:])
 
     async def welcome(self, prefix: bytes) -> None:
         """Send the last message of each topic that matches a new subscription."""
-        for topic, message in self.last.items():
-            if topic.startswith(prefix):
-                await self.readers.send_multipart(message)
+        await self.readers.send_many(message for topic, message in self.last.items() if topic.startswith(prefix))
 
 
 async def cache(ctx: zmq.Context, front: str, back: str) -> None:

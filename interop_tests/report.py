@@ -91,8 +91,8 @@ DIFFERENCES: dict[str, str] = {
     "allow and deny on a dual-stack socket": "Such a socket sees a client of IPv4 as ::ffff:192.0.2.1, in libzmq as in "
     'ours. pyzmq\'s Authenticator compares text, so deny("192.0.2.1") has no effect there; ours compares addresses.',
     "peer that is refused": "The second peer of one name at a ROUTER, and of a PAIR, is let in and stays (L-28, 31-1). "
-    "libzmq stops reading it when its queue is full, so that the end of its connection is never noticed. Ours reads it "
-    "and drops what it sends.",
+    "libzmq stops reading it when its queue is full, so that the end of its connection is never noticed. Ours reads "
+    "it, drops what it sends, and logs a warning, because the program would not notice otherwise.",
     "router_handover": "libzmq disables the old peer and keeps its connection open. Its manual says that the peer is "
     "disconnected, and ours is, because otherwise a client that loses its connections unnoticed leaves them all "
     "behind.",

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from interop_tests.world import Peer, World, assert_same, has_nobody, payload
+from interop_tests.world import Peer, World, assert_same, loses_peer, payload
 
 EAGER = {"reconnect_ivl": 10}
 LITTLE = {"sndbuf": 65536, "rcvbuf": 65536}
@@ -43,7 +43,7 @@ async def test_a_second_peer_is_let_in_and_not_looked_at(world: World) -> None:
     await talk(pair, first)
     await first.close()
     await pair.wait_event("DISCONNECTED")
-    await has_nobody(pair)
+    await loses_peer(pair)
     await world.join(pair, third)
     await talk(pair, third)
     assert await pair.try_recv() is None

@@ -1,6 +1,8 @@
 """ZeroMQ from scratch, in pure Python on trio: the names of pyzmq, and code to be read."""
 
-from . import error, sockopts
+from typing import TYPE_CHECKING, Any
+
+from . import error, habits, sockopts
 from .constants import DONTWAIT, NOBLOCK, POLLERR, POLLIN, POLLOUT, SNDMORE, Event, SocketType
 from .errors import (
     EADDRINUSE,
@@ -47,63 +49,19 @@ def curve_public(secret: bytes | str) -> bytes:
     return z85.encode(_keypair(key if len(key) == 32 else z85.decode(key))[0])
 
 
-PAIR = SocketType.PAIR
-PUB = SocketType.PUB
-SUB = SocketType.SUB
-REQ = SocketType.REQ
-REP = SocketType.REP
-DEALER = SocketType.DEALER
-ROUTER = SocketType.ROUTER
-PULL = SocketType.PULL
-PUSH = SocketType.PUSH
-XPUB = SocketType.XPUB
-XSUB = SocketType.XSUB
+if not TYPE_CHECKING:  # because a type checker would accept every name then
+
+    def __getattr__(name: str) -> Any:
+        habits.advise_module(name)
+
+
+PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB = SocketType
 
 __all__ = [
-    "DEALER",
-    "DONTWAIT",
-    "EADDRINUSE",
-    "EAGAIN",
-    "EFSM",
-    "EHOSTUNREACH",
-    "EINVAL",
-    "ENOENT",
-    "ENOTSOCK",
-    "ENOTSUP",
-    "EPROTONOSUPPORT",
-    "ETERM",
-    "NOBLOCK",
-    "PAIR",
-    "POLLERR",
-    "POLLIN",
-    "POLLOUT",
-    "PUB",
-    "PULL",
-    "PUSH",
-    "REP",
-    "REQ",
-    "ROUTER",
-    "SNDMORE",
-    "SUB",
-    "XPUB",
-    "XSUB",
-    "Again",
-    "Context",
-    "ContextTerminated",
-    "Event",
-    "Message",
-    "Monitor",
-    "MonitorEvent",
-    "PeerStatistics",
-    "Poller",
-    "ProtocolError",
-    "Socket",
-    "SocketType",
-    "ZMQError",
-    "curve_keypair",
-    "curve_public",
-    "error",
-    "proxy",
-    "z85",
-]
+    "DEALER", "DONTWAIT", "EADDRINUSE", "EAGAIN", "EFSM", "EHOSTUNREACH", "EINVAL", "ENOENT", "ENOTSOCK", "ENOTSUP",
+    "EPROTONOSUPPORT", "ETERM", "NOBLOCK", "PAIR", "POLLERR", "POLLIN", "POLLOUT", "PUB", "PULL", "PUSH", "REP",
+    "REQ", "ROUTER", "SNDMORE", "SUB", "XPUB", "XSUB", "Again", "Context", "ContextTerminated", "Event", "Message",
+    "Monitor", "MonitorEvent", "PeerStatistics", "Poller", "ProtocolError", "Socket", "SocketType", "ZMQError",
+    "curve_keypair", "curve_public", "error", "proxy", "z85",
+]  # fmt: skip
 __all__ += sockopts.__all__

@@ -24,7 +24,6 @@ It can be read alone.
 
 import hmac
 import ipaddress
-import re
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -32,6 +31,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .certificates import create_certificates, load_certificate, load_certificates
 from .constants import SocketType
 from .errors import ENOTSOCK, Secret, ZMQError, printable
 from .net.session import log
@@ -223,26 +223,4 @@ def is_one_of(text: str, addresses: set[IPAddress]) -> bool:
     return address in addresses or without_zone(address) in addresses
 
 
-_PUBLIC_KEY = re.compile(r'^\s*public-key\s*=\s*"(.{40})"\s*$', re.MULTILINE)
-
-
-def load_certificates(location: str | Path) -> dict[bytes, str]:
-    """The public keys in a folder of certificates in pyzmq's format: {key: name of its file}.
-
-    A file without a key raises ValueError, because otherwise its owner would be refused without an explanation.
-    """
-    if not Path(location).is_dir():
-        raise NotADirectoryError(f"{location}: no such folder of certificates")
-    keys: dict[bytes, str] = {}
-    for path in sorted(Path(location).glob("*.key")):
-        found = _PUBLIC_KEY.search(path.read_text("utf-8"))
-        if found is None:
-            raise ValueError(f'{path}: no line public-key = "40 characters of Z85" in this certificate')
-        try:
-            keys[z85.decode(found[1])] = path.stem
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-    return keys
-
-
-__all__ = ["CURVE_ALLOW_ANY", "Authenticator", "load_certificates"]
+__all__ = ["CURVE_ALLOW_ANY", "Authenticator", "create_certificates", "load_certificate", "load_certificates"]

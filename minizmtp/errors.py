@@ -33,28 +33,10 @@ from errno import (
 from errno import EAGAIN as EAGAIN
 
 __all__ = [
-    "EADDRINUSE",
-    "EADDRNOTAVAIL",
-    "EAGAIN",
-    "EFSM",
-    "EHOSTUNREACH",
-    "EINVAL",
-    "ENAMETOOLONG",
-    "ENODEV",
-    "ENOENT",
-    "ENOTSOCK",
-    "ENOTSUP",
-    "EPROTONOSUPPORT",
-    "ETERM",
-    "Again",
-    "ContextTerminated",
-    "ProtocolError",
-    "Refused",
-    "Secret",
-    "Violation",
-    "ZMQError",
-    "printable",
-]
+    "EADDRINUSE", "EADDRNOTAVAIL", "EAGAIN", "EFSM", "EHOSTUNREACH", "EINVAL", "ENAMETOOLONG", "ENODEV", "ENOENT",
+    "ENOTSOCK", "ENOTSUP", "EPROTONOSUPPORT", "ETERM", "Again", "ContextTerminated", "ProtocolError", "Refused",
+    "Secret", "Violation", "ZMQError", "printable",
+]  # fmt: skip
 
 # libzmq's own error numbers, far above those of any system. EFSM: the call doesn't fit the socket's state. ETERM: the
 # context is closed.

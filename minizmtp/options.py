@@ -27,8 +27,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, NoReturn, TypedDict, TypeVar
 
+from . import habits
 from .constants import SocketType
 from .errors import EINVAL, Secret, ZMQError
 from .sockopts import SocketOption
@@ -37,16 +38,17 @@ from .wire import z85
 T = TypeVar("T")
 FOREVER = -1
 
-
-REQ, ROUTER = SocketType.REQ, SocketType.ROUTER
-XPUB = SocketType.XPUB
+REQ, ROUTER, XPUB = SocketType.REQ, SocketType.ROUTER, SocketType.XPUB
 ASKERS = (SocketType.REQ, SocketType.DEALER, SocketType.ROUTER)
 PUBLISHERS = (SocketType.PUB, SocketType.XPUB)
 SUBSCRIBERS = (SocketType.SUB, SocketType.XSUB)
 
-
 ANY_TRANSPORT = ("tcp", "ipc", "inproc")
 STREAMS = ("tcp", "ipc")
+
+# Without one of these, some other options have no effect.
+HEARTBEAT, KEEPALIVE = ("heartbeat_ivl",), ("tcp_keepalive",)
+CURVE = ("curve_serverkey", "curve_server")
 
 # The socket types for which conflate has an effect, as in libzmq.
 CONFLATE = (SocketType.PUSH, SocketType.PULL, SocketType.PUB, SocketType.SUB, SocketType.DEALER)
@@ -121,9 +123,7 @@ class Option(Generic[T]):
             return self  # type: ignore[return-value]  # the row itself, for documentation
         return instance._values.get(self.name, self.default)  # type: ignore[no-any-return]
 
-    def __set__(self, instance: Options, value: T | str) -> None:
-        if self.type is bytes and isinstance(value, (str, bytearray, memoryview)):
-            value = self._encode(value) if isinstance(value, str) else bytes(value)  # type: ignore[assignment]
+    def __set__(self, instance: Options, value: T) -> None:
         if not isinstance(value, self.type):
             wanted = "bytes or str" if self.type is bytes else self.type.__name__
             raise TypeError(f"{self._as_given(value)}: expected {wanted}")
@@ -145,11 +145,6 @@ class Option(Generic[T]):
         """True if sockets of this type have the option."""
         return not self.socket_types or kind in self.socket_types
 
-    def _encode(self, text: str) -> bytes:
-        with suppress(UnicodeEncodeError):  # don't chain it to our error, because its repr shows the text
-            return text.encode()
-        raise ZMQError(EINVAL, f"{self.name}: expected text that UTF-8 can encode, or bytes")
-
     def _as_given(self, value: object) -> str:
         """The refused value, for an error text: at most 80 characters, and only its size if it may be a secret."""
         if self.hidden:
@@ -159,19 +154,33 @@ class Option(Generic[T]):
         return f"{self.name}={text[:80]}{'...' * (len(text) > 80)}"
 
 
-class Password(Option[bytes]):
+class Octets(Option[bytes]):
+    """A row for bytes. Text may be given, too, and is taken for its UTF-8."""
+
+    def __set__(self, instance: Options, value: bytes | bytearray | memoryview | str) -> None:
+        if isinstance(value, str):
+            value = self._encode(value)
+        super().__set__(instance, bytes(value) if isinstance(value, (bytearray, memoryview)) else value)
+
+    def _encode(self, text: str) -> bytes:
+        with suppress(UnicodeEncodeError):  # don't chain it to our error, because its repr shows the text
+            return text.encode()
+        raise ZMQError(EINVAL, f"{self.name}: expected text that UTF-8 can encode, or bytes")
+
+
+class Password(Octets):
     """A row for a password, which is never shown."""
 
     secret = hidden = True
 
 
-class Key(Option[bytes]):
+class Key(Octets):
     """A row for a CURVE key: 32 octets, or 40 characters of Z85. Reading it gives Z85. Errors don't show the value of a
     public key either, because the program may have passed the secret key by mistake."""
 
     hidden = True
 
-    def __set__(self, instance: Options, value: bytes | str) -> None:
+    def __set__(self, instance: Options, value: bytes | bytearray | memoryview | str) -> None:
         if isinstance(value, bytes) and len(value) == 32:
             value = z85.encode(value)
         super().__set__(instance, value)
@@ -186,7 +195,7 @@ class SecretKey(Key):
 class Tenths(Option[int]):
     """A row for a time that is sent in tenths of a second: the value is rounded down to 100 ms, as in libzmq."""
 
-    def __set__(self, instance: Options, value: int | str) -> None:
+    def __set__(self, instance: Options, value: int) -> None:
         super().__set__(instance, value)
         instance._values[self.name] -= instance._values[self.name] % 100
 
@@ -219,43 +228,28 @@ class Options:
     _values: dict[str, Any]  # the values that were set, by name; often empty, so looking one up is fast
 
     sndhwm = Option(1000, COUNT, "send high-water mark: messages queued for one peer before it counts as full")
-    rcvhwm = Option(
-        1000, COUNT, "receive high-water mark: messages queued from one peer before we stop reading from it"
-    )
+    rcvhwm = Option(1000, COUNT, "receive high-water mark: messages queued from one peer before reading from it stops")
     hwm: Alias[int] = Alias("sndhwm", "rcvhwm")
-    linger = Option(
-        FOREVER, TIME, "how long close() keeps trying to send unsent messages; 0 on SUB and XSUB unless set"
-    )
+    linger = Option(FOREVER, TIME, "how long close() tries to send unsent messages; 0 on SUB and XSUB unless set")
     sndtimeo = Option(FOREVER, TIME, "how long send() waits before it raises Again")
     rcvtimeo = Option(FOREVER, TIME, "how long recv() waits before it raises Again")
     spin_time = Option(
-        150,
-        LOOK,
-        "how long recv() may poll before it blocks, in microseconds, where messages come quickly; 0: not at all."
-        " Not in libzmq",
-        over=STREAMS,
+        150, LOOK, "how long recv() may poll before it blocks; 0: not at all. Not in libzmq", over=STREAMS
     )
-    routing_id = Option(b"", NAME, "the name by which a ROUTER at the other end knows us; empty: it makes one up")
+    routing_id = Octets(b"", NAME, "the name by which a ROUTER at the other end knows us; empty: it makes one up")
     identity: Alias[bytes] = Alias("routing_id")
     immediate = Option(0, SWITCH, "1: queue messages for a peer only while it is connected")
     conflate = Option(
         0,
         SWITCH,
-        "1: keep only the newest message in each direction for each peer; doesn't work with multipart messages",
+        "1: keep only the newest message for and from each peer; not for multipart messages",
         acts_on=CONFLATE,
     )
     router_mandatory = Option(
-        0,
-        SWITCH,
-        "1: send() raises EHOSTUNREACH for an unknown peer and waits for a full one; 0: it drops the message in both"
-        " cases",
-        SocketType.ROUTER,
+        0, SWITCH, "1: send() raises EHOSTUNREACH for an unknown peer, and waits for a full one; 0: it drops", ROUTER
     )
     router_handover = Option(
-        0,
-        SWITCH,
-        "1: a new peer takes over a routing id that is in use, and the connection of the old peer is closed",
-        ROUTER,
+        0, SWITCH, "1: a new peer takes over a routing id in use, and the old peer is disconnected", ROUTER
     )
     probe_router = Option(0, SWITCH, "1: send an empty message to each new peer", *ASKERS)
     req_relaxed = Option(0, SWITCH, "1: a new request may be sent before the last one is answered", REQ)
@@ -268,40 +262,33 @@ class Options:
         0, SWITCH, "1: the program itself decides what each peer is subscribed to", *PUBLISHERS, acts_on=(XPUB,)
     )
     xpub_nodrop = Option(
-        0, SWITCH, "1: send() waits for a slow subscriber instead of dropping the message for it", *PUBLISHERS
+        0, SWITCH, "1: send() waits for a slow subscriber; 0: it drops the message for it", *PUBLISHERS
     )
-    xpub_welcome_msg = Option(
-        b"", ANY_OCTETS, "a message that is sent first to every new subscriber; empty: none", *PUBLISHERS
+    xpub_welcome_msg = Octets(
+        b"", ANY_OCTETS, "a message that each new subscriber gets first; empty: none", *PUBLISHERS
     )
     invert_matching = Option(
-        0,
-        SWITCH,
-        "1: only messages that match no subscription are sent and received",
-        acts_on=(*PUBLISHERS, *SUBSCRIBERS),
+        0, SWITCH, "1: only messages that match no subscription pass", acts_on=(*PUBLISHERS, *SUBSCRIBERS)
     )
     maxmsgsize = Option(
-        -1, SIZE, "the largest frame to accept, in octets; a peer that sends a larger one is disconnected", over=STREAMS
+        -1, SIZE, "the largest frame to accept; a peer that sends a larger one is disconnected", over=STREAMS
     )
     maxunfinished = Option(
         2**27,
         SPAN_OF_OCTETS,
-        "memory for an incomplete message, in octets: its frames so far, and 64 octets more for each of them, because"
-        " that is what a frame costs; a peer that sends more is disconnected. Not in libzmq",
+        "memory for an incomplete message: its frames so far, and 64 octets more for each, because that is what a frame"
+        " costs; a peer that sends more is disconnected. Not in libzmq",
         over=STREAMS,
     )
     maxsubscribed = Option(
         2**30,
         SPAN_OF_OCTETS,
-        "memory for the subscriptions of one peer, in octets: 512 for each, and 8 for each octet of its prefix. Not in"
-        " libzmq",
+        "memory for the subscriptions of one peer: 512 for each, and 8 for each octet of its prefix. Not in libzmq",
         *PUBLISHERS,
         over=STREAMS,
     )
     reconnect_ivl = Option(
-        100,
-        INTERVAL,
-        "pause before the next attempt to connect; a random time from 0 to reconnect_ivl is added",
-        over=STREAMS,
+        100, INTERVAL, "pause before the next attempt to connect, plus a random time up to as much again", over=STREAMS
     )
     reconnect_ivl_max = Option(
         0, SPAN, "above 0: each failure doubles the pause, up to this value, and nothing random is added", over=STREAMS
@@ -316,81 +303,75 @@ class Options:
         "1: send PINGs to ZMTP 3.0 peers too. libzmq from 4.2.0, JeroMQ and NetMQ answer; libzmq 4.1 takes a PING for a"
         " message. 0: they get PINGs only after they have sent one. Not in libzmq",
         over=STREAMS,
-        needs=("heartbeat_ivl",),
+        needs=HEARTBEAT,
     )
     heartbeat_timeout = Option(
-        -1,
-        SPAN,
-        "how long a peer may be silent after a PING before it is disconnected; not set: heartbeat_ivl; 0: no limit",
-        over=STREAMS,
-        needs=("heartbeat_ivl",),
-    )
+        -1, SPAN, "how long a peer may be silent after a PING; not set: heartbeat_ivl; 0: no limit", over=STREAMS,
+        needs=HEARTBEAT,
+    )  # fmt: skip
     heartbeat_ttl = Tenths(
-        0,
-        TTL,
-        "how long we may be silent before the peer should disconnect, rounded down to 100 ms; 0: don't tell the peer",
-        over=STREAMS,
-        needs=("heartbeat_ivl",),
-    )
-    connect_routing_id = Option(
+        0, TTL, "after how long a silence the peer should disconnect us, in steps of 100 ms; 0: not sent", over=STREAMS,
+        needs=HEARTBEAT,
+    )  # fmt: skip
+    connect_routing_id = Octets(
         b"", NAME, "the routing id of the peer of the next connect; it can be used before the peer has answered", ROUTER
     )
     plain_server = Option(0, SWITCH, "1: PLAIN server: clients must send a username and a password", over=STREAMS)
-    plain_username = Option(b"", SHORT, "PLAIN: the client's username; setting it selects PLAIN", over=STREAMS)
+    plain_username = Octets(b"", SHORT, "PLAIN: the client's username; setting it selects PLAIN", over=STREAMS)
     plain_password = Password(b"", SHORT, "PLAIN: the client's password", over=STREAMS)
     curve_server = Option(0, SWITCH, "1: CURVE server: clients must know our public key", over=STREAMS)
-    curve_publickey = Key(b"", KEY, "CURVE: our public key", over=STREAMS, needs=("curve_serverkey", "curve_server"))
-    curve_secretkey = SecretKey(
-        b"", KEY, "CURVE: our secret key", over=STREAMS, needs=("curve_serverkey", "curve_server")
-    )
+    curve_publickey = Key(b"", KEY, "CURVE: our public key", over=STREAMS, needs=CURVE)
+    curve_secretkey = SecretKey(b"", KEY, "CURVE: our secret key", over=STREAMS, needs=CURVE)
     curve_serverkey = Key(
         b"", KEY, "CURVE: the server's public key; setting it selects CURVE, as a client", over=STREAMS
     )
-    zap_domain = Option(
-        b"",
-        UP_TO_255,
-        "the domain in the request to the ZAP handler; with NULL, the handler is asked only if this is set",
-        over=STREAMS,
+    zap_domain = Octets(
+        b"", UP_TO_255, "the domain for the ZAP handler; with NULL, it is asked only if this is set", over=STREAMS
     )
     zap_enforce_domain = Option(
-        0,
-        SWITCH,
-        "1: with NULL and a zap_domain, a peer is refused if there is no ZAP handler",
-        over=STREAMS,
-        needs=("zap_domain",),
+        0, SWITCH, "1: with NULL, a peer is refused if there is no ZAP handler", over=STREAMS, needs=("zap_domain",)
     )
     backlog = Option(100, BACKLOG, "connections that the system queues until they are accepted", over=STREAMS)
-    ipv6 = Option(
-        0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4, and names may resolve to IPv6", over=("tcp",)
-    )
+    ipv6 = Option(0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4; names may resolve to IPv6", over=("tcp",))
     sndbuf = Option(-1, SYSTEM, "the system's send buffer, in octets (SO_SNDBUF)", over=STREAMS)
     rcvbuf = Option(-1, SYSTEM, "the system's receive buffer, in octets (SO_RCVBUF)", over=STREAMS)
     tcp_keepalive = Option(-1, TERNARY, "SO_KEEPALIVE", over=("tcp",))
     tcp_keepalive_idle = Option(
-        -1,
-        PROBE_TIME,
-        "seconds of silence before the first probe (TCP_KEEPIDLE)",
-        over=("tcp",),
-        needs=("tcp_keepalive",),
+        -1, PROBE_TIME, "seconds of silence before the first probe (TCP_KEEPIDLE)", over=("tcp",), needs=KEEPALIVE
     )
     tcp_keepalive_cnt = Option(
-        -1, PROBE_COUNT, "probes before the peer counts as gone (TCP_KEEPCNT)", over=("tcp",), needs=("tcp_keepalive",)
+        -1, PROBE_COUNT, "probes before the peer counts as gone (TCP_KEEPCNT)", over=("tcp",), needs=KEEPALIVE
     )
     tcp_keepalive_intvl = Option(
-        -1, PROBE_TIME, "seconds between probes (TCP_KEEPINTVL)", over=("tcp",), needs=("tcp_keepalive",)
+        -1, PROBE_TIME, "seconds between probes (TCP_KEEPINTVL)", over=("tcp",), needs=KEEPALIVE
     )
 
     def __init__(self) -> None:
         self._values = {}
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        try:
-            object.__setattr__(self, name, value)
-        except AttributeError:
-            if hasattr(type(self), name):
-                raise
-            # A class with slots refuses an unknown name, but doesn't suggest a similar one.
-            raise AttributeError(unknown_option(name)) from None
+    if not TYPE_CHECKING:  # so that a type checker reports a wrong name, and `with` without async
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            try:
+                object.__setattr__(self, name, value)
+            except AttributeError:
+                if name in habits.OF_SOCKET:
+                    raise
+                if callable(getattr(type(self), name, None)):
+                    raise AttributeError(f"{name} is a method: call {name}(...)") from None
+                if hasattr(type(self), name):
+                    raise
+                # A class with slots refuses an unknown name, but doesn't suggest a similar one.
+                raise AttributeError(unknown_option(name)) from None
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError(f"use `async with` for a {type(self).__name__}, not `with`")
+
+        def __exit__(self, *error: object) -> None:
+            """Never called, but `with` looks for it first."""
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in habits.OF_SOCKET]
 
     def _option_changed(self, name: str) -> None:
         """Called after an option has been set."""
@@ -406,6 +387,14 @@ class Options:
         """Read an option by its constant, as in pyzmq."""
         return getattr(self, option_name(option))
 
+    def setsockopt_string(self, option: int, text: str, encoding: str = "utf-8") -> None:
+        """Set an option of bytes to text, by its constant."""
+        if not isinstance(text, str):
+            raise TypeError(f"setsockopt_string takes str, not {type(text).__name__}")
+        self.setsockopt(option, text.encode(encoding))
+
+    set, get, set_string = setsockopt, getsockopt, setsockopt_string
+
 
 def option_name(option: int) -> str:
     """The attribute for one of libzmq's numbers.
@@ -415,8 +404,26 @@ def option_name(option: int) -> str:
     """
     name = SocketOption(option).name.lower() if option in list(SocketOption) else ""
     if name not in OPTION_NAMES:
-        raise ZMQError(EINVAL, f"{option!r} is no option that can be used here; docs/OPTIONS.md lists those that can")
+        raise ZMQError(EINVAL, f"option {option!r}: expected one of those in docs/OPTIONS.md")
     return name
+
+
+# For type checkers; a test compares it with the rows above.
+Text = bytes | str
+Keywords = TypedDict("Keywords", {  # noqa: UP013  (as a class it would take fifty lines)
+    "sndhwm": int, "rcvhwm": int, "hwm": int, "linger": int, "sndtimeo": int, "rcvtimeo": int, "spin_time": int,
+    "routing_id": Text, "identity": Text, "immediate": int, "conflate": int, "router_mandatory": int,
+    "router_handover": int, "probe_router": int, "req_relaxed": int, "req_correlate": int, "xpub_verbose": int,
+    "xpub_verboser": int, "xpub_manual": int, "xpub_nodrop": int, "xpub_welcome_msg": Text, "invert_matching": int,
+    "maxmsgsize": int, "maxunfinished": int, "maxsubscribed": int, "reconnect_ivl": int, "reconnect_ivl_max": int,
+    "handshake_ivl": int, "heartbeat_ivl": int, "heartbeat_old_peers": int, "heartbeat_timeout": int,
+    "heartbeat_ttl": int, "connect_routing_id": Text, "plain_server": int, "plain_username": Text,
+    "plain_password": Text, "curve_server": int, "curve_publickey": Text, "curve_secretkey": Text,
+    "curve_serverkey": Text, "zap_domain": Text, "zap_enforce_domain": int, "backlog": int, "ipv6": int, "sndbuf": int,
+    "rcvbuf": int, "tcp_keepalive": int, "tcp_keepalive_idle": int, "tcp_keepalive_cnt": int,
+    "tcp_keepalive_intvl": int,
+}, total=False)  # fmt: skip
+Keywords.__doc__ = "The options as keywords of Context.socket(), with their types."
 
 
 def snapshot(options: Options) -> Options:
@@ -492,6 +499,9 @@ def table() -> str:
     lines += ["", *(f"`{name}` sets {' and '.join(f'`{other}`' for other in row.names)}." for name, row in aliases)]
     return "\n".join(lines) + "\n"
 
+
+for _name in habits.OF_SOCKET:
+    setattr(Options, _name, habits.Missing(_name))
 
 # Every name that can be set, and the row for each option.
 OPTION_NAMES = [name for name, row in vars(Options).items() if isinstance(row, (Option, Alias))]

@@ -77,6 +77,7 @@ def test_a_stranger_attacks_and_an_honest_client_is_served(name: str) -> None:
     assert attacked > 0
 
 
+@pytest.mark.slow
 def test_round_trips_are_measured_with_looking_and_without(capsys: pytest.CaptureFixture[str]) -> None:
     looking.table(looking.CASES[:1], rounds=1, scale=0.01)
     _, one, _, _, without, with_looking = capsys.readouterr().out.splitlines()

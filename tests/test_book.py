@@ -26,18 +26,18 @@ READING_ORDER = """
     wire.layout wire.greeting wire.body wire.frames wire.events wire.quick wire.commands wire.mechanisms
     wire.connection wire.plain wire.curve wire.z85
 
-    sockopts options
+    sockopts habits options
 
     patterns.queue patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.fanout patterns.notices patterns.pubsub patterns.reqrep patterns.router
 
-    net.endpoints net.transports net.looking net.reactor net.writer net.heartbeat net.engine net.session net.inproc
-    net.runtime
+    net.endpoints net.transports net.looking net.reactor net.writer net.heartbeat net.engine net.advice net.session
+    net.inproc net.runtime
 
     sockets.monitor sockets.links sockets.waiters sockets.socket sockets.zap sockets.context sockets.poller
     sockets.proxy
 
-    auth
+    certificates auth
 
     trace.spans trace.curve trace.fields trace.naming trace.zmtp trace.http trace.both trace.story
 

@@ -10,7 +10,7 @@ This module uses only the sockets' public API (`peers()`, `poll()`, monitors).
 Read next: `numbers`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import trio
 
@@ -151,7 +151,7 @@ async def stage_stuck_req(stage: Stage) -> None:
     )
 
 
-async def ask_the_dead(**options: int) -> Stuck:
+async def ask_the_dead(**options: Any) -> Stuck:
     """Send a request to a REP that dies with it, and send again when there is a new REP."""
     async with zmq.Context() as ctx:
         rep = ctx.socket(zmq.REP, linger=0)
@@ -254,7 +254,7 @@ async def stage_high_water_mark(stage: Stage) -> None:
     )
 
 
-async def fill(where: str, name: str, **buffers: int) -> Full:
+async def fill(where: str, name: str, **buffers: Any) -> Full:
     """Send until send has to wait, to a PULL whose program doesn't read."""
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, rcvhwm=MARK, **buffers)

@@ -7,6 +7,7 @@
     writer       when a queued message leaves, and how many leave together
     heartbeat    when to ask a peer whether it is alive, and when to give up
     engine       one connection at work
+    advice       what to look at when a connection fails
     session      what happens before, between and after connections: dial, accept, retry, linger
     inproc       two sockets of one process, without a connection
     runtime      the nursery, the reactor and the inproc names that all sockets of a Context share

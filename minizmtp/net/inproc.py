@@ -20,13 +20,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ..constants import Event
+from ..constants import PEERS, Event
 from ..errors import EADDRINUSE, ZMQError
 from ..options import Options
 from ..patterns import Pipe
 from ..patterns.queue import Source
 from .endpoints import Inproc
-from .session import detach_pipe, new_pipe
+from .session import detach_pipe, log, new_pipe
 
 if TYPE_CHECKING:
     from ..sockets.links import Links
@@ -100,6 +100,12 @@ class InprocBinding:
         for one in (link, other):
             if not one.finishing:
                 one.links.pattern.connected(one.pipe)
+                if why := one.links.pattern.why_ignored(one.pipe):
+                    log.warning("%s: %s", self.endpoint, why)
+        if link.links.socket_type not in PEERS[other.links.socket_type]:
+            log.warning(
+                "%s: a %s cannot talk to a %s", self.endpoint, other.links.socket_type.name, link.links.socket_type.name
+            )
         if other.finishing:
             link.disconnect()
 

@@ -35,6 +35,8 @@ import errno
 import logging
 import math
 import random
+import re
+import socket
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -51,6 +53,7 @@ from ..wire.curve import CurveClient, CurveServer, keypair
 from ..wire.events import metadata_as_text
 from ..wire.mechanisms import Mechanism, Null
 from ..wire.plain import PlainClient, PlainServer
+from .advice import NOT_THERE, advice
 from .endpoints import Endpoint, Tcp
 from .engine import Disconnected, Engine
 from .transports import Listener, Stream, dial, dialled_place
@@ -66,6 +69,9 @@ MAX_DOUBLINGS = 4
 # Causes of a failed connect that are on this machine, and so are logged. A server that is not there yet is not.
 LOCAL_FAILURES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
+# Seconds without a connection after which a Connector logs that the server is not there.
+NOT_THERE_AFTER = 10.0
+
 # Seconds until a listener tries again after a failed accept.
 ACCEPT_PAUSE = 0.1
 
@@ -79,18 +85,23 @@ MAX_LOGGED = 100
 class LogOnce:
     """Logs each reason once for one endpoint, because a peer may come again every 100 ms."""
 
-    __slots__ = ("_logged",)
+    __slots__ = ("_logged", "has_warned")
 
     def __init__(self) -> None:
+        self.has_warned = False  # of a failure, since the endpoint last worked
         self._logged: dict[str, bool] = {}  # by reason: is it to be kept by forget_failures?
 
-    def __call__(self, reason: str, level: int = logging.WARNING, *, is_failure: bool = True) -> None:
-        if reason not in self._logged and not (is_failure and len(self._logged) >= MAX_LOGGED):
-            self._logged[reason] = not is_failure
+    def __call__(self, reason: str, level: int = logging.WARNING, *, is_failure: bool = True, cause: str = "") -> None:
+        """cause: if given, counts instead of the reason, which may say of each peer something else."""
+        cause = cause or reason
+        if cause not in self._logged and not (is_failure and len(self._logged) >= MAX_LOGGED):
+            self._logged[cause] = not is_failure
+            self.has_warned |= is_failure and level >= logging.WARNING
             log.log(level, "%s", reason)
 
     def forget_failures(self) -> None:
         """The endpoint works now, so its next failure is news again."""
+        self.has_warned = False
         self._logged = {reason: True for reason, is_kept in self._logged.items() if is_kept}
 
 
@@ -317,6 +328,8 @@ class Session:
         pattern = self._links.pattern
         if not self.finishing:  # otherwise the pattern has given the pipe up; what is queued in it is sent all the same
             pattern.connected(pipe)
+            if why := pattern.why_ignored(pipe):
+                self._log_once(f"{self.endpoint}: {why}")
         else:
             self._engine.tell_when_drained()
         self._engine.attach_pipe(pipe, pattern.inspect if pattern.inspects else None)
@@ -341,9 +354,12 @@ class Session:
         engine, self._engine, self._auth_scope = self._engine, None, None
         tell, endpoint = self._links.tell, self.endpoint
         text = f"{endpoint}: {reason}"
+        octets = engine.greeting_octets if engine is not None else 0
+        hint = "" if self._is_ready else advice(reason, self._options, octets, dialled=self.dialled)
         if isinstance(reason, Closed):  # nothing has failed
             text = str(reason)
         elif isinstance(reason, ProtocolError):
+            text += hint
             self._log(text)
             if isinstance(reason, Refused):
                 tell(Event.HANDSHAKE_FAILED_AUTH, endpoint, reason.status, text)
@@ -354,9 +370,8 @@ class Session:
                 text = f"{endpoint}: {reason.strerror}"
                 self._log(text)
             if not self._is_ready:
-                if hint := self._likely_cause(reason, engine):
-                    text += hint
-                    # Only if the cause is likely, because a server that is being stopped hangs up like this, too.
+                text += hint
+                if hint:  # but not else, because a server that is being stopped hangs up like this, too
                     self._log(text, logging.WARNING if "most likely" in hint else logging.INFO)
                 tell(Event.HANDSHAKE_FAILED_NO_DETAIL, endpoint, reason.errno or 0, text)
         else:
@@ -364,24 +379,18 @@ class Session:
             log.error("internal error: closing connection to %s (please report this)", endpoint, exc_info=reason)
         tell(Event.DISCONNECTED, endpoint, self._stream.fileno, text)
 
-    def _likely_cause(self, reason: Disconnected | OSError, engine: Engine | None) -> str:
-        """Why a peer may have hung up during the greeting, to be added to the reason; "" if there is no clue."""
-        octets = engine.greeting_octets if engine is not None else None
-        if octets is None or reason.errno not in (errno.EPIPE, errno.ECONNRESET):
-            return ""
-        # A peer of ZMTP 2.0 reads our 64 octets as its own kind of greeting, with an invalid identity, and hangs up.
-        # Its own 10 octets may have been sent before that, or not.
-        old = "a peer of ZMTP 2.0 (libzmq 3.2 or older), which has to be updated to libzmq 4"
-        said = f"after {octets} of the 64 octets of the greeting"
-        where = "" if said in str(reason) else f" {said}"
-        return f"{where}; most likely {old}" if octets >= 10 else f"{where}; {self.hangs_up} or {old}"
-
-    hangs_up: ClassVar[str]  # what else hangs up at once
-    highest_level: ClassVar[int]  # at which a failure is logged
+    dialled: ClassVar[bool]
 
     def _log(self, reason: str, level: int = logging.WARNING) -> None:
-        """Log why a connection failed."""
-        self._log_once(reason, min(level, self.highest_level))
+        """Log why a connection failed: once for each cause, whatever numbers the reason has."""
+        assert self._stream is not None
+        if not (self.dialled or self._is_ready):
+            # Anything on the network may connect here and fail, and that is not a fault of the program.
+            self._log_once(reason, logging.INFO)
+        elif self.dialled:
+            self._log_once(reason, level)
+        else:
+            self._log_once(f"{reason} (the peer is {self._stream.peer_address})", cause=re.sub(r"\d+", "", reason))
 
 
 class Closed(Exception):
@@ -400,6 +409,9 @@ class Connector(Session):
         self._address = endpoint
         self._failures = 0  # since the last handshake
         self._strange_failures = 0  # in a row: an answer that is not ZMTP 3, or an error of ours
+        self._failure = f"{text}: no answer"  # of the last attempt
+        self._alarm = 0  # the reactor's number for the warning that there is no connection
+        self._expect_server()
         self._scope = trio.CancelScope()
         self._may_redial = True
         self._is_over = trio.Event()
@@ -415,6 +427,7 @@ class Connector(Session):
         finally:
             if self._engine is not None:
                 self._engine.stop(Closed())
+            self._links.runtime.reactor.cancel(self._alarm)
             self._release()
             self._links.ended(self)
 
@@ -446,21 +459,31 @@ class Connector(Session):
         try:
             stream = await dial(self._address, self._options)
         except OSError as error:
-            text = f"{self.endpoint}: {error.strerror}"
-            if error.errno in LOCAL_FAILURES:
-                self._log(text)
+            text = f"{self.endpoint}: {error.strerror}{advice(error, self._options, None, dialled=True)}"
+            if error.errno in LOCAL_FAILURES or isinstance(error, socket.gaierror):
+                self._log_once(text)
+            self._failure = text
             tell(Event.CLOSED, self.endpoint, error.errno or 0, text)
             return None
         except Exception as error:  # such as no thread to look up a name: the next attempt may succeed
             text = f"{self.endpoint}: {error!r}"
-            self._log(text)
+            self._log_once(text)
             tell(Event.CLOSED, self.endpoint, 0, text)
             return None
         tell(Event.CONNECTED, self.endpoint, stream.fileno)
         return stream
 
+    def _expect_server(self) -> None:
+        self._alarm = self._links.runtime.reactor.call_at(trio.current_time() + NOT_THERE_AFTER, self._warn)
+
+    def _warn(self) -> None:
+        """Log that there is still no connection, unless a better reason is logged already."""
+        if not self._log_once.has_warned:
+            self._log_once(self._failure + NOT_THERE.format(NOT_THERE_AFTER))
+
     def on_ready(self, ready: Ready) -> None:
         super().on_ready(ready)
+        self._links.runtime.reactor.cancel(self._alarm)
         self._failures = self._strange_failures = 0
         self._log_once.forget_failures()
 
@@ -470,16 +493,18 @@ class Connector(Session):
         said_no = isinstance(reason, ProtocolError) and reason.is_zmtp and not self._refused_by_us
         self._may_redial = not said_no and not isinstance(reason, Closed)
         self._strange_failures = 0 if isinstance(reason, (Disconnected, OSError)) else self._strange_failures + 1
+        self._failure = f"{self.endpoint}: {reason}"
         try:
             super().on_closed(reason)
             if self._may_redial:
+                if self._is_ready:
+                    self._expect_server()
                 self._lost()
                 self.on_drained()
         finally:
             self._is_over.set()
 
-    hangs_up = "perhaps a proxy without a server behind it, a server that is not ready,"
-    highest_level = logging.WARNING
+    dialled = True
 
     def _lost(self) -> None:
         """The connection broke. The pipe stays, unless `immediate` asks for pipes to connected peers only (L-7)."""
@@ -540,10 +565,7 @@ class Accepted(Session):
             self._links.runtime.reactor.cancel(self._alarm)  # because the timer would keep us in memory
             self._acceptor.forget(self)
 
-    hangs_up = "perhaps a health check or a port scan,"
-    highest_level = (
-        logging.INFO
-    )  # because anything on the network may connect here, and that is not a fault of the program
+    dialled = False
 
 
 class Acceptor:

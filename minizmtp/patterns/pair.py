@@ -38,3 +38,6 @@ class Pair(Pattern):
     def connected(self, pipe: Pipe) -> None:
         if pipe not in self.pipes:
             self.attach(pipe)  # it was ignored, but a new connection counts as a new peer
+
+    def why_ignored(self, pipe: Pipe) -> str:
+        return "" if pipe in self.pipes else "this PAIR has a peer already, so it ignores this second one: use a DEALER"

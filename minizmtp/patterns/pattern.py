@@ -103,6 +103,10 @@ class Pattern:
         pipe.inbound.drop_all()
         pipe.inbound.set_reader(pipe.inbound.drop_all)
 
+    def why_ignored(self, pipe: Pipe) -> str:
+        """Why nothing is received from this peer nor sent to it, and what to do; "" if it is not ignored."""
+        return ""
+
     def keep_unread(self, pipe: Pipe) -> None:
         """A connection broke, and now there is another peer at the other end of pipe. What the first one sent is still
         read as from that one, with its name and its metadata."""

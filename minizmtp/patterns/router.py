@@ -100,6 +100,11 @@ class Router(Pattern):
         self.incoming.attach(pipe)
         self._on_space()
 
+    def why_ignored(self, pipe: Pipe) -> str:
+        name = printable(pipe.identity)
+        words = "give each peer a routing_id of its own, or set router_handover"
+        return "" if pipe.routing_id else f"this ROUTER has a peer called {name} already, and ignores a second: {words}"
+
     def _choose_id(self, pipe: Pipe) -> bytes:
         if is_own_name(pipe.identity):
             return pipe.identity

@@ -1,28 +1,28 @@
-"""The Context: the one place where tasks live.
+"""The Context: owns all sockets, and the nursery in which their tasks run.
 
     async with Context() as ctx:               opens a nursery
         sock = ctx.socket(REQ)                 every task of every socket is a child of it
         …                                      leaving: close all sockets, let them linger, then end
 
-libzmq hides its I/O threads in the context; ours are tasks, and the context owns their nursery. So nothing outlives the
-`async with`, and leaving it means what it means for any nursery of trio: all is done, or cancelled.
+libzmq has I/O threads in its context; here they are tasks in a nursery. So no task outlives the `async with`: when the
+block is left, each has ended or was cancelled.
 
-Leaving it normally closes every socket and waits until each has sent what it has, or its `linger` has run out. After a
-second the log says which sockets still wait, because a `linger` of −1 and a peer that never comes would otherwise look
-like a hang. Leaving it by an exception, or by being cancelled, drops everything at once.
+Leaving it normally closes every socket, and waits until each has sent its queued messages or its `linger` is over.
+After a second the log names the sockets that still wait, because with a `linger` of −1 and a peer that never comes the
+program would seem to hang. Leaving it by an exception or a cancellation drops everything at once.
 
-To linger is to wait until the *system* has taken all, as in libzmq. What it does then is TCP's business: a peer that
-still sends to us after we have closed is answered with a reset, and that may cost it what it had not read yet. A
-program that has to know that its last message arrived asks for an answer.
+Lingering ends when the *operating system* has taken all octets, as in libzmq. TCP may still lose them: if the peer
+sends to a socket that is closed, it gets a reset, and then it may lose what it has not read yet. A program that has to
+know that its last message arrived asks for a reply.
 
-Read next: `minihttp.connection`, to meet an HTTP connection for comparison.
+Read next: `minihttp.connection`, for comparison.
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 
 import trio
 
@@ -31,26 +31,27 @@ from ..errors import EINVAL, ContextTerminated, ZMQError
 from ..net.runtime import Runtime
 from ..net.session import log
 from ..net.transports import keep_memory
-from ..options import OPTION_ROWS, Options
+from ..options import OPTION_ROWS, Keywords, Options
 from . import zap
 from .socket import Socket
 
 # Seconds of lingering after which the log says which sockets wait, and for what.
 LINGER_WARNING_AFTER = 1.0
 
-# For Context.instance(). Each trio.run has its own value, so this is no state of the process.
+# For Context.instance(): each trio.run has its own value.
 _instance: trio.lowlevel.RunVar[Context | None] = trio.lowlevel.RunVar("minizmtp.Context.instance", None)
 
 
 class Context(Options):
-    """Makes sockets, and owns the nursery in which they work. An async context manager; see the module for leaving.
+    """Makes sockets. An async context manager, which can be entered once.
 
     An option that is set on a Context is the default of the sockets that it makes afterwards, as in pyzmq.
     """
 
     __slots__ = ("__weakref__", "_closed", "_manager", "_nursery", "_runtime")
 
-    def __init__(self) -> None:
+    def __init__(self, io_threads: int = 1) -> None:
+        """io_threads: pyzmq has this parameter. It has no effect, because the work is done by tasks."""
         super().__init__()
         self._runtime = Runtime(zap.authenticate)
         self._nursery: trio.Nursery | None = None
@@ -59,11 +60,12 @@ class Context(Options):
 
     @classmethod
     def instance(cls) -> Self:
-        """The Context that all callers of this method share within one `trio.run`.
+        """The Context that all callers share within one `trio.run`. If there is none, or it is closed, it is made.
 
-        The first call makes it, and so does the first call after it was closed. Like any other it works inside
-        `async with`: one place in the program enters it, and the others call instance() while it is open.
+        One place in the program has to enter it by `async with`; the others call instance() while it is open.
+        Raises RuntimeError outside trio.
         """
+        check_in_trio()
         context = _instance.get()
         if not isinstance(context, cls) or context.closed:
             context = cls()
@@ -74,10 +76,11 @@ class Context(Options):
     def closed(self) -> bool:
         return self._closed
 
-    def socket(self, socket_type: SocketType | int, **options: Any) -> Socket:
-        """A new socket; any option can be given as a keyword.
+    def socket(self, socket_type: SocketType | int, **options: Unpack[Keywords]) -> Socket:
+        """Make a socket. Every option can be given as a keyword.
 
-        Raises ContextTerminated once the context is closed, TypeError for an option that does not exist.
+        Raises ContextTerminated if the Context is closed, RuntimeError before it is entered, TypeError for an unknown
+        option, ZMQError(EINVAL) for a wrong socket type or value.
         """
         if self._closed:
             raise ContextTerminated()
@@ -90,12 +93,12 @@ class Context(Options):
             raise ZMQError(EINVAL, f"socket type {socket_type!r}, expected one of {names}") from None
         # Defaults for other socket types are left out, because a Context may have some for each type.
         fitting = {name: value for name, value in self._values.items() if OPTION_ROWS[name].fits(kind)}
-        socket = Socket(self._runtime, kind, fitting | options)
+        socket = Socket(self._runtime, kind, {**fitting, **options})
         self._runtime.sockets[socket._links] = socket
         return socket
 
     async def term(self) -> None:
-        """Close every socket, and wait until none lingers. Done by leaving the context, too."""
+        """Close every socket, and wait until none lingers. Leaving the `async with` does the same."""
         self._close_sockets()
         with trio.move_on_after(LINGER_WARNING_AFTER):
             await self._runtime.wait_until_idle()
@@ -103,14 +106,14 @@ class Context(Options):
         for links, socket in self._runtime.sockets.items():
             for endpoint, messages in links.unsent().items():
                 log.warning(
-                    "context is waiting for %s %s: %d unsent message%s, linger is %s",
-                    socket.socket_type.name, endpoint, messages, "s" * (messages > 1),
-                    "infinite" if socket.linger < 0 else f"{socket.linger} ms",
+                    "closing waits for %s %s, which has %d unsent message%s and linger=%d: if they may be dropped, set"
+                    " linger=0, or leave by `await ctx.destroy(linger=0)`",
+                    socket.socket_type.name, endpoint, messages, "s" * (messages > 1), socket.linger,
                 )  # fmt: skip
         await self._runtime.wait_until_idle()
 
     async def destroy(self, linger: int | None = None) -> None:
-        """term(), with this linger for every socket that is still open; None leaves each its own."""
+        """As term(), with this linger, in milliseconds, for every open socket; None: each has its own."""
         for socket in list(self._runtime.sockets.values()):
             socket.close(linger)
         await self.term()
@@ -122,10 +125,7 @@ class Context(Options):
             socket.close()
 
     async def __aenter__(self) -> Self:
-        if not trio.lowlevel.in_trio_run():
-            raise RuntimeError(
-                "minizmtp runs on trio: start the program by trio.run(main); docs/FAQ.md has ways for asyncio"
-            )
+        check_in_trio()
         if self._manager is not None:
             raise RuntimeError("a Context can be entered once: make a new one")
         self._manager = trio.open_nursery()
@@ -153,3 +153,11 @@ class Context(Options):
                 links.finish(0)
             await self._manager.__aexit__(None, None, None)
             self._runtime.reactor.close()
+
+
+def check_in_trio() -> None:
+    """Raise RuntimeError if no trio program runs here, because trio's own error would not say what to do."""
+    if not trio.lowlevel.in_trio_run():
+        raise RuntimeError(
+            "minizmtp runs on trio: start the program by trio.run(main); docs/FAQ.md has ways for asyncio and notebooks"
+        )

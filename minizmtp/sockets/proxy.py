@@ -5,10 +5,9 @@
     PUSH    ──► PULL    proxy  PUSH   ──► PULL           work
                           └──────────────► capture       a copy of everything
 
-It runs until it is cancelled, and the one thing to get right is what it holds then: nothing. So it waits until a
-message is there *and* there is room for it at the other side, and then moves it in one step, without an await in
-between. As many as there are, and as there is room for, are one batch: the target asks for the next message when it has
-room for it, and only then is it taken from the source.
+It runs until it is cancelled, and a cancelled proxy must not lose a message. So it holds none: it waits until a message
+is there *and* the other side has room for it, and then moves it in one step, without an await in between. It moves a
+batch at a time. The target asks for the next message when it has room, and only then is it taken from the source.
 
 If the program has read the first frames of a message before it starts the proxy, the remaining frames are forwarded
 first, as a message of their own (as in libzmq).
@@ -47,7 +46,7 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
         return 0
     rest, pattern = source._pattern.rest, source._pattern
     taken: list[tuple[bool, Received]] = []
-    copies: list[Frames] = []  # because over inproc a peer gets the message itself, and may change it
+    copies: list[Frames] = []  # because over inproc the peer gets the list itself, and may change it
 
     def messages() -> Iterator[Item]:
         while rest or not pattern.has_turns or pattern.can_receive():
@@ -68,8 +67,8 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
         raise
     finally:
         if waiting is not None:
-            # There is room, but not at the peers that the message is for: only a message tells an XPUB with
-            # xpub_nodrop, or a mandatory ROUTER, which those are.
+            # The target has room, but not for the peers of this message. An XPUB with xpub_nodrop and a ROUTER with
+            # router_mandatory know these peers only from the message.
             was_begun, received = taken.pop()
             if was_begun:
                 rest.insert(0, received)
@@ -78,7 +77,7 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
         for copy in copies[:moved]:
             if capture is not None and capture.events & POLLOUT:
                 capture._try_send(copy)
-        if taken:  # and not always, because two proxies that move nothing would wake each other for ever
+        if taken:  # or else two proxies that move nothing would wake each other for ever
             source._wake_next()
             target._wake_next()
     return moved

@@ -25,12 +25,12 @@ from __future__ import annotations
 import codecs
 import json
 import sys
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from inspect import GEN_CLOSED, getgeneratorstate
 from operator import length_hint
 from threading import get_ident
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import trio
 from trio.lowlevel import checkpoint_if_cancelled
@@ -48,6 +48,9 @@ from ..wire.events import Message as Frames
 from .links import Links, PeerStatistics
 from .monitor import Monitor
 from .waiters import Waiters, timeout_scope, wait_for_change
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer  # bytes, bytearray, memoryview, array ...
 
 # Every so many sends, or receives, that need not wait, a task lets the others run all the same. A full checkpoint costs
 # about four microseconds, as much as a few messages.
@@ -128,12 +131,6 @@ class Socket(Options):
         else:
             super().setsockopt(option, value)
 
-    def setsockopt_string(self, option: int, text: str, encoding: str = "utf-8") -> None:
-        """Set an option of bytes to text, by its constant."""
-        if not isinstance(text, str):
-            raise TypeError(f"setsockopt_string takes str, not {type(text).__name__}")
-        self.setsockopt(option, text.encode(encoding))
-
     def getsockopt(self, option: int) -> Any:
         """Read an option by its constant, as in pyzmq; also EVENTS, LAST_ENDPOINT (bytes), RCVMORE and TYPE."""
         self._links.check_open()
@@ -142,7 +139,7 @@ class Socket(Options):
         state = {EVENTS: lambda: self.events, RCVMORE: lambda: int(self.rcvmore), TYPE: lambda: int(self.socket_type)}
         return state[SocketOption(option)]() if option in state else super().getsockopt(option)
 
-    set, set_string, get = setsockopt, setsockopt_string, getsockopt
+    set, get = setsockopt, getsockopt
 
     # ----------------------------------------------------------------------------------------------------------- links
 
@@ -249,12 +246,12 @@ class Socket(Options):
 
     # --------------------------------------------------------------------------------------------------------- sending
 
-    async def send(self, data: Any, flags: int = 0) -> None:
+    async def send(self, data: ReadableBuffer, flags: int = 0, copy: bool = True, track: bool = False) -> None:
         """Send one frame; with SNDMORE the message goes on with the next call, and is sent as a whole with its last.
 
-        data: bytes or bytes-like. Waits while no peer can take it, up to sndtimeo; NOBLOCK does not wait.
-        Raises Again when it must not wait longer, ZMQError (EFSM, ENOTSUP, EHOSTUNREACH) when this socket cannot send
-        (now, to this peer).
+        data: bytes or bytes-like. copy has no effect; track=True raises TypeError.
+        Waits while no peer can take it, up to sndtimeo; NOBLOCK does not wait. Raises Again when it must not wait
+        longer, ZMQError (EFSM, ENOTSUP, EHOSTUNREACH) when this socket cannot send (now, to this peer).
 
         With SNDMORE the first part waits for room, or is refused, as a whole message would be; so the later parts
         seldom have to wait. A call that raises or is cancelled, with whatever part, gives up the whole message: the
@@ -273,17 +270,19 @@ class Socket(Options):
             self._give_up()
             raise
         only = self._robin.only
-        if flags or self._parts or get_ident() not in self._owner_threads:
-            await self._send([frame], flags)
+        if flags or track or self._parts or get_ident() not in self._owner_threads:
+            await self._send([frame], flags, track)
         elif only is not None and only.offer(frame):
             return
         elif self._waiters.count or not self._offer([frame]):
             await self._send([frame], flags)
 
-    async def send_multipart(self, parts: Iterable[Any], flags: int = 0) -> None:
-        """Send a message of several frames: all of it or, when it raises or is cancelled, none."""
+    async def send_multipart(
+        self, parts: Iterable[ReadableBuffer], flags: int = 0, copy: bool = True, track: bool = False
+    ) -> None:
+        """Send a message of several frames: all of it or none, if it raises or is cancelled. copy, track: see send."""
         try:
-            frames = list(parts)
+            frames: list[Any] = list(parts)
             for part in frames:
                 if type(part) is not bytes:
                     frames = [_frame(part) for part in frames]
@@ -302,14 +301,15 @@ class Socket(Options):
             raise
         if (
             flags
+            or track
             or self._parts
             or self._waiters.count
             or get_ident() not in self._owner_threads
             or not self._offer(frames)
         ):
-            await self._send(frames, flags)
+            await self._send(frames, flags, track)
 
-    async def send_many(self, messages: Iterable[Any], flags: int = 0) -> int:
+    async def send_many(self, messages: Iterable[ReadableBuffer | Sequence[ReadableBuffer]], flags: int = 0) -> int:
         """Send each of the messages, which are bytes or lists of frames, and return how many there were.
 
         This call takes the next message from messages only when there is room for it, and waits for room as send()
@@ -392,7 +392,7 @@ class Socket(Options):
             self._waiters.wake_next()
         return True
 
-    async def _send(self, frames: Frames, flags: int) -> None:
+    async def _send(self, frames: Frames, flags: int, track: bool = False) -> None:
         """What takes more than one step: parts, waiting, not waiting.
 
         This call takes the earlier parts out of the socket at once. If it raises or is cancelled they are gone with it,
@@ -402,6 +402,8 @@ class Socket(Options):
         message = self._parts + frames
         begun = bool(self._parts)
         self._parts.clear()
+        if track:
+            raise TypeError("track=True is not available, because a frame's memory need not be tracked: leave it out")
         if not flags & SNDMORE:
             await self._send_when(self._try_send, message, flags)
         elif not begun:
@@ -425,8 +427,8 @@ class Socket(Options):
 
     # ------------------------------------------------------------------------------------------------------- receiving
 
-    async def recv(self, flags: int = 0) -> bytes:
-        """The next frame; `rcvmore` tells whether its message goes on.
+    async def recv(self, flags: int = 0, copy: bool = True) -> bytes:
+        """The next frame; `rcvmore` tells whether its message goes on. copy: has no effect, because it is bytes.
 
         Waits for a message, up to rcvtimeo; NOBLOCK does not wait. Raises Again when it must not wait longer, ZMQError
         (EFSM, ENOTSUP) when this socket cannot receive (now).
@@ -454,8 +456,8 @@ class Socket(Options):
         self._rest.append(received)
         return frames.pop(0)
 
-    async def recv_multipart(self, flags: int = 0) -> list[bytes]:
-        """The next message, or what recv() has left of one."""
+    async def recv_multipart(self, flags: int = 0, copy: bool = True) -> list[bytes]:
+        """The next message, or what recv() has left of one. copy: as recv()."""
         if self._rest:
             return (await self.recv_message(flags)).frames
         turns = self._turns

@@ -1,27 +1,29 @@
-"""ZAP: a part of this program decides which peers may connect.                                              RFC 27/ZAP
+"""ZAP: a part of the program decides which peers may connect.                                               RFC 27/ZAP
 
-A server's mechanism learns who the peer is, and asks the socket that is bound to `inproc://zeromq.zap.01` in the same
-Context, the *handler*:
+A server's mechanism finds out who the peer is. Then the server asks the *handler*, a socket that is bound to
+`inproc://zeromq.zap.01` in the same Context:
 
     the server asks                    the handler answers
     ─────────────────────────────      ─────────────────────────────
     ""                delimiter        ""
     "1.0"             version          "1.0"
     "1"               request id       "1"                the same
-    "global"          domain           "200"              300 not now, 400 never, 500 ask me later
-    "127.0.0.1"       address          "OK"               for people
+    "global"          domain           "200"              300 not now, 400 never, 500 an error in the handler
+    "127.0.0.1"       address          "OK"               a text for people
     ""                routing id       "anna"             the user id
     "PLAIN"           mechanism        metadata           properties, as in READY (`wire.commands`)
     "anna", "secret"  credentials
 
-The handler is a REP or a ROUTER like any other, so it can be written in ten lines (`auth` is a ready one), and what it
-says of a peer reaches the receiver of each message: `(await sock.recv_message()).metadata["User-Id"]`.
+The handler is a REP or a ROUTER like any other, and can be written in ten lines (`auth` has one). What it says of a
+peer reaches the receiver of each message: `(await sock.recv_message()).metadata["User-Id"]`.
 
-What happens without a handler depends on the mechanism, as in libzmq:
+Without a handler, the mechanism decides, as in libzmq:
 
-    PLAIN   nothing can tell whether the password is right     its connection is closed (24-11)
-    CURVE   the peer has proved that it knows our key          it is let in (27-28)
-    NULL    is asked about only if zap_domain is set           it is let in, unless zap_enforce_domain is 1 (27-26)
+    PLAIN   the connection is closed, because nothing can check the password (24-11)
+    CURVE   the peer may connect, because it has proved that it knows the server's key (27-28)
+    NULL    the peer may connect; with zap_domain and zap_enforce_domain=1 it may not (27-26)
+
+With NULL the handler is asked only if zap_domain is set.
 
 Read next: `context`.
 """
@@ -39,16 +41,16 @@ from .socket import Socket
 
 ENDPOINT = "inproc://zeromq.zap.01"
 VERSION = b"1.0"
-REQUEST_ID = b"1"  # one question to each asking socket, so any will do
+REQUEST_ID = b"1"  # always the same, because each asking socket asks once
 STATUSES = (b"200", b"300", b"400", b"500")
-LONGEST = 255  # of a string (27-20)
+LONGEST = 255  # octets in a text or a user id (27-20)
 
 
 def request(question: Authenticate, domain: bytes, address: str, routing_id: bytes = b"") -> Message:
-    """What the handler is asked, with the delimiter of a REQ (27-8).
+    """The request to the handler, with the delimiter of a REQ (27-8).
 
-    routing_id: that of the server's socket. RFC 27 calls this field the identity of the connection, which the peer has
-    not told yet with NULL and PLAIN; libzmq gives the server's own with every mechanism, and handlers rely on that.
+    routing_id: of the server's socket. RFC 27 calls this field the identity of the connection. With NULL and PLAIN the
+    peer has not sent its own yet, so libzmq gives the server's with every mechanism, and handlers rely on that.
 
     >>> request(Authenticate(b"PLAIN", (b"anna", b"secret"), b""), b"global", "127.0.0.1", b"server")
     [b'', b'1.0', b'1', b'global', b'127.0.0.1', b'server', b'PLAIN', b'anna', b'secret']
@@ -58,8 +60,8 @@ def request(question: Authenticate, domain: bytes, address: str, routing_id: byt
 
 
 def read_reply(reply: Message) -> Verdict:
-    r"""What the handler answered. ProtocolError for a malformed reply: then the handler has a fault, so the peer is not
-    let in, and is told nothing, because it can do nothing about it (27-13 … 27-19).
+    r"""Decode the handler's answer. Raises ProtocolError for a malformed one (27-13 … 27-19). The peer's connection is
+    then closed without an ERROR, because the fault is the handler's and the peer can do nothing about it.
 
     >>> read_reply([b"", b"1.0", b"1", b"200", b"OK", b"anna", b""])
     Verdict(status=200, text='OK', metadata={b'user-id': b'anna'})
@@ -84,8 +86,8 @@ def read_reply(reply: Message) -> Verdict:
     try:
         metadata = decode_metadata(properties)
     except ProtocolError as error:
-        raise _bad_reply(f"metadata that is none: {error}", Violation.ZAP_INVALID_METADATA) from None
-    if status != b"200":  # a peer that is not let in has no user id (27-18)
+        raise _bad_reply(f"malformed metadata: {error}", Violation.ZAP_INVALID_METADATA) from None
+    if status != b"200":  # a peer that is refused has no user id (27-18)
         return Verdict(int(status), printable(text))
     return Verdict(200, printable(text), metadata | {b"user-id": user_id})
 
@@ -95,7 +97,7 @@ def _bad_reply(problem: str, violation: Violation) -> ProtocolError:
 
 
 def without_handler(question: Authenticate, enforce: bool) -> Verdict:
-    """The verdict without a handler. Raises Disconnected, so that the peer may try again when there is one."""
+    """The verdict if there is no handler. For a refusal it raises Disconnected, so that the peer dials again."""
     if question.mechanism == b"CURVE" or (question.mechanism == b"NULL" and not enforce):
         return Verdict(200, "no ZAP handler")
     reason = f"no ZAP handler is bound to {ENDPOINT}, so no {question.mechanism.decode()} peer can be let in"
@@ -103,9 +105,9 @@ def without_handler(question: Authenticate, enforce: bool) -> Verdict:
 
 
 async def authenticate(runtime: Runtime, question: Authenticate, options: Options, address: str) -> Verdict:
-    """Ask the handler, by a socket for this question alone: so no reply can be taken for that to another question.
+    """Ask the handler. Each question has a socket of its own, so that no reply can be taken for another question's.
 
-    options: of the endpoint that the peer came by. address: the peer's."""
+    options: of the endpoint at which the peer connected. address: of the peer."""
     if not runtime.inproc.is_bound(ENDPOINT):
         return without_handler(question, bool(options.zap_enforce_domain))
     asking = Socket(runtime, SocketType.DEALER, {"linger": 0})

@@ -8,8 +8,9 @@
                   1   ended in the same way, but something is missing, and an error says what
                   2   the command line is wrong, or LISTEN cannot be bound
 
-The first line of output says where the tap listens, which is useful with `tcp://127.0.0.1:*`. Files are opened at the
-start, so that a path that cannot be written is an error before the conversation and not after it.
+The first line of output says where the tap listens, which is useful with `tcp://127.0.0.1:*`, and the last ones where
+its files are. Files are opened at the start, so that a path that cannot be written is an error before the conversation
+and not after it.
 
 With CURVE, the server's permanent secret key opens only the first two commands. The rest needs a key of that very
 connection, which a peer normally keeps to itself: that is the purpose of CURVE (see `trace.curve`).
@@ -22,9 +23,10 @@ import inspect
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import IO, Any, TypeVar
@@ -36,8 +38,8 @@ from ..extras import require
 require("minizmtp.tap", "demo", "rich")
 
 from ..errors import ZMQError
-from ..net.endpoints import Endpoint, Inproc, parse_endpoint
-from ..net.transports import Listener, check_dialable, listen
+from ..net.endpoints import Endpoint, Inproc, Ipc, Tcp, parse_endpoint
+from ..net.transports import Listener, bound_place, check_dialable, listen
 from ..options import Options
 from ..trace import Keys
 from .conversation import to_json
@@ -52,6 +54,7 @@ from .watch import Tap
 # terminal takes nothing.
 PATIENCE = 2.0
 MIB = 1 << 20
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where a connection to "any address" arrives
 KEYS = tuple(inspect.signature(Keys).parameters)
 
 File = TypeVar("File", bound=IO[Any])
@@ -78,6 +81,8 @@ def main(arguments: Sequence[str]) -> int:
             *finish(as_json, lambda file: json.dump(to_json(tap.conversations), file)),
             *finish(capture, lambda file: None),
         ]
+    for path in filter(None, (options.html, options.json, options.pcap)):
+        print(f"{os.path.abspath(path)}: {tap.connections} connection{'s' * (tap.connections != 1)}")
     for failure in failures:
         print(f"tap: {failure}", file=sys.stderr)
     return 1 if failures else 0
@@ -124,6 +129,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         options.listen = with_octets(parse_endpoint(options.listen))
         options.connect = with_octets(parse_endpoint(options.connect, connect=True))
         check_dialable(options.connect)
+        if leads_back(bound_place(options.listen, Options()), options.connect):
+            raise ValueError(f"{options.connect} leads back to the tap itself: expected the server's endpoint")
         options.keys = keys(options.curve)
     except (ZMQError, ValueError) as error:
         parser.error(str(error))
@@ -141,7 +148,38 @@ def keys(named: Sequence[str]) -> Keys:
     found = dict(each.split("=", 1) for each in named if "=" in each)
     if len(found) < len(named) or not found.keys() <= set(KEYS):
         raise ValueError(f"--curve: expected NAME=KEY, with each NAME at most once, from {', '.join(KEYS)}")
+    for name, key in found.items():
+        try:
+            Keys(**{name: key})
+        except ValueError as error:
+            raise ValueError(f"--curve {name}: {error}") from None
     return Keys(**found)
+
+
+def leads_back(here: Endpoint | None, there: Endpoint) -> bool:
+    """Whether a connection to there arrives at here, so that the tap would connect to itself again and again.
+
+    >>> leads_back(Tcp("127.0.0.1", 5555), Tcp("localhost", 5555)), leads_back(Ipc("/run/app"), Ipc("/run/../run/app"))
+    (True, True)
+    """
+    if isinstance(here, Ipc) and isinstance(there, Ipc):
+        return os.path.realpath(here.path) == os.path.realpath(there.path)
+    if not (isinstance(here, Tcp) and isinstance(there, Tcp) and here.port == there.port):
+        return False
+    try:
+        found = socket.getaddrinfo(there.host, there.port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError):  # no such name, now
+        return False
+    hosts = {(family, LOOPBACK.get(str(address[0]), str(address[0]))) for family, _, _, _, address in found}
+    return any(host == here.host or (here.host in LOOPBACK and is_ours(family, host)) for family, host in hosts)
+
+
+def is_ours(family: int, host: str) -> bool:
+    """Whether this machine has that address: only such an address can be bound."""
+    with socket.socket(family, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.bind((host, 0))
+        return True
+    return False
 
 
 def with_octets(endpoint: Endpoint) -> Endpoint:
@@ -164,6 +202,8 @@ async def listen_in(listener: Listener, options: argparse.Namespace, capture: IO
     tap = Tap(wishes, capture, epoch=datetime.now(UTC).timestamp() - trio.current_time())
     relay = Relay(listener, options.connect, tap, options.latency / 1000)
     screen.say(f"{listener.endpoint} → {options.connect}\n")
+    files = " and writes the files" * bool(options.html or options.json or capture)
+    screen.say(f"Waiting for a client. Ctrl-C ends the tap{files}.\n")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(screen.run)
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

@@ -91,7 +91,8 @@ class Ear:
         self._heard = dict.fromkeys(Side, 0)  # octets that the trace was given
         self._named = dict.fromkeys(Side, 0)  # octets of these that are in complete spans
         self._writes = dict.fromkeys(Side, 0)  # writes since the last complete span
-        self.tell(f"{conversation.client or 'a client'} → {conversation.server or 'no server'}", conversation.opened)
+        if conversation.server:
+            self.tell(f"{conversation.client or 'a client'} → {conversation.server}", conversation.opened)
 
     @property
     def listens(self) -> bool:
@@ -131,7 +132,10 @@ class Ear:
                 self._show(self._trace.end(side, at), at)
             except Exception as error:
                 self.stop(f"{type(error).__name__}: {error}", at)
-        self.tell(f"{side.value} {f'failed: {why}' if why else 'ended its stream'}", at)
+        if self.conversation.server:
+            self.tell(f"{side.value} {f'failed: {why}' if why else 'ended its stream'}", at)
+        else:
+            self.tell(f"{self.conversation.client or 'a client'} → no server: {why}; further attempts are counted", at)
 
     def close(self, at: float) -> None:
         """The connection is over."""
@@ -139,7 +143,8 @@ class Ear:
         self._end_trace()
         self.conversation.closed = at
         self.conversation.left_out = sum(self.said.values()) - kept(self.conversation)
-        self.tell("closed; " + ", ".join(f"{side.value} {octets(self.said[side])}" for side in Side), at)
+        if self.conversation.server:
+            self.tell("closed; " + ", ".join(f"{side.value} {octets(self.said[side])}" for side in Side), at)
 
     def stop(self, why: str, at: float) -> None:
         """Stop annotating this connection."""

@@ -117,7 +117,7 @@ class Flow:
         yield self._packet(Side.CLIENT, ACK)
 
     def refusal(self) -> Iterator[bytes]:
-        """Nobody is there."""
+        """No server is there."""
         yield self._packet(Side.CLIENT, SYN, options=OPTIONS)
         yield self._packet(Side.SERVER, RST | ACK)
 

@@ -66,6 +66,7 @@ class Tap:
         self._wishes = wishes
         self._shelf = Shelf(wishes)
         self._is_full = False  # no further conversations are kept
+        self._unserved = 0  # attempts in a row that found no server; only the first is shown and kept
         self._capture = capture
         self._epoch = epoch
         self._zero: float | None = None  # time of the first connection
@@ -83,10 +84,15 @@ class Tap:
         at += self._epoch
         if self._zero is None:
             self._zero = at
+        if server is not None:
+            self._tell_unserved(at)
         self.connections += 1
         number = self.connections
         conversation = Conversation(number, name_of(client), name_of(server), at)
         wishes, has_room = self._wishes, self._shelf.room >= COST_OF_CONNECTION
+        if server is None:
+            self._unserved += 1
+            wishes = wishes if self._unserved == 1 else Wishes()
         if wishes.keep and has_room:
             self._shelf.room -= COST_OF_CONNECTION
             self.conversations.append(conversation)
@@ -102,6 +108,13 @@ class Tap:
             if server:
                 self._flows[number] = flow
         return number
+
+    def _tell_unserved(self, at: float) -> None:
+        """Show how many attempts found no server, because only the first of them was shown."""
+        if self._unserved > 1 and self._wishes.screen and self._zero is not None:
+            text = f"{self._unserved} attempts found no server"
+            self._wishes.screen.say(self._wishes.show.line(self.connections, at - self._zero, text))
+        self._unserved = 0
 
     def passed(self, connection: int, side: Side, octets: bytes, at: float) -> None:
         at += self._epoch
@@ -175,6 +188,7 @@ class Tap:
             else:
                 do()
         self._jobs.clear()
+        self._tell_unserved(trio.current_time() + self._epoch)
 
 
 def name_of(endpoint: Endpoint | None) -> str:

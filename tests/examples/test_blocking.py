@@ -36,6 +36,7 @@ def test_a_request_and_its_reply(rep: tuple["zmq.Socket[bytes]", int]) -> None:
         assert hear(stream, connection) == [b"world", b"", bytes(100_000)]
 
 
+@pytest.mark.slow
 def test_the_example_runs(rep: tuple["zmq.Socket[bytes]", int]) -> None:
     service, port = rep
     program = [sys.executable, "-W", "error", "-m", "examples.blocking", "127.0.0.1", str(port), "hello"]

@@ -18,7 +18,7 @@ class Killed(Exception):
 
 
 class World:
-    """A broker, and whoever comes to it."""
+    """A broker, and the clients and workers of a test."""
 
     def __init__(self, ctx: zmq.Context, nursery: trio.Nursery, front: str, back: str) -> None:
         self.ctx = ctx
@@ -80,6 +80,7 @@ async def test_work_goes_to_the_worker_that_has_rested_longest(world: World) -> 
 
 
 @pytest.mark.parametrize("deaths", [1, 2, 3])
+@pytest.mark.slow
 async def test_what_a_dead_worker_had_is_done_by_the_next(world: World, deaths: int) -> None:
     did: list[bytes] = []
     for _ in range(deaths):
@@ -126,7 +127,7 @@ async def test_a_worker_that_died_idle_is_passed_over(world: World) -> None:
 
 
 @pytest.mark.requirement("L-26")
-async def test_a_client_that_leaves_costs_nobody_anything(world: World) -> None:
+async def test_a_client_that_leaves_does_not_disturb_the_others(world: World) -> None:
     seen = trio.Event()
     did: list[bytes] = []
 

@@ -15,7 +15,7 @@ def endpoints(tmp_path: Path) -> tuple[str, str]:
 
 
 async def heard(cache: Cache, word: bytes) -> None:
-    """Until the cache knows it to be the last word. (Whoever comes before that may hear it twice.)"""
+    """Until the cache knows it to be the last word. (A subscriber that comes before that may get it twice.)"""
     while cache.last.get(b"eu") != [b"eu", word]:
         await trio.lowlevel.checkpoint()
 
@@ -62,7 +62,8 @@ async def test_a_prefix_gets_the_last_of_each_topic(endpoints: tuple[str, str]) 
         nursery.cancel_scope.cancel()
 
 
-async def test_nobody_hears_an_old_value_after_a_new_one(endpoints: tuple[str, str]) -> None:
+@pytest.mark.slow
+async def test_no_subscriber_gets_an_old_value_after_a_new_one(endpoints: tuple[str, str]) -> None:
     """Newcomers at every moment of a long series: each hears a series that only goes up, to its very end."""
     front, back = endpoints
     last = 300

@@ -127,7 +127,7 @@ async def test_a_change_that_was_lost_is_made_good(world: World, quick_clock: Mo
 
 
 def lose(publisher: Publisher, key: str) -> None:
-    """A change of which nobody hears."""
+    """A change that is not published."""
     publisher.state[key] = "lost on the way"
     publisher.number += 1
 

@@ -41,6 +41,7 @@ def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.mark.requirement("L-34")
 @pytest.mark.parametrize("dies_at", [1, 2, 3])
+@pytest.mark.slow
 async def test_a_server_dies_at_any_request(endpoint: str, dies_at: int, quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx, trio.open_nursery() as nursery:
         first, second = Server(dies_at), Server()
@@ -62,7 +63,7 @@ async def test_a_server_dies_at_any_request(endpoint: str, dies_at: int, quick_c
     assert 1.2 <= took < 2
 
 
-async def test_nobody_answers(endpoint: str, quick_clock: MockClock) -> None:
+async def test_without_a_server_the_question_is_unanswered(endpoint: str, quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         began = trio.current_time()
         with pytest.raises(Unanswered, match=r"no answer to .* in 4 attempts of 0.5 s"):

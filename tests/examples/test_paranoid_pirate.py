@@ -63,7 +63,8 @@ async def test_a_worker_that_is_stuck_is_dropped(
     assert capsys.readouterr().out.count("dropped") == 1
 
 
-async def test_nobody_who_answers_is_dropped(
+@pytest.mark.slow
+async def test_a_worker_that_sends_heartbeats_is_kept(
     world: World, capsys: pytest.CaptureFixture[str], quick_clock: MockClock
 ) -> None:
     """However long there is nothing to do."""
@@ -95,6 +96,7 @@ async def test_a_request_that_a_dead_worker_had_is_asked_again(world: World, qui
 
 
 @pytest.mark.parametrize("dies_at", [1, 2, 3])
+@pytest.mark.slow
 async def test_workers_find_the_next_queue(world: World, dies_at: int, quick_clock: MockClock) -> None:
     """The queue dies with a request under way, at each of three."""
     did: list[bytes] = []
@@ -115,7 +117,8 @@ async def test_workers_find_the_next_queue(world: World, dies_at: int, quick_clo
     assert len(world.queue.idle) == 2
 
 
-async def test_requests_wait_while_nobody_is_idle(world: World, quick_clock: MockClock) -> None:
+@pytest.mark.slow
+async def test_requests_wait_while_no_worker_is_idle(world: World, quick_clock: MockClock) -> None:
     async def come_late() -> None:
         await trio.sleep(3)
         await worker(world.ctx, world.back, upper)

@@ -55,6 +55,7 @@ def killed_at(count: int) -> Callable[[bytes], Awaitable[bytes]]:
 
 
 @pytest.mark.parametrize("dies_at", [1, 2, 3, 4])
+@pytest.mark.slow
 async def test_a_worker_is_killed_at_any_task(tmp_path: Path, dies_at: int, quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx, trio.open_nursery() as nursery:
         line = Line(ctx, nursery, tmp_path)
@@ -65,6 +66,7 @@ async def test_a_worker_is_killed_at_any_task(tmp_path: Path, dies_at: int, quic
 
 
 @pytest.mark.requirement("L-9")
+@pytest.mark.slow
 async def test_without_the_way_back_tasks_are_lost(
     tmp_path: Path, quick_clock: MockClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -72,7 +74,7 @@ async def test_without_the_way_back_tasks_are_lost(
     async with zmq.Context() as ctx, trio.open_nursery() as nursery:
         line = Line(ctx, nursery, tmp_path)
         line.worker(killed_at(1))
-        await trio.sleep(1)  # nobody else is there: whatever can be queued for this one is
+        await trio.sleep(1)  # there is no other worker, so all that can be queued for this one is
         line.worker(steady)
         with trio.move_on_after(60) as waited:
             await line.sink(patience=math.inf)
@@ -108,6 +110,7 @@ async def test_all_workers_are_killed_and_one_comes_later(tmp_path: Path, quick_
     assert 9 <= len(did) < 50  # and not 120 times what the sink asked for each time
 
 
+@pytest.mark.slow
 async def test_a_slow_worker_is_not_counted_twice(tmp_path: Path, quick_clock: MockClock) -> None:
     """Its task is given to another meanwhile: two results come, and one counts."""
     did: list[bytes] = []

@@ -20,7 +20,7 @@ SAYS = {
 
 @pytest.fixture(scope="module")
 def ran() -> dict[str, tuple[str, str, int | None]]:
-    """What each wrote, to whom it complained, and how it ended. They run side by side: most of their time is pauses."""
+    """stdout, stderr and exit code of each. They run side by side, because most of their time is pauses."""
     programs = {
         name: subprocess.Popen(
             [sys.executable, "-X", "dev", "-W", "error", "-m", f"examples.{name}"],

@@ -138,6 +138,7 @@ async def test_a_request_over_ipv6(nursery):
     assert ["Host", f"[::1]:{port}"] in response.json()["headers"]
 
 
+@pytest.mark.slow
 async def test_memory_is_flat_in_the_size_of_the_body(start_server):
     async def count(request):
         return minihttp.Response(200, content=str(sum([len(piece) async for piece in request.aiter_bytes()])))
@@ -443,6 +444,7 @@ async def test_a_redirects_body_is_not_unpacked(start_script, read_head):
     assert peak < 1_000_000
 
 
+@pytest.mark.slow
 async def test_a_wrong_body_of_a_redirect_is_of_no_interest(start_script, read_head):
     for body in (b"Transfer-Encoding: chunked\r\n\r\nzz", b"Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx"):
         url = await start_script(redirect_script(read_head, [], body))

@@ -264,6 +264,7 @@ async def test_others_run_between_chunks_of_one_octet(start_script, answering, n
         assert await turns_of_others(client.get(url), nursery) > CHUNKS / 100
 
 
+@pytest.mark.slow
 async def test_others_run_between_the_pieces_of_gzip_in_gzip(start_script, answering, nursery):
     packed = gzip.compress(gzip.compress(bytes(1 << 26)))  # a thousand pieces of 64 KiB, in a few hundred octets
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
@@ -483,6 +484,7 @@ GOODBYES = {  # each way in which a client ends a connection
 
 
 @pytest.mark.parametrize("way", GOODBYES)
+@pytest.mark.slow
 async def test_a_client_says_goodbye_over_tls(authority, trusting, start_script, read_head, way):
     """RFC 9112 §9.8: a client must send a closure alert before it closes."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -537,6 +539,7 @@ async def test_a_goodbye_that_the_kernel_does_not_take_is_left_out(
 
 @pytest.mark.parametrize("says_goodbye", [True, False])
 @pytest.mark.parametrize("framing", ["to the end of the connection", "by length", "in chunks"])
+@pytest.mark.slow
 async def test_a_body_that_ends_without_a_goodbye(authority, trusting, start_script, read_head, framing, says_goodbye):
     """RFC 9112 §9.8: without a closure alert, a body that only the end of the connection ends may have been cut."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -606,6 +609,7 @@ class Held(trio.abc.Stream):
         await self.stream.aclose()
 
 
+@pytest.mark.slow
 async def test_half_a_tls_record_does_not_extend_the_read_timeout(authority, trusting, start_script, read_head, clock):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
@@ -627,6 +631,7 @@ async def test_half_a_tls_record_does_not_extend_the_read_timeout(authority, tru
 
 @pytest.mark.parametrize("way", ["get", "stream"])
 @pytest.mark.parametrize("is_smuggling", [False, True])
+@pytest.mark.slow
 async def test_a_record_left_over_in_tls_is_never_the_next_response(
     authority, trusting, start_script, read_head, is_smuggling, way
 ):

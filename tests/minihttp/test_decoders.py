@@ -101,6 +101,7 @@ def test_five_codings_are_undone_and_six_refused():
 
 
 @given(st.lists(st.binary(max_size=50)), st.integers(1, 20))
+@pytest.mark.slow
 def test_rechunking_keeps_the_octets_and_the_size(pieces, size):
     out = run(Rechunker(size), pieces)
     assert b"".join(out) == b"".join(pieces)

@@ -371,6 +371,7 @@ async def test_cancelling_at_any_step_leaves_no_place_taken(start_server, warm, 
 
 
 @pytest.mark.parametrize("slowness", [0, 0.001, 0.01])
+@pytest.mark.slow
 async def test_a_storm_of_cancelled_requests_leaves_the_pool_whole(start_server, slowness):
     """On the real clock, because only there a deadline passes in the turn in which a place becomes free."""
     chance = random.Random(1)

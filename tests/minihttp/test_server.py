@@ -302,6 +302,7 @@ CONTENT = {"none": None, "octets": b"gone", "stream": [b"gone"]}
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
 @pytest.mark.parametrize("status", [200, 204, 205, 304])
+@pytest.mark.slow
 async def test_responses_are_framed_as_their_status_says(tcp, status, method, version, content):
     async def handler(request):
         return minihttp.Response(status, content=CONTENT[content])
@@ -393,6 +394,7 @@ async def test_a_handler_answers_while_the_body_still_comes(reach):
         assert await stream.receive_some() == b"0\r\n\r\n"
 
 
+@pytest.mark.slow
 async def test_a_client_that_only_sends_first_gets_its_answer(reach):
     """Large both ways: if we did not read while we write, both sides would wait for the other."""
     large = 20_000_000
@@ -448,6 +450,7 @@ async def test_a_slow_client_that_takes_something_is_served(reach, mock_clock, c
     assert size > 4_000_000
 
 
+@pytest.mark.slow
 async def test_a_client_that_takes_nothing_is_cut_off(reach, mock_clock):
     mock_clock.autojump_threshold = 0.05
     ended = trio.Event()
@@ -516,6 +519,7 @@ MORE = GET * 3
 
 @pytest.mark.parametrize("more", [b"", MORE, b"x" * 140_000], ids=["nothing", "requests", "more than the inbox"])
 @pytest.mark.parametrize("path", [b"/stream", b"/wait"])
+@pytest.mark.slow
 async def test_handlers_end_when_their_clients_go(reach, path, more, mock_clock):
     mock_clock.autojump_threshold = 0.05
     inside = Inside()
@@ -537,6 +541,7 @@ async def test_handlers_end_when_their_clients_go(reach, path, more, mock_clock)
 
 
 @pytest.mark.parametrize("path", [b"/stream", b"/wait"])
+@pytest.mark.slow
 async def test_a_reset_ends_a_handler_at_once(tcp, path):
     inside = Inside()
     await tcp.serve(inside)
@@ -552,6 +557,7 @@ async def test_a_reset_ends_a_handler_at_once(tcp, path):
 
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
+@pytest.mark.slow
 async def test_a_client_may_end_its_side_and_read_on(nursery, tmp_path, mock_clock, kind):
     """Each response, and each piece of one, comes within HALF_CLOSED of the one before."""
     mock_clock.autojump_threshold = 0.05
@@ -577,6 +583,7 @@ async def test_a_client_may_end_its_side_and_read_on(nursery, tmp_path, mock_clo
     assert received.endswith(b"1\r\n4\r\n0\r\n\r\n")
 
 
+@pytest.mark.slow
 async def test_a_handler_that_is_cancelled_may_raise_anything(tcp, caplog):
     going, ended = trio.Event(), trio.Event()
 
@@ -768,6 +775,7 @@ async def test_a_tls_handshake_that_never_comes_is_closed(nursery, mock_clock):
         assert trio.current_time() == pytest.approx(10, abs=0.2)
 
 
+@pytest.mark.slow
 async def test_each_wait_has_its_own_idle_timeout(tcp, mock_clock):
     """One task watches all waits: those that begin later must end later."""
     mock_clock.autojump_threshold = 0.05
@@ -1166,6 +1174,7 @@ async def test_a_body_that_fails_half_way_ends_the_connection(start_server, capl
 # ── coming and going ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 async def test_stopping_lets_requests_finish_and_closes_the_rest(nursery):
     stop, going, finish = trio.Event(), trio.Event(), trio.Event()
 

@@ -116,6 +116,7 @@ async def echo(request):
 
 
 @pytest.mark.parametrize("kind", ["bytes", "list", "one large piece"])
+@pytest.mark.slow
 async def test_a_large_body_is_echoed_while_it_is_sent(over, kind):
     body = bytes(range(250)) * (LARGE // 250)
     pieces = [body[start : start + 50_000] for start in range(0, len(body), 50_000)]
@@ -148,6 +149,7 @@ async def test_a_conversation_goes_both_ways(over):
 
 
 @pytest.mark.parametrize("body", [bytes(LARGE), [bytes(LARGE)], [b"x" * 100_000] * 1000], ids=["bytes", "one", "list"])
+@pytest.mark.slow
 async def test_a_refusal_is_heard_at_once(over, clock, read_head, body):
     async def script(stream):
         await read_head(stream)
@@ -162,6 +164,7 @@ async def test_a_refusal_is_heard_at_once(over, clock, read_head, body):
     assert trio.current_time() < 1
 
 
+@pytest.mark.slow
 async def test_a_refusal_followed_by_a_reset_is_heard(over, read_head):
     async def script(stream):
         await read_head(stream)
@@ -189,6 +192,7 @@ async def test_a_refusal_ends_a_body_without_an_end(over, read_head):
         assert body.is_closed
 
 
+@pytest.mark.slow
 async def test_a_success_ends_a_body_without_an_end(over, clock, read_head):
     body = Endless()
 
@@ -219,6 +223,7 @@ async def test_a_server_that_succeeds_and_reads_no_more(over, clock, read_head):
     assert trio.current_time() < 1.5
 
 
+@pytest.mark.slow
 async def test_a_server_that_succeeds_and_reads_on_gets_it_all(over, read_head):
     async def script(stream):
         while head := await read_head(stream):
@@ -368,6 +373,7 @@ async def test_cancelling_ends_the_upload(over, nursery, read_head, when):
 
 
 @pytest.mark.parametrize("body", [bytes(LARGE), [bytes(LARGE)]], ids=["bytes", "one large piece"])
+@pytest.mark.slow
 async def test_a_slow_reader_meets_no_write_timeout(over, clock, body):
     async def script(stream):
         for _ in range(25):  # all in all two and a half times as long as the timeout
@@ -395,6 +401,7 @@ async def test_progress_that_the_kernel_does_not_report_counts(clock):
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 async def test_a_server_that_takes_nothing_is_a_write_timeout(over, clock):
     async def script(stream):
         await stream.receive_some(1)
@@ -410,6 +417,7 @@ async def test_a_server_that_takes_nothing_is_a_write_timeout(over, clock):
             assert "0 active, 0 idle" in repr(client)
 
 
+@pytest.mark.slow
 async def test_a_slow_iterator_is_no_read_timeout(over, clock):
     async def body():
         for _ in range(3):
@@ -427,6 +435,7 @@ async def test_a_slow_iterator_is_no_read_timeout(over, clock):
         assert (await client.post("/", content=body())).text == "ok"
 
 
+@pytest.mark.slow
 async def test_the_time_to_answer_begins_when_all_is_sent(over, clock):
     async def body():
         yield b"x"

@@ -25,6 +25,7 @@ RECEIVERS = {
 @every_wire
 @pytest.mark.parametrize("kind", RECEIVERS, ids=lambda kind: kind.name)
 @pytest.mark.requirement("L-10", "37-27")
+@pytest.mark.slow
 async def test_a_sender_that_dies_inside_a_message_leaves_nothing(kind: zmq.SocketType, transport: str) -> None:
     """It dies at each boundary of a frame and around it; two healthy ones send before, meanwhile and after."""
     raw_type, healthy_type = RECEIVERS[kind]
@@ -116,6 +117,7 @@ async def test_after_a_receiver_dies_the_next_gets_a_whole_message(kind: zmq.Soc
 
 
 @pytest.mark.requirement("L-11", "37-54")
+@pytest.mark.slow
 async def test_a_message_cut_off_is_sent_whole_after_a_reconnect() -> None:
     """It cannot have reached anybody whole, so nobody gets it twice; a part of it is thrown away where it arrived."""
     async with RawListener.listen() as server, zmq.Context() as ctx:

@@ -322,7 +322,7 @@ async def test_a_user_id_may_be_made_of_the_key_in_another_way() -> None:
         [b"1.0"],
     ],
 )
-async def test_what_is_no_request_lets_nobody_in(request_: list[bytes]) -> None:
+async def test_a_malformed_request_is_answered_with_status_500(request_: list[bytes]) -> None:
     async with minizmtp.Context() as ctx:
         auth = Authenticator(ctx)
         answer = auth.answer(request_)

@@ -41,6 +41,7 @@ async def test_a_batch_arrives_as_it_was_sent(transport: str) -> None:
 
 
 @every_transport
+@pytest.mark.slow
 async def test_a_long_batch_passes_full_queues(transport: str) -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, transport, sndhwm=7, rcvhwm=5)
@@ -428,6 +429,7 @@ async def test_a_cancelled_recv_many_has_taken_nothing(transport: str, late: boo
 
 @every_cut
 @every_transport
+@pytest.mark.slow
 async def test_a_cancelled_send_many_sent_what_it_took(transport: str, late: bool) -> None:
     """The queues are full more than once. Whatever the step, nothing is lost and nothing is sent twice."""
     with trio.fail_after(60):

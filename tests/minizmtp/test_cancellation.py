@@ -99,6 +99,7 @@ async def test_a_cancelled_recv_of_a_frame_leaves_the_frames_behind_it(transport
 @every_cut
 @every_transport
 @pytest.mark.requirement("L-6", "30-10")
+@pytest.mark.slow
 async def test_a_cancelled_send_has_sent_nothing(transport: str, late: bool) -> None:
     """The pipe is full, then its peer comes. A send that was cancelled meanwhile must not be among what arrives."""
     with trio.fail_after(20):
@@ -185,6 +186,7 @@ async def test_a_request_and_its_reply_survive_any_cancellation(transport: str, 
 
 @every_cut
 @every_transport
+@pytest.mark.slow
 async def test_leaving_a_context_can_be_cancelled_anywhere(transport: str, late: bool) -> None:
     """What arrived by then is the beginning of what was sent: in order, whole, nothing twice."""
     with trio.fail_after(30):
@@ -301,6 +303,7 @@ async def test_a_memory_channel_is_no_better_in_the_same_storm() -> None:
     assert cancelled > 500
 
 
+@pytest.mark.slow
 async def test_a_storm_of_cancelled_sends_sends_only_the_others() -> None:
     sent: list[bytes] = []
     got: list[bytes] = []

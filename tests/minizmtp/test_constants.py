@@ -61,5 +61,5 @@ def test_violations_are_libzmqs(violation: Violation) -> None:
 
 
 @pytest.mark.requirement("37-44")
-def test_whoever_is_welcome_welcomes() -> None:
+def test_each_pair_of_types_is_legal_in_both_directions() -> None:
     assert all(one in PEERS[other] for one in PEERS for other in PEERS[one])

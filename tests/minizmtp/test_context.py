@@ -18,7 +18,7 @@ async def busy(ctx: zmq.Context) -> zmq.Socket:
     _, push = await pair(ctx, zmq.PULL, zmq.PUSH, linger=-1)
     waiting = ctx.socket(zmq.PUSH)
     waiting.connect(free_endpoint())
-    await waiting.send(b"for nobody")
+    await waiting.send(b"for no peer")
     return push
 
 
@@ -79,6 +79,7 @@ async def test_an_exception_leaves_bare_and_drops_everything_at_once(quick_clock
     assert [thing.closed for thing in made] == [True, True]
 
 
+@pytest.mark.slow
 async def test_a_cancellation_from_outside_drops_everything_at_once(quick_clock: MockClock) -> None:
     begun = trio.current_time()
     with trio.move_on_after(5) as scope:
@@ -90,6 +91,7 @@ async def test_a_cancellation_from_outside_drops_everything_at_once(quick_clock:
     assert push.closed
 
 
+@pytest.mark.slow
 async def test_a_cancellation_while_it_lingers_ends_the_lingering(quick_clock: MockClock) -> None:
     begun = trio.current_time()
     with trio.move_on_after(7) as scope:
@@ -139,7 +141,7 @@ async def test_term_closes_waits_and_may_be_repeated(quick_clock: MockClock) -> 
     async with zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=500)
         push.connect(free_endpoint())
-        await push.send(b"nobody comes")
+        await push.send(b"no peer comes")
         begun = trio.current_time()
         await ctx.term()
         assert trio.current_time() - begun == pytest.approx(0.5)
@@ -150,7 +152,7 @@ async def test_term_closes_waits_and_may_be_repeated(quick_clock: MockClock) -> 
             ctx.socket(zmq.PUSH)
 
 
-async def test_term_wakes_whoever_waits_in_another_task() -> None:
+async def test_term_wakes_a_task_that_waits_for_a_socket() -> None:
     with trio.fail_after(5):
         async with zmq.Context() as ctx:
             pull = ctx.socket(zmq.PULL)
@@ -207,7 +209,7 @@ async def test_a_context_of_no_sockets_is_left_at_once(quick_clock: MockClock) -
 
 
 async def test_an_unread_connection_does_not_hold_up_leaving(quick_clock: MockClock) -> None:
-    """What was received and not read is nobody's business at the end."""
+    """What was received and not read does not matter at the end."""
     with trio.fail_after(5):
         async with zmq.Context() as ctx:
             pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, hwm=5, linger=0)
@@ -234,6 +236,7 @@ async def test_sockets_stay_in_the_thread_that_made_them() -> None:
         assert "make a Context where you are" in words[0]
 
 
+@pytest.mark.slow
 async def test_a_hundred_peers_come_and_go_and_nothing_is_left() -> None:
     tasks = trio.lowlevel.current_statistics().tasks_living
     async with zmq.Context() as ctx:

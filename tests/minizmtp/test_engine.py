@@ -176,6 +176,7 @@ async def test_a_break_before_a_scheduled_turn_spares_the_next() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 65535, 65536, 1 << 20, (1 << 20) + 1])
 @pytest.mark.parametrize("endpoint", WIRES)
+@pytest.mark.slow
 async def test_frames_of_any_size_arrive_whole(size: int, endpoint: str) -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, endpoint)
@@ -242,6 +243,7 @@ async def test_a_push_to_a_pull_that_never_reads_bounds_memory() -> None:
 
 @pytest.mark.requirement("L-4", "30-6", "30-11")
 @pytest.mark.parametrize("small", [0, 1, 50])
+@pytest.mark.slow
 async def test_a_first_message_does_not_raise_the_limit_for_the_rest(small: int) -> None:
     """Short messages, then long ones, for a peer that does not read: the engine takes one write's worth at a time."""
     async with RawListener.listen() as server, zmq.Context() as ctx:
@@ -283,6 +285,7 @@ async def test_a_pub_never_waits_and_drops_whole_messages_for_the_slow() -> None
             assert await slow.recv_multipart() == [b"beat", b"999"]
 
 
+@pytest.mark.slow
 async def test_what_was_sent_is_not_kept() -> None:
     """A writer that always has something keeps records of that, and of no more."""
     async with zmq.Context() as ctx:
@@ -342,6 +345,7 @@ STAGES = {
 
 @pytest.mark.requirement("L-10")
 @pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.slow
 async def test_garbage_at_any_stage_ends_only_its_own_connection(stage: str) -> None:
     dice = random.Random(stage)
     async with bound(zmq.PULL, handshake_ivl=2000) as pull:
@@ -363,6 +367,7 @@ async def test_garbage_at_any_stage_ends_only_its_own_connection(stage: str) -> 
 
 @pytest.mark.requirement("37-16")
 @pytest.mark.parametrize("endpoint", WIRES)
+@pytest.mark.slow
 async def test_a_peer_may_hang_up_at_every_octet_of_a_handshake(endpoint: str) -> None:
     said = GREETING + ready(b"PUSH", Identity=b"x") + b"\1\1a\0\1b"
     async with zmq.Context() as ctx:
@@ -380,6 +385,7 @@ async def test_a_peer_may_hang_up_at_every_octet_of_a_handshake(endpoint: str) -
 
 @pytest.mark.requirement("37-16", "L-20")
 @pytest.mark.parametrize("endpoint", WIRES)
+@pytest.mark.slow
 async def test_a_server_that_closes_at_any_octet_is_dialled_again(endpoint: str, quick_clock: MockClock) -> None:
     said = GREETING + ready(b"PULL")
     quick_clock.autojump_threshold = 0.001
@@ -421,6 +427,7 @@ async def test_a_frame_above_the_limit_costs_only_its_connection(limit: int) -> 
             assert await pull.recv() == bytes(limit)
 
 
+@pytest.mark.slow
 async def test_a_flood_of_pings_with_unread_pongs_is_no_longer_read() -> None:
     async with bound(zmq.PULL, sndbuf=4096) as pull:
         push = sibling(pull, zmq.PUSH, linger=0)
@@ -448,6 +455,7 @@ async def test_a_flood_of_pings_with_unread_pongs_is_no_longer_read() -> None:
 
 
 @pytest.mark.requirement("L-14")
+@pytest.mark.slow
 async def test_pings_on_each_others_heels_are_no_rhythm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two PINGs in one read, a full queue behind them: the engine says PONG now and then, not without a pause."""
     async with bound(zmq.PULL, rcvhwm=1) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
@@ -652,6 +660,7 @@ async def test_a_flood_does_not_starve_other_tasks() -> None:
 @pytest.mark.parametrize(
     ("size", "reads"), [(65_536, READS), (3_000_000, READS), (1_000, 5), (64, 1)], ids=["64k", "3m", "1k", "64"]
 )
+@pytest.mark.slow
 async def test_a_turn_is_a_few_reads_of_large_frames_and_one_of_small(
     size: int, reads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -710,6 +719,7 @@ def frames_in_turn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize("flood", FLOODS)
+@pytest.mark.slow
 async def test_a_turn_is_a_few_commands_or_frames(flood: str, frames_in_turn: list[int]) -> None:
     """One read may hold thousands, and the others are not to wait for all of them."""
     octets, most = FLOODS[flood]
@@ -745,6 +755,7 @@ async def test_the_end_after_a_flood_comes_after_it() -> None:
 
 
 @pytest.mark.parametrize("lent", [False, True], ids=["program elsewhere", "program in recv"])
+@pytest.mark.slow
 async def test_others_have_turns_while_one_floods(lent: bool) -> None:
     """Another peer's message is not kept waiting until the flood is over, and no turn is without a pause for tasks."""
     async with bound(zmq.PULL) as flooded, bound(zmq.PULL) as pull, trio.open_nursery() as nursery:

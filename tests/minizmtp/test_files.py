@@ -90,6 +90,7 @@ def test_without_a_file_for_a_connection_it_is_tried_again(what: str, files: int
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits are of Unix")
+@pytest.mark.slow
 def test_a_bind_without_a_file_says_so_and_leaves_nothing() -> None:
     run("bind", "tcp://127.0.0.1:*", 0)
 

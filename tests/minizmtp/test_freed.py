@@ -86,6 +86,7 @@ async def test_nothing_is_left_of_a_peer_that_has_gone(
         assert kept() - before == Counter()
 
 
+@pytest.mark.slow
 async def test_what_a_stranger_did_is_not_kept() -> None:
     """Nor by the error that ended it."""
     async with zmq.Context() as ctx:
@@ -102,6 +103,7 @@ async def test_what_a_stranger_did_is_not_kept() -> None:
         assert kept() - before == Counter()
 
 
+@pytest.mark.slow
 async def test_a_connector_is_freed_with_its_disconnect() -> None:
     """… while nobody is there, and with a message that does not linger."""
     async with zmq.Context() as ctx:
@@ -117,6 +119,7 @@ async def test_a_connector_is_freed_with_its_disconnect() -> None:
         assert connector() is None
 
 
+@pytest.mark.slow
 async def test_a_lingering_peer_that_has_gone_is_not_kept() -> None:
     """Not until its time, which may be an hour away."""
     async with zmq.Context() as ctx:
@@ -135,6 +138,7 @@ async def test_a_lingering_peer_that_has_gone_is_not_kept() -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "inproc://here"])
+@pytest.mark.slow
 async def test_a_rep_that_has_answered_keeps_nothing_of_its_client(endpoint: str) -> None:
     async with zmq.Context() as ctx:
         server = ctx.socket(zmq.REP, linger=0)

@@ -147,6 +147,7 @@ def test_the_rhythm_is_half_of_the_shortest_interval() -> None:
 
 @pytest.mark.requirement("37-71", "37-72", "37-74", "37-85")
 @pytest.mark.parametrize(("ttl", "tenths"), [(0, 0), (99, 0), (6000, 60), (65_500, 655), (6_553_599, 655)])
+@pytest.mark.slow
 async def test_a_ping_for_each_interval_whose_name_and_ttl_can_be_read(
     quick_clock: MockClock, ttl: int, tenths: int
 ) -> None:
@@ -229,6 +230,7 @@ BEATING = {"heartbeat_ivl": 1000, "heartbeat_timeout": 1500}
 
 @pytest.mark.requirement("37-73", "37-75")
 @pytest.mark.parametrize("queued", ["all with the writer", "half with the system"])
+@pytest.mark.slow
 async def test_a_ping_behind_a_large_message_has_time_to_arrive(quick_clock: MockClock, queued: str) -> None:
     """A slow reader: 100 KiB in half a second. The PING is out when it has been read so far, and not before."""
     sndbuf = 4096 if queued == "all with the writer" else 2_000_000
@@ -294,6 +296,7 @@ async def test_a_system_that_takes_octets_is_no_sign_of_life(quick_clock: MockCl
 
 
 @pytest.mark.requirement("37-74")
+@pytest.mark.slow
 async def test_no_ping_is_queued_behind_one_that_has_not_left(quick_clock: MockClock) -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, heartbeat_ivl=1000, heartbeat_timeout=30_000)
@@ -312,6 +315,7 @@ async def test_no_ping_is_queued_behind_one_that_has_not_left(quick_clock: MockC
 
 
 @pytest.mark.requirement("37-73")
+@pytest.mark.slow
 async def test_an_octet_of_a_long_frame_is_a_sign_of_life(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, heartbeat_ivl=1000, heartbeat_timeout=1500)
@@ -533,6 +537,7 @@ async def test_heartbeats_outlast_a_program_that_does_not_read(quick_clock: Mock
 
 
 @pytest.mark.requirement("L-14")
+@pytest.mark.slow
 async def test_a_peer_that_is_not_read_still_gets_its_heartbeats(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, rcvhwm=1)
@@ -615,6 +620,7 @@ async def test_a_peer_is_judged_only_after_its_input_was_read(quick_clock: MockC
 
 
 @pytest.mark.parametrize("lent", [False, True], ids=["program elsewhere", "program in recv"])
+@pytest.mark.slow
 async def test_a_peer_outlives_a_program_that_blocks_the_loop(mock_clock: MockClock, lent: bool) -> None:
     """What has come and the alarm are found together, and chance decides which of the two is looked at first."""
     async with zmq.Context() as ctx, trio.open_nursery() as nursery:

@@ -27,6 +27,7 @@ async def fill(sock: zmq.Socket) -> int:
 @pytest.mark.parametrize(
     ("sndhwm", "rcvhwm", "both"), [(3, 5, 8), (1000, 5, 1005), (5, 1000, 1005), (1, 1, 2), (0, 5, None), (5, 0, None)]
 )
+@pytest.mark.slow
 async def test_the_limits_of_both_sides_are_added(sndhwm: int, rcvhwm: int, both: int | None, bind_first: bool) -> None:
     async with zmq.Context() as ctx:
         pull, push = ctx.socket(zmq.PULL, rcvhwm=rcvhwm), ctx.socket(zmq.PUSH, sndhwm=sndhwm)

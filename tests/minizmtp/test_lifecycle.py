@@ -159,6 +159,7 @@ async def test_leaving_by_a_cancellation_drops_all_at_once() -> None:
 
 @pytest.mark.requirement("L-21")
 @pytest.mark.parametrize(("linger", "seconds"), [(0, 0), (1, 0.001), (5000, 5)])
+@pytest.mark.slow
 async def test_what_nobody_takes_is_waited_for_as_long_as_linger_says(
     quick_clock: MockClock, linger: int, seconds: float
 ) -> None:
@@ -173,6 +174,7 @@ async def test_what_nobody_takes_is_waited_for_as_long_as_linger_says(
 
 @pytest.mark.requirement("L-21")
 @pytest.mark.parametrize("how", ["socket", "context"])
+@pytest.mark.slow
 async def test_with_linger_for_ever_a_peer_that_comes_late_gets_all(quick_clock: MockClock, how: str) -> None:
     endpoint = free_endpoint()
     got: list[list[bytes]] = []

@@ -146,7 +146,7 @@ async def test_registering_modifying_and_taking_off_the_list() -> None:
 
 
 @pytest.mark.parametrize("with_poller", [True, False], ids=["poller", "poll"])
-async def test_whoever_polls_a_socket_that_is_closed_hears_of_it(with_poller: bool) -> None:
+async def test_closing_a_socket_ends_a_poll_with_enotsock(with_poller: bool) -> None:
     async with zmq.Context() as ctx:
         pull, other = ctx.socket(zmq.PULL), ctx.socket(zmq.PULL)
         poller = zmq.Poller()

@@ -113,7 +113,7 @@ async def test_capture_gets_both_directions_and_holds_up_neither() -> None:
         copy = connected(ctx, zmq.PULL, capture, rcvhwm=1)
         with trio.fail_after(20):
             async with running(frontend, backend, capture):
-                for _ in range(5):  # the copies of the first two fill its queue; nobody reads them
+                for _ in range(5):  # the copies of the first two fill its queue, because they are not read
                     await req.send(b"?")
                     assert await rep.recv() == b"?"
                     await rep.send(b"!")

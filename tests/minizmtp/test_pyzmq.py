@@ -34,6 +34,7 @@ OURS, THEIRS = zip(*re.findall(r"^\| `(.*?import .*?)` \| `(.*?import .*?)` \|$"
 
 @pytest.mark.requirement("L-23", "L-26", "L-31")
 @pytest.mark.parametrize(("imports", "start"), [(OURS, TRIO), (THEIRS, ASYNCIO)], ids=["minizmtp", "pyzmq"])
+@pytest.mark.slow
 def test_the_same_program(imports: tuple[str, ...], start: str) -> None:
     text = "\n".join([*imports, PROGRAM, start])
     ran = subprocess.run(
@@ -59,7 +60,7 @@ def test_each_row_has_its_test_and_each_test_its_row() -> None:
 
 
 class Keeper:
-    """Makes pyzmq's sockets, and keeps them: pyzmq complains of one that nobody holds and nobody closed."""
+    """Makes pyzmq's sockets, and keeps them: pyzmq warns of one that is freed without having been closed."""
 
     def __init__(self) -> None:
         self.ctx = zmq.asyncio.Context()
@@ -101,7 +102,8 @@ def our_pair(ctx: minizmtp.Context) -> tuple[minizmtp.Socket, minizmtp.Socket]:
 async def test_lifetime() -> None:
     assert not hasattr(zmq.asyncio.Context, "__aenter__")
     assert not inspect.iscoroutinefunction(zmq.asyncio.Context.term)
-    assert not hasattr(minizmtp.Context, "__enter__")
+    with pytest.raises(TypeError, match="use `async with`"), minizmtp.Context():  # type: ignore[attr-defined]
+        pass
     assert inspect.iscoroutinefunction(minizmtp.Context.term)
     with pytest.raises(RuntimeError, match="async with"):
         minizmtp.Context().socket(minizmtp.REQ)
@@ -321,16 +323,64 @@ async def test_metadata() -> None:
         assert (metadata["Socket-Type"], metadata["Peer-Address"]) == ("PUSH", "127.0.0.1")
 
 
-def test_no_copy_flag() -> None:
-    theirs, ours = (inspect.signature(library.send).parameters for library in (zmq.asyncio.Socket, minizmtp.Socket))
-    assert {"copy", "track"} <= set(theirs)
-    assert not {"copy", "track"} & set(ours)
+async def test_no_frames() -> None:
+    async def theirs(ctx: Keeper) -> None:
+        push, pull = pyzmq_pair(ctx)
+        await push.send(b"octets", copy=False)
+        assert type(await pull.recv(copy=False)) is pyzmq.Frame
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        push, pull = our_pair(ctx)
+        await push.send(b"octets", copy=False)
+        await push.send_multipart([b"two", bytearray(b"frames")], copy=False)
+        assert await pull.recv(copy=False) == b"octets"
+        assert await pull.recv_multipart(copy=False) == [b"two", b"frames"]
+
+
+async def test_no_tracking() -> None:
+    async def theirs(ctx: Keeper) -> None:
+        push, _ = pyzmq_pair(ctx)
+        assert type(await push.send(b"octets", copy=False, track=True)) is pyzmq.MessageTracker
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        push, pull = our_pair(ctx)
+        await push.send(b"begun", minizmtp.SNDMORE)
+        with pytest.raises(TypeError, match="leave it out"):
+            await push.send(b"octets", track=True)  # and gives up the message that was begun
+        with pytest.raises(TypeError, match="leave it out"):
+            await push.send_multipart([b"octets"], track=True)
+        await push.send(b"whole")
+        assert await pull.recv_multipart() == [b"whole"]
 
 
 def test_no_pickles() -> None:
     assert hasattr(zmq.asyncio.Socket, "send_pyobj")
     assert not hasattr(minizmtp.Socket, "send_pyobj")
     assert not hasattr(minizmtp.Socket, "recv_pyobj")
+
+
+def test_certificate_files(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        _, theirs = zmq.auth.create_certificates(tmp_path, "theirs")
+        _, ours = minizmtp.auth.create_certificates(tmp_path, "ours")
+    finally:
+        os.umask(before)
+    assert [Path(path).stat().st_mode & 0o777 for path in (theirs, ours)] == [0o644, 0o600]
+    for path in (theirs, ours):  # each library reads both
+        assert minizmtp.auth.load_certificate(path) == zmq.auth.load_certificate(path)
+    assert repr(minizmtp.auth.load_certificate(ours)[1]) == "<secret>"
+
+
+async def test_missing_names() -> None:
+    assert zmq.Frame
+    with pytest.raises(AttributeError, match="a frame is bytes"):
+        print(minizmtp.Frame)
+    async with minizmtp.Context() as ctx:
+        with pytest.raises(AttributeError, match="use socket_type"):
+            print(ctx.socket(minizmtp.PULL).type)  # type: ignore[attr-defined]
 
 
 async def test_monitor() -> None:

@@ -770,6 +770,7 @@ async def test_a_loop_over_a_socket_ends_when_it_is_closed() -> None:
         assert got == [[b"1"], [b"2", b"3"]]
 
 
+@pytest.mark.slow
 async def test_a_loop_over_a_socket_may_be_left_and_begun_again() -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")

@@ -136,6 +136,7 @@ async def house(mechanism: str = "NULL", **options: Any) -> AsyncIterator[House]
 
 
 @every_mechanism
+@pytest.mark.slow
 async def test_one_octet_a_second_does_not_extend_handshake_ivl(mechanism: str, quick_clock: MockClock) -> None:
     async with house(mechanism, handshake_ivl=30_000) as home:
         begin = trio.current_time()
@@ -232,6 +233,7 @@ async def test_ten_thousand_peers_that_never_greet_are_dropped(
 
 @every_mechanism
 @pytest.mark.parametrize("size", [HANDSHAKE_LIMIT + 1, 2**31, 2**40, 2**63 - 1, 2**63, 2**64 - 1])
+@pytest.mark.slow
 async def test_a_command_above_64_kib_is_refused_at_its_header(mechanism: str, size: int) -> None:
     async with house(mechanism) as home:
         async with await RawPeer.dial(home.server.last_endpoint) as peer:
@@ -306,6 +308,7 @@ async def test_a_message_may_be_as_large_as_the_limit_if_its_end_comes() -> None
 
 
 @pytest.mark.requirement("37-70")
+@pytest.mark.slow
 async def test_a_flood_of_encrypted_pings_is_no_longer_read() -> None:
     async with house("CURVE", sndbuf=4096) as home, await RawPeer.dial(home.server.last_endpoint) as peer:
         peer.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # or the system would read megabytes for it
@@ -326,6 +329,7 @@ async def test_a_flood_of_encrypted_pings_is_no_longer_read() -> None:
 
 
 @pytest.mark.parametrize("kind", [zmq.PUB, zmq.XPUB])
+@pytest.mark.slow
 async def test_a_flood_of_subscriptions_is_counted_until_its_peer_ends(kind: zmq.SocketType) -> None:
     async with zmq.Context() as ctx:
         pub = ctx.socket(kind, linger=0)
@@ -378,6 +382,7 @@ async def test_a_peer_that_wants_too_much_is_cut_off(kind: zmq.SocketType) -> No
 
 
 @pytest.mark.parametrize("kind", [zmq.PUB, zmq.XPUB])
+@pytest.mark.slow
 async def test_others_have_turns_while_a_leaver_is_forgotten(kind: zmq.SocketType) -> None:
     """Counted: between two turns of another task, no more than some slices of prefixes are removed."""
     async with zmq.Context() as ctx:

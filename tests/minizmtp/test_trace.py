@@ -439,6 +439,7 @@ http_sides = st.lists(
 
 
 @given(st.one_of(both_sides, http_sides), st.lists(st.integers(1, 400), max_size=8), st.booleans())
+@pytest.mark.slow
 def test_spans_cover_each_octet_once_however_writes_are_cut(said, cuts, ends):
     """Anything at all, from both sides, to the end or not: as written, and the same again in smaller pieces."""
     traces = []
@@ -529,6 +530,7 @@ class Table:
 @example(SocketType.PAIR, NULL + ready(Socket_Type=b""))  # wrong, and no octet of it to mark
 @example(SocketType.PAIR, NULL + ready(Socket_Type=b"\0").replace(b"\x17\x05READY", b"\x1a\x08INITIATE"))  # out of turn
 @given(st.sampled_from(list(SocketType)), conversations)
+@pytest.mark.slow
 def test_the_trace_agrees_with_what_a_connection_accepts(kind, octets):
     """A socket that has said what it is, and any words to it."""
     server = Heard(Connection(kind))

@@ -347,6 +347,7 @@ print(before, faults())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another malloc may do as it likes")
+@pytest.mark.slow
 def test_memory_is_kept_for_the_next_burst() -> None:
     """Without, a hundred bursts of 1 MiB ask for some 14,000 pages anew."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}

@@ -302,6 +302,7 @@ RECEIVE = {zmq.PULL, zmq.SUB, zmq.XPUB, zmq.XSUB, zmq.REQ, zmq.REP, zmq.DEALER, 
 
 
 @pytest.mark.parametrize("kind", PEERS, ids=lambda kind: kind.name)
+@pytest.mark.slow
 def test_no_task_sleeps_that_could_go_on(kind: zmq.SocketType) -> None:
     seen: Counter[str] = Counter()
     runs = 180 if kind is zmq.ROUTER else 60  # a task waits there only for room at one named peer, which is rare
@@ -369,6 +370,7 @@ async def mandatory_router(ctx: zmq.Context, transport: str) -> tuple[zmq.Socket
 @every_transport
 @pytest.mark.parametrize("parts", [False, True], ids=["whole", "in parts"])
 @pytest.mark.requirement("28-43", "L-27")
+@pytest.mark.slow
 async def test_a_mandatory_router_hears_that_its_peer_has_left(transport: str, parts: bool) -> None:
     async with zmq.Context() as ctx:
         router, dealer = await mandatory_router(ctx, transport)
@@ -411,6 +413,7 @@ async def test_a_router_sends_to_the_newcomer_that_took_the_name(transport: str)
 
 @every_transport
 @pytest.mark.parametrize("parts", [False, True], ids=["whole", "in parts"])
+@pytest.mark.slow
 async def test_a_router_goes_on_when_its_peer_has_read(transport: str, parts: bool) -> None:
     async with zmq.Context() as ctx:
         router, dealer = await mandatory_router(ctx, transport)
@@ -429,6 +432,7 @@ async def test_a_router_goes_on_when_its_peer_has_read(transport: str, parts: bo
 @pytest.mark.parametrize(
     "what", ["a peer reads", "the option is taken back", "another peer comes", "the limit is raised"]
 )
+@pytest.mark.slow
 async def test_polling_a_mandatory_router_wakes_when_a_peer_has_room(transport: str, what: str) -> None:
     async with zmq.Context() as ctx:
         router, dealer = await mandatory_router(ctx, transport)
@@ -474,6 +478,7 @@ WAYS_OUT = [
 @every_transport
 @PUBLISHERS
 @pytest.mark.parametrize("what", WAYS_OUT)
+@pytest.mark.slow
 async def test_a_publisher_goes_on_when_nothing_holds_it_up(kind: zmq.SocketType, what: str, transport: str) -> None:
     """With xpub_nodrop it waits for the one subscriber that is full, and no longer than that."""
     async with zmq.Context() as ctx:
@@ -502,6 +507,7 @@ async def test_a_publisher_goes_on_when_nothing_holds_it_up(kind: zmq.SocketType
 
 @every_transport
 @pytest.mark.parametrize("what", ["it leaves", "it unsubscribes"])
+@pytest.mark.slow
 async def test_a_proxy_before_one_dead_subscriber_goes_on(transport: str, what: str) -> None:
     async with zmq.Context() as ctx:
         backend, dead = await pair(ctx, zmq.XPUB, zmq.SUB, transport, **SMALL)

@@ -49,6 +49,7 @@ def test_the_largest_group_that_fits_and_the_first_that_does_not() -> None:
 
 @pytest.mark.requirement("32-2")
 @pytest.mark.parametrize("character", sorted(set(range(256)) - set(z85.ALPHABET)))
+@pytest.mark.slow
 def test_any_other_octet_is_refused(character: int) -> None:
     with pytest.raises(ValueError, match="character 5 is not in the Z85 alphabet"):
         z85.decode(b"0000" + bytes([character]))

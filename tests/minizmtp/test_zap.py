@@ -1,4 +1,4 @@
-"""ZAP: somebody in this program decides who may come in (27/ZAP)."""
+"""ZAP: a handler in this program decides which peers may connect (27/ZAP)."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ every_ill = pytest.mark.parametrize(("reply", "violation"), ILL.values(), ids=IL
 
 @pytest.mark.requirement("27-9", "27-13", "27-14", "27-17", "27-19", "27-20")
 @every_ill
-def test_what_is_no_reply_lets_nobody_in(reply: list[bytes], violation: Violation) -> None:
+def test_a_malformed_reply_is_a_protocol_error(reply: list[bytes], violation: Violation) -> None:
     with pytest.raises(ProtocolError, match=r"^ZAP reply with .*\(27/ZAP\)$") as caught:
         zap.read_reply(reply)
     assert caught.value.violation is violation
@@ -95,7 +95,7 @@ def test_what_is_no_reply_lets_nobody_in(reply: list[bytes], violation: Violatio
 
 
 @pytest.mark.requirement("27-26", "27-28", "24-11")
-def test_where_nobody_is_there_to_ask() -> None:
+def test_without_a_handler_the_mechanism_decides() -> None:
     null, plain, curve = (Authenticate(name, (), b"") for name in (b"NULL", b"PLAIN", b"CURVE"))
     assert zap.without_handler(null, enforce=False).status == 200
     assert zap.without_handler(curve, enforce=False).status == zap.without_handler(curve, enforce=True).status == 200
@@ -211,7 +211,7 @@ async def test_a_handler_may_be_behind_a_proxy() -> None:
 
 
 @pytest.mark.requirement("27-2")
-async def test_a_handler_that_cannot_answer_lets_nobody_in() -> None:
+async def test_a_handler_that_is_closed_admits_no_peer() -> None:
     """libzmq ends the whole process for a handler that is neither REP nor ROUTER."""
     async with zmq.Context() as ctx:
         handler = ctx.socket(zmq.PULL, linger=0)
@@ -223,6 +223,7 @@ async def test_a_handler_that_cannot_answer_lets_nobody_in() -> None:
 @pytest.mark.requirement("27-17", "24-8", "26-1", "26-2", "26-29")
 @every_mechanism
 @pytest.mark.parametrize("status", [400, 500])
+@pytest.mark.slow
 async def test_a_peer_that_is_refused_is_told_and_does_not_come_back(mechanism: str, status: int) -> None:
     async with zmq.Context() as ctx:
         handler = Handler(ctx, lambda _: [b"1.0", b"1", b"%d" % status, b"go away", b"", b""])
@@ -236,6 +237,7 @@ async def test_a_peer_that_is_refused_is_told_and_does_not_come_back(mechanism: 
 
 @pytest.mark.requirement("27-17", "24-8", "26-29", "26-40", "26-11")
 @every_mechanism
+@pytest.mark.slow
 async def test_with_300_the_peer_sees_a_close_and_comes_back(mechanism: str) -> None:
     statuses = iter([b"300", b"200"])
     async with zmq.Context() as ctx:
@@ -253,7 +255,7 @@ async def test_with_300_the_peer_sees_a_close_and_comes_back(mechanism: str) -> 
     ("reply", "violation"),
     [(reply[1:], violation) for reply, violation in ILL.values() if reply[:1] == [b""] and len(reply) > 1],
 )
-async def test_a_handler_that_answers_nonsense_lets_nobody_in(reply: list[bytes], violation: Violation) -> None:
+async def test_a_handler_with_malformed_replies_admits_no_peer(reply: list[bytes], violation: Violation) -> None:
     async with zmq.Context() as ctx:
         Handler(ctx, lambda _: reply)
         _, _, here, there = await meet(ctx, PLAIN)
@@ -280,7 +282,7 @@ async def test_without_a_handler_it_goes_as_in_libzmq(
 
 
 @pytest.mark.requirement("27-26")
-async def test_null_without_a_domain_asks_nobody() -> None:
+async def test_null_without_a_domain_does_not_ask_the_handler() -> None:
     async with zmq.Context() as ctx:
         handler = Handler(ctx, None)
         _, _, here, _ = await meet(ctx, ({}, {}))
@@ -315,6 +317,7 @@ async def test_a_handler_that_never_answers_has_handshake_ivl(mechanism: str, qu
 
 
 @pytest.mark.requirement("27-7", "27-6")
+@pytest.mark.slow
 async def test_the_next_handler_gets_the_request_of_a_closed_one() -> None:
     async with zmq.Context() as ctx:
         asked = trio.Event()
@@ -356,7 +359,7 @@ async def test_a_peer_cannot_say_who_it_is_nor_where(name: str) -> None:
     assert metadata["X-Mine"] == "yes"
 
 
-async def test_where_nobody_has_judged_there_is_no_user_id() -> None:
+async def test_without_a_handler_there_is_no_user_id() -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         pull.bind(WIRES[0])
@@ -436,11 +439,13 @@ trio.run(main)
 """
 
 
+@pytest.mark.slow
 def test_without_pynacl_only_curve_fails_with_advice() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_NACL], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.returncode) == ("b'hello'\n", 0), done.stderr
 
 
+@pytest.mark.slow
 async def test_little_is_kept_of_a_peer_before_it_is_admitted() -> None:
     async with zmq.Context() as ctx:
         handler = Handler(ctx, None, zmq.ROUTER)

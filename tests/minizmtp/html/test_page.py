@@ -152,6 +152,7 @@ times = st.lists(st.floats(0, 1000, allow_nan=False), min_size=1, max_size=12).m
 
 
 @given(st.lists(times, min_size=1, max_size=3))
+@pytest.mark.slow
 def test_rows_run_down_with_time_in_every_lane_and_across_lanes(lanes):
     said = [[write for at in lane for write in writes([span(at=0.0), span(at=at, write=1)])[1:]] for lane in lanes]
     found = rows(said)

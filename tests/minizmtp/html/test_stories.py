@@ -21,6 +21,7 @@ def test_every_story_is_told():
     assert sorted(STORIES) == names()
 
 
+@pytest.mark.slow
 def test_every_span_is_there_and_what_was_in_the_boxes_as_well(file):
     page = check_page(file.read_text("utf-8"))
     assert [it.text for it in page.all("h1")] == [TITLE]

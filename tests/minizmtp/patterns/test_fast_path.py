@@ -124,6 +124,7 @@ def said(numbers: Any, which: int, length: int) -> list[Item]:
         ("take", 4, "pop"),
     ]
 )
+@pytest.mark.slow
 def test_every_way_of_taking_gives_the_same(kind: str, steps: list[tuple[str, int, str]]) -> None:
     plain, fast, numbers = Side(SocketType[kind]), Side(SocketType[kind]), count()
     for side in (plain, fast):

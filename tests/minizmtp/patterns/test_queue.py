@@ -219,6 +219,7 @@ class LibzmqPipe:
 
 @pytest.mark.requirement("L-3")
 @given(st.integers(0, 7), st.lists(st.booleans(), max_size=100), st.booleans())
+@pytest.mark.slow
 def test_a_queue_is_full_exactly_when_libzmqs_is(hwm: int, reads: list[bool], overfill: bool) -> None:
     queue, model = Queue(hwm), LibzmqPipe(hwm)
     for read in reads:
@@ -237,6 +238,7 @@ def test_a_queue_is_full_exactly_when_libzmqs_is(hwm: int, reads: list[bool], ov
 @given(
     st.integers(0, 5), st.lists(st.sampled_from(["put", "first", "take", "pop", "batch", "back", "limit"]), max_size=60)
 )
+@pytest.mark.slow
 def test_a_waiting_writer_hears_of_room(hwm: int, steps: list[str]) -> None:
     """A writer that waits has heard of room by the time that there is some. Items keep their order, whichever way they
     are taken. An emptied queue has room."""
@@ -283,6 +285,7 @@ def test_a_waiting_writer_hears_of_room(hwm: int, steps: list[str]) -> None:
     assert not waits
 
 
+@pytest.mark.slow
 def test_no_other_module_touches_a_private_field() -> None:
     """A field of a queue is read and written in its own module. Only `routing` knows where the batch may be popped."""
     private = {name for name in Queue.__slots__ if name.startswith("_") and not name.startswith("__")}

@@ -357,6 +357,7 @@ def test_a_routing_id_that_begins_with_zero_is_ignored(identity: bytes, is_its_n
 
 
 @given(st.lists(frames, min_size=1, max_size=5), st.lists(st.binary(min_size=1, max_size=3), max_size=3))
+@pytest.mark.slow
 def test_a_req_and_a_rep_understand_each_other_through_any_hands(bodies: list[Message], hands: list[bytes]) -> None:
     asker, service = req(), rep()
     to_service, to_asker = Peer(asker), Peer(service)

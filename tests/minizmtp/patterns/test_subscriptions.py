@@ -150,6 +150,7 @@ steps = st.one_of(
 
 @pytest.mark.requirement("37-60", "29-8")
 @given(st.lists(steps, max_size=40), st.lists(prefixes, min_size=1, max_size=8))
+@pytest.mark.slow
 def test_the_index_agrees_with_asking_everybody(steps: list[tuple[str, bytes, int]], topics: list[bytes]) -> None:
     index: Subscriptions[int] = Subscriptions()
     naive = NaiveSubscriptions()

@@ -307,6 +307,7 @@ def test_a_peer_is_not_read_while_its_notices_take_too_much() -> None:
 
 
 @pytest.mark.parametrize("mode", ["", "xpub_verbose", "xpub_verboser", "xpub_manual"])
+@pytest.mark.slow
 def test_peers_that_have_gone_do_not_fill_an_unread_xpub(mode: str) -> None:
     station = xpub(**({mode: 1} if mode else {}))
     stays = Peer(station)
@@ -375,6 +376,7 @@ def test_notices_are_read_in_order_and_may_be_put_back() -> None:
     assert not any(vars(station._notices)[name] for name in LEDGERS)
 
 
+@pytest.mark.slow
 def test_the_garbage_collector_does_not_visit_notices() -> None:
     """Or subscriptions: with a hundred thousand of either, other tasks would wait for it for 10 ms."""
     station = xpub()
@@ -514,6 +516,7 @@ class Notices(RuleBasedStateMachine):
 
 
 @pytest.mark.requirement("29-18", "29-24", "29-25", "L-36")
+@pytest.mark.slow
 def test_an_xpub_shows_what_a_model_shows_that_asks_everybody() -> None:
     run_state_machine_as_test(Notices)
 

@@ -17,10 +17,12 @@ import trio
 import minihttp
 import minizmtp as zmq
 from minizmtp.demo.ends import http_server
-from minizmtp.tap.__main__ import main
-from minizmtp.tap.conversation import Conversation, from_json
+from minizmtp.net.endpoints import Ipc, Tcp
+from minizmtp.tap.__main__ import leads_back, main
+from minizmtp.tap.conversation import Conversation
 from minizmtp.tap.show import WIDTH
 from minizmtp.trace import Side
+from tests.minizmtp.tap.reading import from_json
 from tests.minizmtp.tap.test_pcap import heard, read_capture
 
 ROOT = Path(__file__).parents[3]
@@ -81,11 +83,12 @@ def said(conversation: Conversation, side: Side) -> bytes:
 
 @pytest.fixture
 def server() -> str:
-    """Where nobody listens yet."""
+    """An endpoint without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
 
 
+@pytest.mark.slow
 async def test_a_conversation_is_shown_and_all_files_are_written(tmp_path: Path, server: str) -> None:
     files = {name: tmp_path / f"it.{name}" for name in ("json", "html", "pcap")}
     options = [word for name, path in files.items() for word in (f"--{name}", path)]
@@ -94,7 +97,12 @@ async def test_a_conversation_is_shown_and_all_files_are_written(tmp_path: Path,
         assert await tap.end() == 0
 
     lines = tap.said.splitlines()
-    assert lines[0] == f"{tap.endpoint} → {server}"
+    assert lines[:2] == [
+        f"{tap.endpoint} → {server}",
+        "Waiting for a client. Ctrl-C ends the tap and writes the files.",
+    ]
+    assert lines[-3:] == [f"{files[name]}: 1 connection" for name in ("html", "json", "pcap")]
+    del lines[-3:]  # a path may be longer than a line
     assert max(map(len, lines)) <= WIDTH
     assert "\x1b" not in tap.said
     assert "68 65 6c 6c 6f           hello     body:" in tap.said
@@ -112,6 +120,7 @@ async def test_a_conversation_is_shown_and_all_files_are_written(tmp_path: Path,
     assert "hello" in page
 
 
+@pytest.mark.slow
 async def test_http_is_known_by_what_the_client_says_first(tmp_path: Path) -> None:
     async def answer(request: minihttp.Request) -> minihttp.Response:
         return minihttp.Response(200, content=b"you said " + await request.aread())
@@ -129,6 +138,7 @@ async def test_http_is_known_by_what_the_client_says_first(tmp_path: Path) -> No
     assert said(conversation, Side.SERVER).endswith(b"you said hello")
 
 
+@pytest.mark.slow
 async def test_from_one_transport_to_the_other(tmp_path: Path, server: str) -> None:
     with_tap = f"ipc://{tmp_path}/tap"
     async with tapping(with_tap, server, "--latency", "1") as tap:
@@ -139,25 +149,29 @@ async def test_from_one_transport_to_the_other(tmp_path: Path, server: str) -> N
     assert not (tmp_path / "tap").exists()
 
 
+@pytest.mark.slow
 async def test_quiet_shows_nothing_but_where_it_listens(server: str) -> None:
     async with tapping("tcp://127.0.0.1:*", server, "--quiet") as tap:
         await ask(tap.endpoint, server)
         assert await tap.end() == 0
-    assert tap.said == f"{tap.endpoint} → {server}\n"
+    waiting = "Waiting for a client. Ctrl-C ends the tap."
+    assert tap.said == f"{tap.endpoint} → {server}\n{waiting}\n"
 
 
-async def test_a_terminal_that_takes_nothing_stops_nobody(server: str) -> None:
+@pytest.mark.slow
+async def test_a_stopped_terminal_does_not_stop_the_relay(server: str) -> None:
     body = b"x" * 100_000
     async with tapping("tcp://127.0.0.1:*", server, "--all") as tap, zmq.Context() as ctx:
         push, pull = ctx.socket(zmq.PUSH), ctx.socket(zmq.PULL)
         pull.bind(server)
         push.connect(tap.endpoint)
-        for _ in range(50):  # shown, it would be 25 MB, and nobody has read a line of it
+        for _ in range(50):  # shown, it would be 25 MB, and none of it is read
             await push.send(body)
             assert await pull.recv() == body
         assert await tap.end() == 0
 
 
+@pytest.mark.slow
 async def test_all_shows_every_octet(server: str) -> None:
     async with tapping("tcp://127.0.0.1:*", server, "--all") as tap:
         await ask(tap.endpoint, server, bytes(range(256)) * 2)
@@ -166,6 +180,7 @@ async def test_all_shows_every_octet(server: str) -> None:
     assert "octets more" not in tap.said
 
 
+@pytest.mark.slow
 async def test_with_its_keys_what_curve_has_closed_is_opened(server: str) -> None:
     pytest.importorskip("nacl")
     public, secret = zmq.curve_keypair()
@@ -191,7 +206,10 @@ REFUSED = {
     "inproc": (["inproc://a", "tcp://127.0.0.1:5555"], "inproc has no octets to tap"),
     "a long path": (["tcp://127.0.0.1:*", "ipc:///" + "x" * 200], "expected a path of at most"),
     "no such key": (["tcp://127.0.0.1:*", "ipc://a", "--curve", "secret=x"], "--curve: expected NAME=KEY"),
-    "no key": (["tcp://127.0.0.1:*", "ipc://a", "--curve", "server_secret=short"], "Z85"),
+    "no key": (
+        ["tcp://127.0.0.1:*", "ipc://a", "--curve", "server_secret=short"],
+        "--curve server_secret: key of 4 octets: expected 32 octets, or 40 characters of Z85",
+    ),
 }
 
 
@@ -223,10 +241,41 @@ def test_an_address_in_use_and_a_file_that_cannot_be_written(
     assert "No such file or directory" in capsys.readouterr().err
 
 
+ITSELF = [
+    ("tcp://127.0.0.1:{port}", "tcp://127.0.0.1:{port}"),
+    ("tcp://127.0.0.1:{port}", "tcp://localhost:{port}"),
+    ("tcp://127.0.0.1:{port}", "tcp://0.0.0.0:{port}"),
+    ("tcp://*:{port}", "tcp://127.0.0.1:{port}"),
+    ("tcp://*:{port}", "tcp://127.0.0.9:{port}"),
+    ("tcp://*:{port}", "tcp://0.0.0.0:{port}"),
+    ("ipc://{folder}/a", "ipc://{folder}/b/../a"),
+    ("ipc://@minizmtp-{port}", "ipc://@minizmtp-{port}"),
+]
+
+
+@pytest.mark.parametrize(("listen", "connect"), ITSELF)
+def test_an_endpoint_that_leads_to_itself_is_refused(
+    listen: str, connect: str, server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b").mkdir()
+    names = {"port": server.rpartition(":")[2], "folder": tmp_path}
+    there = connect.format(**names)
+    with pytest.raises(SystemExit):
+        main([listen.format(**names), there])
+    assert f"error: {there} leads back to the tap itself" in capsys.readouterr().err
+
+
+def test_another_address_or_port_does_not_lead_back() -> None:
+    here = Tcp("127.0.0.1", 5555)
+    for there in (Tcp("127.0.0.1", 5556), Tcp("127.0.0.2", 5555), Ipc("127.0.0.1"), Tcp("no name.", 5555)):
+        assert not leads_back(here, there)
+    assert not leads_back(Tcp("0.0.0.0", 5555), Tcp("192.0.2.1", 5555))  # an address that no machine has
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("option", ["--json", "--html", "--pcap"])
-async def test_a_full_disk_is_told_by_the_exit_code_and_harms_nobody(server: str, option: str) -> None:
+async def test_a_full_disk_ends_with_exit_code_1(server: str, option: str) -> None:
     async with tapping("tcp://127.0.0.1:*", server, option, "/dev/full") as tap:
         await ask(tap.endpoint, server)
         assert await tap.end() == 1

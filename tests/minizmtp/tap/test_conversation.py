@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minizmtp.tap.conversation import FORMAT, Conversation, End, Write, from_json, to_json
+from minizmtp.tap.conversation import FORMAT, Conversation, End, Write, to_json
 from minizmtp.trace import KINDS, Side, Span
+from tests.minizmtp.tap.reading import from_json
 
 sides = st.sampled_from(Side)
 times = st.floats(0, 2e9)

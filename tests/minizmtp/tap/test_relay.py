@@ -1,4 +1,4 @@
-"""The relay: neither end can tell it from the other end itself, whatever the transports, and whoever dies."""
+"""The relay behaves like a direct connection, over each transport, and also when an end dies."""
 
 import errno
 import itertools
@@ -228,7 +228,7 @@ async def test_a_client_that_talks_on_to_a_dead_server_hears_of_it(transports: t
 
 
 @pytest.mark.parametrize("transport", ANY)
-async def test_nobody_there_is_a_close_and_the_relay_goes_on(transport: str) -> None:
+async def test_without_a_server_the_client_sees_a_close(transport: str) -> None:
     gone = listen(ANY[transport], Options())
     front = listen(ANY["tcp"], Options())
     heard = Heard()
@@ -246,6 +246,7 @@ async def test_nobody_there_is_a_close_and_the_relay_goes_on(transport: str) -> 
     assert heard.ends == [(1, Side.SERVER, reason), (2, Side.SERVER, reason)]
 
 
+@pytest.mark.slow
 async def test_a_reader_that_does_not_read_stops_the_writer() -> None:
     everything = bytes(64 << 20)
     start = trio.Event()

@@ -1,4 +1,4 @@
-"""The screen: it shows what it can, and holds nobody up."""
+"""The screen shows what it can, and does not hold up the relay."""
 
 import os
 import tempfile
@@ -77,14 +77,14 @@ async def test_a_stalled_reader_delays_no_peer_and_learns_its_losses(pipe: list[
 
 async def test_a_reader_who_leaves_is_no_error(pipe: list[int]) -> None:
     screen = Screen(pipe[1])
-    nobody = os.dup(pipe[1])
-    os.dup2(nobody, pipe[0])  # the only reading end is gone
-    os.close(nobody)
+    copy = os.dup(pipe[1])
+    os.dup2(copy, pipe[0])  # the only reading end is gone
+    os.close(copy)
     async with showing(screen):
         screen.say("hello")
         await wait_all_tasks_blocked()
-        assert screen.is_full  # so that nobody makes up what is not shown
-        screen.say("anybody?")
+        assert screen.is_full  # so that lines that are not shown are not formatted
+        screen.say("is it read?")
 
 
 async def test_a_file_on_a_disk_takes_all() -> None:

@@ -137,16 +137,40 @@ def test_other_protocols_than_zmtp_and_http_pass_unnamed(keep: int) -> None:
     assert [kept(each, CLIENT) for each in tap.conversations] == [3 * hello] * bool(keep)
 
 
-def test_nobody_there_is_told_too() -> None:
-    screen, capture = Shown(), io.BytesIO()
-    tap = a_tap(screen=screen, capture=capture, keep=1)
-    number = tap.opened(HERE, None, 1.0)
-    tap.ended(number, SERVER, "connection refused", 1.0)
+def knock(tap: Tap, at: float) -> None:
+    """A client that finds no server."""
+    number = tap.opened(HERE, None, at)
+    tap.ended(number, SERVER, "connection refused", at)
     close(tap, number)
-    assert "tcp://127.0.0.1:50000 → no server" in screen.text
-    assert "server failed: connection refused" in screen.text
-    assert len(read_capture(capture.getvalue())) == 2
-    assert tap.conversations[0].ends[0].why == "connection refused"
+
+
+def test_attempts_without_a_server_are_two_lines() -> None:
+    """… the first attempt, and a count when a server is there, or at the end."""
+    screen, capture = Shown(), io.BytesIO()
+    tap = a_tap(screen=screen, capture=capture, keep=10_000)
+    for seconds in range(1, 9):
+        knock(tap, float(seconds))
+    assert screen.text == (
+        "[1]    0.000 s  tcp://127.0.0.1:50000 → no server: connection refused; further attempts are counted\n"
+    )
+    close(tap, tap.opened(HERE, THERE, 9.0))
+    assert screen.text.splitlines()[1:] == [
+        "[8]    8.000 s  8 attempts found no server",
+        "[9]    8.000 s  tcp://127.0.0.1:50000 → tcp://127.0.0.1:5555",
+        "[9]   99.000 s  closed; client 0 octets, server 0 octets",
+    ]
+    assert [(each.number, len(each.ends)) for each in tap.conversations] == [(1, 1), (9, 0)]
+    assert len(read_capture(capture.getvalue())) == 8 * 2 + 3
+
+
+async def test_attempts_without_a_server_are_counted_at_the_end() -> None:
+    screen = Shown()
+    tap = a_tap(screen=screen)
+    for _ in range(3):
+        knock(tap, trio.current_time())
+    await tap.finish(1.0)
+    assert screen.text.count("\n") == 2
+    assert screen.text.endswith("3 attempts found no server\n")
 
 
 # ------------------------------------------------------------------------------------------------------------ no harm
@@ -261,6 +285,7 @@ def cost(conversation: Conversation) -> int:
     return sum(320 + len(span.octets) for span in spans) + 320 * len(conversation.writes)
 
 
+@pytest.mark.slow
 def test_one_write_of_tiny_frames_stays_within_the_memory_limit() -> None:
     tap = a_tap(keep=100_000)
     close(tap, converse(tap, (CLIENT, HANDSHAKE), (CLIENT, frame(b"") * 30_000), (CLIENT, frame(b""))))
@@ -355,6 +380,7 @@ CASES = {
 
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("words", CASES.values(), ids=CASES)
+@pytest.mark.slow
 def test_passwords_and_cookies_are_masked_unless_asked_for(words: list[tuple[Side, bytes]], whole: bool) -> None:
     for secrets in (False, True):
         screen = Shown()

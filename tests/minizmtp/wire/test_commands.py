@@ -161,6 +161,7 @@ names = st.from_regex(rb"[A-Za-z0-9\-_.+]{1,40}", fullmatch=True)
 
 
 @given(st.dictionaries(names, st.binary(), max_size=8))
+@pytest.mark.slow
 def test_properties_survive_encoding_except_the_case_of_names(properties: dict[bytes, bytes]) -> None:
     first: dict[bytes, bytes] = {}
     for name, value in properties.items():

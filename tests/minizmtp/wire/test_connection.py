@@ -178,6 +178,7 @@ WELCOME = {
 @pytest.mark.requirement("37-43", "37-44")
 @pytest.mark.parametrize("theirs", [*WELCOME, "STREAM", "rep", "Req", "", "REQ ", "\xff\x00"])
 @pytest.mark.parametrize("ours", WELCOME)
+@pytest.mark.slow
 def test_who_may_talk_to_whom(ours: str, theirs: str) -> None:
     heard = hear(Connection(SocketType[ours]), [GREETING + ready(theirs.encode("latin-1"))])
     if theirs in WELCOME[ours].split():
@@ -554,6 +555,7 @@ def test_nothing_that_comes_after_the_end_is_kept() -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_the_cost_of_a_flood_of_pings_is_linear() -> None:
     """64 KiB hold nine thousand of them. Whoever copies all earlier answers for each new one copies 250 MB."""
     connection = in_traffic(SocketType.PULL, b"PUSH")
@@ -708,6 +710,7 @@ def conversations(draw: st.DrawFn) -> tuple[bytes, list[object]]:
 
 @pytest.mark.requirement("37-27", "37-35", "37-55", "L-12")
 @given(conversations(), st.data())
+@pytest.mark.slow
 def test_any_cutting_of_any_conversation_gives_the_same_events(
     conversation: tuple[bytes, list[object]], data: st.DataObject
 ) -> None:
@@ -737,6 +740,7 @@ items = st.one_of(
 
 @pytest.mark.requirement("37-55", "37-58")
 @given(st.lists(items), st.booleans())
+@pytest.mark.slow
 def test_two_ends_understand_each_other(said: list[Message | Subscribe | Cancel | Ping], modern: bool) -> None:
     sub, pub = Connection(SocketType.SUB), Connection(SocketType.PUB)
     greeting = pub.data_to_send()
@@ -766,6 +770,7 @@ def test_two_ends_understand_each_other(said: list[Message | Subscribe | Cancel 
         | st.builds(command, st.sampled_from([b"PING", b"READY", b"ERROR", b"SUBSCRIBE"]), st.binary(max_size=30)),
     ),
 )
+@pytest.mark.slow
 def test_arbitrary_octets_are_events_or_one_protocol_error(start: bytes, chunks: list[bytes]) -> None:
     connection = Connection(SocketType.REP, max_message_size=10_000)
     heard = hear(connection, [start, *(chunk for chunk in chunks if chunk)], end=True)
@@ -845,6 +850,7 @@ def test_the_end_waits_for_what_the_allowance_left() -> None:
 
 
 @given(conversations(), st.integers(1, 400))
+@pytest.mark.slow
 def test_any_allowance_gives_the_same_events(conversation: tuple[bytes, list[object]], allowance: int) -> None:
     octets, events = conversation
     connection = Connection(SocketType.PUB)
@@ -883,6 +889,7 @@ def test_a_message_has_262144_frames_at_most() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 15, 16, 100, 255, 1000])
+@pytest.mark.slow
 def test_an_unfinished_message_costs_what_it_counts(size: int) -> None:
     """As memory, and not only as octets that came."""
     limit = 1_000_000

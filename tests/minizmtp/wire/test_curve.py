@@ -333,6 +333,7 @@ PLACES: dict[str, tuple[bytes, Maker]] = {
 
 @pytest.mark.requirement("26-7", "26-10", "26-11", "26-22", "26-28", "26-32")
 @pytest.mark.parametrize("name", PLACES)
+@pytest.mark.slow
 def test_a_handshake_with_any_one_bit_changed_is_refused(name: str) -> None:
     body, make = PLACES[name]
     assert violation(make(), body) is None
@@ -616,6 +617,7 @@ def test_a_message_of_another_direction_or_connection_is_refused() -> None:
 
 @pytest.mark.requirement("26-36")
 @pytest.mark.parametrize("flags", range(256))
+@pytest.mark.slow
 def test_the_inner_flags_are_more_or_command_not_both(flags: int) -> None:
     _, server = in_traffic()
     heard = hear(server, [frame(sealed(bytes([flags]) + b"\x04PONG", 3))])
@@ -662,6 +664,7 @@ MESSAGES = st.lists(st.binary(max_size=300), min_size=1, max_size=4)
 
 
 @given(st.lists(st.one_of(MESSAGES, st.binary(max_size=9).map(Subscribe))), st.integers(1, 100))
+@pytest.mark.slow
 def test_what_is_sealed_is_opened_however_it_is_cut(items: list[list[bytes] | Subscribe], size: int) -> None:
     client, server = in_traffic()
     octets = b"".join(map(client.send, items))
@@ -710,6 +713,7 @@ PLAIN_PING = b"\2\4PING\0\0x"
     most=st.sampled_from([1, 2, 3, 1000]),
     data=st.data(),
 )
+@pytest.mark.slow
 def test_the_fast_path_finds_the_messages_of_the_reference(
     runs: list[tuple[bytes, int, dict[str, bool], int]],
     end: tuple[bytes, int],
@@ -757,6 +761,7 @@ def test_no_box_is_opened_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     st.lists(st.one_of(st.binary(max_size=300), MESSAGES, MESSAGES.map(SharedMessage), st.builds(Subscribe))),
     st.integers(1, 1000),
 )
+@pytest.mark.slow
 def test_many_at_a_time_are_sealed_as_each_would_be(items: list[Item], room: int) -> None:
     number, pieces = in_traffic()[0].encode(items, room)
     each = list(map(in_traffic()[0].send, items))

@@ -200,6 +200,7 @@ some_frames = st.builds(
     limit=st.sampled_from([-1, -1, -1, 0, 5, 300]),
     data=st.data(),
 )
+@pytest.mark.slow
 def test_the_decoder_agrees_with_the_reference_however_cut(octets: bytes, limit: int, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(octets)), max_size=12), label="cuts"))
     decoder = FrameDecoder(limit)
@@ -220,6 +221,7 @@ def test_the_decoder_agrees_with_the_reference_however_cut(octets: bytes, limit:
 
 
 @given(st.lists(st.tuples(st.sampled_from([0, MORE, COMMAND]), st.binary() | st.integers(200, 300).map(bytes))))
+@pytest.mark.slow
 def test_what_is_encoded_is_decoded(frames: list[Frame]) -> None:
     octets = b"".join(encode_frame(body, flags) for flags, body in frames)
     assert [(flags & ~2, body) for flags, body in frames_of(octets)] == frames
@@ -262,6 +264,7 @@ def copied_by(pieces: list[bytes], ask: bool) -> tuple[int, Frame | None]:
 
 
 @pytest.mark.parametrize("ask", [True, False], ids=["asked after each piece", "asked at the end"])
+@pytest.mark.slow
 def test_a_frame_of_64_mib_is_not_copied_for_each_piece(ask: bool) -> None:
     """A decoder that joins what it has to each new piece would copy 512 times the frame."""
     mebibyte = 2**20
@@ -272,6 +275,7 @@ def test_a_frame_of_64_mib_is_not_copied_for_each_piece(ask: bool) -> None:
     assert copied < 5 * 64 * mebibyte
 
 
+@pytest.mark.slow
 def test_a_frame_that_comes_by_octets_is_not_copied_for_each() -> None:
     octets = frame(bytes(20_000))
     copied, found = copied_by([octets[i : i + 1] for i in range(len(octets))], ask=True)
@@ -337,6 +341,7 @@ def messages_of(pieces: list[bytes], limit: int, most: int) -> tuple[list[object
     most=st.sampled_from([1, 2, 3, 8, 40, 1000]),
     data=st.data(),
 )
+@pytest.mark.slow
 def test_the_fast_path_finds_the_messages_of_the_reference(
     runs: list[tuple[list[tuple[int, bytes]], int]], tail: bytes, limit: int, most: int, data: st.DataObject
 ) -> None:

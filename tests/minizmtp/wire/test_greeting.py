@@ -82,6 +82,7 @@ def test_a_null_peer_that_claims_to_be_server_is_accepted() -> None:
 
 @pytest.mark.requirement("37-7")
 @pytest.mark.parametrize("value", [value for value in range(256) if value != 0xFF])
+@pytest.mark.slow
 def test_a_first_octet_other_than_ff_is_refused_at_once(value: int) -> None:
     with pytest.raises(ProtocolError, match=f"first octet is {value:02x}"):
         check_greeting(bytes([value]))

@@ -346,6 +346,7 @@ def test_it_may_end_at_every_octet_and_what_was_whole_is_told(recording: Recordi
 
 @pytest.mark.requirement("37-16")
 @every_recording
+@pytest.mark.slow
 def test_a_changed_octet_is_refused_where_it_must_be(recording: Recording) -> None:
     octets = recording.octets
     for place, allowed in recording.positions():
