@@ -45,6 +45,8 @@ def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
         code = perform(partial(run_answer, stage, [part.name for part in parts]), stage)
     if options.html and code != INTERRUPTED:
         options.html.write_text(page_maker()(stage.blocks), "utf-8")
+        if not stage.deserted:
+            print(f"\nThe page is in {options.html.absolute()}: open it in a browser.")
     return code
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import trio
 
 from . import every_byte, first, libzmq, many, numbers, patterns, pubsub, transports, waiting, wrong
-from .answer import QUESTION
+from .answer import QUESTION, show_answer
 from .blocks import Ending
 from .ends import background
 from .stage import Stage
@@ -50,27 +50,10 @@ PARTS = (
 )
 
 
-# What the parts have shown: printed at the end of the whole tour.
-ANSWER = [
-    ["it is", "lines of text, and a body", "two octets, or nine, and a body", "bytes"],
-    ["it belongs to", "its connection, alone there until answered", "a socket, which has connections", "waiting"],
-    [
-        "it is answered by",
-        "one response, on the same connection, or an error",
-        "none, one or many, as its pattern says",
-        "patterns",
-    ],
-    ["it is sent by", "a client, to a server", "either side, to one peer or all subscribers", "pubsub"],
-    ["it travels", "over tcp (or a Unix socket, set separately)", "over whatever the endpoint names", "transports"],
-    ["without a peer", "an error, at once", "it waits in a queue (a PUB drops it)", "first"],
-    ["to wait for many", "a task for each", "a task for each, or a Poller for all", "many"],
-    ["if it is lost", "the client gets an error", "no error: use replies, or credit", "wrong"],
-]
-
-
 async def run_tour(parts: Sequence[Part], stage: Stage) -> bool:
     """Run the parts in turn; True if all claims came true."""
-    stage.say(f"{QUESTION} Here both do the same work, on real sockets. ✓ marks what was checked.")
+    stage.say(f"""{QUESTION} Here both do the same work, on real sockets; HTTP is HTTP/1.1 throughout. ✓ marks what was
+        checked in this run.""")
     began = trio.current_time()
     with stage.progress() as progress:
         async with background(tick, progress):
@@ -78,10 +61,10 @@ async def run_tour(parts: Sequence[Part], stage: Stage) -> bool:
                 progress.doing(part.name, number, len(parts))
                 stage.heading(part.name, part.question)
                 await run_part(part, stage)
+            if len(parts) == len(PARTS):
+                progress.doing("the answer", len(parts), len(parts))
+                await show_answer(stage)
     seconds = trio.current_time() - began
-    if len(parts) == len(PARTS) and not stage.broken:
-        stage.heading("the answer", QUESTION)
-        stage.table(["", "an HTTP request", "a ZeroMQ message", "see"], ANSWER)
     stage.show(Ending(len(stage.claims), tuple(stage.broken), seconds, parts[0].read_next))
     return not stage.broken
 
