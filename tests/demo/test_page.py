@@ -133,7 +133,7 @@ def test_the_contents_that_stay_name_the_answer_and_the_parts(page):
     assert [link.attributes["href"] for link in sidebar.all("a")] == ["#top", "#in-short", "#bytes", "#rest"]
 
 
-def test_no_drawing_of_the_terminal_is_left_in_the_words_of_the_page(real):
+def test_no_drawing_of_the_terminal_is_left_on_the_page(real):
     """Its bars and dots mean nothing where bars and lines are drawn; dots in columns of octets as text are meant."""
     page = check_page(real.read_text("utf-8"))
     told = [it.text for tag in ("p", "td", "th", "li", "figcaption") for it in page.all(tag) if not it.classes]
