@@ -9,10 +9,15 @@ It can be read alone.
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
+
+if __name__ == "__main__":
+    # While the modules are imported, Ctrl-C ends the program at once: a traceback would tell the user nothing.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import trio
 
@@ -115,4 +120,5 @@ def is_interrupt(error: BaseException) -> bool:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))
