@@ -38,15 +38,15 @@ class Part(NamedTuple):
 
 PARTS = (
     Part("bytes", "What crosses the wire for one request and one reply?", "minizmtp/wire/greeting.py", every_byte.run),
-    Part("waiting", "What does it take not to wait?", "minizmtp/patterns/pipeline.py", waiting.run),
+    Part("waiting", "How can many requests be under way at once?", "minizmtp/patterns/pipeline.py", waiting.run),
     Part("pubsub", "How does news reach all subscribers?", "minizmtp/patterns/pubsub.py", pubsub.run),
-    Part("patterns", "Which other patterns does HTTP lack?", "minizmtp/patterns/router.py", patterns.run),
-    Part("transports", "What changes when the wire does?", "minizmtp/net/transports.py", transports.run),
+    Part("patterns", "Which patterns does HTTP lack?", "minizmtp/patterns/router.py", patterns.run),
+    Part("transports", "What changes with the transport?", "minizmtp/net/transports.py", transports.run),
     Part("first", "Does the server have to start first?", "minizmtp/net/session.py", first.run),
     Part("many", "How does one wait for many?", "minizmtp/sockets/poller.py", many.run),
     Part("wrong", "What goes wrong, and what helps?", "minizmtp/patterns/queue.py", wrong.run),
-    Part("numbers", "How long, and how many?", "minizmtp/net/engine.py", numbers.run),
-    Part("libzmq", "Does the real libzmq understand us?", "minizmtp/wire/connection.py", libzmq.run),
+    Part("numbers", "How fast is it?", "minizmtp/net/engine.py", numbers.run),
+    Part("libzmq", "Does it work with the real libzmq?", "minizmtp/wire/connection.py", libzmq.run),
 )
 
 

@@ -258,6 +258,8 @@ def timeline(run: Run, longest: float) -> Timeline:
     began = min(it.asked for it in run.exchanges.values())
     # Only the relay knows when each request left, and on which connection.
     sent = {number: run.recording.find(b"/square/%d" % number) for number in run.exchanges}
+    # Connections are numbered here in the order of their first request.
+    connections = list(dict.fromkeys(chunk.connection for _, chunk in sorted(sent.items())))
     lanes = []
     for number, chunk in sorted(sent.items()):
         asked, out, answered = (
@@ -267,5 +269,5 @@ def timeline(run: Run, longest: float) -> Timeline:
             Stretch(asked, out, "wait"),
             Stretch(out, answered, "work", f"{number}² = {run.exchanges[number].answer}"),
         )
-        lanes.append(Lane(f"request {number}, connection {chunk.connection}", stretches))
+        lanes.append(Lane(f"request {number}, connection {connections.index(chunk.connection) + 1}", stretches))
     return Timeline(run.manner, run.protocol, longest, tuple(lanes), LEGEND)

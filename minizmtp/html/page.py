@@ -13,7 +13,7 @@ escapes them, and if it ever failed to, the browser would still refuse to run th
 It can be read alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -60,6 +60,7 @@ def environment(*packages: str) -> Environment:
     }
     made.globals |= {
         "FEW": FEW,
+        "first_time": remembers(),
         "MOST_LIT": MOST_LIT,
         "ladders": ladders,
         "legend": legend,
@@ -85,6 +86,19 @@ def entries(conversations: Sequence[Conversation]) -> list[Entry]:
         Entry(f"c{number}", it.name or it.title, it.title if it.name else "")
         for number, it in enumerate(conversations, 1)
     ]
+
+
+def remembers() -> Callable[[str], bool]:
+    """A function that is true for each text the first time. On paper, where a reader can turn back, a page explains
+    each field once."""
+    seen: set[str] = set()
+
+    def first_time(text: str) -> bool:
+        is_new = text not in seen
+        seen.add(text)
+        return is_new
+
+    return first_time
 
 
 def next_of(texts: Iterator[str]) -> str:

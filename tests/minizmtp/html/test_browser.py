@@ -144,6 +144,16 @@ def test_a_field_and_its_octets_light_up_together(browser, few):
         assert sorted(browser.ask(lit)) == sorted([*before, "n2", "hue-greeting"])
 
 
+def test_on_paper_a_page_explains_each_field_once(browser, many):
+    reasons = (
+        "return [...document.querySelectorAll('.reason')].filter(it => it.checkVisibility()).map(it => it.textContent)"
+    )
+    browser.open(many, printed=True)
+    on_paper = browser.ask(reasons)
+    assert len(on_paper) == len(set(on_paper)) > 0
+    assert not browser.ask("return document.querySelector('.sidebar').checkVisibility()")
+
+
 def test_what_is_folded_is_there_on_paper(browser, many):
     browser.open(many, printed=True)
     hidden = "return [...document.querySelectorAll('.span > dd')].filter(it => !it.checkVisibility()).length"
