@@ -217,26 +217,39 @@ MESSAGES = {
 }
 MESSAGES["XPUB"] = MESSAGES["PUB"]
 SEALED = "Each frame is encrypted with the keys of this connection and travels in a MESSAGE."
+# The functions that make such octets, and the chapters that draw them: a name that ends with a colon is a module.
 CODE = {
-    "greeting": ("minizmtp.wire.greeting:encode_greeting",),
-    "NULL READY": ("minizmtp.wire.mechanisms:Null.admitted", "minizmtp.wire.commands:encode_metadata"),
-    "PLAIN HELLO": ("minizmtp.wire.plain:PlainClient.open",),
+    "greeting": ("minizmtp.wire.greeting:", "minizmtp.wire.greeting:encode_greeting"),
+    "NULL READY": (
+        "minizmtp.wire.commands:",
+        "minizmtp.wire.mechanisms:Null.admitted",
+        "minizmtp.wire.commands:encode_metadata",
+    ),
+    "PLAIN HELLO": ("minizmtp.wire.plain:", "minizmtp.wire.plain:PlainClient.open"),
     "PLAIN WELCOME": ("minizmtp.wire.plain:PlainServer.admitted",),
     "PLAIN INITIATE": ("minizmtp.wire.plain:PlainClient.receive",),
     "PLAIN READY": ("minizmtp.wire.plain:PlainServer.receive",),
-    "CURVE HELLO": ("minizmtp.wire.curve:CurveClient.open",),
+    "CURVE HELLO": ("minizmtp.wire.curve:", "minizmtp.wire.curve:CurveClient.open"),
     "CURVE WELCOME": ("minizmtp.wire.curve:CurveServer._welcome",),
     "CURVE INITIATE": ("minizmtp.wire.curve:CurveClient._initiate",),
     "CURVE READY": ("minizmtp.wire.curve:CurveServer.admitted",),
     "MESSAGE": ("minizmtp.wire.curve:Sealer.seal",),
-    "ERROR": ("minizmtp.wire.commands:encode_error",),
+    "ERROR": ("minizmtp.wire.commands:", "minizmtp.wire.commands:encode_error"),
     "SUBSCRIBE": ("minizmtp.wire.commands:encode_command",),
     "CANCEL": ("minizmtp.wire.commands:encode_command",),
     "PING": ("minizmtp.wire.commands:encode_ping",),
     "PONG": ("minizmtp.wire.commands:encode_command",),
-    "REQ message": ("minizmtp.patterns.reqrep:Req.try_send", "minizmtp.wire.frames:encode_message"),
-    "REP message": ("minizmtp.patterns.reqrep:Rep.try_send", "minizmtp.wire.frames:encode_message"),
-    "message": ("minizmtp.wire.frames:encode_message",),
+    "REQ message": (
+        "minizmtp.wire.frames:",
+        "minizmtp.patterns.reqrep:Req.try_send",
+        "minizmtp.wire.frames:encode_message",
+    ),
+    "REP message": (
+        "minizmtp.wire.frames:",
+        "minizmtp.patterns.reqrep:Rep.try_send",
+        "minizmtp.wire.frames:encode_message",
+    ),
+    "message": ("minizmtp.wire.frames:", "minizmtp.wire.frames:encode_message"),
     "request": ("minihttp.connection:head_of",),
 }
 
@@ -317,7 +330,8 @@ def every(span: Span) -> Iterable[Span]:
 
 
 class Source(NamedTuple):
-    """file: as in the repository. text: the lines of the function."""
+    """file: as in the repository. name: of the function; "" for a chapter. text: the lines of the function, or the text
+    at the beginning of the module."""
 
     file: str
     name: str
@@ -325,7 +339,7 @@ class Source(NamedTuple):
 
 
 def source_of(code: str) -> Source:
-    """The text of a function, from its module's file.
+    """The text of a function, or the docstring of a module, from its file.
 
     >>> print(source_of("minizmtp.wire.commands:encode_command").text)
     def encode_command(name: bytes, data: bytes = b"") -> bytes:
@@ -336,11 +350,14 @@ def source_of(code: str) -> Source:
     spec = find_spec(module)
     assert spec is not None
     assert spec.origin is not None
-    text = Path(spec.origin).read_text("utf-8")
-    node: ast.AST = ast.parse(text)
+    text, file = Path(spec.origin).read_text("utf-8"), f"{module.replace('.', '/')}.py"
+    tree = ast.parse(text)
+    if not name:
+        return Source(file, "", ast.get_docstring(tree) or "")
+    node: ast.AST = tree
     for part in name.split("."):
         node = next(it for it in ast.iter_child_nodes(node) if getattr(it, "name", "") == part)
     assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     lines = text.splitlines()[node.lineno - 1 : node.end_lineno]
     margin = len(lines[0]) - len(lines[0].lstrip())
-    return Source(f"{module.replace('.', '/')}.py", name, "\n".join(line[margin:] for line in lines))
+    return Source(file, name, "\n".join(line[margin:] for line in lines))

@@ -157,7 +157,9 @@ def test_a_record_has_its_story_its_reasons_and_its_code():
     assert part(first, "what").startswith("The client sends a message.")
     assert part(second, "what").startswith("The server sends a message.")
     assert part(first, "reason").startswith("Three bits are in use.")
-    (code,) = page.all("details", "code")
+    chapter, code = page.all("details", "code")
+    assert next(chapter.all("summary")).text == "The chapter about it: minizmtp/wire/frames.py"
+    assert "| flags | size |" in chapter.text
     assert next(code.all("summary")).text == "The code: encode_message in minizmtp/wire/frames.py"
     assert "def encode_message(" in code.text
 
