@@ -146,6 +146,10 @@ REASONS = {
     "READY box": "The server's metadata, encrypted with s' for C'. It may be empty of properties, but it must open.",
     "MESSAGE box": """The flags and the body of one frame, encrypted and protected against changes. The flags are
         inside, because an observer is not to see where a message ends.""",
+    "MESSAGE flags": """Under CURVE, all frames look alike from outside: COMMAND and MORE are always 0 here. The flags
+        that count are inside the box, because an observer is not to see where a message ends.""",
+    "inner flags": """The flags of the frame that is in the box. Two bits are in use, and they are not at the places
+        where the header of a frame has them: MORE is the lowest bit, and COMMAND the next.""",
     "box": "Encrypted octets, and 16 more that show whether they were changed on the way.",
     "cookie box": """C' and s', encrypted with a key that only the server has. The client cannot open it and returns it
         as it is. So a server need not store anything about a client that has sent only HELLO.""",
@@ -220,6 +224,8 @@ def _keys(span: Span, command: str, mechanism: str) -> list[str]:
         return [f"greeting {name}", f"greeting {name} {span.octets.hex()}"]
     if name == "size":
         return ["size long"] if len(span.octets) == 8 else ["size 0"] if "delimiter" in span.value else ["size"]
+    if name == "flags" and command == "MESSAGE":
+        return ["inner flags" if span.source.startswith("26/") else "MESSAGE flags"]
     if name == "command":
         return [f"{mechanism} {command}", f"command {command}", "command"]
     if name == "property":
