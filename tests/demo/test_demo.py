@@ -136,12 +136,12 @@ def test_an_ascii_terminal_gets_question_marks_and_no_traceback():
 # ------------------------------------------------------------------------------------------------------- colour, or not
 
 
-def run_on_terminal(**environment: str) -> str:
+def run_on_terminal(*parts: str, **environment: str) -> str:
     """What a terminal of 80 columns is sent."""
     terminal, stdout = os.openpty()
     environment = {"TERM": "xterm-256color", "COLUMNS": "80"} | environment
     clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
-    process = subprocess.Popen([*DEMO, "transports"], stdout=stdout, stdin=stdout, cwd=ROOT, env=clean | environment)
+    process = subprocess.Popen([*DEMO, *parts], stdout=stdout, stdin=stdout, cwd=ROOT, env=clean | environment)
     os.close(stdout)
     sent = b""
     while True:
@@ -158,7 +158,7 @@ def run_on_terminal(**environment: str) -> str:
 
 
 def test_a_terminal_gets_colours_and_the_same_width():
-    text = run_on_terminal()
+    text = run_on_terminal("transports")
     assert ESCAPE in text
     # Progress comes and goes (a cursor that is hidden, a line that is erased), and the rest is colours.
     visible = re.sub(r"\x1b\[([0-9;]*m|\?25[lh]|1A)|\r", "", text)
@@ -166,9 +166,15 @@ def test_a_terminal_gets_colours_and_the_same_width():
     assert not [line for line in lines if len(line) > WIDTH or ESCAPE in line]
 
 
+def test_a_bar_shows_how_far_the_answer_is_checked():
+    shown, _, answer = run_on_terminal().partition("How is an asynchronous")
+    assert re.search(rf"[1-{len(ROWS)}]/{len(ROWS)}", shown)
+    assert f"/{len(ROWS)}" not in answer
+
+
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_color_means_none_on_a_terminal(environment):
-    assert ESCAPE not in run_on_terminal(**environment)
+    assert ESCAPE not in run_on_terminal("transports", **environment)
 
 
 def test_a_pipe_gets_none_even_where_others_force_them():
