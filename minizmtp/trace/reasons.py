@@ -180,8 +180,8 @@ REASONS = {
         length of the body before it begins to send.""",
     "content-type": "The format of the body, because the octets alone do not tell it.",
     "accept": "The formats that the client can read. One resource may exist in several, and the server chooses.",
-    "accept-encoding": """The compressions that the client can undo. The server must not use another one, because the
-        client could not read its response.""",
+    "accept-encoding": """The compressions that the client can undo. The server uses one of them or none, because the
+        client could not read the response otherwise.""",
     "connection": """What is to become of the connection after the response. keep-alive asks to leave it open, because
         the next request then needs no new one.""",
     "user-agent": """The program that asks. Servers use it for statistics, and to work around the faults of single

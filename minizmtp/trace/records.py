@@ -177,8 +177,8 @@ INITIATE = {
 READY = {
     "NULL": """The {side} has read the {other}'s greeting and agrees with it. In NULL there is nothing to prove, so it
         says at once that it is ready, and what it is: a {kind}.""",
-    "PLAIN": """The server answers with its own socket type, and the handshake is over. The PLAIN handshake took two
-        round trips; NULL takes one.""",
+    "PLAIN": """The server answers with its own socket type, and the handshake is over. After the greetings, it took
+        two round trips; in NULL both sides send READY at once.""",
     "CURVE": """The server has opened the vouch and accepts the client. It sends its own metadata in a box, and the
         handshake is over: from now on both sides trust each other's keys.""",
 }
@@ -191,7 +191,7 @@ OTHERS = {
     "SUBSCRIBE": """The {side} subscribes. It does so once: until it cancels, the {other} sends every message that
         begins with this prefix, and nothing else.""",
     "CANCEL": "The {side} cancels its subscription, and the {other} stops sending messages with this prefix.",
-    "PING": """The {side} has heard nothing for a while and asks whether the {other} is still there, because TCP would
+    "PING": """The {side} does this at regular intervals: it asks whether the {other} is still there, because TCP would
         not tell it that the other machine has failed.""",
     "PONG": "The {side} answers at once, and both know that the connection works.",
     "request": """The client asks: a line that says what it wants, fields that describe the request, an empty line, and
