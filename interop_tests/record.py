@@ -187,27 +187,44 @@ async def hear(connection: Connection, stream: trio.SocketStream, wanted: Callab
 
 
 class Script(NamedTuple):
-    """server, client: what plays them. play: what they do."""
+    """server, client: their socket types and libraries. play: what they do. summary: for the reader of the story."""
 
     title: str
     server: str
     client: str
     mechanism: str
     play: Callable[[Scene], Awaitable[None]]
+    summary: str
     keys: dict[str, str] = {}  # noqa: RUF012  # never changed
 
 
 SCRIPTS = {
-    "reqrep": Script("A REQ asks, a REP answers.", f"REP, {LIBZMQ}", f"REQ, {LIBZMQ}", "NULL", reqrep),
+    "reqrep": Script(
+        "A REQ asks, a REP answers.",
+        f"REP, {LIBZMQ}",
+        f"REQ, {LIBZMQ}",
+        "NULL",
+        reqrep,
+        """The smallest useful conversation: greetings, the handshake of the mechanism NULL, one request and
+        one reply.""",
+    ),
     "pubsub": Script(
-        "A SUB subscribes, is told the news, and has had enough.", f"XPUB, {LIBZMQ}", f"SUB, {LIBZMQ}", "NULL", pubsub
+        "A SUB subscribes, receives a message, and unsubscribes.",
+        f"XPUB, {LIBZMQ}",
+        f"SUB, {LIBZMQ}",
+        "NULL",
+        pubsub,
+        """The subscriber says which messages it wants, and the publisher filters. In ZMTP 3.1,
+        subscribing and unsubscribing are commands.""",
     ),
     "pubsub-3.0": Script(
-        "The same with a peer of ZMTP 3.0, whose subscriptions are messages.",
+        "The same with a subscriber that speaks ZMTP 3.0.",
         f"XPUB, {LIBZMQ}",
         "SUB, by hand",
         "NULL",
         pubsub_3_0,
+        """ZMTP 3.0 has no commands for subscriptions, so the subscriber sends messages instead. The two sides
+        agree on 3.0 by their greetings.""",
     ),
     "heartbeat": Script(
         "A DEALER asks another whether it is alive.",
@@ -215,22 +232,43 @@ SCRIPTS = {
         f"DEALER, {LIBZMQ}",
         "NULL",
         heartbeat,
+        """A PING and its PONG. TCP alone does not notice a machine that fails while the connection is idle.""",
     ),
-    "refused": Script("A PUSH is not let in, and is told so.", "PULL, minizmtp", f"PUSH, {LIBZMQ}", "NULL", refused),
-    "plain": Script("A name and a password, in clear.", f"PULL, {LIBZMQ}", f"PUSH, {LIBZMQ}", "PLAIN", plain),
+    "refused": Script(
+        "A PULL refuses a PUSH.",
+        "PULL, minizmtp",
+        f"PUSH, {LIBZMQ}",
+        "NULL",
+        refused,
+        """Under NULL a server can refuse a client, too, for example because of its address. It sends ERROR
+        where the client expects READY.""",
+    ),
+    "plain": Script(
+        "A PUSH logs in with a username and a password.",
+        f"PULL, {LIBZMQ}",
+        f"PUSH, {LIBZMQ}",
+        "PLAIN",
+        plain,
+        """The handshake of the mechanism PLAIN. The password crosses the network unencrypted, so every machine
+        on the way can read it, as it can be read here.""",
+    ),
     "plain-refused": Script(
-        "The password is wrong, and the ERROR that says so is misspelt.",
+        "A PUSH logs in with a wrong password and is refused.",
         f"PULL, {LIBZMQ}",
         f"PUSH, {LIBZMQ}",
         "PLAIN",
         plain_refused,
+        """The server answers HELLO with ERROR. libzmq's PLAIN server writes one octet (5e) where the length of
+        the name and its first letter (05 45) belong, and its peers have to accept that.""",
     ),
     "curve": Script(
-        "A REQ asks, a REP answers, and nobody listens: but here are the keys.",
+        "A REQ and a REP talk under CURVE.",
         f"REP, {LIBZMQ}",
         "REQ, minizmtp",
         "CURVE",
         curve,
+        """Everything after the greeting is encrypted. The keys of this recording are published with it, so its
+        boxes can be opened here. An observer without a key sees only the sizes and times.""",
         keys=SECRETS,
     ),
 }
@@ -242,6 +280,7 @@ async def record(script: Script) -> Story:
         scene = Scene(world, stack)
         await script.play(scene)
         about = {"client": script.client, "server": script.server, "mechanism": script.mechanism}
+        about["summary"] = " ".join(script.summary.split())
         return Story(script.title, about, script.keys, scene.writes())
 
 

@@ -1,9 +1,10 @@
 """The demo: how is an asynchronous HTTP request different from sending a message with ZeroMQ?
 
-    python -m minizmtp.demo                 the whole tour, some seven seconds
+    python -m minizmtp.demo                 the answer on one screen
+    python -m minizmtp.demo --all           the whole tour, about ten seconds
     python -m minizmtp.demo bytes pubsub    some parts of it
     python -m minizmtp.demo --list          which parts there are
-    python -m minizmtp.demo --html FILE     the same as a page as well, complete in one file
+    python -m minizmtp.demo --html FILE     the whole tour, also as a page that is complete in one file
 
 Both protocols do the same work side by side, on real sockets, in this one process. What is printed is what was measured
 or recorded a moment before, and each sentence with a tick is a *claim*: it was checked just then.

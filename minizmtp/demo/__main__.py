@@ -9,10 +9,15 @@ It can be read alone.
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
+
+if __name__ == "__main__":
+    # While the modules are imported, Ctrl-C ends the program at once: a traceback would tell the user nothing.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import trio
 
@@ -45,6 +50,8 @@ def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
         code = perform(partial(run_answer, stage, [part.name for part in parts]), stage)
     if options.html and code != INTERRUPTED:
         options.html.write_text(page_maker()(stage.blocks), "utf-8")
+        if not stage.deserted:
+            print(f"\nThe page is in {options.html.absolute()}: open it in a browser.")
     return code
 
 
@@ -113,4 +120,5 @@ def is_interrupt(error: BaseException) -> bool:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

@@ -1,16 +1,16 @@
 """The answer on one screen: what `python -m minizmtp.demo` prints when no part is named.
 
                       an HTTP/1.1 request           a ZeroMQ message
-    await returns     when the response has come    when a queue has room         ✓
+    await returns     when the response is here     when a queue has room         ✓
     …
 
-Each row is a claim about both protocols, and each is checked on real sockets while the table is put together: the ✓ is
-earned in this run. A row that does not come true is named below the table, and the exit code is 1.
+Each row with a ✓ has just been checked on real sockets, for both protocols. A row that does not come true is named
+below the table, and the exit code is 1. The whole tour ends with the same table, and its page begins with it.
 
 Read next: `tour`, which shows the same at length.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -21,31 +21,53 @@ import minihttp
 from ..constants import NOBLOCK, SocketType
 from ..errors import Again
 from ..sockets.context import Context
+from ..sockets.socket import Socket
 from . import every_byte
+from .blocks import Listings
 from .ends import background, http_server, recorded, url
+from .many import listing
 from .relay import ANYWHERE
 from .stage import Stage
+from .terminal import Terminal
 
 # Seconds for one check. Each takes a fraction of one.
 CHECK_TIMEOUT = 20.0
 
 QUESTION = "How is an asynchronous HTTP request different from sending a message with ZeroMQ?"
 
-ANSWER = """An HTTP/1.1 request is half of an exchange: the caller names a server, and the connection is taken until the
+ANSWER = """An HTTP/1.1 request is half of an exchange: the client names a server, and the connection is taken until the
     response has come. A ZeroMQ message is complete in itself: send puts it into a queue and returns, and the library
     finds a peer, connects and sends in the background. With HTTP a program handles requests and their responses; with
     ZeroMQ it chooses a pattern, which decides who gets a message and what happens when no peer can take it."""
 
-LATER = "HTTP/2 and HTTP/3 carry many exchanges on one connection; the rest stays true."
+
+LATER = "With HTTP/2 and HTTP/3, only the row that names them differs."
 
 
 class Row(NamedTuple):
-    """check: did both halves of the row come true just now?"""
+    """check: did both halves of the row come true just now? None: it isn't checked here. see: the part of the tour that
+    shows it at length."""
 
     aspect: str
     http: str
     zeromq: str
-    check: Callable[[], Awaitable[bool]]
+    check: Callable[[], Awaitable[bool]] | None = None
+    see: str = ""
+
+
+async def with_http(client: minihttp.AsyncClient) -> bytes:
+    """One request and its response."""
+    # Waits until the response is here.
+    response = await client.post("/", content=b"hello")
+    return response.content
+
+
+async def with_zeromq(req: Socket) -> bytes:
+    """One message, and one that answers it."""
+    # Waits until a queue has room.
+    await req.send(b"hello")
+    # Waits for the reply, which is a message of its own.
+    return await req.recv()
 
 
 async def returns() -> bool:
@@ -188,15 +210,18 @@ async def the_reply() -> bool:
     async def answer(request: minihttp.Request) -> minihttp.Response:
         return minihttp.Response(200, content=(await request.aread()).upper())
 
-    async with http_server(answer) as port:
-        response = await minihttp.post(url(port), content=b"hello")
+    async with http_server(answer) as port, minihttp.AsyncClient(base_url=url(port)) as client:
+        content = await with_http(client)
     async with Context() as ctx:
         rep, req = ctx.socket(SocketType.REP), ctx.socket(SocketType.REQ)
         rep.bind("inproc://reply")
         req.connect("inproc://reply")
-        await req.send(b"hello")
-        await rep.send((await rep.recv()).upper())
-        return response.content == b"HELLO" and await req.recv() == b"HELLO"
+
+        async def reply() -> None:
+            await rep.send((await rep.recv()).upper())
+
+        async with background(reply):
+            return content == b"HELLO" and await with_zeromq(req) == b"HELLO"
 
 
 async def octets() -> bool:
@@ -206,13 +231,14 @@ async def octets() -> bool:
 
 
 ROWS = (
-    Row("await returns", "when the response has come", "when a queue has room", returns),
-    Row("without a server", "an error at once", "it waits in the queue", without_a_server),
-    Row("one connection", "one exchange at a time", "any number, both ways", one_connection),
-    Row("it goes to", "the server of the URL", "one in turn, or all", which_peer),
-    Row("a slow receiver", "delays its response", "makes send wait, or drop", slow_receiver),
-    Row("the reply", "is what the call returns", "is a message of its own", the_reply),
-    Row("a second hello", "241 octets with its reply", "18 octets with its reply", octets),
+    Row("await returns", "when the response is here", "when a queue has room", returns, "waiting"),
+    Row("no server yet", "an error at once", "it waits in the queue", without_a_server, "first"),
+    Row("one connection", "one exchange at a time", "any number, both ways", one_connection, "waiting"),
+    Row("HTTP/2, HTTP/3", "many exchanges at a time", ""),
+    Row("it goes to", "the server of the URL", "one in turn, or all", which_peer, "patterns"),
+    Row("slow receiver", "delays its response", "send waits, or drops", slow_receiver, "wrong"),
+    Row("the reply", "is what the call returns", "is a message of its own", the_reply, "bytes"),
+    Row("a second hello", "241 octets, with reply", "18 octets, with reply", octets, "bytes"),
 )
 
 
@@ -221,38 +247,70 @@ async def run_answer(stage: Stage, names: list[str], rows: tuple[Row, ...] = ROW
 
     names: the parts of the tour, for the last lines.
     """
-    results: list[bool] = []
     with stage.progress() as progress:
         async with background(ticking, progress.tick):
-            for number, row in enumerate(rows):
-                progress.doing(row.aspect, number, len(rows))
-                results.append(await came_true(row))
+            results = await check(rows, progress)
     stage.say(QUESTION)
     stage.say(ANSWER)
-    marks = ["✓" if result else "✗" for result in results]
     stage.table(
         ["", "an HTTP/1.1 request", "a ZeroMQ message", ""],
-        [[row.aspect, row.http, row.zeromq, mark] for row, mark in zip(rows, marks, strict=True)],
+        [[it.aspect, it.http, it.zeromq, MARKS[result]] for it, result in zip(rows, results, strict=True)],
     )
+    name_broken(stage, rows, results)
+    stage.say(f"✓: checked just now. {LATER} Parts to run by name: {' '.join(names)}; --all runs them all.")
+    return False not in results
+
+
+async def show_answer(stage: Stage) -> None:
+    """The same as a part of the whole tour, with the two programs and a column that says which part shows more."""
+    results = await check(ROWS)
+    stage.heading("the answer", QUESTION)
+    stage.say(ANSWER)
+    stage.show(
+        Listings((listing("an HTTP request", with_http, "http"), listing("a ZeroMQ message", with_zeromq, "zmtp")))
+    )
+    stage.table(
+        ["", "an HTTP/1.1 request", "a ZeroMQ message", "see"],
+        [
+            [f"{MARKS[result] or ' '} {it.aspect}", it.http, it.zeromq, it.see]
+            for it, result in zip(ROWS, results, strict=True)
+        ],
+    )
+    stage.say(f"✓: checked in this run. {LATER}")
+    name_broken(stage, ROWS, results)
+
+
+MARKS = {True: "✓", False: "✗", None: ""}
+
+
+def name_broken(stage: Stage, rows: Sequence[Row], results: Sequence[bool | None]) -> None:
+    """Make a claim of each row that did not come true, because claims decide the exit code."""
     for row, result in zip(rows, results, strict=True):
-        if not result:
+        if result is False:
             stage.claim(f"{row.aspect}: {row.http}; {row.zeromq}", False)
-    stage.say(LATER)
-    stage.say(f"✓: checked just now. Parts to run by name: {' '.join(names)}; --all runs them all.")
-    return all(results)
 
 
-async def came_true(row: Row) -> bool:
-    """A check that fails or hangs is a row that did not come true."""
+async def check(rows: Sequence[Row], progress: Terminal | None = None) -> list[bool | None]:
+    """Whether each row came true; None where it isn't checked."""
+    results: list[bool | None] = []
+    for number, row in enumerate(rows):
+        if progress is not None:
+            progress.doing(row.aspect, number, len(rows))
+        results.append(await came_true(row.check) if row.check is not None else None)
+    return results
+
+
+async def came_true(check: Callable[[], Awaitable[bool]]) -> bool:
+    """Run a check. One that fails or hangs is a row that did not come true."""
     try:
         with trio.fail_after(CHECK_TIMEOUT):
-            return await row.check()
+            return await check()
     except Exception:
         return False
 
 
 async def ticking(tick: Callable[[], None]) -> None:
-    """Until cancelled: a check that takes long is shown to take long."""
+    """Show progress until cancelled."""
     while True:
         await trio.sleep(0.1)
         tick()

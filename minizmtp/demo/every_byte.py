@@ -66,25 +66,30 @@ async def run(stage: Stage) -> None:
     stage.say(f"""A client sends "hello" and a server answers "world", with both protocols over TCP. A relay between the
         two ends records every octet and delays it by {LATENCY * 1000:.0f} ms, like a connection to another
         continent.""")
-    stage.say("""From left to right: offset, octets in hex, octets as text, and their meaning, with RFC and section
-        where it changes (9112 and 9110 are HTTP; 37 is ZMTP, 28 its request-reply).""")
+    stage.say("""Each octet has its offset, its value in hex and as text, its meaning, and the RFC and section that
+        define it (9112 and 9110 are HTTP; 37 is ZMTP, 28 its request-reply).""")
     http, zmtp = await over_http(), await over_reqrep()
-    stage.title("HTTP")
+    stage.title("HTTP/1.1")
     stage.say("""A request is a head, lines of text, then a blank line and a body. So is a response.""")
     show(stage, "HTTP", http.first)
     stage.claim("h11 reads the same start lines, fields and bodies out of these octets", h11_agrees(http.first))
     stage.title("REQ and REP, over ZMTP")
     stage.say("""Each side begins with a greeting of 64 octets. After that, everything is sent in frames: flags, size,
-        body. A command is a frame from library to library, such as READY, which says "this is my socket type, send
-        messages now". A message is one or more frames from program to program.""")
+        body. A command is a frame from library to library, such as READY, which names the socket type and ends the
+        handshake. A message is one or more frames from program to program.""")
     show(stage, "REQ/REP", zmtp.first)
+    stage.title("The second request and reply, over ZMTP")
+    stage.say("""Over HTTP/1.1, the second exchange has the same form and the same size as the first. Over ZMTP, the
+        greeting and READY belong to the connection and not to a message, so only the messages are left:""")
+    stage.conversation("The second REQ/REP", traced(zmtp.first, zmtp.then), since=len(zmtp.first.chunks))
+    stage.claim(f"these are all {zmtp.then.octets} octets of the second request and reply", zmtp.then.octets == 18)
     stage.title("Side by side")
     compare(stage, http, zmtp)
-    stage.lesson("""HTTP describes itself in every request. ZMTP does so once for each connection, with greeting and
+    stage.lesson("""HTTP/1.1 describes itself in every request. ZMTP does so once for each connection, with greeting and
         READY, and from then on a message is little more than its body. HTTP says on the wire which message is the
         request and which is the response. In ZMTP they are two messages like any others, and only the two sockets know
-        that they belong together. On the wire only the delimiter shows it: the envelope, which is the way back through
-        any brokers, goes in front of it. Here there are no brokers, so it is empty.""")
+        that they belong together. The delimiter in front of each is the only sign of it: addresses for the way back
+        would stand before it, but there is no broker here, so there are none.""")
 
 
 # -------------------------------------------------------------------------------------------- the two conversations
@@ -147,10 +152,10 @@ def show(stage: Stage, title: str, recording: Recording) -> None:
     )
 
 
-def traced(recording: Recording) -> Trace:
-    """The trace of a recording of one connection."""
+def traced(*recordings: Recording) -> Trace:
+    """The trace of one connection, from its recordings one after another."""
     trace = Trace()
-    for chunk in recording.chunks:
+    for chunk in [chunk for recording in recordings for chunk in recording.chunks]:
         trace.feed(chunk.side, chunk.octets, chunk.at)
     return trace
 
@@ -190,7 +195,7 @@ def compare(stage: Stage, http: Talk, zmtp: Talk) -> None:
     """Compare both in figures, and make the four claims that follow."""
     both = (http, zmtp)
     stage.table(
-        ["", ">HTTP", ">REQ/REP"],
+        ["", ">HTTP/1.1", ">REQ/REP"],
         [
             ["octets, client → server", *(str(len(it.first.said(Side.CLIENT))) for it in both)],
             ["octets, server → client", *(str(len(it.first.said(Side.SERVER))) for it in both)],
@@ -212,7 +217,7 @@ def compare(stage: Stage, http: Talk, zmtp: Talk) -> None:
         (http.round_trips, zmtp.round_trips) == (0, 1),
     )
     stage.claim(
-        f"""a second request and reply on the same connection cost HTTP as much as the first ({http.then.octets}
+        f"""a second request and reply on the same connection cost HTTP/1.1 as much as the first ({http.then.octets}
         octets), and ZMTP only {zmtp.then.octets}: flags and size of two delimiters and two bodies, and the bodies""",
         http.then.octets == http.first.octets and zmtp.then.octets == len(REQUEST + REPLY) + 4 * 2,
     )

@@ -77,14 +77,14 @@ async def with_nursery(news: zmq.Socket, orders: zmq.Socket) -> list[bytes]:
     return heard
 
 
-def listing(title: str, program: Callable[..., object]) -> Listing:
+def listing(title: str, program: Callable[..., object], protocol: str = "") -> Listing:
     """The program's source, without its docstring.
 
     >>> print(listing("", heard_by).text.splitlines()[0])
     async def heard_by(wait: Waiter) -> list[bytes]:
     """
     text = dedent(inspect.getsource(program))
-    return Listing(title, text.replace(f'    """{program.__doc__}"""\n', ""))
+    return Listing(title, text.replace(f'    """{program.__doc__}"""\n', ""), protocol)
 
 
 async def heard_by(wait: Waiter) -> list[bytes]:

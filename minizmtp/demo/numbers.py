@@ -43,8 +43,8 @@ async def run(stage: Stage) -> None:
     await stage_in_flight(stage)
     stage.lesson("""A round trip is two messages and two waits, so a program that makes many round trips gets faster by
         not making them one after the other. Sending one way is cheapest; if answers are needed, send the next request
-        before the last answer has come. The rest is the work for each message: HTTP writes and parses a head of text
-        every time, ZMTP two octets, or nine.""")
+        before the last answer has come. The rest is the work for each message: HTTP/1.1 writes and parses a head
+        of text every time, ZMTP two octets, or nine for a long frame.""")
 
 
 async def best(*measures: Callable[[], Awaitable[float]]) -> list[float]:

@@ -29,8 +29,9 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from .. import __version__
-from ..html.conversation import Conversation, Write, legend, rows, writes
-from ..html.page import environment
+from ..html.conversation import Conversation, legend, rows
+from ..html.page import Entry, environment
+from ..trace.records import Record
 from . import blocks as said
 from .answer import QUESTION
 from .blocks import Block, Ending, Heading, Lesson, Title
@@ -59,10 +60,10 @@ class Section(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """Two sections about conversations in the two protocols. lanes: the writes of each. rows: the row of each write."""
+    """Two sections about conversations in the two protocols. lanes: the records of each. rows: the row of each."""
 
     sections: tuple[Section, Section]
-    lanes: list[list[Write]]
+    lanes: list[list[Record]]
     rows: list[list[int]]
 
 
@@ -93,6 +94,12 @@ class Page(NamedTuple):
     def names(self) -> list[str]:
         """The parts that can be linked to."""
         return [part.heading.name for part in self.parts]
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The list of contents that stays in sight."""
+        answer = [Entry("in-short", "the answer", "in short")] if self.answer else []
+        return answer + [Entry(it.heading.name, it.heading.name, it.heading.question) for it in self.parts]
 
     @property
     def conversations(self) -> list[Conversation]:
@@ -196,8 +203,8 @@ def beside(sections: Sequence[Section]) -> Iterator[Section | Beside]:
 
 
 def joined(left: Section, right: Section) -> Beside:
-    """Two sections with their writes in common rows."""
-    lanes = [writes(it.conversation.spans) for it in (left, right) if it.conversation]
+    """Two sections with their records in common rows."""
+    lanes = [it.conversation.records for it in (left, right) if it.conversation]
     return Beside((left, right), lanes, rows(lanes))
 
 

@@ -36,7 +36,7 @@ async def run(stage: Stage) -> None:
         pipeline_http.messages == 2 * pipeline.messages,
     )
     stage.claim(
-        "HTTP's dispatch took twice as many connections: one for work, and one for messages from the server",
+        "HTTP/1.1's dispatch took twice as many connections: one for work, and one for messages from the server",
         dispatch_http.connections == 2 * dispatch.connections,
     )
     stage.claim(

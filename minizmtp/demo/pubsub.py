@@ -113,7 +113,7 @@ async def run(stage: Stage) -> None:
     stage.title("Who got what")
     stage.table(
         ["news", *READERS],
-        [[words, *("●" if words in pushed.room.got[name] else "" for name in READERS)] for words in NEWS],
+        [[words, *("yes" if words in pushed.room.got[name] else "" for name in READERS)] for words in NEWS],
     )
     stage.claim(
         "each reader got exactly the news with one of its prefixes, once and in order",

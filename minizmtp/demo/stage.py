@@ -81,9 +81,10 @@ class Stage:
         heads = tuple(Column(name.removeprefix(">"), name.startswith(">")) for name in columns)
         self.show(Table(heads, tuple(tuple(row) for row in rows)))
 
-    def conversation(self, title: str, trace: Trace) -> None:
-        """What was sent on one connection, in order."""
-        spans = sorted([span for side in Side for span in trace.spans(side)], key=lambda span: span.write)
+    def conversation(self, title: str, trace: Trace, since: int = 0) -> None:
+        """What was sent on one connection, in order. since: the number of writes to leave out at the beginning."""
+        spans = [span for side in Side for span in trace.spans(side) if span.write >= since]
+        spans.sort(key=lambda span: span.write)
         self.show(Conversation(title, trace.protocol, tuple(spans)))
 
     def claim(self, words: str, came_true: bool) -> None:

@@ -190,16 +190,23 @@ def draw_listings(block: Listings) -> RenderableType:
 
 
 def draw_conversation(block: Conversation) -> RenderableType:
-    """A few rows for each write: the time, the direction, and the octets."""
+    """A few rows for each write: the time, the direction, and the octets. A write that repeats what the other side has
+    sent, as the second greeting does, is only named, because the reader has just seen its octets."""
     began = min(span.at for span in block.spans)
     parts: list[RenderableType] = []
+    seen: set[bytes] = set()
     for _, group in groupby(block.spans, key=lambda span: span.write):
         spans = list(group)
         first = spans[0]
         when = f"{(first.at - began) * 1000:.0f} ms".rjust(6)
         size = sum(len(span.octets) for span in spans)
         words = f"{when}  {first.side.value} → {first.side.other.value}, {size} octets"
-        parts += [Text(""), Text(words, style="bold magenta"), draw_spans(spans)]
+        octets = b"".join(span.octets for span in spans)
+        shown = (
+            Text(f"      the same octets as from the {first.side.other.value}") if octets in seen else draw_spans(spans)
+        )
+        parts += [Text(""), Text(words, style="bold magenta"), shown]
+        seen.add(octets)
     return Group(*parts[1:])
 
 
@@ -291,7 +298,7 @@ def bar_of(bar: Bar, greatest: float) -> str:
 def draw_ending(block: Ending) -> RenderableType:
     """The summary, the claims that did not come true, and what to read next."""
     broken = [point("✗", words, "bold red") for words in block.broken]
-    words = f"All {block.claims} claims came true."
+    words = f"All {block.claims} claims came true." if block.claims != 1 else "The one claim came true."
     if broken:
         words = f"{len(broken)} of {block.claims} claims did not come true:"
     return Group(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import trio
 
 from . import every_byte, first, libzmq, many, numbers, patterns, pubsub, transports, waiting, wrong
-from .answer import QUESTION
+from .answer import QUESTION, show_answer
 from .blocks import Ending
 from .ends import background
 from .stage import Stage
@@ -38,39 +38,22 @@ class Part(NamedTuple):
 
 PARTS = (
     Part("bytes", "What crosses the wire for one request and one reply?", "minizmtp/wire/greeting.py", every_byte.run),
-    Part("waiting", "What does it take not to wait?", "minizmtp/patterns/pipeline.py", waiting.run),
+    Part("waiting", "How can many requests be under way at once?", "minizmtp/patterns/pipeline.py", waiting.run),
     Part("pubsub", "How does news reach all subscribers?", "minizmtp/patterns/pubsub.py", pubsub.run),
-    Part("patterns", "Which other patterns does HTTP lack?", "minizmtp/patterns/router.py", patterns.run),
-    Part("transports", "What changes when the wire does?", "minizmtp/net/transports.py", transports.run),
+    Part("patterns", "Which patterns does HTTP lack?", "minizmtp/patterns/router.py", patterns.run),
+    Part("transports", "What changes with the transport?", "minizmtp/net/transports.py", transports.run),
     Part("first", "Does the server have to start first?", "minizmtp/net/session.py", first.run),
     Part("many", "How does one wait for many?", "minizmtp/sockets/poller.py", many.run),
     Part("wrong", "What goes wrong, and what helps?", "minizmtp/patterns/queue.py", wrong.run),
-    Part("numbers", "How long, and how many?", "minizmtp/net/engine.py", numbers.run),
-    Part("libzmq", "Does the real libzmq understand us?", "minizmtp/wire/connection.py", libzmq.run),
+    Part("numbers", "How fast is it?", "minizmtp/net/engine.py", numbers.run),
+    Part("libzmq", "Does it work with the real libzmq?", "minizmtp/wire/connection.py", libzmq.run),
 )
-
-
-# What the parts have shown: printed at the end of the whole tour.
-ANSWER = [
-    ["it is", "lines of text, and a body", "two octets, or nine, and a body", "bytes"],
-    ["it belongs to", "its connection, alone there until answered", "a socket, which has connections", "waiting"],
-    [
-        "it is answered by",
-        "one response, on the same connection, or an error",
-        "none, one or many, as its pattern says",
-        "patterns",
-    ],
-    ["it is sent by", "a client, to a server", "either side, to one peer or all subscribers", "pubsub"],
-    ["it travels", "over tcp (or a Unix socket, set separately)", "over whatever the endpoint names", "transports"],
-    ["without a peer", "an error, at once", "it waits in a queue (a PUB drops it)", "first"],
-    ["to wait for many", "a task for each", "a task for each, or a Poller for all", "many"],
-    ["if it is lost", "the client gets an error", "no error: use replies, or credit", "wrong"],
-]
 
 
 async def run_tour(parts: Sequence[Part], stage: Stage) -> bool:
     """Run the parts in turn; True if all claims came true."""
-    stage.say(f"{QUESTION} Here both do the same work, on real sockets. ✓ marks what was checked.")
+    stage.say(f"""{QUESTION} Here both do the same work, on real sockets; HTTP is HTTP/1.1 throughout. ✓ marks what was
+        checked in this run.""")
     began = trio.current_time()
     with stage.progress() as progress:
         async with background(tick, progress):
@@ -78,10 +61,10 @@ async def run_tour(parts: Sequence[Part], stage: Stage) -> bool:
                 progress.doing(part.name, number, len(parts))
                 stage.heading(part.name, part.question)
                 await run_part(part, stage)
+            if len(parts) == len(PARTS):
+                progress.doing("the answer", len(parts), len(parts))
+                await show_answer(stage)
     seconds = trio.current_time() - began
-    if len(parts) == len(PARTS) and not stage.broken:
-        stage.heading("the answer", QUESTION)
-        stage.table(["", "an HTTP request", "a ZeroMQ message", "see"], ANSWER)
     stage.show(Ending(len(stage.claims), tuple(stage.broken), seconds, parts[0].read_next))
     return not stage.broken
 

@@ -52,7 +52,7 @@ async def run(stage: Stage) -> None:
     talks = [await over_reqrep(endpoint) for endpoint in ENDPOINTS]
     talks += [await over_http(None), await over_http("socket")]
     stage.show(Bars("Round trip, median", "µs", tuple(bar(talk) for talk in talks)))
-    stage.say("""(HTTP spends most of its time on writing and parsing heads in pure Python, over any transport.)""")
+    stage.say("""(HTTP/1.1 spends most of its time on writing and parsing heads in pure Python, over any transport.)""")
     tcp, ipc, inproc, http, _ = talks
     stage.claim(f"all {len(talks) * ROUNDS} requests were answered correctly", all(talk.answered for talk in talks))
     stage.claim(

@@ -1,4 +1,4 @@
-r"""A conversation, prepared for a page: spans are grouped into writes, and each write gets a row.
+r"""A conversation, prepared for a page: each of its records gets a row.
 
          HTTP                                 ZMTP
     row  client            server             client            server
@@ -10,10 +10,11 @@ Time runs downwards. Conversations shown side by side share their rows: events a
 octet of each conversation, are at the same height. A conversation sent nothing in its empty rows.
 
     >>> from ..trace import Side, Span
+    >>> from ..trace.records import records
     >>> ask = Span(Side.CLIENT, 0, b"\x00\x05", "flags", "the last frame", '37/ZMTP 3.1, "Framing"', "framing", 7.0, 0)
     >>> answer = ask._replace(side=Side.SERVER, at=7.5, write=1)
-    >>> for write in writes([ask, answer]):
-    ...     print(write.at, write.side.value, write.octets)
+    >>> for record in records([ask, answer]):
+    ...     print(record.at, record.side.value, record.octets)
     0.0 client 2
     0.5 server 2
 
@@ -25,10 +26,10 @@ Read next: `plots`.
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from typing import NamedTuple
 
-from ..trace import Side, Span
+from ..trace import Span
+from ..trace.records import Record, every, records
 
 # A span with more octets than this is shown without its middle: a body may be as long as a film.
 LONGEST = 256
@@ -42,7 +43,7 @@ class Conversation(NamedTuple):
     """Everything that crossed one connection, in both directions.
 
     protocol: "http", "zmtp", or "" for neither. spans: of both sides, each side's in order. note: a sentence about it.
-    ends: sentences for the end, such as which side closed, and when.
+    ends: sentences for the end, such as which side closed, and when. name: a word or two for the list of contents.
     """
 
     title: str
@@ -50,35 +51,17 @@ class Conversation(NamedTuple):
     spans: Sequence[Span]
     note: str = ""
     ends: Sequence[str] = ()
+    name: str = ""
 
     @property
     def octets(self) -> int:
         """The number of octets in both directions."""
         return sum(len(span.octets) for span in self.spans)
 
-
-class Write(NamedTuple):
-    """The spans of one write. at: seconds since the first octet of the conversation.
-
-    A span that begins here and ends in a later write is counted here, whole.
-    """
-
-    at: float
-    side: Side
-    spans: tuple[Span, ...]
-
     @property
-    def octets(self) -> int:
-        """The number of octets in its spans."""
-        return sum(len(span.octets) for span in self.spans)
-
-    @property
-    def gist(self) -> str:
-        """A summary in a few words. The body of a request isn't mentioned."""
-        words = dict.fromkeys(word for span in self.spans for it in every(span) if (word := gist_of(it)))
-        if "request" in words or "response" in words:
-            words.pop("message", None)
-        return ", ".join(words) or self.spans[0].name
+    def records(self) -> list[Record]:
+        """What a reader opens one by one: see `trace.records`."""
+        return records(self.spans)
 
 
 class Kind(NamedTuple):
@@ -91,16 +74,16 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "greeting": Kind("greeting", "who speaks, which version, how to prove it", "greeting"),
+    "greeting": Kind("greeting", "protocol, version and mechanism", "greeting"),
     "framing": Kind("framing", "where a frame begins and ends", "framing"),
-    "command": Kind("command", "the two libraries talk to each other", "command"),
+    "command": Kind("command", "from library to library", "command"),
     "metadata": Kind("metadata", "what a peer says about itself", "metadata"),
-    "http-line": Kind("start line", "what is asked, and how it went", "command"),
-    "http-field": Kind("field", "HTTP's metadata, with every message", "metadata"),
+    "http-line": Kind("start line", "what is asked, or how it went", "command"),
+    "http-field": Kind("field", "HTTP's metadata, in every message", "metadata"),
     "http-framing": Kind("HTTP framing", "where a head or a chunk ends", "framing"),
     "body": Kind("body", "what the program sent", "body"),
-    "secret": Kind("secret", "only for those who have the key", "secret"),
-    "wrong": Kind("wrong", "here the rules are broken", "wrong"),
+    "secret": Kind("secret", "encrypted, or a key", "secret"),
+    "wrong": Kind("wrong", "a rule is broken here", "wrong"),
     "partial": Kind("cut off", "the rest has not come", "partial"),
 }
 
@@ -108,6 +91,7 @@ KINDS = {
 def kind_of(span: Span) -> Kind:
     """The kind of a span; an unknown one is shown under its own name.
 
+    >>> from ..trace import Side
     >>> kind_of(Span(Side.CLIENT, 0, b"x", "body", "", "", "body", 0.0, 0)).words
     'what the program sent'
     """
@@ -121,38 +105,24 @@ def legend(conversations: Iterable[Conversation]) -> list[Kind]:
     return known + sorted(present.difference(known))
 
 
-def every(span: Span) -> Iterable[Span]:
-    """A span, and those inside it."""
-    yield span
-    for inner in span.inside:
-        yield from every(inner)
+def rows(lanes: Sequence[Sequence[Record]]) -> list[list[int]]:
+    """The row of each record of each lane, from 1 on.
 
+    In a lane every record has a row of its own. Records in different lanes share one if they began at the same moment.
 
-def writes(spans: Iterable[Span]) -> list[Write]:
-    """The writes that the spans came in, in order."""
-    ordered = sorted(spans, key=lambda span: span.write)
-    began = min((span.at for span in ordered), default=0.0)
-    groups = [tuple(group) for _, group in groupby(ordered, key=lambda span: span.write)]
-    return [Write(group[0].at - began, group[0].side, group) for group in groups]
-
-
-def rows(lanes: Sequence[Sequence[Write]]) -> list[list[int]]:
-    """The row of each write of each lane, from 1 on.
-
-    In a lane every write has a row of its own. Writes in different lanes share one when they came at the same moment.
-
-    >>> first = Write(0.0, Side.CLIENT, ())
+    >>> from ..trace import Side
+    >>> first = Record(0.0, Side.CLIENT, (), "message")
     >>> rows([[first, first._replace(at=1.0)], [first, first._replace(at=0.001), first._replace(at=1.001)]])
     [[1, 3], [1, 2, 3]]
     """
-    times = sorted({write.at for lane in lanes for write in lane})
+    times = sorted({record.at for lane in lanes for record in lane})
     whole = times[-1] - times[0] if times else 0.0
     found: list[list[int]] = [[] for _ in lanes]
     row = 1
     while times:
         moment = [at for at in times if at - times[0] <= whole * SAME_MOMENT]
         times = times[len(moment) :]
-        taken = [sum(write.at in moment for write in lane) for lane in lanes]
+        taken = [sum(record.at in moment for record in lane) for lane in lanes]
         for places, count in zip(found, taken, strict=True):
             places += range(row, row + count)
         row += max(taken)
@@ -162,23 +132,49 @@ def rows(lanes: Sequence[Sequence[Write]]) -> list[list[int]]:
 # -------------------------------------------------------------------------------------------------------------- words
 
 
-def gist_of(span: Span) -> str:
-    """What a span adds to its write's summary: nothing if it only gives another's length.
+def gist(record: Record) -> str:
+    """A record in a few words, for its heading and for an arrow.
 
-    >>> span = Span(Side.CLIENT, 0, b"PING", "command", "PING", "", "command", 0.0, 0)
-    >>> gist_of(span), gist_of(span._replace(name="flags", kind="framing")), gist_of(span._replace(wrong=True))
-    ('PING', '', 'an error')
+    >>> from ..trace import Side
+    >>> span = Span(Side.CLIENT, 0, b"\\x04", "flags", "a command", "", "framing", 0.0, 0)
+    >>> gist(Record(0.0, Side.CLIENT, (span, span._replace(name="box", kind="secret")), "MESSAGE"))
+    'MESSAGE, encrypted'
+    >>> gist(Record(0.0, Side.CLIENT, (span._replace(wrong=True),), "rest"))
+    'not read, an error'
     """
-    if span.wrong:
-        return "an error"
-    if span.name == "box" and not span.inside:
-        return "encrypted"
-    words = {"greeting": "greeting", "body": "message", "partial": "cut off"}
-    if span.kind == "command" and span.name == "command":
-        return span.value
-    if span.kind == "http-line":
-        return "request" if span.side is Side.CLIENT else "response"
-    return words.get(span.kind, "")
+    what = f"{record.messages} messages" if record.what == "message" and record.messages > 1 else record.what
+    words = [{"rest": "not read"}.get(what, what)]
+    if any(span.name == "box" and not span.inside for span in record.spans):
+        words.append("encrypted")
+    if any(inner.wrong for span in record.spans for inner in every(span)):
+        words.append("an error")
+    elif record.spans and record.spans[-1].kind == "partial":
+        words.append("cut off")
+    return ", ".join(words)
+
+
+class Bit(NamedTuple):
+    """One bit of a flags octet. name: "" if it has no meaning."""
+
+    value: int
+    name: str
+
+
+def bits(span: Span) -> list[Bit]:
+    """The bits of a flags octet, the highest first; none for other fields. Inside the box of a CURVE MESSAGE, COMMAND
+    is another bit than in the header of a frame.
+
+    >>> from ..trace import Side
+    >>> span = Span(Side.CLIENT, 0, b"\\x04", "flags", "a command", "", "framing", 0.0, 0)
+    >>> [f"{bit.value}{bit.name}" for bit in bits(span)]
+    ['0', '0', '0', '0', '0', '1COMMAND', '0LONG', '0MORE']
+    """
+    if span.name != "flags" or len(span.octets) != 1:
+        return []
+    names = ("COMMAND", "MORE") if "26/" in span.source else ("COMMAND", "LONG", "MORE")
+    return [
+        Bit(span.octets[0] >> place & 1, names[-1 - place] if place < len(names) else "") for place in range(7, -1, -1)
+    ]
 
 
 def when(seconds: float) -> str:

@@ -7,15 +7,17 @@
     zmtp     decodes one side of a ZMTP connection
     http     decodes one side of an HTTP/1.1 connection
     both     Trace: the two sides together
+    reasons  why each field exists
+    records  the greeting, the commands and the messages, and what happens in each
     story    recorded conversations with libzmq, to read and to replay
 
     >>> from minizmtp.wire.greeting import encode_greeting
     >>> trace = Trace()
     >>> for span in trace.feed(Side.CLIENT, encode_greeting(b"NULL") + b"\\x02!", at=0.0)[:4]:
     ...     print(f"{span.offset:2}  {span.octets.hex():16}  {span.name}: {span.value}")
-     0  ff                signature: this is ZMTP
-     1  0000000000000000  padding: carries no meaning
-     9  7f                signature: and not as old as ZMTP 1.0
+     0  ff                signature: identifies ZMTP
+     1  0000000000000000  padding: ignored
+     9  7f                signature: identifies ZMTP 2.0 or later
     10  0301              version: ZMTP 3.1
 
 The annotations can't disagree with what our own sockets read, because both use the same parser. `zmtp` and `http`

@@ -6,7 +6,7 @@ value in words, and the section of the RFC that describes it.
     >>> [(piece.name, piece.octets, piece.value) for piece in header_pieces(b"\x04\x0e")]
     [('flags', b'\x04', 'a command'), ('size', b'\x0e', '14 octets follow')]
     >>> [(piece.name, piece.value) for piece in split_pieces(TRAFFIC["PING"], b"\x00\x14ctx", SECTIONS["PING"])]
-    [('ttl', '2 s: after so long a silence, take me for dead'), ('context', 'goes there and back unchanged')]
+    [('ttl', '2 s without a sign of life mean dead'), ('context', 'the PONG repeats it')]
 
 Below this module: `wire`, `spans`. Read next: `naming`.
 """
@@ -29,8 +29,8 @@ def zmtp(section: str) -> str:
 # --------------------------------------------------------------------------------------------------- greeting, header
 
 _GREETING = {
-    "signature": ("this is ZMTP", "Version Negotiation"),
-    "padding": ("carries no meaning", "Version Negotiation"),
+    "signature": ("identifies ZMTP", "Version Negotiation"),
+    "padding": ("ignored", "Version Negotiation"),
     "version": ("", "Version Negotiation"),
     "mechanism": ("", "Authentication and Confidentiality"),
     "as-server": ("", "Topology"),
@@ -42,13 +42,13 @@ def greeting_piece(name: str, octets: bytes) -> Piece:
     """One field of a greeting."""
     value, section = _GREETING[name]
     if name == "signature" and octets != b"\xff":
-        value = "and not as old as ZMTP 1.0"
+        value = "identifies ZMTP 2.0 or later"
     elif name == "version":
         value = "ZMTP " + ".".join(str(octet) for octet in octets)
     elif name == "mechanism":
         value = f"{printable(octets.rstrip(bytes(1)))}, then zeros"
     elif name == "as-server":
-        value = "this side is the server of the handshake" if octets == b"\x01" else "0, which says nothing"
+        value = "1: the server of the handshake" if octets == b"\x01" else "0: the client, or not stated"
     return Piece(name, octets, value, zmtp(section), "greeting")
 
 
@@ -89,7 +89,7 @@ TRAFFIC: dict[str, Layout] = {
     "PONG": (("context", REST),),
 }
 
-PROPERTIES = {b"socket-type": "what this socket is", b"identity": "what a ROUTER is to call it"}
+PROPERTIES = {b"socket-type": "the socket type", b"identity": "the routing id for a ROUTER"}
 
 
 def _octets(octets: bytes) -> str:
@@ -98,17 +98,17 @@ def _octets(octets: bytes) -> str:
 
 def _ttl(octets: bytes) -> str:
     tenths = int.from_bytes(octets, "big")
-    return f"{tenths / 10:g} s: after so long a silence, take me for dead" if tenths else "0: none"
+    return f"{tenths / 10:g} s without a sign of life mean dead" if tenths else "0: no limit"
 
 
 WORDS: dict[str, Callable[[bytes], str]] = {
     "name length": lambda octets: f"{octets[0]} letters",
-    "value length": lambda octets: _octets(octets) if any(octets) else "0 octets: none is given",
+    "value length": lambda octets: _octets(octets) if any(octets) else "0 octets: it is empty",
     "value": printable,
-    "data": lambda octets: "of a command that is not known here, and ignored",
+    "data": lambda octets: "ignored, because the command is unknown",
     "prefix": lambda octets: f"topics that begin with {printable(octets)}",
     "ttl": _ttl,
-    "context": lambda octets: "goes there and back unchanged",
+    "context": lambda octets: "the PONG repeats it",
     "reason length": _octets,
     "reason": printable,
     "username length": _octets,
@@ -116,19 +116,19 @@ WORDS: dict[str, Callable[[bytes], str]] = {
     "password length": _octets,
     "password": lambda octets: "in clear",
     "version": lambda octets: "CurveZMQ " + ".".join(str(octet) for octet in octets),
-    "padding": lambda octets: f"{len(octets)} zeros: no answer to it is longer",
+    "padding": lambda octets: f"{len(octets)} zeros, longer than the answer",
     "C'": lambda octets: "the client's public key for this connection",
     "S'": lambda octets: "the server's public key for this connection",
     "s'": lambda octets: "the server's secret key for this connection",
-    "C": lambda octets: "the client's permanent public key: this is who it is",
-    "S": lambda octets: "the server's permanent public key: this is whom it means",
-    "nonce": lambda octets: f"counts: {int.from_bytes(octets, 'big')}" if len(octets) == 8 else "random",
+    "C": lambda octets: "the client's permanent public key",
+    "S": lambda octets: "the server's permanent public key",
+    "nonce": lambda octets: f"a counter: {int.from_bytes(octets, 'big')}" if len(octets) == 8 else "random",
     "box": lambda octets: (
-        f"sealed: {len(octets) - curve.BOX_OVERHEAD} octets, and {curve.BOX_OVERHEAD} that vouch for them"
+        f"{len(octets) - curve.BOX_OVERHEAD} octets, encrypted, and {curve.BOX_OVERHEAD} that prove them"
     ),
-    "cookie": lambda octets: "the server's own state, sealed for itself",
-    "vouch": lambda octets: "sealed with the client's permanent key",
-    "zeros": lambda octets: f"{len(octets)} of them: only to show that it knows the server's key",
+    "cookie": lambda octets: "encrypted by the server for itself",
+    "vouch": lambda octets: "encrypted with the client's permanent key",
+    "zeros": lambda octets: f"{len(octets)} of them, which prove that it knows S",
 }
 # Fields that are masked when they are shown (see `spans.masked`).
 HIDDEN = {"password", "s'"}

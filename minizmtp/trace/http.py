@@ -213,7 +213,7 @@ class HttpSpeaker:
 
 
 UNANSWERED = Piece("rest", b"", f"not read: more than {MOST_QUESTIONS} requests have no answer", "", "partial")
-SWITCHED = Piece("rest", b"", "not read: both have gone over to another protocol", "RFC 9110 §7.8", "partial")
+SWITCHED = Piece("rest", b"", "not read: both sides changed the protocol", "RFC 9110 §7.8", "partial")
 
 
 def reader_of_questions() -> h11.Connection:
@@ -246,14 +246,14 @@ def refusal(reader: h11.Connection) -> str:
 # ------------------------------------------------------------------------------------------------------------- pieces
 
 FIELDS = {
-    "host": ("which site is meant", "RFC 9110 §7.2"),
-    "accept": ("what kinds of answer will do", "RFC 9110 §12.5.1"),
-    "accept-encoding": ("compressions it can undo", "RFC 9110 §12.5.3"),
-    "connection": ("what becomes of the connection", "RFC 9110 §7.6.1"),
-    "user-agent": ("what program is asking", "RFC 9110 §10.1.5"),
+    "host": ("the site", "RFC 9110 §7.2"),
+    "accept": ("formats that the client reads", "RFC 9110 §12.5.1"),
+    "accept-encoding": ("compressions that it can undo", "RFC 9110 §12.5.3"),
+    "connection": ("whether to keep the connection", "RFC 9110 §7.6.1"),
+    "user-agent": ("the program that asks", "RFC 9110 §10.1.5"),
     "content-length": ("octets in the body", "RFC 9110 §8.6"),
-    "content-type": ("what the body is", "RFC 9110 §8.3"),
-    "transfer-encoding": ("how the body is packed", "RFC 9112 §6.1"),
+    "content-type": ("the format of the body", "RFC 9110 §8.3"),
+    "transfer-encoding": ("how the body is sent", "RFC 9112 §6.1"),
     "date": ("when it was made", "RFC 9110 §6.6.1"),
 }
 
@@ -278,10 +278,10 @@ def head_pieces(octets: bytes, head: Head) -> Iterator[Piece]:
     """The pieces of a head that h11 has accepted."""
     start, *fields, end = fields_of(lines_of(octets)[:-1])
     if isinstance(head, h11.Request):
-        words = f"{head.method.decode('ascii')} what, at {head.target.decode('ascii')}"
+        words = f"method {head.method.decode('ascii')}, path {head.target.decode('ascii')}"
         yield Piece("request line", start, words, "RFC 9112 §3", "http-line")
     else:
-        yield Piece("status line", start, f"{head.status_code}: how it went", "RFC 9112 §4", "http-line")
+        yield Piece("status line", start, f"{head.status_code}, and a phrase for people", "RFC 9112 §4", "http-line")
     yield from map(field_piece, fields)  # not from h11, because it reports a repeated Content-Length once
     yield Piece("blank line", end, "the head ends here", "RFC 9112 §2.1", "http-framing")
 
@@ -310,9 +310,7 @@ def framing_pieces(octets: bytes, after_chunk: bool) -> list[Piece]:
         size = lines.pop(0)
         words = f"{size.strip().decode('latin-1')} octets follow, in hexadecimal"
         pieces.append(Piece("chunk size", size, words, "RFC 9112 §7.1", "http-framing"))
-    pieces += [
-        Piece("trailer", line, "a field behind the body", "RFC 9112 §7.1.2", "http-field") for line in lines[:-1]
-    ]
+    pieces += [Piece("trailer", line, "a field after the body", "RFC 9112 §7.1.2", "http-field") for line in lines[:-1]]
     pieces += [Piece("blank line", line, "the body ends here", "RFC 9112 §7.1", "http-framing") for line in lines[-1:]]
     return pieces
 

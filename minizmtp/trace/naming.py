@@ -6,9 +6,9 @@ the functions by which `wire` reads it. A frame that breaks a rule is split up t
 The name of a message frame depends on the socket types, which the READY commands contain, because on the wire all
 message frames look alike:
 
-    REQ, REP     the frames before the first empty one are the envelope, that one is the delimiter
+    REQ, REP     the frames before the first empty one are the envelope, the empty one is the delimiter
     PUB, XPUB    the first frame is the topic
-    SUB, XSUB    a message that begins with 01 or 00 subscribes or cancels: so peers of ZMTP 3.0 say it
+    SUB, XSUB    a message that begins with 01 or 00 subscribes or cancels, because ZMTP 3.0 has no command for it
 
     >>> messages = Messages(Side.CLIENT, {Side.CLIENT: SocketType.SUB})
     >>> [(piece.name, piece.octets) for piece in messages.name(0, b"\x01news")]
@@ -76,15 +76,15 @@ class Messages:
         if ours in (SocketType.SUB, SocketType.XSUB) and is_first and body[:1] in (b"\x01", b"\x00"):
             source, what = pattern("29/PUBSUB", ours), "subscribe" if body[0] else "cancel"
             return [
-                Piece("subscription", body[:1], f"{what}, in a message", source, "body"),
+                Piece("subscription", body[:1], f"{what}, as a message", source, "body"),
                 Piece("prefix", body[1:], f"topics that begin with {printable(body[1:])}", source, "body"),
             ]
         if ours in (SocketType.PUB, SocketType.XPUB) and is_first:
-            return [Piece("topic", body, "what subscriptions are compared with", pattern("29/PUBSUB", ours), "body")]
+            return [Piece("topic", body, "compared with the subscriptions", pattern("29/PUBSUB", ours), "body")]
         if more and not delimited and self._has_envelope(ours):
             self._delimited = not body
             name = "envelope" if body else "delimiter"
-            return [Piece(name, body, "the way back", pattern("28/REQREP", ours), "body")]
+            return [Piece(name, body, "an address for the reply", pattern("28/REQREP", ours), "body")]
         self._delimited = delimited and more
         return [Piece("body", body, "what the program sent", zmtp("Messages"), "body")]
 
@@ -197,7 +197,7 @@ class Namer:
         for name, octets in metadata_fields(data):
             if name == "property":
                 property_name = octets
-                words = PROPERTIES.get(octets.lower(), "of the peer")
+                words = PROPERTIES.get(octets.lower(), "not part of ZMTP")
                 yield Piece(name, octets, words, METADATA, "metadata")
                 continue
             value = piece(name, octets, METADATA, "metadata")

@@ -94,8 +94,8 @@ class Piece(NamedTuple):
 
 
 # The names of incomplete octets, and of those after a broken rule.
-NOT_WHOLE = Piece("partial", b"", "not whole: what is missing has not come", kind="partial")
-AFTERWARDS = Piece("rest", b"", "not read: after a broken rule nobody knows what it means", kind="wrong")
+NOT_WHOLE = Piece("partial", b"", "incomplete: the rest has not come", kind="partial")
+AFTERWARDS = Piece("rest", b"", "not read, because a rule was broken before", kind="wrong")
 
 
 def cover(spans: Sequence[Span], octets: bytes) -> bool:

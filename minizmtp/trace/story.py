@@ -6,11 +6,12 @@ for each field. The comments after # were written by the trace, for human reader
     # A REQ asks, a REP answers.
     client: REQ, libzmq 4.3.5
     server: REP, libzmq 4.3.5
+    summary: One request and one reply.
 
     client 0.0000
-        ff                                               # signature: this is ZMTP
-        00 00 00 00 00 00 00 01                          # padding: carries no meaning
-        7f                                               # signature: and not as old as ZMTP 1.0
+        ff                                               # signature: identifies ZMTP
+        00 00 00 00 00 00 00 01                          # padding: ignored
+        7f                                               # signature: identifies ZMTP 2.0 or later
 
     >>> story = load("reqrep")
     >>> story.title, story.about["client"]
@@ -45,8 +46,8 @@ class Write(NamedTuple):
 
 
 class Story(NamedTuple):
-    """title: the first line. about: the two sides, and the circumstances. keys: secrets in Z85, under the names that
-    `trace.Keys` uses."""
+    """title: the first line. about: the two sides, the mechanism, and a summary. keys: secrets in Z85, under the names
+    that `trace.Keys` uses."""
 
     title: str
     about: dict[str, str]

@@ -263,7 +263,7 @@ class Speaker:
             return
         self.tape.cut_all(pieces)
         if ear.over:
-            self._stop(REST._replace(value="not read: after ERROR there is nothing to say"))
+            self._stop(REST._replace(value="not read: ERROR ends the conversation"))
 
     def _refuse_header(self, error: ProtocolError) -> None:
         """Name the part of the header that the decoder has read: the flags, and the size if it is complete."""

@@ -33,7 +33,7 @@ from minizmtp.demo.plots import draw_bars, draw_timeline
 from minizmtp.demo.tour import QUESTION, Part
 from minizmtp.trace import Side, Span
 from tests.browser import CONTRASTS
-from tests.markup import Element, check_page
+from tests.markup import Element, check_page, with_all_open
 
 LONG = "a-word-that-does-not-end" * 8
 LEGEND = {"wait": "it waits", "work": "it works", "open": "there is one", "gone": "it is dead", "mark": "now"}
@@ -41,7 +41,7 @@ LEGEND = {"wait": "it waits", "work": "it works", "open": "there is one", "gone"
 
 def span(at: float, write: int, side: Side = Side.CLIENT, offset: int = 0) -> Span:
     source = '37/ZMTP 3.1, "Framing"'
-    return Span(side, offset, b"\x00\x05hello", f"name {write}", f"value at {at}", source, "framing", at, write)
+    return Span(side, offset, b"\x00\x05hello", "flags", f"value at {at}", source, "framing", at, write)
 
 
 HTTP = Conversation("HTTP", "http", (span(5.0, 0), span(5.1, 1, Side.SERVER)))
@@ -121,16 +121,37 @@ def test_the_contents_link_every_part_and_show_its_result(page):
         "rest What else? Remember <this>.",
     ]
     assert [it.text for it in page.all("h2")] == [
-        "In short",
+        "The answer",
         "What <crosses> the wire?",
         "What else?",
         "1 of 4 claims did not come true",
     ]
 
 
+def test_the_contents_that_stay_name_the_answer_and_the_parts(page):
+    (sidebar,) = page.all("nav", "sidebar")
+    assert [link.attributes["href"] for link in sidebar.all("a")] == ["#top", "#in-short", "#bytes", "#rest"]
+
+
+def test_no_drawing_of_the_terminal_is_left_on_the_page(real):
+    """Its bars and dots mean nothing where bars and lines are drawn; dots in columns of octets as text are meant."""
+    page = check_page(real.read_text("utf-8"))
+    told = [it.text for tag in ("p", "td", "th", "li", "figcaption") for it in page.all(tag) if not it.classes]
+    assert len(told) > 100
+    assert not [words for words in told if set(words) & set("█▏│─·●┌└")]
+
+
+def test_the_rows_of_a_timeline_are_in_the_order_of_the_requests(real):
+    page = check_page(real.read_text("utf-8"))
+    drawn = [[it.text for it in plot.all("text", "label")] for plot in page.all("figure", "plot-of")]
+    rows = [[label for label in labels if label.startswith("request ")] for labels in drawn]
+    numbers = [[int(label.split()[1].rstrip(",")) for label in labels] for labels in rows if labels]
+    assert numbers == [[*range(1, 9)]] * 3
+
+
 def test_the_answer_stands_at_the_top_and_leads_to_the_parts(page):
     first = next(next(page.all("main")).all("section"))
-    assert next(first.all("h2")).text == "In short"
+    assert next(first.all("h2")).text == "The answer"
     assert [(it.text, it.attributes["href"]) for it in first.all("a")] == [("bytes", "#bytes")]
     assert "the answer" not in arrange(TOUR).names
 
@@ -216,7 +237,9 @@ def test_the_page_and_the_terminal_report_the_same_claims(run, code, tmp_path, c
     assert main(["--html", str(path)], parts_of(run)) == code
     page = check_page(path.read_text("utf-8"))
     claim = next(next(page.all("ul", "claims")).all("li")).text
-    assert claim.split(": ")[1] in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert claim.split(": ")[1] in printed
+    assert printed.endswith(f"\nThe page is in {path}: open it in a browser.\n")
 
 
 def test_a_page_that_cannot_be_written_fails_before_the_tour(tmp_path, capsys):
@@ -249,9 +272,9 @@ def test_without_its_libraries_only_the_page_is_unavailable(missing, tmp_path):
 
 @pytest.fixture(scope="module")
 def awkward(tmp_path_factory) -> Path:
-    """The page of every kind of block."""
+    """The page of every kind of block; all is open."""
     path = tmp_path_factory.mktemp("pages") / "awkward.html"
-    path.write_text(tour_page(TOUR), "utf-8")
+    path.write_text(with_all_open(tour_page(TOUR)), "utf-8")
     return path
 
 
@@ -295,17 +318,18 @@ def test_all_text_stands_out_from_what_is_behind_it(browser, file, dark):
     assert [words for contrast, words in browser.ask(CONTRASTS) if contrast < 4.5] == []
 
 
-@pytest.mark.parametrize("printed", [False, True])
-def test_every_explanation_is_in_sight_without_scripts(browser, file, printed):
+def test_every_explanation_is_on_paper_without_scripts(browser, file):
     with browser.without_script():
-        browser.open(file, printed=printed)
+        browser.open(file, printed=True)
         seen = browser.ask("return [...document.querySelectorAll('.span > dd')].map(it => it.checkVisibility())")
     assert seen
     assert all(seen)
 
 
-def test_every_explanation_is_reached_with_the_tab_key(browser, real):
-    browser.open(real)
+def test_every_explanation_is_reached_with_the_tab_key(browser, real, tmp_path):
+    path = tmp_path / "opened.html"
+    path.write_text(with_all_open(real.read_text("utf-8")), "utf-8")
+    browser.open(path)
     stops = browser.tab_through()
     page = check_page(real.read_text("utf-8"))
     assert sum("<summary>" in it for it in stops) == len(list(page.all("details")))
@@ -321,8 +345,8 @@ def test_a_screen_reader_reads_one_conversation_at_a_time(browser, awkward):
 
 
 def test_on_a_wide_screen_the_two_columns_keep_one_time(browser, awkward):
-    """Writes of one row stand at one height, whatever is above them."""
-    where = """return [...document.querySelectorAll('.beside .write')].map(it => {
+    """Records of one row stand at one height, whatever is above them."""
+    where = """return [...document.querySelectorAll('.beside .record')].map(it => {
         const {left, top} = it.getBoundingClientRect();
         return [it.style.getPropertyValue('--row'), left, top];
     })"""

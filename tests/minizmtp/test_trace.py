@@ -148,7 +148,7 @@ def test_a_protocol_switch_ends_the_trace_of_both_sides():
     for side, octets in ((CLIENT, b"\x81\x01"), (SERVER, b"\x81\x00")):
         rest = trace.spans(side)[-1]
         assert (rest.octets, rest.kind, rest.wrong) == (octets, "partial", False)
-        assert "another protocol" in rest.value
+        assert "changed the protocol" in rest.value
 
 
 def test_a_client_refused_a_protocol_switch_goes_on_with_http():

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minizmtp.html.conversation import KINDS, Conversation, kind_of, rows, writes
+from minizmtp.html.conversation import KINDS, Conversation, kind_of, rows
 from minizmtp.html.page import FEW, conversation_page
 from minizmtp.trace import Side, Span
+from minizmtp.trace.records import Record
 from tests.markup import Element, check_page
 
 NASTY = '<img src=x onerror="alert(1)">&amp;\'{{ 7 * 7 }}'
@@ -51,7 +52,8 @@ def conversations(draw: st.DrawFn) -> Conversation:
 @given(st.lists(conversations(), max_size=3))
 def test_the_page_shows_every_span_once_in_order_with_its_notes(said):
     page = check_page(conversation_page("What was said", said))
-    spans = [it for conversation in said for it in conversation.spans]
+    spans = [it for conversation in said for record in conversation.records for it in record.spans]
+    assert len(spans) == sum(len(it.spans) for it in said)
     assert len(shown(page)) == len(spans)
     for element, it in zip(shown(page), spans, strict=True):
         assert part(element, "offset") == f"offset {it.offset}"
@@ -116,13 +118,63 @@ def test_a_source_is_a_link_only_if_it_can_be_read_somewhere():
     assert part(shown(page)[2], "source") == "libzmq"
 
 
-@pytest.mark.parametrize(("count", "folded"), [(FEW, False), (FEW + 1, True)])
-def test_a_long_conversation_is_folded(count, folded):
-    spans = [span(offset=5 * number, write=number) for number in range(count)]
-    page = check_page(conversation_page("Long", [Conversation("", "", spans)]))
-    writes_shown = list(page.all("details"))
-    assert len(writes_shown) == count
-    assert {"open" not in it.attributes for it in writes_shown} == {folded}
+def frames(*sides: Side) -> list[Span]:
+    """The flags of a frame from each of these sides, half a second apart."""
+    flags = span(b"\x00", name="flags", kind="framing")
+    return [flags._replace(side=side, offset=number, write=number, at=number / 2) for number, side in enumerate(sides)]
+
+
+@pytest.mark.parametrize(("count", "ladders"), [(FEW, 1), (FEW + 1, 0)])
+def test_records_are_closed_and_only_few_of_them_get_arrows(count, ladders):
+    page = check_page(conversation_page("Long", [Conversation("", "", frames(*[Side.CLIENT] * count))]))
+    opened = ["open" in next(it.all("details")).attributes for it in page.all("li", "record")]
+    assert opened == [False] * count
+    assert len([it for it in page.all("figure", "ladder") if list(it.all("svg"))]) == ladders
+
+
+def test_one_conversation_is_open_and_several_are_closed():
+    """Several also have a list of contents that stays in sight."""
+    for count in (1, 3):
+        page = check_page(conversation_page("Some", [Conversation("", "", frames(Side.CLIENT))] * count))
+        opened = ["open" in next(it.all("details")).attributes for it in page.all("section", "conversation")]
+        assert opened == [count == 1] * count
+        (nav,) = page.all("nav", "sidebar") if count > 1 else (Element("", {}),)
+        links = [it.attributes["href"] for it in nav.all("a")]
+        assert links == (["#top", "#c1", "#c2", "#c3"] if count > 1 else [])
+
+
+def test_the_bits_of_flags_are_drawn_with_their_names():
+    it = span(b"\x05", name="flags", kind="framing", source='37/ZMTP 3.1, "Framing"')
+    page = check_page(conversation_page("Bits", [Conversation("", "zmtp", [it])]))
+    (bits,) = page.all("span", "bits")
+    assert bits.attributes["aria-label"] == "bits 00000101, COMMAND, MORE"
+    assert [bit.text for bit in bits.all("span")] == ["0", "0", "0", "0", "0", "1 COMMAND", "0 LONG", "1 MORE"]
+
+
+def test_a_record_has_its_story_its_reasons_and_its_code():
+    page = check_page(conversation_page("Told", [Conversation("", "zmtp", frames(Side.CLIENT, Side.SERVER))]))
+    first, second = page.all("li", "record")
+    assert part(first, "what").startswith("The client sends a message.")
+    assert part(second, "what").startswith("The server sends a message.")
+    assert part(first, "reason").startswith("Three bits are in use.")
+    chapter, code = page.all("details", "code")
+    assert next(chapter.all("summary")).text == "The chapter about it: minizmtp/wire/frames.py"
+    assert "| flags | size |" in chapter.text
+    assert next(code.all("summary")).text == "The code: encode_message in minizmtp/wire/frames.py"
+    assert "def encode_message(" in code.text
+
+
+def test_each_field_has_the_number_of_its_octets():
+    """By which the style lights up both."""
+    spans = [span(b"\x00", name="flags", kind="framing"), span(b"\x05", name="size", offset=1), span(offset=2)]
+    page = check_page(conversation_page("Numbers", [Conversation("", "zmtp", spans)]))
+    (octets,) = page.all("p", "octets")
+    assert [(it.text, it.classes[1], it.attributes["href"]) for it in octets.all("a")] == [
+        ("00", "n1", "#c1-c0"),
+        ("05", "n2", "#c1-c1"),
+        ("68 65 6c 6c 6f", "n3", "#c1-c2"),
+    ]
+    assert [it.classes[-1] for it in shown(page)] == ["n1", "n2", "n3"]
 
 
 def test_the_shares_of_the_families_add_up_to_the_whole():
@@ -134,8 +186,8 @@ def test_the_shares_of_the_families_add_up_to_the_whole():
     assert widths == pytest.approx([400 / 9, 500 / 9], abs=0.01)
 
 
-def test_a_ladder_has_an_arrow_for_each_write_in_its_direction():
-    spans = [span(), span(side=Side.SERVER, write=1, at=0.5), span(offset=5, write=2, at=1.0)]
+def test_a_ladder_has_an_arrow_for_each_record():
+    spans = frames(Side.CLIENT, Side.SERVER, Side.CLIENT)
     page = check_page(conversation_page("Ladder", [Conversation("", "", spans)]))
     (ladder,) = page.all("figure", "ladder")
     assert [it.text for it in ladder.all("text")] == ["0 ms message", "500 ms message", "1.0 s message"]
@@ -154,16 +206,16 @@ times = st.lists(st.floats(0, 1000, allow_nan=False), min_size=1, max_size=12).m
 @given(st.lists(times, min_size=1, max_size=3))
 @pytest.mark.slow
 def test_rows_run_down_with_time_in_every_lane_and_across_lanes(lanes):
-    said = [[write for at in lane for write in writes([span(at=0.0), span(at=at, write=1)])[1:]] for lane in lanes]
+    said = [[Record(at, Side.CLIENT, (), "message") for at in lane] for lane in lanes]
     found = rows(said)
     for lane, places in zip(said, found, strict=True):
-        assert places == sorted(set(places)), "a write has a row of its own, and time never runs up"
+        assert places == sorted(set(places)), "a record has a row of its own, and time never runs up"
         assert len(places) == len(lane)
     whole = max(map(max, lanes)) - min(map(min, lanes))
     placed = sorted(
-        (row, write.at)
+        (row, record.at)
         for lane, places in zip(said, found, strict=True)
-        for row, write in zip(places, lane, strict=True)
+        for row, record in zip(places, lane, strict=True)
     )
     for (_, before), (_, after) in pairwise(placed):
         assert after >= before - whole / 25, "what stands lower came later, or at the same moment"

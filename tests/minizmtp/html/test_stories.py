@@ -1,10 +1,13 @@
 """The recorded conversations as a page."""
 
+import subprocess
+import sys
+
 import pytest
 
-from minizmtp.html.__main__ import STORIES, TITLE, main
-from minizmtp.html.conversation import every
+from minizmtp.html.__main__ import STORIES, TITLE, main, story_as_conversation
 from minizmtp.trace import Side
+from minizmtp.trace.records import every
 from minizmtp.trace.story import load, names
 from tests.browser import CONTRASTS
 from tests.markup import check_page
@@ -19,6 +22,43 @@ def file(tmp_path_factory):
 
 def test_every_story_is_told():
     assert sorted(STORIES) == names()
+
+
+def test_the_command_says_where_the_page_is(tmp_path, capsys):
+    path = tmp_path / "zmtp.html"
+    assert main([str(path), "reqrep"]) == 0
+    assert capsys.readouterr().out == f"The page is in {path}: open it in a browser.\n"
+
+
+def test_a_page_that_cannot_be_written_is_an_error_in_one_line(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path / "nowhere" / "zmtp.html"), "reqrep"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith("zmtp.html: No such file or directory\n")
+
+
+@pytest.mark.parametrize(("missing", "needs"), [("jinja2", "jinja2"), ("svg", "svg")])
+def test_without_its_libraries_the_command_says_what_to_do(missing, needs):
+    program = (
+        f"import sys, runpy; sys.modules['{missing}'] = None; runpy.run_module('minizmtp.html', run_name='__main__')"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (2, f"minizmtp.html needs {needs}: pip install 'minizmtp[html]'\n")
+
+
+def test_without_pynacl_the_page_says_why_boxes_stay_closed(monkeypatch):
+    monkeypatch.setattr("minizmtp.html.__main__.find_spec", lambda name: None)
+    assert "PyNaCl is not installed" in story_as_conversation("curve").note
+    assert "pip install 'minizmtp[curve]'" in story_as_conversation("curve").note
+    assert "PyNaCl" not in story_as_conversation("reqrep").note
+    assert not [span for span in story_as_conversation("curve").spans if span.inside]
+
+
+def test_every_record_of_a_story_says_what_happens_and_why(file):
+    page = check_page(file.read_text("utf-8"))
+    for section in page.all("section", "conversation"):
+        for record in section.all("li", "record"):
+            assert next(record.all("p", "what")).text, next(record.all("summary")).text
 
 
 @pytest.mark.slow
