@@ -42,11 +42,12 @@ import h11
 import trio
 
 from .config import Limits, Timeout, seconds
-from .connection import EVENTS_IN_A_TURN, Connection, Origin, check_header_size, head_of
+from .connection import Connection, Origin, check_header_size, head_of
 from .errors import PoolTimeout, RemoteProtocolError, StreamClosed, TimeoutException, TransportError
 from .headers import Headers
 from .request import BodyStream, Request
 from .response import Response
+from .turns import EVENT, TURN
 
 # RFC 9110 §9.2.2: twice does as much as once
 # RFC 10008 §2 adds QUERY
@@ -318,7 +319,7 @@ class Body:
 
 def _end_at_hand(connection: Connection) -> h11.Event | None:
     """The end of the body, if the rest of it is here; as much as one turn may take is looked at."""
-    for _ in range(EVENTS_IN_A_TURN):
+    for _ in range(TURN // EVENT):
         if not isinstance(event := connection.event_at_hand(), h11.Data):
             return event if isinstance(event, h11.EndOfMessage) else None
     return None

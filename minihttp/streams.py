@@ -48,6 +48,8 @@ from .decoders import PIECE
 
 READ = 131072  # octets that one read takes: with 64 KiB our own work shows, 256 KiB the kernel copies slower
 LOOKS = 8  # how often within its timeout a blocked writer tries again
+RECORD = 16384 + 256 + 5  # octets of the largest record, with its head                            RFC 8446 §5.2
+STEPS = 8  # records given to OpenSSL, or opened by it, before other tasks run
 
 Octets = bytes | bytearray | memoryview
 T = TypeVar("T")
@@ -170,6 +172,7 @@ class TLS:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=host is None, server_hostname=host)
         self._is_ready = False
+        self._came = b""  # from the peer, and not in `_incoming` yet
         self._pulling: trio.Event | None = None  # a task waits for octets of the peer; set when they are here
 
     @property
@@ -218,12 +221,19 @@ class TLS:
             await trio.lowlevel.checkpoint()
 
     async def receive(self, timeout: float | None) -> bytes:
-        await trio.lowlevel.checkpoint_if_cancelled()
+        await trio.lowlevel.checkpoint()
+        octets: list[bytes] = []
         try:
-            return await self._until(lambda: self._ssl.read(READ), timeout)
+            for _ in range(STEPS):
+                try:
+                    octets.append(self._ssl.read(READ))
+                except ssl.SSLWantReadError:
+                    if not self._feed():
+                        break
+            return b"".join(octets) if octets else await self._until(lambda: self._ssl.read(READ), timeout)
         except ssl.SSLEOFError:
             self.is_cut = True
-            return b""
+            return b"".join(octets)
 
     async def _until(self, step: Callable[[], T], timeout: float | None) -> T:
         """Do a step of TLS, with as many octets of the peer as it takes."""
@@ -234,7 +244,10 @@ class TLS:
                 if not self._is_ready:
                     await self.flush(timeout)
                 self._put_records()  # an answer to a record of the peer, for instance new keys
-                await self._pull(timeout)
+                if self._feed():
+                    await trio.lowlevel.checkpoint()
+                else:
+                    await self._pull(timeout)
 
     async def _pull(self, timeout: float | None) -> None:
         if self._pulling is not None:  # the other task waits already, and only one can wait for a socket
@@ -242,16 +255,21 @@ class TLS:
             return
         self._pulling = trio.Event()
         try:
-            self._feed(await self._wire.receive(timeout))
+            self._take(await self._wire.receive(timeout))
         finally:
             self._pulling.set()
             self._pulling = None
 
-    def _feed(self, data: bytes) -> None:
-        if data:
-            self._incoming.write(data)
-        else:
+    def _take(self, data: bytes) -> None:
+        self._came = data
+        if not data:
             self._incoming.write_eof()
+
+    def _feed(self) -> bool:
+        """Give OpenSSL what may be the next record: it works through all it has in one call.  False if none is here."""
+        record, self._came = self._came[:RECORD], self._came[RECORD:]
+        self._incoming.write(record)
+        return bool(record)
 
     def is_quiet(self) -> bool:
         """False also if a record has been received and not opened, where no socket shows it.
@@ -259,13 +277,14 @@ class TLS:
         Records that are about TLS itself, such as session tickets, are taken on the way and do not count.
         """
         with suppress(ssl.SSLError, OSError, trio.ClosedResourceError):
-            while True:
+            for _ in range(STEPS):  # a peer that goes on and on is not quiet
                 with suppress(ssl.SSLWantReadError):
                     self._ssl.read(1)
                     return False
-                if (data := self._wire.receive_now()) is None:
-                    return True
-                self._feed(data)
+                if not self._feed():
+                    if (data := self._wire.receive_now()) is None:
+                        return True
+                    self._take(data)
         return False
 
     def end(self) -> None:
