@@ -37,8 +37,8 @@ UNPACKED = 16384  # octets: the most that a decoder gives out at a time, in some
 
 # What a step costs, as `turns` counts it: in microseconds, for what it is fed and for each piece that it gives out. What
 # it is fed counts, too, because it may give nothing: 1 KiB of gzip has room for ninety code tables without a letter.
-BITE = 32  # the octets or characters that a step is fed at a time
-PIECE_OUT = 2
+BITE = 10  # the octets or characters that a step is fed at a time
+PIECE_OUT = 0.7
 OUT = 512  # octets or characters that come out in a microsecond
 
 In = TypeVar("In", contravariant=True)

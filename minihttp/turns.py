@@ -12,9 +12,9 @@ check it.  Work that cannot be divided, such as one head with 200 headers, is pa
 TURN.
 
     >>> turn = Turn()
-    >>> turn.spent += 8 * EVENT; turn.spent < TURN
+    >>> turn.spent += 4 * EVENT; turn.spent < TURN
     True
-    >>> turn.spent += EVENT; turn.spent < TURN     # so other tasks run after nine chunks
+    >>> turn.spent += EVENT; turn.spent < TURN     # so other tasks run after five chunks
     False
 
 A peer may open a thousand connections.  So pauses end one at a time: in each round of trio's loop, one task of all
@@ -26,7 +26,7 @@ Read next: `decoders`.
 
 import trio
 
-TURN = 50  # then others run; their round trips stay within three times of what they take without us
+TURN = 30  # then others run; their round trips stay within three times of what they take without us
 EVENT = 6  # one event of h11, such as one chunk of a body
 LINE = 2  # one header line, or trailer
 FEED = 8192  # octets that h11 is given at a time where it parses lines; of short lines, an eighth
@@ -40,11 +40,11 @@ class Turn:
     __slots__ = ("spent",)
 
     def __init__(self) -> None:
-        self.spent = 0
+        self.spent: float = 0
 
     async def end(self) -> None:
         """Let other tasks run: once, and once more for each further TURN of work."""
-        pauses, self.spent = max(1, self.spent // TURN), 0
+        pauses, self.spent = max(1, int(self.spent) // TURN), 0
         door = _door.get(None)
         if door is None:
             door = trio.Lock()
