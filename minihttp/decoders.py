@@ -35,11 +35,11 @@ from .turns import TURN, Turn
 PIECE = 65536  # octets: the most that a body is written at a time
 UNPACKED = 16384  # octets: the most that a decoder gives out at a time, in some 30 µs
 
-# What a step costs, as `turns` counts it: in microseconds, for what it is fed and for each piece that it gives out. What
-# it is fed counts, too, because it may give nothing: 1 KiB of gzip has room for ninety code tables without a letter.
-BITE = 10  # the octets or characters that a step is fed at a time
-PIECE_OUT = 0.7
-OUT = 512  # octets or characters that come out in a microsecond
+# What a step costs, in the microseconds of `turns`.  What goes in counts as well as what comes out, because nothing may
+# come out: 1 KiB of gzip has room for ninety code tables without a letter.
+BITE = 10  # for as many octets or characters as a step is fed at a time
+ITEM = 0.7  # for each item that comes out …
+PER_MICROSECOND = 512  # … and for its octets or characters
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -77,7 +77,7 @@ class Piped(Generic[A, B]):
             if self._turn.spent >= TURN:  # before an item is taken, so that a cancellation loses none
                 await self._turn.end()
             for item in self._ready:
-                self._turn.spent += PIECE_OUT + len(item) // OUT
+                self._turn.spent += ITEM + len(item) // PER_MICROSECOND
                 return item
             if self._ended:
                 raise StopAsyncIteration

@@ -45,8 +45,9 @@ class Turn:
     async def end(self) -> None:
         """Let other tasks run: once, and once more for each further TURN of work."""
         pauses, self.spent = max(1, int(self.spent) // TURN), 0
-        door = _door.get(None)
-        if door is None:
+        try:
+            door = _door.get()
+        except LookupError:
             door = trio.Lock()
             _door.set(door)
         for _ in range(pauses):
