@@ -425,7 +425,8 @@ async def _read(response: Response) -> None:
         error.request = response.request
         raise
     finally:
-        await response.aclose()
+        if not response.is_closed:
+            await response.aclose()
 
 
 async def _pass_over(response: Response) -> None:

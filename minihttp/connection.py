@@ -40,6 +40,7 @@ been read.
 Below this module: `request`, `response`, `config`, `streams`.  Above it: `pool`.  Read next: `pool`.
 """
 
+import errno
 import math
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine
@@ -67,7 +68,7 @@ from .errors import (
 from .headers import hide_value
 from .request import BodyStream
 from .streams import BROKEN, TLS, Octets, Wire
-from .turns import EVENT, LINE, TURN, Turn, bite
+from .turns import EVENT, TURN, Turn, bite, cost_of_lines
 from .urls import tls_name
 
 Origin = tuple[str, str, int]  # scheme, host, port
@@ -324,7 +325,7 @@ class Connection:
     async def _response(self, timeout: Timeout) -> h11.Response:
         for _ in range(MAX_INFORMATIONAL + 1):
             event = await self.next_event(timeout.read)
-            if isinstance(event, h11.Response):
+            if type(event) is h11.Response:
                 return self._checked(event)
         raise RemoteProtocolError(f"more than {MAX_INFORMATIONAL} responses of kind 1xx before the final one")
 
@@ -335,7 +336,7 @@ class Connection:
         """
         items = response.headers.raw_items()
         check_header_size(items)
-        self.turn.spent += LINE * len(items)
+        self.turn.spent += cost_of_lines(len(items))
         names = {name.lower() for name, _ in items if len(name) in (14, 17)}  # of these lengths, for speed
         self._is_chunked = b"transfer-encoding" in names
         if self._is_chunked and b"content-length" in names:
@@ -363,7 +364,7 @@ class Connection:
 
     def encode(self, *events: h11.Event) -> bytes:
         try:
-            return b"".join([self.h11.send(event) or b"" for event in events])
+            return b"".join([part for event in events for part in self.h11.send_with_data_passthrough(event) or ()])
         except h11.LocalProtocolError as error:
             raise LocalProtocolError(str(error)) from error
 
@@ -454,9 +455,9 @@ class Connection:
                 raise RemoteProtocolError("the server closed the connection without a response")
             if self.wire.is_cut:  # RFC 9112 §9.8: otherwise an attacker could cut a body short unnoticed
                 raise RemoteProtocolError("TLS ended without close_notify: the body may be incomplete")
-            self.h11.receive_data(b"")
         self.is_silent = False
         self._came, self._at = data, 0
+        self._feed()
 
     async def _read_while_sending(self, upload: Upload, timeout: float | None) -> None:
         if upload.has_ended:
@@ -537,7 +538,7 @@ def _reason(error: BaseException) -> str:
     >>> _reason(ExceptionGroup("all attempts failed", [refused, unreachable, refused]))
     '[Errno 111] Connection refused; [Errno 101] Network is unreachable'
     """
-    if isinstance(error, trio.ClosedResourceError):
+    if isinstance(error, trio.ClosedResourceError) or (isinstance(error, OSError) and error.errno == errno.EBADF):
         return "the client was closed, or the response was closed by another task"
     error = error.__cause__ or error
     if isinstance(error, BaseExceptionGroup):

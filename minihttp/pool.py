@@ -84,7 +84,8 @@ class Pool:
 
     def _decide(self, origin: Origin) -> Connection | None:
         """A connection for a request to this origin, idle or new; None if there is no place for one."""
-        self._drop_expired()
+        if self._idle:
+            self._drop_expired()
         while idle := self._idle_at.get(origin):
             connection = next(reversed(idle))  # the last one used is the least likely to be closed by its server
             self._take_from_idle(connection)
@@ -149,8 +150,6 @@ class Pool:
             del self._idle_at[connection.origin]
 
     def _drop_expired(self) -> None:
-        if not self._idle:
-            return
         oldest_allowed = trio.current_time() - seconds(self._limits.keepalive_expiry)
         while self._idle and next(iter(self._idle.values())) < oldest_allowed:
             self._close(next(iter(self._idle)))
@@ -274,7 +273,7 @@ class Body:
             if connection.upload is not None:
                 connection.upload.check()
             event = connection.event_in_turn() or await connection.next_event(self._timeout)
-            if isinstance(event, h11.Data):
+            if type(event) is h11.Data:
                 return bytes(event.data)
             self._is_complete = True
             self._take_trailers(event)

@@ -352,8 +352,9 @@ class Response:
     def _decoded(self) -> AsyncIterator[bytes]:
         held = self._held
         pieces = self.aiter_raw() if held is None else aiter(BodyStream([held] if held else []))
-        for decoder in decoders_for(self._codings):
-            pieces = Piped(pieces, decoder)
+        if codings := self._codings:
+            for decoder in decoders_for(codings):
+                pieces = Piped(pieces, decoder)
         return pieces
 
     async def aclose(self) -> None:

@@ -48,7 +48,7 @@ from .incoming import Refusal, end_of_head, parse_head, refusal_of
 from .request import BodyStream, Request, not_given
 from .response import Response
 from .streams import BROKEN, TLS, Wire
-from .turns import EVENT, LINE, TURN, Turn, bite
+from .turns import EVENT, TURN, Turn, bite, cost_of_lines
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -294,7 +294,7 @@ class Session:
 
     def _request(self, head: bytes) -> Request:
         request, self._body_left = parse_head(self.h11, head, self.scheme)
-        self.turn.spent += LINE * len(request.headers.raw)
+        self.turn.spent += cost_of_lines(len(request.headers.raw))
         if self._body_left == 0:
             self.h11.next_event()  # EndOfMessage
             return request
@@ -494,7 +494,7 @@ class Session:
             if self._body_left is not None:
                 self._body_left -= len(event.data)
             return event
-        self.turn.spent += LINE * len(event.headers)  # type: ignore[union-attr]
+        self.turn.spent += cost_of_lines(len(event.headers))  # type: ignore[union-attr]
         if len(event.headers) > self.rules.max_headers:  # type: ignore[union-attr]
             raise h11.RemoteProtocolError(f"a request may have {self.rules.max_headers} trailers")
         return event  # type: ignore[return-value]

@@ -69,6 +69,7 @@ class Wire:
 
     def __init__(self, socket: trio.socket.SocketType) -> None:
         self.socket = socket
+        self._fd = socket.fileno()  # -1 once it is closed, because its number may then belong to another socket
         self.sent = 0  # octets that the kernel has taken; the number grows as long as the peer goes on reading
         self._unsent = memoryview(b"")
         self._poll: select.poll | None = None
@@ -77,17 +78,10 @@ class Wire:
     def is_blocked(self) -> bool:
         return bool(self._unsent)
 
-    def _fd(self) -> int:
-        # Asked for each time: once the socket is closed, its number may belong to another socket.
-        fd = self.socket.fileno()
-        if fd == -1:
-            raise trio.ClosedResourceError("this connection was closed")
-        return fd
-
     def put(self, data: Octets) -> bool:
         """True if the kernel has taken all of it."""
         try:
-            taken = os.write(self._fd(), data)
+            taken = os.write(self._fd, data)
         except BlockingIOError:
             taken = 0
         self.sent += taken
@@ -110,7 +104,7 @@ class Wire:
             # The kernel reports room only when a third of its buffer is free, which takes a slow reader minutes, but
             # a write takes whatever fits. So one is tried now and then without waiting for the report.
             with trio.move_on_after(seconds(timeout) / LOOKS) as scope:
-                await trio.lowlevel.wait_writable(self._fd())
+                await trio.lowlevel.wait_writable(self._fd)
             looks = looks + 1 if scope.cancelled_caught else 0
 
     def _put_more(self) -> bool:
@@ -129,7 +123,7 @@ class Wire:
     def receive_now(self) -> bytes | None:
         """None if nothing is here."""
         try:
-            return os.read(self._fd(), READ)
+            return os.read(self._fd, READ)
         except BlockingIOError:
             return None
 
@@ -142,17 +136,17 @@ class Wire:
             return data
         with trio.CancelScope(deadline=trio.current_time() + seconds(timeout)):
             while True:
-                await trio.lowlevel.wait_readable(self._fd())
+                await trio.lowlevel.wait_readable(self._fd)
                 if (data := self.receive_now()) is not None:
                     return data
         raise trio.TooSlowError
 
     def is_quiet(self) -> bool:
-        if (fd := self.socket.fileno()) == -1:
+        if self._fd == -1:
             return False
         if self._poll is None:
             self._poll = select.poll()
-            self._poll.register(fd, select.POLLIN)
+            self._poll.register(self._fd, select.POLLIN)
         return not self._poll.poll(0)
 
     def end(self) -> None:
@@ -160,6 +154,7 @@ class Wire:
             self.socket.shutdown(trio.socket.SHUT_WR)
 
     def close(self) -> None:
+        self._fd, self._poll = -1, None
         self.socket.close()
 
 

@@ -28,7 +28,8 @@ import trio
 
 TURN = 30  # then others run; their round trips stay within three times of what they take without us
 EVENT = 6  # one event of h11, such as one chunk of a body
-LINE = 2  # one header line, or trailer
+LINE = 2  # one header line, or trailer …
+USUAL = 30  # … beyond so many, which are free, so that a usual exchange needs no pause
 FEED = 8192  # octets that h11 is given at a time where it parses lines; of short lines, an eighth
 
 _door: trio.lowlevel.RunVar[trio.Lock] = trio.lowlevel.RunVar("minihttp.turns")
@@ -53,6 +54,10 @@ class Turn:
         for _ in range(pauses):
             async with door:  # trio hands a lock over from one round of its loop to the next, first come, first served
                 pass
+
+
+def cost_of_lines(count: int) -> int:
+    return LINE * (count - USUAL) if count > USUAL else 0
 
 
 def bite(octets: bytes, start: int) -> int:
