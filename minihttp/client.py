@@ -183,14 +183,14 @@ class AsyncClient:
 
     async def request(self, method: str, url: URL | str, **options: Unpack[RequestOptions]) -> Response:
         """The response with its body read: `response.content` is there."""
-        response = await self._start(method, url, options)
+        response = await self._send(*self._prepared(method, url, options))
         await _read(response)
         return response
 
     @asynccontextmanager
     async def stream(self, method: str, url: URL | str, **options: Unpack[RequestOptions]) -> AsyncIterator[Response]:
         """The response with its body still to come; leaving the block ends it, read or not."""
-        response = await self._start(method, url, options)
+        response = await self._send(*self._prepared(method, url, options))
         try:
             yield response
         except RequestError as error:
@@ -213,10 +213,10 @@ class AsyncClient:
             await _read(response)
         return response
 
-    async def _start(self, method: str, url: URL | str, options: RequestOptions) -> Response:
+    def _prepared(self, method: str, url: URL | str, options: RequestOptions) -> tuple[Request, Auth | None, bool]:
         auth = options.pop("auth", self.auth)
         follow = options.pop("follow_redirects", self.follow_redirects)
-        return await self._send(self.build_request(method, url, **options), auth, follow)  # type: ignore[arg-type]
+        return self.build_request(method, url, **options), auth, follow  # type: ignore[arg-type]
 
     async def get(self, url: URL | str, **options: Unpack[RequestOptions]) -> Response:
         return await self.request("GET", url, **options)

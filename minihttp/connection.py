@@ -43,10 +43,10 @@ Below this module: `request`, `response`, `config`, `streams`.  Above it: `pool`
 import errno
 import math
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextvars import copy_context
 from ipaddress import ip_address
-from typing import Any
+from typing import NamedTuple
 
 import h11
 import trio
@@ -81,6 +81,13 @@ MAX_INFORMATIONAL = 100  # 1xx responses before the final one
 CONTINUE_PATIENCE = 1.0  # seconds to wait for "100 Continue", as long as curl does; RFC 9110 §10.1.1
 UPLOAD_PATIENCE = 1.0  # seconds that the rest of a request has at most after the end of its response …
 UPLOAD_PAUSE = 0.25  # … and for how long of these the server may take nothing
+
+
+class Head(NamedTuple):
+    """The head of a request, and, if that is all of a plain one, its octets, so that they need not be made again."""
+
+    event: h11.Request
+    octets: bytes | None
 
 
 class Upload:
@@ -221,6 +228,7 @@ class Connection:
         self._at = 0
         self._lines = 0  # given to h11 since its last event
         self._is_chunked = False  # the body of the response
+        self._untold: h11.Request | None = None  # the request, if h11 does not know yet that it was sent
 
     # ── dialling and closing ────────────────────────────────────────────────────────────────────────────────
 
@@ -257,14 +265,15 @@ class Connection:
 
     # ── one request ─────────────────────────────────────────────────────────────────────────────────────────
 
-    async def ask(self, head: h11.Request, body: bytes | BodyStream, timeout: Timeout) -> h11.Response:
+    async def ask(self, head: Head, body: bytes | BodyStream, timeout: Timeout) -> h11.Response:
         """Send a request and wait for the head of its response; a large body may still be on its way then."""
         self.requests += 1
         self.is_silent = True
         self.upload = None
         broken: TransportError | None = None
         try:
-            octets = self.encode(head) if body else self.encode(head, END)
+            self._untold = head.event if head.octets is not None else None
+            octets = head.octets or (self.encode(head.event) if body else self.encode(head.event, END))
             if self.h11.client_is_waiting_for_100_continue:
                 await self.write(octets, timeout.write)
                 octets = b""
@@ -274,7 +283,9 @@ class Connection:
                 await self._begin(octets, head, body, timeout)
             except WriteError as error:  # a server may refuse and close: then its response says more than our error
                 broken = error
-            response = await self._response(timeout)
+            event = await self.next_event(timeout.read)
+            response = event if isinstance(event, h11.Response) else await self._final_response(timeout)
+            self._check_framing(response)
         except BaseException as error:
             await self.stop_upload()
             if self.upload and not broken:
@@ -290,7 +301,7 @@ class Connection:
             await self.upload.stop()
         return response
 
-    async def _begin(self, octets: bytes, head: h11.Request, body: bytes | BodyStream, timeout: Timeout) -> None:
+    async def _begin(self, octets: bytes, head: Head, body: bytes | BodyStream, timeout: Timeout) -> None:
         """Hand the request to the kernel; what does not fit, and what is yet to be made, goes in a task."""
         await trio.lowlevel.checkpoint_if_cancelled()
         if isinstance(body, bytes):
@@ -303,7 +314,7 @@ class Connection:
         pieces = aiter(body)
         if octets:
             self._put(octets)
-        size = next((int(value) for name, value in head.headers if name == b"content-length"), None)
+        size = next((int(value) for name, value in head.event.headers if name == b"content-length"), None)
         self.upload = Upload(self, timeout, size)
         self.upload.start(pieces)
 
@@ -319,17 +330,18 @@ class Connection:
         with trio.move_on_after(min(CONTINUE_PATIENCE, seconds(timeout.read))):
             while (event := await self.next_event(None)).status_code != 100:  # type: ignore[attr-defined]
                 if isinstance(event, h11.Response):
-                    return self._checked(event)
+                    self._check_framing(event)
+                    return event
         return None
 
-    async def _response(self, timeout: Timeout) -> h11.Response:
-        for _ in range(MAX_INFORMATIONAL + 1):
-            event = await self.next_event(timeout.read)
-            if type(event) is h11.Response:
-                return self._checked(event)
+    async def _final_response(self, timeout: Timeout) -> h11.Response:
+        """What follows a response of kind 1xx."""
+        for _ in range(MAX_INFORMATIONAL):
+            if isinstance(event := await self.next_event(timeout.read), h11.Response):
+                return event
         raise RemoteProtocolError(f"more than {MAX_INFORMATIONAL} responses of kind 1xx before the final one")
 
-    def _checked(self, response: h11.Response) -> h11.Response:
+    def _check_framing(self, response: h11.Response) -> None:
         """Refuse framing that h11 accepts and that a proxy and its client may read in two ways.
 
         Otherwise one of them may take a part of a body for the next response, and give it to another client.
@@ -344,16 +356,20 @@ class Connection:
         if not response.http_version.startswith(b"1."):
             version = response.http_version.decode()
             raise RemoteProtocolError(f"response in HTTP/{version}: expected HTTP/1.1 or 1.0")
-        return response
 
     def finish(self) -> bool:
         """After the end of a response: make ready for the next request.  False if there can be none."""
-        states = self.h11.our_state, self.h11.their_state
-        if states != (h11.DONE, h11.DONE) or self.h11.trailing_data != (b"", False) or self._at < len(self._came):
+        is_told = self.h11.our_state is h11.DONE
+        if self.h11.their_state is not h11.DONE or not (is_told or self.h11.our_state is h11.IDLE):
+            return False
+        if self.h11.trailing_data != (b"", False) or self._at < len(self._came):
             return False
         if isinstance(self.wire, TLS) and not self.wire.is_quiet():  # a record may be here, and in no socket
             return False
-        self.h11.start_next_cycle()
+        if is_told:
+            self.h11.start_next_cycle()
+        else:
+            self.h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADER_SIZE)
         return True
 
     async def stop_upload(self) -> None:
@@ -403,12 +419,8 @@ class Connection:
             await self.turn.end()
         # Before the first octet, h11 has nothing to say: not to ask it saves 4 % of a kept-alive GET.
         while self.is_silent or (event := self.event_at_hand()) is None:
-            await self._read(timeout)
+            await (self._receive(timeout) if self.upload is None else self._read_while_sending(self.upload, timeout))
         return event
-
-    def event_in_turn(self) -> h11.Event | None:
-        """The next event if it is at hand and this turn has not ended; for the hot path of a short body."""
-        return self.event_at_hand() if self.turn.spent < TURN else None
 
     def event_at_hand(self) -> h11.Event | None:
         """The next event if what it takes has been received."""
@@ -438,9 +450,6 @@ class Connection:
             self._at = len(came)
         self.h11.receive_data(came if start == 0 and self._at >= len(came) else came[start : self._at])
 
-    def _read(self, timeout: float | None) -> Coroutine[Any, Any, None]:
-        return self._receive(timeout) if self.upload is None else self._read_while_sending(self.upload, timeout)
-
     async def _receive(self, timeout: float | None) -> None:
         """What comes next; the end of the stream goes to h11 at once."""
         self.turn.spent = 0
@@ -457,6 +466,12 @@ class Connection:
                 raise RemoteProtocolError("TLS ended without close_notify: the body may be incomplete")
         self.is_silent = False
         self._came, self._at = data, 0
+        if self._untold is not None:
+            # h11 also reads a response to a request that it was not told of, and to tell it takes a tenth of a
+            # kept-alive GET. It needs to know only if a response of kind 1xx comes before.
+            if not b"HTTP/1.1 2" <= data[:10] < b"HTTP/1.1 6":
+                self.encode(self._untold, END)
+            self._untold = None
         self._feed()
 
     async def _read_while_sending(self, upload: Upload, timeout: float | None) -> None:
@@ -486,7 +501,7 @@ class Connection:
 
     @property
     def is_unanswered(self) -> bool:
-        return self.h11.their_state is h11.SEND_RESPONSE
+        return self.h11.their_state in (h11.IDLE, h11.SEND_RESPONSE)
 
 
 async def _tcp_stream(host: str, port: int) -> trio.SocketStream:
@@ -506,10 +521,18 @@ async def _tcp_stream(host: str, port: int) -> trio.SocketStream:
         raise
 
 
-def head_of(method: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> h11.Request:
-    """A request as an h11 event.  h11 checks it, so no CR, LF or NUL passes in any part."""
+def head_of(method: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...], *, is_all: bool) -> Head:
+    """The head of a request that h11 has checked, so no CR, LF or NUL passes in any part.  is_all: there is no body."""
     try:
-        return h11.Request(method=method, target=target, headers=list(headers))
+        event = h11.Request(method=method, target=target, headers=list(headers))
+        # The other requests change what a response means, or end the connection.
+        is_plain = is_all and method not in ("HEAD", "CONNECT")
+        for name, value in event.headers:
+            is_plain &= name != b"upgrade" and (name != b"connection" or value.lower() == b"keep-alive")
+        if not is_plain:
+            return Head(event, None)
+        scratch = h11.Connection(h11.CLIENT)
+        return Head(event, (scratch.send(event) or b"") + (scratch.send(END) or b""))
     except h11.LocalProtocolError as error:
         hide_value(error, headers)
         raise LocalProtocolError(str(error)) from error

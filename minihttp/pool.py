@@ -188,37 +188,35 @@ class Pool:
 
     async def send(self, request: Request, timeout: Timeout) -> Response:
         """The response, its body still to come; until that has been read or closed, it owns a connection."""
-        head = self._head_of(request.method, request.url.raw_path, tuple(request.headers.raw))
+        head = self._head_of(request.method, request.url.raw_path, tuple(request.headers.raw), is_all=not request.stream)
+        origin = request.url.origin
         started = trio.current_time()
-        connection, answer = await self._ask(request, head, timeout, may_repeat=True)
+        is_repeated = False
+        while True:
+            connection = self._try_acquire(origin) or await self._acquire(origin, timeout.pool)
+            try:
+                if not connection.is_open:
+                    await connection.dial(self._uds, self._context(origin), timeout.connect)
+                    if self.is_closed:
+                        raise RuntimeError("the client was closed while this request connected")
+                answer = await connection.ask(head, request.stream, timeout)
+                break
+            except BaseException as error:
+                self.drop(connection)
+                if is_repeated or not (_was_idle_too_long(error, connection) and _can_be_repeated(request)):
+                    raise
+            is_repeated = True
+            # What closed this one has most likely closed its idle neighbours, too: go to a new connection.
+            for neighbour in list(self._idle_at.get(origin, ())):
+                self._close(neighbour)
         return Response(
             answer.status_code,
             headers=Headers.received(answer.headers.raw_items()),
             request=request,
             arriving=Body(self, connection, timeout.read, started),
             reason=answer.reason,
-            http_version=f"HTTP/{answer.http_version.decode()}",
+            http_version="HTTP/1.1" if answer.http_version == b"1.1" else f"HTTP/{answer.http_version.decode()}",
         )
-
-    async def _ask(
-        self, request: Request, head: h11.Request, timeout: Timeout, *, may_repeat: bool
-    ) -> tuple[Connection, h11.Response]:
-        origin = request.url.origin
-        connection = self._try_acquire(origin) or await self._acquire(origin, timeout.pool)
-        try:
-            if not connection.is_open:
-                await connection.dial(self._uds, self._context(origin), timeout.connect)
-                if self.is_closed:
-                    raise RuntimeError("the client was closed while this request connected")
-            return connection, await connection.ask(head, request.stream, timeout)
-        except BaseException as error:
-            self.drop(connection)
-            if not (may_repeat and _was_idle_too_long(error, connection) and _can_be_repeated(request)):
-                raise
-        # What closed this one has most likely closed its idle neighbours, too: go to a new connection.
-        for neighbour in list(self._idle_at.get(origin, ())):
-            self._close(neighbour)
-        return await self._ask(request, head, timeout, may_repeat=False)
 
     def _context(self, origin: Origin) -> ssl.SSLContext | None:
         """For https, the SSL context; a default one is made when it is first needed (it takes some 20 ms)."""
@@ -272,7 +270,8 @@ class Body:
         try:
             if connection.upload is not None:
                 connection.upload.check()
-            event = connection.event_in_turn() or await connection.next_event(self._timeout)
+            event = connection.event_at_hand() if connection.turn.spent < TURN else None
+            event = event or await connection.next_event(self._timeout)
             if type(event) is h11.Data:
                 return bytes(event.data)
             self._is_complete = True
