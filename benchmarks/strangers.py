@@ -112,19 +112,21 @@ async def looks_at_peers(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterat
 
 
 async def gets(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
-    """An HTTP client that asks the attacker, again and again: it listens here, and the attacker comes by itself."""
+    """An HTTP client that asks the attacker, again and again: it listens here, and the attacker comes by itself.
+
+    A program has one client for all its requests, and so at most 100 of them are on their way.
+    """
 
     async def get(stream: trio.SocketStream) -> None:
-        with suppress(minihttp.HTTPError, OSError):
-            port = int.from_bytes(await stream.receive_some(2))
-            async with (
-                minihttp.AsyncClient(timeout=None) as client,
-                client.stream("GET", f"http://127.0.0.1:{port}/") as it,
-            ):
-                async for _ in it.aiter_bytes():
-                    pass
+        async with stream:
+            with suppress(minihttp.HTTPError, OSError):
+                port = int.from_bytes(await stream.receive_some(2))
+                async with client.stream("GET", f"http://127.0.0.1:{port}/") as response:
+                    async for _ in response.aiter_bytes():
+                        pass
 
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    client = minihttp.AsyncClient(timeout=None)
     nursery.start_soon(trio.serve_listeners, get, [listener])
     yield listener.socket.getsockname()[1]
 

@@ -16,6 +16,7 @@ Every module is a chapter, and uses only chapters before it.  The reading order:
     errors, config                          what can go wrong; how long and how many
     urls, headers, cookies                  values: no I/O, nothing to wait for
     bodies, request                         what a client sends
+    turns                                   how long a task works before others run
     decoders, response                      what comes back, and how gzip, text and lines are decoded
     streams                                 octets to and from a socket, in the clear or through TLS
     connection                              one client connection: h11 parses, trio reads and writes

@@ -43,6 +43,7 @@ from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 from types import TracebackType
 from typing import Any, Never, TypedDict, Unpack
+from urllib.parse import quote_from_bytes
 
 import trio
 
@@ -72,6 +73,8 @@ TimeoutTypes = Timeout | float | tuple[float | None, ...] | None
 Hook = Callable[[Any], Awaitable[None] | None]
 
 USER_AGENT = "minihttp/0.1"
+MAX_LOCATION = 16384  # octets; RFC 9110 §4.1 asks for 8000
+_ASCII = bytes(range(128))
 REDIRECT_BODY = 65536  # octets of a redirect's body that are read, so that its connection can be kept
 REDIRECT_PATIENCE = 0.5  # seconds for that; to connect again takes less
 
@@ -180,14 +183,14 @@ class AsyncClient:
 
     async def request(self, method: str, url: URL | str, **options: Unpack[RequestOptions]) -> Response:
         """The response with its body read: `response.content` is there."""
-        response = await self._start(method, url, options)
+        response = await self._send(*self._prepared(method, url, options))
         await _read(response)
         return response
 
     @asynccontextmanager
     async def stream(self, method: str, url: URL | str, **options: Unpack[RequestOptions]) -> AsyncIterator[Response]:
         """The response with its body still to come; leaving the block ends it, read or not."""
-        response = await self._start(method, url, options)
+        response = await self._send(*self._prepared(method, url, options))
         try:
             yield response
         except RequestError as error:
@@ -210,10 +213,10 @@ class AsyncClient:
             await _read(response)
         return response
 
-    async def _start(self, method: str, url: URL | str, options: RequestOptions) -> Response:
+    def _prepared(self, method: str, url: URL | str, options: RequestOptions) -> tuple[Request, Auth | None, bool]:
         auth = options.pop("auth", self.auth)
         follow = options.pop("follow_redirects", self.follow_redirects)
-        return await self._send(self.build_request(method, url, **options), auth, follow)  # type: ignore[arg-type]
+        return self.build_request(method, url, **options), auth, follow  # type: ignore[arg-type]
 
     async def get(self, url: URL | str, **options: Unpack[RequestOptions]) -> Response:
         return await self.request("GET", url, **options)
@@ -422,7 +425,8 @@ async def _read(response: Response) -> None:
         error.request = response.request
         raise
     finally:
-        await response.aclose()
+        if not response.is_closed:
+            await response.aclose()
 
 
 async def _pass_over(response: Response) -> None:
@@ -441,8 +445,10 @@ def _target(here: URL, locations: list[bytes]) -> URL:
     """
     if len(set(locations)) > 1:
         raise RemoteProtocolError(f"redirect with {len(set(locations))} different Location headers")
-    location = "".join(chr(octet) if octet < 0x80 else f"%{octet:02X}" for octet in locations[0])
+    location = quote_from_bytes(locations[0][: MAX_LOCATION + 1], safe=_ASCII)
     try:
+        if len(locations[0]) > MAX_LOCATION:
+            raise InvalidURL(f"it has {len(locations[0])} octets, and at most {MAX_LOCATION} are followed")
         url = here.join(location)
     except (InvalidURL, ValueError) as error:
         # From None: urllib's own errors repeat the URL, and its password.

@@ -40,12 +40,13 @@ been read.
 Below this module: `request`, `response`, `config`, `streams`.  Above it: `pool`.  Read next: `pool`.
 """
 
+import errno
 import math
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextvars import copy_context
 from ipaddress import ip_address
-from typing import Any
+from typing import NamedTuple
 
 import h11
 import trio
@@ -67,6 +68,7 @@ from .errors import (
 from .headers import hide_value
 from .request import BodyStream
 from .streams import BROKEN, TLS, Octets, Wire
+from .turns import EVENT, TURN, Turn, bite, cost_of_lines
 from .urls import tls_name
 
 Origin = tuple[str, str, int]  # scheme, host, port
@@ -74,11 +76,18 @@ Origin = tuple[str, str, int]  # scheme, host, port
 END = h11.EndOfMessage()
 
 MAX_HEADER_SIZE = 65536  # octets of status line and headers; servers allow 8 to 64 KiB for requests
+_TOO_LARGE = f"headers of more than {MAX_HEADER_SIZE} octets, 32 added for each"
 MAX_INFORMATIONAL = 100  # 1xx responses before the final one
 CONTINUE_PATIENCE = 1.0  # seconds to wait for "100 Continue", as long as curl does; RFC 9110 §10.1.1
 UPLOAD_PATIENCE = 1.0  # seconds that the rest of a request has at most after the end of its response …
 UPLOAD_PAUSE = 0.25  # … and for how long of these the server may take nothing
-EVENTS_IN_A_TURN = 64  # body events between two checkpoints: with chunks of one octet, half a millisecond
+
+
+class Head(NamedTuple):
+    """The head of a request, and, if that is all of a plain one, its octets, so that they need not be made again."""
+
+    event: h11.Request
+    octets: bytes | None
 
 
 class Upload:
@@ -214,7 +223,12 @@ class Connection:
         self.is_silent = False  # a request has begun to be sent, and nothing of its response has come
         self.requests = 0  # begun here; one that fails at its second may just have been closed as idle
         self.upload: Upload | None = None  # None also for a request that the kernel took at once, as nearly all are
-        self._events = 0  # handed out since the last checkpoint
+        self.turn = Turn()
+        self._came = b""  # what has come; h11 was given all before `_at`
+        self._at = 0
+        self._lines = 0  # given to h11 since its last event
+        self._is_chunked = False  # the body of the response
+        self._untold: h11.Request | None = None  # the request, if h11 does not know yet that it was sent
 
     # ── dialling and closing ────────────────────────────────────────────────────────────────────────────────
 
@@ -251,14 +265,15 @@ class Connection:
 
     # ── one request ─────────────────────────────────────────────────────────────────────────────────────────
 
-    async def ask(self, head: h11.Request, body: bytes | BodyStream, timeout: Timeout) -> h11.Response:
+    async def ask(self, head: Head, body: bytes | BodyStream, timeout: Timeout) -> h11.Response:
         """Send a request and wait for the head of its response; a large body may still be on its way then."""
         self.requests += 1
         self.is_silent = True
         self.upload = None
         broken: TransportError | None = None
         try:
-            octets = self.encode(head) if body else self.encode(head, END)
+            self._untold = head.event if head.octets is not None else None
+            octets = head.octets or (self.encode(head.event) if body else self.encode(head.event, END))
             if self.h11.client_is_waiting_for_100_continue:
                 await self.write(octets, timeout.write)
                 octets = b""
@@ -268,7 +283,9 @@ class Connection:
                 await self._begin(octets, head, body, timeout)
             except WriteError as error:  # a server may refuse and close: then its response says more than our error
                 broken = error
-            response = await self._response(timeout)
+            event = await self.next_event(timeout.read)
+            response = event if isinstance(event, h11.Response) else await self._final_response(timeout)
+            self._check_framing(response)
         except BaseException as error:
             await self.stop_upload()
             if self.upload and not broken:
@@ -284,7 +301,7 @@ class Connection:
             await self.upload.stop()
         return response
 
-    async def _begin(self, octets: bytes, head: h11.Request, body: bytes | BodyStream, timeout: Timeout) -> None:
+    async def _begin(self, octets: bytes, head: Head, body: bytes | BodyStream, timeout: Timeout) -> None:
         """Hand the request to the kernel; what does not fit, and what is yet to be made, goes in a task."""
         await trio.lowlevel.checkpoint_if_cancelled()
         if isinstance(body, bytes):
@@ -297,7 +314,7 @@ class Connection:
         pieces = aiter(body)
         if octets:
             self._put(octets)
-        size = next((int(value) for name, value in head.headers if name == b"content-length"), None)
+        size = next((int(value) for name, value in head.event.headers if name == b"content-length"), None)
         self.upload = Upload(self, timeout, size)
         self.upload.start(pieces)
 
@@ -313,26 +330,46 @@ class Connection:
         with trio.move_on_after(min(CONTINUE_PATIENCE, seconds(timeout.read))):
             while (event := await self.next_event(None)).status_code != 100:  # type: ignore[attr-defined]
                 if isinstance(event, h11.Response):
-                    _check_framing(event)
+                    self._check_framing(event)
                     return event
         return None
 
-    async def _response(self, timeout: Timeout) -> h11.Response:
-        for _ in range(MAX_INFORMATIONAL + 1):
-            event = await self.next_event(timeout.read)
-            if isinstance(event, h11.Response):
-                _check_framing(event)
+    async def _final_response(self, timeout: Timeout) -> h11.Response:
+        """What follows a response of kind 1xx."""
+        for _ in range(MAX_INFORMATIONAL):
+            if isinstance(event := await self.next_event(timeout.read), h11.Response):
                 return event
         raise RemoteProtocolError(f"more than {MAX_INFORMATIONAL} responses of kind 1xx before the final one")
 
+    def _check_framing(self, response: h11.Response) -> None:
+        """Refuse framing that h11 accepts and that a proxy and its client may read in two ways.
+
+        Otherwise one of them may take a part of a body for the next response, and give it to another client.
+        """
+        items = response.headers.raw_items()
+        check_header_size(items)
+        self.turn.spent += cost_of_lines(len(items))
+        names = {name.lower() for name, _ in items if len(name) in (14, 17)}  # of these lengths, for speed
+        self._is_chunked = b"transfer-encoding" in names
+        if self._is_chunked and b"content-length" in names:
+            raise RemoteProtocolError("response with both Transfer-Encoding and Content-Length (RFC 9112 §6.3)")
+        if not response.http_version.startswith(b"1."):
+            version = response.http_version.decode()
+            raise RemoteProtocolError(f"response in HTTP/{version}: expected HTTP/1.1 or 1.0")
+
     def finish(self) -> bool:
         """After the end of a response: make ready for the next request.  False if there can be none."""
-        states = self.h11.our_state, self.h11.their_state
-        if states != (h11.DONE, h11.DONE) or self.h11.trailing_data != (b"", False):
+        is_told = self.h11.our_state is h11.DONE
+        if self.h11.their_state is not h11.DONE or not (is_told or self.h11.our_state is h11.IDLE):
+            return False
+        if self.h11.trailing_data != (b"", False) or self._at < len(self._came):
             return False
         if isinstance(self.wire, TLS) and not self.wire.is_quiet():  # a record may be here, and in no socket
             return False
-        self.h11.start_next_cycle()
+        if is_told:
+            self.h11.start_next_cycle()
+        else:
+            self.h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADER_SIZE)
         return True
 
     async def stop_upload(self) -> None:
@@ -343,7 +380,7 @@ class Connection:
 
     def encode(self, *events: h11.Event) -> bytes:
         try:
-            return b"".join([self.h11.send(event) or b"" for event in events])
+            return b"".join([part for event in events for part in self.h11.send_with_data_passthrough(event) or ()])
         except h11.LocalProtocolError as error:
             raise LocalProtocolError(str(error)) from error
 
@@ -378,37 +415,44 @@ class Connection:
     # ── octets in ───────────────────────────────────────────────────────────────────────────────────────────
 
     async def next_event(self, timeout: float | None) -> h11.Event:
-        # A hundred thousand chunks of one octet come in one read, and each of them is an event.
-        if self._events >= EVENTS_IN_A_TURN:
-            self._events = 0
-            await trio.lowlevel.checkpoint()
+        if self.turn.spent >= TURN:
+            await self.turn.end()
         # Before the first octet, h11 has nothing to say: not to ask it saves 4 % of a kept-alive GET.
         while self.is_silent or (event := self.event_at_hand()) is None:
-            await self._read(timeout)
+            await (self._receive(timeout) if self.upload is None else self._read_while_sending(self.upload, timeout))
         return event
-
-    def event_in_turn(self) -> h11.Event | None:
-        """The next event if it is at hand and no checkpoint is due; `next_event` for the hot path of a short body."""
-        return self.event_at_hand() if self._events < EVENTS_IN_A_TURN else None
 
     def event_at_hand(self) -> h11.Event | None:
         """The next event if what it takes has been received."""
-        self._events += 1
+        self.turn.spent += EVENT
         try:
-            event = self.h11.next_event()
+            while (event := self.h11.next_event()) is h11.NEED_DATA:
+                if self._at >= len(self._came):
+                    return None
+                self._feed()
         except h11.RemoteProtocolError as error:
             error.args = (shortened(str(error)),)  # h11 repeats the whole line that it does not like
             raise RemoteProtocolError(str(error)) from error
         if event is h11.PAUSED:
             raise RemoteProtocolError("the peer sent more after the end of its message, or changed to another protocol")
-        return None if event is h11.NEED_DATA else event  # type: ignore[return-value]
+        self._lines = 0
+        return event  # type: ignore[return-value]
 
-    def _read(self, timeout: float | None) -> Coroutine[Any, Any, None]:
-        return self._receive(timeout) if self.upload is None else self._read_while_sending(self.upload, timeout)
+    def _feed(self) -> None:
+        """Give h11 a piece of what came.  All of a head or of trailers is parsed in one call, so lines are counted."""
+        came, start = self._came, self._at
+        if self._is_chunked or self.h11.their_state is not h11.SEND_BODY:
+            if 32 * self._lines > MAX_HEADER_SIZE:
+                raise RemoteProtocolError(_TOO_LARGE)
+            self._at += bite(came, start)
+            self._lines += came.count(b"\n", start, self._at)
+        else:
+            self._at = len(came)
+        self.h11.receive_data(came if start == 0 and self._at >= len(came) else came[start : self._at])
 
     async def _receive(self, timeout: float | None) -> None:
-        """One piece of what comes goes to h11; the end of the stream is a piece, too."""
-        self._events = 0
+        """What comes next; the end of the stream goes to h11 at once."""
+        self.turn.spent = 0
         try:
             data = await self.wire.receive(timeout)
         except trio.TooSlowError:
@@ -421,7 +465,14 @@ class Connection:
             if self.wire.is_cut:  # RFC 9112 §9.8: otherwise an attacker could cut a body short unnoticed
                 raise RemoteProtocolError("TLS ended without close_notify: the body may be incomplete")
         self.is_silent = False
-        self.h11.receive_data(data)
+        self._came, self._at = data, 0
+        if self._untold is not None:
+            # h11 also reads a response to a request that it was not told of, and to tell it takes a tenth of a
+            # kept-alive GET. It needs to know only if a response of kind 1xx comes before.
+            if not b"HTTP/1.1 2" <= data[:10] < b"HTTP/1.1 6":
+                self.encode(self._untold, END)
+            self._untold = None
+        self._feed()
 
     async def _read_while_sending(self, upload: Upload, timeout: float | None) -> None:
         if upload.has_ended:
@@ -450,7 +501,7 @@ class Connection:
 
     @property
     def is_unanswered(self) -> bool:
-        return self.h11.their_state is h11.SEND_RESPONSE
+        return self.h11.their_state in (h11.IDLE, h11.SEND_RESPONSE)
 
 
 async def _tcp_stream(host: str, port: int) -> trio.SocketStream:
@@ -470,38 +521,31 @@ async def _tcp_stream(host: str, port: int) -> trio.SocketStream:
         raise
 
 
-def head_of(method: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> h11.Request:
-    """A request as an h11 event.  h11 checks it, so no CR, LF or NUL passes in any part."""
+def head_of(method: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...], *, is_all: bool) -> Head:
+    """The head of a request that h11 has checked, so no CR, LF or NUL passes in any part.  is_all: there is no body."""
     try:
-        return h11.Request(method=method, target=target, headers=list(headers))
+        event = h11.Request(method=method, target=target, headers=list(headers))
+        # The other requests change what a response means, or end the connection.
+        is_plain = is_all and method not in ("HEAD", "CONNECT")
+        for name, value in event.headers:
+            is_plain &= name != b"upgrade" and (name != b"connection" or value.lower() == b"keep-alive")
+        if not is_plain:
+            return Head(event, None)
+        scratch = h11.Connection(h11.CLIENT)
+        return Head(event, (scratch.send(event) or b"") + (scratch.send(END) or b""))
     except h11.LocalProtocolError as error:
         hide_value(error, headers)
         raise LocalProtocolError(str(error)) from error
 
 
-def check_header_size(items: Iterable[tuple[bytes, bytes]]) -> None:
+def check_header_size(items: list[tuple[bytes, bytes]]) -> None:
     """h11 looks at its limit only while a head is incomplete: one that comes in a single read passes it.
 
     Each header counts for 32 octets more, because a list of many small ones takes more memory than the octets
     that came (HTTP/2 counts in the same way: RFC 9113 §6.5.2).
     """
     if sum([len(name) + len(value) + 32 for name, value in items]) > MAX_HEADER_SIZE:
-        raise RemoteProtocolError(f"headers of more than {MAX_HEADER_SIZE} octets, 32 added for each")
-
-
-def _check_framing(response: h11.Response) -> None:
-    """Refuse framing that h11 accepts and that a proxy and its client may read in two ways.
-
-    Otherwise one of them may take a part of a body for the next response, and give it to another client.
-    """
-    items = response.headers.raw_items()
-    check_header_size(items)
-    names = [name for name, _ in items if len(name) in (14, 17)]  # of these lengths, for speed
-    if len(names) > 1 and {b"transfer-encoding", b"content-length"} <= {name.lower() for name in names}:
-        raise RemoteProtocolError("response with both Transfer-Encoding and Content-Length (RFC 9112 §6.3)")
-    if not response.http_version.startswith(b"1."):
-        version = response.http_version.decode()
-        raise RemoteProtocolError(f"response in HTTP/{version}: expected HTTP/1.1 or 1.0")
+        raise RemoteProtocolError(_TOO_LARGE)
 
 
 def _write_error(error: BaseException) -> WriteError:
@@ -517,7 +561,7 @@ def _reason(error: BaseException) -> str:
     >>> _reason(ExceptionGroup("all attempts failed", [refused, unreachable, refused]))
     '[Errno 111] Connection refused; [Errno 101] Network is unreachable'
     """
-    if isinstance(error, trio.ClosedResourceError):
+    if isinstance(error, trio.ClosedResourceError) or (isinstance(error, OSError) and error.errno == errno.EBADF):
         return "the client was closed, or the response was closed by another task"
     error = error.__cause__ or error
     if isinstance(error, BaseExceptionGroup):

@@ -47,6 +47,8 @@ from .urls import URL
 
 MAX_COOKIE = 4096  # octets of name and value; RFC 6265 §6.1 asks for as many, and browsers ignore what is larger
 MAX_ATTRIBUTE = 1024  # octets of a Domain or Path; browsers ignore what is longer
+MAX_ATTRIBUTES = 30  # of one cookie, of which eight are defined
+MAX_DATE = 60  # characters
 MAX_PER_DOMAIN = 50  # cookies (RFC 6265 §6.1)
 MAX_PER_RESPONSE = 50  # cookies, as in curl: they are read in one turn of the event loop
 MAX_COOKIES = 3000  # of all domains (RFC 6265 §6.1)
@@ -236,10 +238,10 @@ def _parse_set_cookie(line: bytes, url: URL) -> Cookie | None:
 
     Octets are read as ISO 8859-1 here, because that has a letter for each and so loses none.
     """
-    pair, *attributes = line.decode("iso-8859-1").split(";")
+    pair, *attributes = line.decode("iso-8859-1").split(";", MAX_ATTRIBUTES + 1)
     name, equals, value = (part.strip(" \t") for part in pair.partition("="))
     octets = f"{name}={value}".encode("iso-8859-1")
-    if not (name and equals) or len(octets) > MAX_COOKIE or _CONTROLS.search(pair):
+    if not (name and equals) or len(octets) > MAX_COOKIE or len(attributes) > MAX_ATTRIBUTES or _CONTROLS.search(pair):
         return None
     cookie = Cookie(
         text_of(name.encode("iso-8859-1")),
@@ -355,7 +357,7 @@ def cookie_date(text: str) -> float | None:
     (784111777, None)
     """
     clock = day = month = year = None
-    for part in _DATE_PARTS.findall(text[:MAX_ATTRIBUTE]):
+    for part in _DATE_PARTS.findall(text[:MAX_DATE]):
         if clock is None and (found := _TIME.fullmatch(part)):
             clock = tuple(map(int, found.groups()))
         elif day is None and (found := _DAY.fullmatch(part)):

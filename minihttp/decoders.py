@@ -18,7 +18,7 @@ gzip body of 64 KiB may stand for 64 MiB, and a program that reads in pieces mus
     >>> import zlib
     >>> bomb = zlib.compress(bytes(10_000_000))
     >>> len(bomb) < 50_000, len(next(DeflateDecoder().feed(bomb)))
-    (True, 65536)
+    (True, 16384)
 
 Below this module: `errors`.  Above it: `response`.  Read next: `response`.
 """
@@ -29,18 +29,17 @@ import zlib
 from collections.abc import AsyncIterator, Iterator, Sized
 from typing import Generic, Protocol, TypeVar
 
-import trio
-
 from .errors import DecodingError
+from .turns import TURN, Turn
 
-PIECE = 65536  # octets: the most that a decoder gives out, and a body is written, at a time
+PIECE = 65536  # octets: the most that a body is written at a time
+UNPACKED = 16384  # octets: the most that a decoder gives out at a time, in some 30 µs
 
-# A step is fed so many octets (or characters) at a time, and after so many given out there is a checkpoint: every
-# millisecond or two another task runs, whatever the body is made of. Each item counts for some more than its length,
-# and what is fed counts sixteen times, because it may be thousands of empty gzip members.
-FEED = 32768
-WORK_IN_A_TURN = 16 * FEED
-WORK_PER_ITEM = 256
+# What a step costs, in the microseconds of `turns`.  What goes in counts as well as what comes out, because nothing may
+# come out: 1 KiB of gzip has room for ninety code tables without a letter.
+BITE = 10  # for as many octets or characters as a step is fed at a time
+ITEM = 0.7  # for each item that comes out …
+PER_MICROSECOND = 512  # … and for its octets or characters
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -49,6 +48,8 @@ B = TypeVar("B", bound=Sized)
 
 
 class Step(Protocol[In, Out]):
+    bite: int  # octets or characters that are fed at a time
+
     def feed(self, data: In, /) -> Iterator[Out]: ...
     def flush(self) -> Iterator[Out]: ...
 
@@ -66,18 +67,17 @@ class Piped(Generic[A, B]):
         self._at = 0
         self._ready: Iterator[B] = iter(())
         self._ended = False
-        self._work = 0  # since the last checkpoint
+        self._turn = Turn()
 
     def __aiter__(self) -> "Piped[A, B]":
         return self
 
     async def __anext__(self) -> B:
         while True:
-            if self._work > WORK_IN_A_TURN:  # before an item is taken, so that a cancellation loses none
-                self._work = 0
-                await trio.lowlevel.checkpoint()
+            if self._turn.spent >= TURN:  # before an item is taken, so that a cancellation loses none
+                await self._turn.end()
             for item in self._ready:
-                self._work += WORK_PER_ITEM + len(item)
+                self._turn.spent += ITEM + len(item) // PER_MICROSECOND
                 return item
             if self._ended:
                 raise StopAsyncIteration
@@ -87,12 +87,12 @@ class Piped(Generic[A, B]):
                 self._ended = True
                 self._ready = self._step.flush()
                 continue
-            part = fed[self._at : self._at + FEED]
-            self._at += FEED
+            part = fed[self._at : self._at + self._step.bite]
+            self._at += self._step.bite
             self._fed = fed
             if self._at >= len(fed):
                 self._fed, self._at = None, 0
-            self._work += WORK_PER_ITEM + 16 * len(part)
+            self._turn.spent += BITE * len(part) // self._step.bite
             self._ready = self._step.feed(part)
 
 
@@ -100,6 +100,7 @@ class GzipDecoder:
     """gzip: any number of members, one after the other, count as one body.               RFC 1952 §2.2"""
 
     name = "gzip"
+    bite = 1024
     window = 16 + zlib.MAX_WBITS  # zlib's way to say: expect a gzip header and check its checksum
 
     def __init__(self) -> None:
@@ -113,14 +114,14 @@ class GzipDecoder:
                 data = self._after_member(data)
                 continue
             try:
-                piece = self._zlib.decompress(data, PIECE)
+                piece = self._zlib.decompress(data, UNPACKED)
             except zlib.error as error:
                 raise DecodingError(f"body is not valid {self.name}: {error}") from error
             ended = self._zlib.eof
             self._inside = not ended
             data = self._zlib.unused_data if ended else self._zlib.unconsumed_tail
-            full = len(piece) == PIECE and not ended  # zlib may hold more, although it has taken all input
-            if piece:
+            full = len(piece) == UNPACKED and not ended  # zlib may hold more, although it has taken all input
+            if piece or ended:  # an empty member gives an empty piece, so that it counts as work
                 yield piece
 
     def _after_member(self, data: bytes) -> bytes:
@@ -209,6 +210,8 @@ def check_size(size: int, most: int | None) -> None:
 class Rechunker:
     """Pieces of exactly `size`, except for the last."""
 
+    bite = 2048
+
     def __init__(self, size: int) -> None:
         if size < 1:
             raise ValueError(f"chunk size of {size}: expected 1 or more")
@@ -218,9 +221,9 @@ class Rechunker:
     def feed(self, data: bytes) -> Iterator[bytes]:
         self._held += data
         full = len(self._held) - len(self._held) % self._size
-        pieces = [bytes(self._held[start : start + self._size]) for start in range(0, full, self._size)]
+        whole = bytes(self._held[:full])
         del self._held[:full]
-        return iter(pieces)
+        return (whole[start : start + self._size] for start in range(0, full, self._size))
 
     def flush(self) -> Iterator[bytes]:
         return iter([bytes(self._held)] if self._held else [])
@@ -228,6 +231,8 @@ class Rechunker:
 
 class TextRechunker:
     """The same for text."""
+
+    bite = 2048
 
     def __init__(self, size: int) -> None:
         self._octets = Rechunker(4 * size)  # UTF-32: four octets to each character, whatever it is
@@ -241,6 +246,8 @@ class TextRechunker:
 
 class TextDecoder:
     """Octets as text; half a character waits for its other half, a wrong one becomes U+FFFD."""
+
+    bite = 2048
 
     def __init__(self, encoding: str) -> None:
         self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
@@ -256,6 +263,8 @@ class TextDecoder:
 
 class LineSplitter:
     """Lines without their ends.  A CR at the end of a piece waits: an LF after it would belong to it."""
+
+    bite = 2048
 
     def __init__(self) -> None:
         self._held: list[str] = []  # a list, since a line that comes in many pieces must not be copied at each

@@ -61,8 +61,8 @@ class Headers(MutableMapping[str, str]):
 
     def octets(self, name: str) -> list[bytes]:
         """Every value of that name as it travels, for what must go back unchanged (a cookie, a redirect)."""
-        key = name.lower().encode()
-        return [value for found, value in self.raw if found.lower() == key]
+        key, size = name.lower().encode(), len(name)
+        return [value for found, value in self.raw if len(found) == size and found.lower() == key]
 
     def multi_items(self) -> list[tuple[str, str]]:
         """Every pair, also of names that come several times."""

@@ -42,11 +42,12 @@ import h11
 import trio
 
 from .config import Limits, Timeout, seconds
-from .connection import EVENTS_IN_A_TURN, Connection, Origin, check_header_size, head_of
+from .connection import Connection, Origin, check_header_size, head_of
 from .errors import PoolTimeout, RemoteProtocolError, StreamClosed, TimeoutException, TransportError
 from .headers import Headers
 from .request import BodyStream, Request
 from .response import Response
+from .turns import EVENT, TURN
 
 # RFC 9110 §9.2.2: twice does as much as once
 # RFC 10008 §2 adds QUERY
@@ -83,7 +84,8 @@ class Pool:
 
     def _decide(self, origin: Origin) -> Connection | None:
         """A connection for a request to this origin, idle or new; None if there is no place for one."""
-        self._drop_expired()
+        if self._idle:
+            self._drop_expired()
         while idle := self._idle_at.get(origin):
             connection = next(reversed(idle))  # the last one used is the least likely to be closed by its server
             self._take_from_idle(connection)
@@ -148,8 +150,6 @@ class Pool:
             del self._idle_at[connection.origin]
 
     def _drop_expired(self) -> None:
-        if not self._idle:
-            return
         oldest_allowed = trio.current_time() - seconds(self._limits.keepalive_expiry)
         while self._idle and next(iter(self._idle.values())) < oldest_allowed:
             self._close(next(iter(self._idle)))
@@ -188,37 +188,35 @@ class Pool:
 
     async def send(self, request: Request, timeout: Timeout) -> Response:
         """The response, its body still to come; until that has been read or closed, it owns a connection."""
-        head = self._head_of(request.method, request.url.raw_path, tuple(request.headers.raw))
+        head = self._head_of(request.method, request.url.raw_path, tuple(request.headers.raw), is_all=not request.stream)
+        origin = request.url.origin
         started = trio.current_time()
-        connection, answer = await self._ask(request, head, timeout, may_repeat=True)
+        is_repeated = False
+        while True:
+            connection = self._try_acquire(origin) or await self._acquire(origin, timeout.pool)
+            try:
+                if not connection.is_open:
+                    await connection.dial(self._uds, self._context(origin), timeout.connect)
+                    if self.is_closed:
+                        raise RuntimeError("the client was closed while this request connected")
+                answer = await connection.ask(head, request.stream, timeout)
+                break
+            except BaseException as error:
+                self.drop(connection)
+                if is_repeated or not (_was_idle_too_long(error, connection) and _can_be_repeated(request)):
+                    raise
+            is_repeated = True
+            # What closed this one has most likely closed its idle neighbours, too: go to a new connection.
+            for neighbour in list(self._idle_at.get(origin, ())):
+                self._close(neighbour)
         return Response(
             answer.status_code,
             headers=Headers.received(answer.headers.raw_items()),
             request=request,
             arriving=Body(self, connection, timeout.read, started),
             reason=answer.reason,
-            http_version=f"HTTP/{answer.http_version.decode()}",
+            http_version="HTTP/1.1" if answer.http_version == b"1.1" else f"HTTP/{answer.http_version.decode()}",
         )
-
-    async def _ask(
-        self, request: Request, head: h11.Request, timeout: Timeout, *, may_repeat: bool
-    ) -> tuple[Connection, h11.Response]:
-        origin = request.url.origin
-        connection = self._try_acquire(origin) or await self._acquire(origin, timeout.pool)
-        try:
-            if not connection.is_open:
-                await connection.dial(self._uds, self._context(origin), timeout.connect)
-                if self.is_closed:
-                    raise RuntimeError("the client was closed while this request connected")
-            return connection, await connection.ask(head, request.stream, timeout)
-        except BaseException as error:
-            self.drop(connection)
-            if not (may_repeat and _was_idle_too_long(error, connection) and _can_be_repeated(request)):
-                raise
-        # What closed this one has most likely closed its idle neighbours, too: go to a new connection.
-        for neighbour in list(self._idle_at.get(origin, ())):
-            self._close(neighbour)
-        return await self._ask(request, head, timeout, may_repeat=False)
 
     def _context(self, origin: Origin) -> ssl.SSLContext | None:
         """For https, the SSL context; a default one is made when it is first needed (it takes some 20 ms)."""
@@ -272,8 +270,9 @@ class Body:
         try:
             if connection.upload is not None:
                 connection.upload.check()
-            event = connection.event_in_turn() or await connection.next_event(self._timeout)
-            if isinstance(event, h11.Data):
+            event = connection.event_at_hand() if connection.turn.spent < TURN else None
+            event = event or await connection.next_event(self._timeout)
+            if type(event) is h11.Data:
                 return bytes(event.data)
             self._is_complete = True
             self._take_trailers(event)
@@ -318,7 +317,7 @@ class Body:
 
 def _end_at_hand(connection: Connection) -> h11.Event | None:
     """The end of the body, if the rest of it is here; as much as one turn may take is looked at."""
-    for _ in range(EVENTS_IN_A_TURN):
+    for _ in range(TURN // EVENT):
         if not isinstance(event := connection.event_at_hand(), h11.Data):
             return event if isinstance(event, h11.EndOfMessage) else None
     return None

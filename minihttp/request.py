@@ -21,6 +21,7 @@ The server of this package hands the same class to its handlers, with a body tha
 Below this module: `urls`, `headers`.  Above it: `connection` sends it.  Read next: `decoders`.
 """
 
+import io
 import json as jsonlib
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
@@ -64,7 +65,7 @@ class Request:
         if others:
             refuse(others, "Request")
         self.method = method.upper()
-        self.url = URL(url, params=params)
+        self.url = url if isinstance(url, URL) and params is None else URL(url, params=params)
         self.headers = Headers(headers)
         self.stream: bytes | BodyStream
         if files:
@@ -80,7 +81,10 @@ class Request:
     async def aread(self) -> bytes:
         """The whole body; may be asked again."""
         if isinstance(self.stream, BodyStream):
-            self.stream = b"".join([chunk async for chunk in self.stream])
+            body = io.BytesIO()  # as in Response.aread
+            async for piece in self.stream:
+                body.write(piece)
+            self.stream = body.getvalue()
         return self.stream
 
     @property
@@ -110,7 +114,9 @@ def encode_body(
     >>> encode_body(None, data={"q": ["a", "b c"]})[1]
     b'q=a&q=b+c'
     """
-    if sum(given is not None for given in (content, data, json)) > 1:
+    if content is None and data is None and json is None:
+        return [], b""
+    if (content is not None) + (data is not None) + (json is not None) > 1:
         raise TypeError("content=, data= and json= are three ways to give one body: give one of them")
     if json is not None:
         text = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -25,10 +25,12 @@ Below this module: `headers`, `cookies`, `request`, `decoders`.  Above it: `pool
 Read next: `streams`.
 """
 
+import io
 import json as jsonlib
+import re
+from codecs import lookup
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import timedelta
-from email.message import Message
 from http.client import responses as phrases
 from typing import Any, Never, Protocol
 
@@ -60,6 +62,7 @@ from .headers import Headers, HeaderTypes
 from .request import Content, Request, encode_body, not_given
 from .urls import URL, without_userinfo
 
+MAX_UNPACKED = 1 << 20  # octets that the body of a redirect may have when its coding is undone by `content`
 REDIRECTS = (301, 302, 303, 307, 308)  # 300 leaves the choice to people, 304 says "use what you have"
 
 
@@ -265,7 +268,10 @@ class Response:
         if self._content is None:
             if self._held is None:
                 raise ResponseNotRead("the body has not been read: `await response.aread()` first")
-            self._content = decoded(self._held, self._codings, self.max_content_size)
+            most = self.max_content_size
+            if self._arriving is not None:  # of a redirect: a stranger's, and undone here without a pause
+                most = min(MAX_UNPACKED, MAX_UNPACKED if most is None else most)
+            self._content = decoded(self._held, self._codings, most)
         return self._content
 
     @property
@@ -287,17 +293,15 @@ class Response:
         if self._content is None and self._held is not None and not self._codings:
             self._content = decoded(self._held, [], self.max_content_size)
         if self._content is None:
-            pieces, size = [], 0
+            body = io.BytesIO()  # to join 100 MB at the end would hold up all other tasks for a tenth of a second
             try:
                 async for piece in self._decoded():
-                    pieces.append(piece)
-                    size += len(piece)
-                    if self.max_content_size is not None:
-                        check_size(size, self.max_content_size)
+                    check_size(body.tell() + len(piece), self.max_content_size)
+                    body.write(piece)
             except DecodingError:
                 await self.aclose()
                 raise
-            self._content = b"".join(pieces)
+            self._content = body.getvalue()
             if self._started is not None:
                 self._stop_clock()
         return self._content
@@ -348,8 +352,9 @@ class Response:
     def _decoded(self) -> AsyncIterator[bytes]:
         held = self._held
         pieces = self.aiter_raw() if held is None else aiter(BodyStream([held] if held else []))
-        for decoder in decoders_for(self._codings):
-            pieces = Piped(pieces, decoder)
+        if codings := self._codings:
+            for decoder in decoders_for(codings):
+                pieces = Piped(pieces, decoder)
         return pieces
 
     async def aclose(self) -> None:
@@ -370,13 +375,20 @@ def _stream(body: bytes | BodyStream) -> BodyStream:
     return body if isinstance(body, BodyStream) else BodyStream([body])
 
 
+# Codecs that Python has and the web has not: some are no text, and others take quadratic time.
+_NOT_ON_THE_WEB = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"}
+
+
 def _charset(content_type: str) -> str | None:
-    """The charset of a Content-Type, if Python has it."""
-    message = Message()
-    message["content-type"] = content_type
+    """The charset of a Content-Type, if it is one for text.
+
+    >>> _charset('text/html; charset="UTF-8"'), _charset("text/html; charset=punycode")
+    ('utf-8', None)
+    """
+    found = re.search(r';\s*charset\s*=\s*["\']?([\w.:-]{1,40})', content_type, re.IGNORECASE | re.ASCII)
+    charset = found[1].lower() if found else "utf-8"
     try:
-        charset = message.get_content_charset() or "utf-8"
-        b"\xff".decode(charset, errors="replace")  # Python has codecs for other things, too: hex, idna, undefined
-        return charset
+        is_text = lookup(charset).name not in _NOT_ON_THE_WEB and isinstance(b"a".decode(charset, "replace"), str)
+        return charset if is_text else None
     except (LookupError, ValueError):
         return None

@@ -123,9 +123,10 @@ async def watch(rules: Rules) -> NoReturn:
     """
     while True:
         now = trio.current_time()
-        for session in _due(rules.waiting, now):
+        while session := _due(rules.waiting, now):
             session.be_late()
-        for session in _due(rules.serving, now):
+            await trio.lowlevel.checkpoint()  # because closing a thousand at once would hold up others
+        while session := _due(rules.serving, now):
             session.start_reader()
         look_again = next(iter(rules.waiting.values()), now + rules.idle_timeout)
         if rules.serving:
@@ -136,16 +137,13 @@ async def watch(rules: Rules) -> NoReturn:
                 await rules.has_begun.wait()
 
 
-def _due(sessions: dict[Session, float], now: float) -> list[Session]:
-    """Take out those whose time has come."""
-    due = []
-    for session, time in sessions.items():
-        if time > now:
-            break
-        due.append(session)
-    for session in due:
-        del sessions[session]
-    return due
+def _due(sessions: dict[Session, float], now: float) -> Session | None:
+    """Take out the first one, if its time has come."""
+    session, time = next(iter(sessions.items()), (None, now))
+    if session is None or time > now:
+        return None
+    del sessions[session]
+    return session
 
 
 def _make_room(rules: Rules) -> bool:

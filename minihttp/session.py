@@ -48,6 +48,7 @@ from .incoming import Refusal, end_of_head, parse_head, refusal_of
 from .request import BodyStream, Request, not_given
 from .response import Response
 from .streams import BROKEN, TLS, Wire
+from .turns import EVENT, TURN, Turn, bite, cost_of_lines
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -56,9 +57,8 @@ LEFT_OVER = 65536  # octets of a request body that the handler did not read are 
 LINGER = 1.0  # seconds for that, and for the client to read the response and close its side
 WATCH_AFTER = 0.25  # seconds that a handler may take before its client is watched
 HALF_CLOSED = 1.0  # seconds for a handler to go on, after the client has closed its sending side
-TOGETHER = 64  # events of a body, or pieces of a response, between two checkpoints: a piece may be a single octet
-FEED = 8192  # octets of chunks that h11 is given at a time; an eighth of them, if they hold many lines
-CHUNK_HEAD = 2048  # octets that the size of a chunk, or the trailers, may have; each line of them costs h11 8 µs
+REQUEST = 150  # µs that a request costs here without its handler, counted when it has not waited for the last response
+CHUNK_HEAD = 2048  # octets that the size of a chunk, or the trailers, may have: h11 parses all of them in one call
 BODILESS = (204, 304)  # RFC 9110 §6.4.1
 
 # RFC 9110 §7.6.1: these headers describe one connection, so they are not passed on to another.
@@ -112,6 +112,7 @@ class Session:
         self.rules = rules
         self.scheme = "http" if ssl_context is None else "https"
         self.h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=CHUNK_HEAD)
+        self.turn = Turn()
         self.is_idle = True  # between two requests
         self.fault: HTTPError | None = None  # what the client did wrong with the body that it sends
         self._is_leaving = False
@@ -233,6 +234,7 @@ class Session:
         finally:
             waiting.pop(self, None)
         self._has_ended = not self._inbox
+        self.turn.spent = 0
         return True
 
     def _wake(self) -> None:
@@ -261,8 +263,10 @@ class Session:
     async def _next_head(self) -> bytes | None:
         """The octets of the next head; None if no other request follows."""
         self.is_idle = True
-        if self._inbox:  # a request that did not wait for the response to the last one; others want a turn, too
-            await trio.lowlevel.checkpoint()
+        if self._inbox:  # this request did not wait for the response to the last one
+            self.turn.spent += REQUEST
+        if self.turn.spent >= TURN:
+            await self.turn.end()
         # An empty line before a request is skipped: some clients send one after a body (RFC 9112 §2.2).
         while not (octets := self._inbox.lstrip(b"\r\n")):
             self._inbox = b""
@@ -290,6 +294,7 @@ class Session:
 
     def _request(self, head: bytes) -> Request:
         request, self._body_left = parse_head(self.h11, head, self.scheme)
+        self.turn.spent += cost_of_lines(len(request.headers.raw))
         if self._body_left == 0:
             self.h11.next_event()  # EndOfMessage
             return request
@@ -387,15 +392,14 @@ class Session:
         """Pieces are not large, so that neither encoding them nor TLS holds up other clients."""
         if isinstance(body, bytes):
             body = aiter(BodyStream([body]))
-        written = 0
         try:
             async for chunk in body:
                 octets = memoryview(chunk).cast("B")  # a TypeError for a str
                 for start in range(0, len(octets), PIECE):
                     await self._write(self.h11.send(h11.Data(data=octets[start : start + PIECE])))  # type: ignore[arg-type]
-                    written += 1
-                    if written % TOGETHER == 0:
-                        await trio.lowlevel.checkpoint()
+                    self.turn.spent += EVENT
+                    if self.turn.spent >= TURN:
+                        await self.turn.end()
         finally:
             if aclose := getattr(body, "aclose", None):  # left half-way, it would wait for the garbage collector
                 await aclose()
@@ -429,7 +433,7 @@ class Session:
     def _is_no_end_in_sight(self) -> bool:
         """Whether the next request cannot follow, because too much of this one's body is yet to come."""
         with suppress(h11.RemoteProtocolError):
-            for _ in range(TOGETHER):
+            for _ in range(TURN // EVENT):
                 if self.h11.their_state is not h11.SEND_BODY:
                     return False
                 if self._next_event() is h11.NEED_DATA:
@@ -477,7 +481,7 @@ class Session:
             if self._inbox:
                 size = len(self._inbox)
                 if self._body_left is None:
-                    size = FEED if self._inbox.count(b"\n", 0, FEED) < FEED // 20 else FEED // 8
+                    size = bite(self._inbox, 0)
                 octets, self._inbox = self._inbox[:size], self._inbox[size:]
                 self._room.set()
                 self.h11.receive_data(octets)
@@ -485,15 +489,20 @@ class Session:
                 self.h11.receive_data(b"")
             else:
                 return h11.NEED_DATA
+        self.turn.spent += EVENT
         if isinstance(event, h11.Data):
             if self._body_left is not None:
                 self._body_left -= len(event.data)
-        elif len(event.headers) > self.rules.max_headers:  # type: ignore[union-attr]
+            return event
+        self.turn.spent += cost_of_lines(len(event.headers))  # type: ignore[union-attr]
+        if len(event.headers) > self.rules.max_headers:  # type: ignore[union-attr]
             raise h11.RemoteProtocolError(f"a request may have {self.rules.max_headers} trailers")
         return event  # type: ignore[return-value]
 
     async def next_body_event(self, body: "RequestBody | None" = None) -> h11.Event:
         """Data or EndOfMessage.  Raises h11.RemoteProtocolError, ReadTimeout, or StreamClosed if body was closed."""
+        if self.turn.spent >= TURN:
+            await self.turn.end()
         while True:
             if body is not None and body.is_closed:
                 raise StreamClosed("the request has been answered: its body can be read only before")
@@ -526,13 +535,10 @@ class Session:
         return True
 
     async def _skip_body(self) -> None:
-        size = events = 0
+        size = 0
         while self.h11.their_state is h11.SEND_BODY and size <= LEFT_OVER:
             event = await self.next_body_event()
             size += len(event.data) if isinstance(event, h11.Data) else 0
-            events += 1
-            if events % TOGETHER == 0:
-                await trio.lowlevel.checkpoint()
 
     async def _say_goodbye(self) -> None:
         """Close in a way that lets the client read the response.                RFC 9112 §9.6, §9.8; RFC 8446 §6.1
@@ -553,7 +559,7 @@ class RequestBody:
     def __init__(self, session: Session) -> None:
         self.is_closed = False  # the request has been answered
         self._session = session
-        self._size = self._events = 0
+        self._size = 0
         self._is_read = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -577,9 +583,6 @@ class RequestBody:
     async def _next(self, session: Session) -> bytes:
         if not self.is_closed:
             await session.write_continue()  # because now the body is wanted
-        self._events += 1
-        if self._events % TOGETHER == 0:
-            await trio.lowlevel.checkpoint()
         event = await session.next_body_event(self)
         if isinstance(event, h11.Data):
             self._size += len(event.data)

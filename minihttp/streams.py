@@ -48,6 +48,8 @@ from .decoders import PIECE
 
 READ = 131072  # octets that one read takes: with 64 KiB our own work shows, 256 KiB the kernel copies slower
 LOOKS = 8  # how often within its timeout a blocked writer tries again
+RECORD = 16384 + 256 + 5  # octets of the largest record, with its head                            RFC 8446 §5.2
+STEPS = 8  # records given to OpenSSL, or opened by it, before other tasks run
 
 Octets = bytes | bytearray | memoryview
 T = TypeVar("T")
@@ -67,6 +69,7 @@ class Wire:
 
     def __init__(self, socket: trio.socket.SocketType) -> None:
         self.socket = socket
+        self._fd = socket.fileno()  # -1 once it is closed, because its number may then belong to another socket
         self.sent = 0  # octets that the kernel has taken; the number grows as long as the peer goes on reading
         self._unsent = memoryview(b"")
         self._poll: select.poll | None = None
@@ -75,17 +78,10 @@ class Wire:
     def is_blocked(self) -> bool:
         return bool(self._unsent)
 
-    def _fd(self) -> int:
-        # Asked for each time: once the socket is closed, its number may belong to another socket.
-        fd = self.socket.fileno()
-        if fd == -1:
-            raise trio.ClosedResourceError("this connection was closed")
-        return fd
-
     def put(self, data: Octets) -> bool:
         """True if the kernel has taken all of it."""
         try:
-            taken = os.write(self._fd(), data)
+            taken = os.write(self._fd, data)
         except BlockingIOError:
             taken = 0
         self.sent += taken
@@ -108,7 +104,7 @@ class Wire:
             # The kernel reports room only when a third of its buffer is free, which takes a slow reader minutes, but
             # a write takes whatever fits. So one is tried now and then without waiting for the report.
             with trio.move_on_after(seconds(timeout) / LOOKS) as scope:
-                await trio.lowlevel.wait_writable(self._fd())
+                await trio.lowlevel.wait_writable(self._fd)
             looks = looks + 1 if scope.cancelled_caught else 0
 
     def _put_more(self) -> bool:
@@ -127,7 +123,7 @@ class Wire:
     def receive_now(self) -> bytes | None:
         """None if nothing is here."""
         try:
-            return os.read(self._fd(), READ)
+            return os.read(self._fd, READ)
         except BlockingIOError:
             return None
 
@@ -140,17 +136,17 @@ class Wire:
             return data
         with trio.CancelScope(deadline=trio.current_time() + seconds(timeout)):
             while True:
-                await trio.lowlevel.wait_readable(self._fd())
+                await trio.lowlevel.wait_readable(self._fd)
                 if (data := self.receive_now()) is not None:
                     return data
         raise trio.TooSlowError
 
     def is_quiet(self) -> bool:
-        if (fd := self.socket.fileno()) == -1:
+        if self._fd == -1:
             return False
         if self._poll is None:
             self._poll = select.poll()
-            self._poll.register(fd, select.POLLIN)
+            self._poll.register(self._fd, select.POLLIN)
         return not self._poll.poll(0)
 
     def end(self) -> None:
@@ -158,6 +154,7 @@ class Wire:
             self.socket.shutdown(trio.socket.SHUT_WR)
 
     def close(self) -> None:
+        self._fd, self._poll = -1, None
         self.socket.close()
 
 
@@ -170,6 +167,7 @@ class TLS:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=host is None, server_hostname=host)
         self._is_ready = False
+        self._came = b""  # from the peer, and not in `_incoming` yet
         self._pulling: trio.Event | None = None  # a task waits for octets of the peer; set when they are here
 
     @property
@@ -218,12 +216,19 @@ class TLS:
             await trio.lowlevel.checkpoint()
 
     async def receive(self, timeout: float | None) -> bytes:
-        await trio.lowlevel.checkpoint_if_cancelled()
+        await trio.lowlevel.checkpoint()
+        octets: list[bytes] = []
         try:
-            return await self._until(lambda: self._ssl.read(READ), timeout)
+            for _ in range(STEPS):
+                try:
+                    octets.append(self._ssl.read(READ))
+                except ssl.SSLWantReadError:
+                    if not self._feed():
+                        break
+            return b"".join(octets) if octets else await self._until(lambda: self._ssl.read(READ), timeout)
         except ssl.SSLEOFError:
             self.is_cut = True
-            return b""
+            return b"".join(octets)
 
     async def _until(self, step: Callable[[], T], timeout: float | None) -> T:
         """Do a step of TLS, with as many octets of the peer as it takes."""
@@ -234,7 +239,10 @@ class TLS:
                 if not self._is_ready:
                     await self.flush(timeout)
                 self._put_records()  # an answer to a record of the peer, for instance new keys
-                await self._pull(timeout)
+                if self._feed():
+                    await trio.lowlevel.checkpoint()
+                else:
+                    await self._pull(timeout)
 
     async def _pull(self, timeout: float | None) -> None:
         if self._pulling is not None:  # the other task waits already, and only one can wait for a socket
@@ -242,16 +250,21 @@ class TLS:
             return
         self._pulling = trio.Event()
         try:
-            self._feed(await self._wire.receive(timeout))
+            self._take(await self._wire.receive(timeout))
         finally:
             self._pulling.set()
             self._pulling = None
 
-    def _feed(self, data: bytes) -> None:
-        if data:
-            self._incoming.write(data)
-        else:
+    def _take(self, data: bytes) -> None:
+        self._came = data
+        if not data:
             self._incoming.write_eof()
+
+    def _feed(self) -> bool:
+        """Give OpenSSL what may be the next record: it works through all it has in one call.  False if none is here."""
+        record, self._came = self._came[:RECORD], self._came[RECORD:]
+        self._incoming.write(record)
+        return bool(record)
 
     def is_quiet(self) -> bool:
         """False also if a record has been received and not opened, where no socket shows it.
@@ -259,13 +272,14 @@ class TLS:
         Records that are about TLS itself, such as session tickets, are taken on the way and do not count.
         """
         with suppress(ssl.SSLError, OSError, trio.ClosedResourceError):
-            while True:
+            for _ in range(STEPS):  # a peer that goes on and on is not quiet
                 with suppress(ssl.SSLWantReadError):
                     self._ssl.read(1)
                     return False
-                if (data := self._wire.receive_now()) is None:
-                    return True
-                self._feed(data)
+                if not self._feed():
+                    if (data := self._wire.receive_now()) is None:
+                        return True
+                    self._take(data)
         return False
 
     def end(self) -> None:

@@ -53,6 +53,7 @@ Params = Mapping[str, Primitive | Sequence[Primitive]] | Iterable[tuple[str, Pri
 Parts = tuple[str, str, str, int | None, str, str | None, str]  # the slots of a URL, in their order
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+MAX_HOST = 254  # RFC 1035 §2.3.4, and the last dot
 
 # RFC 3986, appendix B: this expression matches any text, so what is wrong is found part by part afterwards.
 _PARTS = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
@@ -189,9 +190,14 @@ class URL:
 _PARTS_OF: Callable[[URL], Parts] = attrgetter(*URL.__slots__)
 
 
-@lru_cache(512)  # programs ask the same few URLs again and again: without it, a kept-alive GET takes 12 % longer
 def _parse(text: str) -> Parts:
     """The parts, checked and percent-encoded, in the order of `URL.__slots__`."""
+    # A long URL is most often one that a stranger made, and 512 of them would take 16 MB.
+    return _parse_cached(text) if len(text) <= 1000 else _parse_cached.__wrapped__(text)
+
+
+@lru_cache(512)  # programs ask the same few URLs again and again: without it, a kept-alive GET takes 12 % longer
+def _parse_cached(text: str) -> Parts:
     if found := _CONTROLS.search(text):
         raise InvalidURL(f"URL with {found[0]!r} at position {found.start()}: percent-encode it")
     scheme, authority, path, query, fragment = _PARTS.fullmatch(text).groups()  # type: ignore[union-attr]
@@ -222,7 +228,9 @@ def without_userinfo(text: str) -> str:
     >>> without_userinfo("http://alice:s3/cret@host/"), without_userinfo("/x")
     ('http://[secure]@host/', '/x')
     """
-    hidden = re.sub(r"//.*@", "//[secure]@", text, flags=re.DOTALL)
+    start, _, authority = text.partition("//")
+    _, at, host = authority.rpartition("@")
+    hidden = f"{start}//[secure]@{host}" if at else text
     return shortened(repr(hidden)[1:-1])  # without its quotes, but with \x1b for what would steer a terminal
 
 
@@ -233,6 +241,8 @@ def _encode_host(host: str) -> str:
     try:
         if "%" in host:
             host = unquote(host, errors="strict")  # RFC 3986 §3.2.2: percent-encoded UTF-8
+        if len(host) > MAX_HOST:
+            raise InvalidURL(f"host {shortened(repr(host))}: DNS allows names of {MAX_HOST} characters")
         if not host.isascii():
             host = _idna(host)
     except UnicodeError as error:  # idna.IDNAError is one
@@ -319,7 +329,8 @@ def _without_dots(path: str) -> str:
     kept: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
-            kept = kept[:-1] or [""]
+            if len(kept) > 1:
+                kept.pop()
         elif segment != ".":
             kept.append(segment)
     return "/".join(kept)

@@ -72,3 +72,23 @@ def answering(read_head):
         return script
 
     return script_for
+
+
+@pytest.fixture
+def turns_of_others(nursery):
+    """`await turns_of_others(reading)`: how often another task runs until `reading` is done."""
+
+    async def count(reading: Awaitable[object]) -> int:
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await trio.lowlevel.checkpoint()
+
+        nursery.start_soon(other)
+        await reading
+        return turns
+
+    return count

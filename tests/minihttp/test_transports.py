@@ -10,7 +10,7 @@ import trio.testing
 import trustme
 
 import minihttp
-from minihttp.streams import Wire
+from minihttp.streams import STEPS, Wire
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TOO_LARGE = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig"
@@ -471,3 +471,21 @@ async def test_a_server_silent_in_a_conversation_is_a_read_timeout(over, clock, 
         with pytest.raises(minihttp.ReadTimeout, match="within 3 s"):
             await client.post("/", content=body())
         assert trio.current_time() - started == pytest.approx(3, abs=0.2)
+
+
+# ── a turn for others ───────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_others_run_between_single_octets(over, turns_of_others):
+    """Over TLS each is a record of its own, and thousands of them come in one read."""
+
+    async def script(stream):
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")
+        for _ in range(10_000):
+            await stream.send_all(b"x")
+
+    await over.play(script)
+    async with over.client() as client:
+        turns = await turns_of_others(client.get("/"))
+    assert turns > (10_000 / STEPS if over.kind == "tls" else 0)
