@@ -629,7 +629,7 @@ async def test_a_body_of_single_octets_lets_others_run(tcp):
         nursery.cancel_scope.cancel()
     pieces, others = map(int, received.rpartition(b"\r\n\r\n")[2].split())
     assert pieces == 5000
-    assert others >= 1000  # after each five of them
+    assert others >= 990  # after each five of them; trio may run the tasks of the first and the last turn in any order
 
 
 async def test_requests_in_one_write_let_others_run(tcp):
