@@ -34,7 +34,7 @@ from ..net.engine import Disconnected
 from ..net.runtime import Runtime
 from ..options import Options
 from ..wire.commands import decode_metadata
-from ..wire.events import Authenticate, Message, Verdict
+from ..wire.events import AuthReply, AuthRequest, Message
 from .socket import Socket
 
 ENDPOINT = "inproc://zeromq.zap.01"
@@ -44,25 +44,25 @@ STATUSES = (b"200", b"300", b"400", b"500")
 LONGEST = 255  # of a string (27-20)
 
 
-def request(question: Authenticate, domain: bytes, address: str, routing_id: bytes = b"") -> Message:
+def request(question: AuthRequest, domain: bytes, address: str, routing_id: bytes = b"") -> Message:
     """What the handler is asked, with the delimiter of a REQ (27-8).
 
     routing_id: that of the server's socket. RFC 27 calls this field the identity of the connection, which the peer has
     not told yet with NULL and PLAIN; libzmq gives the server's own with every mechanism, and handlers rely on that.
 
-    >>> request(Authenticate(b"PLAIN", (b"anna", b"secret"), b""), b"global", "127.0.0.1", b"server")
+    >>> request(AuthRequest(b"PLAIN", (b"anna", b"secret"), b""), b"global", "127.0.0.1", b"server")
     [b'', b'1.0', b'1', b'global', b'127.0.0.1', b'server', b'PLAIN', b'anna', b'secret']
     """
     head = [b"", VERSION, REQUEST_ID, domain, address.encode(), routing_id, question.mechanism]
     return head + list(question.credentials)
 
 
-def read_reply(reply: Message) -> Verdict:
+def read_reply(reply: Message) -> AuthReply:
     r"""What the handler answered. ProtocolError for a malformed reply: then the handler has a fault, so the peer is not
     let in, and is told nothing, because it can do nothing about it (27-13 … 27-19).
 
     >>> read_reply([b"", b"1.0", b"1", b"200", b"OK", b"anna", b""])
-    Verdict(status=200, text='OK', metadata={b'user-id': b'anna'})
+    AuthReply(status=200, text='OK', metadata={b'user-id': b'anna'})
     >>> read_reply([b"", b"1.0", b"1", b"201", b"OK", b"anna", b""])
     Traceback (most recent call last):
     minizmtp.errors.ProtocolError: ZAP reply with status 201, expected 200, 300, 400 or 500 (27/ZAP)
@@ -86,23 +86,23 @@ def read_reply(reply: Message) -> Verdict:
     except ProtocolError as error:
         raise _bad_reply(f"metadata that is none: {error}", Violation.ZAP_INVALID_METADATA) from None
     if status != b"200":  # a peer that is not let in has no user id (27-18)
-        return Verdict(int(status), printable(text))
-    return Verdict(200, printable(text), metadata | {b"user-id": user_id})
+        return AuthReply(int(status), printable(text))
+    return AuthReply(200, printable(text), metadata | {b"user-id": user_id})
 
 
 def _bad_reply(problem: str, violation: Violation) -> ProtocolError:
     return ProtocolError(f"ZAP reply with {problem} (27/ZAP)", violation)
 
 
-def without_handler(question: Authenticate, enforce: bool) -> Verdict:
-    """The verdict without a handler. Raises Disconnected, so that the peer may try again when there is one."""
+def without_handler(question: AuthRequest, enforce: bool) -> AuthReply:
+    """The reply without a handler. Raises Disconnected, so that the peer may try again when there is one."""
     if question.mechanism == b"CURVE" or (question.mechanism == b"NULL" and not enforce):
-        return Verdict(200, "no ZAP handler")
+        return AuthReply(200, "no ZAP handler")
     reason = f"no ZAP handler is bound to {ENDPOINT}, so no {question.mechanism.decode()} peer can be let in"
     raise Disconnected(errno.EFAULT, reason)
 
 
-async def authenticate(runtime: Runtime, question: Authenticate, options: Options, address: str) -> Verdict:
+async def authenticate(runtime: Runtime, question: AuthRequest, options: Options, address: str) -> AuthReply:
     """Ask the handler, by a socket for this question alone: so no reply can be taken for that to another question.
 
     options: of the endpoint that the peer came by. address: the peer's."""

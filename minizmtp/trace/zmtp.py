@@ -29,7 +29,7 @@ from collections.abc import Callable, Mapping
 from ..constants import SocketType
 from ..errors import ProtocolError, printable
 from ..wire.connection import HANDSHAKE_LIMIT, Connection, State
-from ..wire.events import Authenticate, Error, Message, Ready, Verdict
+from ..wire.events import AuthReply, AuthRequest, Error, Message, Ready
 from ..wire.frames import LONG, Frame, FrameDecoder
 from ..wire.greeting import GREETING, GREETING_SIZE, check_greeting, check_mechanism, decode_greeting
 from ..wire.layout import split
@@ -147,8 +147,8 @@ class Ear(Connection):
         return self._noting.take_note()
 
     def _follow(self, event: object) -> None:
-        if isinstance(event, Authenticate):
-            self.receive_verdict(Verdict(200))  # the other side's octets show what the real server decided
+        if isinstance(event, AuthRequest):
+            self.receive_auth_reply(AuthReply(200))  # the other side's octets show what the real server decided
         elif isinstance(event, Ready) and (name := event.metadata.get(b"socket-type", b"").decode("latin-1")):
             if name in SocketType.__members__:
                 self._conversation.socket_type[self._side] = SocketType[name]

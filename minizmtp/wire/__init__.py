@@ -21,7 +21,8 @@ before the dash is the number of the RFC; L stands for libzmq's behaviour.
 
 from .connection import NEED_DATA, Connection, State
 from .events import (
-    Authenticate,
+    AuthReply,
+    AuthRequest,
     Cancel,
     ConnectionClosed,
     Error,
@@ -34,12 +35,12 @@ from .events import (
     Pong,
     Ready,
     Subscribe,
-    Verdict,
 )
 
 __all__ = [
     "NEED_DATA",
-    "Authenticate",
+    "AuthReply",
+    "AuthRequest",
     "Cancel",
     "Connection",
     "ConnectionClosed",
@@ -54,5 +55,4 @@ __all__ = [
     "Ready",
     "State",
     "Subscribe",
-    "Verdict",
 ]

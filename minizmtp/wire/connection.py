@@ -52,7 +52,8 @@ from .commands import (
     encode_ping,
 )
 from .events import (
-    Authenticate,
+    AuthReply,
+    AuthRequest,
     Cancel,
     ConnectionClosed,
     Error,
@@ -67,7 +68,6 @@ from .events import (
     Run,
     SharedMessage,
     Subscribe,
-    Verdict,
     as_message,
 )
 from .frames import COMMAND, MORE, FrameDecoder, encode_frame, encode_message
@@ -103,7 +103,7 @@ NEED_DATA: Final = _NeedData.NEED_DATA
 TRANSITIONS: dict[tuple[State, type], State] = {  # (where we are, what the peer sent): where we go
     (State.GREETING, Greeting): State.HANDSHAKE,
     (State.GREETING, ConnectionClosed): State.CLOSED,
-    (State.HANDSHAKE, Authenticate): State.HANDSHAKE,  # until somebody has decided
+    (State.HANDSHAKE, AuthRequest): State.HANDSHAKE,  # until somebody has decided
     (State.HANDSHAKE, Ready): State.TRAFFIC,
     (State.HANDSHAKE, Error): State.CLOSED,  # fatal; dialling again would end the same way (37-14, 37-15)
     (State.HANDSHAKE, ConnectionClosed): State.CLOSED,  # bad luck; dialling again may help (37-17)
@@ -193,8 +193,8 @@ class Connection:
         # Not bytes: they would be copied for each word that is added, and a peer may send ten thousand PINGs at a time.
         self._to_send = bytearray(encode_greeting(self._mechanism.name, self._mechanism.as_server))
         self._answers: list[bytes] = []  # commands of traffic, to be sealed when they are sent
-        self._told: Ready | Authenticate | None = None  # by the mechanism, not yet handed out
-        self.undecided = False  # Authenticate was handed out, and no verdict has come yet
+        self._told: Ready | AuthRequest | None = None  # by the mechanism, not yet handed out
+        self.awaiting_auth = False  # AuthRequest was handed out, and no verdict has come yet
         self._judged: dict[bytes, bytes] = {}  # what the verdict says of the peer
 
     def _our_metadata(self, identity: bytes) -> dict[bytes, bytes]:
@@ -275,12 +275,12 @@ class Connection:
         self._to_send.clear()
         return data
 
-    def receive_verdict(self, verdict: Verdict) -> None:
-        """Whether the peer of the last Authenticate may come in. Raises Refused, and tells the peer, if it may not.
+    def receive_auth_reply(self, verdict: AuthReply) -> None:
+        """Whether the peer of the last AuthRequest may come in. Raises Refused, and tells the peer, if it may not.
 
         The peer hears of 400 and 500 and not of 300, which means "try again" (24-8, 26-29).
         """
-        self.undecided = False
+        self.awaiting_auth = False
         if verdict.status == 200:
             self._judged = verdict.metadata
             self._take_steps(self._mechanism.admitted())
@@ -311,7 +311,7 @@ class Connection:
         return greeting
 
     def _read_handshake(self) -> Event | _NeedData:
-        while self._told is None and not self.undecided and (frame := self.decoder.next_frame()) is not None:
+        while self._told is None and not self.awaiting_auth and (frame := self.decoder.next_frame()) is not None:
             flags, body = frame
             if not flags & COMMAND:
                 raise ProtocolError(
@@ -340,7 +340,7 @@ class Connection:
                 claimed = {name: value for name, value in step.metadata.items() if name != b"user-id"}
                 self._told = Ready(claimed | self._judged)
             else:
-                self.undecided = True
+                self.awaiting_auth = True
                 self._told = step
 
     def _read_traffic(self) -> Event | _NeedData:

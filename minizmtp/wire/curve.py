@@ -67,7 +67,7 @@ from collections.abc import Callable, Mapping
 
 from ..errors import ENOTSUP, ProtocolError, Secret, Violation, ZMQError
 from .commands import decode_metadata, encode_command, encode_metadata
-from .events import Authenticate, Message, Ready
+from .events import AuthRequest, Message, Ready
 from .frames import COMMAND, LONG, MORE, SHORT, FrameDecoder, frame_header
 from .layout import REST, Layout, offset, split, width
 from .mechanisms import Steps, box_work, unexpected_command
@@ -466,7 +466,7 @@ class CurveServer(_Curve):
         self._check_vouch(opened["vouch"], client)
         self._theirs = decode_metadata(opened["metadata"])
         self._awaits = b"nothing more"
-        return [Authenticate(self.name, (client,), self._theirs.get(b"identity", b""))]
+        return [AuthRequest(self.name, (client,), self._theirs.get(b"identity", b""))]
 
     def _check_cookie(self, cookie: bytes) -> None:
         """Check that the cookie is ours and was made for this connection, then delete its key (26-20)."""

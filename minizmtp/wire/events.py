@@ -1,7 +1,7 @@
 """Events: what a Connection returns, and what it can send.                             37/ZMTP 3.1, "Formal Grammar"
 
     returned by next_event()                                   accepted by send()
-    Greeting   Ready   Error        during the handshake        (Authenticate: a ZAP handler decides, see `zap`)
+    Greeting   Ready   Error        during the handshake        (AuthRequest: a ZAP handler decides, see `zap`)
     Message    Subscribe  Cancel    traffic of the socket      → the same three
     Ping       Pong                 heartbeats                 → Ping (the Connection itself answers with Pong)
     ConnectionClosed                the end
@@ -115,8 +115,8 @@ def metadata_as_text(metadata: Mapping[bytes, bytes]) -> Mapping[str, str]:
     return dict(named) if sum(map(len, metadata.values())) <= MOST_AS_TEXT else named
 
 
-class Authenticate(NamedTuple):
-    """The peer has sent its credentials. Decide whether to accept it, and call `receive_verdict` (27/ZAP).
+class AuthRequest(NamedTuple):
+    """The peer has sent its credentials. Decide whether to accept it, and call `receive_auth_reply` (27/ZAP).
 
     credentials: what the mechanism provides: none (NULL), username and password (PLAIN), the peer's key (CURVE).
     identity: the peer's, if it is already known.
@@ -127,8 +127,8 @@ class Authenticate(NamedTuple):
     identity: bytes
 
 
-class Verdict(NamedTuple):
-    """The answer to Authenticate. status: 200 accepts the peer, 300 is a temporary refusal, 400 a permanent one, and
+class AuthReply(NamedTuple):
+    """The answer to AuthRequest. status: 200 accepts the peer, 300 is a temporary refusal, 400 a permanent one, and
     500 an internal error of the ZAP handler (27-17).
 
     metadata: what the handler knows about the peer, such as its `User-Id`, {name in lower case: value}.
@@ -180,5 +180,5 @@ class Messages(NamedTuple):
 
 
 Event = (
-    Greeting | Ready | Authenticate | Error | Message | Messages | Subscribe | Cancel | Ping | Pong | ConnectionClosed
+    Greeting | Ready | AuthRequest | Error | Message | Messages | Subscribe | Cancel | Ping | Pong | ConnectionClosed
 )

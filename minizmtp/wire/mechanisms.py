@@ -26,12 +26,12 @@ from typing import Protocol
 
 from ..errors import ProtocolError, Violation, printable
 from .commands import decode_metadata, encode_command, encode_metadata
-from .events import Authenticate, Message, Ready
+from .events import AuthRequest, Message, Ready
 from .frames import FrameDecoder
 
 # What a Connection has to do for its mechanism, in this order: send bytes as the body of a command, and return anything
 # else as an event.
-Steps = list[bytes | Ready | Authenticate]
+Steps = list[bytes | Ready | AuthRequest]
 
 
 class Mechanism(Protocol):
@@ -52,7 +52,7 @@ class Mechanism(Protocol):
         """Handle the peer's next command. Raises ProtocolError for a command that isn't allowed at this point."""
 
     def admitted(self) -> Steps:
-        """Called when the peer is accepted, after we returned Authenticate."""
+        """Called when the peer is accepted, after we returned AuthRequest."""
 
     def seal(self, flags: int, body: bytes) -> bytes:
         """Encrypt a frame. Returns the whole frame to send, with its header. flags: MORE, COMMAND or 0."""
@@ -97,7 +97,7 @@ class Null(InClear):
 
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
         self._metadata = metadata
-        return [Authenticate(self.name, (), b"")] if self._ask else self.admitted()
+        return [AuthRequest(self.name, (), b"")] if self._ask else self.admitted()
 
     def admitted(self) -> Steps:
         return [encode_command(b"READY", encode_metadata(self._metadata))]

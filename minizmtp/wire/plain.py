@@ -10,7 +10,7 @@ r"""PLAIN: a username and a password, unencrypted.                              
     >>> client.open({b"Socket-Type": b"REQ"})
     [b'\x05HELLO\x05admin\x06secret']
     >>> server.receive(b"HELLO", b"\x05admin\x06secret")
-    [Authenticate(mechanism=b'PLAIN', credentials=(b'admin', <secret>), identity=b'')]
+    [AuthRequest(mechanism=b'PLAIN', credentials=(b'admin', <secret>), identity=b'')]
     >>> server.admitted(), client.receive(b"WELCOME", b"")
     ([b'\x07WELCOME'], [b'\x08INITIATE\x0bSocket-Type\x00\x00\x00\x03REQ'])
 
@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import ProtocolError, Secret, Violation
 from .commands import decode_metadata, encode_command, encode_metadata
-from .events import Authenticate, Ready
+from .events import AuthRequest, Ready
 from .layout import Field
 from .mechanisms import InClear, Steps, unexpected_command
 
@@ -83,7 +83,7 @@ class PlainServer(InClear):
             raise unexpected_command(name, self._awaits.decode())
         if name == b"HELLO":
             fields = dict(hello_fields(data))
-            return [Authenticate(self.name, (fields["username"], Secret(fields["password"])), b"")]
+            return [AuthRequest(self.name, (fields["username"], Secret(fields["password"])), b"")]
         return [encode_command(b"READY", encode_metadata(self._metadata)), Ready(decode_metadata(data))]
 
     def admitted(self) -> Steps:

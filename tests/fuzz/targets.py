@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError
-from minizmtp.wire import NEED_DATA, Authenticate, Connection, ConnectionClosed, Error, State, Verdict
+from minizmtp.wire import NEED_DATA, AuthReply, AuthRequest, Connection, ConnectionClosed, Error, State
 from minizmtp.wire.curve import CurveClient, CurveServer, keypair
 from minizmtp.wire.events import Messages, SharedMessage
 from minizmtp.wire.mechanisms import Mechanism, Null
@@ -93,8 +93,8 @@ def shake_hands(one: Connection, other: Connection) -> None:
             if said := speaker.data_to_send():
                 hearer.receive_data(said)
             while (event := hearer.next_event()) is not NEED_DATA:
-                if isinstance(event, Authenticate):
-                    hearer.receive_verdict(Verdict(200))
+                if isinstance(event, AuthRequest):
+                    hearer.receive_auth_reply(AuthReply(200))
 
 
 def listen(ours: Connection, stranger: bytes, cut: int, verdict: int, quick: bool = False) -> list[object]:
@@ -111,8 +111,8 @@ def listen(ours: Connection, stranger: bytes, cut: int, verdict: int, quick: boo
                 if isinstance(event, Messages):
                     told += [[message] if isinstance(message, bytes) else message for message in event.messages]
                     continue
-                if isinstance(event, Authenticate):
-                    ours.receive_verdict(Verdict(verdict))
+                if isinstance(event, AuthRequest):
+                    ours.receive_auth_reply(AuthReply(verdict))
             except ProtocolError as error:
                 refused(ours, error)
                 told.append(str(error))

@@ -25,7 +25,8 @@ from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError, Refused, Violation
 from minizmtp.wire import (
     NEED_DATA,
-    Authenticate,
+    AuthReply,
+    AuthRequest,
     Connection,
     ConnectionClosed,
     Error,
@@ -35,7 +36,6 @@ from minizmtp.wire import (
     Ready,
     State,
     Subscribe,
-    Verdict,
     curve,
 )
 from minizmtp.wire.curve import CurveClient, CurveServer, Sealer, keypair, scripted
@@ -96,7 +96,7 @@ def handshake(client: Connection, server: Connection, status: int = 200) -> list
         hearer.receive_data(frame(bodies[-1], command=True))
         event = hearer.next_event()
         assert event == (QUESTION if len(bodies) == 3 else NEED_DATA)
-    server.receive_verdict(Verdict(status))
+    server.receive_auth_reply(AuthReply(status))
     assert server.next_event() == Ready({b"socket-type": b"DEALER", b"identity": b""})
     bodies.append(said_by(server))
     client.receive_data(frame(bodies[-1], command=True))
@@ -104,7 +104,7 @@ def handshake(client: Connection, server: Connection, status: int = 200) -> list
     return bodies
 
 
-QUESTION = Authenticate(b"CURVE", (C,), b"")
+QUESTION = AuthRequest(b"CURVE", (C,), b"")
 HELLO, WELCOME, INITIATE, READY = handshake(dealer(), router())
 
 
@@ -539,7 +539,7 @@ def test_a_mechanism_in_clear_is_no_match() -> None:
 def test_who_is_not_let_in_is_told_400_and_500_and_not_300(status: int, said: bytes) -> None:
     server = server_after(HELLO, INITIATE)
     with pytest.raises(Refused):
-        server.receive_verdict(Verdict(status))
+        server.receive_auth_reply(AuthReply(status))
     assert server.data_to_send() == said
     assert server.next_event() == ConnectionClosed("")
 
@@ -558,7 +558,7 @@ def test_messages_wait_for_ready_and_may_follow_it() -> None:
     for connection in (client, server):
         with pytest.raises(RuntimeError, match="wait until"):
             connection.send([b"early"])
-    server.receive_verdict(Verdict(200))
+    server.receive_auth_reply(AuthReply(200))
     server.next_event()
     client.receive_data(server.data_to_send() + server.send([b"at once"]))
     assert drain(client) == [Ready({b"socket-type": b"ROUTER", b"identity": b""}), [b"at once"]]
