@@ -48,8 +48,8 @@ from ..patterns import Pattern, Pipe
 from ..patterns.queue import Queue
 from ..wire import AuthRequest, Connection, Ready, z85
 from ..wire.curve import CurveClient, CurveServer, keypair
-from ..wire.events import metadata_as_text
 from ..wire.mechanisms import Mechanism, Null
+from ..wire.metadata import metadata_as_text
 from ..wire.plain import PlainClient, PlainServer
 from .endpoints import Endpoint, Tcp
 from .engine import Disconnected, Engine

@@ -46,13 +46,13 @@ Here is a handshake in which all keys are given. The tests of this module open e
     >>> [question] = server.receive(b"INITIATE", initiate[9:])
     >>> question.mechanism, question.credentials == (C,)
     (b'CURVE', True)
-    >>> ready, event = server.admitted()
+    >>> ready, event = server.on_accepted()
     >>> event, client.receive(b"READY", ready[6:])
     (Ready(metadata={b'socket-type': b'DEALER'}), [Ready(metadata={b'socket-type': b'ROUTER'})])
-    >>> sealed = client.seal(0, b"hello"); len(sealed), sealed[:18]
-    (40, b'\x00&\x07MESSAGE\x00\x00\x00\x00\x00\x00\x00\x03')
-    >>> server.unseal(sealed[2:])
-    (0, b'hello')
+    >>> header, box = client.encrypt(0, [b"hello"]); header, len(box)
+    (b'\x00&\x07MESSAGE\x00\x00\x00\x00\x00\x00\x00\x03', 22)
+    >>> list(server.decrypt([header[2:] + box]))
+    [(0, b'hello')]
 
 (The RFC asks for 70 octets of padding in HELLO, but its total of 200 octets needs 72. It puts MESSAGE into command
 frames; we use message frames, because libzmq does and silently drops command frames.)
@@ -63,14 +63,15 @@ The cryptography is NaCl's, from PyNaCl (`pip install 'minizmtp[curve]'`). It ca
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..errors import ENOTSUP, ProtocolError, Secret, Violation, ZMQError
-from .commands import decode_metadata, encode_command, encode_metadata
-from .events import AuthRequest, Message, Ready
-from .frames import COMMAND, LONG, MORE, SHORT, FrameDecoder, frame_header
+from .commands import encode_command
+from .events import AuthRequest, Ready
+from .frames import COMMAND, MORE, Frame, frame_header
 from .layout import REST, Layout, offset, split, width
-from .mechanisms import Steps, box_work, unexpected_command
+from .mechanisms import Mechanism, Steps, unexpected_command
+from .metadata import decode_metadata, encode_metadata
 
 try:
     from nacl.bindings import (
@@ -103,13 +104,13 @@ SEALED: Layout = (("nonce", 16), ("box", REST))  # a cookie, a vouch
 COOKIE_BOX: Layout = (("C'", KEY_SIZE), ("s'", KEY_SIZE))
 VOUCH_BOX: Layout = (("C'", KEY_SIZE), ("S", KEY_SIZE))
 
-# Flags inside a MESSAGE. COMMAND is a different bit here than in a frame's header (26-36).
-INNER_MORE, INNER_COMMAND = 1, 2
-# The flags octet inside a MESSAGE for each value of a frame's flags.
-INNER = [bytes([(INNER_MORE if flags & MORE else 0) | (INNER_COMMAND if flags & COMMAND else 0)]) for flags in range(8)]
+# The flags octet inside a MESSAGE for each value of a frame's flags, and back. COMMAND is another bit there (26-36).
+INNER = [bytes([flags & MORE | (flags & COMMAND) >> 1]) for flags in range(8)]
+OUTER = {0: 0, 1: MORE, 2: COMMAND}
 
 NAME = b"\x07MESSAGE"
-SHORT_MESSAGE = [header + NAME for header in SHORT]  # the start of a short frame with a MESSAGE, by its size
+OVERHEAD = len(NAME) + 8 + BOX_OVERHEAD + 1  # how much larger the body of a frame gets
+SHORT = [frame_header(size) + NAME for size in range(256)]  # how a short frame begins, by size
 
 Entropy = Callable[[int], bytes]
 
@@ -146,91 +147,53 @@ def shared_key(theirs: bytes, ours: bytes, whose: str, at: int | None = None) ->
         raise malformed("key", f"the key of {whose} is not safe to use", Violation.CRYPTOGRAPHIC, at) from None
 
 
-class Sealer:
+class Cipher:
     """Encrypts and decrypts the MESSAGE commands of one connection, and keeps the two nonce counters."""
 
     def __init__(self, shared: bytes, sends: bytes, receives: bytes, sent: int, received: int) -> None:
         self._shared = shared
         self._sends, self._receives = sends, receives
-        self._sent, self._received = sent, received
-        self._ahead: list[bytes] = []  # contents of the next boxes, if they have been opened already
+        self._sent, self._received = sent, received.to_bytes(8, "big")
 
-    def seal(self, flags: int, body: bytes) -> bytes:
-        """Encrypt a frame. The result is a message frame without flags, because the flags are inside the box."""
-        self._sent = sent = self._sent + 1
-        if sent > LARGEST_NONCE:
+    def encrypt(self, flags: int, bodies: Sequence[bytes]) -> list[bytes]:
+        """See `Mechanism`. The result is message frames without flags, because the flags are inside the boxes."""
+        inner, sends, shared, sent = INNER[flags], self._sends, self._shared, self._sent
+        self._sent += len(bodies)
+        if self._sent > LARGEST_NONCE:
             raise RuntimeError("no nonce left after 2^64 frames: use a new connection (26-14)")
-        short = sent.to_bytes(8, "big")
-        size = len(body) + 16 + BOX_OVERHEAD + 1
-        start = SHORT_MESSAGE[size] if size < 256 else frame_header(size) + NAME
-        return start + short + crypto_box_afternm(INNER[flags] + body, self._sends + short, self._shared)
+        pieces: list[bytes] = []
+        for number, body in enumerate(bodies, sent + 1):
+            size = len(body) + OVERHEAD
+            short = number.to_bytes(8, "big")
+            pieces += (
+                (SHORT[size] if size < 256 else frame_header(size) + NAME) + short,
+                crypto_box_afternm(inner + body, sends + short, shared),
+            )
+        return pieces
 
-    def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
-        """Decrypt the next messages, at most `most`, that have arrived completely in decoder. If this returns [], the
-        caller has to take the next frame and `unseal` it. May only be called between two messages. Each box counts
-        against the decoder's allowance (`box_work`).
-
-        This is the fast path for `unseal`; it saves about a third of the time for messages of 64 octets. Commands and
-        violations are left to `unseal`, because it handles them already. Whether a box holds the last frame of a
-        message is known only after it has been opened, so boxes that were opened too early are kept for `unseal`.
-        """
-        allowance = decoder.allowance
-        found: list[bytes | Message] = []
-        if self._ahead or allowance <= 0 or not decoder.plain:
-            return found
-        octets, start, held = decoder.whole, decoder.position, len(decoder.whole)
-        last = read = self._received.to_bytes(8, "big")  # octets in this order compare as the numbers do
-        while len(found) < most and start + 1 < held and allowance > 0:
-            size, at = octets[start + 1], start + 10
-            if not octets.startswith(SHORT_MESSAGE[size], start):
-                size, at = int.from_bytes(octets[start + 1 : start + 9], "big"), start + 17
-                if octets[start] != LONG or not octets.startswith(NAME, start + 9) or 0 <= decoder.limit < size:
-                    break
-            short, start = octets[at : at + 8], at - 8 + size
-            if start > held or size <= 16 + BOX_OVERHEAD or short <= last:
-                break
-            try:
-                inner = crypto_box_open_afternm(octets[at + 8 : start], self._receives + short, self._shared)
-            except CryptoError:
-                break
-            last = short
-            allowance -= box_work(size)
-            if inner[0] or self._ahead:
-                self._ahead.append(inner)
-                if inner[0] == INNER_MORE:
-                    continue
-                if inner[0]:
-                    break
-                found.append([each[1:] for each in self._ahead])
-                self._ahead.clear()
-            else:
-                found.append(inner[1:])
-            decoder.position, read = start, short
-        self._received = int.from_bytes(read, "big")
-        decoder.allowance = allowance
-        return found
+    def decrypt(self, bodies: Iterable[bytes]) -> Iterator[Frame]:
+        """See `Mechanism`."""
+        for body in bodies:
+            yield read_flags(self.open(body))
 
     def open(self, body: bytes) -> bytes:
-        """Open the box of a MESSAGE: the flags octet, and the body that the peer's `seal` was given."""
-        check_message(body)
-        self._received = check_nonce(body[8:16], self._received, at=0)
-        if self._ahead:
-            return self._ahead.pop(0)
+        """Open the box of a MESSAGE. Returns the flags octet and the body."""
+        short = body[8:16]
+        if body[:8] != NAME or len(body) < OVERHEAD or short <= self._received:
+            check_message(body)
+            check_nonce(short, int.from_bytes(self._received, "big"), at=0)
+        self._received = short  # octets in this order compare as the numbers do
         try:
-            return crypto_box_open_afternm(body[16:], self._receives + body[8:16], self._shared)
+            return crypto_box_open_afternm(body[16:], self._receives + short, self._shared)
         except CryptoError:
             raise _closed("MESSAGE", at=8) from None
 
-    def unseal(self, body: bytes) -> tuple[int, bytes]:
-        """The flags and the body that the peer's `seal` was given."""
-        return read_flags(self.open(body))
 
-
-def read_flags(inner: bytes) -> tuple[int, bytes]:
+def read_flags(inner: bytes) -> Frame:
     """The flags, as in a frame's header, and the body, from the contents of a MESSAGE box."""
-    if inner[0] > INNER_MORE | INNER_COMMAND or inner[0] == INNER_MORE | INNER_COMMAND:
+    if (flags := OUTER.get(inner[0])) is None:
         raise malformed("MESSAGE", f"its flags are {inner[0]:02x}", Violation.MALFORMED_MESSAGE, at=0)
-    return (MORE if inner[0] & INNER_MORE else 0) | (COMMAND if inner[0] & INNER_COMMAND else 0), inner[1:]
+    return flags, inner[1:]
 
 
 def open_box(what: str, box: bytes, nonce: bytes, shared: bytes, at: int | None = None) -> bytes:
@@ -326,36 +289,26 @@ def ready_fields(data: bytes) -> dict[str, bytes]:
 
 def check_message(body: bytes) -> None:
     """Check a MESSAGE: its name, a nonce, and a box that holds at least the flags."""
-    if body[:8] != NAME or len(body) < 16 + BOX_OVERHEAD + 1:
+    if body[:8] != NAME or len(body) < OVERHEAD:
         raise malformed("MESSAGE", "expected a MESSAGE command with a nonce and a box", Violation.MALFORMED_MESSAGE)
 
 
-class _Curve:
-    """Base class of both sides."""
+class _Curve(Mechanism):
+    """Base class of both sides. A refusal isn't explained: a server sends ERROR only to a client with a proven key, a
+    client never does (26-3, 26-38)."""
 
     name = b"CURVE"
-    as_server = False
-    frank = False  # a server sends ERROR only to a client with a proven key, a client never does (26-3, 26-38)
-    seals = True
+    encrypts = True
+    overhead = OVERHEAD
 
     def __init__(self, entropy: Entropy) -> None:
         check_available()
         self._entropy = entropy
         self._metadata: Mapping[bytes, bytes] = {}
         self._shared = b""  # of c' and S, and later of c' and S'
-        self._sealer: Sealer | None = None
 
-    def seal(self, flags: int, body: bytes) -> bytes:
-        assert self._sealer is not None
-        return self._sealer.seal(flags, body)
-
-    def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
-        assert self._sealer is not None
-        return self._sealer.unseal_some(decoder, most)
-
-    def unseal(self, body: bytes) -> tuple[int, bytes]:
-        assert self._sealer is not None
-        return self._sealer.unseal(body)
+    def _begin_traffic(self, cipher: Cipher) -> None:
+        self.encrypt, self.decrypt = cipher.encrypt, cipher.decrypt  # type: ignore[method-assign]
 
 
 class CurveClient(_Curve):
@@ -404,11 +357,8 @@ class CurveClient(_Curve):
         nonce = b"CurveZMQREADY---" + fields["nonce"]
         inner = open_box("READY", fields["box"], nonce, self._shared)
         received = int.from_bytes(fields["nonce"], "big")
-        self._sealer = Sealer(self._shared, b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES", sent=2, received=received)
+        self._begin_traffic(Cipher(self._shared, b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES", sent=2, received=received))
         return [Ready(decode_metadata(inner))]
-
-    def admitted(self) -> Steps:
-        raise NotImplementedError("a client doesn't authenticate its peer")
 
 
 class CurveServer(_Curve):
@@ -482,9 +432,10 @@ class CurveServer(_Curve):
         if said != self._their_public + self._public:
             raise malformed("INITIATE", "its vouch is for another connection or server", Violation.CRYPTOGRAPHIC)
 
-    def admitted(self) -> Steps:
+    def on_accepted(self) -> Steps:
         short = (1).to_bytes(8, "big")
         box = crypto_box_afternm(encode_metadata(self._metadata), b"CurveZMQREADY---" + short, self._shared)
-        self._sealer = Sealer(self._shared, b"CurveZMQMESSAGES", b"CurveZMQMESSAGEC", sent=1, received=self._received)
+        received = self._received
+        self._begin_traffic(Cipher(self._shared, b"CurveZMQMESSAGES", b"CurveZMQMESSAGEC", sent=1, received=received))
         theirs, self._theirs = self._theirs, {}  # up to 64 KiB, which we don't need any more
         return [encode_command(b"READY", short + box), Ready(theirs)]

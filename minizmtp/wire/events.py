@@ -1,12 +1,14 @@
 """Events: what a Connection returns, and what it can send.                             37/ZMTP 3.1, "Formal Grammar"
 
-    returned by next_event()                                   accepted by send()
-    Greeting   Ready   Error        during the handshake        (AuthRequest: a ZAP handler decides, see `zap`)
-    Message    Subscribe  Cancel    traffic of the socket      → the same three
-    Ping       Pong                 heartbeats                 → Ping (the Connection itself answers with Pong)
-    ConnectionClosed                the end
+    returned by next_event()                                       accepted by send()
+    Greeting   Ready   Error           during the handshake
+    AuthRequest                        … when a ZAP handler decides
+    Message    Subscribe   Cancel      traffic of the socket       the same three
+    Ping       Pong                    heartbeats                  the same (a Ping is answered by the Connection)
+    ConnectionClosed                   the end
 
-Each event is complete: a message is returned with all of its frames or not at all (37-27).
+Each event is complete: a message is returned with all of its frames or not at all (37-27). Therefore the first frame
+of a message is kept, and not delivered, until the last one has arrived.
 
 A message is a plain list of frames, not a class of its own, because up to a million of them are made in a second, and
 because a list is what `recv_multipart` returns.
@@ -18,14 +20,22 @@ because a list is what `recv_multipart` returns.
 Read next: `commands`, which encodes them.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from enum import Enum, auto
+from typing import Final, NamedTuple
 
 from .greeting import Greeting as Greeting
 
-# Metadata of more octets than this isn't kept as text, because text may take sixteen times as much memory: an octet
-# that isn't UTF-8 becomes four characters (\xNN), and each takes four octets if any character is above U+FFFF.
-MOST_AS_TEXT = 4096
+
+class NeedData(Enum):
+    """The type of NEED_DATA, which next_event returns when it needs more bytes for an event."""
+
+    NEED_DATA = auto()
+
+    def __repr__(self) -> str:
+        return "NEED_DATA"
+
+
+NEED_DATA: Final = NeedData.NEED_DATA
 
 Message = list[bytes]
 
@@ -58,61 +68,22 @@ class Run:
 
 
 class Subscribe(NamedTuple):
-    """The peer wants messages that start with prefix; every message starts with the empty prefix (37-60)."""
+    """The peer wants messages whose first frame starts with prefix; every frame starts with the empty prefix (37-60).
+    Subscriptions are a set: it makes no difference how often a peer subscribes to a prefix."""
 
     prefix: bytes
 
 
 class Cancel(NamedTuple):
-    """The peer cancels a subscription: it no longer wants messages that start with prefix."""
+    """The peer no longer has the subscription to prefix. Ignored if it had none."""
 
     prefix: bytes
-
-
-def as_message(subscription: Subscribe | Cancel) -> Message:
-    r"""A subscription as a message of one frame, as ZMTP 3.0 sends it and as an XPUB returns it to the program.
-
-    >>> as_message(Subscribe(b"news")), as_message(Cancel(b"news"))
-    ([b'\x01news'], [b'\x00news'])
-    """
-    return [(b"\x01" if isinstance(subscription, Subscribe) else b"\x00") + subscription.prefix]
 
 
 class Ready(NamedTuple):
     """The handshake is complete, and messages may follow. metadata: {name in lower case: value}."""
 
     metadata: dict[bytes, bytes]
-
-
-class LongMetadata(Mapping[str, str]):
-    """Metadata as text. Each value is decoded when it is read, and the text isn't kept, to save memory."""
-
-    __slots__ = ("_values",)
-
-    def __init__(self, values: dict[str, bytes]) -> None:
-        self._values = values
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[name].decode("utf-8", "backslashreplace")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"<LongMetadata of {len(self)} properties>"
-
-
-def metadata_as_text(metadata: Mapping[bytes, bytes]) -> Mapping[str, str]:
-    r"""{name, each word capitalized: value}; octets that aren't UTF-8 become \xNN.
-
-    >>> metadata_as_text({b"socket-type": b"REQ", b"x-a": b"\xff"})
-    {'Socket-Type': 'REQ', 'X-A': '\\xff'}
-    """
-    named = LongMetadata({name.decode().title(): value for name, value in metadata.items()})
-    return dict(named) if sum(map(len, metadata.values())) <= MOST_AS_TEXT else named
 
 
 class AuthRequest(NamedTuple):
@@ -140,8 +111,7 @@ class AuthReply(NamedTuple):
 
 
 class Error(NamedTuple):
-    """The peer refuses us. The reason is text for people (37-39). Don't reconnect, because the peer would refuse again
-    (37-15)."""
+    """The peer refuses us; reason is text for people (37-39). Don't reconnect: the peer would refuse again (37-15)."""
 
     reason: bytes
 
@@ -173,10 +143,10 @@ Item = bytes | Message | Subscribe | Cancel | Run
 
 
 class Messages(NamedTuple):
-    """Several messages that came one after the other. A message of one frame is that frame alone (see Item)."""
+    """Several messages in a row. A message of one frame is that frame alone (see Item)."""
 
     messages: list[bytes | Message]
-    is_all: bool = False  # nothing else has come
+    is_all: bool = False  # nothing else has been received
 
 
 Event = (

@@ -126,7 +126,7 @@ class Conversation(RuleBasedStateMachine):
 
     @invariant()
     def what_was_heard_was_said(self) -> None:
-        if not self.spoilt or self.ours._mechanism.seals:
+        if not self.spoilt or self.ours._mechanism.encrypts:
             assert self.heard == self.expected[: len(self.heard)]
 
     def teardown(self) -> None:

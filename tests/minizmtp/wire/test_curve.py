@@ -38,7 +38,7 @@ from minizmtp.wire import (
     Subscribe,
     curve,
 )
-from minizmtp.wire.curve import CurveClient, CurveServer, Sealer, keypair, scripted
+from minizmtp.wire.curve import Cipher, CurveClient, CurveServer, keypair, scripted
 from minizmtp.wire.events import Item, Messages, SharedMessage
 from minizmtp.wire.plain import PlainServer
 from tests.minizmtp.streams import drain, hear, refusal
@@ -314,10 +314,10 @@ def test_a_pong_is_encrypted_at_the_moment_it_is_sent() -> None:
 
 @pytest.mark.requirement("26-14")
 def test_the_connection_ends_when_its_nonces_are_used_up() -> None:
-    sealer = Sealer(bytes(32), b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES", sent=2**64 - 2, received=0)
-    assert sealer.seal(0, b"")[10:18] == b"\xff" * 8
+    cipher = Cipher(bytes(32), b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES", sent=2**64 - 2, received=0)
+    assert cipher.encrypt(0, [b""])[0][10:18] == b"\xff" * 8
     with pytest.raises(RuntimeError, match="no nonce left"):
-        sealer.seal(0, b"")
+        cipher.encrypt(0, [b""])
 
 
 # ------------------------------------------------------------------------------------------------ every bit counts
@@ -687,7 +687,7 @@ def told(octets: bytes, cuts: list[int], limit: int, most: int) -> list[object]:
                     break
         except ProtocolError as error:
             return [*heard, str(error), error.at, error.violation]
-    return [*heard, server.held, server.data_to_send()]
+    return [*heard, server.decoder.held, server.data_to_send()]
 
 
 PLAIN = [b"\0", b"\0one", b"\0two", b"\0" + bytes(222), b"\0" + bytes(223), b"\0" + bytes(300), b"\1", b"\1a"]
@@ -802,7 +802,7 @@ def test_only_a_server_admits(mechanism: Callable[[], CurveClient | CurveServer]
     made = mechanism()
     if isinstance(made, CurveClient):
         with pytest.raises(NotImplementedError):
-            made.admitted()
+            made.on_accepted()
     else:
         assert made.open({}) == []
 

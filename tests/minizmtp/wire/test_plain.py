@@ -220,4 +220,4 @@ def test_a_changed_bit_is_refused_or_makes_another_request() -> None:
 
 def test_a_client_admits_nobody() -> None:
     with pytest.raises(NotImplementedError):
-        PlainClient(b"", b"").admitted()
+        PlainClient(b"", b"").on_accepted()

@@ -1,0 +1,91 @@
+r"""The decryptor: the frames of an encrypted connection.                                   25/ZMTP-CURVE, 37/ZMTP 3.1
+
+    a message frame without flags      00 26   07 M E S S A G E   nonce   box
+    what is in its box                                                    └─► flags, body
+
+After the handshake each frame, of a message or a command, travels in the box of another frame. The flags that count are
+inside (37-84, 26-36). Those outside say nothing: RFC 37 puts MESSAGE into command frames, libzmq into message frames,
+and some peers repeat MORE there. The decryptor returns what a decoder returns for an unencrypted connection:
+
+    >>> class Backwards(Mechanism):
+    ...     def decrypt(self, bodies):
+    ...         return ((body[0], body[:0:-1]) for body in bodies)
+    >>> decoder = BatchDecoder()
+    >>> decryptor = Decryptor(decoder, Backwards())
+    >>> decoder.receive_data(b"\0\6\0olleh" b"\0\3\1di" b"\0\6\0dlrow")
+    >>> decryptor.next_messages(9)
+    [b'hello', [b'id', b'world']]
+
+It can be read alone.
+"""
+
+from collections import deque
+
+from ..errors import ProtocolError
+from .batches import BatchDecoder
+from .events import Message
+from .frames import COMMAND, MORE, Frame
+from .mechanisms import Mechanism
+
+# The work for a box, in short frames: 4 for a small one, 132 for one of 64 KiB.
+BOX_WORK, OCTETS_PER_WORK = 4, 512
+
+
+class Decryptor:
+    """Decrypts the frames of decoder, and counts the work against its allowance."""
+
+    __slots__ = ("_decoder", "_error", "_frames", "_mechanism")
+
+    def __init__(self, decoder: BatchDecoder, mechanism: Mechanism) -> None:
+        self._decoder = decoder
+        self._mechanism = mechanism
+        self._frames: deque[Frame] = deque()  # decrypted, and not returned yet
+        self._error: ProtocolError | None = None  # to be raised after them
+
+    @property
+    def is_empty(self) -> bool:
+        """Has every frame been returned?"""
+        return not self._frames and self._error is None and self._decoder.is_empty
+
+    def next_frame(self) -> Frame | None:
+        """The next frame, or None. Raises ProtocolError as the decoder does, and for a box that doesn't open."""
+        if not self._frames and self._error is None and (frame := self._decoder.next_frame()) is not None:
+            self._decrypt([frame[1]])
+        if self._frames:
+            return self._frames.popleft()
+        if self._error is not None:
+            raise self._error
+        return None
+
+    def next_messages(self, most: int) -> list[bytes | Message]:
+        """As `BatchDecoder.next_messages`. Whether a box holds the last frame of a message is known only after it has
+        been opened, so the frames of an incomplete message are kept for `next_frame`."""
+        frames = self._frames
+        if not frames and self._error is None:
+            sent = self._decoder.next_messages(min(most, self._decoder.allowance // BOX_WORK))
+            self._decrypt([body for each in sent for body in ([each] if isinstance(each, bytes) else each)])
+        found: list[bytes | Message] = []
+        while frames and len(found) < most:
+            if not frames[0][0]:
+                found.append(frames.popleft()[1])
+            elif length := self._message_length():
+                found.append([frames.popleft()[1] for _ in range(length)])
+            else:
+                break
+        return found
+
+    def _decrypt(self, bodies: list[bytes]) -> None:
+        self._decoder.allowance -= BOX_WORK * len(bodies) + sum(map(len, bodies)) // OCTETS_PER_WORK
+        try:
+            self._frames.extend(self._mechanism.decrypt(bodies))  # in front of a box that doesn't open, all are kept
+        except ProtocolError as error:
+            self._error = error
+
+    def _message_length(self) -> int:
+        """How many frames the first message has; 0 if it isn't complete, or has a command between its frames."""
+        for length, (flags, _) in enumerate(self._frames, 1):
+            if flags & COMMAND:
+                return 0
+            if not flags & MORE:
+                return length
+        return 0
