@@ -173,7 +173,7 @@ class Witness(Mechanism):
         return curve.read_flags(self.opened)
 
     def _hello(self, data: bytes) -> Steps:
-        fields = curve.hello_fields(data)
+        fields = curve.fields_of("HELLO", data)
         self._received = int.from_bytes(fields["nonce"], "big")
         self._secrets.meet_client(fields["C'"])
         self._open("HELLO", fields, b"CurveZMQHELLO---", self._secrets.for_server())
@@ -183,7 +183,7 @@ class Witness(Mechanism):
         return []
 
     def _welcome(self, data: bytes) -> Steps:
-        self._open("WELCOME", curve.welcome_fields(data), b"WELCOME-", self._secrets.for_server())
+        self._open("WELCOME", curve.fields_of("WELCOME", data), b"WELCOME-", self._secrets.for_server())
         if self.opened is not None:
             inner = dict(split(curve.WELCOME_BOX, self.opened))
             self._secrets.meet_server(inner["S'"], inner["cookie"])
@@ -192,7 +192,7 @@ class Witness(Mechanism):
         return []
 
     def _initiate(self, data: bytes) -> Steps:
-        fields = curve.initiate_fields(data)
+        fields = curve.fields_of("INITIATE", data)
         if self._secrets.cookie and fields["cookie"] != self._secrets.cookie:
             raise curve.malformed("INITIATE", "its cookie is not the one of WELCOME", Violation.CRYPTOGRAPHIC, at=0)
         self._open_cookie(fields["cookie"])
@@ -205,7 +205,7 @@ class Witness(Mechanism):
         return self._traffic(inner["metadata"])
 
     def _ready(self, data: bytes) -> Steps:
-        fields = curve.ready_fields(data)
+        fields = curve.fields_of("READY", data)
         self._received = int.from_bytes(fields["nonce"], "big")
         self._open("READY", fields, b"CurveZMQREADY---", self._secrets.for_connection())
         return self._traffic(self.opened or b"")

@@ -213,10 +213,8 @@ class Connection:
         while not self.awaiting_auth and (frame := self.decoder.next_frame()) is not None:
             flags, body = frame
             if not flags & COMMAND:
-                raise ProtocolError(
-                    'a message before READY, expected only commands (37/ZMTP "Overall Behavior")',
-                    Violation.UNEXPECTED_COMMAND,
-                )
+                found = 'a message before READY, expected only commands (37/ZMTP "Overall Behavior")'
+                raise ProtocolError(found, Violation.UNEXPECTED_COMMAND)
             if body.startswith(MISSPELT_ERROR):
                 return decode_error(body[5:])
             name, data = decode_command(body)

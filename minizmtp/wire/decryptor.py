@@ -3,9 +3,9 @@ r"""The decryptor: the frames of an encrypted connection.                       
     a message frame without flags      00 26   07 M E S S A G E   nonce   box
     what is in its box                                                    └─► flags, body
 
-After the handshake each frame, of a message or a command, travels in the box of another frame. The flags that count are
-inside (37-84, 26-36). Those outside say nothing: RFC 37 puts MESSAGE into command frames, libzmq into message frames,
-and some peers repeat MORE there. The decryptor returns what a decoder returns for an unencrypted connection:
+After the handshake each frame, of a message or a command, travels in the box of another frame. Only the flags inside
+count (37-84, 26-36): outside, RFC 37 asks for COMMAND, libzmq sets no flag, and some peers repeat MORE. The decryptor
+returns what a decoder returns for an unencrypted connection:
 
     >>> class Backwards(Mechanism):
     ...     def decrypt(self, bodies):
@@ -24,7 +24,7 @@ from collections import deque
 from ..errors import ProtocolError
 from .batches import BatchDecoder
 from .events import Message
-from .frames import COMMAND, MORE, Frame
+from .frames import COMMAND, Frame
 from .mechanisms import Mechanism
 
 # The work for a box, in short frames: 4 for a small one, 132 for one of 64 KiB.
@@ -58,20 +58,22 @@ class Decryptor:
         return None
 
     def next_messages(self, most: int) -> list[bytes | Message]:
-        """As `BatchDecoder.next_messages`. Whether a box holds the last frame of a message is known only after it has
-        been opened, so the frames of an incomplete message are kept for `next_frame`."""
-        frames = self._frames
+        """As `BatchDecoder.next_messages`. The frames of an incomplete message are kept, decrypted, for `next_frame`,
+        because whether a box holds the last frame of a message is known only after it has been opened."""
+        frames, found, message, used = self._frames, list[bytes | Message](), list[bytes](), 0
         if not frames and self._error is None:
-            sent = self._decoder.next_messages(min(most, self._decoder.allowance // BOX_WORK))
-            self._decrypt([body for each in sent for body in ([each] if isinstance(each, bytes) else each)])
-        found: list[bytes | Message] = []
-        while frames and len(found) < most:
-            if not frames[0][0]:
-                found.append(frames.popleft()[1])
-            elif length := self._message_length():
-                found.append([frames.popleft()[1] for _ in range(length)])
-            else:
+            boxes = self._decoder.next_messages(min(most, self._decoder.allowance // BOX_WORK))
+            self._decrypt([body for box in boxes for body in ([box] if isinstance(box, bytes) else box)])
+        for number, (flags, body) in enumerate(frames, 1):
+            if flags & COMMAND or len(found) == most:
                 break
+            if flags or message:
+                message.append(body)
+            if not flags:
+                found.append(message or body)
+                message, used = [], number
+        for _ in range(used):
+            frames.popleft()
         return found
 
     def _decrypt(self, bodies: list[bytes]) -> None:
@@ -80,12 +82,3 @@ class Decryptor:
             self._frames.extend(self._mechanism.decrypt(bodies))  # in front of a box that doesn't open, all are kept
         except ProtocolError as error:
             self._error = error
-
-    def _message_length(self) -> int:
-        """How many frames the first message has; 0 if it isn't complete, or has a command between its frames."""
-        for length, (flags, _) in enumerate(self._frames, 1):
-            if flags & COMMAND:
-                return 0
-            if not flags & MORE:
-                return length
-        return 0

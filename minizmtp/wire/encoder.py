@@ -124,18 +124,19 @@ class Encoder:
 
     def encode_run(self, run: Run) -> bytes:
         """All messages of a run. It must not grow any more, because the octets are kept in it for its other peers."""
-        if run.octets is not None and not self._mechanism.encrypts:
-            return run.octets
+        if self._mechanism.encrypts:
+            return self._encode_list(run.messages)
+        if run.octets is None:
+            run.octets = self._encode_list(run.messages)
+        return run.octets
+
+    def _encode_list(self, left: Sequence[Item]) -> bytes:
         pieces: list[bytes] = []
-        left = run.messages
         while left:
             count, buffers = self.encode(left)
             pieces += buffers
             left = left[count:]
-        octets = b"".join(pieces)
-        if not self._mechanism.encrypts:
-            run.octets = octets
-        return octets
+        return b"".join(pieces)
 
 
 def _all_are_bytes(items: list[Any], size: int) -> bool:

@@ -42,8 +42,7 @@ Message = list[bytes]
 
 class SharedMessage(Message):
     """A message of several frames that goes to many peers. The first connection that encodes it keeps the octets here
-    for all others, so a PUB with a thousand subscribers encodes it once. (A message of one frame doesn't need this,
-    because only its header has to be made. A mechanism that encrypts has to do so for each peer.)"""
+    for the others, so a PUB with a thousand subscribers encodes it once. (Encrypting is done for each peer.)"""
 
     __slots__ = ("octets",)
     octets: bytes | None
@@ -54,11 +53,7 @@ class SharedMessage(Message):
 
 
 class Run:
-    """Consecutive messages to the same peers, as one item of their queues.
-
-    The first connection that sends it keeps the encoded octets here for all others, so a PUB with a hundred subscribers
-    encodes each message once instead of a hundred times. (A mechanism that encrypts has to do so for each peer.)
-    """
+    """Consecutive messages to the same peers, as one item of their queues. It keeps octets as SharedMessage does."""
 
     __slots__ = ("messages", "octets")
 
@@ -87,11 +82,8 @@ class Ready(NamedTuple):
 
 
 class AuthRequest(NamedTuple):
-    """The peer has sent its credentials. Decide whether to accept it, and call `receive_auth_reply` (27/ZAP).
-
-    credentials: what the mechanism provides: none (NULL), username and password (PLAIN), the peer's key (CURVE).
-    identity: the peer's, if it is already known.
-    """
+    """The peer has sent its credentials: none (NULL), username and password (PLAIN), or its key (CURVE). Decide whether
+    to accept it, and call `receive_auth_reply` (27/ZAP). identity: the peer's, if it is already known."""
 
     mechanism: bytes
     credentials: tuple[bytes, ...]
@@ -99,11 +91,9 @@ class AuthRequest(NamedTuple):
 
 
 class AuthReply(NamedTuple):
-    """The answer to AuthRequest. status: 200 accepts the peer, 300 is a temporary refusal, 400 a permanent one, and
-    500 an internal error of the ZAP handler (27-17).
-
-    metadata: what the handler knows about the peer, such as its `User-Id`, {name in lower case: value}.
-    """
+    """The answer to AuthRequest. status: 200 accepts the peer, 300 is a temporary refusal, 400 a permanent one, and 500
+    an internal error of the ZAP handler (27-17). metadata: what the handler knows about the peer, such as its
+    `User-Id`, as {name in lower case: value}."""
 
     status: int
     text: str = ""

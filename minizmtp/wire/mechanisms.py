@@ -42,8 +42,7 @@ from .events import AuthRequest, Ready
 from .frames import Frame
 from .metadata import decode_metadata, encode_metadata
 
-# What a Connection has to do for its mechanism, in this order: send bytes as the body of a command, and return anything
-# else as an event.
+# What a Connection has to do, in this order: send bytes as the body of a command, and return anything else as an event.
 Steps = list[bytes | Ready | AuthRequest]
 
 
@@ -58,8 +57,8 @@ class Mechanism:
     overhead = 0  # … and its body is then larger by this
 
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
-        """Called when both greetings name this mechanism. Returns no steps if the peer sends the first command.
-        metadata: our own, which the mechanism sends at the right point of its handshake."""
+        """Called when both greetings name this mechanism. metadata: our own, to be sent in the handshake. Returns no
+        steps if the peer sends the first command."""
         raise NotImplementedError
 
     def receive(self, name: bytes, data: bytes) -> Steps:
@@ -75,8 +74,7 @@ class Mechanism:
         raise NotImplementedError
 
     def decrypt(self, bodies: Iterable[bytes]) -> Iterator[Frame]:
-        """The frames that the peer encrypted, from the bodies of those it sent. Raises ProtocolError if one doesn't
-        decrypt."""
+        """The frames that the peer encrypted, from the bodies it sent. Raises ProtocolError if one doesn't decrypt."""
         raise NotImplementedError
 
 
@@ -107,7 +105,5 @@ class Null(Mechanism):
 
 def unexpected_command(name: bytes, expected: str) -> ProtocolError:
     """The error for a command out of order; in a handshake it closes the connection."""
-    return ProtocolError(
-        f'command {printable(name)} in the handshake, expected {expected} (37/ZMTP "Overall Behavior")',
-        Violation.UNEXPECTED_COMMAND,
-    )
+    found = f"command {printable(name)} in the handshake"
+    return ProtocolError(f'{found}, expected {expected} (37/ZMTP "Overall Behavior")', Violation.UNEXPECTED_COMMAND)

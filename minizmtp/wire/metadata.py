@@ -1,6 +1,6 @@
 r"""Metadata: what a peer says about itself, in READY or INITIATE.          37/ZMTP 3.1, "Connection Metadata"
 
-It is a sequence of properties, without a count or an end mark:
+A sequence of properties, without a count or an end mark:
 
     +-------------+------ - -+------------------+------- - -
     | name length | name     | value length     | value
@@ -10,9 +10,8 @@ It is a sequence of properties, without a count or an end mark:
     >>> encode_metadata({b"Socket-Type": b"REQ", b"Identity": b""})
     b'\x0bSocket-Type\x00\x00\x00\x03REQ\x08Identity\x00\x00\x00\x00'
 
-Two properties have a meaning. Socket-Type says what a peer is, so that both can check whether they fit together: a REQ
-talks to a REP or a ROUTER. Identity is the routing id by which a ROUTER should know the peer. A program can add its
-own, under names that start with `X-`.
+Two properties have a meaning: Socket-Type, so that both can check whether they fit together, and Identity, the routing
+id by which a ROUTER should know the peer. A program can add its own, with names that start with `X-`.
 
     >>> check_metadata({b"socket-type": b"PULL"}, SocketType.REQ)
     Traceback (most recent call last):
@@ -32,8 +31,7 @@ from .layout import Field
 _PROPERTY_NAME = re.compile(rb"[A-Za-z0-9\-_.+]+")
 _LARGEST_VALUE = 2**31 - 1
 
-# Decoding one property takes about 3 µs, and the shortest has six octets. A limit is needed because a command of 64 KiB
-# could hold ten thousand of them.
+# Decoding one property takes about 3 µs, and a command of 64 KiB could hold ten thousand of them.
 MOST_PROPERTIES = 128
 
 # Metadata of more octets than this isn't kept as text, because text may take sixteen times as much memory: an octet
@@ -137,7 +135,7 @@ def _bad_property(data: bytes, start: int, at: int) -> ProtocolError:
 
 
 class LongMetadata(Mapping[str, str]):
-    """Metadata as text. Each value is decoded when it is read, and the text isn't kept, to save memory."""
+    """Metadata as text. Each value is decoded when it is read, and the text isn't kept."""
 
     __slots__ = ("_values",)
 
@@ -152,9 +150,6 @@ class LongMetadata(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"<LongMetadata of {len(self)} properties>"
 
 
 def metadata_as_text(metadata: Mapping[bytes, bytes]) -> Mapping[str, str]:
