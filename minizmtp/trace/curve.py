@@ -169,7 +169,7 @@ class Witness(Mechanism):
             curve.check_message(body)
             self._received = curve.check_nonce(body[8:16], self._received, at=0)
             return 0, b""
-        self.opened = self._cipher.open(body)
+        self.opened = next(self._cipher.open([body]))
         return curve.read_flags(self.opened)
 
     def _hello(self, data: bytes) -> Steps:

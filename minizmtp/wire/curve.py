@@ -260,17 +260,22 @@ class Cipher:
 
     def decrypt(self, bodies: Iterable[bytes]) -> Iterator[Frame]:
         """See `Mechanism`."""
-        for body in bodies:
-            yield read_flags(self.open(body))
+        return map(read_flags, self.open(bodies))
 
-    def open(self, body: bytes) -> bytes:
-        """Open the box of a MESSAGE. Returns the flags octet and the body."""
-        short = body[8:16]
-        if body[:8] != NAME or len(body) < OVERHEAD or short <= self._received:
-            check_message(body)
-            check_nonce(short, int.from_bytes(self._received, "big"), at=0)
-        self._received = short  # octets in this order compare as the numbers do
-        return open_box("MESSAGE", body[16:], self._receives + short, self._shared, at=8)
+    def open(self, bodies: Iterable[bytes]) -> Iterator[bytes]:
+        """Open the boxes of MESSAGEs, one after the other. Each contains the flags octet and the body."""
+        receives, shared = self._receives, self._shared
+        for body in bodies:
+            short = body[8:16]
+            if body[:8] != NAME or len(body) < OVERHEAD or short <= self._received:
+                check_message(body)
+                check_nonce(short, int.from_bytes(self._received, "big"), at=0)
+            try:
+                inner = crypto_box_open_afternm(body[16:], receives + short, shared)
+            except CryptoError:
+                raise _closed("MESSAGE", at=8) from None
+            self._received = short  # octets in this order compare as the numbers do
+            yield inner
 
 
 def read_flags(inner: bytes) -> Frame:
