@@ -29,7 +29,7 @@ from minizmtp.demo.relay import Recording
 from minizmtp.errors import Refused
 from minizmtp.trace import Side
 from minizmtp.trace.story import FOLDER, Story, Write, load, text_of
-from minizmtp.wire import NEED_DATA, Authenticate, Connection, ConnectionClosed, Ready, Verdict, z85
+from minizmtp.wire import NEED_DATA, AuthReply, AuthRequest, Connection, ConnectionClosed, Ready, z85
 from minizmtp.wire.curve import CurveClient, scripted
 from minizmtp.wire.mechanisms import Null
 from tests.zmtp_bytes import GREETING
@@ -154,9 +154,9 @@ async def refused(scene: Scene) -> None:
         await scene.client("PUSH")
         pull = Connection(SocketType.PULL, mechanism=Null(ask=True))
         async with await listener.accept() as stream:
-            await hear(pull, stream, lambda event: isinstance(event, Authenticate))
+            await hear(pull, stream, lambda event: isinstance(event, AuthRequest))
             with suppress(Refused):
-                pull.receive_verdict(Verdict(400, "nobody comes in here"))
+                pull.receive_auth_reply(AuthReply(400, "nobody comes in here"))
             await stream.send_all(pull.data_to_send())
             await scene.heard(b"ERROR")
 

@@ -23,8 +23,8 @@ import minizmtp
 READING_ORDER = """
     errors error constants extras __main__
 
-    wire.layout wire.greeting wire.body wire.frames wire.events wire.quick wire.commands wire.mechanisms
-    wire.connection wire.plain wire.curve wire.z85
+    wire.layout wire.greeting wire.body wire.frames wire.events wire.batches wire.commands wire.metadata wire.mechanisms
+    wire.assembler wire.decryptor wire.encoder wire.connection wire.plain wire.curve wire.z85
 
     sockopts habits options
 

@@ -55,7 +55,8 @@ from ..options import Options
 from ..patterns.queue import Pipe, Queue, Source
 from ..wire import (
     NEED_DATA,
-    Authenticate,
+    AuthReply,
+    AuthRequest,
     Cancel,
     Connection,
     ConnectionClosed,
@@ -66,7 +67,6 @@ from ..wire import (
     Pong,
     Ready,
     Subscribe,
-    Verdict,
 )
 from .heartbeat import NEVER, Heartbeat, Silence
 from .reactor import IDLE, READ, WRITE, Reactor
@@ -148,7 +148,7 @@ class Disconnected(Exception):
 class EngineListener(Protocol):
     """What an engine needs of its session: to be told what has happened."""
 
-    def on_auth_request(self, request: Authenticate) -> None:
+    def on_auth_request(self, request: AuthRequest) -> None:
         """It has to be decided whether the peer may come in; see Engine.on_auth_reply."""
 
     def on_ready(self, ready: Ready) -> None:
@@ -273,7 +273,7 @@ class Engine(Source):
             interest = READ
             if self._writer.protocol_bytes > MAX_UNSENT_REPLIES:
                 interest = 0
-            elif self._pipe is None and self._connection.undecided and self._connection.held:
+            elif self._pipe is None and self._connection.awaiting_auth and self._connection.decoder.held:
                 interest = 0  # of a peer that is not let in yet, no more is kept than one read
         elif state is CLOSED:
             return
@@ -333,7 +333,7 @@ class Engine(Source):
             if isinstance(event, Ready):
                 self.send_protocol_output()  # our own READY may still wait here: it goes before any message (37-33)
                 self._session.on_ready(event)
-            if isinstance(event, Authenticate):
+            if isinstance(event, AuthRequest):
                 self._session.on_auth_request(event)
             if isinstance(event, Error):
                 status = int(event.reason) if event.reason in (b"300", b"400", b"500") else 0
@@ -341,13 +341,13 @@ class Engine(Source):
             if isinstance(event, ConnectionClosed):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}")
 
-    def on_auth_reply(self, verdict: Verdict) -> None:
+    def on_auth_reply(self, reply: AuthReply) -> None:
         """The answer to the session's on_auth_request."""
         if self._state is CLOSED:
             return
         try:
             self._connection.decoder.allowance = WORK
-            self._connection.receive_verdict(verdict)
+            self._connection.receive_auth_reply(reply)
             self._advance()
             self._set_interest()
         except Exception as error:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from ..options import Options
-from ..wire.events import Authenticate, Verdict
+from ..wire.events import AuthReply, AuthRequest
 from .inproc import InprocRegistry
 from .reactor import Reactor
 from .session import log
@@ -43,7 +43,7 @@ class Runtime:
 
     reactor: Reactor
 
-    def __init__(self, authenticate: Callable[[Runtime, Authenticate, Options, str], Awaitable[Verdict]]) -> None:
+    def __init__(self, authenticate: Callable[[Runtime, AuthRequest, Options, str], Awaitable[AuthReply]]) -> None:
         self.inproc = InprocRegistry()
         self.sockets: dict[Links, Socket] = {}
         self.owner_threads: list[int] = []  # the thread that entered the Context; empty before, and in a forked child
@@ -84,7 +84,7 @@ class Runtime:
             self._changed = trio.Event()
             await self._changed.wait()
 
-    async def authenticate(self, question: Authenticate, options: Options, address: str) -> Verdict:
+    async def authenticate(self, question: AuthRequest, options: Options, address: str) -> AuthReply:
         """Ask whether the peer at address may come in. options: those of the endpoint that it came by."""
         return await self._authenticate(self, question, options, address)
 

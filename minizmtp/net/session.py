@@ -48,10 +48,10 @@ from ..errors import EINVAL, ProtocolError, Refused, Secret, ZMQError
 from ..options import CONFLATE, Options
 from ..patterns import Pattern, Pipe
 from ..patterns.queue import Queue
-from ..wire import Authenticate, Connection, Ready, z85
+from ..wire import AuthRequest, Connection, Ready, z85
 from ..wire.curve import CurveClient, CurveServer, keypair
-from ..wire.events import metadata_as_text
 from ..wire.mechanisms import Mechanism, Null
+from ..wire.metadata import metadata_as_text
 from ..wire.plain import PlainClient, PlainServer
 from .advice import NOT_THERE, advice
 from .endpoints import Endpoint, Tcp
@@ -286,7 +286,7 @@ class Session:
                 stream.close()
                 self.on_closed(error)
 
-    def on_auth_request(self, question: Authenticate) -> None:
+    def on_auth_request(self, question: AuthRequest) -> None:
         """Ask the ZAP handler. In a task, because its answer may take a while, and an engine never waits."""
         assert self._engine is not None
         assert self._stream is not None
@@ -295,12 +295,12 @@ class Session:
             partial(self._ask, self._auth_scope, question, self._engine, self._stream.peer_address)
         )
 
-    async def _ask(self, scope: trio.CancelScope, question: Authenticate, engine: Engine, address: str) -> None:
+    async def _ask(self, scope: trio.CancelScope, question: AuthRequest, engine: Engine, address: str) -> None:
         with scope:
             try:
-                verdict = await self._links.runtime.authenticate(question, self._options, address)
-                self._refused_by_us = verdict.status != 200
-                engine.on_auth_reply(verdict)
+                reply = await self._links.runtime.authenticate(question, self._options, address)
+                self._refused_by_us = reply.status != 200
+                engine.on_auth_reply(reply)
             except Exception as error:  # a malformed reply, or the handler's socket was closed
                 self._refused_by_us = True
                 engine.stop(error)

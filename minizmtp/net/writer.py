@@ -268,7 +268,7 @@ class Writer:
         while room > 0 and (first := queue.peek()) is not None:
             if type(first) is OpenRun:
                 run = queue.take_run()
-                octets = self._connection.encode_run(run)
+                octets = self._connection.encoder.encode_run(run)
                 items += run.messages
             else:
                 count, buffers = self._connection.encode(queue.up_to_run(), room)

@@ -36,7 +36,7 @@ from ..net.engine import Disconnected
 from ..net.runtime import Runtime
 from ..options import Options
 from ..wire.commands import decode_metadata
-from ..wire.events import Authenticate, Message, Verdict
+from ..wire.events import AuthReply, AuthRequest, Message
 from .socket import Socket
 
 ENDPOINT = "inproc://zeromq.zap.01"
@@ -46,25 +46,25 @@ STATUSES = (b"200", b"300", b"400", b"500")
 LONGEST = 255  # octets in a text or a user id (27-20)
 
 
-def request(question: Authenticate, domain: bytes, address: str, routing_id: bytes = b"") -> Message:
+def request(question: AuthRequest, domain: bytes, address: str, routing_id: bytes = b"") -> Message:
     """The request to the handler, with the delimiter of a REQ (27-8).
 
     routing_id: of the server's socket. RFC 27 calls this field the identity of the connection. With NULL and PLAIN the
     peer has not sent its own yet, so libzmq gives the server's with every mechanism, and handlers rely on that.
 
-    >>> request(Authenticate(b"PLAIN", (b"anna", b"secret"), b""), b"global", "127.0.0.1", b"server")
+    >>> request(AuthRequest(b"PLAIN", (b"anna", b"secret"), b""), b"global", "127.0.0.1", b"server")
     [b'', b'1.0', b'1', b'global', b'127.0.0.1', b'server', b'PLAIN', b'anna', b'secret']
     """
     head = [b"", VERSION, REQUEST_ID, domain, address.encode(), routing_id, question.mechanism]
     return head + list(question.credentials)
 
 
-def read_reply(reply: Message) -> Verdict:
+def read_reply(reply: Message) -> AuthReply:
     r"""Decode the handler's answer. Raises ProtocolError for a malformed one (27-13 … 27-19). The peer's connection is
     then closed without an ERROR, because the fault is the handler's and the peer can do nothing about it.
 
     >>> read_reply([b"", b"1.0", b"1", b"200", b"OK", b"anna", b""])
-    Verdict(status=200, text='OK', metadata={b'user-id': b'anna'})
+    AuthReply(status=200, text='OK', metadata={b'user-id': b'anna'})
     >>> read_reply([b"", b"1.0", b"1", b"201", b"OK", b"anna", b""])
     Traceback (most recent call last):
     minizmtp.errors.ProtocolError: ZAP reply with status 201, expected 200, 300, 400 or 500 (27/ZAP)
@@ -88,23 +88,23 @@ def read_reply(reply: Message) -> Verdict:
     except ProtocolError as error:
         raise _bad_reply(f"malformed metadata: {error}", Violation.ZAP_INVALID_METADATA) from None
     if status != b"200":  # a peer that is refused has no user id (27-18)
-        return Verdict(int(status), printable(text))
-    return Verdict(200, printable(text), metadata | {b"user-id": user_id})
+        return AuthReply(int(status), printable(text))
+    return AuthReply(200, printable(text), metadata | {b"user-id": user_id})
 
 
 def _bad_reply(problem: str, violation: Violation) -> ProtocolError:
     return ProtocolError(f"ZAP reply with {problem} (27/ZAP)", violation)
 
 
-def without_handler(question: Authenticate, enforce: bool) -> Verdict:
+def without_handler(question: AuthRequest, enforce: bool) -> AuthReply:
     """The verdict if there is no handler. For a refusal it raises Disconnected, so that the peer dials again."""
     if question.mechanism == b"CURVE" or (question.mechanism == b"NULL" and not enforce):
-        return Verdict(200, "no ZAP handler")
+        return AuthReply(200, "no ZAP handler")
     reason = f"no ZAP handler is bound to {ENDPOINT}, so no {question.mechanism.decode()} peer can be let in"
     raise Disconnected(errno.EFAULT, reason)
 
 
-async def authenticate(runtime: Runtime, question: Authenticate, options: Options, address: str) -> Verdict:
+async def authenticate(runtime: Runtime, question: AuthRequest, options: Options, address: str) -> AuthReply:
     """Ask the handler. Each question has a socket of its own, so that no reply can be taken for another question's.
 
     options: of the endpoint at which the peer connected. address: of the peer."""

@@ -22,15 +22,15 @@ of `wire.curve`. Without a key, it reads what is visible without one.
 Below this module: `wire.curve`. Read next: `zmtp`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..errors import Secret, Violation
 from ..wire import curve, z85
-from ..wire.commands import decode_metadata
-from ..wire.events import Message, Ready
-from ..wire.frames import FrameDecoder
+from ..wire.events import Ready
+from ..wire.frames import Frame
 from ..wire.layout import Layout, offset, split
-from ..wire.mechanisms import Steps, unexpected_command
+from ..wire.mechanisms import Mechanism, Steps, unexpected_command
+from ..wire.metadata import decode_metadata
 
 KeyPair = tuple[bytes, bytes]  # one side's public key and the other side's secret key
 
@@ -125,7 +125,7 @@ def _first(*pairs: KeyPair) -> KeyPair | None:
     return next((pair for pair in pairs if all(pair)), None)
 
 
-class Witness:
+class Witness(Mechanism):
     """Reads one side's commands. is_client: whether this side is the client of the handshake.
 
     opened: the content of the last command's box, or None if it couldn't be opened. inner: the contents of the cookie
@@ -133,9 +133,7 @@ class Witness:
     """
 
     name = b"CURVE"
-    as_server = False
-    frank = False
-    seals = True
+    encrypts = True
 
     def __init__(self, secrets: Secrets, is_client: bool) -> None:
         self.opened: bytes | None = None
@@ -144,16 +142,16 @@ class Witness:
         self._awaits = "HELLO" if is_client else "WELCOME"
         self._receives = b"CurveZMQMESSAGEC" if is_client else b"CurveZMQMESSAGES"
         self._received = 0
-        self._sealer: curve.Sealer | None = None
+        self._cipher: curve.Cipher | None = None
 
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
         return []
 
-    def admitted(self) -> Steps:
+    def on_accepted(self) -> Steps:
         return []
 
-    def seal(self, flags: int, body: bytes) -> bytes:
-        return b""
+    def encrypt(self, flags: int, bodies: Sequence[bytes]) -> list[bytes]:
+        return []
 
     def receive(self, name: bytes, data: bytes) -> Steps:
         self.opened, self.inner = None, {}
@@ -161,21 +159,21 @@ class Witness:
             raise unexpected_command(name, self._awaits)
         return _READ[name](self, data)
 
-    def unseal(self, body: bytes) -> tuple[int, bytes]:
+    def decrypt(self, bodies: Iterable[bytes]) -> Iterator[Frame]:
+        yield from map(self._decrypt, bodies)
+
+    def _decrypt(self, body: bytes) -> Frame:
         """The content of the box; without a key, a frame with unknown content."""
         self.opened, self.inner = None, {}
-        if self._sealer is None:
+        if self._cipher is None:
             curve.check_message(body)
             self._received = curve.check_nonce(body[8:16], self._received, at=0)
             return 0, b""
-        self.opened = self._sealer.open(body)
+        self.opened = next(self._cipher.open([body]))
         return curve.read_flags(self.opened)
 
-    def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
-        return []
-
     def _hello(self, data: bytes) -> Steps:
-        fields = curve.hello_fields(data)
+        fields = curve.fields_of("HELLO", data)
         self._received = int.from_bytes(fields["nonce"], "big")
         self._secrets.meet_client(fields["C'"])
         self._open("HELLO", fields, b"CurveZMQHELLO---", self._secrets.for_server())
@@ -185,7 +183,7 @@ class Witness:
         return []
 
     def _welcome(self, data: bytes) -> Steps:
-        self._open("WELCOME", curve.welcome_fields(data), b"WELCOME-", self._secrets.for_server())
+        self._open("WELCOME", curve.fields_of("WELCOME", data), b"WELCOME-", self._secrets.for_server())
         if self.opened is not None:
             inner = dict(split(curve.WELCOME_BOX, self.opened))
             self._secrets.meet_server(inner["S'"], inner["cookie"])
@@ -194,7 +192,7 @@ class Witness:
         return []
 
     def _initiate(self, data: bytes) -> Steps:
-        fields = curve.initiate_fields(data)
+        fields = curve.fields_of("INITIATE", data)
         if self._secrets.cookie and fields["cookie"] != self._secrets.cookie:
             raise curve.malformed("INITIATE", "its cookie is not the one of WELCOME", Violation.CRYPTOGRAPHIC, at=0)
         self._open_cookie(fields["cookie"])
@@ -207,14 +205,14 @@ class Witness:
         return self._traffic(inner["metadata"])
 
     def _ready(self, data: bytes) -> Steps:
-        fields = curve.ready_fields(data)
+        fields = curve.fields_of("READY", data)
         self._received = int.from_bytes(fields["nonce"], "big")
         self._open("READY", fields, b"CurveZMQREADY---", self._secrets.for_connection())
         return self._traffic(self.opened or b"")
 
     def _traffic(self, metadata: bytes) -> Steps:
         if keys := self._secrets.for_connection():
-            self._sealer = curve.Sealer(curve.shared_key(*keys, "READY"), b"", self._receives, 0, self._received)
+            self._cipher = curve.Cipher(curve.shared_key(*keys, "READY"), b"", self._receives, 0, self._received)
         return [Ready(decode_metadata(metadata))]
 
     def _open(self, name: str, fields: dict[str, bytes], prefix: bytes, keys: KeyPair | None) -> None:

@@ -24,11 +24,12 @@ from typing import NamedTuple
 from ..constants import SocketType
 from ..errors import ProtocolError, Violation, printable
 from ..wire import curve
-from ..wire.commands import ERROR, decode_command, metadata_fields
+from ..wire.commands import ERROR, decode_command
 from ..wire.connection import MISSPELT_ERROR, State
 from ..wire.frames import COMMAND, MORE
 from ..wire.layout import split
 from ..wire.mechanisms import Mechanism
+from ..wire.metadata import metadata_fields
 from ..wire.plain import hello_fields
 from .curve import LAYOUTS, Witness
 from .fields import (
@@ -121,7 +122,7 @@ class Namer:
         """The fields of a frame. error: why it is refused, or None; if it is, they end with the field at fault."""
         size = len(note.body).to_bytes(note.header - 1, "big")
         header = header_pieces(bytes([note.flags]) + size)
-        if self._mechanism.seals and note.state is State.TRAFFIC:
+        if self._mechanism.encrypts and note.state is State.TRAFFIC:
             body = self._sealed(note, error)
         elif note.flags & COMMAND:
             body = self._command(note.state, note.body, error)

@@ -24,13 +24,14 @@ grow. The same holds for an incomplete frame, and for everything after ERROR.
 Below this module: `wire`, `naming`. Above it: `both`. Read next: `http`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..constants import SocketType
 from ..errors import ProtocolError, printable
+from ..wire.batches import BatchDecoder
 from ..wire.connection import HANDSHAKE_LIMIT, Connection, State
-from ..wire.events import Authenticate, Error, Message, Ready, Verdict
-from ..wire.frames import LONG, Frame, FrameDecoder
+from ..wire.events import AuthReply, AuthRequest, Error, Ready
+from ..wire.frames import LONG, Frame
 from ..wire.greeting import GREETING, GREETING_SIZE, check_greeting, check_mechanism, decode_greeting
 from ..wire.layout import split
 from ..wire.mechanisms import Mechanism, Null, Steps
@@ -58,15 +59,12 @@ class Conversation:
         return self._client is side
 
 
-class Role:
+class Role(Mechanism):
     """A mechanism that becomes the client's or the server's with the first command, which tells the side."""
-
-    as_server = False  # unused, because it sends no greeting
-    frank = False
 
     def __init__(self, side: Side, conversation: Conversation, name: bytes) -> None:
         self.name = name
-        self.seals = name == b"CURVE"
+        self.encrypts = name == b"CURVE"
         self.real: Mechanism | None = None
         self._side, self._conversation = side, conversation
 
@@ -76,28 +74,25 @@ class Role:
     def receive(self, name: bytes, data: bytes) -> Steps:
         if self.real is None:
             is_client = self._conversation.is_client(self._side, name)
-            if self.seals:
+            if self.encrypts:
                 self.real = Witness(self._conversation.secrets, is_client)
             else:
                 self.real = PlainServer() if is_client else PlainClient(b"", b"")
         return self.real.receive(name, data)
 
-    def admitted(self) -> Steps:
+    def on_accepted(self) -> Steps:
         assert self.real is not None
-        return self.real.admitted()
+        return self.real.on_accepted()
 
-    def seal(self, flags: int, body: bytes) -> bytes:
-        return b""  # an answer, which is never sent
+    def encrypt(self, flags: int, bodies: Sequence[bytes]) -> list[bytes]:
+        return []  # an answer, which is never sent
 
-    def unseal(self, body: bytes) -> tuple[int, bytes]:
+    def decrypt(self, bodies: Iterable[bytes]) -> Iterator[Frame]:
         assert self.real is not None
-        return self.real.unseal(body)
-
-    def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
-        return []
+        return self.real.decrypt(bodies)
 
 
-class NotingDecoder(FrameDecoder):
+class NotingDecoder(BatchDecoder):
     """Notes each frame that it returns, and returns no other until the note has been taken."""
 
     def __init__(self, state: Callable[[], State]) -> None:
@@ -147,8 +142,8 @@ class Ear(Connection):
         return self._noting.take_note()
 
     def _follow(self, event: object) -> None:
-        if isinstance(event, Authenticate):
-            self.receive_verdict(Verdict(200))  # the other side's octets show what the real server decided
+        if isinstance(event, AuthRequest):
+            self.receive_auth_reply(AuthReply(200))  # the other side's octets show what the real server decided
         elif isinstance(event, Ready) and (name := event.metadata.get(b"socket-type", b"").decode("latin-1")):
             if name in SocketType.__members__:
                 self._conversation.socket_type[self._side] = SocketType[name]

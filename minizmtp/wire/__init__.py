@@ -2,13 +2,17 @@
 
     layout       fields of fixed width, one after the other
     greeting     64 octets, once each way
-    body         the body of a frame, when it arrives in pieces
+    body         the body of a frame, when it arrives in parts
     frames       flags, size, body
     events       what a Connection returns, and what it sends
-    quick        frames and messages, many at a time
-    commands     the contents of COMMAND frames, and metadata
+    batches      many messages decoded in one step
+    commands     the contents of COMMAND frames
+    metadata     what a peer says about itself
     mechanisms   the handshake, in which two peers agree to exchange messages
-    connection   the eight above, joined: bytes in, events out; messages in, bytes out
+    assembler    frames into messages
+    decryptor    the frames of an encrypted connection
+    encoder      messages into frames, many in one step
+    connection   all of these joined: bytes in, events out; messages in, bytes out
     plain        a mechanism with a username and a password, unencrypted
     curve        a mechanism with keys: traffic is encrypted and authenticated
     z85          keys as text (RFC 32)
@@ -19,9 +23,11 @@ Numbers such as (37-33) and (L-14) are this project's own: docs/REQUIREMENTS.md 
 before the dash is the number of the RFC; L stands for libzmq's behaviour.
 """
 
-from .connection import NEED_DATA, Connection, State
+from .connection import Connection, State
 from .events import (
-    Authenticate,
+    NEED_DATA,
+    AuthReply,
+    AuthRequest,
     Cancel,
     ConnectionClosed,
     Error,
@@ -34,12 +40,12 @@ from .events import (
     Pong,
     Ready,
     Subscribe,
-    Verdict,
 )
 
 __all__ = [
     "NEED_DATA",
-    "Authenticate",
+    "AuthReply",
+    "AuthRequest",
     "Cancel",
     "Connection",
     "ConnectionClosed",
@@ -54,5 +60,4 @@ __all__ = [
     "Ready",
     "State",
     "Subscribe",
-    "Verdict",
 ]

@@ -5,11 +5,13 @@ The body of a COMMAND frame is a name and data:
     +-------------+----------- - -+------- - -
     | name length | name          | data
     +-------------+----------- - -+------- - -
-      1 octet       ASCII letters   as the name requires
+      1 octet       ASCII letters   depends on the name
 
-    READY, INITIATE   metadata            SUBSCRIBE, CANCEL   prefix
-    ERROR             length(1) reason    PING                ttl(2, tenths of a second) context(0–16)
-                                          PONG                the context of the PING
+    in the handshake (see `mechanisms`)            afterwards, anywhere between two frames
+    READY      properties of the peer              SUBSCRIBE  prefix: the peer wants these messages
+    HELLO, WELCOME, INITIATE: PLAIN, CURVE         CANCEL     prefix: and no longer these
+    ERROR      length(1) reason: the peer          PING       ttl(2, tenths of a second) context(0–16)
+               refuses us                          PONG       the context of the PING
 
     >>> encode_command(b"SUBSCRIBE", b"news")
     b'\tSUBSCRIBEnews'
@@ -20,36 +22,22 @@ The body of a COMMAND frame is a name and data:
 
 (The RFC's prose puts a null between name and data. Its grammar doesn't, and no implementation does.)
 
-*Metadata* is a sequence of properties, without a count or an end mark:
+A publisher filters: it sends a subscriber only the messages that start with a prefix that it asked for. Peers of
+ZMTP 3.0 have neither SUBSCRIBE nor CANCEL, and send a message of one frame instead, 01 or 00 and the prefix. They have
+no PING either. A command with an unknown name is ignored after the handshake, because later versions may add some.
 
-    +-------------+------ - -+------------------+------- - -
-    | name length | name     | value length     | value
-    +-------------+------ - -+------------------+------- - -
-      1 octet                  4 octets, big-endian
-
-    >>> encode_metadata({b"Socket-Type": b"REQ", b"Identity": b""})
-    b'\x0bSocket-Type\x00\x00\x00\x03REQ\x08Identity\x00\x00\x00\x00'
-
-The handshakes in `mechanisms` exchange metadata; `connection` uses the other commands.
 Read next: `mechanisms`.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
 
 from ..errors import ProtocolError, Violation
 from .events import Cancel, Error, Ping, Pong, Subscribe
-from .layout import REST, Field, Layout, split
+from .layout import REST, Layout, split
 
 _COMMAND_NAME = re.compile(rb"[A-Za-z]+")
-_PROPERTY_NAME = re.compile(rb"[A-Za-z0-9\-_.+]+")
-_LARGEST_VALUE = 2**31 - 1
 
 LONGEST_CONTEXT = 16
-
-# Decoding one property takes about 3 µs, and the shortest has six octets. A limit is needed because a command of 64 KiB
-# could hold ten thousand of them.
-MOST_PROPERTIES = 128
 
 ERROR: Layout = (("reason length", 1), ("reason", REST))
 PING: Layout = (("ttl", 2), ("context", REST))
@@ -64,90 +52,19 @@ def decode_command(body: bytes) -> tuple[bytes, bytes]:
     """Name and data. Raises ProtocolError if the name is empty, is cut off, or has other characters than letters
     (37-26)."""
     name = body[1 : 1 + body[0]] if body else b""
-    whole = len(name) == (body[0] if body else 0)
-    if not whole or not _COMMAND_NAME.fullmatch(name):
+    is_whole = len(name) == (body[0] if body else 0)
+    if not is_whole or not _COMMAND_NAME.fullmatch(name):
         raise ProtocolError(
             f"command that starts with {body[:12].hex(' ') or 'nothing'}, expected a length from 1 to 255"
             ' and as many letters (37/ZMTP "Commands")',
             Violation.MALFORMED_COMMAND,
-            at=1 + _right(_COMMAND_NAME, name) if name and whole else 0,
+            at=1 + valid_length(_COMMAND_NAME, name) if name and is_whole else 0,
         )
     return name, body[1 + len(name) :]
 
 
-def encode_metadata(properties: Mapping[bytes, bytes]) -> bytes:
-    """Encode properties in the order given. Names keep their case, because libzmq accepts `Socket-Type` only in this
-    spelling."""
-    return b"".join(
-        bytes([len(name)]) + name + len(value).to_bytes(4, "big") + value for name, value in properties.items()
-    )
-
-
-def decode_metadata(data: bytes) -> dict[bytes, bytes]:
-    r"""The properties of a READY or INITIATE command, as {name in lower case: value}.    37/ZMTP, "Connection Metadata"
-
-    Names are case-insensitive (37-35). If a name occurs twice, its first value counts, as in libzmq. Unknown names are
-    kept. Raises ProtocolError if a length runs past the end or a name is invalid (37-34 … 37-38), and for more than 128
-    properties, which is our own limit.
-
-    >>> decode_metadata(b"\x0bSocket-Type\x00\x00\x00\x03REQ" b"\x08IDENTITY\x00\x00\x00\x00")
-    {b'socket-type': b'REQ', b'identity': b''}
-    """
-    properties: dict[bytes, bytes] = {}
-    property_name, count = b"", 0
-    for field, octets in metadata_fields(data):
-        if field == "property":
-            property_name = octets.lower()
-            count += 1
-            if count > MOST_PROPERTIES:
-                raise ProtocolError(
-                    f"metadata of more than {MOST_PROPERTIES} properties, the limit here"
-                    ' (37/ZMTP "Connection Metadata" sets none)',
-                    Violation.INVALID_METADATA,
-                )
-        elif field == "value":
-            properties.setdefault(property_name, octets)
-    return properties
-
-
-def metadata_fields(data: bytes) -> Iterator[Field]:
-    r"""The fields of each property in order: name length, property, value length, value.
-
-    Raises ProtocolError as `decode_metadata` does, after it has returned the invalid field.
-
-    >>> list(metadata_fields(b"\x01a\x00\x00\x00\x02xy"))
-    [('name length', b'\x01'), ('property', b'a'), ('value length', b'\x00\x00\x00\x02'), ('value', b'xy')]
-    """
-    start = 0
-    while start < len(data):
-        yield "name length", data[start : start + 1]
-        value_length = start + 1 + data[start]
-        name = data[start + 1 : value_length]
-        if not name or value_length > len(data):
-            raise _bad_property(data, start, at=start)
-        yield "property", name
-        if not _PROPERTY_NAME.fullmatch(name):
-            raise _bad_property(data, start, at=start + 1 + _right(_PROPERTY_NAME, name))
-        value = value_length + 4
-        yield "value length", data[value_length:value]
-        end = value + int.from_bytes(data[value_length:value], "big")
-        if end > len(data) or end - value > _LARGEST_VALUE:
-            raise _bad_property(data, start, at=value_length)
-        yield "value", data[value:end]
-        start = end
-
-
-def _bad_property(data: bytes, start: int, at: int) -> ProtocolError:
-    return ProtocolError(
-        f"property that starts with {data[start : start + 12].hex(' ')}, expected a name of 1 to 255 of"
-        ' A-Z a-z 0-9 - _ . + and a value that ends with the command (37/ZMTP "Connection Metadata")',
-        Violation.INVALID_METADATA,
-        at=at,
-    )
-
-
-def _right(rule: re.Pattern[bytes], name: bytes) -> int:
-    """How many characters at the start of a name the rule allows."""
+def valid_length(rule: re.Pattern[bytes], name: bytes) -> int:
+    """How many characters at the start of name the rule allows."""
     found = rule.match(name)
     return found.end() if found else 0
 
@@ -169,10 +86,25 @@ def decode_error(data: bytes) -> Error:
     return Error(dict(split(ERROR, data))["reason"])
 
 
-def encode_ping(ping: Ping) -> bytes:
-    """The body of a PING. It always has the two octets of ttl, because libzmq's answer to a bare PING has undefined
-    octets (37-70)."""
-    return encode_command(b"PING", ping.ttl.to_bytes(2, "big") + ping.context)
+def encode_traffic(event: Subscribe | Cancel | Ping | Pong) -> bytes:
+    """The body of a command after the handshake."""
+    if isinstance(event, Ping):
+        # The two octets of ttl are always there, because libzmq's answer to a bare PING has undefined octets (37-70).
+        return encode_command(b"PING", event.ttl.to_bytes(2, "big") + event.context)
+    if isinstance(event, Pong):
+        return encode_command(b"PONG", event.context)
+    return encode_command(b"SUBSCRIBE" if isinstance(event, Subscribe) else b"CANCEL", event.prefix)
+
+
+def decode_traffic(name: bytes, data: bytes) -> Subscribe | Cancel | Ping | Pong | None:
+    """The event for a command after the handshake, or None if it is to be ignored."""
+    if name == b"PING":
+        return decode_ping(data)
+    if name == b"PONG":
+        return Pong(data)
+    if name == b"SUBSCRIBE":
+        return Subscribe(data)
+    return Cancel(data) if name == b"CANCEL" else None
 
 
 def decode_ping(data: bytes) -> Ping:
@@ -185,18 +117,3 @@ def decode_ping(data: bytes) -> Ping:
         )
     fields = dict(split(PING, data))
     return Ping(int.from_bytes(fields["ttl"], "big"), fields["context"])
-
-
-# The commands after the handshake. Unknown ones are ignored, because later versions of the protocol may add commands.
-TRAFFIC_COMMANDS: dict[bytes, Callable[[bytes], Subscribe | Cancel | Ping | Pong]] = {
-    b"SUBSCRIBE": Subscribe,
-    b"CANCEL": Cancel,
-    b"PING": decode_ping,
-    b"PONG": Pong,
-}
-
-
-def decode_traffic(name: bytes, data: bytes) -> Subscribe | Cancel | Ping | Pong | None:
-    """The event for a command after the handshake, or None if the command is unknown."""
-    decode = TRAFFIC_COMMANDS.get(name)
-    return decode(data) if decode else None

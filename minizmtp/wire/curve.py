@@ -1,6 +1,6 @@
 r"""CURVE: encryption and authentication with public keys.                           RFC 26/CURVEZMQ, RFC 25/ZMTP-CURVE
 
-Each side has a permanent key pair. It makes another one for each connection and deletes it at the end:
+Each side has a permanent key pair, and makes another one for each connection, which it deletes at the end:
 
     C, c     the client's permanent keys, public and secret         C', c'   its keys for this connection
     S, s     the server's; the client knows S beforehand            S', s'   its keys for this connection
@@ -19,10 +19,11 @@ the public key A. Without a or b it can be neither made nor opened, so a box tha
     MESSAGE   Box[flags, data](c'→S')          ◄────────────►  Box[flags, data](s'→C')        MESSAGE
 
 Each line proves one thing more. A client that doesn't know S can't make the box in HELLO, so the server drops it at the
-first command. The cookie is the server's own state (C' and s'), encrypted with a key K that only the server has. The
-vouch says "C' is mine, and I mean the server with S": it names S because a server that received a vouch could otherwise
-use it to pretend to be this client at another server. Recorded traffic stays secret even if c and s are stolen later,
-because it was encrypted with c' and s', which are deleted.
+first command. The **cookie** is C' and s', encrypted with a key K that only the server has. It allows a server to keep
+nothing between WELCOME and INITIATE. (Ours keeps its state; the cookie then shows that INITIATE answers this WELCOME.)
+The vouch says "C' is mine, and I mean the server with S". Without S in it, a server that received a vouch could pretend
+to be this client at another server. Recorded traffic stays secret even if c and s are stolen later, because it was
+encrypted with c' and s'.
 
 A **nonce** makes each box different: 24 octets, never used twice with the same keys. It consists of the name of the
 kind of box and either a counter of 8 octets ("short") or 16 random octets ("long"). Each direction has one counter for
@@ -46,13 +47,13 @@ Here is a handshake in which all keys are given. The tests of this module open e
     >>> [question] = server.receive(b"INITIATE", initiate[9:])
     >>> question.mechanism, question.credentials == (C,)
     (b'CURVE', True)
-    >>> ready, event = server.admitted()
+    >>> ready, event = server.on_accepted()
     >>> event, client.receive(b"READY", ready[6:])
     (Ready(metadata={b'socket-type': b'DEALER'}), [Ready(metadata={b'socket-type': b'ROUTER'})])
-    >>> sealed = client.seal(0, b"hello"); len(sealed), sealed[:18]
-    (40, b'\x00&\x07MESSAGE\x00\x00\x00\x00\x00\x00\x00\x03')
-    >>> server.unseal(sealed[2:])
-    (0, b'hello')
+    >>> header, box = client.encrypt(0, [b"hello"]); header, len(box)
+    (b'\x00&\x07MESSAGE\x00\x00\x00\x00\x00\x00\x00\x03', 22)
+    >>> list(server.decrypt([header[2:] + box]))
+    [(0, b'hello')]
 
 (The RFC asks for 70 octets of padding in HELLO, but its total of 200 octets needs 72. It puts MESSAGE into command
 frames; we use message frames, because libzmq does and silently drops command frames.)
@@ -63,14 +64,16 @@ The cryptography is NaCl's, from PyNaCl (`pip install 'minizmtp[curve]'`). It ca
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from ..errors import ENOTSUP, ProtocolError, Secret, Violation, ZMQError
-from .commands import decode_metadata, encode_command, encode_metadata
-from .events import Authenticate, Message, Ready
-from .frames import COMMAND, LONG, MORE, SHORT, FrameDecoder, frame_header
+from .commands import encode_command
+from .events import AuthRequest, Ready
+from .frames import COMMAND, MORE, Frame, frame_header
 from .layout import REST, Layout, offset, split, width
-from .mechanisms import Steps, box_work, unexpected_command
+from .mechanisms import Mechanism, Steps, unexpected_command
+from .metadata import decode_metadata, encode_metadata
 
 try:
     from nacl.bindings import (
@@ -88,7 +91,6 @@ except ImportError:  # check_available reports it when CURVE is used
 KEY_SIZE = 32
 BOX_OVERHEAD = 16
 LARGEST_NONCE = 2**64 - 1
-ANY_NONCE = -1  # the RFC says that the counter grows, not where it starts, so the first may be 0
 
 # The fields after the name of each command. WELCOME_BOX has the fields inside the box of WELCOME, and so on.
 HELLO: Layout = (("version", 2), ("padding", 72), ("C'", KEY_SIZE), ("nonce", 8), ("box", 64 + BOX_OVERHEAD))
@@ -103,13 +105,30 @@ SEALED: Layout = (("nonce", 16), ("box", REST))  # a cookie, a vouch
 COOKIE_BOX: Layout = (("C'", KEY_SIZE), ("s'", KEY_SIZE))
 VOUCH_BOX: Layout = (("C'", KEY_SIZE), ("S", KEY_SIZE))
 
-# Flags inside a MESSAGE. COMMAND is a different bit here than in a frame's header (26-36).
-INNER_MORE, INNER_COMMAND = 1, 2
-# The flags octet inside a MESSAGE for each value of a frame's flags.
-INNER = [bytes([(INNER_MORE if flags & MORE else 0) | (INNER_COMMAND if flags & COMMAND else 0)]) for flags in range(8)]
+
+class Command(NamedTuple):
+    """A command of the handshake. least: how many octets it has after its name, at least if its box is the REST."""
+
+    layout: Layout
+    least: int
+    prefix: bytes  # of the nonce of its box
+    violation: Violation
+
+
+COMMANDS = {
+    "HELLO": Command(HELLO, width(HELLO), b"CurveZMQHELLO---", Violation.MALFORMED_HELLO),
+    "WELCOME": Command(WELCOME, width(WELCOME), b"WELCOME-", Violation.MALFORMED_WELCOME),
+    "INITIATE": Command(INITIATE, 96 + 8 + BOX_OVERHEAD + 128, b"CurveZMQINITIATE", Violation.MALFORMED_INITIATE),
+    "READY": Command(READY, 8 + BOX_OVERHEAD, b"CurveZMQREADY---", Violation.MALFORMED_READY),
+}
+
+# The flags octet inside a MESSAGE for each value of a frame's flags, and back. COMMAND is another bit there (26-36).
+INNER = [bytes([flags & MORE | (flags & COMMAND) >> 1]) for flags in range(8)]
+OUTER = {0: 0, 1: MORE, 2: COMMAND}
 
 NAME = b"\x07MESSAGE"
-SHORT_MESSAGE = [header + NAME for header in SHORT]  # the start of a short frame with a MESSAGE, by its size
+OVERHEAD = len(NAME) + 8 + BOX_OVERHEAD + 1  # how much larger the body of a frame gets
+SHORT = [frame_header(size) + NAME for size in range(256)]  # how a short frame begins, by size
 
 Entropy = Callable[[int], bytes]
 
@@ -134,8 +153,8 @@ def scripted(*values: bytes) -> Entropy:
 
 
 def shared_key(theirs: bytes, ours: bytes, whose: str, at: int | None = None) -> bytes:
-    """The shared key for all boxes between two key pairs, in both directions. It is computed once for each pair of keys
-    and not for each box, because it is nearly all the work of a small box: this saves about a third of a handshake.
+    """The shared key for all boxes between two key pairs, in both directions. It is computed once and not for each box,
+    because it is nearly all the work of a small one.
 
     Raises ProtocolError if theirs, which came in the command `whose`, is one of the few keys that give a shared key
     known to all; NaCl refuses them. at: the offset for the error.
@@ -144,93 +163,6 @@ def shared_key(theirs: bytes, ours: bytes, whose: str, at: int | None = None) ->
         return crypto_box_beforenm(theirs, ours)
     except CryptoError:
         raise malformed("key", f"the key of {whose} is not safe to use", Violation.CRYPTOGRAPHIC, at) from None
-
-
-class Sealer:
-    """Encrypts and decrypts the MESSAGE commands of one connection, and keeps the two nonce counters."""
-
-    def __init__(self, shared: bytes, sends: bytes, receives: bytes, sent: int, received: int) -> None:
-        self._shared = shared
-        self._sends, self._receives = sends, receives
-        self._sent, self._received = sent, received
-        self._ahead: list[bytes] = []  # contents of the next boxes, if they have been opened already
-
-    def seal(self, flags: int, body: bytes) -> bytes:
-        """Encrypt a frame. The result is a message frame without flags, because the flags are inside the box."""
-        self._sent = sent = self._sent + 1
-        if sent > LARGEST_NONCE:
-            raise RuntimeError("no nonce left after 2^64 frames: use a new connection (26-14)")
-        short = sent.to_bytes(8, "big")
-        size = len(body) + 16 + BOX_OVERHEAD + 1
-        start = SHORT_MESSAGE[size] if size < 256 else frame_header(size) + NAME
-        return start + short + crypto_box_afternm(INNER[flags] + body, self._sends + short, self._shared)
-
-    def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
-        """Decrypt the next messages, at most `most`, that have arrived completely in decoder. If this returns [], the
-        caller has to take the next frame and `unseal` it. May only be called between two messages. Each box counts
-        against the decoder's allowance (`box_work`).
-
-        This is the fast path for `unseal`; it saves about a third of the time for messages of 64 octets. Commands and
-        violations are left to `unseal`, because it handles them already. Whether a box holds the last frame of a
-        message is known only after it has been opened, so boxes that were opened too early are kept for `unseal`.
-        """
-        allowance = decoder.allowance
-        found: list[bytes | Message] = []
-        if self._ahead or allowance <= 0 or not decoder.plain:
-            return found
-        octets, start, held = decoder.whole, decoder.position, len(decoder.whole)
-        last = read = self._received.to_bytes(8, "big")  # octets in this order compare as the numbers do
-        while len(found) < most and start + 1 < held and allowance > 0:
-            size, at = octets[start + 1], start + 10
-            if not octets.startswith(SHORT_MESSAGE[size], start):
-                size, at = int.from_bytes(octets[start + 1 : start + 9], "big"), start + 17
-                if octets[start] != LONG or not octets.startswith(NAME, start + 9) or 0 <= decoder.limit < size:
-                    break
-            short, start = octets[at : at + 8], at - 8 + size
-            if start > held or size <= 16 + BOX_OVERHEAD or short <= last:
-                break
-            try:
-                inner = crypto_box_open_afternm(octets[at + 8 : start], self._receives + short, self._shared)
-            except CryptoError:
-                break
-            last = short
-            allowance -= box_work(size)
-            if inner[0] or self._ahead:
-                self._ahead.append(inner)
-                if inner[0] == INNER_MORE:
-                    continue
-                if inner[0]:
-                    break
-                found.append([each[1:] for each in self._ahead])
-                self._ahead.clear()
-            else:
-                found.append(inner[1:])
-            decoder.position, read = start, short
-        self._received = int.from_bytes(read, "big")
-        decoder.allowance = allowance
-        return found
-
-    def open(self, body: bytes) -> bytes:
-        """Open the box of a MESSAGE: the flags octet, and the body that the peer's `seal` was given."""
-        check_message(body)
-        self._received = check_nonce(body[8:16], self._received, at=0)
-        if self._ahead:
-            return self._ahead.pop(0)
-        try:
-            return crypto_box_open_afternm(body[16:], self._receives + body[8:16], self._shared)
-        except CryptoError:
-            raise _closed("MESSAGE", at=8) from None
-
-    def unseal(self, body: bytes) -> tuple[int, bytes]:
-        """The flags and the body that the peer's `seal` was given."""
-        return read_flags(self.open(body))
-
-
-def read_flags(inner: bytes) -> tuple[int, bytes]:
-    """The flags, as in a frame's header, and the body, from the contents of a MESSAGE box."""
-    if inner[0] > INNER_MORE | INNER_COMMAND or inner[0] == INNER_MORE | INNER_COMMAND:
-        raise malformed("MESSAGE", f"its flags are {inner[0]:02x}", Violation.MALFORMED_MESSAGE, at=0)
-    return (MORE if inner[0] & INNER_MORE else 0) | (COMMAND if inner[0] & INNER_COMMAND else 0), inner[1:]
 
 
 def open_box(what: str, box: bytes, nonce: bytes, shared: bytes, at: int | None = None) -> bytes:
@@ -261,6 +193,11 @@ def _closed(what: str, at: int | None = None) -> ProtocolError:
     return malformed(what, "its box does not open with the keys of this connection", Violation.CRYPTOGRAPHIC, at)
 
 
+def malformed(what: str, how: str, violation: Violation, at: int | None = None) -> ProtocolError:
+    """The error for a command with an invalid format."""
+    return ProtocolError(f"malformed {what}: {how} (26/CURVEZMQ)", violation, at=at)
+
+
 def check_nonce(short: bytes, last: int, at: int | None = None) -> int:
     """The counter in a short nonce. It must be larger than the last one; gaps are allowed, because only a repeated
     nonce is dangerous."""
@@ -274,108 +211,123 @@ def check_nonce(short: bytes, last: int, at: int | None = None) -> int:
     return nonce
 
 
-def malformed(what: str, how: str, violation: Violation, at: int | None = None) -> ProtocolError:
-    """The error for a command with an invalid format."""
-    return ProtocolError(f"malformed {what}: {how} (26/CURVEZMQ)", violation, at=at)
-
-
-# Checks that need no key. Each returns the fields of the command.
-
-
-def hello_fields(data: bytes) -> dict[str, bytes]:
-    """Check a HELLO: 200 octets, version 1.0, and 72 zeros, which make it longer than the answer to it."""
-    fields = dict(split(HELLO, data))
-    how, bad = "expected 200 octets, version 1.0 and 72 zeros", Violation.MALFORMED_HELLO
-    if fields["version"] != b"\x01\x00":
-        raise malformed("HELLO", how, bad, at=0)
-    if any(fields["padding"]):
-        raise malformed("HELLO", how, bad, at=2)
-    if len(data) != width(HELLO):
-        raise malformed("HELLO", how, bad, at=min(len(data), width(HELLO)))
-    if fields["C'"][-1] > 127:  # X25519 ignores this bit, so it could be changed unnoticed
-        raise malformed("HELLO", "C' has 256 bits, expected 255", bad, at=offset(HELLO, "C'"))
-    check_nonce(fields["nonce"], ANY_NONCE, at=offset(HELLO, "nonce"))
-    return fields
-
-
-def welcome_fields(data: bytes) -> dict[str, bytes]:
-    """Check a WELCOME: 168 octets with its name."""
-    if len(data) != width(WELCOME):
-        how = f"{len(data) + 8} octets, expected 168"
-        raise malformed("WELCOME", how, Violation.MALFORMED_WELCOME, at=min(len(data), width(WELCOME)))
-    return dict(split(WELCOME, data))
-
-
-def initiate_fields(data: bytes) -> dict[str, bytes]:
-    """Check an INITIATE: its box has room for at least C and the vouch."""
-    if len(data) < 96 + 8 + BOX_OVERHEAD + 128:
-        how = f"{len(data) + 9} octets, expected 257 or more"
-        raise malformed("INITIATE", how, Violation.MALFORMED_INITIATE, at=len(data))
-    return dict(split(INITIATE, data))
-
-
-def ready_fields(data: bytes) -> dict[str, bytes]:
-    """Check a READY: a nonce and a box, which may hold no metadata."""
-    if len(data) < 8 + BOX_OVERHEAD:
-        how = f"{len(data) + 6} octets, expected 30 or more"
-        raise malformed("READY", how, Violation.MALFORMED_READY, at=len(data))
-    fields = dict(split(READY, data))
-    check_nonce(fields["nonce"], ANY_NONCE, at=0)
-    return fields
-
-
 def check_message(body: bytes) -> None:
     """Check a MESSAGE: its name, a nonce, and a box that holds at least the flags."""
-    if body[:8] != NAME or len(body) < 16 + BOX_OVERHEAD + 1:
+    if body[:8] != NAME or len(body) < OVERHEAD:
         raise malformed("MESSAGE", "expected a MESSAGE command with a nonce and a box", Violation.MALFORMED_MESSAGE)
 
 
-class _Curve:
-    """Base class of both sides."""
+def fields_of(name: str, data: bytes) -> dict[str, bytes]:
+    """The fields of a command of the handshake. Raises ProtocolError for all that is wrong with it and can be seen
+    without a key."""
+    command = COMMANDS[name]
+    fields = dict(split(command.layout, data))
+    if name == "HELLO":
+        how = "expected 200 octets, version 1.0 and 72 zeros"
+        if fields["version"] != b"\x01\x00":
+            raise malformed(name, how, command.violation, at=0)
+        if any(fields["padding"]):
+            raise malformed(name, how, command.violation, at=2)
+    if len(data) < command.least or (len(data) > command.least and command.layout[-1][1] != REST):
+        how = f"{len(data) + 1 + len(name)} octets, expected {command.least + 1 + len(name)}"
+        how += " or more" if command.layout[-1][1] == REST else ""
+        raise malformed(name, how, command.violation, at=min(len(data), command.least))
+    if name == "HELLO" and fields["C'"][-1] > 127:  # X25519 ignores this bit, so it could be changed unnoticed
+        raise malformed(name, "C' has 256 bits, expected 255", command.violation, at=offset(HELLO, "C'"))
+    return fields
+
+
+class Cipher:
+    """Encrypts and decrypts the MESSAGE commands of one connection, and keeps the two nonce counters."""
+
+    def __init__(self, shared: bytes, sends: bytes, receives: bytes, sent: int, received: int) -> None:
+        self._shared = shared
+        self._sends, self._receives = sends, receives
+        self._sent, self._received = sent, received.to_bytes(8, "big")
+
+    def encrypt(self, flags: int, bodies: Sequence[bytes]) -> list[bytes]:
+        """See `Mechanism`. The result is message frames without flags, because the flags are inside the boxes."""
+        inner, sends, shared, sent = INNER[flags], self._sends, self._shared, self._sent
+        self._sent += len(bodies)
+        if self._sent > LARGEST_NONCE:
+            raise RuntimeError("no nonce left after 2^64 frames: use a new connection (26-14)")
+        pieces: list[bytes] = []
+        for number, body in enumerate(bodies, sent + 1):
+            size, short = len(body) + OVERHEAD, number.to_bytes(8, "big")
+            pieces.append((SHORT[size] if size < 256 else frame_header(size) + NAME) + short)
+            pieces.append(crypto_box_afternm(inner + body, sends + short, shared))
+        return pieces
+
+    def decrypt(self, bodies: Iterable[bytes]) -> Iterator[Frame]:
+        """See `Mechanism`."""
+        return map(read_flags, self.open(bodies))
+
+    def open(self, bodies: Iterable[bytes]) -> Iterator[bytes]:
+        """Open the boxes of MESSAGEs, one after the other. Each contains the flags octet and the body."""
+        receives, shared = self._receives, self._shared
+        for body in bodies:
+            short = body[8:16]
+            if body[:8] != NAME or len(body) < OVERHEAD or short <= self._received:
+                check_message(body)
+                check_nonce(short, int.from_bytes(self._received, "big"), at=0)
+            try:
+                inner = crypto_box_open_afternm(body[16:], receives + short, shared)
+            except CryptoError:
+                raise _closed("MESSAGE", at=8) from None
+            self._received = short  # octets in this order compare as the numbers do
+            yield inner
+
+
+def read_flags(inner: bytes) -> Frame:
+    """The flags, as in a frame's header, and the body, from the contents of a MESSAGE box."""
+    if (flags := OUTER.get(inner[0])) is None:
+        raise malformed("MESSAGE", f"its flags are {inner[0]:02x}", Violation.MALFORMED_MESSAGE, at=0)
+    return flags, inner[1:]
+
+
+class _Curve(Mechanism):
+    """Base class of both sides. A refusal isn't explained: a server sends ERROR only to a client with a proven key, a
+    client never does (26-3, 26-38)."""
 
     name = b"CURVE"
-    as_server = False
-    frank = False  # a server sends ERROR only to a client with a proven key, a client never does (26-3, 26-38)
-    seals = True
+    encrypts = True
+    overhead = OVERHEAD
 
-    def __init__(self, entropy: Entropy) -> None:
+    def __init__(self, entropy: Entropy, awaits: bytes) -> None:
         check_available()
         self._entropy = entropy
+        self._awaits = awaits
         self._metadata: Mapping[bytes, bytes] = {}
         self._shared = b""  # of c' and S, and later of c' and S'
-        self._sealer: Sealer | None = None
 
-    def seal(self, flags: int, body: bytes) -> bytes:
-        assert self._sealer is not None
-        return self._sealer.seal(flags, body)
+    def _box(self, name: str, inner: bytes, number: int) -> bytes:
+        """A short nonce and a box."""
+        short = number.to_bytes(8, "big")
+        return short + crypto_box_afternm(inner, COMMANDS[name].prefix + short, self._shared)
 
-    def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
-        assert self._sealer is not None
-        return self._sealer.unseal_some(decoder, most)
+    def _open(self, name: str, fields: dict[str, bytes]) -> bytes:
+        return open_box(name, fields["box"], COMMANDS[name].prefix + fields["nonce"], self._shared)
 
-    def unseal(self, body: bytes) -> tuple[int, bytes]:
-        assert self._sealer is not None
-        return self._sealer.unseal(body)
+    def _begin_traffic(self, sends: bytes, receives: bytes, sent: int, received: int) -> None:
+        cipher = Cipher(self._shared, b"CurveZMQMESSAGE" + sends, b"CurveZMQMESSAGE" + receives, sent, received)
+        self.encrypt, self.decrypt = cipher.encrypt, cipher.decrypt  # type: ignore[method-assign]
 
 
 class CurveClient(_Curve):
     """The client's side. public, secret: our permanent keys C, c. server: S. All have 32 octets."""
 
     def __init__(self, public: bytes, secret: bytes, server: bytes, entropy: Entropy = os.urandom) -> None:
-        super().__init__(entropy)
+        super().__init__(entropy, awaits=b"WELCOME")
         self._public, self._secret, self._server = public, Secret(secret), server
         self._our_public, self._our_secret = keypair(entropy(KEY_SIZE))  # C', c'
-        self._awaits = b"WELCOME"
 
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
         """Send HELLO. The 72 zeros make it longer than the answer, because a server must not send more than it
         received to an address that may be forged."""
         self._metadata = metadata
-        short = (1).to_bytes(8, "big")
-        nonce = b"CurveZMQHELLO---" + short
         self._shared = shared_key(self._server, self._our_secret, "curve_serverkey")
-        box = crypto_box_afternm(bytes(64), nonce, self._shared)
-        return [encode_command(b"HELLO", b"\x01\x00" + bytes(72) + self._our_public + short + box)]
+        box = self._box("HELLO", bytes(64), number=1)
+        return [encode_command(b"HELLO", b"\x01\x00" + bytes(72) + self._our_public + box)]
 
     def receive(self, name: bytes, data: bytes) -> Steps:
         if name != self._awaits:
@@ -383,32 +335,21 @@ class CurveClient(_Curve):
         return self._receive_welcome(data) if name == b"WELCOME" else self._receive_ready(data)
 
     def _receive_welcome(self, data: bytes) -> Steps:
-        fields = welcome_fields(data)
-        nonce = b"WELCOME-" + fields["nonce"]
-        opened = dict(split(WELCOME_BOX, open_box("WELCOME", fields["box"], nonce, self._shared)))
+        opened = dict(split(WELCOME_BOX, self._open("WELCOME", fields_of("WELCOME", data))))
         self._shared = shared_key(opened["S'"], self._our_secret, "WELCOME")
         self._awaits = b"READY"
-        return [encode_command(b"INITIATE", opened["cookie"] + self._initiate(opened["S'"]))]
-
-    def _initiate(self, theirs: bytes) -> bytes:
-        """Our permanent key (C), the proof that it is ours (the vouch), and our metadata."""
-        long = self._entropy(16)
-        said = self._our_public + self._server
-        vouch = long + crypto_box_afternm(said, b"VOUCH---" + long, shared_key(theirs, self._secret, "WELCOME"))
-        short = (2).to_bytes(8, "big")
+        # Our permanent key C, the proof that it is ours (the vouch), and our metadata.
+        long, said = self._entropy(16), self._our_public + self._server
+        shared = shared_key(opened["S'"], self._secret, "WELCOME")
+        vouch = long + crypto_box_afternm(said, b"VOUCH---" + long, shared)
         inner = self._public + vouch + encode_metadata(self._metadata)
-        return short + crypto_box_afternm(inner, b"CurveZMQINITIATE" + short, self._shared)
+        return [encode_command(b"INITIATE", opened["cookie"] + self._box("INITIATE", inner, number=2))]
 
     def _receive_ready(self, data: bytes) -> Steps:
-        fields = ready_fields(data)
-        nonce = b"CurveZMQREADY---" + fields["nonce"]
-        inner = open_box("READY", fields["box"], nonce, self._shared)
-        received = int.from_bytes(fields["nonce"], "big")
-        self._sealer = Sealer(self._shared, b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES", sent=2, received=received)
+        fields = fields_of("READY", data)
+        inner = self._open("READY", fields)
+        self._begin_traffic(b"C", b"S", sent=2, received=int.from_bytes(fields["nonce"], "big"))
         return [Ready(decode_metadata(inner))]
-
-    def admitted(self) -> Steps:
-        raise NotImplementedError("a client doesn't authenticate its peer")
 
 
 class CurveServer(_Curve):
@@ -418,13 +359,12 @@ class CurveServer(_Curve):
     as_server = True
 
     def __init__(self, secret: bytes, entropy: Entropy = os.urandom, public: bytes | None = None) -> None:
-        super().__init__(entropy)
+        super().__init__(entropy, awaits=b"HELLO")
         self._public, self._secret = public or keypair(secret)[0], Secret(secret)
         self._our_public = self._our_secret = b""  # S', s'
         self._cookie_key = b""  # K
         self._their_public = b""  # C'
         self._received = 0
-        self._awaits = b"HELLO"
         self._theirs: dict[bytes, bytes] = {}
 
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
@@ -437,54 +377,37 @@ class CurveServer(_Curve):
         return self._receive_hello(data) if name == b"HELLO" else self._receive_initiate(data)
 
     def _receive_hello(self, data: bytes) -> Steps:
-        fields = hello_fields(data)
+        fields = fields_of("HELLO", data)
         self._their_public, self._received = fields["C'"], int.from_bytes(fields["nonce"], "big")
-        nonce = b"CurveZMQHELLO---" + fields["nonce"]
         self._shared = shared_key(self._their_public, self._secret, "HELLO")
-        if any(open_box("HELLO", fields["box"], nonce, self._shared)):
+        if any(self._open("HELLO", fields)):
             raise malformed("HELLO", "its box holds other than zeros", Violation.CRYPTOGRAPHIC)
         self._awaits = b"INITIATE"
-        return [encode_command(b"WELCOME", self._welcome())]
-
-    def _welcome(self) -> bytes:
         self._our_public, self._our_secret = keypair(self._entropy(KEY_SIZE))
         self._cookie_key = Secret(self._entropy(KEY_SIZE))
-        long = self._entropy(16)
-        state = self._their_public + self._our_secret
+        long, state = self._entropy(16), self._their_public + self._our_secret
         cookie = long + crypto_secretbox(state, b"COOKIE--" + long, self._cookie_key)
         long = self._entropy(16)
-        return long + crypto_box_afternm(self._our_public + cookie, b"WELCOME-" + long, self._shared)
+        box = crypto_box_afternm(self._our_public + cookie, b"WELCOME-" + long, self._shared)
+        return [encode_command(b"WELCOME", long + box)]
 
     def _receive_initiate(self, data: bytes) -> Steps:
-        fields = initiate_fields(data)
-        self._check_cookie(fields["cookie"])
+        fields = fields_of("INITIATE", data)
+        if open_cookie(fields["cookie"], self._cookie_key) != self._their_public + self._our_secret:
+            raise malformed("INITIATE", "its cookie is of another connection", Violation.CRYPTOGRAPHIC)
+        self._cookie_key = b""  # so that it can't be used again (26-20)
         self._received = check_nonce(fields["nonce"], self._received)
-        nonce = b"CurveZMQINITIATE" + fields["nonce"]
         self._shared = shared_key(self._their_public, self._our_secret, "HELLO")
-        opened = dict(split(INITIATE_BOX, open_box("INITIATE", fields["box"], nonce, self._shared)))
-        client = opened["C"]
-        self._check_vouch(opened["vouch"], client)
+        opened = dict(split(INITIATE_BOX, self._open("INITIATE", fields)))
+        # libzmq checks only C' here, so another server could relay to it a client that meant that server (26-26).
+        if open_vouch(opened["vouch"], opened["C"], self._our_secret) != self._their_public + self._public:
+            raise malformed("INITIATE", "its vouch is for another connection or server", Violation.CRYPTOGRAPHIC)
         self._theirs = decode_metadata(opened["metadata"])
         self._awaits = b"nothing more"
-        return [Authenticate(self.name, (client,), self._theirs.get(b"identity", b""))]
+        return [AuthRequest(self.name, (opened["C"],), self._theirs.get(b"identity", b""))]
 
-    def _check_cookie(self, cookie: bytes) -> None:
-        """Check that the cookie is ours and was made for this connection, then delete its key (26-20)."""
-        state = open_cookie(cookie, self._cookie_key)
-        if state != self._their_public + self._our_secret:
-            raise malformed("INITIATE", "its cookie is of another connection", Violation.CRYPTOGRAPHIC)
-        self._cookie_key = b""
-
-    def _check_vouch(self, vouch: bytes, client: bytes) -> None:
-        """Check that the owner of C vouches for C' and means this server. (libzmq checks only C', so another server
-        could relay to us a client that meant to connect to it, 26-26.)"""
-        said = open_vouch(vouch, client, self._our_secret)
-        if said != self._their_public + self._public:
-            raise malformed("INITIATE", "its vouch is for another connection or server", Violation.CRYPTOGRAPHIC)
-
-    def admitted(self) -> Steps:
-        short = (1).to_bytes(8, "big")
-        box = crypto_box_afternm(encode_metadata(self._metadata), b"CurveZMQREADY---" + short, self._shared)
-        self._sealer = Sealer(self._shared, b"CurveZMQMESSAGES", b"CurveZMQMESSAGEC", sent=1, received=self._received)
+    def on_accepted(self) -> Steps:
+        box = self._box("READY", encode_metadata(self._metadata), number=1)
+        self._begin_traffic(b"S", b"C", sent=1, received=self._received)
         theirs, self._theirs = self._theirs, {}  # up to 64 KiB, which we don't need any more
-        return [encode_command(b"READY", short + box), Ready(theirs)]
+        return [encode_command(b"READY", box), Ready(theirs)]

@@ -1,12 +1,14 @@
 """Events: what a Connection returns, and what it can send.                             37/ZMTP 3.1, "Formal Grammar"
 
-    returned by next_event()                                   accepted by send()
-    Greeting   Ready   Error        during the handshake        (Authenticate: a ZAP handler decides, see `zap`)
-    Message    Subscribe  Cancel    traffic of the socket      → the same three
-    Ping       Pong                 heartbeats                 → Ping (the Connection itself answers with Pong)
-    ConnectionClosed                the end
+    returned by next_event()                                       accepted by send()
+    Greeting   Ready   Error           during the handshake
+    AuthRequest                        … when a ZAP handler decides
+    Message    Subscribe   Cancel      traffic of the socket       the same three
+    Ping       Pong                    heartbeats                  the same (a Ping is answered by the Connection)
+    ConnectionClosed                   the end
 
-Each event is complete: a message is returned with all of its frames or not at all (37-27).
+Each event is complete: a message is returned with all of its frames or not at all (37-27). Therefore the first frame
+of a message is kept, and not delivered, until the last one has arrived.
 
 A message is a plain list of frames, not a class of its own, because up to a million of them are made in a second, and
 because a list is what `recv_multipart` returns.
@@ -18,22 +20,29 @@ because a list is what `recv_multipart` returns.
 Read next: `commands`, which encodes them.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from enum import Enum, auto
+from typing import Final, NamedTuple
 
 from .greeting import Greeting as Greeting
 
-# Metadata of more octets than this isn't kept as text, because text may take sixteen times as much memory: an octet
-# that isn't UTF-8 becomes four characters (\xNN), and each takes four octets if any character is above U+FFFF.
-MOST_AS_TEXT = 4096
+
+class NeedData(Enum):
+    """The type of NEED_DATA, which next_event returns when it needs more bytes for an event."""
+
+    NEED_DATA = auto()
+
+    def __repr__(self) -> str:
+        return "NEED_DATA"
+
+
+NEED_DATA: Final = NeedData.NEED_DATA
 
 Message = list[bytes]
 
 
 class SharedMessage(Message):
     """A message of several frames that goes to many peers. The first connection that encodes it keeps the octets here
-    for all others, so a PUB with a thousand subscribers encodes it once. (A message of one frame doesn't need this,
-    because only its header has to be made. A mechanism that encrypts has to do so for each peer.)"""
+    for the others, so a PUB with a thousand subscribers encodes it once. (Encrypting is done for each peer.)"""
 
     __slots__ = ("octets",)
     octets: bytes | None
@@ -44,11 +53,7 @@ class SharedMessage(Message):
 
 
 class Run:
-    """Consecutive messages to the same peers, as one item of their queues.
-
-    The first connection that sends it keeps the encoded octets here for all others, so a PUB with a hundred subscribers
-    encodes each message once instead of a hundred times. (A mechanism that encrypts has to do so for each peer.)
-    """
+    """Consecutive messages to the same peers, as one item of their queues. It keeps octets as SharedMessage does."""
 
     __slots__ = ("messages", "octets")
 
@@ -58,24 +63,16 @@ class Run:
 
 
 class Subscribe(NamedTuple):
-    """The peer wants messages that start with prefix; every message starts with the empty prefix (37-60)."""
+    """The peer wants messages whose first frame starts with prefix; every frame starts with the empty prefix (37-60).
+    Subscriptions are a set: it makes no difference how often a peer subscribes to a prefix."""
 
     prefix: bytes
 
 
 class Cancel(NamedTuple):
-    """The peer cancels a subscription: it no longer wants messages that start with prefix."""
+    """The peer no longer has the subscription to prefix. Ignored if it had none."""
 
     prefix: bytes
-
-
-def as_message(subscription: Subscribe | Cancel) -> Message:
-    r"""A subscription as a message of one frame, as ZMTP 3.0 sends it and as an XPUB returns it to the program.
-
-    >>> as_message(Subscribe(b"news")), as_message(Cancel(b"news"))
-    ([b'\x01news'], [b'\x00news'])
-    """
-    return [(b"\x01" if isinstance(subscription, Subscribe) else b"\x00") + subscription.prefix]
 
 
 class Ready(NamedTuple):
@@ -84,55 +81,19 @@ class Ready(NamedTuple):
     metadata: dict[bytes, bytes]
 
 
-class LongMetadata(Mapping[str, str]):
-    """Metadata as text. Each value is decoded when it is read, and the text isn't kept, to save memory."""
-
-    __slots__ = ("_values",)
-
-    def __init__(self, values: dict[str, bytes]) -> None:
-        self._values = values
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[name].decode("utf-8", "backslashreplace")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"<LongMetadata of {len(self)} properties>"
-
-
-def metadata_as_text(metadata: Mapping[bytes, bytes]) -> Mapping[str, str]:
-    r"""{name, each word capitalized: value}; octets that aren't UTF-8 become \xNN.
-
-    >>> metadata_as_text({b"socket-type": b"REQ", b"x-a": b"\xff"})
-    {'Socket-Type': 'REQ', 'X-A': '\\xff'}
-    """
-    named = LongMetadata({name.decode().title(): value for name, value in metadata.items()})
-    return dict(named) if sum(map(len, metadata.values())) <= MOST_AS_TEXT else named
-
-
-class Authenticate(NamedTuple):
-    """The peer has sent its credentials. Decide whether to accept it, and call `receive_verdict` (27/ZAP).
-
-    credentials: what the mechanism provides: none (NULL), username and password (PLAIN), the peer's key (CURVE).
-    identity: the peer's, if it is already known.
-    """
+class AuthRequest(NamedTuple):
+    """The peer has sent its credentials: none (NULL), username and password (PLAIN), or its key (CURVE). Decide whether
+    to accept it, and call `receive_auth_reply` (27/ZAP). identity: the peer's, if it is already known."""
 
     mechanism: bytes
     credentials: tuple[bytes, ...]
     identity: bytes
 
 
-class Verdict(NamedTuple):
-    """The answer to Authenticate. status: 200 accepts the peer, 300 is a temporary refusal, 400 a permanent one, and
-    500 an internal error of the ZAP handler (27-17).
-
-    metadata: what the handler knows about the peer, such as its `User-Id`, {name in lower case: value}.
-    """
+class AuthReply(NamedTuple):
+    """The answer to AuthRequest. status: 200 accepts the peer, 300 is a temporary refusal, 400 a permanent one, and 500
+    an internal error of the ZAP handler (27-17). metadata: what the handler knows about the peer, such as its
+    `User-Id`, as {name in lower case: value}."""
 
     status: int
     text: str = ""
@@ -140,8 +101,7 @@ class Verdict(NamedTuple):
 
 
 class Error(NamedTuple):
-    """The peer refuses us. The reason is text for people (37-39). Don't reconnect, because the peer would refuse again
-    (37-15)."""
+    """The peer refuses us; reason is text for people (37-39). Don't reconnect: the peer would refuse again (37-15)."""
 
     reason: bytes
 
@@ -173,12 +133,12 @@ Item = bytes | Message | Subscribe | Cancel | Run
 
 
 class Messages(NamedTuple):
-    """Several messages that came one after the other. A message of one frame is that frame alone (see Item)."""
+    """Several messages in a row. A message of one frame is that frame alone (see Item)."""
 
     messages: list[bytes | Message]
-    is_all: bool = False  # nothing else has come
+    is_all: bool = False  # nothing else has been received
 
 
 Event = (
-    Greeting | Ready | Authenticate | Error | Message | Messages | Subscribe | Cancel | Ping | Pong | ConnectionClosed
+    Greeting | Ready | AuthRequest | Error | Message | Messages | Subscribe | Cancel | Ping | Pong | ConnectionClosed
 )

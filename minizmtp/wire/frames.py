@@ -6,8 +6,8 @@ r"""Frames: everything after the greeting travels in these.                     
     +-------+-------+---- - -             +-------+----------------+---- - -
       short: up to 255 octets               long: LONG is set, size is big-endian
 
-A *message* is one or more message frames, all but the last with MORE set. A *command* is one frame with COMMAND set:
-peers talk about the conversation in commands, and hold it in messages.
+A *message* is one or more message frames, all but the last with MORE set. A *command* is one frame with COMMAND set.
+Messages belong to the programs, commands to the protocol: READY, SUBSCRIBE, PING (see `commands`).
 
     >>> encode_frame(b"hello")
     b'\x00\x05hello'
@@ -18,20 +18,26 @@ peers talk about the conversation in commands, and hold it in messages.
     >>> encode_frame(bytes(256))[:9].hex(" ")
     '02 00 00 00 00 00 00 01 00'
 
-A stream may be cut anywhere, so the decoder takes what comes and gives what is whole:
+A command may stand between any two frames, also between two frames of one message, because libzmq sends a PING whenever
+its timer fires. So a reader keeps the frames of an unfinished message while it handles a command. Here is the message
+[id, hello] with a PING inside:
 
     >>> decoder = FrameDecoder()
+    >>> decoder.receive_data(bytes.fromhex("01 02 69 64   04 07 04 50 49 4e 47 00 14   00 05 68 65 6c 6c 6f"))
+    >>> decoder.next_frame(), decoder.next_frame(), decoder.next_frame()
+    ((1, b'id'), (4, b'\x04PING\x00\x14'), (0, b'hello'))
+
+The stream may be cut anywhere: the decoder takes what has arrived, and returns a frame when it is complete.
+
     >>> decoder.receive_data(b"\x00\x05hel")
-    >>> decoder.next_frame()                        # None: there is more to come
+    >>> decoder.next_frame()                        # None: two octets are missing
     >>> decoder.receive_data(b"lo\x01")
     >>> decoder.next_frame()
     (0, b'hello')
-    >>> decoder.held                                # the 0x01 waits for its frame
+    >>> decoder.held                                # the 0x01 begins another frame
     1
 
-Below this module: `errors`, `body`. Above it: `commands` names what a COMMAND frame says, `connection` decides what may
-come when.
-Read next: `events`.
+Read next: `commands`.
 """
 
 import sys
@@ -44,143 +50,121 @@ MORE, LONG, COMMAND = 1, 2, 4
 
 LARGEST_FRAME = 2**63 - 1
 
-# (flags as they stood on the wire, body)
-Frame = tuple[int, bytes]
-
-
-# The headers of short frames, made once, by size: for `curve`, and for messages of several frames.
-SHORT = [bytes((0, size)) for size in range(256)]
-SHORT_MORE = [bytes((MORE, size)) for size in range(256)]
+Frame = tuple[int, bytes]  # the flags as they are on the wire, and the body
 
 
 def encode_frame(body: bytes, flags: int = 0) -> bytes:
-    """One frame. flags: MORE or COMMAND or 0; LONG is our business. The short form wherever it fits (37-12)."""
+    """One frame. flags: MORE, COMMAND or 0; LONG is added here. The short form is used if the body fits (37-12)."""
     return frame_header(len(body), flags) + body
 
 
 def frame_header(size: int, flags: int = 0) -> bytes:
-    """What stands before a body of so many octets."""
+    """The header of a frame with a body of size octets."""
     if size < 256:
         return bytes((flags, size))
     return bytes((flags | LONG,)) + size.to_bytes(8, "big")
 
 
 def encode_message(message: Sequence[bytes]) -> bytes:
-    """All frames of one message, MORE on all but the last."""
-    return b"".join(message_pieces(message))
-
-
-def message_pieces(message: Sequence[bytes]) -> list[bytes]:
-    """The same, not yet joined: header, body, header, body …"""
-    pieces: list[bytes] = []
-    size = 0
-    for frame in message:
-        size = len(frame)
-        pieces += SHORT_MORE[size] if size < 256 else frame_header(size, MORE), frame
-    pieces[-2] = frame_header(size)
-    return pieces
+    """All frames of one message."""
+    *front, last = message
+    return b"".join([encode_frame(frame, MORE) for frame in front] + [encode_frame(last)])
 
 
 class FrameDecoder:
     """Cuts a stream into frames.
 
-    allowance: how much more work may be done, in short frames; `next_frame` counts down. It is unlimited until the
-    reader sets it, and the reader is the one that looks at it (see `connection`).
-    limit: the largest body to accept, in octets (−1: as large as the format allows). A frame that announces more is
-    refused as soon as its header is read, before room is made for it. Whoever uses the decoder may change it between
-    two frames. whose_limit: where it comes from, for the sentence that refuses.
+    limit: the size of the largest body to accept, in octets; −1: no limit. A frame that announces more is refused when
+    its header has arrived, before any memory is used for it. limit may be changed between two frames. limited_by: what
+    set the limit, for the error.
+    allowance: how much may still be decoded, in short frames; see `connection`. `next_frame` only counts it down.
     """
 
-    __slots__ = ("_flags", "_header", "allowance", "body", "later", "limit", "position", "whole", "whose_limit")
+    __slots__ = (
+        "_buffer",
+        "_flags",
+        "_header_size",
+        "_pending",
+        "_position",
+        "allowance",
+        "body",
+        "limit",
+        "limited_by",
+    )
 
-    def __init__(self, limit: int = -1, whose_limit: str = "maxmsgsize") -> None:
-        self.allowance = sys.maxsize
+    def __init__(self, limit: int = -1, limited_by: str = "maxmsgsize") -> None:
         self.limit = limit
-        self.whose_limit = whose_limit
-        self.whole = b""  # octets in hand …
-        self.position = 0  # … of which so many are used up
-        self.later: list[bytes] = []  # what came when they were not all used up, to be joined to them
-        self.body: Body | None = None  # of the frame of which only a part was there …
-        self._flags = self._header = 0  # … its flags, and how long its header was
+        self.limited_by = limited_by
+        self.allowance = sys.maxsize
+        self._buffer = b""
+        self._position = 0  # where in _buffer the next frame begins
+        self._pending: list[bytes] = []  # octets that come after those in _buffer
+        self.body: Body | None = None  # the body of a frame of which only a part has arrived
+        self._flags = self._header_size = 0  # of that frame
 
     @property
     def held(self) -> int:
-        """Octets received that no frame has been made of yet."""
-        parted = self._header + self.body.come if self.body is not None else 0
-        return parted + len(self.whole) - self.position + sum(map(len, self.later))
-
-    @property
-    def plain(self) -> bool:
-        """Is all of it in `whole`, and any short frame welcome? Then the quick twins of next_frame may look there."""
-        return self.body is None and not self.later and not 0 <= self.limit < 255
+        """How many octets have been received and not returned in a frame."""
+        partial = self._header_size + self.body.received if self.body is not None else 0
+        return partial + len(self._buffer) - self._position + sum(map(len, self._pending))
 
     def receive_data(self, data: bytes) -> None:
-        """Take what the stream gave. Costs the same for a frame that comes in a thousand pieces (see `body`)."""
-        if self.body is not None and not self.body.whole:
+        """Add octets from the stream. The octets of a body that arrives in many parts are copied once (see `body`)."""
+        if self.body is not None and not self.body.is_complete:
             used = self.body.write(data)
             if used < len(data):
-                self.whole, self.position = data, used
-        elif self.position == len(self.whole):
-            self.whole, self.position = data, 0
+                self._buffer, self._position = data, used
+        elif self._position == len(self._buffer):
+            self._buffer, self._position = data, 0
         else:
-            self.later.append(data)
+            self._pending.append(data)
 
     def next_frame(self) -> Frame | None:
-        """The next whole frame as (flags, body), or None while it is not whole.
+        """The next frame, or None if it isn't complete.
 
-        Raises ProtocolError for reserved flags, MORE on a command, and bodies above the limit (37-21 … 37-23).
+        Raises ProtocolError for reserved flags, for MORE on a command, and for a body above the limit (37-21 … 37-23).
         """
         self.allowance -= 1
         if self.body is not None:
-            if not self.body.whole:
+            if not self.body.is_complete:
                 return None
             frame = self._flags, self.body.getvalue()
             self.body = None
             return frame
-        if self.later:
-            self._keep(b"".join([self.whole[self.position :], *self.later]))
-        octets, start = self.whole, self.position
-        held = len(octets) - start
-        # Two octets are the header of a short frame; the flags say whether it is one.
-        if held < 2:
-            self._keep(octets[start:])  # and an idle peer's last frame is not kept in memory
+        if self._pending:
+            self._keep(b"".join([self._buffer[self._position :], *self._pending]))
+        octets, start = self._buffer, self._position
+        if len(octets) - start < 2:
+            self._keep(octets[start:])  # so that the frames before it can be freed
             return None
-        flags = octets[start]
+        flags, size, body = octets[start], octets[start + 1], start + 2
         if flags & LONG:
-            if held < 9:
-                self._check(flags, 0)
-                return None
-            size = int.from_bytes(octets[start + 1 : start + 9], "big")
-            header = 9
-        else:
-            size = octets[start + 1]
-            header = 2
-        if flags > LONG | MORE or size > 255 or 0 <= self.limit < size:
+            body = start + 9
+            size = int.from_bytes(octets[start + 1 : body], "big") if body <= len(octets) else 0
+        if flags > LONG | MORE or size > LARGEST_FRAME or 0 <= self.limit < size:
             self._check(flags, size)
-        end = start + header + size
-        if end > len(octets):
-            self.body, self._flags, self._header = Body(size), flags, header
-            self.body.write(memoryview(octets)[start + header :])
+        end = body + size
+        if end <= len(octets):
+            self._position = end
+            return flags, octets[body:end]
+        if body <= len(octets):
+            self.body, self._flags, self._header_size = Body(size), flags, body - start
+            self.body.write(memoryview(octets)[body:])
             self._keep(b"")
-            return None
-        self.position = end
-        return flags, octets[start + header : end]
+        return None
 
     def _keep(self, octets: bytes) -> None:
-        """These octets are all that is left."""
-        self.whole, self.position, self.later = octets, 0, []
+        """Go on with these octets alone."""
+        self._buffer, self._position, self._pending = octets, 0, []
 
     def _check(self, flags: int, size: int) -> None:
-        """at: 0 is the place of the flags in a frame, 1 that of the size."""
+        """Raise ProtocolError if a frame may not have this header. at: 0 is the offset of the flags, 1 of the size."""
+        found = f"frame flags are {flags:02x}"
         if flags & ~(MORE | LONG | COMMAND):
-            raise ProtocolError(
-                f'frame flags are {flags:02x}: bits 3 to 7 are reserved, required is zero (37/ZMTP "Framing")', at=0
-            )
+            raise ProtocolError(f'{found}: bits 3 to 7 are reserved, expected 0 (37/ZMTP "Framing")', at=0)
         if flags & COMMAND and flags & MORE:
-            raise ProtocolError(
-                f'frame flags are {flags:02x}: a command is one frame, MORE must be zero (37/ZMTP "Framing")', at=0
-            )
+            raise ProtocolError(f'{found}: a command is one frame, expected MORE to be 0 (37/ZMTP "Framing")', at=0)
         if size > LARGEST_FRAME:
-            raise ProtocolError(f'frame of {size} octets, the largest that can be is 2^63-1 (37/ZMTP "Framing")', at=1)
+            raise ProtocolError(f'frame of {size} octets, expected at most 2^63-1 (37/ZMTP "Framing")', at=1)
         if 0 <= self.limit < size:
-            raise ProtocolError(f"frame of {size} octets, the limit here is {self.limit} ({self.whose_limit})", at=1)
+            raise ProtocolError(f"frame of {size} octets, expected at most {self.limit} ({self.limited_by})", at=1)

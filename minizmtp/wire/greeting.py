@@ -1,4 +1,4 @@
-r"""The greeting: 64 octets, once each way, before anything else.                    37/ZMTP 3.1, "Version Negotiation"
+r"""The greeting: 64 octets from each side open a connection.                    37/ZMTP 3.1, "Version Negotiation"
 
      0      1 ... 8    9      10  11     12 ... 31             32          33 ... 63
     +------+----------+------+---+---+----------------------+-----------+-----------+
@@ -11,6 +11,9 @@ r"""The greeting: 64 octets, once each way, before anything else.               
     >>> decode_greeting(encode_greeting(b"NULL"))
     Greeting(major=3, minor=1, mechanism=b'NULL', as_server=False)
 
+Both peers send a greeting as soon as TCP has connected them, and neither waits for the other's. It comes before all
+else because a peer must know two things to read the rest: the version, and the mechanism that protects the traffic.
+
 The signature looks strange because of ZMTP 1.0, which has no greeting: a connection begins with a frame, and the frame
 begins with its length. A 1.0 peer therefore reads the signature as the header of one long frame: 0xff, eight octets of
 length, and 0x7f as the flags. Bit 0 of the flags is 1 only in newer versions, so this octet tells old peers from new.
@@ -20,7 +23,6 @@ We talk to 3.0 and later only, and these first octets are enough to refuse an ol
     Traceback (most recent call last):
     minizmtp.errors.ProtocolError: octet 10 of the greeting is 01: this peer speaks ZMTP 1.x or 2.x, ...
 
-The `connection` sends one greeting and waits for the other.
 Read next: `frames`.
 """
 
@@ -52,7 +54,7 @@ class Greeting(NamedTuple):
 
 
 def encode_greeting(mechanism: bytes, as_server: bool = False) -> bytes:
-    """Our greeting, 64 octets. All of them are sent at once, because libzmq sends 10 and then waits for 10 of ours.
+    """Our greeting. All 64 octets are sent at once, because libzmq sends 10 and then waits for 10 of ours.
 
     mechanism: up to 20 octets of ASCII. as_server has no meaning for NULL, and is 0 there (37-8).
     """
@@ -67,26 +69,17 @@ def check_greeting(octets: bytes | bytearray) -> None:
     before checking, because an old peer sends fewer and then waits for us, and the connection would hang.
     """
     if octets and octets[0] != 0xFF:
-        raise ProtocolError(
-            f"the first octet is {octets[0]:02x}: this peer speaks ZMTP 1.0 or another protocol,"
-            ' expected ff (37/ZMTP "Version Negotiation")',
-            at=0,
-            is_zmtp=False,
-        )
+        found = f"the first octet is {octets[0]:02x}: this peer speaks ZMTP 1.0 or another protocol"
+        raise _not_zmtp_3(found, "ff", at=0)
     if len(octets) > 9 and not octets[9] & 1:
-        raise ProtocolError(
-            f"octet 9 of the greeting is {octets[9]:02x}: this peer speaks ZMTP 1.0,"
-            ' expected 7f (37/ZMTP "Version Negotiation")',
-            at=9,
-            is_zmtp=False,
-        )
+        raise _not_zmtp_3(f"octet 9 of the greeting is {octets[9]:02x}: this peer speaks ZMTP 1.0", "7f", at=9)
     if len(octets) > 10 and octets[10] < 3:
-        raise ProtocolError(
-            f"octet 10 of the greeting is {octets[10]:02x}: this peer speaks ZMTP 1.x or 2.x,"
-            ' expected 3 or more (37/ZMTP "Version Negotiation")',
-            at=10,
-            is_zmtp=False,
-        )
+        found = f"octet 10 of the greeting is {octets[10]:02x}: this peer speaks ZMTP 1.x or 2.x"
+        raise _not_zmtp_3(found, "3 or more", at=10)
+
+
+def _not_zmtp_3(found: str, expected: str, at: int) -> ProtocolError:
+    return ProtocolError(f'{found}, expected {expected} (37/ZMTP "Version Negotiation")', at=at, is_zmtp=False)
 
 
 def decode_greeting(octets: bytes) -> Greeting:
@@ -100,23 +93,18 @@ def decode_greeting(octets: bytes) -> Greeting:
 
 def check_mechanism(greeting: Greeting, ours: bytes) -> None:
     """Check that both peers name the same mechanism (37-11, 37-86). Mechanisms aren't negotiated, because an attacker
-    could then make two peers agree on a weaker one.
-
-    If the field holds no printable name, the peer isn't speaking ZMTP: random bytes can pass `check_greeting`, which
-    looks at only three octets.
-    """
-    if any(octet and not 0x20 < octet < 0x7F for octet in greeting.mechanism):
-        raise ProtocolError(
-            f"octets 12 to 31 of the greeting are {printable(greeting.mechanism)}: this peer speaks another protocol,"
-            ' expected the name of a mechanism (37/ZMTP "Authentication and Confidentiality")',
-            Violation.MECHANISM_MISMATCH,
-            at=offset(GREETING, "mechanism"),
-            is_zmtp=False,
-        )
-    if greeting.mechanism != ours:
-        raise ProtocolError(
-            f"the peer's mechanism is {printable(greeting.mechanism)},"
-            f' expected {printable(ours)} on both sides (37/ZMTP "Authentication and Confidentiality")',
-            Violation.MECHANISM_MISMATCH,
-            at=offset(GREETING, "mechanism"),
-        )
+    could then make two peers agree on a weaker one."""
+    theirs = greeting.mechanism
+    if theirs == ours:
+        return
+    found = f"the peer's mechanism is {printable(theirs)}, expected {printable(ours)} on both sides"
+    is_name = all(0x20 < octet < 0x7F for octet in theirs if octet)
+    if not is_name:  # random bytes can pass `check_greeting`, because it looks at only three octets
+        found = f"octets 12 to 31 of the greeting are {printable(theirs)}: this peer speaks another protocol,"
+        found += " expected the name of a mechanism"
+    raise ProtocolError(
+        f'{found} (37/ZMTP "Authentication and Confidentiality")',
+        Violation.MECHANISM_MISMATCH,
+        at=offset(GREETING, "mechanism"),
+        is_zmtp=is_name,
+    )

@@ -1,95 +1,90 @@
-r"""Mechanisms: the handshake before messages may pass.                    37/ZMTP 3.1, "The NULL Security Mechanism"
+r"""Mechanisms: the handshake, and how it protects the traffic.          37/ZMTP 3.1, "The NULL Security Mechanism"
 
-After both greetings have named the same mechanism, it exchanges commands with the peer until both sides are ready for
-messages. NULL is the simplest: each side sends one READY with its metadata:
+After both greetings have named the same mechanism, the peers exchange its commands until both are ready for messages:
 
-    we                                 peer
-    READY Socket-Type=REQ Identity= →
-                                     ← READY Socket-Type=REP                      now messages may pass
-                                     ← ERROR reason                               or they may not
+    NULL    READY metadata                                     from each side, at once
+    PLAIN   HELLO ►  ◄ WELCOME  INITIATE ►  ◄ READY            a password in clear, see `plain`
+    CURVE   HELLO ►  ◄ WELCOME  INITIATE ►  ◄ READY            proofs of keys, see `curve`; then all is encrypted
+
+               accepted                                        a machine between the peers can
+    NULL    any peer, or certain addresses                     read and change everything
+    PLAIN   a peer that knows the password                     read and change everything, the password too
+    CURVE   a client with its secret key that knows            see who talks to whom, when, and how much
+            the server's public key, and vice versa
+
+CURVE's WELCOME contains a *cookie*: what the server has to remember of this client, encrypted by the server for itself.
+The client returns it in INITIATE. This allows a server to keep nothing for a client until that client has proved that
+it can receive at its address, so a flood of HELLOs doesn't fill the server's memory.
+
+NULL's READY as octets: a COMMAND frame of 0x19 octets, the name of the command, and one property (see `metadata`).
+
+    04 19   05 52 45 41 44 59   0b 53 6f 63 6b 65 74 2d 54 79 70 65   00 00 00 03   52 45 50
+             5  R  E  A  D  Y   11  S  o  c  k  e  t  -  T  y  p  e             3    R  E  P
 
     >>> null = Null()
-    >>> null.open({b"Socket-Type": b"REP"})              # what to say at once
-    [b'\x05READY\x0bSocket-Type\x00\x00\x00\x03REP']
-    >>> null.receive(b"READY", b"\x0bSocket-Type\x00\x00\x00\x03REP")
-    [Ready(metadata={b'socket-type': b'REP'})]
+    >>> [ready] = null.open({b"Socket-Type": b"REP"})
+    >>> len(ready), ready.hex(" ")
+    (25, '05 52 45 41 44 59 0b 53 6f 63 6b 65 74 2d 54 79 70 65 00 00 00 03 52 45 50')
+    >>> null.receive(b"READY", b"\x0bSocket-Type\x00\x00\x00\x03REQ")
+    [Ready(metadata={b'socket-type': b'REQ'})]
 
-Neither side waits for the other. In the RFC the connecting side sends READY first, but in libzmq both sides send it at
-once. So do we, because two peers that wait for each other's READY would wait forever (37-28 … 37-32).
+In the RFC the connecting side sends READY first, but in libzmq both sides send it as soon as they have the peer's
+greeting. So do we, because two peers that wait for each other's READY would wait forever (37-28 … 37-32).
 
-A `connection` is given a mechanism and doesn't know which one it is.
 Read next: `connection`.
 """
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..errors import ProtocolError, Violation, printable
-from .commands import decode_metadata, encode_command, encode_metadata
-from .events import Authenticate, Message, Ready
-from .frames import FrameDecoder
+from .commands import encode_command
+from .events import AuthRequest, Ready
+from .frames import Frame
+from .metadata import decode_metadata, encode_metadata
 
-# What a Connection has to do for its mechanism, in this order: send bytes as the body of a command, and return anything
-# else as an event.
-Steps = list[bytes | Ready | Authenticate]
+# What a Connection has to do, in this order: send bytes as the body of a command, and return anything else as an event.
+Steps = list[bytes | Ready | AuthRequest]
 
 
-class Mechanism(Protocol):
+class Mechanism:
     """What a Connection needs from a mechanism. A mechanism does no I/O: it takes and returns bytes."""
 
+    __slots__ = ()
     name: bytes
-    as_server: bool  # our role in the greeting; False if the mechanism has no roles (37-8)
-    frank: bool  # a peer that we refuse is told the reason
-    seals: bool  # traffic is encrypted, by seal and unseal
+    as_server = False  # our role in the greeting; False if the mechanism has no roles (37-8)
+    explains_refusal = False  # a peer that we refuse is told the reason
+    encrypts = False  # each frame after the handshake is encrypted …
+    overhead = 0  # … and its body is then larger by this
 
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
-        """Called when both greetings name this mechanism. Returns no steps if the peer sends the first command.
-
-        metadata: our own, which the mechanism sends at the right point of its handshake.
-        """
+        """Called when both greetings name this mechanism. metadata: our own, to be sent in the handshake. Returns no
+        steps if the peer sends the first command."""
+        raise NotImplementedError
 
     def receive(self, name: bytes, data: bytes) -> Steps:
         """Handle the peer's next command. Raises ProtocolError for a command that isn't allowed at this point."""
-
-    def admitted(self) -> Steps:
-        """Called when the peer is accepted, after we returned Authenticate."""
-
-    def seal(self, flags: int, body: bytes) -> bytes:
-        """Encrypt a frame. Returns the whole frame to send, with its header. flags: MORE, COMMAND or 0."""
-
-    def unseal(self, body: bytes) -> tuple[int, bytes]:
-        """Decrypt the body of a frame that the peer's `seal` made, and return the flags and the body that it was
-        given. Raises ProtocolError if it doesn't decrypt."""
-
-    def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
-        """Decrypt the next messages, at most `most`, that have arrived completely in decoder. If this returns [], the
-        caller has to take the next frame and `unseal` it. May only be called between two messages."""
-
-
-class InClear:
-    """Base class of the mechanisms that don't encrypt."""
-
-    __slots__ = ()
-    as_server = False
-    seals = False
-
-    def seal(self, flags: int, body: bytes) -> bytes:
         raise NotImplementedError
 
-    def unseal(self, body: bytes) -> tuple[int, bytes]:
+    def on_accepted(self) -> Steps:
+        """Called when the peer is accepted, after we returned AuthRequest."""
         raise NotImplementedError
 
-    def unseal_some(self, decoder: FrameDecoder, most: int) -> list[bytes | Message]:
+    def encrypt(self, flags: int, bodies: Sequence[bytes]) -> list[bytes]:
+        """Encrypt frames with these flags (MORE, COMMAND or 0). Returns what to send: for each, a header and a box."""
+        raise NotImplementedError
+
+    def decrypt(self, bodies: Iterable[bytes]) -> Iterator[Frame]:
+        """The frames that the peer encrypted, from the bodies it sent. Raises ProtocolError if one doesn't decrypt."""
         raise NotImplementedError
 
 
-class Null(InClear):
+class Null(Mechanism):
     """No security: every peer that sends READY is accepted. With ask=True, a ZAP handler decides first, but it can only
     go by the peer's address (27-26)."""
 
     __slots__ = ("_ask", "_metadata")
     name = b"NULL"
-    frank = True
+    explains_refusal = True
 
     def __init__(self, ask: bool = False) -> None:
         self._ask = ask
@@ -97,9 +92,9 @@ class Null(InClear):
 
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
         self._metadata = metadata
-        return [Authenticate(self.name, (), b"")] if self._ask else self.admitted()
+        return [AuthRequest(self.name, (), b"")] if self._ask else self.on_accepted()
 
-    def admitted(self) -> Steps:
+    def on_accepted(self) -> Steps:
         return [encode_command(b"READY", encode_metadata(self._metadata))]
 
     def receive(self, name: bytes, data: bytes) -> Steps:
@@ -108,14 +103,7 @@ class Null(InClear):
         return [Ready(decode_metadata(data))]
 
 
-def box_work(size: int) -> int:
-    """The cost of opening a box of size octets, in units of one short frame: 4 for a small box, 132 for 64 KiB."""
-    return 4 + (size >> 9)
-
-
-def unexpected_command(name: bytes, required: str) -> ProtocolError:
+def unexpected_command(name: bytes, expected: str) -> ProtocolError:
     """The error for a command out of order; in a handshake it closes the connection."""
-    return ProtocolError(
-        f'command {printable(name)} in the handshake, expected {required} (37/ZMTP "Overall Behavior")',
-        Violation.UNEXPECTED_COMMAND,
-    )
+    found = f"command {printable(name)} in the handshake"
+    return ProtocolError(f'{found}, expected {expected} (37/ZMTP "Overall Behavior")', Violation.UNEXPECTED_COMMAND)

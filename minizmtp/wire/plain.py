@@ -10,8 +10,8 @@ r"""PLAIN: a username and a password, unencrypted.                              
     >>> client.open({b"Socket-Type": b"REQ"})
     [b'\x05HELLO\x05admin\x06secret']
     >>> server.receive(b"HELLO", b"\x05admin\x06secret")
-    [Authenticate(mechanism=b'PLAIN', credentials=(b'admin', <secret>), identity=b'')]
-    >>> server.admitted(), client.receive(b"WELCOME", b"")
+    [AuthRequest(mechanism=b'PLAIN', credentials=(b'admin', <secret>), identity=b'')]
+    >>> server.on_accepted(), client.receive(b"WELCOME", b"")
     ([b'\x07WELCOME'], [b'\x08INITIATE\x0bSocket-Type\x00\x00\x00\x03REQ'])
 
 Any machine between the two peers can read the password and change the traffic. So use PLAIN only on a network that you
@@ -24,17 +24,17 @@ It can be read alone.
 from collections.abc import Iterator, Mapping
 
 from ..errors import ProtocolError, Secret, Violation
-from .commands import decode_metadata, encode_command, encode_metadata
-from .events import Authenticate, Ready
+from .commands import encode_command
+from .events import AuthRequest, Ready
 from .layout import Field
-from .mechanisms import InClear, Steps, unexpected_command
+from .mechanisms import Mechanism, Steps, unexpected_command
+from .metadata import decode_metadata, encode_metadata
 
 
-class PlainClient(InClear):
+class PlainClient(Mechanism):
     """The client's side. username, password: up to 255 octets each."""
 
     name = b"PLAIN"
-    frank = False
 
     def __init__(self, username: bytes, password: bytes) -> None:
         self._hello = Secret(bytes([len(username)]) + username + bytes([len(password)]) + password)
@@ -59,16 +59,12 @@ class PlainClient(InClear):
         self._awaits = b"READY"
         return [encode_command(b"INITIATE", encode_metadata(self._metadata))]
 
-    def admitted(self) -> Steps:
-        raise NotImplementedError("a client doesn't authenticate its peer")
 
-
-class PlainServer(InClear):
+class PlainServer(Mechanism):
     """The server's side: each client must send a username and a password, and a ZAP handler must accept them."""
 
     name = b"PLAIN"
     as_server = True
-    frank = False
 
     def __init__(self) -> None:
         self._awaits = b"HELLO"
@@ -83,10 +79,10 @@ class PlainServer(InClear):
             raise unexpected_command(name, self._awaits.decode())
         if name == b"HELLO":
             fields = dict(hello_fields(data))
-            return [Authenticate(self.name, (fields["username"], Secret(fields["password"])), b"")]
+            return [AuthRequest(self.name, (fields["username"], Secret(fields["password"])), b"")]
         return [encode_command(b"READY", encode_metadata(self._metadata)), Ready(decode_metadata(data))]
 
-    def admitted(self) -> Steps:
+    def on_accepted(self) -> Steps:
         self._awaits = b"INITIATE"
         return [encode_command(b"WELCOME")]
 

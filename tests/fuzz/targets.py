@@ -1,7 +1,7 @@
 """What must hold for any octets: each target takes some, and raises AssertionError where it does not.
 
     connection    octets as they come from the stream, in all mechanisms and roles
-    traffic       the octets are what is said after the handshake; with CURVE they are sealed with the right keys, as
+    traffic       the octets are what is said after the handshake; with CURVE they are encrypted with the right keys, as
                   by a peer that is let in and then turns
 
     server        and
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError
-from minizmtp.wire import NEED_DATA, Authenticate, Connection, ConnectionClosed, Error, State, Verdict
+from minizmtp.wire import NEED_DATA, AuthReply, AuthRequest, Connection, ConnectionClosed, Error, State
 from minizmtp.wire.curve import CurveClient, CurveServer, keypair
 from minizmtp.wire.events import Messages, SharedMessage
 from minizmtp.wire.mechanisms import Mechanism, Null
@@ -76,12 +76,12 @@ def heard(data: bytes, quick: bool) -> list[object]:
 
 
 def frame_by_frame(theirs: Connection, said: bytes) -> Iterator[bytes]:
-    """said as frames of any flags; a mechanism that seals seals each."""
+    """said as frames of any flags; a mechanism that encrypts does so with each."""
     while said:
         flags, size = said[0], said[1] if len(said) > 1 else 0
         body, said = said[2 : 2 + size], said[2 + size :]
-        if theirs._mechanism.seals:
-            yield theirs._encode(flags & 5, body)
+        if theirs._mechanism.encrypts:
+            yield b"".join(theirs._mechanism.encrypt(flags & 5, [body]))
         else:
             yield bytes([flags, size]) + body
 
@@ -93,8 +93,8 @@ def shake_hands(one: Connection, other: Connection) -> None:
             if said := speaker.data_to_send():
                 hearer.receive_data(said)
             while (event := hearer.next_event()) is not NEED_DATA:
-                if isinstance(event, Authenticate):
-                    hearer.receive_verdict(Verdict(200))
+                if isinstance(event, AuthRequest):
+                    hearer.receive_auth_reply(AuthReply(200))
 
 
 def listen(ours: Connection, stranger: bytes, cut: int, verdict: int, quick: bool = False) -> list[object]:
@@ -111,8 +111,8 @@ def listen(ours: Connection, stranger: bytes, cut: int, verdict: int, quick: boo
                 if isinstance(event, Messages):
                     told += [[message] if isinstance(message, bytes) else message for message in event.messages]
                     continue
-                if isinstance(event, Authenticate):
-                    ours.receive_verdict(Verdict(verdict))
+                if isinstance(event, AuthRequest):
+                    ours.receive_auth_reply(AuthReply(verdict))
             except ProtocolError as error:
                 refused(ours, error)
                 told.append(str(error))
@@ -126,9 +126,9 @@ def listen(ours: Connection, stranger: bytes, cut: int, verdict: int, quick: boo
             if isinstance(event, Error):
                 break
         assert ours.decoder.held <= len(stranger)
-        assert ours._unfinished <= UNFINISHED + len(stranger)
+        assert ours._assembler.size <= UNFINISHED + len(stranger)
         said += len(ours.data_to_send())
-    assert said <= MOST_SAID + 40 * len(stranger)  # PONG, sealed: 40 octets for a frame of 8 or more
+    assert said <= MOST_SAID + 40 * len(stranger)  # PONG, encrypted: 40 octets for a frame of 8 or more
     assert ours.state is State.CLOSED
     assert ours.next_event() == ConnectionClosed("")
     return told

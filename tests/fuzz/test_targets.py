@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from minizmtp.errors import ProtocolError, Refused
-from minizmtp.wire import NEED_DATA, Authenticate, Connection, Ping, Pong, State, Subscribe, Verdict
+from minizmtp.wire import NEED_DATA, AuthReply, AuthRequest, Connection, Ping, Pong, State, Subscribe
 from tests.fuzz import targets
 
 every_target = pytest.mark.parametrize("target", targets.TARGETS)
@@ -126,7 +126,7 @@ class Conversation(RuleBasedStateMachine):
 
     @invariant()
     def what_was_heard_was_said(self) -> None:
-        if not self.spoilt or self.ours._mechanism.seals:
+        if not self.spoilt or self.ours._mechanism.encrypts:
             assert self.heard == self.expected[: len(self.heard)]
 
     def teardown(self) -> None:
@@ -160,7 +160,7 @@ class Handshake(RuleBasedStateMachine):
                 return
             if event is NEED_DATA:
                 return
-            self.asks = self.asks or isinstance(event, Authenticate)
+            self.asks = self.asks or isinstance(event, AuthRequest)
 
     @rule()
     def they_go_on_as_they_should(self) -> None:
@@ -168,8 +168,8 @@ class Handshake(RuleBasedStateMachine):
             self.theirs.receive_data(octets)
         try:
             while self.theirs.state is not State.CLOSED and (event := self.theirs.next_event()) is not NEED_DATA:
-                if isinstance(event, Authenticate):
-                    self.theirs.receive_verdict(Verdict(200))
+                if isinstance(event, AuthRequest):
+                    self.theirs.receive_auth_reply(AuthReply(200))
         except ProtocolError:
             return
         if self.ours.state is not State.CLOSED and (octets := self.theirs.data_to_send()):
@@ -191,7 +191,7 @@ class Handshake(RuleBasedStateMachine):
     def somebody_decides(self, status: int) -> None:
         self.asks = False
         try:
-            self.ours.receive_verdict(Verdict(status))
+            self.ours.receive_auth_reply(AuthReply(status))
         except Refused:
             assert status != 200
             assert self.ours.state is State.CLOSED

@@ -6,7 +6,8 @@ from minizmtp.errors import ProtocolError
 from minizmtp.trace import Span
 from minizmtp.wire import (
     NEED_DATA,
-    Authenticate,
+    AuthReply,
+    AuthRequest,
     Cancel,
     Connection,
     ConnectionClosed,
@@ -14,7 +15,6 @@ from minizmtp.wire import (
     Pong,
     Ready,
     Subscribe,
-    Verdict,
 )
 
 TRAFFIC_COMMANDS = ("SUBSCRIBE", "CANCEL", "PING", "PONG")
@@ -35,8 +35,8 @@ class Heard:
                 if isinstance(event, ConnectionClosed):
                     break
                 self.events.append(event)
-                if isinstance(event, Authenticate):
-                    self.connection.receive_verdict(Verdict(200))
+                if isinstance(event, AuthRequest):
+                    self.connection.receive_auth_reply(AuthReply(200))
         except ProtocolError as error:
             self.error = error
 

@@ -108,7 +108,7 @@ async def test_a_bind_that_fails_is_told_and_raised() -> None:
             GREETING + ready(b"SUB"),
             Event.HANDSHAKE_FAILED_PROTOCOL,
             Violation.INVALID_METADATA,
-            "PULL cannot talk to SUB, a PULL talks to PUSH",
+            "PULL cannot talk to SUB, expected PUSH",
         ),
         (GREETING + command(b"ERROR", b"\x04late"), Event.HANDSHAKE_FAILED_AUTH, 0, "the peer refuses us: late"),
     ],

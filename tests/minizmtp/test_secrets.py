@@ -16,7 +16,7 @@ from minizmtp.errors import ProtocolError, Secret
 from minizmtp.net.session import choose_mechanism
 from minizmtp.options import OPTION_ROWS, Key, Options
 from minizmtp.trace import Keys
-from minizmtp.wire import Authenticate, Connection, Greeting, z85
+from minizmtp.wire import AuthRequest, Connection, Greeting, z85
 from minizmtp.wire.greeting import encode_greeting
 from minizmtp.wire.plain import PlainServer
 from tests.minizmtp.helpers import WIRES, until
@@ -151,7 +151,7 @@ def test_options_and_mechanisms_show_no_secret(options: dict[str, Any]) -> None:
 def test_an_auth_request_does_not_show_its_password() -> None:
     server = PlainServer()
     [question] = server.receive(b"HELLO", b"\x04anna" + bytes([len(PASSWORD)]) + PASSWORD.encode())
-    assert isinstance(question, Authenticate)
+    assert isinstance(question, AuthRequest)
     assert question.credentials == (b"anna", PASSWORD.encode())
     assert "anna" in repr(question)
     assert not told(repr(question))

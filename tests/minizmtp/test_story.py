@@ -17,7 +17,7 @@ from tests.minizmtp.hearing import Heard, agree, flat
 CLIENT, SERVER = Side.CLIENT, Side.SERVER
 every_story = pytest.mark.parametrize("name", names())
 
-# What is told to each side, beside Greeting, Authenticate and Ready. The server's ear in "curve" is left out: its keys
+# What is told to each side, beside Greeting, AuthRequest and Ready. The server's ear in "curve" is left out: its keys
 # were libzmq's, and are forgotten.
 TOLD: dict[str, dict[Side, list[Event]]] = {
     "reqrep": {SERVER: [[b"", b"hello"]], CLIENT: [[b"", b"world"]]},

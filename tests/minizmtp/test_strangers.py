@@ -282,8 +282,8 @@ async def test_more_for_ever_is_refused_and_given_back() -> None:
                 event, _, words = await home.reason()
                 assert event is Event.DISCONNECTED
                 assert "frames of a message whose last has not come" in words
-                assert "the limit is 1000000 octets" in words
-                assert "raise it if the peer is to send such messages (maxunfinished)" in words
+                assert "expected at most 1000000 octets" in words
+                assert "raise the limit if the peer is to send such messages (maxunfinished)" in words
             _, peak = tracemalloc.get_traced_memory()
             await home.is_well()
             gc.collect()

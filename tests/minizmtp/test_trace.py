@@ -17,11 +17,12 @@ from minizmtp.wire import (
     Subscribe,
     z85,
 )
-from minizmtp.wire.commands import encode_command, encode_metadata
+from minizmtp.wire.commands import encode_command
 from minizmtp.wire.curve import CurveClient, CurveServer, keypair, scripted
 from minizmtp.wire.frames import COMMAND, encode_frame, encode_message
 from minizmtp.wire.greeting import encode_greeting
 from minizmtp.wire.mechanisms import Mechanism, Null
+from minizmtp.wire.metadata import encode_metadata
 from minizmtp.wire.plain import PlainClient, PlainServer
 from tests.minizmtp.hearing import Heard, agree
 
@@ -266,13 +267,13 @@ WRONG = [  # what a PUSH says to a PULL, which field of it is wrong, and words o
     (NULL[:10] + b"\x01\x00", "version", b"\x01", "expected 3 or more"),
     (encode_greeting(b"PLAIN"), "mechanism", b"PLAIN" + bytes(15), "the peer's mechanism is PLAIN, expected NULL"),
     (NULL + b"\x08\x00", "flags", b"\x08", "bits 3 to 7 are reserved"),
-    (NULL + b"\x05\x00", "flags", b"\x05", "MORE must be zero"),
-    (NULL + b"\x02\xff" + bytes(7), "size", b"\xff" + bytes(7), "the largest that can be"),
+    (NULL + b"\x05\x00", "flags", b"\x05", "expected MORE to be 0"),
+    (NULL + b"\x02\xff" + bytes(7), "size", b"\xff" + bytes(7), "expected at most 2^63-1"),
     (
         NULL + b"\x06" + (2**16 + 1).to_bytes(8, "big"),
         "size",
         (2**16 + 1).to_bytes(8, "big"),
-        "the limit here is 65536",
+        "expected at most 65536",
     ),
     (NULL + b"\x00\x01x", "flags", b"\x00", "a message before READY"),
     (NULL + b"\x04\x00", "flags", b"\x04", "starts with nothing"),
@@ -639,7 +640,7 @@ def test_what_is_inside_the_boxes():
 def test_what_is_wrong_inside_a_box_is_marked_inside(flags, body, name, sentence):
     table = Table("CURVE", (SocketType.DEALER, SocketType.ROUTER))
     table.talk()
-    table.say(CLIENT, table.mechanisms[0].seal(flags, body))
+    table.say(CLIENT, b"".join(table.mechanisms[0].encrypt(flags, [body])))
     agree(table.server, table.trace.spans(CLIENT))
     box = table.trace.spans(CLIENT)[-1]
     assert (box.name, box.wrong) == ("box", True)

@@ -17,7 +17,7 @@ from minizmtp import Event
 from minizmtp.errors import ProtocolError, Violation
 from minizmtp.net.engine import Disconnected
 from minizmtp.sockets import zap
-from minizmtp.wire import Authenticate, Verdict
+from minizmtp.wire import AuthReply, AuthRequest
 from tests.minizmtp.helpers import TRANSPORTS, WIRES, until
 from tests.minizmtp.inside import open_sockets, runtime_of
 from tests.zmtp_bytes import GREETING, command, frame, ready
@@ -49,7 +49,7 @@ LET_IN = [b"1.0", b"1", b"200", b"OK", b"anna", b""]
 
 @pytest.mark.requirement("27-8", "27-9", "27-11", "27-12", "27-16", "27-27")
 def test_the_request() -> None:
-    question = Authenticate(b"PLAIN", (b"anna", b"secret"), b"id")
+    question = AuthRequest(b"PLAIN", (b"anna", b"secret"), b"id")
     assert zap.request(question, b"global", "127.0.0.1", b"server") == [
         b"", b"1.0", b"1", b"global", b"127.0.0.1", b"server", b"PLAIN", b"anna", b"secret",
     ]  # fmt: skip
@@ -59,10 +59,10 @@ def test_the_request() -> None:
 def test_the_reply() -> None:
     metadata = b"\x06X-Role\x00\x00\x00\x05admin"
     good = [b"", b"1.0", b"1", b"200", b"OK", b"anna", metadata]
-    assert zap.read_reply(good) == Verdict(200, "OK", {b"x-role": b"admin", b"user-id": b"anna"})
+    assert zap.read_reply(good) == AuthReply(200, "OK", {b"x-role": b"admin", b"user-id": b"anna"})
     for status in (300, 400, 500):
         reply = [b"", b"1.0", b"1", b"%d" % status, b"no", b"anna", metadata]
-        assert zap.read_reply(reply) == Verdict(status, "no")  # and no user id
+        assert zap.read_reply(reply) == AuthReply(status, "no")  # and no user id
 
 
 ILL = {
@@ -96,7 +96,7 @@ def test_a_malformed_reply_is_a_protocol_error(reply: list[bytes], violation: Vi
 
 @pytest.mark.requirement("27-26", "27-28", "24-11")
 def test_without_a_handler_the_mechanism_decides() -> None:
-    null, plain, curve = (Authenticate(name, (), b"") for name in (b"NULL", b"PLAIN", b"CURVE"))
+    null, plain, curve = (AuthRequest(name, (), b"") for name in (b"NULL", b"PLAIN", b"CURVE"))
     assert zap.without_handler(null, enforce=False).status == 200
     assert zap.without_handler(curve, enforce=False).status == zap.without_handler(curve, enforce=True).status == 200
     for question, enforce in ((null, True), (plain, False)):

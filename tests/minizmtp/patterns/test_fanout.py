@@ -82,8 +82,8 @@ def test_a_run_is_encoded_once() -> None:
     assert run is same
     assert isinstance(run, OpenRun)
     one, other = traffic(), traffic()
-    assert one.encode_run(run) is other.encode_run(run)
-    assert one.encode_run(run) == b"\0\x011\0\x012\0\x013\0\x014\1\4last\0\3one"
+    assert one.encoder.encode_run(run) is other.encoder.encode_run(run)
+    assert one.encoder.encode_run(run) == b"\0\x011\0\x012\0\x013\0\x014\1\4last\0\3one"
 
 
 def traffic() -> Connection:

@@ -42,7 +42,7 @@ def test_in_whatever_parts_and_ways_it_comes(data: st.DataObject) -> None:
     octets = octets[:size]
     body = Body(size)
     come = 0
-    while not body.whole:
+    while not body.is_complete:
         part = data.draw(st.integers(1, 2 * LEAST_ROOM) | st.integers(1, 10_000), label="part")
         if data.draw(st.booleans(), label="by the buffer") and (buffer := body.get_buffer()) is not None:
             with buffer:
@@ -52,15 +52,15 @@ def test_in_whatever_parts_and_ways_it_comes(data: st.DataObject) -> None:
         else:
             part = body.write(octets[come : come + part])
         come += part
-        assert body.come == come
+        assert body.received == come
     assert body.getvalue() == octets
     assert type(body.getvalue()) is bytes
 
 
 def test_what_is_not_its_own_is_left() -> None:
     body = Body(5)
-    assert (body.write(b"abc"), body.whole) == (3, False)
-    assert (body.write(memoryview(b"defg")), body.whole) == (2, True)
+    assert (body.write(b"abc"), body.is_complete) == (3, False)
+    assert (body.write(memoryview(b"defg")), body.is_complete) == (2, True)
     assert body.write(b"h") == 0
     assert body.getvalue() == b"abcde"
 
@@ -72,7 +72,7 @@ def test_a_body_doubles_its_room_up_to_one_mebibyte_at_a_time() -> None:
     assert body.get_buffer() is None
     body.write(b"\0")
     for come in [LEAST_ROOM << n for n in range(8)]:
-        assert body.come == come
+        assert body.received == come
         buffer = body.get_buffer()
         assert buffer is not None
         assert len(buffer) == min(come, MOST_ROOM)
@@ -106,7 +106,7 @@ def test_a_stranger_has_to_say_what_it_wants_kept(size: int) -> None:
         for _ in range(4):
             as_a_stream_does(body, bytes(65536), 65536)
             now, _ = tracemalloc.get_traced_memory()
-            assert now - before < 2.2 * body.come + 2000
+            assert now - before < 2.2 * body.received + 2000
     finally:
         tracemalloc.stop()
 

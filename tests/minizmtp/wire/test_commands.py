@@ -8,15 +8,14 @@ from minizmtp.errors import ProtocolError, Violation
 from minizmtp.wire.commands import (
     decode_command,
     decode_error,
-    decode_metadata,
     decode_ping,
     decode_traffic,
     encode_command,
     encode_error,
-    encode_metadata,
-    encode_ping,
+    encode_traffic,
 )
 from minizmtp.wire.events import Cancel, Error, Ping, Pong, Subscribe
+from minizmtp.wire.metadata import decode_metadata, encode_metadata
 from tests.zmtp_bytes import metadata
 
 # ----------------------------------------------------------------------------------------------------------- names
@@ -225,14 +224,14 @@ def test_each_command_of_traffic_is_an_event(body: str, event: object) -> None:
 
 @pytest.mark.requirement("37-67", "37-71")
 def test_a_ping_is_its_ttl_in_tenths_of_a_second_and_a_context() -> None:
-    assert encode_ping(Ping(20, b"")) == bytes.fromhex("04 50 49 4e 47 00 14")
-    assert encode_ping(Ping(300, b"ctx")) == bytes.fromhex("04 50 49 4e 47 01 2c 63 74 78")
+    assert encode_traffic(Ping(20, b"")) == bytes.fromhex("04 50 49 4e 47 00 14")
+    assert encode_traffic(Ping(300, b"ctx")) == bytes.fromhex("04 50 49 4e 47 01 2c 63 74 78")
 
 
 @pytest.mark.requirement("37-70", "37-71")
 def test_a_ping_without_ttl_still_has_its_two_octets() -> None:
     """libzmq answers a bare PING with what happens to lie in its memory."""
-    assert encode_ping(Ping(0, b"")) == bytes.fromhex("04 50 49 4e 47 00 00")
+    assert encode_traffic(Ping(0, b"")) == bytes.fromhex("04 50 49 4e 47 00 00")
 
 
 @pytest.mark.requirement("37-72")
@@ -261,7 +260,7 @@ def test_commands_that_we_do_not_know_mean_nothing(name: bytes) -> None:
 
 @given(st.integers(0, 65535), st.binary(max_size=16))
 def test_a_ping_survives_encoding(ttl: int, context: bytes) -> None:
-    assert decode_traffic(*decode_command(encode_ping(Ping(ttl, context)))) == Ping(ttl, context)
+    assert decode_traffic(*decode_command(encode_traffic(Ping(ttl, context)))) == Ping(ttl, context)
 
 
 @given(st.sampled_from([b"PING", b"PONG", b"SUBSCRIBE", b"CANCEL", b"READY"]), st.binary(max_size=20))

@@ -25,7 +25,8 @@ from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError, Refused, Violation
 from minizmtp.wire import (
     NEED_DATA,
-    Authenticate,
+    AuthReply,
+    AuthRequest,
     Connection,
     ConnectionClosed,
     Error,
@@ -35,10 +36,9 @@ from minizmtp.wire import (
     Ready,
     State,
     Subscribe,
-    Verdict,
     curve,
 )
-from minizmtp.wire.curve import CurveClient, CurveServer, Sealer, keypair, scripted
+from minizmtp.wire.curve import Cipher, CurveClient, CurveServer, keypair, scripted
 from minizmtp.wire.events import Item, Messages, SharedMessage
 from minizmtp.wire.plain import PlainServer
 from tests.minizmtp.streams import drain, hear, refusal
@@ -96,7 +96,7 @@ def handshake(client: Connection, server: Connection, status: int = 200) -> list
         hearer.receive_data(frame(bodies[-1], command=True))
         event = hearer.next_event()
         assert event == (QUESTION if len(bodies) == 3 else NEED_DATA)
-    server.receive_verdict(Verdict(status))
+    server.receive_auth_reply(AuthReply(status))
     assert server.next_event() == Ready({b"socket-type": b"DEALER", b"identity": b""})
     bodies.append(said_by(server))
     client.receive_data(frame(bodies[-1], command=True))
@@ -104,7 +104,7 @@ def handshake(client: Connection, server: Connection, status: int = 200) -> list
     return bodies
 
 
-QUESTION = Authenticate(b"CURVE", (C,), b"")
+QUESTION = AuthRequest(b"CURVE", (C,), b"")
 HELLO, WELCOME, INITIATE, READY = handshake(dealer(), router())
 
 
@@ -314,10 +314,10 @@ def test_a_pong_is_encrypted_at_the_moment_it_is_sent() -> None:
 
 @pytest.mark.requirement("26-14")
 def test_the_connection_ends_when_its_nonces_are_used_up() -> None:
-    sealer = Sealer(bytes(32), b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES", sent=2**64 - 2, received=0)
-    assert sealer.seal(0, b"")[10:18] == b"\xff" * 8
+    cipher = Cipher(bytes(32), b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES", sent=2**64 - 2, received=0)
+    assert cipher.encrypt(0, [b""])[0][10:18] == b"\xff" * 8
     with pytest.raises(RuntimeError, match="no nonce left"):
-        sealer.seal(0, b"")
+        cipher.encrypt(0, [b""])
 
 
 # ------------------------------------------------------------------------------------------------ every bit counts
@@ -540,7 +540,7 @@ def test_a_mechanism_in_clear_is_no_match() -> None:
 def test_who_is_not_let_in_is_told_400_and_500_and_not_300(status: int, said: bytes) -> None:
     server = server_after(HELLO, INITIATE)
     with pytest.raises(Refused):
-        server.receive_verdict(Verdict(status))
+        server.receive_auth_reply(AuthReply(status))
     assert server.data_to_send() == said
     assert server.next_event() == ConnectionClosed("")
 
@@ -559,7 +559,7 @@ def test_messages_wait_for_ready_and_may_follow_it() -> None:
     for connection in (client, server):
         with pytest.raises(RuntimeError, match="wait until"):
             connection.send([b"early"])
-    server.receive_verdict(Verdict(200))
+    server.receive_auth_reply(AuthReply(200))
     server.next_event()
     client.receive_data(server.data_to_send() + server.send([b"at once"]))
     assert drain(client) == [Ready({b"socket-type": b"ROUTER", b"identity": b""}), [b"at once"]]
@@ -690,7 +690,7 @@ def told(octets: bytes, cuts: list[int], limit: int, most: int) -> list[object]:
                     break
         except ProtocolError as error:
             return [*heard, str(error), error.at, error.violation]
-    return [*heard, server.held, server.data_to_send()]
+    return [*heard, server.decoder.held, server.data_to_send()]
 
 
 PLAIN = [b"\0", b"\0one", b"\0two", b"\0" + bytes(222), b"\0" + bytes(223), b"\0" + bytes(300), b"\1", b"\1a"]
@@ -807,7 +807,7 @@ def test_only_a_server_admits(mechanism: Callable[[], CurveClient | CurveServer]
     made = mechanism()
     if isinstance(made, CurveClient):
         with pytest.raises(NotImplementedError):
-            made.admitted()
+            made.on_accepted()
     else:
         assert made.open({}) == []
 

@@ -1,6 +1,7 @@
 """Frames: flags, size, body (37/ZMTP, "Framing")."""
 
 import tracemalloc
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -8,9 +9,11 @@ from hypothesis import strategies as st
 
 from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError
+from minizmtp.wire.batches import BatchDecoder
+from minizmtp.wire.encoder import Encoder
 from minizmtp.wire.events import Cancel, Item, SharedMessage, Subscribe
 from minizmtp.wire.frames import COMMAND, MORE, Frame, FrameDecoder, encode_frame, encode_message
-from minizmtp.wire.quick import join_each, join_messages, quick_messages
+from minizmtp.wire.mechanisms import Mechanism, Null
 from tests.minizmtp.streams import in_traffic
 from tests.zmtp_bytes import frame
 
@@ -297,15 +300,15 @@ def test_a_decoder_that_waits_keeps_nothing_of_the_frames_before() -> None:
 
 
 def messages_of(pieces: list[bytes], limit: int, most: int) -> tuple[list[object], str]:
-    """What a reader finds who asks quick_messages first (most > 0), or never (0): messages, commands, and the error."""
-    decoder, found, message = FrameDecoder(limit), list[object](), list[bytes]()
+    """What is found by calling next_messages first (most > 0), or never (0): messages, commands, and the error."""
+    decoder, found, message = BatchDecoder(limit), list[object](), list[bytes]()
     try:
         for piece in pieces:
             decoder.receive_data(piece)
             while True:
-                if most and not message and (quick := quick_messages(decoder, most)):
-                    assert len(quick) <= most
-                    found += [[item] if isinstance(item, bytes) else item for item in quick]
+                if most and not message and (batch := decoder.next_messages(most)):
+                    assert len(batch) <= most
+                    found += [[item] if isinstance(item, bytes) else item for item in batch]
                     continue
                 if (slow := decoder.next_frame()) is None:
                     break
@@ -357,10 +360,35 @@ messages = st.lists(bodies, min_size=1, max_size=4)
 subscriptions = st.builds(Subscribe, bodies) | st.builds(Cancel, bodies)
 
 
+class Unboxed(Mechanism):
+    """The encoder's other way, by which all frames go that are encrypted; but these stay as they are."""
+
+    encrypts = True
+
+    def encrypt(self, flags: int, bodies: Sequence[bytes]) -> list[bytes]:
+        framed = [frame(body, more=flags == MORE, command=flags == COMMAND) for body in bodies]
+        return [part for octets in framed for part in (octets[:2], octets[2:])]
+
+
 @given(
-    items=st.lists(bodies | messages | messages.map(SharedMessage) | subscriptions),
+    items=st.lists(bodies | messages | messages.map(SharedMessage) | subscriptions)
+    | st.lists(st.sampled_from([bytes(64), b"x" * 64])),
     room=st.sampled_from([1, 66, 67, 500, 10**6]),
 )
-def test_the_quick_way_to_octets_says_what_the_clear_one_says(items: list[Item], room: int) -> None:
+def test_both_ways_of_the_encoder_fill_the_room(items: list[Item], room: int) -> None:
     send = in_traffic(SocketType.XSUB, b"XPUB").send
-    assert join_messages(items, room, send) == join_each(items, room, send)
+    each = list(map(send, items))
+    number = next((i for i in range(len(each)) if sum(map(len, each[:i])) >= room), len(each))
+    expected = (number, [b"".join(each[:number])])
+    assert Encoder(Null(), (3, 1)).encode(items, room) == expected
+    assert Encoder(Unboxed(), (3, 1)).encode(items, room) == expected
+
+
+@given(messages)
+def test_a_message_alone_is_encoded_as_its_frames_are(message: list[bytes]) -> None:
+    *front, last = message
+    octets = b"".join(frame(body, more=True) for body in front) + frame(last)
+    for encoder in (Encoder(Null(), (3, 1)), Encoder(Unboxed(), (3, 1))):
+        assert encoder.encode([message]) == encoder.encode([SharedMessage(message)]) == (1, [octets])
+    if not front:
+        assert Encoder(Null(), (3, 1)).encode([last]) == (1, [octets])

@@ -6,14 +6,14 @@ from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError, Refused, Violation
 from minizmtp.wire import (
     NEED_DATA,
-    Authenticate,
+    AuthReply,
+    AuthRequest,
     Connection,
     ConnectionClosed,
     Error,
     Greeting,
     Ready,
     State,
-    Verdict,
 )
 from minizmtp.wire.plain import PlainClient, PlainServer
 from tests.minizmtp.streams import drain, hear, refusal
@@ -29,7 +29,7 @@ INITIATE = bytes.fromhex(
     "04 29 08 494e495449415445 0b536f636b65742d54797065 00000003524551 084964656e74697479 00000000"
 )
 READY = bytes.fromhex("04 19 05 5245414459 0b536f636b65742d54797065 00000003524550")
-QUESTION = Authenticate(b"PLAIN", (b"admin", b"secret"), b"")
+QUESTION = AuthRequest(b"PLAIN", (b"admin", b"secret"), b"")
 
 
 def client(username: bytes = b"admin", password: bytes = b"secret") -> Connection:
@@ -71,7 +71,7 @@ def test_the_server_says_what_libzmqs_server_says() -> None:
     assert connection.data_to_send() == PLAIN[:32] + b"\1" + bytes(31)  # libzmq's server says 0 here
     assert hear(connection, [PLAIN + HELLO]) == [GREETED, QUESTION]
     assert connection.data_to_send() == b""
-    connection.receive_verdict(Verdict(200))
+    connection.receive_auth_reply(AuthReply(200))
     assert connection.data_to_send() == WELCOME
     assert hear(connection, [INITIATE]) == [Ready({b"socket-type": b"REQ", b"identity": b""})]
     assert connection.data_to_send() == READY
@@ -83,13 +83,13 @@ def test_the_server_says_what_libzmqs_server_says() -> None:
 def test_name_and_password_may_be_of_any_octets_and_up_to_255(name: bytes, password: bytes) -> None:
     one, other = client(name, password), server()
     hear(one, [other.data_to_send()])
-    assert hear(other, [one.data_to_send()])[1:] == [Authenticate(b"PLAIN", (name, password), b"")]
+    assert hear(other, [one.data_to_send()])[1:] == [AuthRequest(b"PLAIN", (name, password), b"")]
 
 
 def test_while_nobody_has_decided_nothing_more_is_read() -> None:
     connection = asking()
     assert hear(connection, [INITIATE]) == []
-    connection.receive_verdict(Verdict(200))
+    connection.receive_auth_reply(AuthReply(200))
     assert drain(connection) == [Ready({b"socket-type": b"REQ", b"identity": b""})]
 
 
@@ -101,7 +101,7 @@ def test_while_nobody_has_decided_nothing_more_is_read() -> None:
 def test_who_is_not_let_in_is_told_by_a_well_spelt_error(status: int) -> None:
     connection = asking()
     with pytest.raises(Refused, match=f"refused with status {status}: go away") as caught:
-        connection.receive_verdict(Verdict(status, "go away"))
+        connection.receive_auth_reply(AuthReply(status, "go away"))
     assert caught.value.status == status
     assert connection.data_to_send() == b"\x04\x0a\x05ERROR\x03%d" % status
     assert connection.state is State.CLOSED
@@ -112,7 +112,7 @@ def test_who_is_not_let_in_is_told_by_a_well_spelt_error(status: int) -> None:
 def test_a_passing_failure_is_a_close_without_a_word() -> None:
     connection = asking()
     with pytest.raises(Refused):
-        connection.receive_verdict(Verdict(300, "later"))
+        connection.receive_auth_reply(AuthReply(300, "later"))
     assert connection.data_to_send() == b""
     assert connection.next_event() == ConnectionClosed("")
 
@@ -161,7 +161,7 @@ def test_a_welcome_that_says_more_is_refused() -> None:
 def test_bad_metadata_and_a_wrong_type_are_refused_by_both_roles() -> None:
     for properties in (b"\x0bSocket", metadata((b"Socket-Type", b"PUB")), metadata((b"Identity", b"x" * 256))):
         connection = asking()
-        connection.receive_verdict(Verdict(200))
+        connection.receive_auth_reply(AuthReply(200))
         error = refusal(hear(connection, [command(b"INITIATE", properties)]))
         assert error is not None
         assert error.violation is Violation.INVALID_METADATA
@@ -186,7 +186,7 @@ def test_each_command_has_one_place_and_is_refused_in_any_other(said: bytes) -> 
     waiting: dict[bytes, Connection] = {HELLO: server(), WELCOME: client(), INITIATE: asking(), READY: client()}
     for place in (HELLO, WELCOME, READY):
         assert hear(waiting[place], [PLAIN]) in ([GREETED], [])
-    waiting[INITIATE].receive_verdict(Verdict(200))
+    waiting[INITIATE].receive_auth_reply(AuthReply(200))
     hear(waiting[READY], [WELCOME])
     for place, connection in waiting.items():
         assert is_refused(connection) is (said != place)
@@ -200,8 +200,8 @@ def test_a_stream_may_come_octet_by_octet_and_end_at_each() -> None:
             for at in range(end):
                 connection.receive_data((PLAIN + said)[at : at + 1])
                 while (event := connection.next_event()) is not NEED_DATA:
-                    if isinstance(event, Authenticate):
-                        connection.receive_verdict(Verdict(200))
+                    if isinstance(event, AuthRequest):
+                        connection.receive_auth_reply(AuthReply(200))
             connection.receive_data(b"")
             assert isinstance(connection.next_event(), ConnectionClosed)
             assert connection.state is State.CLOSED
@@ -214,10 +214,10 @@ def test_a_changed_bit_is_refused_or_makes_another_request() -> None:
         changed = bytearray(HELLO)
         changed[bit // 8] ^= 1 << bit % 8
         heard = hear(server(), [PLAIN + bytes(changed)])[1:]
-        assert not heard or isinstance(heard[0], (ProtocolError, Authenticate))
+        assert not heard or isinstance(heard[0], (ProtocolError, AuthRequest))
         assert QUESTION not in heard
 
 
 def test_a_client_admits_nobody() -> None:
     with pytest.raises(NotImplementedError):
-        PlainClient(b"", b"").admitted()
+        PlainClient(b"", b"").on_accepted()
