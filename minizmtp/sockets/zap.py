@@ -35,8 +35,8 @@ from ..errors import ProtocolError, Violation, printable
 from ..net.engine import Disconnected
 from ..net.runtime import Runtime
 from ..options import Options
-from ..wire.commands import decode_metadata
 from ..wire.events import AuthReply, AuthRequest, Message
+from ..wire.metadata import decode_metadata
 from .socket import Socket
 
 ENDPOINT = "inproc://zeromq.zap.01"
