@@ -24,13 +24,13 @@ subscription is shown.
     >>> notices.unread(peer), notices.take()[1], notices.take()[1], notices.take()
     (2, [b'\x01eu'], [b'\x00eu'], None)
 
-Read next: `pubsub`.
+Read next: `subscribers`.
 """
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count
 
 from ..options import Options
 from ..wire.events import Message
@@ -39,9 +39,6 @@ from .subscriptions import cost
 
 # With more notices than this unread, the program is assumed not to be reading at the moment.
 MAX_UNREAD = 1000
-
-# The oldest notices are looked up in the queue this many at a time.
-AT_A_TIME = 1000
 
 
 @dataclass(slots=True)
@@ -70,20 +67,16 @@ class Notices:
         self._options = options
         self._on_arrival = on_arrival
         self._on_read = on_read
-        # By number, oldest first: a notice as its one frame, a message as a list; and the number of its peer. There is
-        # no object for each, because the garbage collector would visit a hundred thousand of them for 10 ms, and every
-        # task would wait. It does not visit a dict of numbers and bytes.
-        self._queue: dict[int, bytes | Message] = {}
-        self._senders: dict[int, int] = {}
-        self._number = 0
-        self._next: deque[int] = deque()  # the oldest, because to find the first key of a dict may take long
+        # By number, oldest first: the number of the peer, and a notice as its one frame or a message as a list. (The
+        # garbage collector soon leaves out a pair of a number and bytes. To visit an object for each of a hundred
+        # thousand notices would take 10 ms.)
+        self._queue: OrderedDict[int, tuple[int, bytes | Message]] = OrderedDict()
+        self._numbers = count(1)
         self._backlogs: dict[Pipe, Backlog] = {}
         self._peers: dict[int, Pipe] = {}
-        self._peer_numbers = count()
-        # Epochs whose first notice is unread: the number of that notice, and the same the other way round …
+        # The number of the first notice of each epoch, while that is unread, and the numbers of those after it.
         self._opening: dict[Hashable, int] = {}
-        self._opened: dict[int, Hashable] = {}
-        self._repeated: dict[Hashable, set[int]] = {}  # … and the numbers of the notices after the first
+        self._repeated: dict[Hashable, dict[int, None]] = {}
         self._verbose: dict[tuple[Pipe, bytes], list[int]] = {}  # notices that only xpub_verbose has shown
 
     def __len__(self) -> int:
@@ -99,20 +92,17 @@ class Notices:
 
     def add_subscription(self, pipe: Pipe, prefix: bytes, is_new: bool, is_first: bool) -> None:
         """The peer asks for prefix. is_new: it did not have it before. is_first: nor did any other peer."""
-        if self._shows_each:
-            self._add_opening(pipe, prefix, (pipe, prefix), is_new)
-        elif is_first or self._options._values.get("xpub_verbose"):
-            self._add_opening(pipe, prefix, prefix, is_first)
-
-    def _add_opening(self, pipe: Pipe, prefix: bytes, epoch: Hashable, opens: bool) -> None:
+        each = self._shows_each
+        if not (each or is_first or self._options._values.get("xpub_verbose")):
+            return
+        epoch, opens = ((pipe, prefix), is_new) if each else (prefix, is_first)
         number = self._add(pipe, b"\x01" + prefix)
         if opens:
             self._opening[epoch] = number
-            self._opened[number] = epoch
             return
         if epoch in self._opening:
-            self._repeated.setdefault(epoch, set()).add(number)
-        if epoch == prefix:
+            self._repeated.setdefault(epoch, {})[number] = None
+        if not each:
             numbers = self._verbose.setdefault((pipe, prefix), [])
             if numbers and numbers[0] not in self._queue:
                 numbers.clear()  # they have been read
@@ -120,49 +110,40 @@ class Notices:
 
     def add_cancellation(self, pipe: Pipe, prefix: bytes, is_last: bool) -> None:
         """The peer wants prefix no more, or has gone. is_last: no other peer wants it."""
-        each = self._shows_each
-        is_unread = len(self._queue) > MAX_UNREAD
+        each, is_unread = self._shows_each, len(self._queue) > MAX_UNREAD
         repeated = self._verbose.pop((pipe, prefix), []) if self._verbose else []
         if not each and not is_last:
             if is_unread:
                 self._leave_out(prefix, repeated)
             return
         epoch = (pipe, prefix) if each else prefix
-        opening = self._opening.pop(epoch, None)
-        if opening is not None:
-            del self._opened[opening]
+        opening, others = self._opening.pop(epoch, None), self._repeated.pop(epoch, {})
         if opening is not None and is_unread:
-            self._leave_out(epoch, [opening, *self._repeated.get(epoch, ())])
+            self._leave_out(epoch, [opening, *others])
         else:
             self._add(pipe, b"\x00" + prefix)
-        self._repeated.pop(epoch, None)
 
     def _leave_out(self, epoch: Hashable, numbers: Iterable[int]) -> None:
         for number in numbers:
-            self._repeated.get(epoch, set()).discard(number)
-            if (shown := self._queue.pop(number, None)) is not None:
-                self._has_left(self._peers[self._senders.pop(number)], shown)
+            self._repeated.get(epoch, {}).pop(number, None)
+            if (found := self._queue.pop(number, None)) is not None:
+                self._has_left(*found)
 
     def add_message(self, pipe: Pipe, message: Message) -> None:
         """The peer sent something that is not a subscription."""
         self._add(pipe, message)
 
     def _add(self, pipe: Pipe, shown: bytes | Message) -> int:
-        number = self._insert(pipe, shown)
+        number = next(self._numbers)
+        self._queue[number] = self._count(pipe, shown, 1), shown
         self._on_arrival()
         return number
 
-    def _insert(self, pipe: Pipe, shown: bytes | Message) -> int:
-        self._number += 1
-        self._queue[self._number] = shown
-        self._count(pipe, shown, 1)
-        self._senders[self._number] = self._backlogs[pipe].number
-        return self._number
-
-    def _count(self, pipe: Pipe, shown: bytes | Message, change: int) -> None:
+    def _count(self, pipe: Pipe, shown: bytes | Message, change: int) -> int:
+        """Count what has come, or gone; the number of the peer."""
         backlog = self._backlogs.get(pipe)
         if backlog is None:
-            backlog = self._backlogs[pipe] = Backlog(next(self._peer_numbers))
+            backlog = self._backlogs[pipe] = Backlog(next(self._numbers))
             self._peers[backlog.number] = pipe
         if isinstance(shown, bytes):
             backlog.notices += change
@@ -171,6 +152,7 @@ class Notices:
             backlog.messages += change
         if not (backlog.messages or backlog.notices):
             del self._backlogs[pipe], self._peers[backlog.number]
+        return backlog.number
 
     # -------------------------------------------------------------------------------------------------------------- out
 
@@ -178,31 +160,23 @@ class Notices:
         """The oldest, and the peer that it is of; None if the program has read all."""
         if not self._queue:
             return None
-        number = self._first()
-        shown = self._queue.pop(number)
-        pipe = self._peers[self._senders.pop(number)]
-        if (epoch := self._opened.pop(number, None)) is not None:
-            del self._opening[epoch]
-            self._repeated.pop(epoch, None)
-        self._has_left(pipe, shown)
+        number, (peer, shown) = self._queue.popitem(last=False)
+        pipe = self._peers[peer]
+        for epoch in (shown[1:], (pipe, shown[1:])) if isinstance(shown, bytes) else ():
+            if self._opening.get(epoch) == number:
+                del self._opening[epoch]
+                self._repeated.pop(epoch, None)
+        self._has_left(peer, shown)
         return pipe, [shown] if isinstance(shown, bytes) else shown
 
-    def _first(self) -> int:
-        """The number of the oldest, which is taken from `_next`."""
-        while True:
-            if not self._next:
-                self._next.extend(islice(self._queue, AT_A_TIME))
-            number = self._next.popleft()
-            if number in self._queue:  # or else it was left out meanwhile
-                return number
-
-    def _has_left(self, pipe: Pipe, shown: bytes | Message) -> None:
+    def _has_left(self, peer: int, shown: bytes | Message) -> None:
+        pipe = self._peers[peer]
         self._count(pipe, shown, -1)
         self._on_read(pipe)
 
     def put_back(self, pipe: Pipe, message: Message) -> None:
         """Undo the last take. (From now on it counts as a message, not as a notice.)"""
-        self._next.appendleft(self._insert(pipe, message))
+        self._queue.move_to_end(self._add(pipe, message), last=False)
 
     # ----------------------------------------------------------------------------------------------------------- bounds
 
