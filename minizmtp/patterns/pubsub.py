@@ -58,7 +58,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from itertools import islice
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from ..constants import SocketType
 from ..errors import ENOTSUP, ZMQError
@@ -128,15 +128,25 @@ class XPub(Broadcaster):
         return True
 
     def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
-        options, wants, send, count = self._options._values, self.subscriptions, self._fan_out.send, 0
+        options, wants, fan_out, count = self._options._values, self.subscriptions, self._fan_out, 0
         if options.get("invert_matching") or options.get("xpub_nodrop"):
             return super().send_many(items, most)
-        for item in islice(items, most):
-            count += 1
-            assert isinstance(item, (bytes, list))
-            topic = item if isinstance(item, bytes) else item[0]
-            if audience := wants.found[topic[: wants.longest]]:
-                send(audience, item)
+        audience: Collection[Pipe] = ()
+        more: list[bytes | Message] = []  # for the same audience as the message before
+        try:
+            for count, item in enumerate(islice(cast(Iterator[bytes | Message], items), most), 1):
+                topic = item if isinstance(item, bytes) else item[0]
+                wanting = wants.found[topic[: wants.longest]]
+                if wanting is audience:
+                    more.append(item)
+                    continue
+                if more:
+                    fan_out.send_many(audience, more)
+                    more = []
+                audience = wanting
+                fan_out.send(audience, item)
+        finally:
+            fan_out.send_many(audience, more)
         return count, None
 
     def has_room_for(self, beginning: Message) -> bool:
