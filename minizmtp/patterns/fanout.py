@@ -20,10 +20,12 @@ after a long one. Where every message has another audience, or the audience chan
 Read next: `notices`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from typing import cast
 
-from ..wire.events import Message, SharedMessage
+from ..wire.events import Item, Message, SharedMessage
 from .queue import RUN_OCTETS, OpenRun, Pipe, octets_of
+from .subscriptions import Subscriptions
 
 # A run with fewer messages was not worth its beginning, which costs about four times as much as a message.
 SHORT = 8
@@ -69,7 +71,30 @@ class FanOut:
         self._streak += 1
         send_to_each(audience, message)
 
-    def send_many(self, audience: Collection[Pipe], messages: list[bytes | Message]) -> None:
+    def publish(self, items: Iterator[Item], wants: Subscriptions[Pipe]) -> int:
+        """Send each of items to the peers that want it; how many there were."""
+        count, found = 0, wants.found
+        audience: Collection[Pipe] = ()
+        more: list[bytes | Message] = []  # for the same audience as the message before
+        try:
+            for item in cast("Iterator[bytes | Message]", items):
+                topic = item if isinstance(item, bytes) else item[0]
+                count += 1
+                # As matching() does, because the call would cost as much as all the rest.
+                wanting = found.get(topic[: wants.longest]) or wants.matching(topic)
+                if wanting is audience:
+                    more.append(item)
+                    continue
+                if more:
+                    self._send_all(audience, more)
+                    more = []
+                audience = wanting
+                self.send(audience, item)
+        finally:
+            self._send_all(audience, more)
+        return count
+
+    def _send_all(self, audience: Collection[Pipe], messages: list[bytes | Message]) -> None:
         """As `send` for each, at the cost of a few."""
         position = 0
         while position < len(messages):

@@ -54,19 +54,19 @@ class Backlog:
 class Notices:
     """A queue of messages for the program of an XPUB.
 
-    options: the socket's, which tell what is shown. on_arrival: called when there is something new to read. on_read:
-    called with the pipe whose notice or message has left the queue, because more of that peer may be read now.
+    options: the socket's, which tell what is shown. on_arrival: called when there is something new to read.
+    on_all_read: called with a pipe of which nothing is left, because more of that peer may be read now.
     """
 
     def __init__(
         self,
         options: Options,
         on_arrival: Callable[[], None] = lambda: None,
-        on_read: Callable[[Pipe], None] = lambda pipe: None,
+        on_all_read: Callable[[Pipe], None] = lambda pipe: None,
     ) -> None:
         self._options = options
         self._on_arrival = on_arrival
-        self._on_read = on_read
+        self._on_all_read = on_all_read
         # By number, oldest first: the number of the peer, and a notice as its one frame or a message as a list. (The
         # garbage collector soon leaves out a pair of a number and bytes. To visit an object for each of a hundred
         # thousand notices would take 10 ms.)
@@ -96,7 +96,7 @@ class Notices:
         if not (each or is_first or self._options._values.get("xpub_verbose")):
             return
         epoch, opens = ((pipe, prefix), is_new) if each else (prefix, is_first)
-        number = self._add(pipe, b"\x01" + prefix)
+        number = self.add(pipe, b"\x01" + prefix)
         if opens:
             self._opening[epoch] = number
             return
@@ -121,7 +121,7 @@ class Notices:
         if opening is not None and is_unread:
             self._leave_out(epoch, [opening, *others])
         else:
-            self._add(pipe, b"\x00" + prefix)
+            self.add(pipe, b"\x00" + prefix)
 
     def _leave_out(self, epoch: Hashable, numbers: Iterable[int]) -> None:
         for number in numbers:
@@ -129,11 +129,8 @@ class Notices:
             if (found := self._queue.pop(number, None)) is not None:
                 self._has_left(*found)
 
-    def add_message(self, pipe: Pipe, message: Message) -> None:
-        """The peer sent something that is not a subscription."""
-        self._add(pipe, message)
-
-    def _add(self, pipe: Pipe, shown: bytes | Message) -> int:
+    def add(self, pipe: Pipe, shown: bytes | Message) -> int:
+        """Queue a notice, or a message of a peer; its number."""
         number = next(self._numbers)
         self._queue[number] = self._count(pipe, shown, 1), shown
         self._on_arrival()
@@ -172,11 +169,12 @@ class Notices:
     def _has_left(self, peer: int, shown: bytes | Message) -> None:
         pipe = self._peers[peer]
         self._count(pipe, shown, -1)
-        self._on_read(pipe)
+        if peer not in self._peers:
+            self._on_all_read(pipe)
 
     def put_back(self, pipe: Pipe, message: Message) -> None:
         """Undo the last take. (From now on it counts as a message, not as a notice.)"""
-        self._queue.move_to_end(self._add(pipe, message), last=False)
+        self._queue.move_to_end(self.add(pipe, message), last=False)
 
     # ----------------------------------------------------------------------------------------------------------- bounds
 
@@ -185,15 +183,12 @@ class Notices:
         backlog = self._backlogs.get(pipe)
         return 0 if backlog is None else backlog.messages + backlog.notices
 
-    def is_behind(self, pipe: Pipe, divisor: int = 1) -> bool:
+    def is_behind(self, pipe: Pipe) -> bool:
         """Are as many messages of the peer unread as `rcvhwm` allows, or more memory's worth of notices than
-        `maxsubscribed` does? With a divisor: that part of it.
+        `maxsubscribed` does?
 
         A peer that subscribes while nothing is read reaches the limit of its subscriptions, which ends its connection,
         just before it is stopped here.
         """
         backlog, hwm = self._backlogs.get(pipe), pipe.inbound.hwm
-        if backlog is None:
-            return False
-        too_many = hwm > 0 and backlog.messages * divisor >= hwm
-        return too_many or backlog.memory * divisor > self._options.maxsubscribed
+        return backlog is not None and (backlog.messages >= hwm > 0 or backlog.memory > self._options.maxsubscribed)

@@ -5,75 +5,63 @@ r"""PUB and SUB: news for every peer that asked for it.                         
       "us snow"          └── SUBSCRIBE "us" ──  SUB          gets "us snow"
 
 **Who filters?** The publisher. A subscriber tells each of its publishers which prefixes it wants, and the publisher
-sends it nothing else, so filtering saves the network (37-57). In ZMTP 1.0 (libzmq 2) the publisher sent everything to
-everyone, and the subscriber threw away the rest; publishers filter since ZMTP 2.0 (libzmq 3). A SUB still filters once
-more, because a publisher goes on sending until it has received our CANCEL (29-34).
+sends it nothing else, because that saves the network (37-57). In ZMTP 1.0 (libzmq 2) a publisher sent everything, and
+the subscriber threw the rest away; publishers filter since ZMTP 2.0 (libzmq 3). A SUB still filters what it receives,
+because a publisher goes on sending until it has our CANCEL (29-34).
 
-**What does a subscriber send?** Its first subscription to a prefix, and the last cancellation: a SUB counts (L-38). On
-each new connection it sends every prefix that it wants then. Up to ZMTP 3.0 a subscription is a message of one frame,
-0x01 and the prefix, and 0x00 and the prefix cancels it. ZMTP 3.1 (libzmq since 4.3.3) has commands for that:
+**What does a subscriber send?** Its first subscription to a prefix and the last cancellation, because a SUB counts
+(L-38), and on each new connection the list of what it wants then (see `requests`). Up to ZMTP 3.0 a subscription is a
+message of one frame, 0x01 and the prefix; 0x00 and the prefix cancels it. ZMTP 3.1 (libzmq since 4.3.3) has commands:
 
     04 0c 09 53 55 42 53 43 52 49 42 45 65 75        COMMAND, 12 octets, "SUBSCRIBE" "eu"
     01 02 65 75 00 03 73 75 6e                       the message "eu" (MORE), "sun"
 
-**How does a publisher find whom to send to?** It keeps the prefixes of all peers in one index, and looks up the first
-frame of a message there. That takes the same time with one subscription and with 100,000 (see `subscriptions`), and the
-answers for recent topics are kept. Then `fanout` gives the message to the queue of each peer that was found.
+**How does a publisher find the peers for a message?** It keeps the prefixes of all peers in one index (`subscribers`),
+and looks up the first frame of the message there. That takes the same time with one subscription and with 100,000 (see
+`subscriptions`). Then it appends the message to the queue of each peer that was found (`fanout`).
 
-**What is dropped?** A PUB never waits, and a SUB never sends a message. So three things may be lost:
+**What is dropped?** A publisher never waits for a subscriber, so three things get lost:
 
-- a message that no peer has subscribed to (29-10). Therefore the first messages after a `connect` or `bind` get lost:
-  the subscription has not arrived yet;
-- a message for a peer whose queue is full, for that peer alone and as a whole (29-9). With xpub_nodrop a message waits
-  instead, until all peers that want it have room;
-- what is queued for an accepted peer when its connection breaks. For a peer that we connected to, the queue and the
-  subscriptions stay until the next connection (29-3, 29-4).
+- a message without subscribers (29-10): above all the first ones, because subscriptions take time to arrive;
+- a message for a peer whose queue is full, for that peer alone and as a whole (29-9). With xpub_nodrop the publisher
+  waits until all peers that want the message have room;
+- what is queued for a peer that connected to us, when that connection breaks (29-4). If we connected to the peer, its
+  queue and its subscriptions stay until the next connection (29-3).
 
     >>> from .queue import Pipe, Queue
     >>> pub = Pub(on_arrival=print, on_space=lambda: None)
     >>> peer = Pipe(outbound=Queue(1000), inbound=Queue(1000))
     >>> pub.attach(peer)
-    >>> pub.try_send([b"eu", b"rain"])               # True although no peer gets it
-    True
+    >>> sent = [pub.try_send([b"eu", b"rain"])]      # True although no peer gets it
     >>> peer.inbound.put(Subscribe(b"eu"))
-    >>> pub.try_send([b"eu", b"sun"]), pub.try_send([b"us", b"snow"])
-    (True, True)
-    >>> peer.outbound.take(), peer.outbound.take()
-    ([b'eu', b'sun'], None)
+    >>> sent + [pub.try_send([b"eu", b"sun"]), pub.try_send([b"us", b"snow"])], peer.outbound.take_batch(9)
+    ([True, True, True], [[b'eu', b'sun']])
 
 **XPUB and XSUB** let the program see what PUB and SUB do by themselves. An XPUB gives each subscription to its program,
-as such a message of one frame, and an XSUB subscribes when its program sends one. A broker is a program that has one of
+as such a message of one frame (from `notices`), and an XSUB subscribes when its program sends one. A broker has one of
 each and passes on what it receives, in both directions (see `proxy`):
 
     PUB ──── "eu rain" ───────►  XSUB  program  XPUB  ──── "eu rain" ───────►  SUB
         ◄─── SUBSCRIBE "eu" ───               01 "eu"  ◄─── SUBSCRIBE "eu" ───
 
-As in libzmq, they are the general case: a `Pub` is an `XPub` whose program only sends, and a `Sub` is an `XSub` whose
-program only receives. What peers ask for is read in `subscribers`, and kept for the program of an XPUB in `notices`.
-
 Read next: `reqrep`.
 """
 
-from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from itertools import islice
-from typing import ClassVar, cast
 
 from ..constants import SocketType
 from ..errors import ENOTSUP, ZMQError
 from ..options import Options
-from ..wire.events import Cancel, Item, Message, Subscribe
+from ..wire.events import Cancel, Item, Message, SharedMessage, Subscribe
 from .fanout import FanOut, as_item, send_to_each
 from .notices import Notices
 from .pattern import Pattern, Received
 from .queue import Pipe
-from .subscribers import SLICE, Subscribers, read_subscription
+from .requests import Requests
+from .subscribers import Subscribers, read_subscription
 from .subscriptions import Subscriptions
-
-# An XSUB without a connection queues its requests as they come: this many, and twice as many as it has prefixes. Then
-# it queues the list anew, so that a program that changes its subscriptions for days does not fill memory.
-MAX_WAITING = 1000
 
 
 class Broadcaster(Pattern):
@@ -98,13 +86,13 @@ class XPub(Broadcaster):
     """
 
     socket_type = SocketType.XPUB
-    program_receives: ClassVar[bool] = True
+    program_receives = True
 
     def __init__(
         self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
     ) -> None:
         super().__init__(on_arrival, on_space, options)
-        self._notices = Notices(self._options, on_arrival, on_read=lambda pipe: self._subscribers.resume(pipe))
+        self._notices = Notices(self._options, on_arrival, on_all_read=lambda pipe: self._subscribers.on_all_read(pipe))
         self._subscribers = Subscribers(
             self._options, self._notices if self.program_receives else None, on_space, lambda step: self.later(step)
         )
@@ -114,40 +102,20 @@ class XPub(Broadcaster):
 
     def try_send(self, message: Message) -> bool:
         """Done at once, to each peer that wants the message and has room; except with xpub_nodrop."""
-        options, wants = self._options._values, self.subscriptions
+        options = self._options._values
         if options.get("invert_matching") or options.get("xpub_nodrop"):
-            return self._send_all_or_none(message)
-        if audience := wants.found[message[0][: wants.longest]]:  # `matching`, without the cost of a call
-            self._fan_out.send(audience, message[0] if len(message) == 1 else message)
-        return True
-
-    def _send_all_or_none(self, message: Message) -> bool:
-        if not self.has_room_for(message):
-            return False
-        send_to_each(self._audience(message[0]), as_item(message))
+            if not self.has_room_for(message):
+                return False
+            send_to_each(self._audience(message[0]), as_item(message))
+        elif audience := self.subscriptions.matching(message[0]):
+            self._fan_out.send(audience, as_item(message))
         return True
 
     def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
-        options, wants, fan_out, count = self._options._values, self.subscriptions, self._fan_out, 0
+        options = self._options._values
         if options.get("invert_matching") or options.get("xpub_nodrop"):
             return super().send_many(items, most)
-        audience: Collection[Pipe] = ()
-        more: list[bytes | Message] = []  # for the same audience as the message before
-        try:
-            for count, item in enumerate(islice(cast(Iterator[bytes | Message], items), most), 1):
-                topic = item if isinstance(item, bytes) else item[0]
-                wanting = wants.found[topic[: wants.longest]]
-                if wanting is audience:
-                    more.append(item)
-                    continue
-                if more:
-                    fan_out.send_many(audience, more)
-                    more = []
-                audience = wanting
-                fan_out.send(audience, item)
-        finally:
-            fan_out.send_many(audience, more)
-        return count, None
+        return self._fan_out.publish(islice(items, most), self.subscriptions), None
 
     def has_room_for(self, beginning: Message) -> bool:
         if not self._options.xpub_nodrop:
@@ -160,13 +128,11 @@ class XPub(Broadcaster):
 
     def send_past_limit(self, message: Message) -> None:
         for pipe in self._audience(message[0]):
-            pipe.outbound.put(as_item(message))
+            pipe.outbound.put(as_item(SharedMessage(message)))
 
     def _audience(self, topic: bytes) -> Collection[Pipe]:
         wanting = self.subscriptions.matching(topic)
         return [pipe for pipe in self.pipes if pipe not in wanting] if self._options.invert_matching else wanting
-
-    # ------------------------------------------------------------------------------------------------ peers come and go
 
     def attach(self, pipe: Pipe) -> None:
         super().attach(pipe)
@@ -187,9 +153,7 @@ class XPub(Broadcaster):
         super().detach(pipe)  # calls on_space, because with xpub_nodrop there may be one peer less to wait for
 
     def subscriptions_of(self, pipe: Pipe) -> int:
-        return len(self._subscribers.asked.held_by(pipe))
-
-    # -------------------------------------------------------------------------------------------------------- receiving
+        return len(self._subscribers.asked.of(pipe).prefixes)
 
     def take(self) -> Received | None:
         received = self._notices.take()
@@ -232,101 +196,49 @@ class Pub(XPub):
 
 
 class XSub(Broadcaster):
-    """Receives all that its publishers send it, and sends to all of them: 0x01 and a prefix subscribes (29-47).
-
-    What it sends waits in the queue of a publisher from `connect` on, connected or not (29-36). Each connection begins
-    with the list of its subscriptions, each prefix once.
-    """
+    """Receives all that its publishers send, and sends to all of them, also before there is a connection (29-36)."""
 
     socket_type = SocketType.XSUB
     receives = True
     takes_all = True
+    queues_ahead = True
 
     def __init__(
         self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
     ) -> None:
         super().__init__(on_arrival, on_space, options)
-        self._counts: dict[bytes, int] = {}  # how often each prefix is subscribed to
-        # What is still to be queued for each publisher: prefixes to subscribe to, and requests behind them.
-        self._left: dict[Pipe, deque[bytes | Subscribe | Cancel]] = {}
-        self._away: dict[Pipe, int] = {}  # without a connection: how many requests were queued since the list was
+        self._requests = Requests(self.queues_ahead, lambda step: self.later(step))
 
     def try_send(self, message: Message) -> bool:
-        """Always done. Subscriptions go to all publishers, other messages to those that have room (29-44, 29-45).
-
-        Each subscription is sent, not only the first to its prefix, because an XPUB with xpub_verbose shows each."""
+        """Always done. Subscriptions go to all publishers, other messages to those that have room (29-44, 29-45)."""
         self.check_send()
         request = read_subscription(message[0]) if len(message) == 1 else None
         if request is None:
             send_to_each(self.pipes, as_item(message))
-        elif self._count(request) or isinstance(request, Subscribe):
-            self._send_request(request)
+        elif self._requests.count(request) or isinstance(request, Subscribe):
+            self._requests.send(request)  # each subscription, because an XPUB with xpub_verbose shows each
         return True
-
-    def _count(self, request: Subscribe | Cancel) -> bool:
-        """True for the first subscription to a prefix, and for its last cancellation (L-38)."""
-        before = self._counts.get(request.prefix, 0)
-        after = before + 1 if isinstance(request, Subscribe) else max(before - 1, 0)
-        self._counts[request.prefix] = after
-        if not after:
-            del self._counts[request.prefix]
-        return bool(before) is not bool(after)
-
-    def _send_request(self, request: Subscribe | Cancel) -> None:
-        for pipe, left in self._left.items():
-            if left:
-                left.append(request)
-            else:  # past the high-water mark, because a publisher would never learn of a subscription that was dropped
-                pipe.outbound.put(request)
-
-        for pipe in self._away:
-            self._away[pipe] += 1
-            if self._away[pipe] > 2 * len(self._counts) + MAX_WAITING:
-                self._queue_list(pipe)
 
     def attach(self, pipe: Pipe) -> None:
         super().attach(pipe)
-        self.disconnected(pipe)
-
-    def disconnected(self, pipe: Pipe) -> None:
-        self._away[pipe] = 0
-        self._queue_list(pipe)
+        self._requests.disconnected(pipe)
 
     def connected(self, pipe: Pipe) -> None:
-        self._away.pop(pipe, None)
+        self._requests.connected(pipe)
+
+    def disconnected(self, pipe: Pipe) -> None:
+        self._requests.disconnected(pipe)
 
     def detach(self, pipe: Pipe) -> None:
-        self._left.pop(pipe, None)
-        self._away.pop(pipe, None)
+        self._requests.detach(pipe)
         super().detach(pipe)
-
-    def _queue_list(self, pipe: Pipe) -> None:
-        """Queue each subscription once, in place of all requests that are queued and in front of the messages."""
-        messages = [item for item in pipe.outbound if not isinstance(item, (Subscribe, Cancel))]
-        pipe.outbound.replace([])
-        self._left[pipe] = deque(self._counts)
-        self._queue_slice(pipe, self._left[pipe])
-        pipe.outbound.put_all(messages)
-        if pipe in self._away:
-            self._away[pipe] = 0
-
-    def _queue_slice(self, pipe: Pipe, left: deque[bytes | Subscribe | Cancel]) -> None:
-        """Queue SLICE requests, and the rest when other tasks have had their turn, because there may be a million."""
-        if self._left.get(pipe) is not left:
-            return  # the connection has ended
-        some = [left.popleft() for _ in range(min(SLICE, len(left)))]
-        pipe.outbound.put_all([Subscribe(each) if isinstance(each, bytes) else each for each in some])
-        if left:
-            self.later(partial(self._queue_slice, pipe, left))
 
 
 class Sub(XSub):
-    """An XSUB whose program only receives: it calls subscribe(), and gets only messages that it subscribed to.
-
-    Nothing is queued for a publisher before there is a connection.
-    """
+    """An XSUB whose program only receives: it calls subscribe(), and gets only messages that it subscribed to."""
 
     socket_type = SocketType.SUB
+    queues_ahead = False
 
     def __init__(
         self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
@@ -342,23 +254,17 @@ class Sub(XSub):
         return False
 
     def subscribe(self, prefix: bytes) -> None:
-        if self._count(Subscribe(prefix)):
+        if self._requests.count(Subscribe(prefix)):
             self._wanted.add(prefix, None)
             if not prefix or self._options.invert_matching:
                 self._update_filter()
-            self._send_request(Subscribe(prefix))
+            self._requests.send(Subscribe(prefix))
 
     def unsubscribe(self, prefix: bytes) -> None:
-        if self._count(Cancel(prefix)):
+        if self._requests.count(Cancel(prefix)):
             self._wanted.remove(prefix, None)
             self.look_again()
-            self._send_request(Cancel(prefix))
-
-    def disconnected(self, pipe: Pipe) -> None:
-        self._left.pop(pipe, None)
-
-    def connected(self, pipe: Pipe) -> None:
-        self._queue_list(pipe)
+            self._requests.send(Cancel(prefix))
 
     def look_again(self) -> None:
         self._update_filter()
@@ -367,8 +273,8 @@ class Sub(XSub):
     def _update_filter(self) -> None:
         """Let only those messages pass that the program wants at this moment (29-34)."""
         assert self.incoming is not None
-        accepts = None if b"" in self._counts else self._wanted.matching
-        self.incoming.set_filter(self._is_unwanted if self._options.invert_matching else accepts, self.pipes)
-
-    def _is_unwanted(self, topic: bytes) -> bool:
-        return not self._wanted.matching(topic)
+        matching = self._wanted.matching
+        if self._options.invert_matching:
+            self.incoming.set_filter(lambda topic: not matching(topic), self.pipes)
+        else:
+            self.incoming.set_filter(None if b"" in self._requests.counts else matching, self.pipes)

@@ -23,7 +23,7 @@ not, `given` and `asked` are the same object.
     >>> subscribers.given.matching(b"us snow") == (peer,), subscribers.given.matching(b"eu rain")
     (True, ())
 
-Read next: `pubsub`.
+Read next: `requests`.
 """
 
 from collections import deque
@@ -75,11 +75,9 @@ class Subscribers:
         self._on_change = on_change
         self._later = later
         self._unconfirmed: set[Pipe] = set()  # their subscriptions were made on a connection that broke
-        self._due: set[Pipe] = set()  # to be read on later
-        self._behind: set[Pipe] = set()  # not read, because the program has not read much of what they sent
+        self._due: set[Pipe | None] = set()  # what a call of later will do: read on from a pipe, or tidy (None)
         # Messages that are being read: the frames that are left, and those that are not subscriptions.
         self._begun: dict[Pipe, tuple[deque[bytes], Message]] = {}
-        self._tidies = False  # the next slice of what has ended is due
 
     def disconnected(self, pipe: Pipe) -> None:
         """The connection broke; the pipe waits for the next one."""
@@ -87,75 +85,74 @@ class Subscribers:
 
     def detach(self, pipe: Pipe) -> None:
         """The peer has gone for good."""
-        for pipes in (self._unconfirmed, self._due, self._behind):
-            pipes.discard(pipe)
+        self._unconfirmed.discard(pipe)
+        self._due.discard(pipe)
         self._begun.pop(pipe, None)
+        pipe.inbound.close()  # what was not read yet ends with the peer, because its subscriptions do
         for index in {self.given, self.asked}:
             index.leave(pipe)
         self._tidy()
 
+    def _go_on(self, work: Pipe | None) -> None:
+        """Read on from a pipe, or tidy, when other tasks have had their turn."""
+        if work not in self._due:
+            self._due.add(work)
+            self._later(partial(self._work, work))
+
+    def _work(self, work: Pipe | None) -> None:
+        if work not in self._due:
+            return  # the peer has gone
+        self._due.remove(work)
+        try:
+            self._tidy() if work is None else self.read(work)
+        except ProtocolError as error:
+            if work is not None and work.source is not None:
+                work.source.end(str(error))
+
     # --------------------------------------------------------------------------------------------------------- reading
 
     def read(self, pipe: Pipe) -> None:
-        """Read what has come; after SLICE frames, go on later."""
-        if pipe in self._due or pipe in self._behind:
-            return
-        for _ in range(SLICE):
-            if pipe in self._begun:
-                self._read_frame(pipe)
-            elif (item := pipe.inbound.take()) is None:
+        """Read what has come: SLICE frames, and the rest later; but nothing while the program does not read."""
+        notices = self._notices
+        for _ in () if pipe in self._due else range(SLICE):
+            if notices is not None and notices.is_behind(pipe):
                 return
-            elif isinstance(item, (Subscribe, Cancel)):
-                self._on_request(pipe, item)
-            elif (message := as_list(item)) is not None:
+            if pipe not in self._begun:
+                item = pipe.inbound.take()
+                if item is None:
+                    return
+                if isinstance(item, (Subscribe, Cancel)):
+                    self._on_request(pipe, item)
+                    continue
+                message = as_list(item)
+                assert message is not None
                 self._begun[pipe] = deque(message), []
-                self._read_frame(pipe)
-            if self._notices is not None and self._notices.is_behind(pipe):
-                self._behind.add(pipe)
-                return
-        self._read_later(pipe)
+            frames, rest = self._begun[pipe]
+            frame = frames.popleft()
+            if not frames:
+                del self._begun[pipe]
+            if (request := read_subscription(frame)) is not None:
+                self._on_request(pipe, request)
+            else:
+                rest.append(frame)
+            if rest and not frames and notices is not None:
+                notices.add(pipe, rest)
+        self._go_on(pipe)
 
-    def _read_frame(self, pipe: Pipe) -> None:
-        frames, rest = self._begun[pipe]
-        frame = frames.popleft()
-        if not frames:
-            del self._begun[pipe]
-        if (request := read_subscription(frame)) is not None:
-            self._on_request(pipe, request)
-        else:
-            rest.append(frame)
-        if rest and not frames and self._notices is not None:
-            self._notices.add_message(pipe, rest)
-
-    def _read_later(self, pipe: Pipe) -> None:
-        self._due.add(pipe)
-        self._later(partial(self._read_on, pipe))
-
-    def _read_on(self, pipe: Pipe) -> None:
-        if pipe not in self._due:
-            return  # it has gone
-        self._due.remove(pipe)
-        try:
-            self.read(pipe)
-        except ProtocolError as error:
-            if pipe.source is not None:
-                pipe.source.end(str(error))
-
-    def resume(self, pipe: Pipe) -> None:
-        """Read on, when the program has read half of what made us stop."""
-        if pipe in self._behind and self._notices is not None and not self._notices.is_behind(pipe, divisor=2):
-            self._behind.remove(pipe)
-            self._read_later(pipe)
+    def on_all_read(self, pipe: Pipe) -> None:
+        """The program has read all that came from pipe."""
+        if pipe in self._begun or len(pipe.inbound):
+            self._go_on(pipe)
 
     def _on_request(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
         if pipe in self._unconfirmed:
             self._unconfirmed.remove(pipe)
             for index in {self.given, self.asked}:
                 index.renew(pipe)
-            self._tidy_later()
+            self._go_on(None)
         is_manual, asked, prefix, notices = self._is_manual(), self.asked, request.prefix, self._notices
         if isinstance(request, Subscribe):
-            is_new = prefix not in asked.held_by(pipe)
+            is_new = prefix not in asked.of(pipe).prefixes
             if is_new:
                 self._check_limit(pipe, prefix)
             is_first = asked.add(prefix, pipe)
@@ -178,13 +175,12 @@ class Subscribers:
     def _check_limit(self, pipe: Pipe, prefix: bytes) -> None:
         """Raise ProtocolError if the peer wants too much. (A peer in this process has no limit, because it is part of
         this program.)"""
-        limit = self._options.maxsubscribed
-        if self.asked.memory_of(pipe) + cost(len(prefix)) <= limit or pipe.source is None or pipe.source.in_process:
-            return
-        raise ProtocolError(
-            f"{len(self.asked.held_by(pipe)):,} subscriptions, and one more of {len(prefix):,} octets; "
-            f"the limit is {limit} octets of memory for all of a peer (maxsubscribed)"
-        )
+        limit, held, source = self._options.maxsubscribed, self.asked.of(pipe), pipe.source
+        if held.memory + cost(len(prefix)) > limit and source is not None and not source.in_process:
+            raise ProtocolError(
+                f"{len(held.prefixes):,} subscriptions, and one more of {len(prefix):,} octets; "
+                f"the limit is {limit} octets of memory for all of a peer (maxsubscribed)"
+            )
 
     # ------------------------------------------------------------------------------------------ removing what has ended
 
@@ -195,16 +191,8 @@ class Subscribers:
                 self._notices.add_cancellation(pipe, prefix, is_last)
         if self.asked is not self.given:
             self.given.tidy(SLICE)
-        self._tidy_later()
-
-    def _tidy_later(self) -> None:
-        if not self._tidies and (self.given.untidy or self.asked.untidy):
-            self._tidies = True
-            self._later(self._tidy_again)
-
-    def _tidy_again(self) -> None:
-        self._tidies = False
-        self._tidy()
+        if self.given.untidy or self.asked.untidy:
+            self._go_on(None)
 
     # ------------------------------------------------------------------------------------------------------ xpub_manual
 

@@ -27,7 +27,7 @@ import minizmtp as zmq
 from minizmtp import Event
 from minizmtp.auth import CURVE_ALLOW_ANY, Authenticator
 from minizmtp.net.engine import MAX_UNSENT_REPLIES
-from minizmtp.patterns.pubsub import SLICE
+from minizmtp.patterns.subscribers import SLICE
 from minizmtp.sockets.monitor import MOST_KEPT
 from minizmtp.wire import NEED_DATA, Connection, ConnectionClosed, Ping, Ready, Subscribe, z85
 from minizmtp.wire.connection import HANDSHAKE_LIMIT

@@ -72,9 +72,9 @@ def test_what_somebody_wants_is_counted_once_for_each_prefix() -> None:
     wants.add(b"a", "ben")
     wants.remove(b"c", "anna")
     wants.remove(b"c", "anna")
-    assert [list(wants.held_by(name)) for name in ("anna", "ben", "carla")] == [[b"a", b"b"], [b"a"], []]
+    assert [list(wants.of(name).prefixes) for name in ("anna", "ben", "carla")] == [[b"a", b"b"], [b"a"], []]
     wants.leave("anna")
-    assert not wants.held_by("anna")
+    assert not wants.of("anna").prefixes
 
 
 def test_a_leaver_gets_nothing_and_its_prefixes_go_in_slices() -> None:
@@ -116,7 +116,7 @@ def test_what_is_asked_for_again_stays_and_the_rest_goes() -> None:
     wants: Subscriptions[str] = Subscriptions()
     wants.add(b"a", "anna"), wants.add(b"b", "anna")
     wants.renew("anna")
-    assert (list(wants.held_by("anna")), wants.memory_of("anna")) == ([], 0)
+    assert (list(wants.of("anna").prefixes), wants.of("anna").memory) == ([], 0)
     assert wants.add(b"a", "anna") is False
     assert (wants.matching(b"a"), wants.matching(b"b")) == (("anna",), ("anna",))  # until it is tidied
     assert wants.tidy(10) == [("anna", b"b", True)]
@@ -256,8 +256,8 @@ def test_a_subscription_takes_no_more_memory_than_is_counted(length: int) -> Non
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert wants.memory_of(1) == count * cost(length)
-    assert taken <= 1.25 * wants.memory_of(1)
+    assert wants.of(1).memory == count * cost(length)
+    assert taken <= 1.25 * wants.of(1).memory
 
 
 def test_everything_is_gone_when_everybody_has_left() -> None:

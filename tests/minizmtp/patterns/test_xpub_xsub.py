@@ -11,8 +11,9 @@ from minizmtp.errors import EINVAL, ZMQError
 from minizmtp.options import Options
 from minizmtp.patterns import Pipe
 from minizmtp.patterns.notices import MAX_UNREAD
-from minizmtp.patterns.pubsub import MAX_WAITING, Pub, Sub, XPub, XSub
+from minizmtp.patterns.pubsub import Pub, Sub, XPub, XSub
 from minizmtp.patterns.queue import Queue
+from minizmtp.patterns.requests import MAX_WAITING
 from minizmtp.patterns.subscribers import SLICE
 from minizmtp.wire.events import Cancel, Item, Message, Subscribe
 from tests.minizmtp.patterns.peers import Calls, Peer, all_received, received
