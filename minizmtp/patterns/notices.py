@@ -67,10 +67,10 @@ class Notices:
         self._options = options
         self._on_arrival = on_arrival
         self._on_all_read = on_all_read
-        # By number, oldest first: the number of the peer, and a notice as its one frame or a message as a list. (The
-        # garbage collector soon leaves out a pair of a number and bytes. To visit an object for each of a hundred
-        # thousand notices would take 10 ms.)
-        self._queue: OrderedDict[int, tuple[int, bytes | Message]] = OrderedDict()
+        # By number, oldest first: a notice as its one frame, or a message as a list; and the number of its peer. There
+        # is no object for each, because the garbage collector would visit a hundred thousand of them for 10 ms.
+        self._queue: OrderedDict[int, bytes | Message] = OrderedDict()
+        self._senders: dict[int, int] = {}
         self._numbers = count(1)
         self._backlogs: dict[Pipe, Backlog] = {}
         self._peers: dict[int, Pipe] = {}
@@ -126,13 +126,14 @@ class Notices:
     def _leave_out(self, epoch: Hashable, numbers: Iterable[int]) -> None:
         for number in numbers:
             self._repeated.get(epoch, {}).pop(number, None)
-            if (found := self._queue.pop(number, None)) is not None:
-                self._has_left(*found)
+            if (shown := self._queue.pop(number, None)) is not None:
+                self._has_left(number, shown)
 
     def add(self, pipe: Pipe, shown: bytes | Message) -> int:
         """Queue a notice, or a message of a peer; its number."""
         number = next(self._numbers)
-        self._queue[number] = self._count(pipe, shown, 1), shown
+        self._queue[number] = shown
+        self._senders[number] = self._count(pipe, shown, 1)
         self._on_arrival()
         return number
 
@@ -157,16 +158,17 @@ class Notices:
         """The oldest, and the peer that it is of; None if the program has read all."""
         if not self._queue:
             return None
-        number, (peer, shown) = self._queue.popitem(last=False)
-        pipe = self._peers[peer]
+        number, shown = self._queue.popitem(last=False)
+        pipe = self._peers[self._senders[number]]
         for epoch in (shown[1:], (pipe, shown[1:])) if isinstance(shown, bytes) else ():
             if self._opening.get(epoch) == number:
                 del self._opening[epoch]
                 self._repeated.pop(epoch, None)
-        self._has_left(peer, shown)
+        self._has_left(number, shown)
         return pipe, [shown] if isinstance(shown, bytes) else shown
 
-    def _has_left(self, peer: int, shown: bytes | Message) -> None:
+    def _has_left(self, number: int, shown: bytes | Message) -> None:
+        peer = self._senders.pop(number)
         pipe = self._peers[peer]
         self._count(pipe, shown, -1)
         if peer not in self._peers:

@@ -38,7 +38,7 @@ def xsub(*prefixes: bytes, **values: object) -> XSub:
 
 
 # What `Notices` keeps: all empty when the program has read everything.
-LEDGERS = ("_queue", "_backlogs", "_peers", "_opening", "_repeated", "_verbose")
+LEDGERS = ("_queue", "_senders", "_backlogs", "_peers", "_opening", "_repeated", "_verbose")
 
 both = pytest.mark.parametrize("kind", [Pub, XPub])
 
