@@ -42,7 +42,7 @@ Read next: `fanout`.
 
 from collections import Counter, deque
 from collections.abc import Hashable, Iterator
-from itertools import count, islice
+from itertools import count
 from typing import Generic, TypeVar
 
 Subscriber = TypeVar("Subscriber", bound=Hashable)
@@ -186,8 +186,7 @@ class Subscriptions(Generic[Subscriber]):
         self._holdings: dict[Subscriber, Holding] = {}
         self._named: dict[int, Subscriber] = {}  # by the number of the holding
         self._numbers = count()
-        # What is still to be removed: prefixes, the number of their holding, and its subscriber.
-        self._leaving: deque[tuple[Iterator[bytes], int, Subscriber]] = deque()
+        self._leaving: deque[tuple[Subscriber, Holding]] = deque()  # what is still to be removed
         # Topics are told apart by as many octets as the longest prefix has. None: by all; that is always right, and
         # the first lookup after a change finds out the number.
         self.longest: int | None = None
@@ -268,7 +267,7 @@ class Subscriptions(Generic[Subscriber]):
         """subscriber gets nothing any more; its prefixes are for `tidy` to remove."""
         holding = self._holdings.pop(subscriber, None)
         if holding is not None:
-            self._leaving.append((iter(holding.prefixes), holding.number, subscriber))
+            self._leaving.append((subscriber, holding))
         self._changed()
 
     def renew(self, subscriber: Subscriber) -> None:
@@ -286,17 +285,17 @@ class Subscriptions(Generic[Subscriber]):
         not want again: the subscriber, the prefix, and whether no other subscriber wants it."""
         removed = []
         while self._leaving and most > 0:
-            prefixes, number, subscriber = self._leaving[0]
+            subscriber, left = self._leaving[0]
             again = self.of(subscriber).prefixes
-            some = list(islice(prefixes, most))
-            for prefix in some:
-                is_last = self._remove(prefix, number)
+            for _ in range(min(most, len(left.prefixes))):
+                prefix, _ = left.prefixes.popitem()  # which frees it now, and not all of them together at the end
+                is_last = self._remove(prefix, left.number)
                 if prefix not in again:
                     removed.append((subscriber, prefix, is_last))
-            if len(some) < most:
+                most -= 1
+            if not left.prefixes:
                 self._leaving.popleft()
-                del self._named[number]
-            most -= len(some)
+                del self._named[left.number]
         return removed
 
     # ---------------------------------------------------------------------------------------------------------- asking
