@@ -28,7 +28,7 @@ Read next: `subscribers`.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from itertools import count
 
@@ -74,10 +74,9 @@ class Notices:
         self._numbers = count(1)
         self._backlogs: dict[Pipe, Backlog] = {}
         self._peers: dict[int, Pipe] = {}
-        # The number of the first notice of each epoch, while that is unread, and the numbers of those after it.
-        self._opening: dict[Hashable, int] = {}
-        self._repeated: dict[Hashable, dict[int, None]] = {}
-        self._verbose: dict[tuple[Pipe, bytes], list[int]] = {}  # notices that only xpub_verbose has shown
+        self._opening: dict[Hashable, int] = {}  # the first notice of each epoch of which nothing has been read
+        # The notices of each peer and prefix that may be left out, in the modes that show more than the first.
+        self._caused: dict[tuple[Pipe, bytes], list[int]] = {}
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -92,42 +91,30 @@ class Notices:
 
     def add_subscription(self, pipe: Pipe, prefix: bytes, is_new: bool, is_first: bool) -> None:
         """The peer asks for prefix. is_new: it did not have it before. is_first: nor did any other peer."""
-        each = self._shows_each
-        if not (each or is_first or self._options._values.get("xpub_verbose")):
+        each, verbose = self._shows_each, self._options._values.get("xpub_verbose")
+        if not (each or verbose or is_first):
             return
-        epoch, opens = ((pipe, prefix), is_new) if each else (prefix, is_first)
         number = self.add(pipe, b"\x01" + prefix)
-        if opens:
-            self._opening[epoch] = number
-            return
-        if epoch in self._opening:
-            self._repeated.setdefault(epoch, {})[number] = None
-        if not each:
-            numbers = self._verbose.setdefault((pipe, prefix), [])
-            if numbers and numbers[0] not in self._queue:
-                numbers.clear()  # they have been read
-            numbers.append(number)
+        if is_new if each else is_first:
+            self._opening[(pipe, prefix) if each else prefix] = number
+        if each or verbose:
+            self._caused.setdefault((pipe, prefix), []).append(number)
 
     def add_cancellation(self, pipe: Pipe, prefix: bytes, is_last: bool) -> None:
         """The peer wants prefix no more, or has gone. is_last: no other peer wants it."""
         each, is_unread = self._shows_each, len(self._queue) > MAX_UNREAD
-        repeated = self._verbose.pop((pipe, prefix), []) if self._verbose else []
-        if not each and not is_last:
-            if is_unread:
-                self._leave_out(prefix, repeated)
-            return
         epoch = (pipe, prefix) if each else prefix
-        opening, others = self._opening.pop(epoch, None), self._repeated.pop(epoch, {})
-        if opening is not None and is_unread:
-            self._leave_out(epoch, [opening, *others])
-        else:
+        caused = self._caused.pop((pipe, prefix), []) if self._caused else []
+        goes_on = not each and not is_last  # the epoch does, as long as other peers want the prefix
+        # While it goes on, its opening is kept only if all that this peer caused is left out: then nothing of it stays
+        # that would have to be followed by an end.
+        opening = None if goes_on and is_unread else self._opening.pop(epoch, None)
+        if is_unread and (goes_on or opening is not None):
+            for number in caused if opening is None else (opening, *caused):
+                if number in self._queue:
+                    self._has_left(number, self._queue.pop(number))
+        elif not goes_on:
             self.add(pipe, b"\x00" + prefix)
-
-    def _leave_out(self, epoch: Hashable, numbers: Iterable[int]) -> None:
-        for number in numbers:
-            self._repeated.get(epoch, {}).pop(number, None)
-            if (shown := self._queue.pop(number, None)) is not None:
-                self._has_left(number, shown)
 
     def add(self, pipe: Pipe, shown: bytes | Message) -> int:
         """Queue a notice, or a message of a peer; its number."""
@@ -160,10 +147,10 @@ class Notices:
             return None
         number, shown = self._queue.popitem(last=False)
         pipe = self._peers[self._senders[number]]
-        for epoch in (shown[1:], (pipe, shown[1:])) if isinstance(shown, bytes) else ():
-            if self._opening.get(epoch) == number:
-                del self._opening[epoch]
-                self._repeated.pop(epoch, None)
+        if isinstance(shown, bytes):
+            self._opening.pop(shown[1:], None)
+            self._opening.pop((pipe, shown[1:]), None)
+            self._caused.pop((pipe, shown[1:]), None)
         self._has_left(number, shown)
         return pipe, [shown] if isinstance(shown, bytes) else shown
 

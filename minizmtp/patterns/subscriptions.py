@@ -1,9 +1,8 @@
 """Who wants this topic? Found by the topic, not by asking every subscription.      29/PUBSUB, "shall compare"
 
-A subscription is a prefix. A message matches it when its first frame starts with it (37-60). A hundred thousand
-subscriptions must not make publishing slow, and neither must a thousand subscriptions of different lengths. So the
-topic is looked up by halving, as a word is in a dictionary. Each prefix leaves a signpost at some of its own
-beginnings: its length, written in binary, tells at which.
+A subscription is a prefix. A message matches it when its first frame starts with it (37-60). Neither a hundred thousand
+subscriptions nor a thousand of different lengths may make publishing slow. So the topic is looked up by halving, as a
+word is in a dictionary. Each prefix leaves a signpost at some of its own beginnings: its length in binary tells where.
 
     prefixes     b"news."  (5 octets, 101 in binary)      b"news.eu"  (7 octets, 111)
     signposts    b"news", b"news."                        b"news", b"news.e", b"news.eu"
@@ -12,9 +11,8 @@ beginnings: its length, written in binary, tells at which.
                          2 more:          b"news.u"    nothing
                          1 more:          b"news."     a signpost, and the last one: all that can match lies within it
 
-Then the prefixes within that last signpost are collected: here b"news." itself. The answer is kept with the signpost
-until a subscription of the same node changes. So a lookup takes at most nine steps for each 256 octets, because longer
-prefixes are cut into pieces of 256, and those that begin with the same pieces share a *node*.
+Then the prefixes within that last signpost are collected: here b"news." itself. That takes at most nine steps for each
+256 octets, because longer prefixes are cut into pieces of 256; those that begin with the same pieces share a *node*.
 
     >>> wants = Subscriptions()
     >>> wants.add(b"news.", "anna"), wants.add(b"news.", "ben"), wants.add(b"news.eu", "ben")
@@ -26,9 +24,8 @@ prefixes are cut into pieces of 256, and those that begin with the same pieces s
     >>> list(wants.matching(b"news.us: snow"))
     []
 
-Each subscriber's prefixes are a set: subscribing twice is the same as once. RFC 37 asks for counting, but libzmq's
-subscriber counts already and sends CANCEL only for the last; a publisher that counted too would keep the subscription
-for ever (37-61).
+To subscribe twice is the same as once. RFC 37 asks for counting, but libzmq's subscriber counts already and sends
+CANCEL only for the last; a publisher that counted too would keep the subscription for ever (37-61).
 
 A subscriber that leaves gets nothing more from that moment. Its prefixes are removed afterwards, some at a time,
 because to remove a million of them takes seconds.
@@ -47,15 +44,13 @@ from typing import Generic, TypeVar
 
 Subscriber = TypeVar("Subscriber", bound=Hashable)
 
-# The answers for so many topics are kept, and none for a longer topic: subscribers decide how long they are.
+# The answers for so many topics are kept, but none for a longer topic.
 MOST_KEPT, LONGEST_KEPT = 4096, 256
 
 # Longer prefixes are cut into pieces of so many octets. A prefix of n octets may have log2(n) signposts, so without
 # this one prefix of a megabyte would cost twenty.
 PIECE = 256
-
-# By how much a lookup goes on at each step.
-STEPS = (256, 128, 64, 32, 16, 8, 4, 2, 1)
+STEPS = (256, 128, 64, 32, 16, 8, 4, 2, 1)  # by which a lookup goes on
 
 # With so few lengths in use, to ask for each takes half as long as to halve.
 FEW = 6
@@ -321,10 +316,8 @@ class Subscriptions(Generic[Subscriber]):
         while node.longer and (longer := node.longer.get(topic[at : at + PIECE])) is not None:
             node, at = longer, at + PIECE
             numbers += node.matching(topic[at : at + PIECE])
-        found = list(map(self._named.__getitem__, numbers))
-        if self._leaving:
-            found = [subscriber for subscriber in found if subscriber in self._holdings]
-        return tuple(dict.fromkeys(found)) if self._leaving or self._root.longer else tuple(found)
+        found = dict.fromkeys(map(self._named.__getitem__, numbers))
+        return tuple(subscriber for subscriber in found if subscriber in self._holdings)
 
     def of(self, subscriber: Subscriber) -> Holding:
         """What subscriber wants."""

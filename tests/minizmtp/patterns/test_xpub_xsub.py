@@ -2,14 +2,16 @@
 
 import gc
 from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule, run_state_machine_as_test
 
 from minizmtp.errors import EINVAL, ZMQError
 from minizmtp.options import Options
-from minizmtp.patterns import Pipe
+from minizmtp.patterns import Pipe, notices
 from minizmtp.patterns.notices import MAX_UNREAD
 from minizmtp.patterns.pubsub import Pub, Sub, XPub, XSub
 from minizmtp.patterns.queue import Queue
@@ -38,7 +40,7 @@ def xsub(*prefixes: bytes, **values: object) -> XSub:
 
 
 # What `Notices` keeps: all empty when the program has read everything.
-LEDGERS = ("_queue", "_senders", "_backlogs", "_peers", "_opening", "_repeated", "_verbose")
+LEDGERS = ("_queue", "_senders", "_backlogs", "_peers", "_opening", "_caused")
 
 both = pytest.mark.parametrize("kind", [Pub, XPub])
 
@@ -324,6 +326,48 @@ def test_peers_that_have_gone_do_not_fill_an_unread_xpub(mode: str) -> None:
     assert {frame[1:] for frame in shown if frame[0]} - {frame[1:] for frame in shown if not frame[0]} <= {b"stays"}
     assert shown.count(b"\x01stays") - shown.count(b"\0stays") >= 1
     assert not any(vars(station._notices)[name] for name in LEDGERS)
+
+
+@pytest.mark.parametrize("mode", ["", "xpub_verbose", "xpub_verboser", "xpub_manual"])
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["asks", "asks", "ends", "leaves", "reads"]), st.integers(0, 3), st.sampled_from("ab")
+        ),
+        max_size=60,
+    )
+)
+def test_what_is_left_out_does_not_mislead_the_program(mode: str, steps: list[tuple[str, int, str]]) -> None:
+    """From what it reads, it knows in the end which prefixes are wanted."""
+    each = mode in ("xpub_verboser", "xpub_manual")
+    known: set[tuple[Pipe | None, bytes]] = set()
+
+    def read() -> None:
+        if (found := station.take()) is not None:
+            pipe, (frame,) = found
+            (known.add if frame[0] else known.discard)((pipe if each else None, frame[1:]))
+
+    with patch.object(notices, "MAX_UNREAD", 2):
+        station = xpub(**({mode: 1} if mode else {}))
+        peers = [Peer(station) for _ in range(4)]
+        wanted: set[tuple[Pipe, bytes]] = set()
+        for step, index, letter in steps:
+            pipe, prefix = peers[index].pipe, letter.encode()
+            if step == "asks":
+                peers[index].says(Subscribe(prefix))
+                wanted.add((pipe, prefix))
+            elif step == "ends":
+                peers[index].says(Cancel(prefix))
+                wanted.discard((pipe, prefix))
+            elif step == "leaves":
+                peers[index].leaves()
+                peers[index] = Peer(station)
+                wanted = {pair for pair in wanted if pair[0] is not pipe}
+            else:
+                read()
+        while station.can_receive():
+            read()
+    assert known == {(pipe if each else None, prefix) for pipe, prefix in wanted}
 
 
 def test_how_much_of_a_peer_is_unread_is_not_counted_each_time() -> None:
