@@ -310,6 +310,17 @@ def test_a_peer_is_not_read_while_its_notices_take_too_much() -> None:
     assert len(flood.pipe.inbound) == 0
 
 
+def test_what_was_not_read_of_a_peer_ends_with_it() -> None:
+    """Its messages that are shown already stay; a subscription of a peer that has gone would never end."""
+    station = xpub()
+    flood = Peer(station, rcvhwm=4)
+    flood.says(*([b"%d" % number] for number in range(8)), Subscribe(b"eu"))
+    flood.leaves()
+    assert all_received(station) == [[b"0"], [b"1"], [b"2"], [b"3"]]
+    assert not station.subscriptions.matching(b"eu")
+    assert len(flood.pipe.inbound) == 0
+
+
 @pytest.mark.parametrize("mode", ["", "xpub_verbose", "xpub_verboser", "xpub_manual"])
 @pytest.mark.slow
 def test_peers_that_have_gone_do_not_fill_an_unread_xpub(mode: str) -> None:
