@@ -23,8 +23,7 @@ and looks up the first frame of the message there. That takes the same time with
 **What is dropped?** A publisher never waits for a subscriber, so three things get lost:
 
 - a message without subscribers (29-10): above all the first ones, because subscriptions take time to arrive;
-- a message for a peer whose queue is full, for that peer alone and as a whole (29-9). With xpub_nodrop the publisher
-  waits until all peers that want the message have room;
+- a message for a peer whose queue is full, for that peer alone and as a whole (29-9); with xpub_nodrop it waits;
 - what is queued for a peer that connected to us, when that connection breaks (29-4). If we connected to the peer, its
   queue and its subscriptions stay until the next connection (29-3).
 
@@ -102,13 +101,14 @@ class XPub(Broadcaster):
 
     def try_send(self, message: Message) -> bool:
         """Done at once, to each peer that wants the message and has room; except with xpub_nodrop."""
-        options = self._options._values
+        options, wants = self._options._values, self.subscriptions
         if options.get("invert_matching") or options.get("xpub_nodrop"):
             if not self.has_room_for(message):
                 return False
             send_to_each(self._audience(message[0]), as_item(message))
-        elif audience := self.subscriptions.matching(message[0]):
-            self._fan_out.send(audience, as_item(message))
+        # A recent answer is looked up here, because the calls would cost as much as all the rest.
+        elif audience := wants.found.get(message[0][: wants.longest]) or wants.matching(message[0]):
+            self._fan_out.send(audience, message[0] if len(message) == 1 else message)
         return True
 
     def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
