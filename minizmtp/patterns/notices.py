@@ -106,14 +106,16 @@ class Notices:
         epoch = (pipe, prefix) if each else prefix
         caused = self._caused.pop((pipe, prefix), []) if self._caused else []
         goes_on = not each and not is_last  # the epoch does, as long as other peers want the prefix
-        # While it goes on, its opening is kept only if all that this peer caused is left out: then nothing of it stays
-        # that would have to be followed by an end.
-        opening = None if goes_on and is_unread else self._opening.pop(epoch, None)
-        if is_unread and (goes_on or opening is not None):
+        if goes_on and not is_unread:
+            if caused:
+                self._opening.pop(epoch, None)  # because a notice of it stays, its end is to be shown as well
+            return
+        opening = None if goes_on else self._opening.pop(epoch, None)
+        if goes_on or (is_unread and opening is not None):
             for number in caused if opening is None else (opening, *caused):
                 if number in self._queue:
                     self._has_left(number, self._queue.pop(number))
-        elif not goes_on:
+        else:
             self.add(pipe, b"\x00" + prefix)
 
     def add(self, pipe: Pipe, shown: bytes | Message) -> int:
