@@ -29,7 +29,8 @@ READING_ORDER = """
     sockopts habits options
 
     patterns.queue patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
-    patterns.fanout patterns.notices patterns.pubsub patterns.reqrep patterns.router
+    patterns.fanout patterns.notices patterns.subscribers patterns.requests patterns.pubsub patterns.reqrep
+    patterns.router
 
     net.endpoints net.transports net.looking net.reactor net.writer net.heartbeat net.engine net.advice net.session
     net.inproc net.runtime

@@ -8,6 +8,8 @@
     subscriptions   finds the subscribers to a topic without asking each
     fanout          29/PUBSUB     one message for many peers
     notices         29/PUBSUB     subscriptions that an XPUB reports to its program
+    subscribers     29/PUBSUB     what the peers of a publisher ask for
+    requests        29/PUBSUB     what a subscriber asks of its publishers
     pubsub          29/PUBSUB     PUB SUB XPUB XSUB
     reqrep          28/REQREP     REQ REP
     router          28/REQREP     DEALER ROUTER

@@ -20,16 +20,21 @@ after a long one. Where every message has another audience, or the audience chan
 Read next: `notices`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from typing import cast
 
-from ..wire.events import Message, SharedMessage
+from ..wire.events import Item, Message, SharedMessage
 from .queue import RUN_OCTETS, OpenRun, Pipe, octets_of
+from .subscriptions import Subscriptions
 
 # A run with fewer messages was not worth its beginning, which costs about four times as much as a message.
 SHORT = 8
 
 # At most so many messages to the same peers are sent one by one before the next run.
 MAX_PATIENCE = 63
+
+# This many messages are appended to a run at a time: if not all fit, they are appended one by one.
+CHUNK = 128
 
 
 class FanOut:
@@ -65,6 +70,42 @@ class FanOut:
             return
         self._streak += 1
         send_to_each(audience, message)
+
+    def publish(self, items: Iterator[Item], wants: Subscriptions[Pipe]) -> int:
+        """Send each of items to the peers that want it; how many there were."""
+        count, found = 0, wants.found
+        audience: Collection[Pipe] = ()
+        more: list[bytes | Message] = []  # for the same audience as the message before
+        try:
+            for item in cast("Iterator[bytes | Message]", items):
+                topic = item if isinstance(item, bytes) else item[0]
+                count += 1
+                # As matching() does, because the call would cost as much as all the rest.
+                wanting = found.get(topic[: wants.longest]) or wants.matching(topic)
+                if wanting is audience:
+                    more.append(item)
+                    continue
+                if more:
+                    self._send_all(audience, more)
+                    more = []
+                audience = wanting
+                self.send(audience, item)
+        finally:
+            self._send_all(audience, more)
+        return count
+
+    def _send_all(self, audience: Collection[Pipe], messages: list[bytes | Message]) -> None:
+        """As `send` for each, at the cost of a few."""
+        position = 0
+        while position < len(messages):
+            run, begun = self._run, position
+            if run is not None and run.room and audience is self._audience:
+                position += run.extend(messages[position : position + CHUNK])
+                for message in messages[begun:position] if self._others else ():
+                    send_to_each(self._others, message)
+            if position == begun:
+                self.send(audience, messages[position])
+                position += 1
 
     def _begin_run(self, audience: Collection[Pipe], message: bytes | Message) -> bool:
         """False: the message is too long for a run."""

@@ -24,13 +24,13 @@ subscription is shown.
     >>> notices.unread(peer), notices.take()[1], notices.take()[1], notices.take()
     (2, [b'\x01eu'], [b'\x00eu'], None)
 
-Read next: `pubsub`.
+Read next: `subscribers`.
 """
 
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count
 
 from ..options import Options
 from ..wire.events import Message
@@ -39,9 +39,6 @@ from .subscriptions import cost
 
 # With more notices than this unread, the program is assumed not to be reading at the moment.
 MAX_UNREAD = 1000
-
-# The oldest notices are looked up in the queue this many at a time.
-AT_A_TIME = 1000
 
 
 @dataclass(slots=True)
@@ -57,34 +54,29 @@ class Backlog:
 class Notices:
     """A queue of messages for the program of an XPUB.
 
-    options: the socket's, which tell what is shown. on_arrival: called when there is something new to read. on_read:
-    called with the pipe whose notice or message has left the queue, because more of that peer may be read now.
+    options: the socket's, which tell what is shown. on_arrival: called when there is something new to read.
+    on_all_read: called with a pipe of which nothing is left, because more of that peer may be read now.
     """
 
     def __init__(
         self,
         options: Options,
         on_arrival: Callable[[], None] = lambda: None,
-        on_read: Callable[[Pipe], None] = lambda pipe: None,
+        on_all_read: Callable[[Pipe], None] = lambda pipe: None,
     ) -> None:
         self._options = options
         self._on_arrival = on_arrival
-        self._on_read = on_read
-        # By number, oldest first: a notice as its one frame, a message as a list; and the number of its peer. There is
-        # no object for each, because the garbage collector would visit a hundred thousand of them for 10 ms, and every
-        # task would wait. It does not visit a dict of numbers and bytes.
-        self._queue: dict[int, bytes | Message] = {}
+        self._on_all_read = on_all_read
+        # By number, oldest first: a notice as its one frame, or a message as a list; and the number of its peer. There
+        # is no object for each, because the garbage collector would visit a hundred thousand of them for 10 ms.
+        self._queue: OrderedDict[int, bytes | Message] = OrderedDict()
         self._senders: dict[int, int] = {}
-        self._number = 0
-        self._next: deque[int] = deque()  # the oldest, because to find the first key of a dict may take long
+        self._numbers = count(1)
         self._backlogs: dict[Pipe, Backlog] = {}
         self._peers: dict[int, Pipe] = {}
-        self._peer_numbers = count()
-        # Epochs whose first notice is unread: the number of that notice, and the same the other way round …
-        self._opening: dict[Hashable, int] = {}
-        self._opened: dict[int, Hashable] = {}
-        self._repeated: dict[Hashable, set[int]] = {}  # … and the numbers of the notices after the first
-        self._verbose: dict[tuple[Pipe, bytes], list[int]] = {}  # notices that only xpub_verbose has shown
+        self._opening: dict[Hashable, int] = {}  # the first notice of each epoch of which nothing has been read
+        # The notices of each peer and prefix that may be left out, in the modes that show more than the first.
+        self._caused: dict[tuple[Pipe, bytes], list[int]] = {}
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -99,70 +91,46 @@ class Notices:
 
     def add_subscription(self, pipe: Pipe, prefix: bytes, is_new: bool, is_first: bool) -> None:
         """The peer asks for prefix. is_new: it did not have it before. is_first: nor did any other peer."""
-        if self._shows_each:
-            self._add_opening(pipe, prefix, (pipe, prefix), is_new)
-        elif is_first or self._options._values.get("xpub_verbose"):
-            self._add_opening(pipe, prefix, prefix, is_first)
-
-    def _add_opening(self, pipe: Pipe, prefix: bytes, epoch: Hashable, opens: bool) -> None:
-        number = self._add(pipe, b"\x01" + prefix)
-        if opens:
-            self._opening[epoch] = number
-            self._opened[number] = epoch
+        each, verbose = self._shows_each, self._options._values.get("xpub_verbose")
+        if not (each or verbose or is_first):
             return
-        if epoch in self._opening:
-            self._repeated.setdefault(epoch, set()).add(number)
-        if epoch == prefix:
-            numbers = self._verbose.setdefault((pipe, prefix), [])
-            if numbers and numbers[0] not in self._queue:
-                numbers.clear()  # they have been read
-            numbers.append(number)
+        number = self.add(pipe, b"\x01" + prefix)
+        if is_new if each else is_first:
+            self._opening[(pipe, prefix) if each else prefix] = number
+        if each or verbose:
+            self._caused.setdefault((pipe, prefix), []).append(number)
 
     def add_cancellation(self, pipe: Pipe, prefix: bytes, is_last: bool) -> None:
         """The peer wants prefix no more, or has gone. is_last: no other peer wants it."""
-        each = self._shows_each
-        is_unread = len(self._queue) > MAX_UNREAD
-        repeated = self._verbose.pop((pipe, prefix), []) if self._verbose else []
-        if not each and not is_last:
-            if is_unread:
-                self._leave_out(prefix, repeated)
-            return
+        each, is_unread = self._shows_each, len(self._queue) > MAX_UNREAD
         epoch = (pipe, prefix) if each else prefix
-        opening = self._opening.pop(epoch, None)
-        if opening is not None:
-            del self._opened[opening]
-        if opening is not None and is_unread:
-            self._leave_out(epoch, [opening, *self._repeated.get(epoch, ())])
+        caused = self._caused.pop((pipe, prefix), []) if self._caused else []
+        goes_on = not each and not is_last  # the epoch does, as long as other peers want the prefix
+        if goes_on and not is_unread:
+            if caused:
+                self._opening.pop(epoch, None)  # because a notice of it stays, its end is to be shown as well
+            return
+        opening = None if goes_on else self._opening.pop(epoch, None)
+        if goes_on or (is_unread and opening is not None):
+            for number in caused if opening is None else (opening, *caused):
+                if number in self._queue:
+                    self._has_left(number, self._queue.pop(number))
         else:
-            self._add(pipe, b"\x00" + prefix)
-        self._repeated.pop(epoch, None)
+            self.add(pipe, b"\x00" + prefix)
 
-    def _leave_out(self, epoch: Hashable, numbers: Iterable[int]) -> None:
-        for number in numbers:
-            self._repeated.get(epoch, set()).discard(number)
-            if (shown := self._queue.pop(number, None)) is not None:
-                self._has_left(self._peers[self._senders.pop(number)], shown)
-
-    def add_message(self, pipe: Pipe, message: Message) -> None:
-        """The peer sent something that is not a subscription."""
-        self._add(pipe, message)
-
-    def _add(self, pipe: Pipe, shown: bytes | Message) -> int:
-        number = self._insert(pipe, shown)
+    def add(self, pipe: Pipe, shown: bytes | Message) -> int:
+        """Queue a notice, or a message of a peer; its number."""
+        number = next(self._numbers)
+        self._queue[number] = shown
+        self._senders[number] = self._count(pipe, shown, 1)
         self._on_arrival()
         return number
 
-    def _insert(self, pipe: Pipe, shown: bytes | Message) -> int:
-        self._number += 1
-        self._queue[self._number] = shown
-        self._count(pipe, shown, 1)
-        self._senders[self._number] = self._backlogs[pipe].number
-        return self._number
-
-    def _count(self, pipe: Pipe, shown: bytes | Message, change: int) -> None:
+    def _count(self, pipe: Pipe, shown: bytes | Message, change: int) -> int:
+        """Count what has come, or gone; the number of the peer."""
         backlog = self._backlogs.get(pipe)
         if backlog is None:
-            backlog = self._backlogs[pipe] = Backlog(next(self._peer_numbers))
+            backlog = self._backlogs[pipe] = Backlog(next(self._numbers))
             self._peers[backlog.number] = pipe
         if isinstance(shown, bytes):
             backlog.notices += change
@@ -171,6 +139,7 @@ class Notices:
             backlog.messages += change
         if not (backlog.messages or backlog.notices):
             del self._backlogs[pipe], self._peers[backlog.number]
+        return backlog.number
 
     # -------------------------------------------------------------------------------------------------------------- out
 
@@ -178,31 +147,25 @@ class Notices:
         """The oldest, and the peer that it is of; None if the program has read all."""
         if not self._queue:
             return None
-        number = self._first()
-        shown = self._queue.pop(number)
-        pipe = self._peers[self._senders.pop(number)]
-        if (epoch := self._opened.pop(number, None)) is not None:
-            del self._opening[epoch]
-            self._repeated.pop(epoch, None)
-        self._has_left(pipe, shown)
+        number, shown = self._queue.popitem(last=False)
+        pipe = self._peers[self._senders[number]]
+        if isinstance(shown, bytes):
+            self._opening.pop(shown[1:], None)
+            self._opening.pop((pipe, shown[1:]), None)
+            self._caused.pop((pipe, shown[1:]), None)
+        self._has_left(number, shown)
         return pipe, [shown] if isinstance(shown, bytes) else shown
 
-    def _first(self) -> int:
-        """The number of the oldest, which is taken from `_next`."""
-        while True:
-            if not self._next:
-                self._next.extend(islice(self._queue, AT_A_TIME))
-            number = self._next.popleft()
-            if number in self._queue:  # or else it was left out meanwhile
-                return number
-
-    def _has_left(self, pipe: Pipe, shown: bytes | Message) -> None:
+    def _has_left(self, number: int, shown: bytes | Message) -> None:
+        peer = self._senders.pop(number)
+        pipe = self._peers[peer]
         self._count(pipe, shown, -1)
-        self._on_read(pipe)
+        if peer not in self._peers:
+            self._on_all_read(pipe)
 
     def put_back(self, pipe: Pipe, message: Message) -> None:
         """Undo the last take. (From now on it counts as a message, not as a notice.)"""
-        self._next.appendleft(self._insert(pipe, message))
+        self._queue.move_to_end(self.add(pipe, message), last=False)
 
     # ----------------------------------------------------------------------------------------------------------- bounds
 
@@ -211,15 +174,12 @@ class Notices:
         backlog = self._backlogs.get(pipe)
         return 0 if backlog is None else backlog.messages + backlog.notices
 
-    def is_behind(self, pipe: Pipe, divisor: int = 1) -> bool:
+    def is_behind(self, pipe: Pipe) -> bool:
         """Are as many messages of the peer unread as `rcvhwm` allows, or more memory's worth of notices than
-        `maxsubscribed` does? With a divisor: that part of it.
+        `maxsubscribed` does?
 
         A peer that subscribes while nothing is read reaches the limit of its subscriptions, which ends its connection,
         just before it is stopped here.
         """
         backlog, hwm = self._backlogs.get(pipe), pipe.inbound.hwm
-        if backlog is None:
-            return False
-        too_many = hwm > 0 and backlog.messages * divisor >= hwm
-        return too_many or backlog.memory * divisor > self._options.maxsubscribed
+        return backlog is not None and (backlog.messages >= hwm > 0 or backlog.memory > self._options.maxsubscribed)

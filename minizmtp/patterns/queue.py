@@ -94,6 +94,21 @@ class OpenRun(Run):
             self.close()
         return True
 
+    def extend(self, messages: list[bytes | Message]) -> int:
+        """Append messages one after the other, as far as there is room; how many."""
+        some = messages[: self.room]
+        if set(map(type, some)) == {bytes} and (size := sum(map(len, some)) + 9 * len(some)) <= self._left:
+            self.messages += some
+            self._left -= size
+            self.room -= len(some)
+            if not self.room:
+                self.close()
+            return len(some)
+        for count, message in enumerate(some):
+            if not self.room or not self.append(message):
+                return count
+        return len(some)
+
     def close(self) -> None:
         """It stays as it is."""
         self.room = 0

@@ -1,9 +1,8 @@
 """Who wants this topic? Found by the topic, not by asking every subscription.      29/PUBSUB, "shall compare"
 
-A subscription is a prefix. A message matches it when its first frame starts with it (37-60). A hundred thousand
-subscriptions must not make publishing slow, and neither must a thousand subscriptions of different lengths. So the
-topic is looked up by halving, as a word is in a dictionary. Each prefix leaves a signpost at some of its own
-beginnings: its length, written in binary, tells at which.
+A subscription is a prefix. A message matches it when its first frame starts with it (37-60). Neither a hundred thousand
+subscriptions nor a thousand of different lengths may make publishing slow. So the topic is looked up by halving, as a
+word is in a dictionary. Each prefix leaves a signpost at some of its own beginnings: its length in binary tells where.
 
     prefixes     b"news."  (5 octets, 101 in binary)      b"news.eu"  (7 octets, 111)
     signposts    b"news", b"news."                        b"news", b"news.e", b"news.eu"
@@ -12,27 +11,24 @@ beginnings: its length, written in binary, tells at which.
                          2 more:          b"news.u"    nothing
                          1 more:          b"news."     a signpost, and the last one: all that can match lies within it
 
-Then the prefixes within that last signpost are collected: here b"news." itself. The answer is kept with the signpost
-until a subscription of the same node changes. A lookup thus takes nine questions at most for each 256 octets: longer
-prefixes are cut into pieces of 256, and those that begin with the same pieces share a *node*. (Where prefixes of only a
-few lengths are in use, the beginnings of these lengths are looked up instead.)
+Then the prefixes within that last signpost are collected: here b"news." itself. That takes at most nine steps for each
+256 octets, because longer prefixes are cut into pieces of 256; those that begin with the same pieces share a *node*.
 
     >>> wants = Subscriptions()
     >>> wants.add(b"news.", "anna"), wants.add(b"news.", "ben"), wants.add(b"news.eu", "ben")
     (True, False, True)
-    >>> list(wants.matching(b"news.eu: rain"))       # ben once, though he asked twice
+    >>> list(wants.matching(b"news.eu: rain"))       # ben once, although two of his prefixes match
     ['anna', 'ben']
     >>> wants.remove(b"news.", "anna"), wants.remove(b"news.", "ben")
     (False, True)
     >>> list(wants.matching(b"news.us: snow"))
     []
 
-Each subscriber's prefixes are a set: subscribing twice is as good as once. RFC 37 asks for counting, but libzmq's
-subscriber counts already and sends CANCEL only for the last; a publisher that counted too would never be rid of it
-(37-61).
+To subscribe twice is the same as once. RFC 37 asks for counting, but libzmq's subscriber counts already and sends
+CANCEL only for the last; a publisher that counted too would keep the subscription for ever (37-61).
 
 A subscriber that leaves gets nothing more from that moment. Its prefixes are removed afterwards, some at a time,
-because a million of them would take seconds.
+because to remove a million of them takes seconds.
 
     >>> wants.leave("ben")
     >>> list(wants.matching(b"news.eu: rain")), wants.tidy(most=100)
@@ -42,20 +38,21 @@ Read next: `fanout`.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from itertools import count
 from typing import Generic, TypeVar
 
 Subscriber = TypeVar("Subscriber", bound=Hashable)
 
-# The answers for so many topics are kept, and none for a longer topic: subscribers decide how long they are.
+# The answers for so many topics are kept, but none for a longer topic.
 MOST_KEPT, LONGEST_KEPT = 4096, 256
 
 # Longer prefixes are cut into pieces of so many octets. A prefix of n octets may have log2(n) signposts, so without
 # this one prefix of a megabyte would cost twenty.
 PIECE = 256
+STEPS = (256, 128, 64, 32, 16, 8, 4, 2, 1)  # by which a lookup goes on
 
-# With so few lengths in use, to ask for each is quicker than to halve.
+# With so few lengths in use, to ask for each takes half as long as to halve.
 FEW = 6
 
 # Answers kept with the signposts of one node.
@@ -68,48 +65,23 @@ def cost(length: int) -> int:
     return 512 + 8 * length
 
 
-class _Found(dict[bytes, tuple[Subscriber, ...]]):
-    """Answers to "who wants this topic?", kept until a subscription changes, because publishers come back to the same
-    few topics. (0.06 µs in place of 1, with one prefix as with 100,000.)"""
-
-    def __init__(self, find: Callable[[bytes], tuple[Subscriber, ...]]) -> None:
-        self._find = find
-        self._answers: dict[tuple[Subscriber, ...], tuple[Subscriber, ...]] = {}
-
-    def clear(self) -> None:
-        if self:
-            super().clear()
-            self._answers.clear()
-
-    def __missing__(self, topic: bytes) -> tuple[Subscriber, ...]:
-        if len(self) >= MOST_KEPT:
-            self.clear()
-        found = self._find(topic)
-        found = self._answers.setdefault(found, found)  # the same object for the same subscribers: see `fanout`
-        if len(topic) <= LONGEST_KEPT:
-            self[topic] = found
-        return found
-
-
-# In place of a subscriber's number: there are several.
+# Stands for the subscriber's number where a prefix has several subscribers.
 SHARED = -1
 
 
 class _Node:
     """The prefixes that begin with the same pieces; known here by the rest, which is at most one piece long."""
 
-    __slots__ = ("answers", "lengths", "longer", "shared", "signposts", "steps", "wanted")
+    __slots__ = ("answers", "lengths", "longer", "shared", "signposts", "wanted")
 
     def __init__(self) -> None:
         # Most prefixes have one subscriber: its number is in `wanted`. For a prefix with more, that is SHARED. They are
         # numbers, and in two dicts, because the garbage collector does not visit a dict that holds nothing but numbers
-        # and bytes. For each hundred thousand objects here, every other task would wait for it for 10 ms, again and
-        # again.
+        # and bytes. To visit a hundred thousand objects would take 10 ms, again and again.
         self.wanted: dict[bytes, int] = {}
         self.shared: dict[bytes, dict[int, None]] = {}
         self.lengths: Counter[int] = Counter()  # and how many prefixes have each
         self.signposts: dict[bytes, int] = {}  # and for how many prefixes each stands
-        self.steps: tuple[int, ...] = (1,)  # powers of two, as many as the longest prefix has binary digits
         self.longer: dict[bytes, _Node] = {}  # by the next whole piece
         self.answers: dict[bytes, tuple[int, ...]] = {}  # by signpost: the subscribers within it
 
@@ -119,12 +91,13 @@ class _Node:
         if rest not in self.wanted:
             self.wanted[rest] = subscriber
             self.lengths[len(rest)] += 1
-            self._plant(rest)
+            for beginning in _beginnings(rest):
+                self.signposts[beginning] = self.signposts.get(beginning, 0) + 1
             return True
         number = self.wanted[rest]
         if number == SHARED:
             self.shared[rest][subscriber] = None
-        elif number != subscriber:
+        else:
             self.shared[rest] = {number: None, subscriber: None}
             self.wanted[rest] = SHARED
         return False
@@ -140,42 +113,20 @@ class _Node:
                 del self.shared[rest]
             return False
         del self.wanted[rest]
-        self.lengths[len(rest)] -= 1
-        if not self.lengths[len(rest)]:
-            del self.lengths[len(rest)]
-        self._uproot(rest)
+        _count_down(self.lengths, len(rest))
+        for beginning in _beginnings(rest):
+            _count_down(self.signposts, beginning)
         return True
-
-    def _plant(self, rest: bytes) -> None:
-        """Set up the signposts of a prefix."""
-        signposts = self.signposts
-        for beginning in _beginnings(rest):
-            signposts[beginning] = signposts.get(beginning, 0) + 1
-        while len(rest) >= 2 * self.steps[0]:
-            self.steps = (2 * self.steps[0], *self.steps)
-
-    def _uproot(self, rest: bytes) -> None:
-        """Take them down, except where they stand for other prefixes too."""
-        signposts = self.signposts
-        for beginning in _beginnings(rest):
-            if signposts[beginning] == 1:
-                del signposts[beginning]
-            else:
-                signposts[beginning] -= 1
-
-    def last_signpost(self, topic: bytes) -> int:
-        """How many octets of topic lie before its last signpost: no longer prefix matches."""
-        signposts, length, at = self.signposts, len(topic), 0
-        for step in self.steps:
-            if at + step <= length and topic[: at + step] in signposts:
-                at += step
-        return at
 
     def matching(self, topic: bytes) -> tuple[int, ...]:
         """The subscribers to prefixes of topic."""
         if len(self.lengths) <= FEW:
             return self._collect(topic)
-        end = topic[: self.last_signpost(topic)]
+        signposts, length, at = self.signposts, len(topic), 0
+        for step in STEPS:
+            if at + step <= length and topic[: at + step] in signposts:
+                at += step
+        end = topic[:at]  # no longer prefix matches
         found = self.answers.get(end)
         if found is None:
             if len(self.answers) >= MOST_ANSWERS:
@@ -186,18 +137,11 @@ class _Node:
     def _collect(self, topic: bytes) -> tuple[int, ...]:
         """The same, by asking for each length in use: at most 257."""
         size, wanted = len(topic), self.wanted
-        matching = [prefix for length in self.lengths if length <= size and (prefix := topic[:length]) in wanted]
-        if len(matching) == 1:
-            return self._exactly(matching[0])
-        return tuple({subscriber: None for prefix in matching for subscriber in self._exactly(prefix)})
-
-    def _exactly(self, prefix: bytes) -> tuple[int, ...]:
-        number = self.wanted[prefix]
-        return tuple(self.shared[prefix]) if number == SHARED else (number,)
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.wanted and not self.longer
+        found: list[int] = []
+        for length in self.lengths:
+            if length <= size and (number := wanted.get(prefix := topic[:length])) is not None:
+                found += self.shared[prefix] if number == SHARED else [number]
+        return tuple(dict.fromkeys(found))
 
 
 def _beginnings(prefix: bytes) -> Iterator[bytes]:
@@ -208,113 +152,123 @@ def _beginnings(prefix: bytes) -> Iterator[bytes]:
         length &= length - 1
 
 
+def _count_down(counts: dict[Subscriber, int], key: Subscriber) -> None:
+    if counts[key] == 1:
+        del counts[key]
+    else:
+        counts[key] -= 1
+
+
+class Holding:
+    """The prefixes of one subscriber, since it came or since it began anew. Nodes know it by its number."""
+
+    __slots__ = ("memory", "number", "prefixes")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.prefixes: dict[bytes, None] = {}  # a dict and not a set: see _Node
+        self.memory = 0  # what they cost
+
+
+NOTHING = Holding(SHARED)
+
+
 class Subscriptions(Generic[Subscriber]):
-    """Prefixes, and who wants them."""
+    """Prefixes, and the subscribers that want them."""
 
     def __init__(self) -> None:
         self._root = _Node()
-        self._numbers: dict[Subscriber, int] = {}  # nodes know the subscribers by these
-        self._named: dict[int, Subscriber] = {}
-        self._count = count()
-        self._held: dict[Subscriber, dict[bytes, None]] = {}  # dicts and not sets: see _Node
-        self._octets: Counter[Subscriber] = Counter()
-        self._lengths: Counter[int] = Counter()  # of the prefixes, and how many have each
-        self._leaving: deque[tuple[Subscriber, dict[bytes, None]]] = deque()  # what is still to be removed …
-        self._leavers: Counter[Subscriber] = Counter()  # … and how often each subscriber is in it
-        self.longest = 0  # the longest prefix; more, where that was taken back and no topic was looked up since
-        self.found: _Found[Subscriber] = _Found(self._find)  # by a topic's beginning, as long as the longest prefix
+        self._holdings: dict[Subscriber, Holding] = {}
+        self._named: dict[int, Subscriber] = {}  # by the number of the holding
+        self._numbers = count()
+        self._leaving: deque[tuple[Subscriber, Holding]] = deque()  # what is still to be removed
+        # Topics are told apart by as many octets as the longest prefix has. None: by all; that is always right, and
+        # the first lookup after a change finds out the number.
+        self.longest: int | None = None
+        # Answers by the first `longest` octets of a topic, kept until a subscription changes, because publishers come
+        # back to the same few topics (0.1 µs instead of 2); and each of them once, because `fanout` compares them.
+        self.found: dict[bytes, tuple[Subscriber, ...]] = {}
+        self._answers: dict[tuple[Subscriber, ...], tuple[Subscriber, ...]] = {}
 
     def add(self, prefix: bytes, subscriber: Subscriber) -> bool:
-        """Note that subscriber wants prefix; True if nobody did before. (While there is something to tidy, the prefix
-        has to be settled first.)"""
-        held = self._held.get(subscriber)
-        if held is None:
-            held = self._held[subscriber] = {}
-            if subscriber not in self._numbers:
-                number = self._numbers[subscriber] = next(self._count)
-                self._named[number] = subscriber
-        elif prefix in held:
+        """Note that subscriber wants prefix. True if no subscriber did before, among them those still to be removed."""
+        holding = self._holdings.get(subscriber) or self._begin(subscriber)
+        if prefix in holding.prefixes:
             return False
-        held[prefix] = None
-        self._octets[subscriber] += cost(len(prefix))
-        self.found.clear()
-        node, rest = self._place(prefix)
-        first = node.add(rest, self._numbers[subscriber])
-        if first:
-            self._lengths[len(prefix)] += 1
-            self.longest = max(self.longest, len(prefix))
-        return first
+        holding.prefixes[prefix] = None
+        holding.memory += cost(len(prefix))
+        self._changed()
+        node, rest = self._path(prefix, make=True)[-1]
+        return node.add(rest, holding.number)
 
-    def _place(self, prefix: bytes) -> tuple[_Node, bytes]:
-        """The node that prefix belongs to, made if need be, and how the prefix is known there."""
-        node, at = self._root, 0
-        while len(prefix) - at > PIECE:
-            piece = prefix[at : at + PIECE]
-            at += PIECE
-            if piece not in node.longer:
-                node.longer[piece] = _Node()
-            node = node.longer[piece]
-        return node, prefix[at:] if at else prefix
+    def _begin(self, subscriber: Subscriber) -> Holding:
+        holding = self._holdings[subscriber] = Holding(next(self._numbers))
+        self._named[holding.number] = subscriber
+        return holding
 
-    def remove(self, prefix: bytes, subscriber: Subscriber) -> bool:
-        """Forget it; True if now nobody wants prefix. Forgetting what was never noted changes nothing."""
-        held = self._held.get(subscriber)
-        if held is None or prefix not in held:
-            return False
-        del held[prefix]
-        self._octets[subscriber] -= cost(len(prefix))
-        last = self._remove(prefix, subscriber)
-        if not held:
-            del self._held[subscriber], self._octets[subscriber]
-            self._forget(subscriber)
-        return last
+    def copy(self) -> "Subscriptions[Subscriber]":
+        """The same subscriptions, without what is still to be removed."""
+        other: Subscriptions[Subscriber] = Subscriptions()
+        for subscriber, holding in self._holdings.items():
+            for prefix in holding.prefixes:
+                other.add(prefix, subscriber)
+        return other
 
-    def _forget(self, subscriber: Subscriber) -> None:
-        """It has no prefix any more, unless some are still to be removed."""
-        if subscriber not in self._held and not self._leavers[subscriber]:
-            del self._leavers[subscriber], self._named[self._numbers.pop(subscriber)]
+    def _changed(self) -> None:
+        self.longest = None
+        if self.found:
+            self.found.clear()
+            self._answers.clear()
 
-    def _remove(self, prefix: bytes, subscriber: Subscriber) -> bool:
-        self.found.clear()
-        path = self._path(prefix)
-        node, rest = path[-1]
-        if not node.remove(rest, self._numbers[subscriber]):
-            return False
-        self._lengths[len(prefix)] -= 1
-        if not self._lengths[len(prefix)]:
-            del self._lengths[len(prefix)]
-        while len(path) > 1 and path[-1][0].is_empty:
-            path.pop()
-            parent, piece = path[-1]
-            del parent.longer[piece]
-        return True
-
-    def _path(self, prefix: bytes) -> list[tuple[_Node, bytes]]:
-        """The nodes from the root to that of a prefix which is there, each with the part of prefix that is known
-        there."""
-        path, node, at = [], self._root, 0
+    def _path(self, prefix: bytes, make: bool = False) -> list[tuple[_Node, bytes]]:
+        """The nodes from the root to that of prefix, each with the part of prefix that is known there. make: add those
+        that are missing. Without it the path ends where there is no further node; then that part is too long."""
+        node, path, at = self._root, [], 0
         while len(prefix) - at > PIECE:
             piece = prefix[at : at + PIECE]
             path.append((node, piece))
+            if piece not in node.longer:
+                if not make:
+                    return [*path, (_Node(), prefix[at + PIECE :])]
+                node.longer[piece] = _Node()
             node = node.longer[piece]
             at += PIECE
-        path.append((node, prefix[at:]))
+        path.append((node, prefix[at:] if at else prefix))
         return path
+
+    def remove(self, prefix: bytes, subscriber: Subscriber) -> bool:
+        """Forget it. True if now no subscriber wants prefix. To forget what was never noted changes nothing."""
+        holding = self._holdings.get(subscriber)
+        if holding is None or prefix not in holding.prefixes:
+            return False
+        del holding.prefixes[prefix]
+        holding.memory -= cost(len(prefix))
+        return self._remove(prefix, holding.number)
+
+    def _remove(self, prefix: bytes, number: int) -> bool:
+        self._changed()
+        path = self._path(prefix)
+        node, rest = path.pop()
+        if not node.remove(rest, number):
+            return False
+        while path and not (node.wanted or node.longer):
+            node, piece = path.pop()
+            del node.longer[piece]
+        return True
 
     # --------------------------------------------------------------------------------------------------------- leaving
 
     def leave(self, subscriber: Subscriber) -> None:
         """subscriber gets nothing any more; its prefixes are for `tidy` to remove."""
-        self.renew(subscriber)
-        self.found.clear()
+        holding = self._holdings.pop(subscriber, None)
+        if holding is not None:
+            self._leaving.append((subscriber, holding))
+        self._changed()
 
     def renew(self, subscriber: Subscriber) -> None:
-        """subscriber begins anew. What it wanted until now is for `tidy` to remove, unless it is added again first."""
-        held = self._held.pop(subscriber, None)
-        self._octets.pop(subscriber, None)
-        if held:
-            self._leaving.append((subscriber, held))
-            self._leavers[subscriber] += 1
+        """subscriber begins anew. What it wanted until now is for `tidy` to remove; until then it gets that, too."""
+        self.leave(subscriber)
+        self._begin(subscriber)
 
     @property
     def untidy(self) -> bool:
@@ -322,74 +276,54 @@ class Subscriptions(Generic[Subscriber]):
         return bool(self._leaving)
 
     def tidy(self, most: int) -> list[tuple[Subscriber, bytes, bool]]:
-        """Remove up to so many prefixes of subscribers who have left. Each of them with its subscriber, and whether
-        nobody wants that prefix any more."""
+        """Remove up to so many prefixes that are left of subscribers. The result has those that their subscriber does
+        not want again: the subscriber, the prefix, and whether no other subscriber wants it."""
         removed = []
         while self._leaving and most > 0:
-            subscriber, prefixes = self._leaving[0]
-            while prefixes and most > 0:
+            subscriber, left = self._leaving[0]
+            again = self.of(subscriber).prefixes
+            for _ in range(min(most, len(left.prefixes))):
+                prefix, _ = left.prefixes.popitem()  # which frees it now, and not all of them together at the end
+                is_last = self._remove(prefix, left.number)
+                if prefix not in again:
+                    removed.append((subscriber, prefix, is_last))
                 most -= 1
-                prefix, _ = prefixes.popitem()
-                if prefix not in self._held.get(subscriber, ()):
-                    removed.append((subscriber, prefix, self._remove(prefix, subscriber)))
-            if not prefixes:
+            if not left.prefixes:
                 self._leaving.popleft()
-                self._leavers[subscriber] -= 1
-                self._forget(subscriber)
-        return removed
-
-    def settle(self, prefix: bytes, subscriber: Subscriber | None) -> list[tuple[Subscriber, bytes, bool]]:
-        """As tidy, for this one prefix, which is about to be added for subscriber (or removed: None). If subscriber had
-        it before, it keeps it."""
-        removed = []
-        for left, prefixes in self._leaving:
-            if prefix in prefixes:
-                del prefixes[prefix]
-                if left != subscriber and prefix not in self._held.get(left, ()):
-                    removed.append((left, prefix, self._remove(prefix, left)))
+                del self._named[left.number]
         return removed
 
     # ---------------------------------------------------------------------------------------------------------- asking
 
     def matching(self, topic: bytes) -> tuple[Subscriber, ...]:
-        """Everybody who wants a message that starts with topic, once each. What lies behind the longest prefix makes no
-        difference."""
-        return self.found[topic[: self.longest]]
+        """All subscribers that want a message that starts with topic, once each."""
+        key = topic[: self.longest]
+        found = self.found.get(key)
+        if found is None:
+            found = self._find(key)
+            found = self._answers.setdefault(found, found)
+            if len(self.found) >= MOST_KEPT or len(self._answers) >= MOST_KEPT:
+                self._changed()
+            if len(key) <= LONGEST_KEPT:
+                self.found[key] = found
+        return found
 
     def _find(self, topic: bytes) -> tuple[Subscriber, ...]:
-        if self.longest not in self._lengths:
-            self.longest = max(self._lengths, default=0)
         node, at = self._root, 0
-        found = node.matching(topic if len(topic) <= PIECE else topic[:PIECE])
+        if self.longest is None and not node.longer:
+            self.longest = max(node.lengths, default=0)
+        numbers = node.matching(topic if len(topic) <= PIECE else topic[:PIECE])
         while node.longer and (longer := node.longer.get(topic[at : at + PIECE])) is not None:
             node, at = longer, at + PIECE
-            found = tuple(dict.fromkeys(found + node.matching(topic[at : at + PIECE])))
-        subscribers = tuple(map(self._named.__getitem__, found))
-        if self._leaving:
-            return tuple(subscriber for subscriber in subscribers if subscriber in self._held)
-        return subscribers
+            numbers += node.matching(topic[at : at + PIECE])
+        found = dict.fromkeys(map(self._named.__getitem__, numbers))
+        return tuple(subscriber for subscriber in found if subscriber in self._holdings)
 
-    def count(self, subscriber: Subscriber) -> int:
-        """How many prefixes it has."""
-        return len(self._held.get(subscriber, ()))
-
-    def octets(self, subscriber: Subscriber) -> int:
-        """What they cost."""
-        return self._octets[subscriber]
-
-    def held_by(self, subscriber: Subscriber) -> Collection[bytes]:
-        """They themselves."""
-        return self._held.get(subscriber, {}).keys()
-
-    def holds(self, subscriber: Subscriber, prefix: bytes) -> bool:
-        """Is this one of them?"""
-        return prefix in self._held.get(subscriber, ())
+    def of(self, subscriber: Subscriber) -> Holding:
+        """What subscriber wants."""
+        return self._holdings.get(subscriber, NOTHING)
 
     def __contains__(self, prefix: bytes) -> bool:
-        """Does anybody want exactly this prefix?"""
-        node, at = self._root, 0
-        while len(prefix) - at > PIECE:
-            if (longer := node.longer.get(prefix[at : at + PIECE])) is None:
-                return False
-            node, at = longer, at + PIECE
-        return prefix[at:] in node.wanted
+        """Does any subscriber want exactly this prefix?"""
+        node, rest = self._path(prefix)[-1]
+        return rest in node.wanted

@@ -27,7 +27,7 @@ import minizmtp as zmq
 from minizmtp import Event
 from minizmtp.auth import CURVE_ALLOW_ANY, Authenticator
 from minizmtp.net.engine import MAX_UNSENT_REPLIES
-from minizmtp.patterns.pubsub import SLICE
+from minizmtp.patterns.subscribers import SLICE
 from minizmtp.sockets.monitor import MOST_KEPT
 from minizmtp.wire import NEED_DATA, Connection, ConnectionClosed, Ping, Ready, Subscribe, z85
 from minizmtp.wire.connection import HANDSHAKE_LIMIT
@@ -356,7 +356,7 @@ async def test_a_flood_of_subscriptions_is_counted_until_its_peer_ends(kind: zmq
         with trio.fail_after(10):
             while pattern_of(pub).subscriptions.untidy:
                 await trio.lowlevel.checkpoint()
-        assert pattern_of(pub).subscriptions._lengths == {4: 1}
+        assert pattern_of(pub).subscriptions._root.lengths == {4: 1}
 
 
 @pytest.mark.parametrize("kind", [zmq.PUB, zmq.XPUB])
@@ -393,12 +393,12 @@ async def test_others_have_turns_while_a_leaver_is_forgotten(kind: zmq.SocketTyp
             sub.subscribe(b"%d" % number)
         sub.connect("inproc://news")
         wants = pattern_of(pub).subscriptions
-        left = [sum(wants._lengths.values())]
+        left = [sum(wants._root.lengths.values())]
         sub.close()
-        left.append(sum(wants._lengths.values()))
+        left.append(sum(wants._root.lengths.values()))
         while left[-1]:
             await trio.lowlevel.checkpoint()
-            left.append(sum(wants._lengths.values()))
+            left.append(sum(wants._root.lengths.values()))
         assert max(before - after for before, after in pairwise(left)) <= 4 * SLICE
 
 

@@ -115,6 +115,44 @@ def test_topics_with_the_same_audience_share_a_run() -> None:
     assert [type(item) for item in items(peers[0])] == [bytes, OpenRun]
 
 
+def test_a_batch_is_shared_as_single_messages_are() -> None:
+    """High-water marks, peers that get each message alone, and messages of several frames among them."""
+    batch: list[Item] = [b"%d" % number if number % 50 else [b"%d" % number, b"more"] for number in range(400)]
+    found = []
+    for is_batch in (True, False):
+        pub = publisher()
+        peers = [subscriber(pub, b""), subscriber(pub, b"", hwm=150), subscriber(pub, b"", conflate=True)]
+        if is_batch:
+            assert pub.send_many(iter(batch), 1000) == (400, None)
+        else:
+            for item in batch:
+                pub.try_send([item] if isinstance(item, bytes) else list(item))  # type: ignore[call-overload]
+        dropped = [peer.outbound.dropped for peer in peers]
+        found.append(([messages(items(peer)) for peer in peers], dropped))
+    assert found[0] == found[1]
+    assert found[0] == ([batch, batch[:150], batch[-1:]], [0, 250, 399])
+
+
+def test_what_a_broken_iterator_gave_before_is_sent() -> None:
+    def numbered() -> Iterator[bytes]:
+        yield from numbers(20)
+        raise LookupError
+
+    pub = publisher()
+    peer = subscriber(pub, b"")
+    with pytest.raises(LookupError):
+        pub.send_many(numbered(), 100)
+    assert messages(items(peer)) == numbers(20)
+
+
+def test_of_a_batch_no_more_is_taken_than_may_be_sent() -> None:
+    pub = publisher()
+    peer = subscriber(pub, b"")
+    left = iter(numbers(20))
+    assert pub.send_many(left, 15) == (15, None)
+    assert (messages(items(peer)), next(left)) == (numbers(15), b"15")
+
+
 def test_a_run_has_an_end() -> None:
     pub = publisher()
     peer = subscriber(pub, b"")
@@ -320,6 +358,14 @@ class SameAsWithout(RuleBasedStateMachine):
             self.count += 1
             message = [topic + b"%d" % self.count] + [bytes(size)] * (self.count % 3 == 0)
             assert self.with_runs.try_send(list(message)) is self.without.try_send(list(message)) is True
+
+    @rule(topics=st.lists(st.sampled_from([b"a", b"b"]), max_size=5), count=st.integers(1, 60))
+    def publishes_a_batch(self, topics: list[bytes], count: int) -> None:
+        batch: list[Item] = [topic + b"%d" % number for topic in topics for number in range(count)]
+        assert self.with_runs.send_many(iter(batch), len(batch)) == (len(batch), None)
+        for topic in batch:
+            assert isinstance(topic, bytes)
+            self.without.try_send([topic])
 
     @rule(which=st.integers(0, 3), count=st.integers(1, 5))
     def is_read(self, which: int, count: int) -> None:

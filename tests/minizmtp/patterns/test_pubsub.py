@@ -6,7 +6,8 @@ import pytest
 
 from minizmtp.errors import ProtocolError
 from minizmtp.options import Options
-from minizmtp.patterns.pubsub import SLICE, Pub, Sub, XPub, read_subscription
+from minizmtp.patterns.pubsub import Pub, Sub, XPub
+from minizmtp.patterns.subscribers import SLICE, read_subscription
 from minizmtp.wire.events import Cancel, Item, SharedMessage, Subscribe
 from tests.minizmtp.patterns.peers import Calls, Peer, Wire, all_received, received
 
@@ -216,6 +217,24 @@ def test_a_message_of_many_subscriptions_is_read_in_slices(kind: type[Pub]) -> N
         assert all_received(station)[-2:] == [[b"up"], [b"\x01next"]]
 
 
+@pytest.mark.parametrize("kind", [Pub, XPub])
+def test_what_waits_at_the_attach_is_read_in_slices(kind: type[Pub]) -> None:
+    """So much may have come before, or may come while other tasks have their turns."""
+    station = kind(Calls(), Calls())
+    soon: list[Callable[[], None]] = []
+    station.later = soon.append
+    early = Peer(pub())
+    early.pipe.inbound.set_reader(Calls())
+    early.says(*(Subscribe(b"%d" % number) for number in range(2 * SLICE)))
+    station.attach(early.pipe)
+    early.says(Subscribe(b"late"), Subscribe(b"later"))
+    held = [station.subscriptions_of(early.pipe)]
+    while soon:
+        soon.pop()()
+        held.append(station.subscriptions_of(early.pipe))
+    assert held == [SLICE, 2 * SLICE, 2 * SLICE + 2]
+
+
 def test_a_listener_that_leaves_within_a_long_message_is_gone() -> None:
     station = pub()
     soon: list[Callable[[], None]] = []
@@ -225,7 +244,7 @@ def test_a_listener_that_leaves_within_a_long_message_is_gone() -> None:
     listener.leaves()
     while soon:
         soon.pop()()
-    assert not station.subscriptions._lengths
+    assert not station.subscriptions._root.lengths
 
 
 def test_a_message_to_many_is_one_object_that_is_encoded_once() -> None:

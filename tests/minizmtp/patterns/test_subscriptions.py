@@ -72,9 +72,9 @@ def test_what_somebody_wants_is_counted_once_for_each_prefix() -> None:
     wants.add(b"a", "ben")
     wants.remove(b"c", "anna")
     wants.remove(b"c", "anna")
-    assert [wants.count(name) for name in ("anna", "ben", "carla")] == [2, 1, 0]
+    assert [list(wants.of(name).prefixes) for name in ("anna", "ben", "carla")] == [[b"a", b"b"], [b"a"], []]
     wants.leave("anna")
-    assert wants.count("anna") == 0
+    assert not wants.of("anna").prefixes
 
 
 def test_a_leaver_gets_nothing_and_its_prefixes_go_in_slices() -> None:
@@ -100,27 +100,40 @@ def test_leaving_costs_the_same_with_any_number_of_prefixes() -> None:
     assert sum(b"%d" % number in wants for number in range(1000)) == 990
 
 
-def test_a_prefix_ends_for_leavers_before_it_begins_for_others() -> None:
+def test_a_prefix_of_a_leaver_goes_over_to_the_next_subscriber() -> None:
+    """It began with the leaver and has not ended, because another subscriber wants it before it was removed."""
     wants: Subscriptions[str] = Subscriptions()
     wants.add(b"a", "anna")
     wants.leave("anna")
-    assert wants.settle(b"a", "ben") == [("anna", b"a", True)]
-    assert wants.add(b"a", "ben") is True
-    assert wants.tidy(10) == []
+    assert wants.add(b"a", "ben") is False
     assert wants.matching(b"a") == ("ben",)
+    assert wants.tidy(10) == [("anna", b"a", False)]
+    assert wants.matching(b"a") == ("ben",)
+    assert wants.remove(b"a", "ben") is True
 
 
 def test_what_is_asked_for_again_stays_and_the_rest_goes() -> None:
     wants: Subscriptions[str] = Subscriptions()
     wants.add(b"a", "anna"), wants.add(b"b", "anna")
     wants.renew("anna")
-    wants.settle(b"a", "anna")
+    assert (list(wants.of("anna").prefixes), wants.of("anna").memory) == ([], 0)
     assert wants.add(b"a", "anna") is False
-    assert wants.matching(b"b") == ("anna",)  # until it is tidied
+    assert (wants.matching(b"a"), wants.matching(b"b")) == (("anna",), ("anna",))  # until it is tidied
     assert wants.tidy(10) == [("anna", b"b", True)]
     assert (wants.matching(b"a"), wants.matching(b"b")) == (("anna",), ())
     wants.leave("anna")
     assert wants.tidy(10) == [("anna", b"a", True)]
+
+
+def test_a_subscriber_may_leave_while_it_begins_anew() -> None:
+    wants: Subscriptions[str] = Subscriptions()
+    wants.add(b"a", "anna"), wants.add(b"b", "anna")
+    wants.renew("anna"), wants.renew("anna")
+    wants.add(b"b", "anna")
+    wants.leave("anna")
+    assert (wants.matching(b"a"), wants.matching(b"b")) == ((), ())
+    assert sorted(wants.tidy(10)) == [("anna", b"a", True), ("anna", b"b", False), ("anna", b"b", True)]
+    assert not wants.untidy
 
 
 class NaiveSubscriptions:
@@ -243,8 +256,8 @@ def test_a_subscription_takes_no_more_memory_than_is_counted(length: int) -> Non
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert wants.octets(1) == count * cost(length)
-    assert taken <= 1.25 * wants.octets(1)
+    assert wants.of(1).memory == count * cost(length)
+    assert taken <= 1.25 * wants.of(1).memory
 
 
 def test_everything_is_gone_when_everybody_has_left() -> None:
@@ -255,7 +268,7 @@ def test_everything_is_gone_when_everybody_has_left() -> None:
         wants.leave(subscriber)
     wants.tidy(100)
     root = wants._root
-    left = [root.wanted, root.lengths, root.signposts, root.longer, root.answers, wants._lengths, wants._held]
+    left = [root.wanted, root.lengths, root.signposts, root.longer, root.answers, wants._holdings, wants._named]
     assert not any(left)
 
 
@@ -270,6 +283,8 @@ def test_all_lengths_are_looked_at_once_and_not_at_each_change(monkeypatch: pyte
         index.add(bytes(length), "leaves")
     index.leave("leaves")
     index.tidy(300)
-    assert looks.count(1) == 0
+    assert looks == []
     assert index.matching(bytes(300)) == ("stays",)
-    assert (looks.count(1), index.longest) == (1, 0)
+    assert (looks, index.longest) == ([1], 0)
+    index.matching(bytes(300)), index.matching(b"x")
+    assert looks == [1]

@@ -2,17 +2,21 @@
 
 import gc
 from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule, run_state_machine_as_test
 
 from minizmtp.errors import EINVAL, ZMQError
 from minizmtp.options import Options
-from minizmtp.patterns import Pipe
-from minizmtp.patterns.notices import AT_A_TIME, MAX_UNREAD, Backlog
-from minizmtp.patterns.pubsub import MAX_WAITING, SLICE, Pub, Sub, XPub, XSub
+from minizmtp.patterns import Pipe, notices
+from minizmtp.patterns.notices import MAX_UNREAD
+from minizmtp.patterns.pubsub import Pub, Sub, XPub, XSub
 from minizmtp.patterns.queue import Queue
+from minizmtp.patterns.requests import MAX_WAITING
+from minizmtp.patterns.subscribers import SLICE
 from minizmtp.wire.events import Cancel, Item, Message, Subscribe
 from tests.minizmtp.patterns.peers import Calls, Peer, all_received, received
 
@@ -36,7 +40,7 @@ def xsub(*prefixes: bytes, **values: object) -> XSub:
 
 
 # What `Notices` keeps: all empty when the program has read everything.
-LEDGERS = ("_queue", "_senders", "_next", "_backlogs", "_peers", "_opening", "_opened", "_repeated", "_verbose")
+LEDGERS = ("_queue", "_senders", "_backlogs", "_peers", "_opening", "_caused")
 
 both = pytest.mark.parametrize("kind", [Pub, XPub])
 
@@ -306,6 +310,17 @@ def test_a_peer_is_not_read_while_its_notices_take_too_much() -> None:
     assert len(flood.pipe.inbound) == 0
 
 
+def test_what_was_not_read_of_a_peer_ends_with_it() -> None:
+    """Its messages that are shown already stay; a subscription of a peer that has gone would never end."""
+    station = xpub()
+    flood = Peer(station, rcvhwm=4)
+    flood.says(*([b"%d" % number] for number in range(8)), Subscribe(b"eu"))
+    flood.leaves()
+    assert all_received(station) == [[b"0"], [b"1"], [b"2"], [b"3"]]
+    assert not station.subscriptions.matching(b"eu")
+    assert len(flood.pipe.inbound) == 0
+
+
 @pytest.mark.parametrize("mode", ["", "xpub_verbose", "xpub_verboser", "xpub_manual"])
 @pytest.mark.slow
 def test_peers_that_have_gone_do_not_fill_an_unread_xpub(mode: str) -> None:
@@ -324,6 +339,48 @@ def test_peers_that_have_gone_do_not_fill_an_unread_xpub(mode: str) -> None:
     assert not any(vars(station._notices)[name] for name in LEDGERS)
 
 
+@pytest.mark.parametrize("mode", ["", "xpub_verbose", "xpub_verboser", "xpub_manual"])
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["asks", "asks", "ends", "leaves", "reads"]), st.integers(0, 3), st.sampled_from("ab")
+        ),
+        max_size=60,
+    )
+)
+def test_what_is_left_out_does_not_mislead_the_program(mode: str, steps: list[tuple[str, int, str]]) -> None:
+    """From what it reads, it knows in the end which prefixes are wanted."""
+    each = mode in ("xpub_verboser", "xpub_manual")
+    known: set[tuple[Pipe | None, bytes]] = set()
+
+    def read() -> None:
+        if (found := station.take()) is not None:
+            pipe, (frame,) = found
+            (known.add if frame[0] else known.discard)((pipe if each else None, frame[1:]))
+
+    with patch.object(notices, "MAX_UNREAD", 2):
+        station = xpub(**({mode: 1} if mode else {}))
+        peers = [Peer(station) for _ in range(4)]
+        wanted: set[tuple[Pipe, bytes]] = set()
+        for step, index, letter in steps:
+            pipe, prefix = peers[index].pipe, letter.encode()
+            if step == "asks":
+                peers[index].says(Subscribe(prefix))
+                wanted.add((pipe, prefix))
+            elif step == "ends":
+                peers[index].says(Cancel(prefix))
+                wanted.discard((pipe, prefix))
+            elif step == "leaves":
+                peers[index].leaves()
+                peers[index] = Peer(station)
+                wanted = {pair for pair in wanted if pair[0] is not pipe}
+            else:
+                read()
+        while station.can_receive():
+            read()
+    assert known == {(pipe if each else None, prefix) for pipe, prefix in wanted}
+
+
 def test_how_much_of_a_peer_is_unread_is_not_counted_each_time() -> None:
     station = xpub()
     one, other = Peer(station), Peer(station)
@@ -331,10 +388,8 @@ def test_how_much_of_a_peer_is_unread_is_not_counted_each_time() -> None:
     other.says([b"up"], Subscribe(b"0"))
     station.take()
     assert (station.aside(one.pipe), station.aside(other.pipe)) == (99, 1)
-    assert station._notices._backlogs == {
-        one.pipe: Backlog(0, 0, 99, 99 * 512 + 8 * 189),
-        other.pipe: Backlog(1, 1, 0, 0),
-    }
+    backlog = station._notices._backlogs[one.pipe]
+    assert (backlog.messages, backlog.notices, backlog.memory) == (0, 99, 99 * 512 + 8 * 189)
 
 
 def test_a_leaver_with_many_prefixes_is_shown_in_slices() -> None:
@@ -346,15 +401,13 @@ def test_a_leaver_with_many_prefixes_is_shown_in_slices() -> None:
     all_received(station)
     listener.leaves()
     assert len(station._notices) == SLICE
-    (left,) = (prefixes for _, prefixes in station._requests._leaving)
-    late = min(left)
-    other.says(Subscribe(late))  # its end comes before it begins anew
     ends = all_received(station)
-    assert ends[-2:] == [[b"\0" + late], [b"\x01" + late]]
+    late = b"0"
+    other.says(Subscribe(late))  # before the end of it was shown: so it goes on
     while soon:
         soon.pop()()
     ends += all_received(station)
-    assert len(ends) == 3 * SLICE + 1
+    assert {end for (end,) in ends} == {b"\0%d" % number for number in range(1, 3 * SLICE)}
     assert station.subscriptions_of(other.pipe) == 1
 
 
@@ -362,7 +415,7 @@ def test_a_leaver_with_many_prefixes_is_shown_in_slices() -> None:
 def test_notices_are_read_in_order_and_may_be_put_back() -> None:
     station = xpub()
     listener = Peer(station)
-    sent = [b"%d" % number for number in range(2 * AT_A_TIME + 10)]
+    sent = [b"%d" % number for number in range(2010)]
     listener.says(*(Subscribe(prefix) for prefix in sent))
     read = []
     while (found := station.take()) is not None:
@@ -387,8 +440,8 @@ def test_the_garbage_collector_does_not_visit_notices() -> None:
     other.says(*(Subscribe(b"other %d" % number) for number in range(1000)))
     gc.collect()
     assert len(gc.get_objects()) - before < 100
-    index, notices = station.subscriptions, station._notices
-    large = [index._root.wanted, index._root.signposts, index._held[listener.pipe], notices._queue, notices._senders]
+    index = station.subscriptions
+    large = [index._root.wanted, index._root.signposts, index._holdings[listener.pipe].prefixes]
     assert not any(gc.is_tracked(each) for each in large)
 
 
@@ -602,6 +655,52 @@ def test_an_xsub_without_a_connection_keeps_a_short_list() -> None:
     station.returns()
     said = station.hears()
     assert said[:2] == [Subscribe(b"eu"), [b"up"]]
+
+
+@pytest.mark.parametrize("kind", [Sub, XSub])
+def test_many_prefixes_are_queued_in_slices(kind: type[XSub]) -> None:
+    """Whatever is subscribed to or cancelled meanwhile comes behind them."""
+    listener = kind(Calls(), Calls())
+    soon: list[Callable[[], None]] = []
+    listener.later = soon.append
+
+    def ask(sign: bytes, prefix: bytes) -> None:
+        if kind is XSub:
+            listener.try_send([sign + prefix])
+        else:
+            (listener.subscribe if sign == b"\x01" else listener.unsubscribe)(prefix)
+
+    prefixes = [b"%d" % number for number in range(3 * SLICE)]
+    for prefix in prefixes:
+        ask(b"\x01", prefix)
+    station = Peer(listener)
+    heard, steps = station.hears(), [len(station.pipe.outbound)]
+    assert len(heard) == SLICE
+    ask(b"\0", prefixes[-1]), ask(b"\0", prefixes[0]), ask(b"\x01", b"new")
+    while soon:
+        soon.pop()()
+        steps.append(len(station.pipe.outbound))
+        heard += station.hears()
+    assert max(steps) == SLICE
+    assert heard == [*map(Subscribe, prefixes), Cancel(prefixes[-1]), Cancel(prefixes[0]), Subscribe(b"new")]
+    ask(b"\x01", b"last")
+    assert station.hears() == [Subscribe(b"last")]
+
+
+def test_a_list_that_is_not_queued_yet_ends_with_its_connection() -> None:
+    listener = Sub(Calls(), Calls())
+    soon: list[Callable[[], None]] = []
+    listener.later = soon.append
+    prefixes = [b"%d" % number for number in range(3 * SLICE)]
+    for prefix in prefixes:
+        listener.subscribe(prefix)
+    station = Peer(listener)
+    station.drops()
+    listener.unsubscribe(prefixes[0])
+    station.returns()
+    while soon:
+        soon.pop(0)()
+    assert station.hears() == [*map(Subscribe, prefixes[1:])]
 
 
 @pytest.mark.requirement("29-37", "29-49", "L-9")
