@@ -31,7 +31,8 @@ READING_ORDER = """
     patterns.queue patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.fanout patterns.notices patterns.pubsub patterns.reqrep patterns.router
 
-    net.endpoints net.transports net.looking net.reactor net.writer net.heartbeat net.engine net.advice net.session
+    net.endpoints net.transports net.looking net.runlimits net.reactor net.writer net.heartbeat net.engine net.advice
+    net.session
     net.inproc net.runtime
 
     sockets.monitor sockets.links sockets.waiters sockets.socket sockets.zap sockets.context sockets.poller

@@ -3,6 +3,7 @@
     endpoints    tcp://, ipc:// and inproc:// as text
     transports   non-blocking streams and listeners
     looking      a moment of polling before a task blocks
+    runlimits    how much one connection may do before others have their turns
     reactor      one task watches the files of all connections, and keeps their timers
     writer       when a queued message leaves, and how many leave together
     heartbeat    when to ask a peer whether it is alive, and when to give up

@@ -30,9 +30,9 @@ happen:
     RESUMING   octets that were read are not decoded yet: a run that goes on with them was asked for
     CLOSED     the connection has ended
 
-**A run has an end, whatever the peer sends.** One read may also hold sixteen thousand PINGs, or a message of thirty
-thousand frames. So each run gives the `Connection` an allowance of work. When that is used up, what is left stays in
-the decoder, nothing more is read, and the next run goes on, after other tasks and other connections had theirs.
+**A run has an end, whatever the peer sends** (see `runlimits`): it gives the `Connection` an allowance of work. When
+that is used up, what is left stays in the decoder, nothing more is read, and the next run goes on, after other tasks
+and other connections had theirs.
 
 **A receiver that waits for its only peer reads for itself.** It need not be woken by the reactor: it is lent the
 stream, waits for it, and does the run in its own task. That saves a switch of tasks for each message.
@@ -70,18 +70,9 @@ from ..wire import (
 )
 from .heartbeat import NEVER, Heartbeat, Silence
 from .reactor import IDLE, READ, WRITE, Reactor
+from .runlimits import MESSAGES, OCTETS, RunLimits
 from .transports import READ_SIZE, Stream
-from .writer import BLOCKED, Writer
-
-# Reads in one run, and octets and messages that are read; after so many, other connections have their turns first.
-# (With a run for each read, a PULL takes a fifth more time for messages of 1 KiB, and half as much again for 64 KiB.)
-READS = 16
-OCTETS = 1 << 20
-MESSAGES = 256
-
-# What a run may decode, in short frames (see `wire.connection`): about 0.25 ms. One read of messages of 64 octets
-# holds a thousand of them, and is to be one run.
-WORK = 1024
+from .writer import BLOCKED, GATHERING, Writer
 
 # A PING behind less than so many octets is out at once, on any link.
 LITTLE = 1024
@@ -182,6 +173,7 @@ class Engine(Source):
         self._ping_end = 0  # the writer has sent so many octets when the oldest unanswered PING is out
         self._gone = 0  # octets that have reached the peer's system, when that was last looked at
         self._writer = Writer(stream, connection, self)
+        self._limits = RunLimits(reactor.runs)
         self._state = OPEN
         self._interest = 0  # what the reactor calls us for
         self._is_run_coming = False  # one that resumes
@@ -293,12 +285,12 @@ class Engine(Source):
 
     def _read(self) -> None:
         """What has come: read on until there is no more, or the run has done enough."""
-        connection, writer = self._connection, self._writer
-        connection.decoder.allowance = WORK
+        connection, writer, limits = self._connection, self._writer, self._limits
+        connection.decoder.allowance = work = limits.work
         reads = messages = octets = 0
         while self._state is OPEN and writer.protocol_bytes <= MAX_UNSENT_REPLIES:
             try:
-                count = self._stream.try_receive_into(connection)
+                count = self._stream.try_receive_into(connection, limits.octets)
             except OSError as error:
                 raise Disconnected(error.errno or errno.EIO, str(error.strerror)) from None
             if count is None:
@@ -311,10 +303,12 @@ class Engine(Source):
                 messages += self._receive(pipe)
             else:
                 messages += self._advance()
-            if count < READ_SIZE or reads == READS or messages >= MESSAGES or octets >= OCTETS:
+            if count < READ_SIZE or reads == limits.reads or messages >= MESSAGES or octets >= OCTETS:
                 break
         if reads:
-            writer.heard(messages)
+            if messages > 1 or writer.state is GATHERING:  # or else there is nothing that it would change
+                writer.heard(messages)
+            limits.note(work - connection.decoder.allowance, octets, trio.current_time())
 
     def _advance(self) -> int:
         """Make events of what has come; how many messages there were."""
@@ -346,7 +340,7 @@ class Engine(Source):
         if self._state is CLOSED:
             return
         try:
-            self._connection.decoder.allowance = WORK
+            self._connection.decoder.allowance = self._limits.work
             self._connection.receive_verdict(verdict)
             self._advance()
             self._set_interest()
@@ -423,6 +417,8 @@ class Engine(Source):
 
     def _run_that_resumes(self, readiness: int) -> None:
         self._is_run_coming = False
+        if self._limits.is_sharing:
+            self._reactor.poll()  # what the other connections have goes first
         self.run_once(readiness)
 
     def _deliver(self, messages: Sequence[bytes | Message], inbound: Queue, inspect: Callable[[Message], None]) -> None:
@@ -461,11 +457,12 @@ class Engine(Source):
 
     def _resume_reading(self) -> None:
         self._state = READING[self._state, RUN]
-        self._connection.decoder.allowance = WORK
+        self._connection.decoder.allowance = work = self._limits.work
         if self._heart is not None:
             self._heart.heard(trio.current_time())  # nothing was heard, because nothing was read
             self._set_alarm()
         self._advance()
+        self._limits.note(work - self._connection.decoder.allowance, 0, trio.current_time())
 
     # -------------------------------------------------------------------------------- reading: a receiver that waits
 

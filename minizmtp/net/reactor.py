@@ -42,6 +42,7 @@ import trio
 
 from ..options import Options
 from .looking import Looker, Rounds
+from .runlimits import RunCounts
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 IDLE = 4
@@ -142,6 +143,7 @@ class Reactor:
         self._number = count(1)
         self._alarm: trio.CancelScope | None = None
         self.rounds = Rounds()  # of trio's loop, for receivers that look before they wait
+        self.runs = RunCounts()
         self.standing = 0  # connections that send PONGs unasked, because they are not read now (see `engine`)
 
     # ---------------------------------------------------------------------------------------------------------- files
@@ -205,9 +207,9 @@ class Reactor:
 
     def new_looker(self, options: Options) -> Looker:
         """For the socket that has these options; see `looking`."""
-        return Looker(self.rounds, self._poll, options)
+        return Looker(self.rounds, self.poll, options)
 
-    def _poll(self) -> bool:
+    def poll(self) -> bool:
         """Call those of which something can be done now, if there are any. As `_watch`, but at once."""
         if self._selector is None or not (ready := self._selector.ready()):
             return False

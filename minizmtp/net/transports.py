@@ -80,9 +80,9 @@ class Stream:
         except BlockingIOError:
             return None
 
-    def try_receive_into(self, receiver: Receiver) -> int | None:
-        """Like try_receive, but passes the octets to receiver, if possible directly into its buffer. Returns how many
-        octets there were."""
+    def try_receive_into(self, receiver: Receiver, most: int = 0) -> int | None:
+        """Like try_receive, but passes the octets to receiver, if possible directly into its buffer, and then at most
+        `most` of them (0: as many as fit). Returns how many octets there were."""
         buffer = receiver.get_buffer()
         try:
             if buffer is None:
@@ -90,7 +90,7 @@ class Stream:
                 receiver.receive_data(data)
                 return len(data)
             with buffer:
-                count = self._socket.recv_into(buffer)
+                count = self._socket.recv_into(buffer, most and min(most, len(buffer)))
         except BlockingIOError:
             return None
         if count:

@@ -225,6 +225,7 @@ class Writer:
     def _schedule(self) -> None:
         if self._queue is not None:
             self._queue.notify_at(self._early_flush_at)
+            self._early_flush_at = 0  # because these are the answers to what was heard last
         self.state = WRITING[self.state, QUEUED]
         self._owner.ask_for_run()
 

@@ -12,7 +12,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp.net import engine as engine_module
-from minizmtp.net.engine import LENT, MAX_UNSENT_REPLIES, OCTETS, READS, RESUMING, Engine
+from minizmtp.net.engine import LENT, MAX_UNSENT_REPLIES, RESUMING, Engine
+from minizmtp.net.runlimits import OCTETS, READS
 from minizmtp.net.transports import Receiver, Stream
 from minizmtp.net.writer import BATCH, EARLY_FLUSH_MIN
 from minizmtp.patterns.queue import Pipe
@@ -672,9 +673,9 @@ async def test_a_turn_is_a_few_reads_of_large_frames_and_one_of_small(
         in_turn.append(0)
         turn(engine, may)
 
-    def seen(stream: Stream, receiver: Receiver) -> int | None:
+    def seen(stream: Stream, receiver: Receiver, most: int = 0) -> int | None:
         in_turn[-1] += 1
-        return try_receive_into(stream, receiver)
+        return try_receive_into(stream, receiver, most)
 
     monkeypatch.setattr(Engine, "run_once", counted)
     monkeypatch.setattr(Stream, "try_receive_into", seen)
@@ -821,8 +822,8 @@ async def test_a_turn_of_large_frames_ends_after_a_mebibyte(monkeypatch: pytest.
         octets.append(0)
         turn(engine, may)
 
-    def seen(stream: Stream, receiver: Receiver) -> int | None:
-        count = try_receive_into(stream, receiver)
+    def seen(stream: Stream, receiver: Receiver, most: int = 0) -> int | None:
+        count = try_receive_into(stream, receiver, most)
         octets[-1] += count or 0
         return count
 
