@@ -188,7 +188,9 @@ class Pool:
 
     async def send(self, request: Request, timeout: Timeout) -> Response:
         """The response, its body still to come; until that has been read or closed, it owns a connection."""
-        head = self._head_of(request.method, request.url.raw_path, tuple(request.headers.raw), is_all=not request.stream)
+        head = self._head_of(
+            request.method, request.url.raw_path, tuple(request.headers.raw), is_all=not request.stream
+        )
         origin = request.url.origin
         started = trio.current_time()
         is_repeated = False

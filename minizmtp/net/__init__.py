@@ -8,8 +8,13 @@
     writer       when a queued message leaves, and how many leave together
     heartbeat    when to ask a peer whether it is alive, and when to give up
     engine       one connection at work
+    security     the mechanism that the options ask for
     advice       what to look at when a connection fails
-    session      what happens before, between and after connections: dial, accept, retry, linger
+    reports      what the program is told when a connection ends
+    link         what a socket has for each bind, connect and peer
+    session      the life of one connection, and what is left when it dies
+    connector    dial, pause, dial again
+    acceptor     a bound endpoint, and the peers that connect to it
     inproc       two sockets of one process, without a connection
     runtime      the nursery, the reactor and the inproc names that all sockets of a Context share
 

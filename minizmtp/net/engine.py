@@ -37,7 +37,7 @@ and other connections had theirs.
 **A receiver that waits for its only peer reads for itself.** It need not be woken by the reactor: it is lent the
 stream, waits for it, and does the run in its own task. That saves a switch of tasks for each message.
 
-Read next: `session`.
+Read next: `security`, or `session` at once.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from ..options import Options
 from ..wire.events import Authenticate, Verdict
 from .inproc import InprocRegistry
 from .reactor import Reactor
-from .session import log
+from .reports import log
 
 if TYPE_CHECKING:
     from ..sockets.links import Links
