@@ -31,8 +31,8 @@ READING_ORDER = """
     patterns.queue patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.fanout patterns.notices patterns.pubsub patterns.reqrep patterns.router
 
-    net.endpoints net.transports net.looking net.runlimits net.reactor net.writer net.heartbeat net.engine net.security
-    net.advice net.reports net.link net.session net.connector net.acceptor net.inproc
+    net.endpoints net.transports net.looking net.runlimits net.reactor net.portable net.writer net.heartbeat net.engine
+    net.security net.advice net.reports net.link net.session net.connector net.acceptor net.inproc
     net.runtime
 
     sockets.monitor sockets.links sockets.waiters sockets.socket sockets.zap sockets.context sockets.poller

@@ -5,6 +5,7 @@
     looking      a moment of polling before a task blocks
     runlimits    how much one connection may do before others have their turns
     reactor      one task watches the files of all connections, and keeps their timers
+    portable     the same with a task for each connection, on any system
     writer       when a queued message leaves, and how many leave together
     heartbeat    when to ask a peer whether it is alive, and when to give up
     engine       one connection at work

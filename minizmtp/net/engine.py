@@ -249,7 +249,7 @@ class Engine(Source):
         self._state = READING[self._state, END]
         self._send_no_pongs()
         if self._interest:
-            self._reactor.set_interest(self._stream.fileno, self._interest, 0, self.run_once)
+            self._reactor.unwatch(self._stream.fileno)
         self._reactor.cancel(self._alarm)
         if self._pipe is not None:
             self._pipe.source = None
@@ -276,10 +276,12 @@ class Engine(Source):
             interest = interest & READ | WRITE
         if interest != self._interest:
             if self._interest and interest:
-                self._reactor.change_interest(self._stream.fileno, self._interest, interest)
+                self._reactor.change_interest(self._stream.fileno, interest)
+            elif interest:
+                self._reactor.watch(self._stream.fileno, interest, self.run_once)
             else:
-                self._reactor.set_interest(self._stream.fileno, self._interest, interest, self.run_once)
-            self._interest = interest  # only now, because the reactor raises if it has no file for a selector
+                self._reactor.unwatch(self._stream.fileno)
+            self._interest = interest  # only now, because `watch` raises if no files are left
 
     # --------------------------------------------------------------------------------------------------------- reading
 
@@ -477,8 +479,8 @@ class Engine(Source):
             await trio.lowlevel.checkpoint()
             return
         self._state = READING[self._state, LENT_OUT]
-        before, self._interest = self._interest, self._interest & ~READ or IDLE
-        self._reactor.change_interest(self._stream.fileno, before, self._interest)
+        self._interest = self._interest & ~READ or IDLE
+        self._reactor.change_interest(self._stream.fileno, self._interest)
         try:
             await self._stream.wait_receivable()
         except trio.ClosedResourceError:
@@ -499,7 +501,7 @@ class Engine(Source):
 
     @property
     def can_be_waited_for(self) -> bool:
-        return self._state is RESUMING or bool(self._interest & READ)
+        return self._state is RESUMING or (self._interest & READ > 0 and self._reactor.lends)
 
     # --------------------------------------------------------------------------------------------------- signs of life
 

@@ -1,10 +1,18 @@
 """Fixtures of the trio layer's tests."""
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
 from trio.testing import MockClock
+
+from minizmtp.net import runtime
+from minizmtp.net.portable import TaskReactor
+
+# What other systems than Linux have: MINIZMTP_REACTOR=tasks python -m pytest tests/minizmtp
+if os.environ.get("MINIZMTP_REACTOR") == "tasks":
+    runtime.new_reactor = TaskReactor
 
 
 @pytest.fixture
