@@ -31,9 +31,9 @@ READING_ORDER = """
     patterns.queue patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
     patterns.fanout patterns.notices patterns.pubsub patterns.reqrep patterns.router
 
-    net.endpoints net.transports net.looking net.runlimits net.reactor net.portable net.writer net.heartbeat net.engine
-    net.security net.advice net.reports net.link net.session net.connector net.acceptor net.inproc
-    net.runtime
+    net.endpoints net.addresses net.transports net.looking net.runlimits net.reactor net.portable net.states net.writer
+    net.heartbeat net.pulse net.engine net.security net.advice net.reports net.link net.session net.connector
+    net.acceptor net.inproc net.runtime
 
     sockets.monitor sockets.links sockets.waiters sockets.socket sockets.zap sockets.context sockets.poller
     sockets.proxy

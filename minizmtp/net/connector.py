@@ -32,6 +32,7 @@ from ..constants import Event
 from ..errors import ProtocolError
 from ..options import Options
 from ..wire import Ready
+from .addresses import dialled_place
 from .advice import NOT_THERE, advice
 from .endpoints import Endpoint, Tcp
 from .engine import Disconnected
@@ -39,7 +40,7 @@ from .link import detach_pipe
 from .reports import Closed, LogOnce, code_and_reason
 from .security import choose_connection
 from .session import Session
-from .transports import Stream, dial, dialled_place
+from .transports import Stream, dial
 
 if TYPE_CHECKING:
     from ..sockets.links import Links

@@ -10,25 +10,8 @@ It has no task. The `reactor` calls `run_once` when the stream can be read or wr
 a plain function: read what has come, make events of it, put the messages into the pipe; or have the writer write.
 Nothing in it waits, so a cancellation cannot leave anything half-done.
 
-**One read may hold a thousand messages, and a run may be several reads.** When the pipe's inbound queue is full, the
-engine pauses: it reads no more, unread bytes fill the system's buffers, TCP slows the peer, the peer's own queue fills,
-its `send` waits. That is all of back-pressure. This table is the state machine of reading; a dot means that it cannot
-happen:
-
-    >>> from minizmtp.net.writer import drawn
-    >>> print(drawn(READING))
-                 LENT_OUT   RETURNED   NO_SPACE   SPACE      USED_UP    RUN        END
-    OPEN         LENT       .          FULL       .          RESUMING   OPEN       CLOSED
-    LENT         .          OPEN       .          .          .          LENT       CLOSED
-    FULL         .          .          .          RESUMING   .          FULL       CLOSED
-    RESUMING     .          .          .          .          .          OPEN       CLOSED
-    CLOSED       .          .          .          .          .          CLOSED     CLOSED
-
-    OPEN       the reactor tells when there is something to read
-    LENT       a receiver waits for the stream itself
-    FULL       the inbound queue is full: nothing is read until the program has taken half of it
-    RESUMING   octets that were read are not decoded yet: a run that goes on with them was asked for
-    CLOSED     the connection has ended
+**Back-pressure.** When the pipe's inbound queue is full, the engine reads no more. Whether it reads is a state machine
+(see `states`).
 
 **A run has an end, whatever the peer sends** (see `runlimits`): it gives the `Connection` an allowance of work. When
 that is used up, what is left stays in the decoder, nothing more is read, and the next run goes on, after other tasks
@@ -45,7 +28,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Sequence
-from enum import Enum, auto
 from typing import Protocol
 
 import trio
@@ -68,64 +50,32 @@ from ..wire import (
     Subscribe,
     Verdict,
 )
-from .heartbeat import NEVER, Heartbeat, Silence
+from .heartbeat import NEVER
+from .pulse import Pulse
 from .reactor import IDLE, READ, WRITE, Reactor
 from .runlimits import MESSAGES, OCTETS, RunLimits
+from .states import (
+    BLOCKED,
+    CLOSED,
+    END,
+    FULL,
+    GATHERING,
+    LENT,
+    LENT_OUT,
+    NO_SPACE,
+    OPEN,
+    READING,
+    RESUMING,
+    RETURNED,
+    RUN,
+    SPACE,
+    USED_UP,
+)
 from .transports import READ_SIZE, Stream
-from .writer import BLOCKED, GATHERING, Writer
-
-# A PING behind less than so many octets is out at once, on any link.
-LITTLE = 1024
-
-# Seconds between two of the PONGs that are sent unasked by all connections of a Context together, and between the times
-# at which they are sent.
-PONG_PAUSE = 0.001
-TICK = 0.02
+from .writer import Writer
 
 # PONGs that a peer asks for and does not read: with more than so many octets of them unsent, its PINGs are not read.
 MAX_UNSENT_REPLIES = 65536
-
-# Tenths of a second. The field would hold ten times as much, but libzmq takes 656 for 64 milliseconds (37-72).
-LARGEST_TTL = 655
-
-
-class Reading(Enum):
-    """Whether the engine reads; see the table above."""
-
-    OPEN = auto()
-    LENT = auto()
-    FULL = auto()
-    RESUMING = auto()
-    CLOSED = auto()
-    __hash__ = object.__hash__  # because Enum's own is written in Python, and each run looks into the table
-
-
-class Happens(Enum):
-    """What changes whether an engine reads."""
-
-    LENT_OUT = auto()
-    RETURNED = auto()
-    NO_SPACE = auto()
-    SPACE = auto()
-    USED_UP = auto()
-    RUN = auto()
-    END = auto()
-    __hash__ = object.__hash__
-
-
-OPEN, LENT, FULL, RESUMING, CLOSED = Reading
-LENT_OUT, RETURNED, NO_SPACE, SPACE, USED_UP, RUN, END = Happens
-
-READING: dict[tuple[Reading, Happens], Reading] = {
-    (OPEN, LENT_OUT): LENT,
-    (LENT, RETURNED): OPEN,
-    (OPEN, NO_SPACE): FULL,
-    (FULL, SPACE): RESUMING,
-    (OPEN, USED_UP): RESUMING,
-    **{(state, RUN): state for state in Reading},
-    (RESUMING, RUN): OPEN,
-    **dict.fromkeys([(state, END) for state in Reading], CLOSED),
-}
 
 
 class Disconnected(Exception):
@@ -165,13 +115,8 @@ class Engine(Source):
         self._session = session
         self._pipe: Pipe | None = None  # until the peer is ready
         self._inspect: Callable[[Message], None] | None = None
-        self._heart: Heartbeat | None = None
-        self._alarm = 0  # the number of a call: when the handshake has to be done, and then for the heart …
-        self._alarm_at = NEVER  # … and when that is
-        self._asks = False  # we send PINGs
-        self._sends_pongs = False  # the peer hears from us unasked, because we do not read its PINGs now
-        self._ping_end = 0  # the writer has sent so many octets when the oldest unanswered PING is out
-        self._gone = 0  # octets that have reached the peer's system, when that was last looked at
+        self._pulse: Pulse | None = None  # until it is needed
+        self._alarm = 0  # the reactor's number for the time at which the handshake has to be done
         self._writer = Writer(stream, connection, self)
         self._limits = RunLimits(reactor.runs)
         self._state = OPEN
@@ -247,7 +192,8 @@ class Engine(Source):
         if isinstance(reason, ProtocolError) and self._pipe is None:
             self.send_protocol_output()  # the reason, if the system takes it; in traffic, a message may be half-way out
         self._state = READING[self._state, END]
-        self._send_no_pongs()
+        if self._pulse is not None:
+            self._pulse.close()
         if self._interest:
             self._reactor.unwatch(self._stream.fileno)
         self._reactor.cancel(self._alarm)
@@ -297,8 +243,6 @@ class Engine(Source):
                 raise Disconnected(error.errno or errno.EIO, str(error.strerror)) from None
             if count is None:
                 break
-            if self._heart is not None:
-                self._heart.heard(trio.current_time())
             reads += 1
             octets += count
             if (pipe := self._pipe) is not None:
@@ -308,9 +252,12 @@ class Engine(Source):
             if count < READ_SIZE or reads == limits.reads or messages >= MESSAGES or octets >= OCTETS:
                 break
         if reads:
+            now = trio.current_time()
+            if self._pulse is not None:
+                self._pulse.heard(now)
             if messages > 1 or writer.state is GATHERING:  # or else there is nothing that it would change
                 writer.heard(messages)
-            limits.note(work - connection.decoder.allowance, octets, trio.current_time())
+            limits.note(work - connection.decoder.allowance, octets, now)
 
     def _advance(self) -> int:
         """Make events of what has come; how many messages there were."""
@@ -360,7 +307,7 @@ class Engine(Source):
         if self._options.heartbeat_old_peers:
             self._connection.knows_ping = True
         if self._options.heartbeat_ivl and self._connection.knows_ping:
-            self._begin_to_ask()
+            self._need_pulse().ask()
         pipe.source = self
         self._writer.attach_queue(pipe.outbound)
 
@@ -402,7 +349,7 @@ class Engine(Source):
                 inbound.put(event)
                 count += 1
             elif isinstance(event, Ping):
-                self._hear_ping(event)
+                self._need_pulse().heard_ping(event)
                 has_to_answer = True
         if has_to_answer:
             self.send_protocol_output()
@@ -439,30 +386,20 @@ class Engine(Source):
         pipe.inbound.set_writer(self._on_inbound_space)
         pipe.inbound.want_space()
         if self._connection.knows_ping:  # or else a PONG would do harm: to libzmq 4.1 it is a message
-            if self._heart is None:
-                self._heart = Heartbeat(now=trio.current_time())  # it asks nothing, but it has a rhythm
-            self._sends_pongs = True
-            self._reactor.standing += 1
-            self._set_alarm()
-
-    def _send_no_pongs(self) -> None:
-        if self._sends_pongs:
-            self._sends_pongs = False
-            self._reactor.standing -= 1
+            self._need_pulse().pause()
 
     def _on_inbound_space(self) -> None:
         """The socket is just taking a message, so nothing may be put now (see `patterns.queue`): a run will resume."""
         self._state = READING[self._state, SPACE]
-        self._send_no_pongs()
-        self._cancel_alarm()  # or the heart might judge before we have listened
+        if self._pulse is not None:
+            self._pulse.resume()
         self._ask_to_resume()
 
     def _resume_reading(self) -> None:
         self._state = READING[self._state, RUN]
         self._connection.decoder.allowance = work = self._limits.work
-        if self._heart is not None:
-            self._heart.heard(trio.current_time())  # nothing was heard, because nothing was read
-            self._set_alarm()
+        if self._pulse is not None:
+            self._pulse.restart()
         self._advance()
         self._limits.note(work - self._connection.decoder.allowance, 0, trio.current_time())
 
@@ -505,81 +442,13 @@ class Engine(Source):
 
     # --------------------------------------------------------------------------------------------------- signs of life
 
-    def _hear_ping(self, ping: Ping) -> None:
-        now = trio.current_time()
-        if not self._asks and self._options.heartbeat_ivl:  # a peer of ZMTP 3.0 that knows PING after all
-            self._begin_to_ask()
-        elif self._heart is None:
-            self._heart = Heartbeat(now=now)
-        assert self._heart is not None
-        self._heart.heard_ping(ping.ttl / 10, now)
-        self._set_alarm()
+    def _need_pulse(self) -> Pulse:
+        if self._pulse is None:
+            self._pulse = Pulse(self._options, self._reactor, self._stream, self._writer, self)
+        return self._pulse
 
-    def _begin_to_ask(self) -> None:
-        self._asks = True
-        interval, timeout = self._options.heartbeat_ivl / 1000, self._options.heartbeat_timeout / 1000
-        if not timeout:
-            timeout = NEVER  # as in libzmq: ask, and do not judge
-        self._heart = Heartbeat(interval, timeout if timeout > 0 else interval, trio.current_time())
-        self._set_alarm()
-
-    def _set_alarm(self) -> None:
-        """To be called when the heart has something to do next; while we do not read, in the peer's rhythm."""
-        assert self._heart is not None
-        if self._state is FULL:
-            now = trio.current_time()
-            due = now + max(self._heart.rhythm(), self._reactor.standing * PONG_PAUSE)
-            if due - now > TICK:
-                due -= due % TICK  # those of many connections fall together, because to wake up costs most
-        else:
-            due = self._heart.due()
-        # An alarm that comes too early does no harm, because it sets the next: so not every PING has to change it.
-        if due < self._alarm_at:
-            self._cancel_alarm()
-            self._alarm, self._alarm_at = self._reactor.call_at(due, self._beat), due
-
-    def _cancel_alarm(self) -> None:
-        self._reactor.cancel(self._alarm)
-        self._alarm, self._alarm_at = 0, NEVER
-
-    def _beat(self) -> None:
-        assert self._heart is not None
-        self._alarm, self._alarm_at = 0, NEVER
-        now = trio.current_time()
-        try:
-            if self._state is FULL:
-                if not self._writer.size:  # or else what is on its way is sign enough
-                    self._send_command(Pong(b""))
-            elif self._heart.due() <= now:
-                if self._moves():
-                    self._heart.moved(now)
-                is_first = not self._heart.is_asking
-                if self._heart.beat(now) and self._gone >= self._ping_end:  # one on its way is enough
-                    self._ask(is_first)
-            self._set_alarm()
-        except Silence as silence:
-            self.stop(Disconnected(errno.ETIMEDOUT, str(silence)))
-
-    def _ask(self, is_first: bool) -> None:
-        """Send a PING. is_first: the oldest that is not answered is this one."""
-        writer = self._writer
-        is_idle = not writer.size and self._stream.in_flight() < LITTLE
-        self._send_command(Ping(min(self._options.heartbeat_ttl // 100, LARGEST_TTL), b""))
-        if is_first:
-            self._ping_end = writer.sent + writer.size
-            if is_idle and not writer.size:
-                self._gone = self._ping_end  # nothing is in its way
-
-    def _moves(self) -> bool:
-        """Since the last call, has anything left for the peer, while the PING that is not answered yet, or something
-        else of ours, waited for that?
-
-        Only then is it a sign of life that octets leave. A system takes some megabytes for a peer that is long dead,
-        and a peer's system confirms them for a program that hangs.
-        """
-        before, gone = self._gone, self._writer.sent - self._stream.in_flight()
-        self._gone = max(before, gone)
-        return gone > before and (before < self._ping_end or self._writer.size > 0)
+    def on_silent(self, reason: str) -> None:
+        self.stop(Disconnected(errno.ETIMEDOUT, reason))
 
     # --------------------------------------------------------------------------------------------------------- writing
 
@@ -587,6 +456,6 @@ class Engine(Source):
         """Send what the protocol itself has to say."""
         self._writer.send_protocol(self._connection.data_to_send())
 
-    def _send_command(self, command: Ping | Pong) -> None:
+    def send_command(self, command: Ping | Pong) -> None:
         self._writer.send_protocol(self._connection.send(command))
         self._set_interest()

@@ -10,7 +10,7 @@ connection costs a waiting task more than with `reactor`, some five kilobytes, a
 Two things are left out here. Receivers do not wait for a stream themselves, because trio lets only one task wait for
 a socket, and they do not look before they wait (see `looking`), because there is no selector that they could poll.
 
-Read next: `writer`.
+Read next: `states`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-r"""The reactor: one task that watches all connections of a Context, as libzmq's I/O thread does.                epoll(7)
+r"""The reactor: one task that watches all connections of a Context, as libzmq's I/O thread does.               epoll(7)
 
                             ┌───────────────────────────┐
     fd 7 can be read     ──►│ one epoll for all,        │──► engine of fd 7: run_once(READ)
@@ -22,7 +22,7 @@ the system costs a DEALER and a ROUTER a tenth of all that they do.)
 
 epoll is Linux's. On other systems `portable` does the same with a task for each connection.
 
-Read next: `portable`, or `writer` at once.
+Read next: `portable`, or `states` at once.
 """
 
 from __future__ import annotations

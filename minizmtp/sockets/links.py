@@ -24,13 +24,14 @@ from weakref import WeakSet
 from ..constants import Event, SocketType
 from ..errors import ENOENT, ENOTSOCK, ZMQError
 from ..net.acceptor import Acceptor
+from ..net.addresses import bound_place, dialled_place
 from ..net.connector import Connector
 from ..net.endpoints import Endpoint, Inproc, parse_endpoint
 from ..net.link import Link
 from ..net.reports import log
 from ..net.runtime import Runtime
 from ..net.security import choose_mechanism
-from ..net.transports import bound_place, check_dialable, dialled_place, listen
+from ..net.transports import check_dialable, listen
 from ..options import Options, snapshot, without_effect
 from ..patterns import Pattern
 from .monitor import Monitor, MonitorEvent

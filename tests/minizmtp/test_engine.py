@@ -12,8 +12,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp.net import engine as engine_module
-from minizmtp.net.engine import LENT, MAX_UNSENT_REPLIES, RESUMING, Engine
+from minizmtp.net.engine import MAX_UNSENT_REPLIES, Engine
 from minizmtp.net.runlimits import OCTETS, READS
+from minizmtp.net.states import LENT, RESUMING
 from minizmtp.net.transports import Receiver, Stream
 from minizmtp.net.writer import BATCH, EARLY_FLUSH_MIN
 from minizmtp.patterns.queue import Pipe
@@ -462,14 +463,14 @@ async def test_pings_on_each_others_heels_are_no_rhythm(monkeypatch: pytest.Monk
     async with bound(zmq.PULL, rcvhwm=1) as pull, await RawPeer.dial(pull.last_endpoint) as peer:
         await peer.greet(b"PUSH")
         said = 0
-        say = engine_module.Engine._send_command
+        say = engine_module.Engine.send_command
 
         def counted(self: Engine, word: object) -> None:
             nonlocal said
             said += 1
             say(self, word)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(engine_module.Engine, "_send_command", counted)
+        monkeypatch.setattr(engine_module.Engine, "send_command", counted)
         await peer.send(PING * 2 + b"\0\1a" * 50)
         await trio.sleep(0.3)
         assert said < 40
