@@ -27,14 +27,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
 
 from ..errors import ProtocolError, Refused, printable
 from ..options import Options
-from ..patterns.queue import Pipe, Queue, Source
+from ..patterns.queue import Pipe, Source
 from ..wire import (
     NEED_DATA,
     Authenticate,
@@ -54,25 +54,12 @@ from .heartbeat import NEVER
 from .pulse import Pulse
 from .reactor import IDLE, READ, WRITE, Reactor
 from .runlimits import MESSAGES, OCTETS, RunLimits
-from .states import (
-    BLOCKED,
-    CLOSED,
-    END,
-    FULL,
-    GATHERING,
-    LENT,
-    LENT_OUT,
-    NO_SPACE,
-    OPEN,
-    READING,
-    RESUMING,
-    RETURNED,
-    RUN,
-    SPACE,
-    USED_UP,
-)
+from .states import BLOCKED, GATHERING, READING, Reading, ReadingEvent
 from .transports import READ_SIZE, Stream
 from .writer import Writer
+
+OPEN, LENT, FULL, RESUMING, CLOSED = Reading
+LENT_OUT, RETURNED, NO_SPACE, SPACE, USED_UP, RUN, END = ReadingEvent
 
 # PONGs that a peer asks for and does not read: with more than so many octets of them unsent, its PINGs are not read.
 MAX_UNSENT_REPLIES = 65536
@@ -104,6 +91,11 @@ class EngineListener(Protocol):
 
 class Engine(Source):
     """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats."""
+
+    __slots__ = (
+        "__weakref__", "_alarm", "_connection", "_inspect", "_interest", "_is_run_coming", "_limits", "_options",
+        "_pipe", "_pulse", "_reactor", "_session", "_state", "_stream", "_writer",
+    )  # fmt: skip
 
     def __init__(
         self, stream: Stream, connection: Connection, options: Options, reactor: Reactor, session: EngineListener
@@ -159,9 +151,7 @@ class Engine(Source):
         if self._state is CLOSED:
             return
         try:
-            if self._state is RESUMING:
-                self._resume_reading()
-            if readiness & READ:
+            if readiness & READ or self._state is RESUMING:
                 self._read()
             if readiness & WRITE:
                 self._writer.run()
@@ -232,10 +222,15 @@ class Engine(Source):
     # --------------------------------------------------------------------------------------------------------- reading
 
     def _read(self) -> None:
-        """What has come: read on until there is no more, or the run has done enough."""
+        """Go on with what was read before, and read until there is no more, or the run has done enough."""
         connection, writer, limits = self._connection, self._writer, self._limits
         connection.decoder.allowance = work = limits.work
         reads = messages = octets = 0
+        if resumes := self._state is RESUMING:
+            self._state = READING[RESUMING, RUN]
+            if self._pulse is not None:
+                self._pulse.restart()
+            messages = self._advance()
         while self._state is OPEN and writer.protocol_bytes <= MAX_UNSENT_REPLIES:
             try:
                 count = self._stream.try_receive_into(connection, limits.octets)
@@ -251,7 +246,7 @@ class Engine(Source):
                 messages += self._advance()
             if count < READ_SIZE or reads == limits.reads or messages >= MESSAGES or octets >= OCTETS:
                 break
-        if reads:
+        if reads or resumes:
             now = trio.current_time()
             if self._pulse is not None:
                 self._pulse.heard(now)
@@ -332,22 +327,21 @@ class Engine(Source):
                 if inspect is None:
                     inbound.put_all(event.messages)
                 else:
-                    self._deliver(event.messages, inbound, inspect)
+                    for message in event.messages:  # each is delivered before the next may be refused
+                        inspect([message] if isinstance(message, bytes) else message)
+                        inbound.put(message)
                 count += len(event.messages)
                 if event.is_all:
                     break
             elif event is NEED_DATA:
                 break
-            elif type(event) is list:
-                if inspect is not None:
+            elif isinstance(event, (list, Subscribe, Cancel)):
+                if inspect is not None and isinstance(event, list):
                     inspect(event)
                 inbound.put(event)
                 count += 1
             elif isinstance(event, ConnectionClosed):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}".rstrip())
-            elif isinstance(event, (Subscribe, Cancel)):
-                inbound.put(event)
-                count += 1
             elif isinstance(event, Ping):
                 self._need_pulse().heard_ping(event)
                 has_to_answer = True
@@ -370,16 +364,6 @@ class Engine(Source):
             self._reactor.poll()  # what the other connections have goes first
         self.run_once(readiness)
 
-    def _deliver(self, messages: Sequence[bytes | Message], inbound: Queue, inspect: Callable[[Message], None]) -> None:
-        """Into the pipe, as far as a peer of ours may send such a thing."""
-        for number, message in enumerate(messages):
-            try:
-                inspect([message] if isinstance(message, bytes) else message)
-            except ProtocolError:
-                inbound.put_all(messages[:number])
-                raise
-        inbound.put_all(messages)
-
     def _pause_reading(self, pipe: Pipe) -> None:
         """Until the socket has read some of what it has, nothing is read from the peer."""
         self._state = READING[self._state, NO_SPACE]
@@ -394,14 +378,6 @@ class Engine(Source):
         if self._pulse is not None:
             self._pulse.resume()
         self._ask_to_resume()
-
-    def _resume_reading(self) -> None:
-        self._state = READING[self._state, RUN]
-        self._connection.decoder.allowance = work = self._limits.work
-        if self._pulse is not None:
-            self._pulse.restart()
-        self._advance()
-        self._limits.note(work - self._connection.decoder.allowance, 0, trio.current_time())
 
     # -------------------------------------------------------------------------------- reading: a receiver that waits
 

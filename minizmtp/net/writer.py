@@ -24,23 +24,11 @@ from typing import Protocol
 from ..patterns.queue import OpenRun, Queue
 from ..wire import Connection, Item
 from ..wire.frames import LONG
-from .states import (
-    BLOCKED,
-    BROKEN,
-    FAILED,
-    GATHERING,
-    HEARD_MANY,
-    HEARD_ONE,
-    MANY,
-    ONE,
-    PROMPT,
-    QUEUED,
-    SCHEDULED,
-    STUCK,
-    WRITING,
-    WritingEvent,
-)
+from .states import WRITING, Writing, WritingEvent
 from .transports import Stream
+
+PROMPT, GATHERING, SCHEDULED, BLOCKED, BROKEN = Writing
+ONE, MANY, QUEUED, HEARD_ONE, HEARD_MANY, STUCK, FAILED = WritingEvent
 
 # How many octets are joined into one write. Above it, joining gains nothing and delays the first.
 BATCH = 65536
