@@ -37,7 +37,7 @@ try:
 except ImportError:  # Windows
     ioctl = None  # type: ignore[assignment]
 
-IS_WINDOWS = sys.platform == "win32"
+IS_WINDOWS, IS_LINUX = sys.platform == "win32", sys.platform == "linux"
 
 # Octets asked for in one read. A thousand short messages fit, and malloc can reuse a recently freed block of this size.
 # (The body of a large frame is read directly into its buffer, see `wire.body`.)
@@ -50,7 +50,7 @@ KEPT = 1 << 22
 ACCEPTS_PER_CHECKPOINT = 16
 
 # The size of sun_path (108 octets on Linux, 104 on macOS) without the zero at its end.
-LONGEST_PATH = 107 if sys.platform == "linux" else 103
+LONGEST_PATH = 107 if IS_LINUX else 103
 
 
 class Receiver(Protocol):
@@ -397,7 +397,7 @@ def _check_ipc(endpoint: Ipc) -> None:
             f"{endpoint}: ipc needs Unix domain sockets, which Python does not have on this system; use"
             " tcp://127.0.0.1:PORT",
         )
-    if endpoint.path.startswith("@") and sys.platform != "linux":
+    if endpoint.path.startswith("@") and not IS_LINUX:
         raise ZMQError(EINVAL, f"{endpoint}: only Linux has names in no file system; expected a path, ipc:///PATH")
     if len(os.fsencode(endpoint.path)) > LONGEST_PATH:
         raise ZMQError(ENAMETOOLONG, f"{endpoint}: expected a path of at most {LONGEST_PATH} octets")

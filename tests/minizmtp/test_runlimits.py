@@ -51,7 +51,7 @@ def test_a_dialogue_that_is_over_does_not_limit_a_flood() -> None:
     assert long_run(flood, 1.03 + SHARING) == WORK
 
 
-FLOODS = {"messages": frame(b""), "frames": b"\1\0" * 999 + frame(b""), "large": frame(bytes(1 << 20))}
+FLOODS = {"messages": frame(b"") * 20_000, "frames": (b"\1\0" * 999 + frame(b"")) * 20, "large": frame(bytes(1 << 20))}
 
 
 @pytest.mark.parametrize("flood", FLOODS)
@@ -59,6 +59,7 @@ async def test_beside_a_dialogue_a_flood_does_little_at_once(flood: str, monkeyp
     """Between a request and its answer the flood makes few runs, and none that does more than a dialogue waits for."""
     runs: list[tuple[int, int]] = []  # of the flooded connection: work done, octets read
     read = 0
+    flooded: Engine | None = None
     run_once, try_receive_into = Engine.run_once, Stream.try_receive_into
 
     def counted(engine: Engine, readiness: int) -> None:
@@ -74,6 +75,8 @@ async def test_beside_a_dialogue_a_flood_does_little_at_once(flood: str, monkeyp
         read += count or 0
         return count
 
+    monkeypatch.setattr(Engine, "run_once", counted)
+    monkeypatch.setattr(Stream, "try_receive_into", seen)
     with trio.fail_after(30):
         async with zmq.Context() as ctx, trio.open_nursery() as nursery:
             pull, rep = ctx.socket(zmq.PULL, linger=0, rcvhwm=0), ctx.socket(zmq.REP, linger=0)
@@ -90,7 +93,7 @@ async def test_beside_a_dialogue_a_flood_does_little_at_once(flood: str, monkeyp
 
             async def send_all() -> None:
                 while True:
-                    await flooder.send(FLOODS[flood] * (1 if flood == "large" else 20))
+                    await flooder.send(FLOODS[flood])
 
             nursery.start_soon(read_all)
             nursery.start_soon(answer)
@@ -101,8 +104,6 @@ async def test_beside_a_dialogue_a_flood_does_little_at_once(flood: str, monkeyp
                 while not pull.peers():
                     await trio.lowlevel.checkpoint()
                 flooded = engine_of(pull)
-                monkeypatch.setattr(Engine, "run_once", counted)
-                monkeypatch.setattr(Stream, "try_receive_into", seen)
                 nursery.start_soon(send_all)
                 between: list[int] = []
                 for _ in range(200):
