@@ -34,7 +34,7 @@ from typing import Self
 from .certificates import create_certificates, load_certificate, load_certificates
 from .constants import SocketType
 from .errors import ENOTSOCK, Secret, ZMQError, printable
-from .net.session import log
+from .net.reports import log
 from .sockets import zap
 from .sockets.context import Context
 from .wire import z85

@@ -28,7 +28,7 @@
 bind and connect refuse what libzmq refuses (L-16). They also refuse a port above 65535, because connecting to it can
 never succeed; libzmq would try forever.
 
-Read next: `transports`.
+Read next: `addresses`, or `transports` at once.
 """
 
 from typing import NamedTuple

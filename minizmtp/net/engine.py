@@ -10,49 +10,31 @@ It has no task. The `reactor` calls `run_once` when the stream can be read or wr
 a plain function: read what has come, make events of it, put the messages into the pipe; or have the writer write.
 Nothing in it waits, so a cancellation cannot leave anything half-done.
 
-**One read may hold a thousand messages, and a run may be several reads.** When the pipe's inbound queue is full, the
-engine pauses: it reads no more, unread bytes fill the system's buffers, TCP slows the peer, the peer's own queue fills,
-its `send` waits. That is all of back-pressure. This table is the state machine of reading; a dot means that it cannot
-happen:
+**Back-pressure.** When the pipe's inbound queue is full, the engine reads no more. Whether it reads is a state machine
+(see `states`).
 
-    >>> from minizmtp.net.writer import drawn
-    >>> print(drawn(READING))
-                 LENT_OUT   RETURNED   NO_SPACE   SPACE      USED_UP    RUN        END
-    OPEN         LENT       .          FULL       .          RESUMING   OPEN       CLOSED
-    LENT         .          OPEN       .          .          .          LENT       CLOSED
-    FULL         .          .          .          RESUMING   .          FULL       CLOSED
-    RESUMING     .          .          .          .          .          OPEN       CLOSED
-    CLOSED       .          .          .          .          .          CLOSED     CLOSED
-
-    OPEN       the reactor tells when there is something to read
-    LENT       a receiver waits for the stream itself
-    FULL       the inbound queue is full: nothing is read until the program has taken half of it
-    RESUMING   octets that were read are not decoded yet: a run that goes on with them was asked for
-    CLOSED     the connection has ended
-
-**A run has an end, whatever the peer sends.** One read may also hold sixteen thousand PINGs, or a message of thirty
-thousand frames. So each run gives the `Connection` an allowance of work. When that is used up, what is left stays in
-the decoder, nothing more is read, and the next run goes on, after other tasks and other connections had theirs.
+**A run has an end, whatever the peer sends** (see `runlimits`): it gives the `Connection` an allowance of work. When
+that is used up, what is left stays in the decoder, nothing more is read, and the next run goes on, after other tasks
+and other connections had theirs.
 
 **A receiver that waits for its only peer reads for itself.** It need not be woken by the reactor: it is lent the
 stream, waits for it, and does the run in its own task. That saves a switch of tasks for each message.
 
-Read next: `session`.
+Read next: `security`, or `session` at once.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
-from enum import Enum, auto
+from collections.abc import Callable
 from typing import Protocol
 
 import trio
 
 from ..errors import ProtocolError, Refused, printable
 from ..options import Options
-from ..patterns.queue import Pipe, Queue, Source
+from ..patterns.queue import Pipe, Source
 from ..wire import (
     NEED_DATA,
     AuthReply,
@@ -68,73 +50,19 @@ from ..wire import (
     Ready,
     Subscribe,
 )
-from .heartbeat import NEVER, Heartbeat, Silence
+from .heartbeat import NEVER
+from .pulse import Pulse
 from .reactor import IDLE, READ, WRITE, Reactor
+from .runlimits import MESSAGES, OCTETS, RunLimits
+from .states import BLOCKED, GATHERING, READING, Reading, ReadingEvent
 from .transports import READ_SIZE, Stream
-from .writer import BLOCKED, Writer
+from .writer import Writer
 
-# Reads in one run, and octets and messages that are read; after so many, other connections have their turns first.
-# (With a run for each read, a PULL takes a fifth more time for messages of 1 KiB, and half as much again for 64 KiB.)
-READS = 16
-OCTETS = 1 << 20
-MESSAGES = 256
-
-# What a run may decode, in short frames (see `wire.connection`): about 0.25 ms. One read of messages of 64 octets
-# holds a thousand of them, and is to be one run.
-WORK = 1024
-
-# A PING behind less than so many octets is out at once, on any link.
-LITTLE = 1024
-
-# Seconds between two of the PONGs that are sent unasked by all connections of a Context together, and between the times
-# at which they are sent.
-PONG_PAUSE = 0.001
-TICK = 0.02
+OPEN, LENT, FULL, RESUMING, CLOSED = Reading
+LENT_OUT, RETURNED, NO_SPACE, SPACE, USED_UP, RUN, END = ReadingEvent
 
 # PONGs that a peer asks for and does not read: with more than so many octets of them unsent, its PINGs are not read.
 MAX_UNSENT_REPLIES = 65536
-
-# Tenths of a second. The field would hold ten times as much, but libzmq takes 656 for 64 milliseconds (37-72).
-LARGEST_TTL = 655
-
-
-class Reading(Enum):
-    """Whether the engine reads; see the table above."""
-
-    OPEN = auto()
-    LENT = auto()
-    FULL = auto()
-    RESUMING = auto()
-    CLOSED = auto()
-    __hash__ = object.__hash__  # because Enum's own is written in Python, and each run looks into the table
-
-
-class Happens(Enum):
-    """What changes whether an engine reads."""
-
-    LENT_OUT = auto()
-    RETURNED = auto()
-    NO_SPACE = auto()
-    SPACE = auto()
-    USED_UP = auto()
-    RUN = auto()
-    END = auto()
-    __hash__ = object.__hash__
-
-
-OPEN, LENT, FULL, RESUMING, CLOSED = Reading
-LENT_OUT, RETURNED, NO_SPACE, SPACE, USED_UP, RUN, END = Happens
-
-READING: dict[tuple[Reading, Happens], Reading] = {
-    (OPEN, LENT_OUT): LENT,
-    (LENT, RETURNED): OPEN,
-    (OPEN, NO_SPACE): FULL,
-    (FULL, SPACE): RESUMING,
-    (OPEN, USED_UP): RESUMING,
-    **{(state, RUN): state for state in Reading},
-    (RESUMING, RUN): OPEN,
-    **dict.fromkeys([(state, END) for state in Reading], CLOSED),
-}
 
 
 class Disconnected(Exception):
@@ -164,6 +92,11 @@ class EngineListener(Protocol):
 class Engine(Source):
     """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats."""
 
+    __slots__ = (
+        "__weakref__", "_alarm", "_connection", "_inspect", "_interest", "_is_run_coming", "_limits", "_options",
+        "_pipe", "_pulse", "_reactor", "_session", "_state", "_stream", "_writer",
+    )  # fmt: skip
+
     def __init__(
         self, stream: Stream, connection: Connection, options: Options, reactor: Reactor, session: EngineListener
     ) -> None:
@@ -174,14 +107,10 @@ class Engine(Source):
         self._session = session
         self._pipe: Pipe | None = None  # until the peer is ready
         self._inspect: Callable[[Message], None] | None = None
-        self._heart: Heartbeat | None = None
-        self._alarm = 0  # the number of a call: when the handshake has to be done, and then for the heart …
-        self._alarm_at = NEVER  # … and when that is
-        self._asks = False  # we send PINGs
-        self._sends_pongs = False  # the peer hears from us unasked, because we do not read its PINGs now
-        self._ping_end = 0  # the writer has sent so many octets when the oldest unanswered PING is out
-        self._gone = 0  # octets that have reached the peer's system, when that was last looked at
+        self._pulse: Pulse | None = None  # until it is needed
+        self._alarm = 0  # the reactor's number for the time at which the handshake has to be done
         self._writer = Writer(stream, connection, self)
+        self._limits = RunLimits(reactor.runs)
         self._state = OPEN
         self._interest = 0  # what the reactor calls us for
         self._is_run_coming = False  # one that resumes
@@ -222,9 +151,7 @@ class Engine(Source):
         if self._state is CLOSED:
             return
         try:
-            if self._state is RESUMING:
-                self._resume_reading()
-            if readiness & READ:
+            if readiness & READ or self._state is RESUMING:
                 self._read()
             if readiness & WRITE:
                 self._writer.run()
@@ -255,9 +182,10 @@ class Engine(Source):
         if isinstance(reason, ProtocolError) and self._pipe is None:
             self.send_protocol_output()  # the reason, if the system takes it; in traffic, a message may be half-way out
         self._state = READING[self._state, END]
-        self._send_no_pongs()
+        if self._pulse is not None:
+            self._pulse.close()
         if self._interest:
-            self._reactor.set_interest(self._stream.fileno, self._interest, 0, self.run_once)
+            self._reactor.unwatch(self._stream.fileno)
         self._reactor.cancel(self._alarm)
         if self._pipe is not None:
             self._pipe.source = None
@@ -284,37 +212,47 @@ class Engine(Source):
             interest = interest & READ | WRITE
         if interest != self._interest:
             if self._interest and interest:
-                self._reactor.change_interest(self._stream.fileno, self._interest, interest)
+                self._reactor.change_interest(self._stream.fileno, interest)
+            elif interest:
+                self._reactor.watch(self._stream.fileno, interest, self.run_once)
             else:
-                self._reactor.set_interest(self._stream.fileno, self._interest, interest, self.run_once)
-            self._interest = interest  # only now, because the reactor raises if it has no file for a selector
+                self._reactor.unwatch(self._stream.fileno)
+            self._interest = interest  # only now, because `watch` raises if no files are left
 
     # --------------------------------------------------------------------------------------------------------- reading
 
     def _read(self) -> None:
-        """What has come: read on until there is no more, or the run has done enough."""
-        connection, writer = self._connection, self._writer
-        connection.decoder.allowance = WORK
+        """Go on with what was read before, and read until there is no more, or the run has done enough."""
+        connection, writer, limits = self._connection, self._writer, self._limits
+        connection.decoder.allowance = work = limits.work
         reads = messages = octets = 0
+        if resumes := self._state is RESUMING:
+            self._state = READING[RESUMING, RUN]
+            if self._pulse is not None:
+                self._pulse.restart()
+            messages = self._advance()
         while self._state is OPEN and writer.protocol_bytes <= MAX_UNSENT_REPLIES:
             try:
-                count = self._stream.try_receive_into(connection)
+                count = self._stream.try_receive_into(connection, limits.octets)
             except OSError as error:
                 raise Disconnected(error.errno or errno.EIO, str(error.strerror)) from None
             if count is None:
                 break
-            if self._heart is not None:
-                self._heart.heard(trio.current_time())
             reads += 1
             octets += count
             if (pipe := self._pipe) is not None:
                 messages += self._receive(pipe)
             else:
                 messages += self._advance()
-            if count < READ_SIZE or reads == READS or messages >= MESSAGES or octets >= OCTETS:
+            if count < READ_SIZE or reads == limits.reads or messages >= MESSAGES or octets >= OCTETS:
                 break
-        if reads:
-            writer.heard(messages)
+        if reads or resumes:
+            now = trio.current_time()
+            if self._pulse is not None:
+                self._pulse.heard(now)
+            if messages > 1 or writer.state is GATHERING:  # or else there is nothing that it would change
+                writer.heard(messages)
+            limits.note(work - connection.decoder.allowance, octets, now)
 
     def _advance(self) -> int:
         """Make events of what has come; how many messages there were."""
@@ -346,7 +284,7 @@ class Engine(Source):
         if self._state is CLOSED:
             return
         try:
-            self._connection.decoder.allowance = WORK
+            self._connection.decoder.allowance = self._limits.work
             self._connection.receive_auth_reply(reply)
             self._advance()
             self._set_interest()
@@ -364,7 +302,7 @@ class Engine(Source):
         if self._options.heartbeat_old_peers:
             self._connection.knows_ping = True
         if self._options.heartbeat_ivl and self._connection.knows_ping:
-            self._begin_to_ask()
+            self._need_pulse().ask()
         pipe.source = self
         self._writer.attach_queue(pipe.outbound)
 
@@ -389,24 +327,23 @@ class Engine(Source):
                 if inspect is None:
                     inbound.put_all(event.messages)
                 else:
-                    self._deliver(event.messages, inbound, inspect)
+                    for message in event.messages:  # each is delivered before the next may be refused
+                        inspect([message] if isinstance(message, bytes) else message)
+                        inbound.put(message)
                 count += len(event.messages)
                 if event.is_all:
                     break
             elif event is NEED_DATA:
                 break
-            elif type(event) is list:
-                if inspect is not None:
+            elif isinstance(event, (list, Subscribe, Cancel)):
+                if inspect is not None and isinstance(event, list):
                     inspect(event)
                 inbound.put(event)
                 count += 1
             elif isinstance(event, ConnectionClosed):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}".rstrip())
-            elif isinstance(event, (Subscribe, Cancel)):
-                inbound.put(event)
-                count += 1
             elif isinstance(event, Ping):
-                self._hear_ping(event)
+                self._need_pulse().heard_ping(event)
                 has_to_answer = True
         if has_to_answer:
             self.send_protocol_output()
@@ -423,17 +360,9 @@ class Engine(Source):
 
     def _run_that_resumes(self, readiness: int) -> None:
         self._is_run_coming = False
+        if self._limits.is_sharing:
+            self._reactor.poll()  # what the other connections have goes first
         self.run_once(readiness)
-
-    def _deliver(self, messages: Sequence[bytes | Message], inbound: Queue, inspect: Callable[[Message], None]) -> None:
-        """Into the pipe, as far as a peer of ours may send such a thing."""
-        for number, message in enumerate(messages):
-            try:
-                inspect([message] if isinstance(message, bytes) else message)
-            except ProtocolError:
-                inbound.put_all(messages[:number])
-                raise
-        inbound.put_all(messages)
 
     def _pause_reading(self, pipe: Pipe) -> None:
         """Until the socket has read some of what it has, nothing is read from the peer."""
@@ -441,31 +370,14 @@ class Engine(Source):
         pipe.inbound.set_writer(self._on_inbound_space)
         pipe.inbound.want_space()
         if self._connection.knows_ping:  # or else a PONG would do harm: to libzmq 4.1 it is a message
-            if self._heart is None:
-                self._heart = Heartbeat(now=trio.current_time())  # it asks nothing, but it has a rhythm
-            self._sends_pongs = True
-            self._reactor.standing += 1
-            self._set_alarm()
-
-    def _send_no_pongs(self) -> None:
-        if self._sends_pongs:
-            self._sends_pongs = False
-            self._reactor.standing -= 1
+            self._need_pulse().pause()
 
     def _on_inbound_space(self) -> None:
         """The socket is just taking a message, so nothing may be put now (see `patterns.queue`): a run will resume."""
         self._state = READING[self._state, SPACE]
-        self._send_no_pongs()
-        self._cancel_alarm()  # or the heart might judge before we have listened
+        if self._pulse is not None:
+            self._pulse.resume()
         self._ask_to_resume()
-
-    def _resume_reading(self) -> None:
-        self._state = READING[self._state, RUN]
-        self._connection.decoder.allowance = WORK
-        if self._heart is not None:
-            self._heart.heard(trio.current_time())  # nothing was heard, because nothing was read
-            self._set_alarm()
-        self._advance()
 
     # -------------------------------------------------------------------------------- reading: a receiver that waits
 
@@ -480,8 +392,8 @@ class Engine(Source):
             await trio.lowlevel.checkpoint()
             return
         self._state = READING[self._state, LENT_OUT]
-        before, self._interest = self._interest, self._interest & ~READ or IDLE
-        self._reactor.change_interest(self._stream.fileno, before, self._interest)
+        self._interest = self._interest & ~READ or IDLE
+        self._reactor.change_interest(self._stream.fileno, self._interest)
         try:
             await self._stream.wait_receivable()
         except trio.ClosedResourceError:
@@ -502,85 +414,17 @@ class Engine(Source):
 
     @property
     def can_be_waited_for(self) -> bool:
-        return self._state is RESUMING or bool(self._interest & READ)
+        return self._state is RESUMING or (self._interest & READ > 0 and self._reactor.lends)
 
     # --------------------------------------------------------------------------------------------------- signs of life
 
-    def _hear_ping(self, ping: Ping) -> None:
-        now = trio.current_time()
-        if not self._asks and self._options.heartbeat_ivl:  # a peer of ZMTP 3.0 that knows PING after all
-            self._begin_to_ask()
-        elif self._heart is None:
-            self._heart = Heartbeat(now=now)
-        assert self._heart is not None
-        self._heart.heard_ping(ping.ttl / 10, now)
-        self._set_alarm()
+    def _need_pulse(self) -> Pulse:
+        if self._pulse is None:
+            self._pulse = Pulse(self._options, self._reactor, self._stream, self._writer, self)
+        return self._pulse
 
-    def _begin_to_ask(self) -> None:
-        self._asks = True
-        interval, timeout = self._options.heartbeat_ivl / 1000, self._options.heartbeat_timeout / 1000
-        if not timeout:
-            timeout = NEVER  # as in libzmq: ask, and do not judge
-        self._heart = Heartbeat(interval, timeout if timeout > 0 else interval, trio.current_time())
-        self._set_alarm()
-
-    def _set_alarm(self) -> None:
-        """To be called when the heart has something to do next; while we do not read, in the peer's rhythm."""
-        assert self._heart is not None
-        if self._state is FULL:
-            now = trio.current_time()
-            due = now + max(self._heart.rhythm(), self._reactor.standing * PONG_PAUSE)
-            if due - now > TICK:
-                due -= due % TICK  # those of many connections fall together, because to wake up costs most
-        else:
-            due = self._heart.due()
-        # An alarm that comes too early does no harm, because it sets the next: so not every PING has to change it.
-        if due < self._alarm_at:
-            self._cancel_alarm()
-            self._alarm, self._alarm_at = self._reactor.call_at(due, self._beat), due
-
-    def _cancel_alarm(self) -> None:
-        self._reactor.cancel(self._alarm)
-        self._alarm, self._alarm_at = 0, NEVER
-
-    def _beat(self) -> None:
-        assert self._heart is not None
-        self._alarm, self._alarm_at = 0, NEVER
-        now = trio.current_time()
-        try:
-            if self._state is FULL:
-                if not self._writer.size:  # or else what is on its way is sign enough
-                    self._send_command(Pong(b""))
-            elif self._heart.due() <= now:
-                if self._moves():
-                    self._heart.moved(now)
-                is_first = not self._heart.is_asking
-                if self._heart.beat(now) and self._gone >= self._ping_end:  # one on its way is enough
-                    self._ask(is_first)
-            self._set_alarm()
-        except Silence as silence:
-            self.stop(Disconnected(errno.ETIMEDOUT, str(silence)))
-
-    def _ask(self, is_first: bool) -> None:
-        """Send a PING. is_first: the oldest that is not answered is this one."""
-        writer = self._writer
-        is_idle = not writer.size and self._stream.in_flight() < LITTLE
-        self._send_command(Ping(min(self._options.heartbeat_ttl // 100, LARGEST_TTL), b""))
-        if is_first:
-            self._ping_end = writer.sent + writer.size
-            if is_idle and not writer.size:
-                self._gone = self._ping_end  # nothing is in its way
-
-    def _moves(self) -> bool:
-        """Since the last call, has anything left for the peer, while the PING that is not answered yet, or something
-        else of ours, waited for that?
-
-        Only then is it a sign of life that octets leave. A system takes some megabytes for a peer that is long dead,
-        and a peer's system confirms them for a program that hangs.
-        """
-        before, gone = self._gone, self._writer.sent - self._stream.in_flight()
-        self._gone = max(before, gone)
-        return gone > before and (before < self._ping_end or self._writer.size > 0)
+    def on_silent(self, reason: str) -> None:
+        self.stop(Disconnected(errno.ETIMEDOUT, reason))
 
     # --------------------------------------------------------------------------------------------------------- writing
 
@@ -588,6 +432,6 @@ class Engine(Source):
         """Send what the protocol itself has to say."""
         self._writer.send_protocol(self._connection.data_to_send())
 
-    def _send_command(self, command: Ping | Pong) -> None:
+    def send_command(self, command: Ping | Pong) -> None:
         self._writer.send_protocol(self._connection.send(command))
         self._set_interest()

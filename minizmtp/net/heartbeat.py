@@ -43,7 +43,7 @@ reading, and the peer's traffic stays unread. libzmq takes that for silence and 
 don't apply the timeout while we don't read. The peer should not disconnect either, although we don't answer its PINGs,
 so we send PONGs without being asked: two in each of its intervals, or ten in a second if no PING has been read yet,
 because the first one may be among the unread data. (All connections of a Context together send at most 1000 of these in
-a second, see `engine`; so a thousand unread peers cost 1 % of a core.)
+a second, see `pulse`; so a thousand unread peers cost 1 % of a core.)
 
 We don't apply the timeout either if the program itself kept us from reading, because it computed for seconds: if `beat`
 is called late, the engine first reads what has arrived.
@@ -52,7 +52,7 @@ is called late, the engine first reads what has arrived.
     >>> heart.beat(now=1.0), heart.beat(now=60.0), heart.due()
     (True, False, 60.01)
 
-Read next: `engine`.
+Read next: `pulse`, or `engine` at once.
 """
 
 import math

@@ -26,7 +26,8 @@ from ..options import Options
 from ..patterns import Pipe
 from ..patterns.queue import Source
 from .endpoints import Inproc
-from .session import detach_pipe, log, new_pipe
+from .link import detach_pipe, new_pipe
+from .reports import log
 
 if TYPE_CHECKING:
     from ..sockets.links import Links

@@ -26,7 +26,7 @@ The tasks that trio's statistics call runnable are those of the *next* round of 
 round can be counted only when it begins. So `Rounds` counts them there: it is one of trio's instruments, and installed
 only while some socket looks.
 
-Read next: `heartbeat`, or `engine` at once.
+Read next: `runlimits`.
 """
 
 from __future__ import annotations

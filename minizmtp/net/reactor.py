@@ -1,28 +1,28 @@
-r"""The reactor: one task that watches all connections of a Context, as libzmq's I/O thread does.    epoll(7), kqueue(2)
+r"""The reactor: one task that watches all connections of a Context, as libzmq's I/O thread does.               epoll(7)
 
                             ┌───────────────────────────┐
-    fd 7 may be read     ──►│ one selector for all,     │──► engine of fd 7: turn(READ)
-    fd 9 may be written  ──►│ one task that waits for it│──► engine of fd 9: turn(WRITE)
-    a task has let go    ──►│ one task for that         │──► whoever wanted to be called soon: turn(WRITE)
-    it is 12:30:05.2     ──►│ one task that minds time  │──► whoever wanted to be called then
+    fd 7 can be read     ──►│ one epoll for all,        │──► engine of fd 7: run_once(READ)
+    fd 9 can be written  ──►│ one task that waits for it│──► engine of fd 9: run_once(WRITE)
+    a task has yielded   ──►│ one task for that         │──► whatever was to be called soon
+    it is 12:30:05.2     ──►│ one task for the time     │──► whatever was to be called then
                             └───────────────────────────┘
 
 A task for each connection is what one would write first. But a task that waits costs some five kilobytes, and to wake
-one costs as much as to handle twenty messages; a ROUTER may have ten thousand peers, most of them silent. So nobody
-waits for one connection here. The system's own selector does, which can itself be waited for like any other file; one
-task does that, and calls whoever has something to do. (Beside it there are two more, one for those who want to be
-called soon and one for the time; each begins when it is first needed.) What is done then is a plain function, at once
-and without waiting: the connections of a Context cannot get into each other's way.
+one costs as much as to handle twenty messages; a ROUTER may have ten thousand peers, most of them silent. So no task
+waits for one connection here. The system's selector watches all of them and can be waited for like any other file. One
+task does that, and calls the engines that have something to do. What is called is a plain function that never waits, so
+the connections of a Context cannot get into each other's way.
 
     READ, WRITE     what to be called for: that there is something to read, that the system would take something
     IDLE            to be called for nothing, for a moment
 
-One may also ask to be called *soon*, when the running task lets go. The engine does so to gather a burst of messages
-into one write. (To ask for WRITE would do as well, for an idle connection can always be written. But to hear so from
+**A call can be asked for soon**, which is when the running task yields. The engine gathers a burst of messages into one
+write like that. (An idle connection can always be written, so asking for WRITE would do as well. But hearing so from
 the system costs a DEALER and a ROUTER a tenth of all that they do.)
 
-Below this module: nothing but trio. Above it: `engine`.
-Read next: `heartbeat`, or `engine` at once.
+epoll is Linux's. On other systems `portable` does the same with a task for each connection.
+
+Read next: `portable`, or `states` at once.
 """
 
 from __future__ import annotations
@@ -31,139 +31,81 @@ import heapq
 import logging
 import math
 import select
-import selectors
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import Protocol
 
 import trio
 
 from ..options import Options
 from .looking import Looker, Rounds
+from .runlimits import RunCounts
 
-READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-IDLE = 4
+READ, WRITE, IDLE = 1, 2, 4
+
+Turn = Callable[[int], None]
 
 log = logging.getLogger("minizmtp")
 
 # Seconds until a task of the reactor goes on after an error.
 PAUSE = 0.1
 
-# So many connections have a turn before other tasks have theirs. A turn is some reads: up to half a millisecond. (With
-# sixteen peers that flood us with frames of 64 KiB, another task waits 5 ms at most; with sixteen turns it would be 20.
-# And the fewer turns are in between, the more is gathered for each: a ROUTER with a hundred clients sends 31 replies in
-# one write; with sixteen turns 15, and each would cost a fifth more. Measured on 2026-11-25.)
+# So many connections have a turn before other tasks have theirs. (With sixteen peers that flood us with frames of
+# 64 KiB, another task waits 5 ms at most; with sixteen turns it would be 20. And with fewer turns in between, more is
+# gathered for each: a ROUTER with a hundred clients sends twice as many replies in one write.)
 TURNS_PER_CHECKPOINT = 4
 
 # … and so many calls that have come due: each is a PING, a PONG, or the end of a connection, of up to 50 µs.
 CALLS_PER_CHECKPOINT = 16
 
 
-class Selector(Protocol):
-    """The system's, of whichever kind. Can be waited for, by its fileno()."""
-
-    def fileno(self) -> int: ...
-
-    def set_interest(self, fd: int, before: int, after: int) -> None:
-        """Watch fd for `after` (READ, WRITE, both, IDLE or 0) where it was watched for `before`."""
-
-    def ready(self) -> list[tuple[int, int]]:
-        """Who can do something now, and what. Who is not named, for there are too many, is named the next time."""
-
-    def close(self) -> None: ...
-
-
-class AnySelector:
-    """By Python's `selectors`: works wherever there is one with a fileno (epoll, kqueue, /dev/poll)."""
-
-    def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
-        self.fileno = self._selector.fileno
-        self.close = self._selector.close
-
-    def set_interest(self, fd: int, before: int, after: int) -> None:
-        before, after = before & ~IDLE, after & ~IDLE
-        if before and after:
-            self._selector.modify(fd, after)
-        elif after:
-            self._selector.register(fd, after)
-        elif before:
-            self._selector.unregister(fd)
-
-    def ready(self) -> list[tuple[int, int]]:
-        return [(key.fd, may) for key, may in self._selector.select(0)]
-
-
-class EpollSelector:
-    """The same for Linux, without the book that `selectors` keeps: a change costs a quarter, and who waits for a reply
-    makes two of them. A round trip takes 52 µs of CPU in place of 58. (And a file that is IDLE stays in the list: to
-    put it back would take longer than all the rest, for the kernel has to make sure that selectors do not wait for each
-    other in a circle.)"""
-
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
-        both = select.EPOLLIN | select.EPOLLOUT
-        self._words = {READ: select.EPOLLIN, WRITE: select.EPOLLOUT, READ | WRITE: both, IDLE: 0}
-        self.fileno = self._epoll.fileno
-        self.close = self._epoll.close
-
-    def set_interest(self, fd: int, before: int, after: int) -> None:
-        # Not watched for anything is not watched at all: of one in its list epoll tells when its peer hangs up, whether
-        # that is wanted or not.
-        if not after:
-            self._epoll.unregister(fd)
-        else:
-            change = self._epoll.modify if before else self._epoll.register
-            change(fd, self._words[after])
-
-    def ready(self) -> list[tuple[int, int]]:
-        # A peer that has hung up (HUP, ERR) may be read and written: either will find out.
-        return [
-            (fd, (READ if event & ~select.EPOLLOUT else 0) | (WRITE if event & ~select.EPOLLIN else 0))
-            for fd, event in self._epoll.poll(0, TURNS_PER_CHECKPOINT)
-        ]
-
-
 class Reactor:
-    """Watches files and the time, and calls soon. start_task: begins a task that ends with the Context."""
+    """Calls soon, and at a time. How sockets are watched, each kind of reactor has its way.
 
-    change_interest: Callable[[int, int, int], None]
+    start_task: begins a task that ends with the Context.
+    """
+
+    lends = True  # a receiver may wait for a stream itself while the reactor has it IDLE
 
     def __init__(self, start_task: Callable[[Callable[[], Awaitable[object]]], object]) -> None:
         self._start_task = start_task
-        self._selector: Selector | None = None
-        self._turns: dict[int, Callable[[int], None]] = {}  # by fd: whom to call
-        self._soon: list[Callable[[int], None]] = []  # whose turn comes when the running task lets go
-        self._sleeping: trio.lowlevel.ParkingLot | None = None  # who will call them
+        self._soon: list[Turn] = []  # to be called when the running task yields
+        self._sleeping: trio.lowlevel.ParkingLot | None = None  # the task that will call them
         self._times: list[tuple[float, int]] = []  # a heap; the number keeps those of the same time in order
-        self._calls: dict[int, Callable[[], None]] = {}  # by the number; cancelled it is here no more
+        self._calls: dict[int, Callable[[], None]] = {}  # by the number; what is cancelled is not here any more
         self._number = count(1)
         self._alarm: trio.CancelScope | None = None
         self.rounds = Rounds()  # of trio's loop, for receivers that look before they wait
+        self.runs = RunCounts()  # of all connections
         self.standing = 0  # connections that send PONGs unasked, because they are not read now (see `engine`)
 
-    # ---------------------------------------------------------------------------------------------------------- files
+    # -------------------------------------------------------------------------------------------------------- sockets
 
-    def set_interest(self, fd: int, before: int, after: int, turn: Callable[[int], None]) -> None:
-        """Call turn(READ, WRITE or both) when fd can do what is wanted: `after`, where so far it was `before`. If both
-        are something, `change_interest` does the same at half the cost."""
-        if self._selector is None:
-            self._selector = new_selector()  # may raise OSError (no files left): then the next connection tries again
-            self.change_interest = self._selector.set_interest
-            self._begin(self._watch)
-        if after:
-            self._selector.set_interest(fd, before, after)
-            if not before:
-                self._turns[fd] = turn
-            return
-        self._turns.pop(fd, None)
-        with suppress(OSError):  # the end of a connection does not fail: the system forgets a file that is closed
-            self._selector.set_interest(fd, before, 0)
+    def watch(self, fd: int, interest: int, turn: Turn) -> None:
+        """Call turn(READ, WRITE or both) whenever fd can do what interest says. Raises OSError if no files are left."""
+        raise NotImplementedError
 
-    def call_soon(self, turn: Callable[[int], None]) -> None:
-        """Call turn(WRITE) as soon as the running task lets go, whatever the file can do."""
+    def change_interest(self, fd: int, interest: int) -> None:
+        """From now on watch fd, which is watched, for READ, WRITE, both, or IDLE."""
+        raise NotImplementedError
+
+    def unwatch(self, fd: int) -> None:
+        """Watch fd no more. Never fails, because a connection may end in any state."""
+        raise NotImplementedError
+
+    def poll(self) -> bool:
+        """Give turns to some connections that can do something now, if there are any."""
+        raise NotImplementedError
+
+    def new_looker(self, options: Options) -> Looker:
+        """For the socket that has these options; see `looking`."""
+        return Looker(self.rounds, self.poll, options)
+
+    # ----------------------------------------------------------------------------------------------------------- soon
+
+    def call_soon(self, turn: Turn) -> None:
+        """Call turn(WRITE) as soon as the running task yields."""
         if self._sleeping is None:
             self._sleeping = trio.lowlevel.ParkingLot()
             self._begin(self._run_soon)
@@ -174,10 +116,11 @@ class Reactor:
         self._start_task(partial(self._keep_going, function))
 
     async def _keep_going(self, function: Callable[[], Awaitable[object]]) -> None:
-        """A task of ours: all connections need it, so an error, ours or the system's, is told and does not end it."""
+        """A task that all connections need: an error in it, ours or the system's, is logged and does not end it."""
         while True:
             try:
                 await function()
+                return
             except Exception:
                 log.exception("an error in a task that all connections share; it goes on")
                 await trio.sleep(PAUSE)
@@ -189,32 +132,9 @@ class Reactor:
                 await self._sleeping.park()
             some, self._soon = self._soon[:TURNS_PER_CHECKPOINT], self._soon[TURNS_PER_CHECKPOINT:]
             while some:
-                _call(some.pop(0), WRITE)
+                call(some.pop(0), WRITE)
             if self._soon:
                 await trio.lowlevel.checkpoint()
-
-    async def _watch(self) -> None:
-        assert self._selector is not None
-        while True:
-            await trio.lowlevel.wait_readable(self._selector.fileno())
-            for number, (fd, may) in enumerate(self._selector.ready(), 1):
-                if fd in self._turns:  # or else it was let go by one that had its turn before
-                    _call(self._turns[fd], may)
-                if not number % TURNS_PER_CHECKPOINT:
-                    await trio.lowlevel.checkpoint()
-
-    def new_looker(self, options: Options) -> Looker:
-        """For the socket that has these options; see `looking`."""
-        return Looker(self.rounds, self._poll, options)
-
-    def _poll(self) -> bool:
-        """Call those of which something can be done now, if there are any. As `_watch`, but at once."""
-        if self._selector is None or not (ready := self._selector.ready()):
-            return False
-        for fd, may in ready[:TURNS_PER_CHECKPOINT]:
-            if fd in self._turns:
-                _call(self._turns[fd], may)
-        return True
 
     # ----------------------------------------------------------------------------------------------------------- time
 
@@ -231,9 +151,9 @@ class Reactor:
         return number
 
     def cancel(self, number: int) -> None:
-        """Do not call. May be said twice, and too late; 0 is nobody's number."""
+        """Do not call. May be repeated, and may come too late; 0 is no call's number."""
         self._calls.pop(number, None)
-        if len(self._times) > 2 * len(self._calls) + 100:  # or a peer could fill memory with what never comes
+        if len(self._times) > 2 * len(self._calls) + 100:  # or a peer could fill memory with cancelled calls
             self._times = [each for each in self._times if each[1] in self._calls]
             heapq.heapify(self._times)
 
@@ -243,7 +163,7 @@ class Reactor:
             while self._times and self._times[0][0] <= trio.current_time():
                 _, number = heapq.heappop(self._times)
                 if number in self._calls:
-                    _call(self._calls.pop(number))  # no local name, because it would keep what was called alive
+                    call(self._calls.pop(number))  # no local name, because it would keep what was called alive
                     called += 1
                     if not called % CALLS_PER_CHECKPOINT:  # ten thousand may be due at once
                         await trio.lowlevel.checkpoint()
@@ -252,21 +172,65 @@ class Reactor:
                 await trio.sleep_forever()
 
     def close(self) -> None:
-        """Nobody is watched any more."""
+        """The Context has ended, and with it all connections."""
         self.rounds.remove()
-        if self._selector is not None:
-            self._selector.close()
 
 
-def _call(function: Callable[..., None], *arguments: int) -> None:
-    """A turn ends its own connection when something goes wrong, so what is raised here is an error in the ending of it.
-    The tasks of the reactor keep no name for function: while they wait, it may be over, and is then to be freed."""
+class EpollReactor(Reactor):
+    """Watches all sockets by one epoll, made when the first is watched."""
+
+    def __init__(self, start_task: Callable[[Callable[[], Awaitable[object]]], object]) -> None:
+        super().__init__(start_task)
+        self._epoll: select.epoll | None = None
+        self._turns: dict[int, Turn] = {}  # by fd
+        both = select.EPOLLIN | select.EPOLLOUT
+        self._masks = {READ: select.EPOLLIN, WRITE: select.EPOLLOUT, READ | WRITE: both, IDLE: 0}
+
+    def watch(self, fd: int, interest: int, turn: Turn) -> None:
+        if self._epoll is None:
+            self._epoll = select.epoll()  # may raise OSError: then the next connection tries again
+            self._begin(self._watch)
+        self._epoll.register(fd, self._masks[interest])
+        self._turns[fd] = turn
+
+    def change_interest(self, fd: int, interest: int) -> None:
+        assert self._epoll is not None
+        self._epoll.modify(fd, self._masks[interest])
+
+    def unwatch(self, fd: int) -> None:
+        # Before a long pause, too, because epoll reports that a peer has hung up even if the mask is 0.
+        del self._turns[fd]
+        with suppress(OSError):  # a file that was closed has left the list by itself
+            assert self._epoll is not None
+            self._epoll.unregister(fd)
+
+    def poll(self) -> bool:
+        if self._epoll is None:
+            return False
+        ready = self._epoll.poll(0, TURNS_PER_CHECKPOINT)  # the others are the first of the next poll
+        for fd, event in ready:
+            # A peer that has hung up (HUP, ERR) can be read and written: either finds out.
+            readiness = (READ if event & ~select.EPOLLOUT else 0) | (WRITE if event & ~select.EPOLLIN else 0)
+            if fd in self._turns:  # otherwise the turn of one before it has ended this connection
+                call(self._turns[fd], readiness)
+        return bool(ready)
+
+    async def _watch(self) -> None:
+        assert self._epoll is not None
+        while True:
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
+            self.poll()
+
+    def close(self) -> None:
+        super().close()
+        if self._epoll is not None:
+            self._epoll.close()
+
+
+def call(function: Callable[..., None], *arguments: int) -> None:
+    """Call function, and log an error. A run ends its own connection when something goes wrong, so what is raised here
+    is an error in the ending of it. No task keeps a name for function, because it is to be freed when it is over."""
     try:
         function(*arguments)
     except Exception:
         log.exception("an error in this library, in one connection; the others go on")
-
-
-def new_selector() -> Selector:
-    """The quickest that this system has."""
-    return EpollSelector() if hasattr(select, "epoll") else AnySelector()

@@ -30,8 +30,9 @@ import trio
 from ..options import Options
 from ..wire.events import AuthReply, AuthRequest
 from .inproc import InprocRegistry
+from .portable import new_reactor
 from .reactor import Reactor
-from .session import log
+from .reports import log
 
 if TYPE_CHECKING:
     from ..sockets.links import Links
@@ -59,7 +60,7 @@ class Runtime:
         self.accepts_tasks = True
         self.owner_threads.append(threading.get_ident())
         _clear_in_children(self.owner_threads)
-        self.reactor = Reactor(nursery.start_soon)
+        self.reactor = new_reactor(nursery.start_soon)
 
     def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
         """Run function in the Context's nursery. When the Context is closed and idle, nothing is started any more."""

@@ -8,20 +8,17 @@ receiver, and `try_send()` offers bytes to the system and returns how many it to
 `trio.SocketStream`, because its methods are async: here `send()` can write a message to an idle connection directly,
 from a plain function and without waking a task (see `engine`).
 
-Errors are OSErrors with an explanation.
-Read next: `reactor`, or `engine` at once.
+Errors are OSErrors with an explanation. Windows has no ipc here, because its Python has no Unix domain sockets.
+
+Read next: `looking`, or `engine` at once.
 """
 
 import errno
-import fcntl
-import ipaddress
 import os
 import socket
 import stat
-import struct
 import sys
 import tempfile
-import termios
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader, BytesIO
@@ -29,9 +26,18 @@ from typing import Any, Final, Protocol
 
 import trio
 
-from ..errors import EADDRINUSE, EINVAL, ENAMETOOLONG, ENODEV, ZMQError
+from ..errors import EADDRINUSE, EINVAL, ENAMETOOLONG, EPROTONOSUPPORT, ZMQError
 from ..options import Options
+from .addresses import bind_address, family_of, host_of, numeric, socket_address, source_address, spelling
 from .endpoints import ANY, Endpoint, Inproc, Ipc, Tcp
+
+try:
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
+except ImportError:  # Windows
+    ioctl = None  # type: ignore[assignment]
+
+IS_WINDOWS, IS_LINUX = sys.platform == "win32", sys.platform == "linux"
 
 # Octets asked for in one read. A thousand short messages fit, and malloc can reuse a recently freed block of this size.
 # (The body of a large frame is read directly into its buffer, see `wire.body`.)
@@ -43,11 +49,8 @@ KEPT = 1 << 22
 # So many are let in, one after the other, before other tasks have their turn.
 ACCEPTS_PER_CHECKPOINT = 16
 
-# Asks for the IPv4 address of an interface (netdevice(7)); macOS and the BSDs have another number for it.
-SIOCGIFADDR = 0x8915 if sys.platform == "linux" else 0xC0206921
-
 # The size of sun_path (108 octets on Linux, 104 on macOS) without the zero at its end.
-LONGEST_PATH = 107 if sys.platform == "linux" else 103
+LONGEST_PATH = 107 if IS_LINUX else 103
 
 
 class Receiver(Protocol):
@@ -80,9 +83,9 @@ class Stream:
         except BlockingIOError:
             return None
 
-    def try_receive_into(self, receiver: Receiver) -> int | None:
-        """Like try_receive, but passes the octets to receiver, if possible directly into its buffer. Returns how many
-        octets there were."""
+    def try_receive_into(self, receiver: Receiver, most: int = 0) -> int | None:
+        """Like try_receive, but passes the octets to receiver, if possible directly into its buffer, and then at most
+        `most` of them (0: as many as fit). Returns how many octets there were."""
         buffer = receiver.get_buffer()
         try:
             if buffer is None:
@@ -90,7 +93,7 @@ class Stream:
                 receiver.receive_data(data)
                 return len(data)
             with buffer:
-                count = self._socket.recv_into(buffer)
+                count = self._socket.recv_into(buffer, most and min(most, len(buffer)))
         except BlockingIOError:
             return None
         if count:
@@ -110,15 +113,18 @@ class Stream:
     def try_send(self, data: bytes | bytearray | memoryview, *more: bytes) -> int:
         """Offer data, and more after it, to the system. Returns how many octets it took, possibly 0."""
         try:
-            return self._socket.sendmsg((data, *more)) if more else self._socket.send(data)
+            # Windows has no sendmsg. The writer offers what is left as it does after any other part.
+            return self._socket.sendmsg((data, *more)) if more and not IS_WINDOWS else self._socket.send(data)
         except BlockingIOError:
             return 0
 
     def in_flight(self) -> int:
         """How many octets the peer's system has not acknowledged yet; over ipc, about how many the peer has not read.
         0 on systems without this information: it is Linux's SIOCOUTQ (tcp(7))."""
+        if ioctl is None:
+            return 0
         try:
-            return int.from_bytes(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+            return int.from_bytes(ioctl(self._socket, TIOCOUTQ, bytes(4)), sys.byteorder)
         except OSError:
             return 0
 
@@ -185,10 +191,11 @@ class Listener:
                 continue
             self._in_a_row = before + 1
             sock.setblocking(False)
-            if isinstance(self.endpoint, Ipc):  # over tcp it inherits these from the listener
+            is_tcp = isinstance(self.endpoint, Tcp)
+            if not is_tcp or IS_WINDOWS:  # elsewhere it inherits these over tcp from the listener
                 with _closed_on_error(sock):
-                    _tune(sock, self._options, is_tcp=False)
-            return Stream(sock, _host_of(peer))
+                    _tune(sock, self._options, is_tcp)
+            return Stream(sock, host_of(peer))
 
     def abandon(self) -> None:
         """In a forked child: close only the descriptor, because trio's selector and the file of an ipc endpoint belong
@@ -222,7 +229,7 @@ def listen(endpoint: Endpoint, options: Options) -> Listener:
 
 
 def _listen_tcp(endpoint: Tcp, options: Options) -> Listener:
-    host = _bind_address(endpoint.host, options)
+    host = bind_address(endpoint.host, options)
     try:
         return _listen_at(host, endpoint.port, options)
     except OSError as error:
@@ -233,132 +240,29 @@ def _listen_tcp(endpoint: Tcp, options: Options) -> Listener:
 
 
 def _listen_at(host: str, port: int, options: Options) -> Listener:
-    family = _family(host)
+    family = family_of(host)
     sock = socket.socket(family, socket.SOCK_STREAM)
     with _closed_on_error(sock):
-        # Without this, a server could not be restarted at once, because its old connections may stay for minutes.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Without this, a server could not be restarted at once, because its old connections may stay for minutes. On
+        # Windows it can, and the option would let another program take over the port.
+        if not IS_WINDOWS:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             # With `ipv6`, all interfaces includes those of IPv4 (zmq_setsockopt(3), ZMQ_IPV6). Set it always, because
             # the default differs between systems.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" and options.ipv6 else 1)
-        sock.bind(_socket_address(host, port))
-        _start_listening(sock, options)
+        sock.bind(socket_address(host, port))
+        _start_listening(sock, options, is_tcp=True)
         bound = sock.getsockname()
-        return Listener(sock, Tcp(_spelling(bound), bound[1]), options)
-
-
-def _family(host: str) -> int:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _bind_address(host: str, options: Options) -> str:
-    """The address to bind to, in the system's spelling. Raises ZMQError (ENODEV) if host is neither an address nor an
-    interface."""
-    if host == ANY:
-        return "::" if options.ipv6 else "0.0.0.0"
-    if host.lower() == "localhost":  # the one name that needs no looking up (RFC 6761, section 6.3)
-        return "127.0.0.1"
-    if address := _numeric(host):
-        return address
-    for family in (socket.AF_INET6, socket.AF_INET) if options.ipv6 else (socket.AF_INET,):
-        if address := _interface_address(host, family):
-            return address
-    raise ZMQError(
-        ENODEV,
-        f"tcp://{host}: bind takes an address of this machine, an interface that has one, or *;"
-        " names are for connect, because bind does not look them up",
-    )
-
-
-def _numeric(host: str) -> str:
-    """An address in the system's spelling: `[::ffff:127.0.0.1]` and `127.1` are 127.0.0.1. "" if host isn't one."""
-    try:
-        return _spelling(_socket_address(host, 0))
-    except (OSError, ValueError):  # ValueError: not even a valid name, such as 70 letters without a dot
-        return ""
-
-
-def _socket_address(host: str, port: int) -> tuple[Any, ...]:
-    """The address as the system's calls take it; an IPv6 address includes the number of its zone's interface."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    return found[0][4]
-
-
-def _spelling(address: tuple[Any, ...]) -> str:
-    host = str(address[0])
-    if ":" not in host:
-        return host
-    mapped = ipaddress.IPv6Address(host).ipv4_mapped
-    if mapped is not None:
-        return str(mapped)
-    return f"{host}%{socket.if_indextoname(address[3])}" if address[3] else host
-
-
-def _interface_address(name: str, family: int) -> str:
-    """The address of an interface such as eth0, preferably one that isn't link-local; "" if it has none."""
-    if name not in [known for _, known in socket.if_nameindex()]:
-        return ""
-    if family == socket.AF_INET6:
-        return _interface_ipv6(name)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            answer = fcntl.ioctl(sock, SIOCGIFADDR, struct.pack("16s16x", name.encode()))
-        except OSError:
-            return ""
-    return socket.inet_ntoa(answer[20:24])
-
-
-def _interface_ipv6(name: str) -> str:
-    """Read from Linux's file, which has one address a line: address, number, prefix length, scope, flags, interface."""
-    try:
-        with open("/proc/net/if_inet6", encoding="ascii") as file:
-            lines = [line.split() for line in file]
-    except OSError:
-        return ""
-    found = [(scope == "20", digits) for digits, _, _, scope, _, interface in lines if interface == name]
-    if not found:
-        return ""
-    is_link_local, digits = min(found, key=lambda address: address[0])
-    return str(ipaddress.IPv6Address(bytes.fromhex(digits))) + (f"%{name}" if is_link_local else "")
-
-
-def dialled_place(endpoint: Endpoint, options: Options) -> Endpoint:
-    """The target of a connect to endpoint, in a normalized spelling, so that two endpoints can be compared.
-
-    >>> str(dialled_place(Tcp("::ffff:127.0.0.1", 5555), Options()))
-    'tcp://127.0.0.1:5555'
-    >>> str(dialled_place(Tcp("Server.Example", 5555), Options()))
-    'tcp://server.example:5555'
-    """
-    if not isinstance(endpoint, Tcp):
-        return endpoint
-    host = endpoint.host.lower()
-    if host == "localhost" and not options.ipv6:  # or else it may be ::1
-        host = "127.0.0.1"
-    return endpoint._replace(host=_numeric(endpoint.host) or host)
-
-
-def bound_place(endpoint: Endpoint, options: Options) -> Endpoint | None:
-    """The same for a bind; None if the endpoint can't be bound.
-
-    >>> str(bound_place(Tcp("*", 5555), Options()))
-    'tcp://0.0.0.0:5555'
-    """
-    if not isinstance(endpoint, Tcp):
-        return endpoint
-    try:
-        return Tcp(_bind_address(endpoint.host, options), endpoint.port)
-    except (OSError, ZMQError):
-        return None
+        return Listener(sock, Tcp(spelling(bound), bound[1]), options)
 
 
 def _listen_ipc(endpoint: Ipc, options: Options) -> Listener:
     directory = None
+    _check_ipc(endpoint)
     if endpoint.path == ANY:
         directory = tempfile.mkdtemp(prefix="minizmtp-")
         endpoint = Ipc(os.path.join(directory, "socket"))
-    _check_path(endpoint)
     try:
         listener = _listen_at_path(endpoint, options)
     except OSError:
@@ -375,7 +279,7 @@ def _listen_at_path(endpoint: Ipc, options: Options) -> Listener:
         _remove_stale(endpoint)
         sock.bind(_unix_address(endpoint))
         try:
-            _start_listening(sock, options)
+            _start_listening(sock, options, is_tcp=False)
         except OSError:
             if not endpoint.path.startswith("@"):
                 os.unlink(endpoint.path)
@@ -383,11 +287,11 @@ def _listen_at_path(endpoint: Ipc, options: Options) -> Listener:
         return Listener(sock, endpoint, options)
 
 
-def _start_listening(sock: socket.socket, options: Options) -> None:
+def _start_listening(sock: socket.socket, options: Options, is_tcp: bool) -> None:
     sock.setblocking(False)
     # Set the options before listen, because accepted tcp connections inherit them (on Linux, macOS and the BSDs). Over
     # ipc Linux inherits nothing.
-    _tune(sock, options, sock.family != socket.AF_UNIX)
+    _tune(sock, options, is_tcp)
     sock.listen(options.backlog)
 
 
@@ -426,8 +330,8 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
     """
     assert not isinstance(endpoint, Inproc)
     if isinstance(endpoint, Ipc):
-        return await _connect(socket.AF_UNIX, _unix_address(endpoint), options)
-    host = _numeric(endpoint.host) or endpoint.host
+        return await _connect(socket.AF_UNIX, _unix_address(endpoint), options, is_tcp=False)
+    host = numeric(endpoint.host) or endpoint.host
     family = socket.AF_UNSPEC if options.ipv6 or ":" in host else socket.AF_INET
     try:
         found = await trio.socket.getaddrinfo(host, endpoint.port, family, socket.SOCK_STREAM)
@@ -436,35 +340,19 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
     reason: OSError | None = None
     for family, _, _, _, address in found:
         try:
-            return await _connect(family, address, options, _source_address(endpoint.source, family))
+            return await _connect(family, address, options, source_address(endpoint.source, family))
         except OSError as error:
             reason = error
     raise reason or OSError(errno.EADDRNOTAVAIL, "the host name has no address")
 
 
-def _source_address(source: Tcp | None, family: int) -> tuple[Any, ...] | None:
-    """The source address for a connection of that family. It is looked up at each attempt, because an interface may get
-    its address later."""
-    if source is None:
-        return None
-    if source.host == ANY:
-        return ("::" if family == socket.AF_INET6 else "0.0.0.0"), source.port
-    if source.host.lower() == "localhost":
-        return ("::1" if family == socket.AF_INET6 else "127.0.0.1"), source.port
-    if address := _numeric(source.host):
-        if _family(address) == family:
-            return _socket_address(address, source.port)
-        raise OSError(errno.EADDRNOTAVAIL, f"the source address {address} is of another family than its target")
-    if address := _interface_address(source.host, family):
-        return _socket_address(address, source.port)
-    raise OSError(ENODEV, f"no interface {source.host!r} with an address of that family")
-
-
-async def _connect(family: int, address: object, options: Options, source: tuple[Any, ...] | None = None) -> Stream:
+async def _connect(
+    family: int, address: object, options: Options, source: tuple[Any, ...] | None = None, is_tcp: bool = True
+) -> Stream:
     sock = socket.socket(family, socket.SOCK_STREAM)
     with _closed_on_error(sock):
         sock.setblocking(False)
-        _tune(sock, options, family != socket.AF_UNIX)
+        _tune(sock, options, is_tcp)
         if source is not None:
             if source[1]:  # the port may serve several targets, and a reconnect, as in libzmq
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -472,28 +360,17 @@ async def _connect(family: int, address: object, options: Options, source: tuple
         try:
             sock.connect(address)  # type: ignore[arg-type]
         except BlockingIOError:
-            if family == socket.AF_UNIX:
+            if not is_tcp:
                 raise  # over ipc this means that the listener's queue is full
             await trio.lowlevel.wait_writable(sock)
             if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                raise OSError(code, os.strerror(code)) from None
+                on_windows: dict[int, str] = getattr(socket, "errorTab", {})  # whose strerror does not know them
+                raise OSError(code, on_windows.get(code) or os.strerror(code)) from None
         # If we connect to a free port of this machine often enough, the system may choose the same port for our side,
         # and TCP then connects the socket to itself.
-        if family != socket.AF_UNIX and sock.getsockname() == sock.getpeername():
+        if is_tcp and sock.getsockname() == sock.getpeername():
             raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself: no program listens there")
-        return Stream(sock, _host_of(address))
-
-
-def _host_of(address: object) -> str:
-    """The host of a socket's address, without its port; "" for ipc. The zone of a link-local address is added, because
-    Python leaves it out."""
-    if not isinstance(address, tuple):
-        return ""
-    host = str(address[0])
-    if len(address) == 4 and address[3] and "%" not in host:
-        with suppress(OSError):  # the interface has been removed
-            return f"{host}%{socket.if_indextoname(address[3])}"
-    return host
+        return Stream(sock, host_of(address))
 
 
 def keep_memory() -> None:
@@ -510,10 +387,18 @@ def keep_memory() -> None:
 def check_dialable(endpoint: Endpoint) -> None:
     """Raise ZMQError for an endpoint that no attempt could connect to."""
     if isinstance(endpoint, Ipc):
-        _check_path(endpoint)
+        _check_ipc(endpoint)
 
 
-def _check_path(endpoint: Ipc) -> None:
+def _check_ipc(endpoint: Ipc) -> None:
+    if not hasattr(socket, "AF_UNIX"):
+        raise ZMQError(
+            EPROTONOSUPPORT,
+            f"{endpoint}: ipc needs Unix domain sockets, which Python does not have on this system; use"
+            " tcp://127.0.0.1:PORT",
+        )
+    if endpoint.path.startswith("@") and not IS_LINUX:
+        raise ZMQError(EINVAL, f"{endpoint}: only Linux has names in no file system; expected a path, ipc:///PATH")
     if len(os.fsencode(endpoint.path)) > LONGEST_PATH:
         raise ZMQError(ENAMETOOLONG, f"{endpoint}: expected a path of at most {LONGEST_PATH} octets")
 

@@ -3,32 +3,9 @@
     pipe.outbound ──encode──►  │ 41 messages, joined │ PONG │ a header │ its body, 1 MiB │ …  ──send──►  stream
                                  └─ taken ─┘
 
-A message for an idle connection goes to the system at once, inside the program's `send()`, because then a request is on
-its way before any task is woken. If another message follows, it stays in the queue, and the reactor is asked for a run,
-which comes as soon as the sending task yields. All that is queued by then is joined into one write:
-
-    message 1   ──► system            at once                              PROMPT
-    message 2   ──► queue             a run is asked for …                 GATHERING, then SCHEDULED
-    message 3 … ──► queue
-                    queue ──► system  … and joins them all                 PROMPT, or GATHERING if there were several
-
-This table is the state machine. It has a row for each state and a column for each thing that happens; a dot means that
-it cannot happen.
-
-    >>> print(drawn(WRITING))
-                 ONE        MANY       QUEUED     HEARD_ONE  HEARD_MANY STUCK      FAILED
-    PROMPT       GATHERING  GATHERING  SCHEDULED  PROMPT     GATHERING  BLOCKED    BROKEN
-    GATHERING    .          .          SCHEDULED  PROMPT     GATHERING  BLOCKED    BROKEN
-    SCHEDULED    PROMPT     GATHERING  SCHEDULED  SCHEDULED  SCHEDULED  BLOCKED    BROKEN
-    BLOCKED      GATHERING  GATHERING  SCHEDULED  BLOCKED    BLOCKED    BLOCKED    BROKEN
-    BROKEN       .          .          .          BROKEN     BROKEN     BROKEN     BROKEN
-
-ONE and MANY: all that was queued is with the system, and there was at most one message, or there were several. QUEUED:
-something waits for a run, which is asked for. HEARD: the peer has sent one message, which asks for a quick answer, or
-several, whose answers are worth one write. STUCK: the system did not take all; a run comes when it can take more.
-FAILED: it takes no more.
-
-If the peer sent many messages at once, half as many answers are sent early, before the run that was asked for.
+When a message leaves is decided by a state machine (see `states`): at once if the connection is idle, or with all that
+follow it before the sending task yields. If the peer sent many messages at once, half as many answers are sent early,
+before the run that was asked for.
 
 **What has not left whole is not lost.** The writer knows which octets belong to which message. When the connection
 breaks, a message that the system has taken whole is gone, because it cannot be known whether the peer has read it, and
@@ -36,19 +13,22 @@ no message may be sent twice. Any other goes back to the queue, and the next con
 
 **A large frame is not copied.** The system gets its header and its body as two buffers of one write.
 
-Read next: `heartbeat`.
+Read next: `heartbeat`, or `engine` at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from enum import Enum, auto
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from ..patterns.queue import OpenRun, Queue
 from ..wire import Connection, Item
 from ..wire.frames import LONG
+from .states import WRITING, Writing, WritingEvent
 from .transports import Stream
+
+PROMPT, GATHERING, SCHEDULED, BLOCKED, BROKEN = Writing
+ONE, MANY, QUEUED, HEARD_ONE, HEARD_MANY, STUCK, FAILED = WritingEvent
 
 # How many octets are joined into one write. Above it, joining gains nothing and delays the first.
 BATCH = 65536
@@ -60,64 +40,6 @@ WRITES = 16
 # If so many messages came at once, there may be as many answers, and half do not wait for the rest. (A DEALER and
 # a ROUTER with a hundred messages under way exchange half as many again.)
 EARLY_FLUSH_MIN = 50
-
-
-class Writing(Enum):
-    """What a writer does with the next message; see the table above."""
-
-    PROMPT = auto()  # it goes at once
-    GATHERING = auto()  # it waits for others, and asks for a run
-    SCHEDULED = auto()  # it waits for the run that was asked for
-    BLOCKED = auto()  # it waits until the system has taken what is before it
-    BROKEN = auto()  # it waits for the next connection
-    __hash__ = object.__hash__  # because Enum's own is written in Python, and each message looks into the table
-
-
-class Happens(Enum):
-    """What changes the state of a writer; see above."""
-
-    ONE = auto()
-    MANY = auto()
-    QUEUED = auto()
-    HEARD_ONE = auto()
-    HEARD_MANY = auto()
-    STUCK = auto()
-    FAILED = auto()
-    __hash__ = object.__hash__
-
-
-PROMPT, GATHERING, SCHEDULED, BLOCKED, BROKEN = Writing
-ONE, MANY, QUEUED, HEARD_ONE, HEARD_MANY, STUCK, FAILED = Happens
-
-WRITING: dict[tuple[Writing, Happens], Writing] = {
-    (PROMPT, ONE): GATHERING,  # if another follows on its heels, there will be more
-    (PROMPT, MANY): GATHERING,
-    (PROMPT, QUEUED): SCHEDULED,  # one run was not enough for all
-    (GATHERING, QUEUED): SCHEDULED,
-    (SCHEDULED, QUEUED): SCHEDULED,
-    (SCHEDULED, ONE): PROMPT,  # no other followed
-    (SCHEDULED, MANY): GATHERING,
-    (BLOCKED, ONE): GATHERING,
-    (BLOCKED, MANY): GATHERING,
-    (BLOCKED, QUEUED): SCHEDULED,
-    **dict.fromkeys([(PROMPT, HEARD_ONE), (GATHERING, HEARD_ONE)], PROMPT),
-    **dict.fromkeys([(PROMPT, HEARD_MANY), (GATHERING, HEARD_MANY)], GATHERING),
-    **{(state, heard): state for state in (SCHEDULED, BLOCKED, BROKEN) for heard in (HEARD_ONE, HEARD_MANY)},
-    **dict.fromkeys([(state, STUCK) for state in (PROMPT, GATHERING, SCHEDULED, BLOCKED)], BLOCKED),
-    **dict.fromkeys([(state, FAILED) for state in Writing], BROKEN),
-    (BROKEN, STUCK): BROKEN,
-}
-
-
-def drawn(table: Mapping[tuple[Any, Any], Enum]) -> str:
-    """A table of states and of what happens to them, as text."""
-    states, events = (type(each) for each in next(iter(table)))
-    rows = [["", *(event.name for event in events)]]
-    rows += [
-        [state.name, *(table[state, event].name if (state, event) in table else "." for event in events)]
-        for state in states
-    ]
-    return "\n".join(f"{row[0]:12} {' '.join(f'{name:10}' for name in row[1:])}".rstrip() for row in rows)
 
 
 class WriterOwner(Protocol):
@@ -225,6 +147,7 @@ class Writer:
     def _schedule(self) -> None:
         if self._queue is not None:
             self._queue.notify_at(self._early_flush_at)
+            self._early_flush_at = 0  # because these are the answers to what was heard last
         self.state = WRITING[self.state, QUEUED]
         self._owner.ask_for_run()
 
@@ -239,7 +162,7 @@ class Writer:
                 queue.notify_at(1)
                 self._drain(ONE if len(queue) <= 1 else MANY)
 
-    def _drain(self, happens: Happens) -> None:
+    def _drain(self, happens: WritingEvent) -> None:
         """Write all that is queued, in as few writes as may be; what is left then waits for a run. happens: what it is
         to the state if nothing is left."""
         queue = self._queue

@@ -28,8 +28,8 @@ import trio
 
 from ..constants import SocketType
 from ..errors import EINVAL, ContextTerminated, ZMQError
+from ..net.reports import log
 from ..net.runtime import Runtime
-from ..net.session import log
 from ..net.transports import keep_memory
 from ..options import OPTION_ROWS, Keywords, Options
 from . import zap

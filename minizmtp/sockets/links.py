@@ -1,7 +1,7 @@
 """Links: what a socket is connected to. bind and connect, close, and what is known of each peer.
 
-    bind("tcp://…")      ──►  Acceptor        ──►  Accepted, Accepted …              (`net.session`)
-    connect("tcp://…")   ──►  Connector
+    bind("tcp://…")      ──►  Acceptor        ──►  Accepted, Accepted …              (`net.acceptor`)
+    connect("tcp://…")   ──►  Connector                                              (`net.connector`)
     bind("inproc://…")   ──►  InprocBinding   ──►  InprocLink, InprocLink …          (`net.inproc`)
     connect("inproc://…")──►  InprocLink
 
@@ -23,10 +23,15 @@ from weakref import WeakSet
 
 from ..constants import Event, SocketType
 from ..errors import ENOENT, ENOTSOCK, ZMQError
+from ..net.acceptor import Acceptor
+from ..net.addresses import bound_place, dialled_place
+from ..net.connector import Connector
 from ..net.endpoints import Endpoint, Inproc, parse_endpoint
+from ..net.link import Link
+from ..net.reports import log
 from ..net.runtime import Runtime
-from ..net.session import Acceptor, Connector, Link, choose_mechanism, log
-from ..net.transports import bound_place, check_dialable, dialled_place, listen
+from ..net.security import choose_mechanism
+from ..net.transports import check_dialable, listen
 from ..options import Options, snapshot, without_effect
 from ..patterns import Pattern
 from .monitor import Monitor, MonitorEvent

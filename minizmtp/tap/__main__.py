@@ -38,8 +38,9 @@ from ..extras import require
 require("minizmtp.tap", "demo", "rich")
 
 from ..errors import ZMQError
+from ..net.addresses import bound_place
 from ..net.endpoints import Endpoint, Inproc, Ipc, Tcp, parse_endpoint
-from ..net.transports import Listener, bound_place, check_dialable, listen
+from ..net.transports import Listener, check_dialable, listen
 from ..options import Options
 from ..trace import Keys
 from .conversation import to_json

@@ -1,10 +1,25 @@
 """Fixtures of the trio layer's tests."""
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
 from trio.testing import MockClock
+
+from minizmtp.net import runtime
+from minizmtp.net.portable import TaskReactor
+
+# The reactor of other systems than Linux, in all tests: MINIZMTP_REACTOR=tasks python -m pytest tests/minizmtp
+WITH_TASKS = os.environ.get("MINIZMTP_REACTOR") == "tasks"
+if WITH_TASKS:
+    runtime.new_reactor = TaskReactor
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if WITH_TASKS and item.get_closest_marker("epoll"):
+            item.add_marker(pytest.mark.skip(reason="only the reactor with epoll does this"))
 
 
 @pytest.fixture

@@ -236,6 +236,7 @@ async def test_sockets_stay_in_the_thread_that_made_them() -> None:
         assert "make a Context where you are" in words[0]
 
 
+@pytest.mark.epoll
 @pytest.mark.slow
 async def test_a_hundred_peers_come_and_go_and_nothing_is_left() -> None:
     tasks = trio.lowlevel.current_statistics().tasks_living

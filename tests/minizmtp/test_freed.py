@@ -15,9 +15,10 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
+from minizmtp.net.acceptor import Accepted
+from minizmtp.net.connector import Connector
 from minizmtp.net.engine import Engine
 from minizmtp.net.inproc import InprocLink
-from minizmtp.net.session import Accepted, Connector
 from minizmtp.net.transports import Stream
 from minizmtp.patterns.queue import Pipe, Queue
 from minizmtp.wire import Connection

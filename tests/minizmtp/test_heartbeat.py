@@ -11,8 +11,9 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp import Event
-from minizmtp.net.engine import RESUMING, Engine
+from minizmtp.net.engine import Engine
 from minizmtp.net.heartbeat import NEVER, Heartbeat, Silence
+from minizmtp.net.states import RESUMING
 from minizmtp.wire import Ping, Pong
 from tests.minizmtp.helpers import free_endpoint, logged, pair, until
 from tests.minizmtp.inside import runtime_of, sessions_of
@@ -488,13 +489,13 @@ async def test_all_together_get_1000_pongs_a_second_at_most(
 ) -> None:
     """Of those that are not read. Ten a second for each of a few, and less for each of many."""
     said = []
-    say = Engine._send_command
+    say = Engine.send_command
 
     def counted(engine: Engine, word: Ping | Pong) -> None:
         said.append(word)
         say(engine, word)
 
-    monkeypatch.setattr(Engine, "_send_command", counted)
+    monkeypatch.setattr(Engine, "send_command", counted)
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, rcvhwm=1, backlog=1000)
         pull.bind("tcp://127.0.0.1:*")

@@ -230,6 +230,7 @@ async def test_the_instrument_goes_when_no_socket_looks(clock: Clock) -> None:
 # -------------------------------------------------------------------------------------------------------- on sockets
 
 
+@pytest.mark.epoll
 async def test_recv_looks_once_a_message_came_soon(clock: Clock) -> None:
     """The peer speaks only while the receiver polls, so the second message is found by a look or not at all."""
     with trio.fail_after(10):

@@ -1,4 +1,4 @@
-"""The reactor: who is called, for what, and when; with the system's selector and with its portable twin."""
+"""The reactor: what is called, for what, and when; with epoll, and with a task for each socket."""
 
 import errno
 import logging
@@ -13,21 +13,20 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
-from minizmtp.net import reactor as reactor_module
+from minizmtp.net import runtime
+from minizmtp.net.portable import TaskReactor
 from minizmtp.net.reactor import (
     CALLS_PER_CHECKPOINT,
+    IDLE,
     READ,
     TURNS_PER_CHECKPOINT,
     WRITE,
-    AnySelector,
+    EpollReactor,
     Reactor,
-    Selector,
-    new_selector,
 )
 from tests.minizmtp.helpers import logged, pair
 
-SELECTORS = [AnySelector, new_selector]
-every_selector = pytest.mark.parametrize("make", SELECTORS, ids=["any", "system"])
+every_reactor = pytest.mark.parametrize("make", [EpollReactor, TaskReactor], ids=["epoll", "tasks"])
 
 
 class Ends:
@@ -58,81 +57,81 @@ def ends() -> Iterator[list[Ends]]:
         one.close()
 
 
-# ------------------------------------------------------------------------------------------------------- selectors
-
-
-@every_selector
-def test_readiness_is_reported_as_long_as_there_is_interest(make: Callable[[], Selector], ends: list[Ends]) -> None:
-    selector, one = make(), ends[0]
-    selector.set_interest(one.fd, 0, READ)
-    assert selector.ready() == []
-    one.theirs.send(b"x")
-    assert selector.ready() == selector.ready() == [(one.fd, READ)]
-    selector.set_interest(one.fd, READ, READ | WRITE)
-    assert selector.ready() == [(one.fd, READ | WRITE)]
-    selector.set_interest(one.fd, READ | WRITE, WRITE)
-    assert selector.ready() == [(one.fd, WRITE)]
-    selector.set_interest(one.fd, WRITE, 0)
-    assert selector.ready() == []
-    selector.close()
-
-
-@every_selector
-def test_a_closed_peer_is_readable_and_reported_only_on_interest(
-    make: Callable[[], Selector], ends: list[Ends]
-) -> None:
-    """A peer that has hung up can be read, which finds the end."""
-    selector, one = make(), ends[0]
-    selector.set_interest(one.fd, 0, READ)
-    one.theirs.close()
-    ((fd, may),) = selector.ready()
-    assert fd == one.fd
-    assert may & READ
-    selector.set_interest(one.fd, READ, 0)
-    assert selector.ready() == []  # or a reader that stands still would be called for ever
-    selector.close()
-
-
-@every_selector
-def test_a_selector_can_be_waited_for(make: Callable[[], Selector], ends: list[Ends]) -> None:
-    selector, one = make(), ends[0]
-    selector.set_interest(one.fd, 0, READ)
-    assert select.select([selector.fileno()], [], [], 0)[0] == []
-    one.theirs.send(b"x")
-    assert select.select([selector.fileno()], [], [], 0)[0] == [selector.fileno()]
-    selector.close()
-
-
-@every_selector
-def test_of_a_crowd_each_is_told_sooner_or_later(make: Callable[[], Selector], ends: list[Ends]) -> None:
-    selector = make()
-    for one in ends:
-        selector.set_interest(one.fd, 0, READ)
-        one.theirs.send(b"x")
-    told: set[int] = set()
-    for _ in range(3):
-        told |= {fd for fd, _ in selector.ready()}
-    assert told == {one.fd for one in ends}
-    selector.close()
-
-
 # ------------------------------------------------------------------------------------------------------- turns
 
 
-@every_selector
-async def test_whoever_is_ready_has_a_turn(
-    make: Callable[[], Selector], ends: list[Ends], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reactor_module, "new_selector", make)
+@every_reactor
+async def test_turns_come_as_long_as_there_is_interest(make: type[Reactor], ends: list[Ends]) -> None:
+    one, turns = ends[0], 0
+
+    def turn(may: int) -> None:
+        nonlocal turns
+        one.turns.append(may)
+        turns += 1
+
+    async def turns_now() -> set[int]:
+        one.turns.clear()
+        for _ in range(10):
+            await trio.lowlevel.checkpoint()
+        return set(one.turns)
+
     async with trio.open_nursery() as nursery:
-        reactor = Reactor(nursery.start_soon)
+        reactor = make(nursery.start_soon)
+        reactor.watch(one.fd, READ, turn)
+        assert await turns_now() == set()
+        one.theirs.send(b"x")
+        assert await turns_now() == {READ}
+        reactor.change_interest(one.fd, READ | WRITE)
+        assert sum(await turns_now()) in (READ + WRITE, (READ | WRITE))
+        reactor.change_interest(one.fd, WRITE)
+        await turns_now()
+        assert await turns_now() == {WRITE}
+        reactor.change_interest(one.fd, IDLE)
+        await turns_now()
+        assert await turns_now() == set()
+        reactor.change_interest(one.fd, READ)
+        assert await turns_now() == {READ}
+        reactor.unwatch(one.fd)
+        assert await turns_now() == set()
+        reactor.watch(one.fd, READ, turn)
+        assert await turns_now() == {READ}
+        nursery.cancel_scope.cancel()
+    reactor.close()
+
+
+@every_reactor
+async def test_a_closed_peer_is_readable_and_reported_only_on_interest(make: type[Reactor], ends: list[Ends]) -> None:
+    """A peer that has hung up can be read, which finds the end."""
+    one, turns = ends[0], 0
+
+    def turn(may: int) -> None:
+        nonlocal turns
+        turns += 1
+        assert may & READ
+        reactor.unwatch(one.fd)  # or a reader that stands still would be called for ever
+
+    async with trio.open_nursery() as nursery:
+        reactor = make(nursery.start_soon)
+        reactor.watch(one.fd, READ, turn)
+        one.theirs.close()
+        for _ in range(10):
+            await trio.lowlevel.checkpoint()
+        assert turns == 1
+        nursery.cancel_scope.cancel()
+    reactor.close()
+
+
+@every_reactor
+async def test_each_of_a_crowd_that_is_ready_has_a_turn(make: type[Reactor], ends: list[Ends]) -> None:
+    async with trio.open_nursery() as nursery:
+        reactor = make(nursery.start_soon)
         for one in ends:
-            reactor.set_interest(one.fd, 0, READ, one.turn)
+            reactor.watch(one.fd, READ, one.turn)
         for one in ends[1:]:
             one.theirs.send(b"x")
         await wait_all_tasks_blocked(0.01)
         assert [one.turns for one in ends] == [[]] + [[READ]] * (len(ends) - 1)
-        reactor.set_interest(ends[0].fd, READ, 0, ends[0].turn)
+        reactor.unwatch(ends[0].fd)
         ends[0].theirs.send(b"x")
         await wait_all_tasks_blocked(0.01)
         assert ends[0].turns == []
@@ -140,34 +139,32 @@ async def test_whoever_is_ready_has_a_turn(
     reactor.close()
 
 
-async def test_one_that_was_let_go_by_another_has_no_turn_any_more(ends: list[Ends]) -> None:
+@every_reactor
+async def test_one_that_another_has_ended_has_no_turn_any_more(make: type[Reactor], ends: list[Ends]) -> None:
     """Both were ready; the turn of the one ended the other."""
     turns: list[int] = []
     async with trio.open_nursery() as nursery:
-        reactor = Reactor(nursery.start_soon)
+        reactor = make(nursery.start_soon)
 
         def turn_of(index: int) -> Callable[[int], None]:
             def turn(may: int) -> None:
                 turns.append(index)
                 for one in ends[:2]:
-                    reactor.set_interest(one.fd, READ, 0, turn)
+                    reactor.unwatch(one.fd)
 
             return turn
 
         for index, one in enumerate(ends[:2]):
             one.theirs.send(b"x")
-            reactor.set_interest(one.fd, 0, READ, turn_of(index))
+            reactor.watch(one.fd, READ, turn_of(index))
         await wait_all_tasks_blocked(0.01)
         assert len(turns) == 1
         nursery.cancel_scope.cancel()
     reactor.close()
 
 
-@every_selector
-async def test_a_crowd_that_is_always_ready_lets_other_tasks_run(
-    make: Callable[[], Selector], ends: list[Ends], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reactor_module, "new_selector", make)
+@every_reactor
+async def test_a_crowd_that_is_always_ready_lets_other_tasks_run(make: type[Reactor], ends: list[Ends]) -> None:
     turns = 0
 
     def turn(may: int) -> None:
@@ -176,15 +173,36 @@ async def test_a_crowd_that_is_always_ready_lets_other_tasks_run(
 
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
-            reactor = Reactor(nursery.start_soon)
+            reactor = make(nursery.start_soon)
             for one in ends:
-                reactor.set_interest(one.fd, 0, WRITE, turn)
+                reactor.watch(one.fd, WRITE, turn)
             for _ in range(20):
                 before = turns
                 await trio.lowlevel.checkpoint()
                 assert turns - before <= 2 * TURNS_PER_CHECKPOINT
             nursery.cancel_scope.cancel()
     assert turns > len(ends)
+    reactor.close()
+
+
+@every_reactor
+async def test_a_socket_of_the_same_number_is_watched_anew(make: type[Reactor]) -> None:
+    """The system gives the number of a closed socket to the next one, and its task may not have ended yet."""
+    async with trio.open_nursery() as nursery:
+        reactor = make(nursery.start_soon)
+        numbers = set()
+        for _ in range(5):
+            one = Ends()
+            numbers.add(one.fd)
+            reactor.watch(one.fd, READ, one.turn)
+            one.theirs.send(b"x")
+            await wait_all_tasks_blocked(0.001)
+            assert one.turns == [READ]
+            reactor.unwatch(one.fd)
+            trio.lowlevel.notify_closing(one.ours)
+            one.close()
+        assert len(numbers) < 5
+        nursery.cancel_scope.cancel()
     reactor.close()
 
 
@@ -203,7 +221,7 @@ async def test_callbacks_run_in_order_in_small_groups_between_tasks() -> None:
 
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
-            reactor = Reactor(nursery.start_soon)
+            reactor = EpollReactor(nursery.start_soon)
             for _ in range(2):  # the first starts the task, the second wakes it
                 turns.clear()
                 for index in range(3 * TURNS_PER_CHECKPOINT):
@@ -224,7 +242,7 @@ async def test_callbacks_run_in_order_in_small_groups_between_tasks() -> None:
 async def test_timers_run_in_order_at_their_time_unless_cancelled(autojump_clock: MockClock) -> None:
     called: list[tuple[str, float]] = []
     async with trio.open_nursery() as nursery:
-        reactor = Reactor(nursery.start_soon)
+        reactor = EpollReactor(nursery.start_soon)
         start = trio.current_time()
 
         def note(word: str) -> Callable[[], None]:
@@ -247,7 +265,7 @@ async def test_timers_run_in_order_at_their_time_unless_cancelled(autojump_clock
 async def test_calls_that_were_cancelled_are_not_kept_until_their_time(autojump_clock: MockClock) -> None:
     called: list[int] = []
     async with trio.open_nursery() as nursery:
-        reactor = Reactor(nursery.start_soon)
+        reactor = EpollReactor(nursery.start_soon)
         start = trio.current_time()
         for number in range(10_000):
             reactor.cancel(reactor.call_at(start + 1000 + number, partial(called.append, number)))
@@ -262,7 +280,7 @@ async def test_calls_that_were_cancelled_are_not_kept_until_their_time(autojump_
 async def test_a_call_may_ask_for_the_next(autojump_clock: MockClock) -> None:
     times: list[float] = []
     async with trio.open_nursery() as nursery:
-        reactor = Reactor(nursery.start_soon)
+        reactor = EpollReactor(nursery.start_soon)
         start = trio.current_time()
 
         def again() -> None:
@@ -279,9 +297,9 @@ async def test_a_call_may_ask_for_the_next(autojump_clock: MockClock) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "ipc://*"])
-async def test_sockets_work_with_the_portable_selector(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sockets_work_with_a_task_for_each(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Floods that stand still and go on, both ways, and a peer that goes."""
-    monkeypatch.setattr(reactor_module, "new_selector", AnySelector)
+    monkeypatch.setattr(runtime, "new_reactor", TaskReactor)
     with trio.fail_after(20):
         async with zmq.Context() as ctx:
             router, dealer = await pair(ctx, zmq.ROUTER, zmq.DEALER, endpoint, hwm=10)
@@ -317,17 +335,17 @@ async def test_an_error_in_one_turn_is_told_and_the_others_have_theirs(
 
     def fail(*_: int) -> None:
         called.append("fails")
-        reactor.set_interest(ends[0].fd, READ, 0, fail)
+        reactor.unwatch(ends[0].fd)
         raise ZeroDivisionError
 
     def soon(may: int) -> None:
         called.append("soon")
 
     async with trio.open_nursery() as nursery:
-        reactor = Reactor(nursery.start_soon)
+        reactor = EpollReactor(nursery.start_soon)
         with logged(caplog, logging.ERROR) as words:
-            reactor.set_interest(ends[0].fd, 0, READ, fail)
-            reactor.set_interest(ends[1].fd, 0, READ, ends[1].turn)
+            reactor.watch(ends[0].fd, READ, fail)
+            reactor.watch(ends[1].fd, READ, ends[1].turn)
             for one in ends[:2]:
                 one.theirs.send(b"x")
             reactor.call_at(trio.current_time() + 1, lambda: 1 // 0)
@@ -341,58 +359,58 @@ async def test_an_error_in_one_turn_is_told_and_the_others_have_theirs(
     assert words == ["an error in this library, in one connection; the others go on"] * 3
 
 
-async def test_without_a_file_for_the_selector_the_next_one_asks_again(
+async def test_without_a_file_for_epoll_the_next_one_asks_again(
     ends: list[Ends], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none_left() -> Selector:
+    def none_left() -> select.epoll:
         raise OSError(errno.EMFILE, "Too many open files")
 
     async with trio.open_nursery() as nursery:
-        reactor = Reactor(nursery.start_soon)
+        reactor = EpollReactor(nursery.start_soon)
         with monkeypatch.context() as patch:
-            patch.setattr(reactor_module, "new_selector", none_left)
+            patch.setattr(select, "epoll", none_left)
             with pytest.raises(OSError, match="Too many open files"):
-                reactor.set_interest(ends[0].fd, 0, READ, ends[0].turn)
-        reactor.set_interest(ends[1].fd, 0, READ, ends[1].turn)
+                reactor.watch(ends[0].fd, READ, ends[0].turn)
+        reactor.watch(ends[1].fd, READ, ends[1].turn)
         ends[1].theirs.send(b"x")
         with trio.fail_after(5):
             while not ends[1].turns:
                 await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
+    reactor.close()
 
 
 @pytest.mark.usefixtures("errors_expected")
-async def test_a_selector_that_fails_is_told_and_asked_again(
+async def test_an_epoll_that_fails_is_told_and_asked_again(
     ends: list[Ends], autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Failing(AnySelector):
+    class Failing(EpollReactor):
         failures = 2
 
-        def ready(self) -> list[tuple[int, int]]:
-            Failing.failures -= 1
-            if Failing.failures >= 0:
+        def poll(self) -> bool:
+            self.failures -= 1
+            if self.failures >= 0:
                 raise OSError(errno.ENOMEM, "Cannot allocate memory")
-            return super().ready()
+            return super().poll()
 
     async with trio.open_nursery() as nursery:
-        reactor = Reactor(nursery.start_soon)
-        reactor._selector = Failing()
-        reactor._begin(reactor._watch)
+        reactor = Failing(nursery.start_soon)
         with logged(caplog, logging.ERROR) as words:
-            reactor.set_interest(ends[0].fd, 0, READ, ends[0].turn)
+            reactor.watch(ends[0].fd, READ, ends[0].turn)
             ends[0].theirs.send(b"x")
             await trio.sleep(5)
         nursery.cancel_scope.cancel()
     assert ends[0].turns == [READ]
     assert words == ["an error in a task that all connections share; it goes on"] * 2
+    reactor.close()
 
 
 def test_the_end_of_a_watch_does_not_fail(ends: list[Ends]) -> None:
-    """Somebody may have closed the file, and the system forgets one that is closed."""
-    reactor = Reactor(lambda function: None)
-    reactor.set_interest(ends[0].fd, 0, READ, ends[0].turn)
+    """The file may be closed, and the system forgets one that is closed."""
+    reactor = EpollReactor(lambda function: None)
+    reactor.watch(ends[0].fd, READ, ends[0].turn)
     ends[0].ours.close()
-    reactor.set_interest(ends[0].fd, READ, 0, ends[0].turn)
+    reactor.unwatch(ends[0].fd)
     assert not reactor._turns
     reactor.close()
 
@@ -400,7 +418,7 @@ def test_the_end_of_a_watch_does_not_fail(ends: list[Ends]) -> None:
 async def test_between_calls_that_are_due_at_once_others_run(mock_clock: MockClock) -> None:
     """Ten thousand handshakes may be too slow at the same moment."""
     async with trio.open_nursery() as nursery:
-        reactor = Reactor(nursery.start_soon)
+        reactor = EpollReactor(nursery.start_soon)
         called = 0
 
         def call() -> None:

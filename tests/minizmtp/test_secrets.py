@@ -13,7 +13,7 @@ import trio
 import minizmtp as zmq
 from minizmtp.auth import CURVE_ALLOW_ANY, Authenticator, load_certificates
 from minizmtp.errors import ProtocolError, Secret
-from minizmtp.net.session import choose_mechanism
+from minizmtp.net.security import choose_mechanism
 from minizmtp.options import OPTION_ROWS, Key, Options
 from minizmtp.trace import Keys
 from minizmtp.wire import AuthRequest, Connection, Greeting, z85

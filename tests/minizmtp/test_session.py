@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
-from minizmtp.net import session
+from minizmtp.net import connector, reports
 from tests.minizmtp.helpers import WIRES, Event, free_endpoint, logged, pair, receive_all, until
 from tests.minizmtp.inside import pattern_of
 from tests.zmtp_bytes import GREETING, command, frame, ready
@@ -470,7 +470,7 @@ async def test_a_dial_that_fails_by_a_mistake_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Such as: no thread can be started to look up the name."""
-    real, failures = session.dial, 3
+    real, failures = connector.dial, 3
 
     async def dial(*arguments: Any) -> Any:
         nonlocal failures
@@ -479,7 +479,7 @@ async def test_a_dial_that_fails_by_a_mistake_is_tried_again(
             raise RuntimeError("can't start new thread")
         return await real(*arguments)
 
-    monkeypatch.setattr(session, "dial", dial)
+    monkeypatch.setattr(connector, "dial", dial)
     async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()
@@ -916,7 +916,7 @@ async def test_connect_routing_id_outlives_a_peer_of_any_name(quick_clock: MockC
 
 
 def test_a_reason_is_logged_once_until_the_endpoint_works(caplog: pytest.LogCaptureFixture) -> None:
-    log_once = session.LogOnce()
+    log_once = reports.LogOnce()
     with logged(caplog) as first:
         for _ in range(2):
             log_once("refused")
@@ -930,10 +930,10 @@ def test_a_reason_is_logged_once_until_the_endpoint_works(caplog: pytest.LogCapt
 
 
 def test_failures_that_fill_the_log_hide_no_notice(caplog: pytest.LogCaptureFixture) -> None:
-    log_once = session.LogOnce()
+    log_once = reports.LogOnce()
     with logged(caplog) as words:
-        for number in range(2 * session.MAX_LOGGED):
+        for number in range(2 * reports.MAX_LOGGED):
             log_once(f"refused {number}")
         log_once("this peer knows no PING", is_failure=False)
-    assert len(words) == session.MAX_LOGGED + 1
+    assert len(words) == reports.MAX_LOGGED + 1
     assert words[-1] == "this peer knows no PING"

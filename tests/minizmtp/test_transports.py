@@ -15,7 +15,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 import minizmtp as zmq
-from minizmtp.net import transports
+from minizmtp.net.addresses import host_of
 from minizmtp.net.endpoints import Ipc, Tcp
 from minizmtp.net.transports import ACCEPTS_PER_CHECKPOINT, LONGEST_PATH, Stream, dial, listen
 from minizmtp.options import Options
@@ -554,7 +554,7 @@ async def test_a_peer_may_go_on_after_the_end_of_the_other_side(endpoint: Tcp | 
     ],
 )
 def test_the_address_of_a_peer_has_its_zone_and_no_port(address: object, host: str) -> None:
-    assert transports._host_of(address) == host
+    assert host_of(address) == host
 
 
 # ------------------------------------------------------------------------------------------- spellings of one place

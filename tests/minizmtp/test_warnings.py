@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 import minizmtp as zmq
 from minizmtp.auth import Authenticator
-from minizmtp.net import advice, session
+from minizmtp.net import advice, connector
 from tests.minizmtp.helpers import Event, free_endpoint, logged, until
 from tests.zmtp_bytes import GREETING
 from tests.zmtp_peer import RawListener, RawPeer
@@ -201,7 +201,7 @@ async def test_a_host_that_does_not_answer_is_logged_after_10_s(
     async def wait(*_: object) -> None:
         await trio.sleep_forever()
 
-    monkeypatch.setattr(session, "dial", wait)
+    monkeypatch.setattr(connector, "dial", wait)
     async with zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH)
         with logged(caplog) as words:

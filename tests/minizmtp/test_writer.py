@@ -4,7 +4,8 @@ import pytest
 
 import minizmtp as zmq
 from minizmtp.net.engine import MAX_UNSENT_REPLIES
-from minizmtp.net.writer import BATCH, BROKEN, Writer
+from minizmtp.net.states import BROKEN
+from minizmtp.net.writer import BATCH, Writer
 from minizmtp.patterns.queue import Queue
 from minizmtp.wire import Item
 from minizmtp.wire.frames import encode_message

@@ -1,0 +1,142 @@
+"""Acceptors: a bound endpoint, and the sessions of the peers that connect to it.                           listen(2)
+
+    Acceptor    accept, accept, accept …          one task; after a failure it tries again every 100 ms
+    Accepted             handshake ──► traffic ──► the end          no task: it begins connected, and ends with that
+
+A peer that leaves and comes back is a new peer here: a new Accepted with a new pipe. What was queued for the old one is
+lost, because a server cannot know whether any peer will come back.
+
+Accepting fails when the process has no file descriptors left. The peers wait in the system's queue meanwhile, and are
+accepted when there are descriptors again.
+
+Read next: `inproc`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import trio
+
+from ..constants import Event
+from ..options import Options
+from ..patterns import Pipe
+from .reports import Closed, LogOnce, code_and_reason, log
+from .security import choose_connection
+from .session import Session
+from .transports import Listener, Stream
+
+if TYPE_CHECKING:
+    from ..sockets.links import Links
+
+# Seconds until a listener tries again after a failed accept.
+ACCEPT_PAUSE = 0.1
+
+# After so many seconds without a failed accept the next one is logged, although it has the same cause.
+QUIET_PERIOD = 10.0
+
+
+class Accepted(Session):
+    """The accepting side of one connection. It needs no task, because it begins connected and ends with that."""
+
+    __slots__ = ("_acceptor",)
+    dialled = False
+
+    def __init__(self, acceptor: Acceptor) -> None:
+        links, endpoint, options = acceptor.links, acceptor.endpoint, acceptor.options
+        super().__init__(links, endpoint, options, acceptor.new_connection, acceptor.log_once)
+        self._acceptor = acceptor
+
+    def begin(self, stream: Stream) -> None:
+        """Start the greeting."""
+        self._start_engine(stream)
+
+    def _end(self) -> None:
+        if self._engine is not None:
+            self._engine.stop(Closed())
+
+    def on_closed(self, reason: Exception) -> None:
+        try:
+            super().on_closed(reason)
+            self._release()
+        finally:
+            self._acceptor.forget(self)
+
+
+class Acceptor:
+    """A bound endpoint, and the sessions of the peers that connected to it."""
+
+    def __init__(self, links: Links, listener: Listener, options: Options) -> None:
+        self.endpoint = str(listener.endpoint)
+        self.place = listener.endpoint
+        self.finishing = False
+        self.links = links
+        self.options = options
+        self.new_connection = choose_connection(links.socket_type, options)
+        self.log_once = LogOnce()  # one for all peers of this endpoint
+        self._listener = listener
+        self._sessions: dict[Session, None] = {}
+        self._failed, self._failed_at = "", -math.inf  # the last failed accept: reason and time
+        links.tell(Event.LISTENING, self.endpoint, listener.fileno)
+
+    async def run(self) -> None:
+        """The task: ends when the listener is closed."""
+        while True:
+            try:
+                self._start_session(await self._listener.accept())
+            except trio.ClosedResourceError:
+                return
+            except Exception as error:
+                self._report_failure(error)
+                await trio.sleep(ACCEPT_PAUSE)
+
+    def _start_session(self, stream: Stream) -> None:
+        self.links.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
+        session = Accepted(self)
+        self._sessions[session] = None
+        session.begin(stream)
+
+    def _report_failure(self, error: Exception) -> None:
+        code, reason = code_and_reason(error)
+        text = f"{self.endpoint}: {reason}"
+        now, before = trio.current_time(), self._failed_at
+        self._failed_at = now
+        # Not each time, because accept is tried ten times a second.
+        if text != self._failed or now - before > QUIET_PERIOD:
+            self._failed = text
+            log.warning("%s; trying again every %g s", text, ACCEPT_PAUSE, exc_info=None if code else error)
+        self.links.tell(Event.ACCEPT_FAILED, self.endpoint, code, text)
+
+    def forget(self, session: Session) -> None:
+        """The session has ended."""
+        del self._sessions[session]
+        if self.finishing and not self._sessions:
+            self.links.ended(self)
+
+    def finish(self, linger: int) -> None:
+        """Stop listening, and finish all sessions (L-19)."""
+        if not self.finishing:
+            self.finishing = True
+            self._listener.close()
+            self.links.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
+        for session in list(self._sessions):
+            session.finish(linger)
+        if not self._sessions:
+            self.links.ended(self)
+
+    def abandon(self) -> None:
+        self._listener.abandon()
+        for session in self._sessions:
+            session.abandon()
+
+    def unsent(self) -> int:
+        return sum(session.unsent() for session in self._sessions)
+
+    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
+        return [pipe for session in self._sessions for pipe in session.pipes()]
+
+    def set_hwms(self) -> None:
+        for session in self._sessions:
+            session.set_hwms()
