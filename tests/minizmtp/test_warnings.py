@@ -236,7 +236,7 @@ LIMITS: dict[str, tuple[dict[str, Any], list[list[bytes]], str]] = {
     "maxmsgsize": (
         {"maxmsgsize": 100},
         [[bytes(101)], [bytes(102)]],
-        "frame of 101 octets, the limit here is 100 (maxmsgsize)",
+        "frame of 101 octets, expected at most 100 (maxmsgsize)",
     ),
     "maxunfinished": (
         {"maxunfinished": 100_000},
