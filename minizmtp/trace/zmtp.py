@@ -78,6 +78,7 @@ class Role(Mechanism):
                 self.real = Witness(self._conversation.secrets, is_client)
             else:
                 self.real = PlainServer() if is_client else PlainClient(b"", b"")
+            self.real.open({})
         return self.real.receive(name, data)
 
     def on_accepted(self) -> Steps:

@@ -31,7 +31,7 @@ class BatchDecoder(FrameDecoder):
     """A FrameDecoder that can return many messages at once."""
 
     __slots__ = ("is_empty",)
-    is_empty: bool  # next_messages has returned everything that was received
+    is_empty: bool  # next_messages, if it has just returned something, has left nothing
 
     def next_messages(self, most: int) -> list[bytes | Message]:
         """The next messages, at most `most`; a message of one frame is that frame. If this returns [], the caller has

@@ -297,7 +297,6 @@ class _Curve(Mechanism):
         check_available()
         self._entropy = entropy
         self._awaits = awaits
-        self._metadata: Mapping[bytes, bytes] = {}
         self._shared = b""  # of c' and S, and later of c' and S'
 
     def _box(self, name: str, inner: bytes, number: int) -> bytes:
@@ -324,7 +323,7 @@ class CurveClient(_Curve):
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
         """Send HELLO. The 72 zeros make it longer than the answer, because a server must not send more than it
         received to an address that may be forged."""
-        self._metadata = metadata
+        super().open(metadata)
         self._shared = shared_key(self._server, self._our_secret, "curve_serverkey")
         box = self._box("HELLO", bytes(64), number=1)
         return [encode_command(b"HELLO", b"\x01\x00" + bytes(72) + self._our_public + box)]
@@ -366,10 +365,6 @@ class CurveServer(_Curve):
         self._their_public = b""  # C'
         self._received = 0
         self._theirs: dict[bytes, bytes] = {}
-
-    def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
-        self._metadata = metadata
-        return []
 
     def receive(self, name: bytes, data: bytes) -> Steps:
         if name != self._awaits:

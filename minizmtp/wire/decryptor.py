@@ -45,7 +45,7 @@ class Decryptor:
     @property
     def is_empty(self) -> bool:
         """Has every frame been returned?"""
-        return not self._frames and self._error is None and self._decoder.is_empty
+        return not self._frames and self._error is None and not self._decoder.held
 
     def next_frame(self) -> Frame | None:
         """The next frame, or None. Raises ProtocolError as the decoder does, and for a box that doesn't open."""
@@ -62,7 +62,7 @@ class Decryptor:
         because whether a box holds the last frame of a message is known only after it has been opened."""
         frames, found, message, used = self._frames, list[bytes | Message](), list[bytes](), 0
         if not frames and self._error is None:
-            boxes = self._decoder.next_messages(min(most, self._decoder.allowance // BOX_WORK))
+            boxes = self._decoder.next_messages(min(most, max(1, self._decoder.allowance // BOX_WORK)))
             self._decrypt([body for box in boxes for body in ([box] if isinstance(box, bytes) else box)])
         for number, (flags, body) in enumerate(frames, 1):
             if flags & COMMAND or len(found) == most:

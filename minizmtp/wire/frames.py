@@ -4,7 +4,7 @@ r"""Frames: everything after the greeting travels in these.                     
     +-------+-------+---- - -             +-------+----------------+---- - -
     | flags | size  | body                | flags | size, 8 octets | body        flags: 00000 COMMAND LONG MORE
     +-------+-------+---- - -             +-------+----------------+---- - -
-      short: up to 255 octets               long: LONG is set, size is big-endian
+      short: up to 255 octets               long: any size, big-endian; LONG is set
 
 A *message* is one or more message frames, all but the last with MORE set. A *command* is one frame with COMMAND set.
 Messages belong to the programs, commands to the protocol: READY, SUBSCRIBE, PING (see `commands`).
@@ -32,10 +32,8 @@ The stream may be cut anywhere: the decoder takes what has arrived, and returns 
     >>> decoder.receive_data(b"\x00\x05hel")
     >>> decoder.next_frame()                        # None: two octets are missing
     >>> decoder.receive_data(b"lo\x01")
-    >>> decoder.next_frame()
-    (0, b'hello')
-    >>> decoder.held                                # the 0x01 begins another frame
-    1
+    >>> decoder.next_frame(), decoder.held          # the 0x01 begins another frame
+    ((0, b'hello'), 1)
 
 Read next: `commands`.
 """
@@ -80,17 +78,7 @@ class FrameDecoder:
     allowance: how much may still be decoded, in short frames; see `connection`. `next_frame` only counts it down.
     """
 
-    __slots__ = (
-        "_buffer",
-        "_flags",
-        "_header_size",
-        "_pending",
-        "_position",
-        "allowance",
-        "body",
-        "limit",
-        "limited_by",
-    )
+    __slots__ = ("_buffer", "_header", "_pending", "_position", "allowance", "body", "limit", "limited_by")
 
     def __init__(self, limit: int = -1, limited_by: str = "maxmsgsize") -> None:
         self.limit = limit
@@ -100,12 +88,12 @@ class FrameDecoder:
         self._position = 0  # where in _buffer the next frame begins
         self._pending: list[bytes] = []  # octets that come after those in _buffer
         self.body: Body | None = None  # the body of a frame of which only a part has arrived
-        self._flags = self._header_size = 0  # of that frame
+        self._header = b""  # of that frame
 
     @property
     def held(self) -> int:
         """How many octets have been received and not returned in a frame."""
-        partial = self._header_size + self.body.received if self.body is not None else 0
+        partial = len(self._header) + self.body.received if self.body is not None else 0
         return partial + len(self._buffer) - self._position + sum(map(len, self._pending))
 
     def receive_data(self, data: bytes) -> None:
@@ -128,7 +116,7 @@ class FrameDecoder:
         if self.body is not None:
             if not self.body.is_complete:
                 return None
-            frame = self._flags, self.body.getvalue()
+            frame = self._header[0], self.body.getvalue()
             self.body = None
             return frame
         if self._pending:
@@ -137,19 +125,19 @@ class FrameDecoder:
         if len(octets) - start < 2:
             self._keep(octets[start:])  # so that the frames before it can be freed
             return None
-        flags, size, body = octets[start], octets[start + 1], start + 2
+        flags, size, begin = octets[start], octets[start + 1], start + 2
         if flags & LONG:
-            body = start + 9
-            size = int.from_bytes(octets[start + 1 : body], "big") if body <= len(octets) else 0
+            begin = start + 9
+            size = int.from_bytes(octets[start + 1 : begin], "big") if begin <= len(octets) else 0
         if flags > LONG | MORE or size > LARGEST_FRAME or 0 <= self.limit < size:
             self._check(flags, size)
-        end = body + size
+        end = begin + size
         if end <= len(octets):
             self._position = end
-            return flags, octets[body:end]
-        if body <= len(octets):
-            self.body, self._flags, self._header_size = Body(size), flags, body - start
-            self.body.write(memoryview(octets)[body:])
+            return flags, octets[begin:end]
+        if begin <= len(octets):
+            self.body, self._header = Body(size), octets[start:begin]
+            self.body.write(memoryview(octets)[begin:])
             self._keep(b"")
         return None
 

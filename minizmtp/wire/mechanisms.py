@@ -2,24 +2,24 @@ r"""Mechanisms: the handshake, and how it protects the traffic.          37/ZMTP
 
 After both greetings have named the same mechanism, the peers exchange its commands until both are ready for messages:
 
-    NULL    READY metadata                                     from each side, at once
-    PLAIN   HELLO ►  ◄ WELCOME  INITIATE ►  ◄ READY            a password in clear, see `plain`
+    NULL    READY from each side, at once                      (► client to server, ◄ server to client)
+    PLAIN   HELLO ►  ◄ WELCOME  INITIATE ►  ◄ READY            HELLO has a password, see `plain`
     CURVE   HELLO ►  ◄ WELCOME  INITIATE ►  ◄ READY            proofs of keys, see `curve`; then all is encrypted
 
-               accepted                                        a machine between the peers can
+               accepted                                        a machine between the two peers can
     NULL    any peer, or certain addresses                     read and change everything
-    PLAIN   a peer that knows the password                     read and change everything, the password too
-    CURVE   a client with its secret key that knows            see who talks to whom, when, and how much
-            the server's public key, and vice versa
+    PLAIN   a client that knows the password                   read and change everything, the password too
+    CURVE   a client that proves its key, by a server          see who talks to whom, when, and how much
+            that proves its own
 
 CURVE's WELCOME contains a *cookie*: what the server has to remember of this client, encrypted by the server for itself.
 The client returns it in INITIATE. This allows a server to keep nothing for a client until that client has proved that
-it can receive at its address, so a flood of HELLOs doesn't fill the server's memory.
+it receives at its address, so a flood of HELLOs doesn't fill the server's memory.
 
-NULL's READY as octets: a COMMAND frame of 0x19 octets, the name of the command, and one property (see `metadata`).
+NULL's READY as octets: a COMMAND frame of 25 octets, the name of the command, and one property (see `metadata`).
 
     04 19   05 52 45 41 44 59   0b 53 6f 63 6b 65 74 2d 54 79 70 65   00 00 00 03   52 45 50
-             5  R  E  A  D  Y   11  S  o  c  k  e  t  -  T  y  p  e             3    R  E  P
+       25    5  R  E  A  D  Y   11  S  o  c  k  e  t  -  T  y  p  e             3    R  E  P
 
     >>> null = Null()
     >>> [ready] = null.open({b"Socket-Type": b"REP"})
@@ -49,7 +49,7 @@ Steps = list[bytes | Ready | AuthRequest]
 class Mechanism:
     """What a Connection needs from a mechanism. A mechanism does no I/O: it takes and returns bytes."""
 
-    __slots__ = ()
+    __slots__ = ("_metadata",)
     name: bytes
     as_server = False  # our role in the greeting; False if the mechanism has no roles (37-8)
     explains_refusal = False  # a peer that we refuse is told the reason
@@ -59,7 +59,8 @@ class Mechanism:
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
         """Called when both greetings name this mechanism. metadata: our own, to be sent in the handshake. Returns no
         steps if the peer sends the first command."""
-        raise NotImplementedError
+        self._metadata = metadata
+        return []
 
     def receive(self, name: bytes, data: bytes) -> Steps:
         """Handle the peer's next command. Raises ProtocolError for a command that isn't allowed at this point."""
@@ -82,16 +83,15 @@ class Null(Mechanism):
     """No security: every peer that sends READY is accepted. With ask=True, a ZAP handler decides first, but it can only
     go by the peer's address (27-26)."""
 
-    __slots__ = ("_ask", "_metadata")
+    __slots__ = ("_ask",)
     name = b"NULL"
     explains_refusal = True
 
     def __init__(self, ask: bool = False) -> None:
         self._ask = ask
-        self._metadata: Mapping[bytes, bytes] = {}
 
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
-        self._metadata = metadata
+        super().open(metadata)
         return [AuthRequest(self.name, (), b"")] if self._ask else self.on_accepted()
 
     def on_accepted(self) -> Steps:

@@ -39,10 +39,9 @@ class PlainClient(Mechanism):
     def __init__(self, username: bytes, password: bytes) -> None:
         self._hello = Secret(bytes([len(username)]) + username + bytes([len(password)]) + password)
         self._awaits = b"WELCOME"
-        self._metadata: Mapping[bytes, bytes] = {}
 
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
-        self._metadata = metadata
+        super().open(metadata)
         return [encode_command(b"HELLO", self._hello)]
 
     def receive(self, name: bytes, data: bytes) -> Steps:
@@ -68,11 +67,6 @@ class PlainServer(Mechanism):
 
     def __init__(self) -> None:
         self._awaits = b"HELLO"
-        self._metadata: Mapping[bytes, bytes] = {}
-
-    def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
-        self._metadata = metadata
-        return []
 
     def receive(self, name: bytes, data: bytes) -> Steps:
         if name != self._awaits:

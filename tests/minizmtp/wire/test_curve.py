@@ -769,6 +769,56 @@ def test_many_at_a_time_are_sealed_as_each_would_be(items: list[Item], room: int
     assert number == next((i for i in range(len(each)) if sum(map(len, each[:i])) >= room), len(each))
 
 
+def in_goes(server: Connection, number: int, allowance: int, most: int) -> list[list[object]]:
+    """What a server hears that has so much allowance for each of a number of goes."""
+    goes: list[list[object]] = []
+    for _ in range(number):
+        server.decoder.allowance = allowance
+        heard: list[object] = []
+        while (event := server.next_event(most)) is not NEED_DATA:
+            if isinstance(event, Messages):
+                heard += [[each] if isinstance(each, bytes) else each for each in event.messages]
+            else:
+                heard.append(event)
+        goes.append(heard)
+    return goes
+
+
+@given(
+    st.lists(st.binary(max_size=300).map(lambda body: [body]) | st.binary(max_size=9).map(Subscribe), min_size=1),
+    st.integers(25, 400),
+    st.integers(1, 9),
+)
+def test_any_allowance_gives_the_same_events(items: list[list[bytes] | Subscribe], allowance: int, most: int) -> None:
+    client, server = in_traffic()
+    server.receive_data(b"".join(map(client.send, items)))
+    assert [event for go in in_goes(server, 3 * len(items), allowance, most) for event in go] == items
+
+
+@pytest.mark.parametrize(("size", "most_boxes"), [(64, 256), (2000, 128)])
+@pytest.mark.parametrize("most", [1, 2, 1000])
+def test_an_allowance_of_1024_is_256_boxes_at_most(size: int, most_boxes: int, most: int) -> None:
+    """Each costs as much as four short frames, and more if it is large."""
+    client, server = in_traffic()
+    server.receive_data(b"".join(client.send(bytes(size)) for _ in range(1000)))
+    goes = in_goes(server, 100, 1024, most)
+    assert sum(map(len, goes)) == 1000
+    assert max(map(len, goes)) <= (most_boxes if most < 1000 or size == 64 else 256)
+
+
+def test_a_batch_says_whether_it_is_all_that_came() -> None:
+    """A reader that believes so waits for the stream, and would wait forever."""
+    client, server = in_traffic()
+    server.receive_data(b"".join(client.send(b"%d" % number) for number in range(5)))
+    assert server.next_event(3) == Messages([b"0", b"1", b"2"], False)
+    assert server.next_event(3) == Messages([b"3", b"4"], True)
+    server.receive_data(b"".join(client.send(message) for message in (b"c", [b"d", b"e"], b"f")))
+    assert server.next_event(3) == Messages([b"c", [b"d", b"e"]], False)
+    server.receive_data(client.send(b"g"))
+    assert server.next_event(9) == [b"f"]
+    assert server.next_event(9) == Messages([b"g"], True)
+
+
 def test_a_message_for_many_is_sealed_for_each() -> None:
     message = SharedMessage([b"news"])
     octets = set()
