@@ -81,8 +81,6 @@ class Notices:
     def __len__(self) -> int:
         return len(self._queue)
 
-    # --------------------------------------------------------------------------------------------------------------- in
-
     @property
     def _shows_each(self) -> bool:
         """Is the end of every single subscription shown, and not only of the last one to a prefix?"""
@@ -141,8 +139,6 @@ class Notices:
             del self._backlogs[pipe], self._peers[backlog.number]
         return backlog.number
 
-    # -------------------------------------------------------------------------------------------------------------- out
-
     def take(self) -> tuple[Pipe, Message] | None:
         """The oldest, and the peer that it is of; None if the program has read all."""
         if not self._queue:
@@ -166,8 +162,6 @@ class Notices:
     def put_back(self, pipe: Pipe, message: Message) -> None:
         """Undo the last take. (From now on it counts as a message, not as a notice.)"""
         self._queue.move_to_end(self.add(pipe, message), last=False)
-
-    # ----------------------------------------------------------------------------------------------------------- bounds
 
     def unread(self, pipe: Pipe) -> int:
         """How many there are of one peer."""

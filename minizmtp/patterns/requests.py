@@ -28,15 +28,14 @@ from ..wire.events import Cancel, Subscribe
 from .queue import Pipe
 from .subscribers import SLICE
 
-# Without a connection so many requests are queued, and twice as many as there are prefixes, before the list is queued
-# anew.
+# Without a connection, this many requests and twice as many as there are prefixes are queued; then the list anew.
 MAX_WAITING = 1000
 
 
 class Requests:
     """The subscriptions of one XSUB or SUB.
 
-    queues_ahead: what is asked for is queued before there is a connection (XSUB, 29-36), and not only then (SUB).
+    queues_ahead: requests are queued before there is a connection (XSUB, 29-36), and not only on one (SUB).
     later: has a function called when other tasks have had their turns.
     """
 

@@ -109,8 +109,6 @@ class Subscribers:
             if work is not None and work.source is not None:
                 work.source.end(str(error))
 
-    # --------------------------------------------------------------------------------------------------------- reading
-
     def read(self, pipe: Pipe) -> None:
         """Read what has come: SLICE frames, and the rest later; but nothing while the program does not read."""
         notices = self._notices
@@ -167,10 +165,8 @@ class Subscribers:
         self._on_change()
 
     def _give(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
-        if isinstance(request, Subscribe):
-            self.given.add(request.prefix, pipe)
-        else:
-            self.given.remove(request.prefix, pipe)
+        change = self.given.add if isinstance(request, Subscribe) else self.given.remove
+        change(request.prefix, pipe)
 
     def _check_limit(self, pipe: Pipe, prefix: bytes) -> None:
         """Raise ProtocolError if the peer wants too much. (A peer in this process has no limit, because it is part of
@@ -182,8 +178,6 @@ class Subscribers:
                 f"the limit is {limit} octets of memory for all of a peer (maxsubscribed)"
             )
 
-    # ------------------------------------------------------------------------------------------ removing what has ended
-
     def _tidy(self) -> None:
         """Remove a slice of what has ended, and show it as if the peer had sent cancellations (29-25)."""
         for pipe, prefix, is_last in self.asked.tidy(SLICE):
@@ -193,8 +187,6 @@ class Subscribers:
             self.given.tidy(SLICE)
         if self.given.untidy or self.asked.untidy:
             self._go_on(None)
-
-    # ------------------------------------------------------------------------------------------------------ xpub_manual
 
     def _is_manual(self) -> bool:
         """Does the program decide? From then on a peer may get something else than it asked for."""
