@@ -25,7 +25,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ..wire.events import Cancel, Subscribe
-from .queue import Pipe
+from .pipe import Pipe
 from .subscribers import SLICE
 
 # Without a connection so many requests are queued, and twice as many as there are prefixes, before the list is queued
