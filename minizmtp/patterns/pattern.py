@@ -188,7 +188,7 @@ class Pattern:
         return ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only sends")
 
     def _unwrap(self, pipe: Pipe, items: list[Item]) -> list[Message | None]:
-        """As many messages for the program as there are items of pipe; None for what is none."""
+        """What the program gets of these items of pipe: for each a message, or None if it is not for the program."""
         # (A call of as_list for each would cost as much as all the rest.)
         return [[item] if type(item) is bytes else item if type(item) is list else as_list(item) for item in items]
 

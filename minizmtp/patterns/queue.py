@@ -18,8 +18,8 @@ what it took in steps of half the limit, because then the writer is woken once f
     (b'b', False)
 
 More than `sndhwm` messages can be sent to a peer that reads none, because there are more places to wait: this queue,
-the buffers of both systems, and the peer's inbound queue. `put_all` and `put_back` go past the mark, because a
-subscription must not be refused, and what a broken connection did not send had its place already.
+the buffers of both systems, and the peer's inbound queue. `put` and `put_back` go past the mark, because a subscription
+must not be refused, and what a broken connection did not send had its place already.
 
 **Neither side waits here.** Each registers a callback: `on_arrival` is called when an empty queue has got something,
 and `on_space` when a queue that was found full has room again.
@@ -92,8 +92,8 @@ class Queue:
         self._notify_at = count
 
     def set_filter(self, sieve: Callable[[bytes], object] | None) -> None:
-        """Let the reader have only messages for whose first frame sieve returns something true; None: all items. Call
-        it again when sieve would answer differently, because a batch is filtered when it begins."""
+        """Give the reader only messages for whose first frame sieve returns something true (None: all). To be called
+        again when sieve would answer differently, because a batch is filtered when it begins."""
         self._sieve = sieve
         self._end_batch()
 

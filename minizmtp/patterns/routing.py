@@ -8,7 +8,7 @@
             round robin                                     fair queue
 
 Both keep the pipes that can take part *now* in a row, serve the first and move it to the end. A pipe that is found full
-(or empty) leaves the row. It joins again at the end when its queue has room (or a message). So a turn costs the same
+(or empty) leaves the row, and joins again at its end when its queue has room (or a message). So a turn costs the same
 with three peers and with three thousand.
 
     >>> pipes = [Pipe(Queue(hwm=2), Queue()) for _ in range(3)]
@@ -42,8 +42,8 @@ NOTHING: deque[Item] = deque(maxlen=0)
 class FairQueue:
     """Takes one message from each pipe in turn (30-18). on_arrival: called when a pipe that had no message has one.
 
-    inbox: while only one pipe has messages, the batch of that pipe (see `queue`), else NOTHING. While it holds more
-    than one item, the socket may pop the oldest, and need not call `take`. It is NOTHING unless publishes is set.
+    inbox: while only one pipe has messages, the batch of that pipe (see `queue`). While it holds more than one item,
+    the socket may pop the oldest, and need not call `take`. Else, and unless publishes is set, it is NOTHING.
     """
 
     def __init__(self, on_arrival: Callable[[], None] = ignore, publishes: bool = True) -> None:
@@ -104,12 +104,10 @@ class FairQueue:
             return received
         while row:
             pipe, queue = row[0], row[0].inbound
-            ready, is_empty = queue.ready, False
-            if len(ready) > 1:
-                item: Item | None = ready.popleft()
-            elif (item := queue.take_only()) is not None:
-                is_empty = True
-            else:
+            ready = queue.ready
+            item = ready.popleft() if len(ready) > 1 else queue.take_only()
+            is_empty = not ready
+            if item is None:
                 item = queue.take()
                 is_empty = not (ready or len(queue))
             if is_empty:
@@ -125,8 +123,7 @@ class FairQueue:
         return None
 
     def take_many(self, most: int, unwrap: Callable[[Pipe, list[Item]], list[Message | None]]) -> list[Message]:
-        """Up to most messages, in the order in which `take` would give them. unwrap: makes of the items of one pipe as
-        many messages; None of what is none."""
+        """Up to most messages, in the order in which `take` would give them. unwrap: see `Pattern`."""
         found: list[Message] = []
         while (left := most - len(found)) > 0 and self:
             row = self._row
@@ -134,8 +131,8 @@ class FairQueue:
                 if (received := self.take()) is not None:
                     found += filter(None, unwrap(received[0], [received[1]]))
                 continue
-            # All pipes of the row give the same number, as many as the one with the fewest items has. That many rounds
-            # end where they began, and cost one call for each pipe and not one for each message.
+            # All pipes give the same number, as many as the one with the fewest items has. That many rounds end where
+            # they began, and cost one call for each pipe and not one for each message.
             rounds = min(min(len(pipe.inbound) for pipe in row), left // len(row))
             given = [unwrap(pipe, pipe.inbound.take_batch(rounds)) for pipe in row]
             found += filter(None, given[0] if len(given) == 1 else chain.from_iterable(zip_longest(*given)))
@@ -148,8 +145,7 @@ class RoundRobin:
     """Gives one message to each pipe in turn, and passes over those that are full (30-8, 28-26). on_space: called when
     there is a pipe with room, after there was none.
 
-    only: while only one pipe is in the row, its queue, else None. The socket may offer that queue the next item, and
-    need not call `send`.
+    only: the queue of the only pipe in the row, or None. The socket may offer it items, and need not call `send`.
     """
 
     def __init__(self, on_space: Callable[[], None] = ignore) -> None:
@@ -179,7 +175,7 @@ class RoundRobin:
 
     def __bool__(self) -> bool:
         """Is there a pipe with room?"""
-        # Asked now, not remembered from the last put: what a connection that broke gives back may fill a queue, too.
+        # Asked now, not remembered, because what a connection that broke gives back may fill a queue, too.
         while self._row and not self._row[0].outbound.room():
             self._row.popleft()
             self._row_changed()
@@ -199,8 +195,7 @@ class RoundRobin:
         return None
 
     def send_many(self, items: Iterator[Item], most: int) -> int:
-        """Give what the iterator gives to the pipes in turn, at most so many; how many. The next item is not asked for
-        while no pipe has room for it."""
+        """Give items to the pipes in turn, at most so many; how many. None is asked for while no pipe has room."""
         count = some = 0
         while count < most and self:
             if len(self._row) == 1:

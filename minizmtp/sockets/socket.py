@@ -28,7 +28,6 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from threading import get_ident
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import trio
@@ -56,10 +55,9 @@ TURNS_OF_MANY = 64
 
 
 class Turns:
-    """How many sends and receives may still go by until a task lets the others run although it need not wait. A full
-    checkpoint each time would cost as much as a few messages.
-
-    Not an attribute of the socket, because Options.__setattr__ would make counting cost more than a message."""
+    """How many sends and receives may still go by until a task lets the others run although it need not wait: a full
+    checkpoint each time would cost as much as a few messages. (As an attribute of the socket it would be set by
+    Options.__setattr__, which is slow.)"""
 
     __slots__ = ("left",)
 
@@ -188,9 +186,7 @@ class Socket(Options):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self.close()
 
     def monitor(self) -> Monitor:
@@ -297,19 +293,18 @@ class Socket(Options):
 
     async def send_string(self, text: str, flags: int = 0, encoding: str = "utf-8") -> None:
         """Send text as one frame."""
-        await self._send_encoded(lambda: text.encode(encoding), flags)
+        await self.send(self._encoded(lambda: text.encode(encoding)), flags)
 
     async def send_json(self, value: Any, flags: int = 0) -> None:
         """Send value as one frame of JSON."""
-        await self._send_encoded(lambda: json.dumps(value, separators=(",", ":")).encode(), flags)
+        await self.send(self._encoded(lambda: json.dumps(value, separators=(",", ":")).encode()), flags)
 
-    async def _send_encoded(self, encode: Callable[[], bytes], flags: int) -> None:
+    def _encoded(self, encode: Callable[[], bytes]) -> bytes:
         try:
-            frame = encode()
+            return encode()
         except BaseException:
             self._give_up()
             raise
-        await self.send(frame, flags)
 
     def _give_up(self) -> None:
         """A part has failed, and its message with it. (Not where a call is refused because it is in another thread.)"""

@@ -9,8 +9,7 @@
 Waking a task does not hand it a message: the task asks the pattern again, and may find that another task was faster.
 That is why a task that is cancelled while it waits loses nothing. A spurious wake-up costs a moment, but a lost one
 lets a task hang for ever. So **whatever may change an answer wakes the tasks that wait for it**, also where the new
-answer is an error. The patterns call `on_arrival` and `on_space` for what peers and options do. What one task does may
-change the answer of another; `wake_next` sees to that.
+answer is an error: the patterns do so for what peers and options do, `wake_next` for what another task does.
 
 Read next: `sender`.
 """
@@ -32,8 +31,7 @@ T = TypeVar("T")
 
 
 class Waiters:
-    """The tasks that wait for one socket. looker: polls for a moment before a receiver waits. pattern: set by the
-    socket, because the pattern is given our callbacks."""
+    """The tasks that wait for one socket. pattern: set by the socket, because the pattern is given our callbacks."""
 
     __slots__ = ("_looker", "_sources", "count", "pattern", "receivers", "senders", "watchers")
     pattern: Pattern
@@ -72,12 +70,10 @@ class Waiters:
         while True:
             source = self.pattern.only_source() if receives else None
             self.count += 1
+            if source is not None:
+                self._sources.append(source)
             try:
-                if source is None:
-                    await lot.park()
-                else:
-                    self._sources.append(source)
-                    await source.wait()
+                await (lot.park() if source is None else source.wait())
             finally:
                 self.count -= 1
                 if source is not None:
