@@ -28,16 +28,16 @@ READING_ORDER = """
 
     sockopts habits options
 
-    patterns.queue patterns.routing patterns.pattern patterns.pipeline patterns.pair patterns.subscriptions
-    patterns.fanout patterns.notices patterns.subscribers patterns.requests patterns.pubsub patterns.reqrep
-    patterns.router
+    patterns.queue patterns.pipe patterns.ahead patterns.routing patterns.pattern patterns.pipeline patterns.pair
+    patterns.subscriptions patterns.runs patterns.fanout patterns.notices patterns.subscribers patterns.requests
+    patterns.pubsub patterns.reqrep patterns.router
 
     net.endpoints net.addresses net.transports net.looking net.runlimits net.reactor net.portable net.states net.writer
     net.heartbeat net.pulse net.engine net.security net.advice net.reports net.link net.session net.connector
     net.acceptor net.inproc net.runtime
 
-    sockets.monitor sockets.links sockets.waiters sockets.socket sockets.zap sockets.context sockets.poller
-    sockets.proxy
+    sockets.monitor sockets.links sockets.waiters sockets.sender sockets.socket sockets.zap sockets.context
+    sockets.poller sockets.proxy
 
     certificates auth
 

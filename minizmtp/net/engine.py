@@ -34,7 +34,7 @@ import trio
 
 from ..errors import ProtocolError, Refused, printable
 from ..options import Options
-from ..patterns.queue import Pipe, Source
+from ..patterns.pipe import Pipe, Source
 from ..wire import (
     NEED_DATA,
     AuthReply,
@@ -368,7 +368,6 @@ class Engine(Source):
         """Until the socket has read some of what it has, nothing is read from the peer."""
         self._state = READING[self._state, NO_SPACE]
         pipe.inbound.set_writer(self._on_inbound_space)
-        pipe.inbound.want_space()
         if self._connection.knows_ping:  # or else a PONG would do harm: to libzmq 4.1 it is a message
             self._need_pulse().pause()
 

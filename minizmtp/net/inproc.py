@@ -24,7 +24,7 @@ from ..constants import PEERS, Event
 from ..errors import EADDRINUSE, ZMQError
 from ..options import Options
 from ..patterns import Pipe
-from ..patterns.queue import Source
+from ..patterns.pipe import Source
 from .endpoints import Inproc
 from .link import detach_pipe, new_pipe
 from .reports import log

@@ -53,7 +53,7 @@ def new_pipe(links: Links, options: Options) -> Pipe:
     """A pipe for one peer, as deep as the options of the socket say now."""
     if options.conflate and links.socket_type in CONFLATE:
         return Pipe(outbound=Queue(conflate=True), inbound=Queue(conflate=True))
-    return Pipe(outbound=Queue(links.options.sndhwm), inbound=Queue(links.options.rcvhwm))
+    return Pipe(outbound=links.pattern.outbound_queue(links.options.sndhwm), inbound=Queue(links.options.rcvhwm))
 
 
 def detach_pipe(pattern: Pattern, pipe: Pipe, discard: bool = False) -> None:

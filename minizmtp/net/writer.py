@@ -21,7 +21,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..patterns.queue import OpenRun, Queue
+from ..patterns.queue import Queue
+from ..patterns.runs import OpenRun, RunQueue
 from ..wire import Connection, Item
 from ..wire.frames import LONG
 from .states import WRITING, Writing, WritingEvent
@@ -181,7 +182,7 @@ class Writer:
     def _fill(self, queue: Queue) -> None:
         """Encode what is queued, as much as makes a good write."""
         room = BATCH - self.size
-        if not queue.has_runs:
+        if not isinstance(queue, RunQueue) or not queue.has_runs:
             count, buffers = self._connection.encode(queue, room)
             self._append(buffers, queue.take_batch(count))
             return

@@ -1,11 +1,14 @@
 """Patterns: which peer gets a message, and from which peer the next one is taken. Synchronous code, without any I/O.
 
-    queue           the pipe to one peer: two queues and their high-water marks
+    queue           messages that wait, and how many may: the high-water mark
+    pipe            one peer: a queue to it and a queue from it
+    ahead           messages that are read before all others
     routing         fair queue, round robin: taking turns
     pattern         the base class of all socket types
     pipeline        30/PIPELINE   PUSH PULL               the easiest to read first
     pair            31/EXPAIR     PAIR
     subscriptions   finds the subscribers to a topic without asking each
+    runs            29/PUBSUB     messages to the same peers, as one item of each queue
     fanout          29/PUBSUB     one message for many peers
     notices         29/PUBSUB     subscriptions that an XPUB reports to its program
     subscribers     29/PUBSUB     what the peers of a publisher ask for
@@ -35,9 +38,9 @@ Numbers such as (37-33) and (L-14) are this project's own: docs/REQUIREMENTS.md 
 
 from .pair import Pair
 from .pattern import Pattern
+from .pipe import Pipe
 from .pipeline import Pull, Push
 from .pubsub import Pub, Sub, XPub, XSub
-from .queue import Pipe
 from .reqrep import Rep, Req
 from .router import Dealer, Router
 

@@ -24,7 +24,8 @@ from collections.abc import Collection, Iterator
 from typing import cast
 
 from ..wire.events import Item, Message, SharedMessage
-from .queue import RUN_OCTETS, OpenRun, Pipe, octets_of
+from .pipe import Pipe
+from .runs import RUN_OCTETS, OpenRun, RunQueue, octets_of
 from .subscriptions import Subscriptions
 
 # A run with fewer messages was not worth its beginning, which costs about four times as much as a message.
@@ -116,9 +117,10 @@ class FanOut:
         self._run = run = OpenRun([message])
         self._streak, self._others = 0, []
         for pipe in audience:
-            source = pipe.source
+            source, queue = pipe.source, pipe.outbound
             # In this process, and after a connection has broken, the next reader of the queue may not understand runs.
-            if source is None or source.in_process or not pipe.outbound.offer_run(run):
+            is_apart = source is None or source.in_process
+            if is_apart or not isinstance(queue, RunQueue) or not queue.offer_run(run):
                 self._others.append(pipe)
         if run.queues:
             run.room -= 1

@@ -34,7 +34,7 @@ from itertools import count
 
 from ..options import Options
 from ..wire.events import Message
-from .queue import Pipe
+from .pipe import Pipe
 from .subscriptions import cost
 
 # With more notices than this unread, the program is assumed not to be reading at the moment.

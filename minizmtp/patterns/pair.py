@@ -6,7 +6,7 @@ It is the simplest pattern, made for two parts of one program that are connected
 second peer completes its handshake and stays connected, but its messages are dropped and none are sent to it. It stays
 ignored after the first peer leaves: the next peer that connects takes the place (31-1, as in libzmq).
 
-    >>> from .queue import Pipe, Queue
+    >>> from .pipe import Pipe, Queue
     >>> pair = Pair(on_arrival=print, on_space=lambda: None)
     >>> first, second = (Pipe(Queue(2), Queue(2)) for _ in range(2))
     >>> pair.attach(first); pair.attach(second)
@@ -18,16 +18,14 @@ Read next: `subscriptions`.
 
 from ..constants import SocketType
 from .pattern import Pattern
-from .queue import Pipe
+from .pipe import Pipe
 
 
 class Pair(Pattern):
     """Sends to and receives from its one peer."""
 
     socket_type = SocketType.PAIR
-    sends_in_turn = True
-    receives = True
-    takes_all = True
+    has_round_robin = has_fair_queue = delivers_unchanged = True
 
     def attach(self, pipe: Pipe) -> None:
         if self.pipes:

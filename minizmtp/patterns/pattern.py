@@ -4,21 +4,20 @@
     the program sends           try_send(message) → done, or not now
     … in parts                  has_room_for(its beginning) → begin, or not now
     … many messages             send_many(iterator) → how many were sent
-    the program receives        take() → (whose, message), or nothing yet
+    the program receives        take() → (pipe, message), or nothing yet
     … many messages             take_many(most) → those that are there
     the program polls           can_send  can_receive
     the program subscribes      subscribe  unsubscribe
 
-Every answer is given at once. Waiting is done above, in `sockets`, with nothing in hand; the two calls `on_arrival` and
-`on_space` tell the socket when asking again makes sense. This is why cancelling loses nothing: between two awaits a
-message is either still here or already gone, never half-way.
+Every answer is given at once. Waiting is done in `sockets`, which holds no message while it waits; the callbacks
+`on_arrival` and `on_space` tell the socket when asking again makes sense. This is why cancelling loses nothing: between
+two awaits a message is either still here or already gone, never half-way.
 
 **What changes an answer says so.** The answers depend on more than queues: on which peers there are, what they are
 called, what they subscribe to, and on options. A change of any of these calls `on_space`, even when the new answer is
 an error: a mandatory ROUTER that waits for room at a peer has to hear that the peer has left. A call too many costs a
 moment, and one too few lets a task sleep for ever.
 
-Below this module: `routing`. Above it: one module for each RFC; the next is the easiest.
 Read next: `pipeline`.
 """
 
@@ -29,53 +28,56 @@ from ..constants import SocketType
 from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..options import Options
 from ..wire.events import Item, Message
-from .queue import Pipe, Queue, Source
-from .routing import FairQueue, RoundRobin, as_list, as_lists
-
-# A message and the pipe that it came through.
-Received = tuple[Pipe, Message]
+from .ahead import Received, as_list
+from .pipe import Pipe, Source
+from .queue import Queue
+from .routing import FairQueue, RoundRobin
 
 
 class Pattern:
-    """A socket type: two switches, and what else it needs.
+    """A socket type: what it is made of, and what else it needs.
 
-    receives: it has a fair queue for what comes. sends_in_turn: it has a round robin for what goes.
     options: the socket's own; a pattern looks at them when it needs them, so that they may be changed.
     """
 
     socket_type: ClassVar[SocketType]
-    receives: ClassVar[bool] = False
-    sends_in_turn: ClassVar[bool] = False
-    has_turns: ClassVar[bool] = False  # what it may do depends on what it did last (REQ, REP)
-    takes_all: ClassVar[bool] = False  # what FairQueue.inbox has is for the program as it is
+    has_fair_queue: ClassVar[bool] = False  # for what comes
+    has_round_robin: ClassVar[bool] = False  # for what goes
+    is_lockstep: ClassVar[bool] = False  # what it may do depends on what it did last (REQ, REP)
+    delivers_unchanged: ClassVar[bool] = False  # what the fair queue has is for the program as it is
+    inspects: ClassVar[bool] = False  # inspect() wants to see each message
+    outbound_queue: ClassVar[type[Queue]] = Queue
 
     def __init__(
         self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
     ) -> None:
         self.pipes: dict[Pipe, None] = {}  # in the order in which they joined
-        self.incoming = FairQueue(on_arrival) if self.receives else None
-        self.outgoing = RoundRobin(on_space) if self.sends_in_turn else None
+        self.incoming = FairQueue(on_arrival, publishes=self.delivers_unchanged) if self.has_fair_queue else None
+        self.outgoing = RoundRobin(on_space) if self.has_round_robin else None
         self._options = options or Options()
         self._on_arrival = on_arrival
         self._on_space = on_space
-        self._next: Received | None = None  # found by can_receive, not yet taken
         self.rest: list[Received] = []  # of each message of which the program has read the first frames: the others
         # Have a function called soon, when other tasks have had their turns. (Without a socket: at once.)
         self.later: Callable[[Callable[[], None]], None] = lambda function: function()
-        self._begin()
 
-    def _begin(self) -> None:
-        """What else a socket type keeps."""
+    # ------------------------------------------------------------------------------------------------ peers come and go
 
     def attach(self, pipe: Pipe) -> None:
-        """A peer has come (or will: a pipe of `connect` is attached before there is anybody at its other end)."""
+        """A peer has come, or will: `connect` attaches a pipe before its peer is there."""
         self.pipes[pipe] = None
-        if self._options.probe_router:
-            pipe.outbound.put([b""])  # a word, so that a ROUTER learns of us before we have anything to say (L-30)
+        self._probe(pipe)
         if self.incoming is not None:
             self.incoming.attach(pipe)
         if self.outgoing is not None:
             self.outgoing.attach(pipe)
+
+    def _probe(self, pipe: Pipe) -> None:
+        """Queue an empty message before all others, from which a ROUTER learns that we are there (L-30)."""
+        queue = pipe.outbound
+        # One is enough, though connection after connection fails before it is sent.
+        if self._options.probe_router and as_list(queue.peek()) != [b""]:
+            queue.replace([b"", *queue])
 
     def detach(self, pipe: Pipe) -> None:
         """A peer has gone. What it sent before stays to be read (30-16, L-9)."""
@@ -88,11 +90,8 @@ class Pattern:
     def discard(self, pipe: Pipe) -> None:
         """As detach, but what it sent is not wanted any more (`disconnect`, `unbind`, `close`; L-18)."""
         pipe.inbound.close()
-        for each in (pipe, *pipe.formers()):
-            if self.incoming is not None:
-                self.incoming.discard(each)
-            if self._next is not None and self._next[0] is each:
-                self._next = None
+        if self.incoming is not None:
+            self.incoming.discard(pipe)
         self.detach(pipe)
 
     def ignore(self, pipe: Pipe) -> None:
@@ -110,38 +109,29 @@ class Pattern:
     def keep_unread(self, pipe: Pipe) -> None:
         """A connection broke, and now there is another peer at the other end of pipe. What the first one sent is still
         read as from that one, with its name and its metadata."""
-        if self.incoming is None or self.has_turns or not len(pipe.inbound):
-            return  # (with turns, an answer counts for the pipe that was asked, whoever is there now: L-34)
-        former = Pipe(outbound=Queue(), inbound=Queue())
-        former.routing_id, former.metadata = pipe.routing_id, pipe.metadata
-        former.former = pipe.former if pipe.former is not None and len(pipe.former.inbound) else None
-        pipe.former = former
-        items = pipe.inbound.take_batch(len(pipe.inbound))
-        former.inbound.put_all([item for item in items if as_list(item) is not None])
-        self.incoming.discard(pipe)
-        self.incoming.attach(pipe)
-        if len(former.inbound):
-            self.incoming.keep(former)
+        # In lockstep an answer counts for the pipe that was asked, whichever peer is there now (L-34).
+        if self.incoming is not None and not self.is_lockstep:
+            self.incoming.hand_over(pipe)
 
     def connected(self, pipe: Pipe) -> None:
-        """There is now somebody at the other end of pipe: for the first time, or again after a connection broke."""
+        """There is a peer at the other end of pipe: for the first time, or again after a connection broke."""
 
     def disconnected(self, pipe: Pipe) -> None:
         """A connection broke; pipe waits for the next one, and keeps what is queued in it."""
-        # The next peer has to learn of us, too. (One probe is enough, though the next attempts fail as well.)
-        queue = pipe.outbound
-        if self._options.probe_router and as_list(queue.peek()) != [b""]:
-            queue.put_first([b""])
-
-    inspects: ClassVar[bool] = False  # inspect() wants to see each message
+        self._probe(pipe)
 
     def inspect(self, message: Message) -> None:
         """Look at a message as it comes off the wire. Raises ProtocolError if no peer of ours may send such a thing."""
+
+    # ---------------------------------------------------------------------------------------------------------- sending
 
     def check_send(self) -> None:
         """Raise ZMQError if this is not the time to send."""
         if self.outgoing is None:
             raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only receives")
+
+    def can_send(self) -> bool:
+        return bool(self.outgoing)
 
     def has_room_for(self, beginning: Message) -> bool:
         """What try_send would say of a message that begins with these frames, with nothing done: True, False for "not
@@ -151,10 +141,8 @@ class Pattern:
 
     def try_send(self, message: Message) -> bool:
         """Send message now and return True; or return False, with nothing done, if that would have to wait."""
-        if self.outgoing is None:
-            self.check_send()
-            return True
-        return self.outgoing.send(message) is not None
+        self.check_send()
+        return self.outgoing is not None and self.outgoing.send(message) is not None
 
     def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
         """Send what the iterator gives, at most so many messages, as `try_send` would; how many.
@@ -162,13 +150,11 @@ class Pattern:
         The next message is not asked for while none can be sent. But where it depends on the message whether there is
         room, a message may have been asked for that must wait now: that is the second part of the answer.
         """
-        if self.outgoing is not None and not self.has_turns:
+        if self.outgoing is not None and not self.is_lockstep:
             return self.outgoing.send_many(items, most), None
         self.check_send()
         count = 0
-        while count < most and self.can_send() and (item := next(items, None)) is not None:
-            message = as_list(item)
-            assert message is not None
+        while count < most and self.can_send() and (message := as_list(next(items, None))) is not None:
             if not self.try_send(message):
                 return count, message
             count += 1
@@ -180,75 +166,62 @@ class Pattern:
 
     def check_batch(self) -> None:
         """Raise ZMQError if messages of this type do not come in batches."""
-        if self.has_turns:
+        if self.is_lockstep:
             name = self.socket_type.name
             raise ZMQError(ENOTSUP, f"a {name} socket sends and receives in turns, one message at a time")
 
+    # -------------------------------------------------------------------------------------------------------- receiving
+
     def take(self) -> Received | None:
-        """The next message and its pipe, or None. Raises ZMQError if this is not the time to receive."""
-        if self._next is not None:
-            found, self._next = self._next, None
-            return found
-        return self._gather()
+        """The next message for the program, and its pipe; or None. Raises ZMQError if this is no time to receive."""
+        if self.incoming is None:
+            raise self._only_sends()
+        return self.incoming.take()
 
     def take_many(self, most: int) -> list[Message]:
         """The messages that are there, up to most, in the order in which `take` would give them."""
-        if self._next is None or not most:
-            return self._gather_many(most)
-        first, self._next = self._next[1], None
-        return [first, *self._gather_many(most - 1)]
+        if self.incoming is None:
+            raise self._only_sends()
+        return self.incoming.take_many(most, self._unwrap)
+
+    def _only_sends(self) -> ZMQError:
+        return ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only sends")
+
+    def _unwrap(self, pipe: Pipe, items: list[Item]) -> list[Message | None]:
+        """What the program gets of these items of pipe: for each a message, or None if it is not for the program."""
+        # (A call of as_list for each would cost as much as all the rest.)
+        return [[item] if type(item) is bytes else item if type(item) is list else as_list(item) for item in items]
 
     def give_back(self, received: Received) -> None:
         """Undo the last take: there was no room for it where it was to go (see `proxy`)."""
-        self._put_aside(received)
+        assert self.incoming is not None
+        self.incoming.put_back(received)
 
-    def _put_aside(self, received: Received | None) -> None:
-        self._next = received
-        if self.incoming is not None:
-            self.incoming.close_inbox()  # because a message popped there would overtake this one
+    def can_receive(self) -> bool:
+        """True only if take() will find something. So the next message is looked for, and put back."""
+        if not self.incoming or (received := self.take()) is None:
+            return False
+        self.give_back(received)
+        return True
 
-    def _gather(self) -> Received | None:
-        """The next message that is for the program, out of all that came."""
-        if self.incoming is None:
-            raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only sends")
-        return self.incoming.take()
+    def held_back(self, pipe: Pipe) -> int:
+        """How many of pipe's messages are taken out of its queue, and not yet (or not to their end) by the program."""
+        begun = sum(whose is pipe for whose, _ in self.rest)
+        return begun + (0 if self.incoming is None else self.incoming.ahead.count_of(pipe))
 
-    def _gather_many(self, most: int) -> list[Message]:
-        if self.incoming is None:
-            raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only sends")
-        return self.incoming.take_many(most, self._unwrap)
-
-    def _unwrap(self, pipe: Pipe, items: list[Item]) -> list[Message | None]:
-        """As many messages for the program as there are items of pipe; None for what is none."""
-        return as_lists(items)
-
-    def look_again(self) -> None:
-        """An option has changed: messages that are there already are looked at again, and tasks that wait ask again."""
-        if self.incoming is not None:
-            self.incoming.filter_again()
+    def refresh(self) -> None:
+        """An option has changed, and with it perhaps every answer: tasks that wait ask again."""
         self._on_arrival()
         self._on_space()
 
     def only_source(self) -> Source | None:
-        """Where a receiver may wait by itself: there is one peer, and nobody else whose message it could miss."""
+        """Where a receiver may wait by itself: there is one peer, and no other whose message it could miss."""
         if len(self.pipes) != 1:
             return None
         (pipe,) = self.pipes
         return pipe.source if pipe.source is not None and pipe.source.can_be_waited_for else None
 
-    def can_send(self) -> bool:
-        return bool(self.outgoing)
-
-    def can_receive(self) -> bool:
-        """True only if take() will find something: so the next message is looked for, and put aside."""
-        if self._next is None and self.incoming is not None and len(self.incoming):
-            self._put_aside(self._gather())
-        return self._next is not None
-
-    def aside(self, pipe: Pipe) -> int:
-        """How many of pipe's messages are taken out of its queue, and not yet (or not to their end) by the program."""
-        found = [received for received in (self._next, *self.rest) if received is not None]
-        return sum(whose is pipe for whose, _ in found) + sum(len(former.inbound) for former in pipe.formers())
+    # ---------------------------------------------------------------------------------------------------- subscriptions
 
     def subscriptions_of(self, pipe: Pipe) -> int:
         """How many prefixes the peer has subscribed to here."""

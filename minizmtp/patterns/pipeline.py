@@ -7,12 +7,14 @@
         each task to one worker                fair among workers
 
 A message goes to exactly one peer, the next in turn that has room. If no peer has room, or no peer is connected, the
-sender waits, because a PUSH never drops a message for lack of a worker (30-9 … 30-11).
+sender waits, because a PUSH never drops a message for lack of a worker (30-9 … 30-11). So do DEALER, REQ and PAIR. The
+others (PUB, XPUB, XSUB, ROUTER, REP) drop a message for a peer that has no room, because one slow peer must not hold up
+the rest.
 
     >>> push = Push(on_arrival=print, on_space=lambda: None)
     >>> push.try_send([b"task"])                     # nobody there: not now
     False
-    >>> from .queue import Pipe, Queue
+    >>> from .pipe import Pipe, Queue
     >>> worker = Pipe(outbound=Queue(1), inbound=Queue(1))
     >>> push.attach(worker)
     >>> push.try_send([b"task"]), push.try_send([b"task"])
@@ -27,14 +29,14 @@ Read next: `pair`, or leave the patterns here and go on with `net.endpoints`.
 
 from ..constants import SocketType
 from .pattern import Pattern
-from .queue import Pipe
+from .pipe import Pipe
 
 
 class Push(Pattern):
     """Sends to its peers in turn; doesn't receive."""
 
     socket_type = SocketType.PUSH
-    sends_in_turn = True
+    has_round_robin = True
 
     def attach(self, pipe: Pipe) -> None:
         super().attach(pipe)
@@ -47,5 +49,4 @@ class Pull(Pattern):
     """Receives from its peers in turn; doesn't send."""
 
     socket_type = SocketType.PULL
-    receives = True
-    takes_all = True
+    has_fair_queue = delivers_unchanged = True

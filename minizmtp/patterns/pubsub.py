@@ -27,7 +27,7 @@ and looks up the first frame of the message there. That takes the same time with
 - what is queued for a peer that connected to us, when that connection breaks (29-4). If we connected to the peer, its
   queue and its subscriptions stay until the next connection (29-3).
 
-    >>> from .queue import Pipe, Queue
+    >>> from .pipe import Pipe, Queue
     >>> pub = Pub(on_arrival=print, on_space=lambda: None)
     >>> peer = Pipe(outbound=Queue(1000), inbound=Queue(1000))
     >>> pub.attach(peer)
@@ -54,11 +54,13 @@ from ..constants import SocketType
 from ..errors import ENOTSUP, ZMQError
 from ..options import Options
 from ..wire.events import Cancel, Item, Message, SharedMessage, Subscribe
+from .ahead import Received
 from .fanout import FanOut, as_item, send_to_each
 from .notices import Notices
-from .pattern import Pattern, Received
-from .queue import Pipe
+from .pattern import Pattern
+from .pipe import Pipe
 from .requests import Requests
+from .runs import RunQueue
 from .subscribers import Subscribers, read_subscription
 from .subscriptions import Subscriptions
 
@@ -85,6 +87,7 @@ class XPub(Broadcaster):
     """
 
     socket_type = SocketType.XPUB
+    outbound_queue = RunQueue
     program_receives = True
 
     def __init__(
@@ -120,10 +123,9 @@ class XPub(Broadcaster):
     def has_room_for(self, beginning: Message) -> bool:
         if not self._options.xpub_nodrop:
             return True
-        full = [pipe.outbound for pipe in self._audience(beginning[0]) if pipe.outbound.full]
+        full = [pipe.outbound for pipe in self._audience(beginning[0]) if not pipe.outbound.room()]
         for queue in full:
             queue.set_writer(self._on_space)
-            queue.want_space()
         return not full
 
     def send_past_limit(self, message: Message) -> None:
@@ -170,8 +172,8 @@ class XPub(Broadcaster):
     def can_receive(self) -> bool:
         return len(self._notices) > 0
 
-    def aside(self, pipe: Pipe) -> int:
-        return self._notices.unread(pipe) + super().aside(pipe)
+    def held_back(self, pipe: Pipe) -> int:
+        return self._notices.unread(pipe) + super().held_back(pipe)
 
     def subscribe(self, prefix: bytes) -> None:
         self._subscribers.decide(self._last_sender, Subscribe(prefix))
@@ -199,8 +201,7 @@ class XSub(Broadcaster):
     """Receives all that its publishers send, and sends to all of them, also before there is a connection (29-36)."""
 
     socket_type = SocketType.XSUB
-    receives = True
-    takes_all = True
+    has_fair_queue = delivers_unchanged = True
     queues_ahead = True
 
     def __init__(
@@ -263,12 +264,12 @@ class Sub(XSub):
     def unsubscribe(self, prefix: bytes) -> None:
         if self._requests.count(Cancel(prefix)):
             self._wanted.remove(prefix, None)
-            self.look_again()
+            self.refresh()
             self._requests.send(Cancel(prefix))
 
-    def look_again(self) -> None:
+    def refresh(self) -> None:
         self._update_filter()
-        super().look_again()
+        super().refresh()
 
     def _update_filter(self) -> None:
         """Let only those messages pass that the program wants at this moment (29-34)."""

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ..wire.events import Cancel, Subscribe
-from .queue import Pipe
+from .pipe import Pipe
 from .subscribers import SLICE
 
 # Without a connection, this many requests and twice as many as there are prefixes are queued; then the list anew.

@@ -1,19 +1,20 @@
-"""DEALER and ROUTER: requests without a rule of turns, and peers with names.                        RFC 28/REQREP
+"""DEALER and ROUTER: requests without lockstep, and peers with names.                              RFC 28/REQREP
 
     program       ROUTER                                      DEALER    program
     id, "job" ◄── │ 00 03 job                                 │  ◄── "job"
     id, "ok"  ──► │ 00 02 ok                                  │  ──► "ok"
 
-They are REQ and REP without the strictness. A DEALER adds nothing and asks as often as it likes; a ROUTER puts the name
-of the peer in front of what it receives, and takes it off, and goes by it, when it sends. Between a REQ and a REP they
-make a broker: the ROUTER's name is one more frame of the envelope, and the delimiter passes through both.
+A DEALER adds nothing to a message, and sends as often as it likes. A ROUTER puts the name of the peer in front of each
+message that it receives; when it sends, it takes off the first frame and sends the rest to the peer of that name.
+Between a REQ and a REP they make a broker: the name is one more frame of the envelope (see `reqrep`).
 
-The name is what the peer asked for (`routing_id`, on the wire Identity), or else one that the ROUTER makes up: five
-octets, the first a zero, so that the two can never meet. A name belongs to a connection. When a connection that we
+The name is what the peer asked for (its option `routing_id`, on the wire Identity), or else one that the ROUTER makes:
+five octets, the first a zero, which no peer may choose. A name belongs to a connection. When a connection that we
 dialled breaks, and a peer of another name answers the next time, the old name is gone.
 
-Of two peers with one name the first keeps it, and what the second sends is dropped. With `router_handover` the second
-gets the name, and the connection of the first is closed.
+A message for a name that no peer has, or for a peer whose queue is full, is dropped; with `router_mandatory` the first
+is an error and the second waits. Of two peers with one name the first keeps it, and what the second sends is dropped.
+With `router_handover` the second gets the name, and the connection of the first is closed.
 
     >>> from .queue import Queue
     >>> router = Router(on_arrival=lambda: None, on_space=lambda: None)
@@ -24,72 +25,72 @@ gets the name, and the connection of the first is closed.
     >>> router.try_send([b"anna", b"ok"]), anna.outbound.take()
     (True, b'ok')
 
-Below this module: `reqrep`, `pattern`. It can be read alone.
+It can be read alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from ..constants import SocketType
 from ..errors import EHOSTUNREACH, ZMQError, printable
+from ..options import Options
 from ..wire.events import Item, Message
-from .pattern import Pattern, Received
-from .queue import Pipe
-from .reqrep import counter
+from .ahead import Received, as_list
+from .pattern import Pattern
+from .pipe import Pipe
+from .reqrep import first_number
 
 
-def is_own_name(identity: bytes) -> bool:
-    """Is it one that a peer may choose? One that begins with a zero could pose as one that we made up, so that it
-    counts as none (37-48)."""
-    return identity[:1] not in (b"", b"\0")
+def chosen_name(name: bytes) -> bytes:
+    """The name, if a peer may choose it, or else b"". One that begins with a zero might be one that we made (37-48)."""
+    return b"" if name[:1] == b"\0" else name
 
 
 class Dealer(Pattern):
     """Sends to its peers in turn, receives from them in turn, and adds nothing."""
 
     socket_type = SocketType.DEALER
-    sends_in_turn = True
-    receives = True
-    takes_all = True
+    has_round_robin = has_fair_queue = delivers_unchanged = True
 
 
 class Router(Pattern):
     """Names its peers, and sends to the one that the first frame names."""
 
     socket_type = SocketType.ROUTER
-    receives = True
+    has_fair_queue = True
 
-    def _begin(self) -> None:
+    def __init__(
+        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
+    ) -> None:
+        super().__init__(on_arrival, on_space, options)
         self._by_id: dict[bytes, Pipe] = {}
-        self._number = counter()
+        self._number = first_number()
+
+    # -------------------------------------------------------------------------------------------------------- the names
 
     def attach(self, pipe: Pipe) -> None:
-        # Not to the fair queue yet: a peer has its name first, and without one is never heard (28-33).
+        # Not to the fair queue yet, because a peer is read only when it has a name (28-33).
         self.pipes[pipe] = None
-        if self._options.probe_router:
-            pipe.outbound.put([b""])
+        self._probe(pipe)
         if pipe.identity:
             self._name(pipe)
 
     def connected(self, pipe: Pipe) -> None:
-        self.pipes[pipe] = None  # it may have lost its place to another of its name
-        if pipe.routing_id and not self._keeps_name(pipe):
-            self._take_name(pipe)
-            pipe.outbound.drop_all()  # because it was meant for the peer of the old name
+        self.pipes[pipe] = None  # it may have lost its place to another peer of its name
+        if pipe.routing_id and chosen_name(pipe.identity) != chosen_name(pipe.routing_id):
+            self._take_name(pipe)  # because this is another peer than before …
+            pipe.outbound.drop_all()  # … and what is queued was meant for that one
         if not pipe.routing_id:
             self._name(pipe)
 
-    def _keeps_name(self, pipe: Pipe) -> bool:
-        """On a new connection: is the peer called as the one before?"""
-        if is_own_name(pipe.identity):
-            return pipe.routing_id == pipe.identity
-        return not is_own_name(pipe.routing_id)
-
     def _name(self, pipe: Pipe) -> None:
-        routing_id = self._choose_id(pipe)
+        routing_id = chosen_name(pipe.identity)
+        if not routing_id:
+            self._number = (self._number + 1) % 2**32
+            routing_id = b"\0" + self._number.to_bytes(4, "big")
         holder = self._by_id.get(routing_id)
         if holder is not None and not self._options.router_handover:
-            self.ignore(pipe)  # the name is taken: this peer is neither heard nor reached (L-28)
+            self.ignore(pipe)  # it is neither read nor sent to (L-28)
             return
         if holder is not None:
             self._hand_over(holder)
@@ -105,22 +106,13 @@ class Router(Pattern):
         words = "give each peer a routing_id of its own, or set router_handover"
         return "" if pipe.routing_id else f"this ROUTER has a peer called {name} already, and ignores a second: {words}"
 
-    def _choose_id(self, pipe: Pipe) -> bytes:
-        if is_own_name(pipe.identity):
-            return pipe.identity
-        self._number = (self._number + 1) % 2**32
-        return b"\0" + self._number.to_bytes(4, "big")
-
     def _hand_over(self, pipe: Pipe) -> None:
         """Another peer gets the name of this one. What this one sent is not read any more, because it would seem to
         come from the other; what is queued for it is not sent. Its connection is closed, as libzmq's manual says."""
         assert self.incoming is not None
-        for each in (pipe, *pipe.formers()):
-            self.incoming.discard(each)
-        if self._next is not None and self._next[0] is pipe:
-            self._next = None
+        self.incoming.discard(pipe)
         self.detach(pipe)
-        self._take_name(pipe)
+        pipe.routing_id = b""
         self.ignore(pipe)
         pipe.outbound.drop_all()
         if pipe.source is not None:
@@ -130,62 +122,55 @@ class Router(Pattern):
         if self._by_id.get(pipe.routing_id) is pipe:
             del self._by_id[pipe.routing_id]
         pipe.routing_id = b""
-        self._on_space()  # because a mandatory send to that name now raises, also where no other peer gets it
+        self._on_space()  # because a mandatory send to that name raises now, also where no other peer gets it
 
     def detach(self, pipe: Pipe) -> None:
-        super().detach(pipe)
-        pipe.outbound.set_writer()
-        # The pipe itself keeps its name, for what it sent before and is not read yet.
         if self._by_id.get(pipe.routing_id) is pipe:
-            del self._by_id[pipe.routing_id]
+            del self._by_id[pipe.routing_id]  # but the pipe keeps its name, for what the peer sent and is not read yet
+        pipe.outbound.set_writer()
+        super().detach(pipe)
+
+    # ---------------------------------------------------------------------------------------------------------- sending
 
     def check_send(self) -> None:
         """A ROUTER may always send."""
 
+    def can_send(self) -> bool:
+        if not self._options.router_mandatory:
+            return True
+        # All are asked, and not only up to the first with room, because each that is full has to call on_space.
+        rooms = [pipe.outbound.room() for pipe in self._by_id.values()]
+        return any(rooms)
+
     def has_room_for(self, beginning: Message) -> bool:
         if not self._options.router_mandatory:
             return True
-        pipe = self._named(beginning[0])
-        if pipe.outbound.full:
-            pipe.outbound.want_space()
-            return False
-        return True
-
-    def _named(self, routing_id: bytes) -> Pipe:
-        pipe = self._by_id.get(routing_id)
+        pipe = self._by_id.get(beginning[0])
         if pipe is None:
-            raise ZMQError(EHOSTUNREACH, f"no peer is called {routing_id!r}: it never came, or has gone")
-        return pipe
+            raise ZMQError(EHOSTUNREACH, f"no connected peer has the routing id {beginning[0]!r}")
+        return pipe.outbound.room() > 0
 
     def try_send(self, message: Message) -> bool:
-        """Done, or dropped where the peer is unknown or full; with router_mandatory the program hears of both."""
+        """Done, or dropped where the peer is unknown or its queue full; with router_mandatory the program is told."""
         pipe = self._by_id.get(message[0])
-        if pipe is None:
-            if self._options.router_mandatory:
-                self._named(message[0])  # raises
+        # A name alone says nothing, and is not sent (28-41).
+        queue = None if pipe is None or len(message) == 1 else pipe.outbound
+        if queue is not None and queue.offer(message[1] if len(message) == 2 else message[1:]):
             return True
-        queue = pipe.outbound
-        if len(message) == 1 and not queue.full:
-            return True  # a name alone says nothing, and is not sent (28-41)
-        if queue.offer(message[1] if len(message) == 2 else message[1:]):
-            return True
-        if self._options.router_mandatory:
-            queue.want_space()
+        if self._options.router_mandatory and not self.has_room_for(message):
             return False
-        queue.count_dropped()
+        if queue is not None:
+            queue.count_dropped()
         return True
 
     def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
         if self._options.router_mandatory:
             return super().send_many(items, most)
         count = 0
-        for item in islice(items, most):  # because there is always room, or the message is dropped
+        for message in map(as_list, islice(items, most)):
+            assert message is not None
+            self.try_send(message)  # it never waits
             count += 1
-            # As try_send(), whose call would cost as much again.
-            if type(item) is list and len(item) > 1 and (pipe := self._by_id.get(item[0])) is not None:
-                if pipe.outbound.offer(item[1] if len(item) == 2 else item[1:]):
-                    continue
-                pipe.outbound.count_dropped()
         return count, None
 
     def send_past_limit(self, message: Message) -> None:
@@ -193,23 +178,18 @@ class Router(Pattern):
         if pipe is not None and len(message) > 1:
             pipe.outbound.put(message[1:])
 
+    # -------------------------------------------------------------------------------------------------------- receiving
+
+    def take(self) -> Received | None:
+        assert self.incoming is not None
+        found = self.incoming.take()
+        return None if found is None else (found[0], [found[0].routing_id, *found[1]])
+
+    def give_back(self, received: Received) -> None:
+        super().give_back((received[0], received[1][1:]))
+
     def _unwrap(self, pipe: Pipe, items: list[Item]) -> list[Message | None]:
         name = pipe.routing_id
         return [
             [name, item] if type(item) is bytes else [name, *item] if isinstance(item, list) else None for item in items
         ]
-
-    def _gather(self) -> Received | None:
-        assert self.incoming is not None
-        found = self.incoming.take()
-        return None if found is None else (found[0], [found[0].routing_id, *found[1]])
-
-    def can_send(self) -> bool:
-        if not self._options.router_mandatory:
-            return True
-        queues = [pipe.outbound for pipe in self._by_id.values()]
-        if any(not queue.full for queue in queues):
-            return True
-        for queue in queues:
-            queue.want_space()
-        return False

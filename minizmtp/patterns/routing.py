@@ -7,9 +7,9 @@
               └──► 2  5  8                                c ──┘
             round robin                                     fair queue
 
-Both keep the pipes that can take part *now* in a row, serve the first and send it to the end. A pipe that is found
-full (or empty) leaves the row, and joins at its end when it has word of room (or arrivals). So a turn costs the same
-with three peers and with three thousand, and nobody is asked in vain twice.
+Both keep the pipes that can take part *now* in a row, serve the first and move it to the end. A pipe that is found full
+(or empty) leaves the row, and joins again at its end when its queue has room (or a message). So a turn costs the same
+with three peers and with three thousand.
 
     >>> pipes = [Pipe(Queue(hwm=2), Queue()) for _ in range(3)]
     >>> robin = RoundRobin()
@@ -28,32 +28,30 @@ Read next: `pattern`.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 
 from ..wire.events import Item, Message
-from .queue import Pipe, Queue, _ignore
+from .ahead import Ahead, Received, as_list
+from .pipe import Pipe
+from .queue import Queue, ignore
 
 # An inbox that never has anything in it.
 NOTHING: deque[Item] = deque(maxlen=0)
 
-# Asked of a first frame: is the message wanted?
-Sieve = Callable[[bytes], object]
-
 
 class FairQueue:
-    """Takes one message from each pipe in turn (30-18).
+    """Takes one message from each pipe in turn (30-18). on_arrival: called when a pipe that had no message has one.
 
-    on_arrival: called when a message has come to a pipe that had none.
-
-    inbox: the batch of the only pipe that has messages (see `Queue.ready`), or NOTHING when another pipe's turn could
-    come in between. While it holds more than one item, the socket pops the next item there, and need not call `take`.
+    inbox: while only one pipe has messages, the batch of that pipe (see `queue`). While it holds more than one item,
+    the socket may pop the oldest, and need not call `take`. Else, and unless publishes is set, it is NOTHING.
     """
 
-    def __init__(self, on_arrival: Callable[[], None] = _ignore) -> None:
-        self._ready: deque[Pipe] = deque()  # the pipes that have something, next one first
-        self._former: deque[Pipe] = deque()  # what is left of earlier connections: goes before all others
+    def __init__(self, on_arrival: Callable[[], None] = ignore, publishes: bool = True) -> None:
+        self._row: deque[Pipe] = deque()  # the pipes that have something, next one first
         self._on_arrival = on_arrival
-        self._sieve: Sieve | None = None
+        self._publishes = publishes
+        self._sieve: Callable[[bytes], object] | None = None
+        self.ahead = Ahead()
         self.inbox: deque[Item] = NOTHING
 
     def attach(self, pipe: Pipe) -> None:
@@ -63,199 +61,148 @@ class FairQueue:
         if len(pipe.inbound):
             self._arrived(pipe)
 
-    def keep(self, former: Pipe) -> None:
-        """Have the messages in former read before anything else; nothing more will come to it."""
-        former.inbound.set_filter(self._sieve)
+    def _arrived(self, pipe: Pipe) -> None:
         self.inbox = NOTHING
-        self._former.append(former)
+        self._row.append(pipe)
         self._on_arrival()
 
     def discard(self, pipe: Pipe) -> None:
-        """Forget pipe. (A peer that has merely gone is not discarded: what it sent is read.)"""
-        self.inbox = NOTHING
+        """Forget pipe and its messages. (A peer that has gone is not discarded, because what it sent is read.)"""
         pipe.inbound.set_reader()
-        for row in (self._ready, self._former):
-            if pipe in row:
-                row.remove(pipe)
+        self.ahead.discard(pipe)
+        self._leave(pipe)
 
-    def set_filter(self, sieve: Sieve | None, pipes: Iterable[Pipe]) -> None:
-        """Give only messages of whose first frame sieve gives something true. pipes: all that take part."""
-        if sieve == self._sieve:
-            self.filter_again()
-            return
+    def hand_over(self, pipe: Pipe) -> None:
+        """Another peer has this pipe now: see `ahead`."""
+        self.ahead.hand_over(pipe)
+        self._leave(pipe)
+
+    def _leave(self, pipe: Pipe) -> None:
+        self.inbox = NOTHING
+        if pipe in self._row:
+            self._row.remove(pipe)
+
+    def put_back(self, received: Received) -> None:
+        """Undo a take: this message is the next."""
+        self.inbox = NOTHING
+        self.ahead.appendleft(received)
+
+    def set_filter(self, sieve: Callable[[bytes], object] | None, pipes: Iterable[Pipe]) -> None:
+        """See Queue.set_filter. pipes: all that take part."""
         self._sieve = sieve
-        for pipe in {*pipes, *self._ready, *self._former}:
+        for pipe in {*pipes, *self._row}:
             pipe.inbound.set_filter(sieve)
 
-    def filter_again(self) -> None:
-        """The filter is the same, but it lets other messages pass than it did."""
-        for row in (self._ready, self._former):
-            for pipe in row:
-                pipe.inbound.set_filter(self._sieve)
+    def __bool__(self) -> bool:
+        """Is there something to take?"""
+        return bool(self._row or self.ahead)
 
-    def close_inbox(self) -> None:
-        """Let the socket call for its next message, because there is one that comes before those in the inbox."""
-        self.inbox = NOTHING
-
-    def _arrived(self, pipe: Pipe) -> None:
-        self.inbox = NOTHING
-        self._ready.append(pipe)
-        self._on_arrival()
-
-    def __len__(self) -> int:
-        """How many pipes have something."""
-        return len(self._ready) + len(self._former)
-
-    @property
-    def next_pipe(self) -> Pipe:
-        """Whose turn it is: the pipe of `inbox`, while there is one."""
-        return self._ready[0]
-
-    def take(self) -> tuple[Pipe, Message] | None:
-        """The next message and whose it is, or None."""
-        row = self._former or self._ready
+    def take(self) -> Received | None:
+        """The next message and its pipe, or None."""
+        row = self._row
+        if self.ahead and (received := self.ahead.take(self._sieve)) is not None:
+            return received
         while row:
-            pipe = row[0]
-            queue = pipe.inbound
+            pipe, queue = row[0], row[0].inbound
             ready = queue.ready
-            item = ready.popleft() if len(ready) > 1 else queue.take()
-            if not (ready or len(queue)):
+            item = ready.popleft() if len(ready) > 1 else queue.take_only()
+            is_empty = not ready
+            if item is None:
+                item = queue.take()
+                is_empty = not (ready or len(queue))
+            if is_empty:
                 self.inbox = NOTHING
                 row.popleft()
-            elif row is self._former:
-                pass  # they have no turns: what came first is read first
-            elif len(row) == 1:
-                self.inbox = ready
-            else:
+            elif len(row) > 1:
                 row.rotate(-1)
-            if type(item) is bytes:
-                return pipe, [item]
-            if type(item) is list:
-                return pipe, item
-            if (message := as_list(item)) is not None:
+            elif self._publishes:
+                self.inbox = ready
+            message = [item] if type(item) is bytes else as_list(item)
+            if message is not None:
                 return pipe, message
-            row = self._former or self._ready
         return None
 
     def take_many(self, most: int, unwrap: Callable[[Pipe, list[Item]], list[Message | None]]) -> list[Message]:
-        """Up to most messages, in the order in which `take` would give them.
-
-        unwrap: makes of the items of one pipe as many messages; None of what is none.
-        """
+        """Up to most messages, in the order in which `take` would give them. unwrap: see `Pattern`."""
         found: list[Message] = []
-        while (row := self._former or self._ready) and (left := most - len(found)) > 0:
-            if row is self._ready and len(row) > left:  # less than a round is left
+        while (left := most - len(found)) > 0 and self:
+            row = self._row
+            if self.ahead or len(row) > left:  # less than a round is left
                 if (received := self.take()) is not None:
-                    found += [message for message in unwrap(received[0], [*received[1:]]) if message is not None]
+                    found += filter(None, unwrap(received[0], [received[1]]))
                 continue
-            # All pipes of the row give the same number, as many as the one with the fewest items has. That many rounds
-            # end where they began, and cost one call for each pipe and not one for each message.
-            pipes = [row[0]] if row is self._former else list(row)
-            rounds = min(min(len(pipe.inbound) for pipe in pipes), left // len(pipes))
-            given = [unwrap(pipe, pipe.inbound.take_batch(rounds)) for pipe in pipes]
-            in_turn = given[0] if len(given) == 1 else chain.from_iterable(zip_longest(*given))
-            found += [message for message in in_turn if message is not None]
-            if row is self._former:
-                if not len(pipes[0].inbound):
-                    row.popleft()
-            else:
-                row.clear()
-                row.extend(pipe for pipe in pipes if len(pipe.inbound))
-            self.inbox = self._ready[0].inbound.ready if len(self._ready) == 1 and not self._former else NOTHING
+            # All pipes give the same number, as many as the one with the fewest items has. That many rounds end where
+            # they began, and cost one call for each pipe and not one for each message.
+            rounds = min(min(len(pipe.inbound) for pipe in row), left // len(row))
+            given = [unwrap(pipe, pipe.inbound.take_batch(rounds)) for pipe in row]
+            found += filter(None, given[0] if len(given) == 1 else chain.from_iterable(zip_longest(*given)))
+            self._row = deque(pipe for pipe in row if len(pipe.inbound))
+            self.inbox = NOTHING
         return found
 
 
-def as_list(item: Item | None) -> Message | None:
-    """The message that was put into a queue, as the program gets it; None if it was a subscription, sent to somebody
-    who publishes nothing: it means nothing there. A message that is shared with other receivers in this process is not
-    given away: each gets a list of its own."""
-    if type(item) is bytes:
-        return [item]
-    return list(item) if isinstance(item, list) else None
-
-
-def as_lists(items: list[Item]) -> list[Message | None]:
-    """`as_list` of each. (A call for each would cost as much as all the rest.)"""
-    return [[item] if type(item) is bytes else item if type(item) is list else as_list(item) for item in items]
-
-
 class RoundRobin:
-    """Gives one message to each pipe in turn, and passes over those that are full (30-8, 28-26).
+    """Gives one message to each pipe in turn, and passes over those that are full (30-8, 28-26). on_space: called when
+    there is a pipe with room, after there was none.
 
-    on_space: called when there is a pipe with room, after there was none.
-
-    only: the queue of the one pipe that there is, or None. As long as it has room, the socket offers it the next items
-    itself, and need not call `send`.
+    only: the queue of the only pipe in the row, or None. The socket may offer it items, and need not call `send`.
     """
 
-    def __init__(self, on_space: Callable[[], None] = _ignore) -> None:
-        self._open: deque[Pipe] = deque()  # the pipes that have not been found full, next one first
+    def __init__(self, on_space: Callable[[], None] = ignore) -> None:
+        self._row: deque[Pipe] = deque()  # the pipes that have not been found full, next one first
         self._on_space = on_space
         self.only: Queue | None = None
 
     def attach(self, pipe: Pipe) -> None:
         """Let pipe take part."""
-        pipe.outbound.set_writer(partial(self._opened, pipe))
-        self._opened(pipe)
+        pipe.outbound.set_writer(partial(self._has_room, pipe))
+        self._has_room(pipe)
+
+    def _has_room(self, pipe: Pipe) -> None:
+        self._row.append(pipe)
+        self._row_changed()
+        self._on_space()
 
     def detach(self, pipe: Pipe) -> None:
         """Give nothing to pipe any more."""
         pipe.outbound.set_writer()
-        self.only = None
-        if pipe in self._open:
-            self._open.remove(pipe)
+        if pipe in self._row:
+            self._row.remove(pipe)
+            self._row_changed()
 
-    def _opened(self, pipe: Pipe) -> None:
-        self._open.append(pipe)
-        self.only = None
-        self._on_space()
+    def _row_changed(self) -> None:
+        self.only = self._row[0].outbound if len(self._row) == 1 else None
 
     def __bool__(self) -> bool:
         """Is there a pipe with room?"""
-        # Asked now, not remembered from the last put: what a connection that broke gives back may fill a queue, too.
-        while self._open and self._open[0].outbound.full:
-            self._close()
-        return bool(self._open)
-
-    def _close(self) -> None:
-        self.only = None
-        self._open.popleft().outbound.want_space()
-
-    def send_many(self, items: Iterator[Item], most: int) -> int:
-        """Give what the iterator gives to the pipes in turn, at most so many; how many.
-
-        The next item is not asked for while no pipe has room for it.
-        """
-        count = 0
-        while count < most and self:
-            if len(self._open) == 1:
-                some = self._open[0].outbound.offer_many(items, most - count)
-                if not some:
-                    break
-                count += some
-                continue
-            item = next(items, None)
-            if item is None:
-                break
-            self.send(item)
-            count += 1
-        return count
+        # Asked now, not remembered, because what a connection that broke gives back may fill a queue, too.
+        while self._row and not self._row[0].outbound.room():
+            self._row.popleft()
+            self._row_changed()
+        return bool(self._row)
 
     def send(self, message: Item) -> Pipe | None:
         """Give message to the next pipe that has room, and tell which; None if there is none, and nothing happened."""
-        row = self._open
+        row = self._row
         while row:
             pipe = row[0]
-            queue = pipe.outbound
-            if queue.offer(message):
-                if len(row) == 1:
-                    self.only = queue
-                else:
-                    self.only = None
+            if pipe.outbound.offer(message):
+                if len(row) > 1:
                     row.rotate(-1)
                 return pipe
-            self._close()
+            row.popleft()  # until its queue calls _has_room
+            self._row_changed()
         return None
 
-
-__all__ = ["FairQueue", "Pipe", "Queue", "RoundRobin"]
+    def send_many(self, items: Iterator[Item], most: int) -> int:
+        """Give items to the pipes in turn, at most so many; how many. None is asked for while no pipe has room."""
+        count = some = 0
+        while count < most and self:
+            if len(self._row) == 1:
+                some = self._row[0].outbound.offer_many(items, most - count)
+            else:
+                some = sum(self.send(item) is not None for item in islice(items, 1))
+            if not some:
+                break
+            count += some
+        return count

@@ -33,9 +33,9 @@ from functools import partial
 from ..errors import EINVAL, ProtocolError, ZMQError
 from ..options import Options
 from ..wire.events import Cancel, Message, Subscribe
+from .ahead import as_list
 from .notices import Notices
-from .queue import Pipe
-from .routing import as_list
+from .pipe import Pipe
 from .subscriptions import Subscriptions, cost
 
 # Requests are read, and those of peers that have gone are removed, this many at a time; then other tasks have their

@@ -42,7 +42,7 @@ CONNECT_ONCE = {SocketType.DEALER, SocketType.SUB, SocketType.PUB, SocketType.RE
 
 class PeerStatistics(NamedTuple):
     """One peer, and what has passed between us. Counted in messages (subscriptions count as such), since its pipe was
-    made: see `patterns.queue` for how long that is.
+    made: see `patterns.pipe` for how long that is.
 
     sent: given to its connection. queued: waiting for that. dropped: never queued, for want of room.
     received: taken by the program. unread: waiting for that.
@@ -224,8 +224,8 @@ class Links:
                 sent=pipe.outbound.taken,
                 queued=len(pipe.outbound),
                 dropped=pipe.outbound.dropped,
-                received=pipe.inbound.taken - self.pattern.aside(pipe),
-                unread=len(pipe.inbound) + self.pattern.aside(pipe),
+                received=pipe.inbound.taken - self.pattern.held_back(pipe),
+                unread=len(pipe.inbound) + self.pattern.held_back(pipe),
                 subscriptions=self.pattern.subscriptions_of(pipe),
             )
             for link in self._links

@@ -22,10 +22,11 @@ import trio
 
 from ..constants import POLLIN, POLLOUT
 from ..errors import ZMQError
-from ..patterns.pattern import Received
+from ..patterns.ahead import Received
 from ..wire.events import Item
 from ..wire.events import Message as Frames
-from .socket import TURNS, Socket
+from .sender import TURNS
+from .socket import Socket
 from .waiters import wait_for_change
 
 
@@ -49,7 +50,7 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
     copies: list[Frames] = []  # because over inproc the peer gets the list itself, and may change it
 
     def messages() -> Iterator[Item]:
-        while rest or not pattern.has_turns or pattern.can_receive():
+        while rest or not pattern.is_lockstep or pattern.can_receive():
             was_begun = bool(rest)
             received = rest.pop(0) if was_begun else pattern.take()
             if received is None:
@@ -76,8 +77,9 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
                 pattern.give_back(received)
         for copy in copies[:moved]:
             if capture is not None and capture.events & POLLOUT:
-                capture._try_send(copy)
+                capture._pattern.try_send(copy)
+                capture._waiters.wake_next()
         if taken:  # or else two proxies that move nothing would wake each other for ever
-            source._wake_next()
-            target._wake_next()
+            source._waiters.wake_next()
+            target._waiters.wake_next()
     return moved

@@ -91,13 +91,13 @@ def monitors_of(sock: zmq.Socket) -> Any:
 
 def watchers_of(sock: zmq.Socket) -> set[trio.Event]:
     """The tasks that poll."""
-    return sock._waiters._watchers
+    return sock._waiters.watchers
 
 
 def let_others_run_at_next_send(sock: zmq.Socket) -> None:
-    sock._turns.sends = 0
+    sock._turns.left = 0
 
 
 def send_without_letting_others_run(sock: zmq.Socket) -> None:
     """… for the next million calls."""
-    sock._turns.sends = 1_000_000
+    sock._turns.left = 1_000_000

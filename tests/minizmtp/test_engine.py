@@ -17,7 +17,7 @@ from minizmtp.net.runlimits import OCTETS, READS
 from minizmtp.net.states import LENT, RESUMING
 from minizmtp.net.transports import Receiver, Stream
 from minizmtp.net.writer import BATCH, EARLY_FLUSH_MIN
-from minizmtp.patterns.queue import Pipe
+from minizmtp.patterns.pipe import Pipe
 from minizmtp.sockets.socket import TURNS
 from minizmtp.wire.frames import Frame, FrameDecoder
 from tests.minizmtp.helpers import WIRES, Event, logged, pair, receive_all, until

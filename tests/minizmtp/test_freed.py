@@ -20,7 +20,8 @@ from minizmtp.net.connector import Connector
 from minizmtp.net.engine import Engine
 from minizmtp.net.inproc import InprocLink
 from minizmtp.net.transports import Stream
-from minizmtp.patterns.queue import Pipe, Queue
+from minizmtp.patterns.pipe import Pipe
+from minizmtp.patterns.queue import Queue
 from minizmtp.wire import Connection
 from tests.minizmtp.helpers import Event, until
 from tests.minizmtp.inside import links_of

@@ -331,7 +331,7 @@ async def test_a_malformed_reply_ends_a_req_connection_for_good(reply: bytes, qu
                 assert await peer.message() == [b"", b"question"]
                 await peer.send(reply)
                 assert await peer.ended()
-            assert "required is an empty frame" in (await until(monitor, Event.DISCONNECTED)).reason
+            assert "expected an empty frame" in (await until(monitor, Event.DISCONNECTED)).reason
             await trio.sleep(100)
             req.close()
             assert [event async for event in monitor] == []

@@ -2,8 +2,9 @@
 
 from minizmtp.errors import ProtocolError
 from minizmtp.patterns import Pattern, Pipe
-from minizmtp.patterns.queue import Queue, Source
-from minizmtp.patterns.routing import as_list
+from minizmtp.patterns.ahead import as_list
+from minizmtp.patterns.pipe import Source
+from minizmtp.patterns.queue import Queue
 from minizmtp.wire.events import Item, Message
 
 
@@ -22,7 +23,7 @@ class Peer:
 
     def __init__(self, pattern: Pattern, *, sndhwm: int = 1000, rcvhwm: int = 1000, connected: bool = True) -> None:
         self.pattern = pattern
-        self.pipe = Pipe(outbound=Queue(sndhwm), inbound=Queue(rcvhwm))
+        self.pipe = Pipe(outbound=pattern.outbound_queue(sndhwm), inbound=Queue(rcvhwm))
         self.refused: list[ProtocolError] = []
         pattern.attach(self.pipe)
         if connected:

@@ -13,7 +13,8 @@ from minizmtp.options import Options
 from minizmtp.patterns import Pipe
 from minizmtp.patterns.fanout import MAX_PATIENCE, SHORT
 from minizmtp.patterns.pubsub import Pub
-from minizmtp.patterns.queue import RUN_OCTETS, OpenRun, Queue
+from minizmtp.patterns.queue import Queue
+from minizmtp.patterns.runs import RUN_OCTETS, OpenRun, RunQueue
 from minizmtp.wire.connection import Connection
 from minizmtp.wire.events import Item, Message, Subscribe
 from tests.minizmtp.patterns.peers import Calls, Wire
@@ -22,7 +23,7 @@ from tests.minizmtp.test_writer import Owner
 
 def subscriber(pub: Pub, *prefixes: bytes, hwm: int = 1000, conflate: bool = False) -> Pipe:
     """The pipe of a peer with a connection."""
-    pipe = Pipe(outbound=Queue(hwm, conflate), inbound=Queue())
+    pipe = Pipe(outbound=RunQueue(hwm, conflate), inbound=Queue())
     pub.attach(pipe)
     pub.connected(pipe)
     pipe.source = Wire()

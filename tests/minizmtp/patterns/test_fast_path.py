@@ -1,20 +1,25 @@
-"""The fast path against the plain path: whichever way messages are taken, they are the same, in the same order.
+"""The fast path against the plain path: whichever way messages are sent or taken, they are the same, in the same order.
 
-Two patterns have the same peers, to which the same happens. From one of them messages are taken one by one; from the
-other one in all ways that there are, as sockets, pollers and proxies do it.
+For receiving, two patterns have the same peers, to which the same happens. From one of them messages are taken one by
+one; from the other one in all ways that there are, as sockets, pollers and proxies do it. For sending, a pattern is
+compared with a model of round robin and of libzmq's credit that has one way only.
 """
 
+import ast
 from itertools import count
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+import minizmtp
 from minizmtp.constants import SocketType
 from minizmtp.patterns import PATTERNS, Pattern
-from minizmtp.patterns.routing import as_list
+from minizmtp.patterns.ahead import as_list
 from minizmtp.wire.events import Item, Message, SharedMessage, Subscribe
 from tests.minizmtp.patterns.peers import Peer
 
@@ -89,7 +94,7 @@ class Side:
     def _take_one(self, way: str) -> Message | None:
         fair = self.pattern.incoming
         assert fair is not None
-        if way == "pop" and self.pattern.takes_all and len(fair.inbox) > 1:
+        if way == "pop" and self.pattern.delivers_unchanged and len(fair.inbox) > 1:
             message = as_list(fair.inbox.popleft())
             if message is not None:
                 return message
@@ -143,3 +148,178 @@ def test_every_way_of_taking_gives_the_same(kind: str, steps: list[tuple[str, in
         for side in (plain, fast):
             side.step(name, which, items)
     assert fast.take("many", 200) == plain.take_plainly(200)
+
+
+# -------------------------------------------------------------------------------------------------------------- sending
+
+
+class PlainPeer:
+    """A queue as libzmq counts: what was taken is acknowledged in steps of half the limit."""
+
+    def __init__(self, hwm: int) -> None:
+        self.items: list[bytes] = []
+        self.read = self.acknowledged = self.written = 0
+        self.was_found_full = False
+        self.set_hwm(hwm)
+
+    def set_hwm(self, hwm: int) -> None:
+        self.hwm, self.acknowledged = hwm, self.read
+
+    def full(self) -> bool:
+        return self.hwm > 0 and self.written - self.acknowledged >= self.hwm
+
+    def take(self, count: int) -> list[bytes]:
+        taken, self.items = self.items[:count], self.items[count:]
+        self.read += len(taken)
+        half = (self.hwm + 1) // 2 or 1
+        self.acknowledged += (self.read - self.acknowledged) // half * half
+        return taken
+
+    def give_back(self, items: list[bytes]) -> None:
+        self.items = items + self.items
+        self.read -= len(items)
+        self.acknowledged -= len(items)
+
+
+class PlainRoundRobin:
+    """The peers with room in a row. The first gets the next message, and goes to the end."""
+
+    def __init__(self) -> None:
+        self.row: list[PlainPeer] = []
+
+    def look_at(self, peer: PlainPeer) -> None:
+        """A peer that was found full joins the row again when it has room."""
+        if peer.was_found_full and not peer.full():
+            peer.was_found_full = False
+            self.row.append(peer)
+
+    def can_send(self) -> bool:
+        while self.row and self.row[0].full():
+            self.row.pop(0).was_found_full = True
+        return bool(self.row)
+
+    def send(self, message: bytes) -> bool:
+        if not self.can_send():
+            return False
+        peer = self.row.pop(0)
+        peer.items.append(message)
+        peer.written += 1
+        self.row.append(peer)
+        return True
+
+
+class SendingEveryWay(RuleBasedStateMachine):
+    """A PUSH beside the model. Messages are sent, and taken by writers, in all ways that there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.push: Pattern = PATTERNS[SocketType.PUSH](on_arrival=lambda: None, on_space=lambda: None)
+        self.model = PlainRoundRobin()
+        self.peers: list[tuple[Peer, PlainPeer]] = []
+        self.numbers = count()
+
+    @rule(hwm=st.integers(0, 5))
+    def a_peer_joins(self, hwm: int) -> None:
+        if len(self.peers) < 4:
+            plain = PlainPeer(hwm)
+            self.peers.append((Peer(self.push, sndhwm=hwm), plain))
+            self.model.row.append(plain)
+
+    @precondition(lambda self: self.peers)
+    @rule(which=st.integers(0, 3))
+    def a_peer_leaves(self, which: int) -> None:
+        peer, plain = self.peers.pop(which % len(self.peers))
+        peer.leaves()
+        if plain in self.model.row:
+            self.model.row.remove(plain)
+
+    def send_one(self, way: str, message: bytes) -> bool:
+        robin = self.push.outgoing
+        assert robin is not None
+        if way == "only" and robin.only is not None and robin.only.offer(message):
+            return True
+        return self.push.try_send([message]) if way == "message" else robin.send(message) is not None
+
+    @rule(way=st.sampled_from(["only", "frame", "message"]), most=st.integers(1, 9))
+    def one_by_one(self, way: str, most: int) -> None:
+        for _ in range(most):
+            message = b"%d" % next(self.numbers)
+            assert self.send_one(way, message) is self.model.send(message)
+
+    @rule(length=st.integers(0, 9), most=st.integers(1, 9))
+    def a_batch(self, length: int, most: int) -> None:
+        messages = [b"%d" % next(self.numbers) for _ in range(length)]
+        iterator: Any = iter(messages)
+        sent, waiting = self.push.send_many(iterator, most)
+        expected = 0
+        while expected < min(length, most) and self.model.send(messages[expected]):
+            expected += 1
+        assert (sent, waiting, list(iterator)) == (expected, None, messages[expected:])
+
+    @precondition(lambda self: self.peers)
+    @rule(
+        which=st.integers(0, 3),
+        way=st.sampled_from(["take", "only", "batch", "pop"]),
+        most=st.integers(1, 4),
+        breaks=st.booleans(),
+    )
+    def a_writer_takes(self, which: int, way: str, most: int, breaks: bool) -> None:
+        """… and gives back what it took, if the connection breaks."""
+        peer, plain = self.peers[which % len(self.peers)]
+        queue, taken = peer.pipe.outbound, []
+        if way == "batch":
+            taken = queue.take_batch(most)
+            assert len(taken) == min(most, len(plain.items))
+        elif way == "pop" and len(queue.ready) > 1:
+            taken = [queue.ready.popleft()]
+        elif (item := queue.take_only() if way == "only" else queue.take()) is not None:
+            taken = [item]
+        else:
+            assert way == "only" or not plain.items
+        last = plain.take(len(taken))
+        assert [as_list(item) for item in taken] == [[frame] for frame in last]
+        self.model.look_at(plain)
+        if breaks:
+            queue.put_back(taken)
+            plain.give_back(last)
+
+    @precondition(lambda self: self.peers)
+    @rule(which=st.integers(0, 3), hwm=st.integers(0, 5))
+    def the_limit_changes(self, which: int, hwm: int) -> None:
+        peer, plain = self.peers[which % len(self.peers)]
+        peer.pipe.outbound.set_hwm(hwm)
+        plain.set_hwm(hwm)
+        self.model.look_at(plain)
+
+    @rule()
+    def the_program_polls(self) -> None:
+        assert self.push.can_send() is self.model.can_send()
+
+    @invariant()
+    def the_queues_are_the_models(self) -> None:
+        for peer, plain in self.peers:
+            queue = peer.pipe.outbound
+            assert [as_list(item) for item in queue] == [[frame] for frame in plain.items]
+            assert (len(queue), queue.taken, queue.full) == (len(plain.items), plain.read, plain.full())
+
+
+def test_every_way_of_sending_is_the_model() -> None:
+    run_state_machine_as_test(
+        SendingEveryWay, settings=settings(max_examples=100, stateful_step_count=40, deadline=None)
+    )
+
+
+def modules_with(*names: str) -> set[str]:
+    """The modules that read or write an attribute of one of these names."""
+    package = Path(minizmtp.__file__).parent
+    return {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in names
+    }
+
+
+def test_two_modules_know_when_a_pattern_need_not_be_asked() -> None:
+    """`routing` keeps it true, and `socket` uses it."""
+    assert modules_with("inbox", "only") == {"patterns/routing.py", "sockets/socket.py"}

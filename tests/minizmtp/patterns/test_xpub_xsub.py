@@ -304,7 +304,7 @@ def test_a_peer_is_not_read_while_its_notices_take_too_much() -> None:
     flood = Peer(station)
     for _ in range(25):
         flood.says(Subscribe(b"eu"))
-    assert station.aside(flood.pipe) == 11
+    assert station.held_back(flood.pipe) == 11
     assert len(flood.pipe.inbound) == 14
     assert len(all_received(station)) == 25
     assert len(flood.pipe.inbound) == 0
@@ -387,7 +387,7 @@ def test_how_much_of_a_peer_is_unread_is_not_counted_each_time() -> None:
     one.says(*(Subscribe(b"%d" % number) for number in range(100)))
     other.says([b"up"], Subscribe(b"0"))
     station.take()
-    assert (station.aside(one.pipe), station.aside(other.pipe)) == (99, 1)
+    assert (station.held_back(one.pipe), station.held_back(other.pipe)) == (99, 1)
     backlog = station._notices._backlogs[one.pipe]
     assert (backlog.messages, backlog.notices, backlog.memory) == (0, 99, 99 * 512 + 8 * 189)
 

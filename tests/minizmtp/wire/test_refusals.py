@@ -167,7 +167,7 @@ def test_a_reply_without_delimiter_is_refused_in_the_same_manner() -> None:
         Req(lambda: None, lambda: None).inspect([b"world"])
     error = caught.value
     assert str(error) == (
-        "a reply of 1 frames, the first of 5 octets; required is an empty frame and then the reply"
+        "a reply of 1 frames, the first of 5 octets; expected an empty frame and then the reply"
         ' (28/REQREP, "The REQ Socket Type")'
     )
     assert error.violation is Violation.MALFORMED_MESSAGE
