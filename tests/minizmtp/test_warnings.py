@@ -326,6 +326,24 @@ async def test_a_second_peer_of_the_same_name_is_one_warning(
         ]
 
 
+async def test_a_server_of_a_name_in_use_is_one_warning(
+    quick_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also if the connection breaks again and again."""
+    async with RawListener.listen() as server, zmq.Context() as ctx:
+        router = ctx.socket(zmq.ROUTER, linger=0)
+        router.bind("inproc://here")
+        ctx.socket(zmq.DEALER, linger=0, routing_id=b"server").connect("inproc://here")
+        with logged(caplog) as words, trio.fail_after(60):
+            monitor = router.monitor()
+            router.connect(server.endpoint)
+            for _ in range(3):
+                async with await server.accept() as peer:
+                    await peer.greet(b"DEALER", Identity=b"server")
+                    await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+    assert len(words) == 1
+
+
 @pytest.mark.parametrize("connect", [twice_over_tcp, twice_over_inproc])
 async def test_a_second_peer_of_a_pair_is_one_warning(
     connect: Callable[..., Awaitable[str]], caplog: pytest.LogCaptureFixture
