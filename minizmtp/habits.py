@@ -109,3 +109,10 @@ class Missing:
 
     def __set__(self, instance: object, value: object) -> NoReturn:
         self.__get__(instance)
+
+
+class Listing(type):
+    """The type of Options, Socket and Context, whose `dir()` leaves out the missing names."""
+
+    def __dir__(cls) -> list[str]:
+        return [name for name in super().__dir__() if name not in OF_SOCKET]

@@ -110,6 +110,7 @@ class Option(Generic[T]):
         self.default = default
         self.rule = rule
         self.meaning = meaning
+        self.__doc__ = f"{meaning} ({rule.words}; default: {default!r})"  # for help()
         self.socket_types = socket_types  # all other types refuse the option; empty: no type refuses it
         # libzmq accepts options that have no effect, and so do we. The option has an effect only over these transports,
         # on these socket types (empty: on all), and if one of these options is set (empty: always).
@@ -221,7 +222,7 @@ class Alias(Generic[T]):
             setattr(instance, name, value)
 
 
-class Options:
+class Options(metaclass=habits.Listing):
     """A socket's options. Socket inherits from this class, so each option is an attribute of every socket."""
 
     __slots__: ClassVar[tuple[str, ...]] = ("_values",)

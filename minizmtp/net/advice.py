@@ -19,7 +19,7 @@ from ..options import Options
 WRONG_PORT = "; look at the host and the port of the endpoint, because another program listens there"
 WRONG_NAME = "; look at the host name of the endpoint"
 UPDATE = "; update the peer to libzmq 4"
-NOT_THERE = "; no connection in {:g} s, still trying: does the server run, and are host and port right?"
+NOT_THERE = "; no connection in {:g} s, still trying: does the server run, and is the endpoint right?"
 MECHANISMS = "; give both sockets the options of the same mechanism (curve_..., plain_..., or none of them)"
 REFUSALS = {
     300: "; the server's ZAP handler refuses us for now",

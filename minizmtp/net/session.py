@@ -136,7 +136,8 @@ class Session:
         if not self.finishing:  # otherwise the pattern has given the pipe up; what is queued in it is sent all the same
             pattern.connected(pipe)
             if why := pattern.why_ignored(pipe):
-                self._log_once(f"{self.endpoint}: {why}")
+                # Once also for a Connector, which forgets failures when it is connected again.
+                self._log_once(f"{self.endpoint}: {why}", is_failure=not self.dialled)
         else:
             engine.tell_when_drained()
         engine.attach_pipe(pipe, pattern.inspect if pattern.inspects else None)

@@ -18,7 +18,7 @@ It can be read alone.
 
 import errno
 import select
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import trio
@@ -115,8 +115,10 @@ class Poller:
             return
         failures: list[Exception] = []
         async with trio.open_nursery() as nursery:
-            for wait, number in waits(files):
-                nursery.start_soon(until_ready, wait, number, nursery.cancel_scope, failures)
+            for number, flags in files.items():
+                for flag, wait in ((POLLIN, trio.lowlevel.wait_readable), (POLLOUT, trio.lowlevel.wait_writable)):
+                    if flags & flag:
+                        nursery.start_soon(until_ready, wait, number, nursery.cancel_scope, failures)
             # Wait for sockets here and not in another task, because a change before that task starts would be missed.
             # For files this can't happen, because the system reports their state and not changes of it.
             await wait_for_change(*sockets)
@@ -145,34 +147,22 @@ def ask_system(files: dict[int, int]) -> dict[int, int]:
     """{file number: mask of what it is ready for now}, including POLLERR. Doesn't wait."""
     masks = dict.fromkeys(files, 0)
     if files:
+        theirs = {POLLIN: select.POLLIN, POLLOUT: select.POLLOUT, POLLERR: select.POLLERR | select.POLLHUP}
         asked = select.poll()
         for number, flags in files.items():
-            asked.register(
-                number, (select.POLLIN if flags & POLLIN else 0) | (select.POLLOUT if flags & POLLOUT else 0)
-            )
+            asked.register(number, sum(theirs[flag] for flag in (POLLIN, POLLOUT) if flags & flag))
         for number, events in asked.poll(0):
             if events & select.POLLNVAL:
                 raise closed(number)
-            readable = POLLIN if events & select.POLLIN else 0
-            writable = POLLOUT if events & select.POLLOUT else 0
-            masks[number] = readable | writable | (POLLERR if events & (select.POLLERR | select.POLLHUP) else 0)
+            masks[number] = sum(flag for flag, events_of in theirs.items() if events & events_of)
     return masks
-
-
-def waits(files: dict[int, int]) -> Iterable[tuple[Callable[[int], Awaitable[None]], int]]:
-    """The trio functions to call, with their file numbers. Each also returns if there is an error on the file."""
-    for number, flags in files.items():
-        if flags & POLLIN:
-            yield trio.lowlevel.wait_readable, number
-        if flags & POLLOUT:
-            yield trio.lowlevel.wait_writable, number
 
 
 async def until_ready(
     wait: Callable[[int], Awaitable[None]], number: int, others: trio.CancelScope, failures: list[Exception]
 ) -> None:
-    """Wait, then cancel the other waits. An error is appended to failures and not raised, because the nursery would
-    wrap it in an exception group."""
+    """Wait until the file is ready or has an error, then cancel the other waits. An exception is appended to failures
+    and not raised, because the nursery would wrap it in a group."""
     try:
         await wait(number)
     except (trio.ClosedResourceError, OSError):

@@ -11,7 +11,7 @@ A server's mechanism finds out who the peer is. Then the server asks the *handle
     "global"          domain           "200"              300 not now, 400 never, 500 an error in the handler
     "127.0.0.1"       address          "OK"               a text for people
     ""                routing id       "anna"             the user id
-    "PLAIN"           mechanism        metadata           properties, as in READY (`wire.commands`)
+    "PLAIN"           mechanism        metadata           properties, as in READY (`wire.metadata`)
     "anna", "secret"  credentials
 
 The handler is a REP or a ROUTER like any other, and can be written in ten lines (`auth` has one). What it says of a

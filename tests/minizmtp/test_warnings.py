@@ -172,8 +172,8 @@ async def test_a_server_that_is_not_there_is_logged_after_10_s(
     """… again after each connection, and a server that is started a little later is no reason for a warning."""
     endpoint = free_endpoint()
     expected = (
-        f"{endpoint}: Connection refused; no connection in 10 s, still trying: does the server run, and are host and"
-        " port right?"
+        f"{endpoint}: Connection refused; no connection in 10 s, still trying: does the server run, and is the"
+        " endpoint right?"
     )
     async with zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, reconnect_ivl=1000)
@@ -210,8 +210,22 @@ async def test_a_host_that_does_not_answer_is_logged_after_10_s(
             push.connect("tcp://192.0.2.1:5555")
             await trio.sleep(60)
     assert words == [
-        "tcp://192.0.2.1:5555: no answer; no connection in 10 s, still trying: does the server run, and are host and"
-        " port right?"
+        "tcp://192.0.2.1:5555: no answer; no connection in 10 s, still trying: does the server run, and is the"
+        " endpoint right?"
+    ]
+
+
+async def test_an_ipc_server_that_is_not_there_is_logged_after_10_s(
+    tmp_path: Path, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, reconnect_ivl=1000)
+        with logged(caplog) as words:
+            push.connect(f"ipc://{tmp_path}/none")
+            await trio.sleep(60)
+    assert words == [
+        f"ipc://{tmp_path}/none: No such file or directory; no connection in 10 s, still trying: does the server run,"
+        " and is the endpoint right?"
     ]
 
 
@@ -229,7 +243,7 @@ async def test_a_proxy_without_a_server_is_logged_after_10_s(
                         await peer.read(64)
     (told,) = words
     assert told.startswith(f"{proxy.endpoint}: closed by the peer after 0 of the 64 octets of the greeting; ")
-    assert told.endswith("no connection in 10 s, still trying: does the server run, and are host and port right?")
+    assert told.endswith("no connection in 10 s, still trying: does the server run, and is the endpoint right?")
 
 
 # ------------------------------------------------------------------------------------------------ the bound side
@@ -310,6 +324,24 @@ async def test_a_second_peer_of_the_same_name_is_one_warning(
             f"{endpoint}: this ROUTER has a peer called worker already, and ignores a second: give each peer a"
             " routing_id of its own, or set router_handover"
         ]
+
+
+async def test_a_server_of_a_name_in_use_is_one_warning(
+    quick_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also if the connection breaks again and again."""
+    async with RawListener.listen() as server, zmq.Context() as ctx:
+        router = ctx.socket(zmq.ROUTER, linger=0)
+        router.bind("inproc://here")
+        ctx.socket(zmq.DEALER, linger=0, routing_id=b"server").connect("inproc://here")
+        with logged(caplog) as words, trio.fail_after(60):
+            monitor = router.monitor()
+            router.connect(server.endpoint)
+            for _ in range(3):
+                async with await server.accept() as peer:
+                    await peer.greet(b"DEALER", Identity=b"server")
+                    await until(monitor, Event.HANDSHAKE_SUCCEEDED)
+    assert len(words) == 1
 
 
 @pytest.mark.parametrize("connect", [twice_over_tcp, twice_over_inproc])
