@@ -15,7 +15,6 @@
     security     the mechanism that the options ask for
     advice       what to look at when a connection fails
     reports      what the program is told when a connection ends
-    link         what a socket has for each bind, connect and peer
     session      the life of one connection, and what is left when it dies
     connector    dial, pause, dial again
     acceptor     a bound endpoint, and the peers that connect to it

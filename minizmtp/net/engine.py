@@ -10,12 +10,9 @@ It has no task. The `reactor` calls `run_once` when the stream can be read or wr
 a plain function: read what has come, make events of it, put the messages into the pipe; or have the writer write.
 Nothing in it waits, so a cancellation cannot leave anything half-done.
 
-**Back-pressure.** When the pipe's inbound queue is full, the engine reads no more. Whether it reads is a state machine
-(see `states`).
-
-**A run has an end, whatever the peer sends** (see `runlimits`): it gives the `Connection` an allowance of work. When
-that is used up, what is left stays in the decoder, nothing more is read, and the next run goes on, after other tasks
-and other connections had theirs.
+**Back-pressure.** When the pipe's inbound queue is full, the engine reads no more (see `states`). It does not read
+either while octets are left that are not decoded: a run has an end, whatever the peer sends (see `runlimits`), and the
+next run goes on after other tasks and other connections had theirs.
 
 **A receiver that waits for its only peer reads for itself.** It need not be woken by the reactor: it is lent the
 stream, waits for it, and does the run in its own task. That saves a switch of tasks for each message.
@@ -26,7 +23,6 @@ Read next: `security`, or `session` at once.
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable
 from typing import Protocol
 
@@ -51,7 +47,7 @@ from ..wire import (
     Subscribe,
 )
 from .heartbeat import NEVER
-from .pulse import Pulse
+from .pulse import Disconnected, Pulse
 from .reactor import IDLE, READ, WRITE, Reactor
 from .runlimits import MESSAGES, OCTETS, RunLimits
 from .states import BLOCKED, GATHERING, READING, Reading, ReadingEvent
@@ -63,14 +59,6 @@ LENT_OUT, RETURNED, NO_SPACE, SPACE, USED_UP, RUN, END = ReadingEvent
 
 # PONGs that a peer asks for and does not read: with more than so many octets of them unsent, its PINGs are not read.
 MAX_UNSENT_REPLIES = 65536
-
-
-class Disconnected(Exception):
-    """The stream ended, or broke, or the peer took too long. Another attempt may go better (37-17)."""
-
-    def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(reason or os.strerror(code))
-        self.errno = code
 
 
 class EngineListener(Protocol):
@@ -127,10 +115,9 @@ class Engine(Source):
 
     def _too_slow(self) -> None:
         self.run_once(READ)  # it may be the program that was slow: what has come meanwhile counts
-        if self._state is CLOSED or self._pipe is not None:
-            return
-        words = f"no handshake within {self._options.handshake_ivl} ms (handshake_ivl)"
-        self.stop(Disconnected(errno.EAGAIN, words))
+        if self._pipe is None:
+            reason = f"no handshake within {self._options.handshake_ivl} ms (handshake_ivl)"
+            self.stop(Disconnected(errno.EAGAIN, reason))
 
     @property
     def unsent(self) -> bool:
@@ -415,17 +402,12 @@ class Engine(Source):
     def can_be_waited_for(self) -> bool:
         return self._state is RESUMING or (self._interest & READ > 0 and self._reactor.lends)
 
-    # --------------------------------------------------------------------------------------------------- signs of life
+    # --------------------------------------------------------------------------------------------------------- writing
 
     def _need_pulse(self) -> Pulse:
         if self._pulse is None:
             self._pulse = Pulse(self._options, self._reactor, self._stream, self._writer, self)
         return self._pulse
-
-    def on_silent(self, reason: str) -> None:
-        self.stop(Disconnected(errno.ETIMEDOUT, reason))
-
-    # --------------------------------------------------------------------------------------------------------- writing
 
     def send_protocol_output(self) -> None:
         """Send what the protocol itself has to say."""

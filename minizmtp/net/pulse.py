@@ -12,6 +12,8 @@ some megabytes for a peer that died long ago, and a peer's system confirms them 
 Read next: `engine`.
 """
 
+import errno
+import os
 from typing import Protocol
 
 import trio
@@ -35,14 +37,22 @@ TICK = 0.02
 LARGEST_TTL = 655
 
 
+class Disconnected(Exception):
+    """The stream ended, or broke, or the peer took too long. Another attempt may go better (37-17)."""
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        super().__init__(reason or os.strerror(code))
+        self.errno = code
+
+
 class PulseOwner(Protocol):
     """What a pulse needs of its engine."""
 
     def send_command(self, command: Ping | Pong) -> None:
         """Send it now."""
 
-    def on_silent(self, reason: str) -> None:
-        """The peer is dead: end the connection."""
+    def stop(self, reason: Exception) -> None:
+        """End the connection."""
 
 
 class Pulse:
@@ -140,7 +150,7 @@ class Pulse:
                     self._send_ping(is_first)
             self._set_alarm()
         except Silence as silence:
-            self._owner.on_silent(str(silence))
+            self._owner.stop(Disconnected(errno.ETIMEDOUT, str(silence)))
 
     def _send_ping(self, is_first: bool) -> None:
         """is_first: it is the oldest that is not answered."""

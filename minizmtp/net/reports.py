@@ -11,7 +11,7 @@ event, and what the program or its user should know is logged:
     error     an error in this library, with its traceback
     nothing   a server that is not there yet, a peer that leaves: the monitors are told
 
-Read next: `link`.
+Read next: `session`.
 """
 
 import logging
@@ -21,7 +21,7 @@ from ..constants import Event
 from ..errors import ProtocolError, Refused
 from ..options import Options
 from .advice import advice
-from .engine import Disconnected
+from .pulse import Disconnected
 
 log = logging.getLogger("minizmtp")
 

@@ -8,11 +8,11 @@ buffers, TCP slows the peer, the peer's own queue fills, its `send` waits. That 
 
     >>> print(drawn(READING))
                  LENT_OUT   RETURNED   NO_SPACE   SPACE      USED_UP    RUN        END
-    OPEN         LENT       .          FULL       .          RESUMING   OPEN       CLOSED
-    LENT         .          OPEN       .          .          .          LENT       CLOSED
-    FULL         .          .          .          RESUMING   .          FULL       CLOSED
+    OPEN         LENT       .          FULL       .          RESUMING   .          CLOSED
+    LENT         .          OPEN       .          .          .          .          CLOSED
+    FULL         .          .          .          RESUMING   .          .          CLOSED
     RESUMING     .          .          .          .          .          OPEN       CLOSED
-    CLOSED       .          .          .          .          .          CLOSED     CLOSED
+    CLOSED       .          .          .          .          .          .          .
 
     OPEN       the reactor calls when there is something to read
     LENT       a receiver waits for the stream itself
@@ -33,16 +33,16 @@ for, which comes as soon as the sending task yields. All that is queued by then 
 
     >>> print(drawn(WRITING))
                  ONE        MANY       QUEUED     HEARD_ONE  HEARD_MANY STUCK      FAILED
-    PROMPT       GATHERING  GATHERING  SCHEDULED  PROMPT     GATHERING  BLOCKED    BROKEN
+    PROMPT       GATHERING  GATHERING  SCHEDULED  .          GATHERING  BLOCKED    BROKEN
     GATHERING    .          .          SCHEDULED  PROMPT     GATHERING  BLOCKED    BROKEN
-    SCHEDULED    PROMPT     GATHERING  SCHEDULED  SCHEDULED  SCHEDULED  BLOCKED    BROKEN
-    BLOCKED      GATHERING  GATHERING  SCHEDULED  BLOCKED    BLOCKED    BLOCKED    BROKEN
-    BROKEN       .          .          .          BROKEN     BROKEN     BROKEN     BROKEN
+    SCHEDULED    PROMPT     GATHERING  SCHEDULED  .          SCHEDULED  BLOCKED    BROKEN
+    BLOCKED      GATHERING  GATHERING  SCHEDULED  .          BLOCKED    BLOCKED    BROKEN
+    BROKEN       .          .          .          .          BROKEN     BROKEN     .
 
 ONE and MANY: all that was queued is with the system, and there was at most one message, or there were several. QUEUED:
-something waits for a run, which is asked for. HEARD: the peer has sent one message, which asks for a quick answer, or
-several, whose answers are worth one write. STUCK: the system did not take all; a run comes when it can take more.
-FAILED: it takes no more, and what is queued waits for the next connection.
+something waits for a run, which is asked for. HEARD_ONE: the peer has sent one message, which asks for a quick answer.
+HEARD_MANY: it has sent several, whose answers are worth one write. STUCK: the system did not take all; a run comes when
+it can take more. FAILED: it takes no more, and what is queued waits for the next connection.
 
 Read next: `writer`.
 """
@@ -91,9 +91,8 @@ READING: dict[tuple[Reading, ReadingEvent], Reading] = {
     (OPEN, NO_SPACE): FULL,
     (FULL, SPACE): RESUMING,
     (OPEN, USED_UP): RESUMING,
-    **{(state, RUN): state for state in Reading},
     (RESUMING, RUN): OPEN,
-    **dict.fromkeys([(state, END) for state in Reading], CLOSED),
+    **{(state, END): CLOSED for state in (OPEN, LENT, FULL, RESUMING)},
 }
 
 WRITING: dict[tuple[Writing, WritingEvent], Writing] = {
@@ -107,11 +106,11 @@ WRITING: dict[tuple[Writing, WritingEvent], Writing] = {
     (BLOCKED, ONE): GATHERING,
     (BLOCKED, MANY): GATHERING,
     (BLOCKED, QUEUED): SCHEDULED,
-    **dict.fromkeys([(PROMPT, HEARD_ONE), (GATHERING, HEARD_ONE)], PROMPT),
-    **dict.fromkeys([(PROMPT, HEARD_MANY), (GATHERING, HEARD_MANY)], GATHERING),
-    **{(state, heard): state for state in (SCHEDULED, BLOCKED, BROKEN) for heard in (HEARD_ONE, HEARD_MANY)},
-    **dict.fromkeys([(state, STUCK) for state in (PROMPT, GATHERING, SCHEDULED, BLOCKED)], BLOCKED),
-    **dict.fromkeys([(state, FAILED) for state in Writing], BROKEN),
+    (GATHERING, HEARD_ONE): PROMPT,
+    (PROMPT, HEARD_MANY): GATHERING,
+    **{(state, HEARD_MANY): state for state in (GATHERING, SCHEDULED, BLOCKED, BROKEN)},
+    **{(state, STUCK): BLOCKED for state in (PROMPT, GATHERING, SCHEDULED, BLOCKED)},
+    **{(state, FAILED): BROKEN for state in (PROMPT, GATHERING, SCHEDULED, BLOCKED)},
     (BROKEN, STUCK): BROKEN,
 }
 

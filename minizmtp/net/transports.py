@@ -3,10 +3,9 @@
     listen(Tcp("127.0.0.1", 0), options)      → Listener     await listener.accept() → Stream
     await dial(Tcp("127.0.0.1", 5555), options)              → Stream
 
-A `Stream` is a non-blocking socket. `try_receive()` returns what has arrived, `try_receive_into()` passes it to a
-receiver, and `try_send()` offers bytes to the system and returns how many it took. None of them waits. We don't use
-`trio.SocketStream`, because its methods are async: here `send()` can write a message to an idle connection directly,
-from a plain function and without waking a task (see `engine`).
+A `Stream` is a non-blocking socket: `try_receive_into()` and `try_send()` do what can be done now, and never wait. (The
+methods of `trio.SocketStream` are async. Here a plain function can write a message to an idle connection, without
+waking a task; see `engine`.)
 
 Errors are OSErrors with an explanation. Windows has no ipc here, because its Python has no Unix domain sockets.
 
@@ -21,7 +20,6 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
-from io import BufferedReader, BytesIO
 from typing import Any, Final, Protocol
 
 import trio
@@ -43,11 +41,10 @@ IS_WINDOWS, IS_LINUX = sys.platform == "win32", sys.platform == "linux"
 # (The body of a large frame is read directly into its buffer, see `wire.body`.)
 READ_SIZE = 65536
 
-# Octets that keep_memory allocates and frees; malloc then keeps up to twice as much.
-KEPT = 1 << 22
-
 # So many are let in, one after the other, before other tasks have their turn.
 ACCEPTS_PER_CHECKPOINT = 16
+
+NO_IPC = "ipc needs Unix domain sockets, which Python does not have on this system; use tcp://127.0.0.1:PORT"
 
 # The size of sun_path (108 octets on Linux, 104 on macOS) without the zero at its end.
 LONGEST_PATH = 107 if IS_LINUX else 103
@@ -84,8 +81,8 @@ class Stream:
             return None
 
     def try_receive_into(self, receiver: Receiver, most: int = 0) -> int | None:
-        """Like try_receive, but passes the octets to receiver, if possible directly into its buffer, and then at most
-        `most` of them (0: as many as fit). Returns how many octets there were."""
+        """Like try_receive, but passes the octets to receiver, if possible into its buffer, and then at most `most` of
+        them (0: as many as fit). Returns how many."""
         buffer = receiver.get_buffer()
         try:
             if buffer is None:
@@ -120,7 +117,7 @@ class Stream:
 
     def in_flight(self) -> int:
         """How many octets the peer's system has not acknowledged yet; over ipc, about how many the peer has not read.
-        0 on systems without this information: it is Linux's SIOCOUTQ (tcp(7))."""
+        0 where that is not known (Linux: SIOCOUTQ, tcp(7))."""
         if ioctl is None:
             return 0
         try:
@@ -138,8 +135,7 @@ class Stream:
 
     @property
     def peer(self) -> Endpoint | None:
-        """The peer's endpoint. For ipc it is the path that we connected to, or "" if the peer connected to us. None if
-        the peer has disconnected already."""
+        """The peer's endpoint; None if it has disconnected. The path of an ipc peer that connected to us is ""."""
         try:
             name = self._socket.getpeername()
         except OSError:
@@ -155,8 +151,7 @@ class Stream:
             self._socket.close()
 
     def abandon(self) -> None:
-        """In a forked child: close only the descriptor, because the connection and trio's selector belong to the
-        parent."""
+        """In a forked child: close only the descriptor, because the connection is the parent's."""
         self._socket.close()
 
 
@@ -174,8 +169,8 @@ class Listener:
         self._in_a_row = 0
 
     async def accept(self) -> Stream:
-        """Wait for the next connection. Raises OSError if the system can't accept one (too many open files, say), and
-        trio.ClosedResourceError if the listener is closed, also if that happened before this call."""
+        """Wait for the next connection. Raises OSError if the system has no files left, say, and
+        trio.ClosedResourceError if the listener is closed."""
         while True:
             if self._in_a_row == ACCEPTS_PER_CHECKPOINT:
                 self._in_a_row = 1
@@ -198,8 +193,7 @@ class Listener:
             return Stream(sock, host_of(peer))
 
     def abandon(self) -> None:
-        """In a forked child: close only the descriptor, because trio's selector and the file of an ipc endpoint belong
-        to the parent."""
+        """In a forked child: close only the descriptor, because the file of an ipc endpoint is the parent's."""
         self._socket.close()
 
     def close(self) -> None:
@@ -289,8 +283,7 @@ def _listen_at_path(endpoint: Ipc, options: Options) -> Listener:
 
 def _start_listening(sock: socket.socket, options: Options, is_tcp: bool) -> None:
     sock.setblocking(False)
-    # Set the options before listen, because accepted tcp connections inherit them (on Linux, macOS and the BSDs). Over
-    # ipc Linux inherits nothing.
+    # Before listen, because accepted tcp connections inherit the options (not on Windows, and not over ipc).
     _tune(sock, options, is_tcp)
     sock.listen(options.backlog)
 
@@ -366,22 +359,10 @@ async def _connect(
             if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 on_windows: dict[int, str] = getattr(socket, "errorTab", {})  # whose strerror does not know them
                 raise OSError(code, on_windows.get(code) or os.strerror(code)) from None
-        # If we connect to a free port of this machine often enough, the system may choose the same port for our side,
-        # and TCP then connects the socket to itself.
+        # For a free port of this machine, the system may choose the same port for our side: TCP connects to itself.
         if is_tcp and sock.getsockname() == sock.getpeername():
             raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself: no program listens there")
         return Stream(sock, host_of(address))
-
-
-def keep_memory() -> None:
-    """Make malloc keep free memory for the next burst of messages.
-
-    glibc's malloc returns memory to the system as soon as 128 KiB are free at the end of its heap, and soon asks for it
-    again, page by page. After a large block has been freed, it keeps twice the size of that block (mallopt(3),
-    "M_MMAP_THRESHOLD"; the environment variables have priority). So we allocate and free one block; none of its pages
-    is touched. With it a PULL needs about a third of the CPU time for messages of 64 KiB.
-    """
-    BufferedReader(BytesIO(), KEPT)
 
 
 def check_dialable(endpoint: Endpoint) -> None:
@@ -392,11 +373,7 @@ def check_dialable(endpoint: Endpoint) -> None:
 
 def _check_ipc(endpoint: Ipc) -> None:
     if not hasattr(socket, "AF_UNIX"):
-        raise ZMQError(
-            EPROTONOSUPPORT,
-            f"{endpoint}: ipc needs Unix domain sockets, which Python does not have on this system; use"
-            " tcp://127.0.0.1:PORT",
-        )
+        raise ZMQError(EPROTONOSUPPORT, f"{endpoint}: {NO_IPC}")
     if endpoint.path.startswith("@") and not IS_LINUX:
         raise ZMQError(EINVAL, f"{endpoint}: only Linux has names in no file system; expected a path, ipc:///PATH")
     if len(os.fsencode(endpoint.path)) > LONGEST_PATH:

@@ -29,8 +29,7 @@ import trio
 from ..constants import SocketType
 from ..errors import EINVAL, ContextTerminated, ZMQError
 from ..net.reports import log
-from ..net.runtime import Runtime
-from ..net.transports import keep_memory
+from ..net.runtime import Runtime, keep_memory
 from ..options import OPTION_ROWS, Keywords, Options
 from . import zap
 from .socket import Socket

@@ -32,7 +32,7 @@ import errno
 
 from ..constants import SocketType
 from ..errors import ProtocolError, Violation, printable
-from ..net.engine import Disconnected
+from ..net.pulse import Disconnected
 from ..net.runtime import Runtime
 from ..options import Options
 from ..wire.events import AuthReply, AuthRequest, Message

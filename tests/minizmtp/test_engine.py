@@ -13,6 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp.net import engine as engine_module
 from minizmtp.net.engine import MAX_UNSENT_REPLIES, Engine
+from minizmtp.net.pulse import Disconnected
 from minizmtp.net.runlimits import OCTETS, READS
 from minizmtp.net.states import LENT, RESUMING
 from minizmtp.net.transports import Receiver, Stream
@@ -164,7 +165,7 @@ async def test_a_break_before_a_scheduled_turn_spares_the_next() -> None:
                 await peer.send(frame(b"two") + frame(b"at once"))  # so the answer is not sent inside send()
                 assert [await dealer.recv() for _ in range(2)] == [b"two", b"at once"]
                 await dealer.send(b"first")
-                engine_of(dealer).stop(engine_module.Disconnected(errno.EPIPE))
+                engine_of(dealer).stop(Disconnected(errno.EPIPE))
             async with await server.accept() as peer:
                 await peer.greet(b"ROUTER")
                 assert await peer.frame() == (0, b"first")

@@ -329,7 +329,7 @@ async def test_try_receive_gives_what_has_come_and_nothing_at_the_end() -> None:
 
 BURSTS = """
 import resource
-from minizmtp.net.transports import keep_memory
+from minizmtp.net.runtime import keep_memory
 from tests.minizmtp.inside import links_of
 
 def faults():

@@ -15,7 +15,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import minizmtp as zmq
 from minizmtp import Event
 from minizmtp.errors import ProtocolError, Violation
-from minizmtp.net.engine import Disconnected
+from minizmtp.net.pulse import Disconnected
 from minizmtp.sockets import zap
 from minizmtp.wire import AuthReply, AuthRequest
 from tests.minizmtp.helpers import TRANSPORTS, WIRES, until
