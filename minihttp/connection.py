@@ -93,10 +93,8 @@ class Head(NamedTuple):
 class Upload:
     """What is left of a request, on its way out in a task of its own.
 
-    A response can be returned to the caller and read while its request is still being sent, so none of the calls that
-    take part can hold a nursery around the task.  The task belongs to the exchange: the end of the response, an error
-    and a cancellation all stop it, and wait until it has ended.  So it never outlives its exchange, and what the
-    caller's iterator raises is raised to the caller.
+    A response is returned to the caller while its request is still being sent, so no call can hold a nursery around the
+    task.  Instead, whatever ends the exchange stops the task and waits for its end, and the caller gets its errors.
     """
 
     def __init__(self, connection: "Connection", timeout: Timeout, size: int | None = None) -> None:
@@ -129,8 +127,6 @@ class Upload:
                 self.is_complete = True
         except trio.Cancelled:  # from outside: trio.run is ending
             raise
-        except _Broken as broken:
-            self.error = broken.error
         except BaseException as failure:
             self.failure = failure
         finally:
@@ -157,7 +153,9 @@ class Upload:
             if octets:
                 await self._connection.write(octets, self._timeout.write)
         except (WriteError, WriteTimeout) as error:
-            raise _Broken(error) from error
+            self.error = error
+            self._scope.cancel()  # and not `raise`, because what is raised here would pass the caller's iterator
+            await trio.lowlevel.checkpoint()
         if self._size is not None:  # framed by Content-Length, the octets are those of the body
             self._size -= len(octets)
 
@@ -206,13 +204,6 @@ class Upload:
             await self._ended.wait()
 
 
-class _Broken(Exception):
-    """The connection broke, and not the caller's iterator, which may raise errors of ours too."""
-
-    def __init__(self, error: TransportError) -> None:
-        self.error = error
-
-
 class Connection:
     """One connection to a server.  It is made without a socket: a request that is given a new one dials first."""
 
@@ -252,11 +243,6 @@ class Connection:
         self.wire = Wire(stream.socket)
         self.h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADER_SIZE)
         self.is_open = True  # from here on, `close` has something to close
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether nothing has come: unasked, a server says only that it closes or refuses."""
-        return self.wire.is_quiet()
 
     def close(self) -> None:
         """At once; over TLS with a close_notify, if the kernel takes it without delay."""

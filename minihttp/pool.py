@@ -89,7 +89,7 @@ class Pool:
         while idle := self._idle_at.get(origin):
             connection = next(reversed(idle))  # the last one used is the least likely to be closed by its server
             self._take_from_idle(connection)
-            if connection.is_alive:
+            if connection.wire.is_quiet():  # unasked, a server says only that it closes or refuses
                 return connection
             self._close(connection)
         if self._is_over(len(self._places) + 1, self._limits.max_connections):
