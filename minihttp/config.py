@@ -30,10 +30,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 
-class _Given(Enum):
-    """NO marks an argument that was left out, where None already means "for ever"."""
+class Absent(Enum):
+    """ABSENT marks an argument that was left out, where None already has a meaning."""
 
-    NO = auto()
+    ABSENT = auto()
+
+
+ABSENT = Absent.ABSENT
 
 
 class Timeout:
@@ -46,24 +49,18 @@ class Timeout:
 
     def __init__(
         self,
-        timeout: "Timeout | float | tuple[float | None, ...] | _Given | None" = _Given.NO,
+        timeout: "Timeout | float | tuple[float | None, ...] | Absent | None" = ABSENT,
         *,
-        connect: float | _Given | None = _Given.NO,
-        read: float | _Given | None = _Given.NO,
-        write: float | _Given | None = _Given.NO,
-        pool: float | _Given | None = _Given.NO,
+        connect: float | Absent | None = ABSENT,
+        read: float | Absent | None = ABSENT,
+        write: float | Absent | None = ABSENT,
+        pool: float | Absent | None = ABSENT,
     ) -> None:
         if isinstance(timeout, Timeout):
-            defaults: tuple[float | _Given | None, ...] = (
-                timeout.connect,
-                timeout.read,
-                timeout.write,
-                timeout.pool,
-            )
-        else:
-            defaults = timeout if isinstance(timeout, tuple) else (timeout,) * 4
+            timeout = timeout.connect, timeout.read, timeout.write, timeout.pool
+        defaults = timeout if isinstance(timeout, tuple) else (timeout,) * 4
         phases = [
-            default if given is _Given.NO else given
+            default if given is ABSENT else given
             for default, given in zip(defaults, (connect, read, write, pool), strict=True)
         ]
         self.connect, self.read, self.write, self.pool = map(_checked, phases)
@@ -77,8 +74,8 @@ class Timeout:
         return f"Timeout(connect={self.connect}, read={self.read}, write={self.write}, pool={self.pool})"
 
 
-def _checked(seconds: float | _Given | None) -> float | None:
-    if isinstance(seconds, _Given):
+def _checked(seconds: float | Absent | None) -> float | None:
+    if isinstance(seconds, Absent):
         raise ValueError("Timeout: give one number for all phases, or each of connect, read, write and pool")
     if seconds is not None and not seconds >= 0:
         raise ValueError(f"timeout of {seconds}: expected seconds >= 0, or None for no limit")

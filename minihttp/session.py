@@ -46,7 +46,7 @@ from .errors import HTTPError, ReadTimeout, RemoteProtocolError, RequestError, S
 from .headers import Headers, hide_value
 from .incoming import Refusal, end_of_head, parse_head, refusal_of
 from .request import BodyStream, Request, not_given
-from .response import Response
+from .response import BODILESS, Response
 from .streams import BROKEN, TLS, Wire
 from .turns import EVENT, TURN, Turn, bite, cost_of_lines
 
@@ -59,7 +59,6 @@ WATCH_AFTER = 0.25  # seconds that a handler may take before its client is watch
 HALF_CLOSED = 1.0  # seconds for a handler to go on, after the client has closed its sending side
 REQUEST = 150  # µs that a request costs here without its handler, counted when it has not waited for the last response
 CHUNK_HEAD = 2048  # octets that the size of a chunk, or the trailers, may have: h11 parses all of them in one call
-BODILESS = (204, 304)  # RFC 9110 §6.4.1
 
 # RFC 9110 §7.6.1: these headers describe one connection, so they are not passed on to another.
 HOP_BY_HOP = frozenset(b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade".split())

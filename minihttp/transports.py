@@ -31,10 +31,8 @@ from .bodies import BodyStream, resolved
 from .config import DEFAULT_LIMITS, DEFAULT_TIMEOUT, Limits
 from .pool import Pool
 from .request import Request
-from .response import Response
+from .response import BODILESS, Response
 from .urls import URL
-
-BODILESS = (204, 304)  # RFC 9110 §6.4.1
 
 log = logging.getLogger(__name__)
 
