@@ -4,9 +4,8 @@ r"""Connection: one `h11.Connection` on one stream.                             
     trio stream                    │ h11.Connection │
                      bytes out ◄── └────────────────┘ ◄── events:   Request, Data, …, EndOfMessage
 
-h11 knows what the bytes mean and does no I/O; trio does I/O and does not know what the bytes mean.  This module
-joins the two for the client, as `session` does for the server.  (minizmtp has the same pair under the names
-`wire.Connection` and `engine`.)
+h11 knows what the bytes mean and does no I/O.  trio does I/O and does not know what the bytes mean.  This module joins
+the two for the client, as `session` does for the server.  (In minizmtp they are `wire.Connection` and `engine`.)
 
     >>> import h11
     >>> ours = h11.Connection(h11.CLIENT)
@@ -17,25 +16,20 @@ joins the two for the client, as `session` does for the server.  (minizmtp has t
     >>> ours.receive_data(b"gth: 5\r\n\r\nhello"); ours.next_event().status_code, ours.next_event().data
     (200, bytearray(b'hello'))
 
-A request that the kernel does not take at once is sent by a task of its own (`Upload`), because RFC 9112 §9.5 asks a
-client to listen while it sends: a server may refuse a large body, or answer to the first half of it:
+A request that the kernel does not take at once is sent by a task of its own (`Upload`), while the caller reads: a
+server may refuse a large body, or answer the first half of it (RFC 9112 §9.5).
 
     client  ──► head, body, body, body, …                      sent by the task
             ◄── 413 Too Large                                  read by the caller: the task is stopped at once
     client  ──► head, hello, …, how are you?, …                sent by the task, as the caller's iterator gives it
             ◄── 200 OK, hello, …, how are you?, end            read by the caller
 
-What ends an upload:
+An upload ends at once when the response begins with status 300 or higher, as in curl, and with an error, a cancellation
+or `aclose`.  When the response ends first, the server has a second to take the rest.  Unless the whole body was sent,
+the connection is then closed.
 
-    the response begins with status 300 or higher   the upload stops at once; curl does the same
-    the response ends                               the server has a second at most to take the rest
-    an error, a cancellation, `aclose`              the upload stops at once
-
-Unless all of the body was sent, the connection is then closed.
-
-Every exception of trio and h11 becomes one of `errors` here.  After any exception, a cancellation included, a
-connection can only be closed, because it is unknown how much of a request has left, or how much of a response has not
-been read.
+Every exception of trio and h11 becomes one of `errors` here.  After any of them, and after a cancellation, a connection
+can only be closed, because nothing tells how much of a request was sent, or of a response is still to come.
 
 Below this module: `request`, `response`, `config`, `streams`.  Above it: `pool`.  Read next: `pool`.
 """
@@ -182,8 +176,8 @@ class Upload:
     async def finish(self) -> bool:
         """After the end of the response: True if all has been sent.
 
-        A server may say "200 OK" when it has seen the head, and go on reading: what it takes without delay is sent, for
-        a second at most, because an iterator may never end.
+        A server may answer when it has seen the head, and go on reading.  It has a second for that, and no more,
+        because an iterator may never end.
         """
         wire = self._connection.wire
         with trio.move_on_after(UPLOAD_PATIENCE):
