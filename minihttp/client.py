@@ -18,19 +18,17 @@ Five of the 3xx lead to another URL, if they have a Location; the others are ans
     307, 308   stays          stay                                   sent again
 
 302 follows httpx, which does what browsers once did.  QUERY stays because it is safe, and its body is the question
-(RFC 10008 §2.5).  With its body, a request loses the headers that describe it, and Expect.
+(RFC 10008 §2.5).  With its body, a request loses Expect and the headers that describe the body.
 
-The *server* chooses where a redirect leads, so no secret follows it to another origin: Authorization stays
-within the origin (and goes from http to https on one host), and Cookie is chosen anew from the jar for every
-URL.  The client needs only the head of a redirect.  It reads the body to keep the connection, but at most
-64 KiB and for at most half a second, and does not undo its coding.
+The *server* chooses where a redirect leads, so no secret follows it to another origin: Authorization stays within the
+origin (and goes from http to https on one host), and Cookie is chosen anew for every URL.  The body of a redirect is
+read only to keep the connection: at most 64 KiB, for half a second, and its coding is not undone.
 
     >>> client = AsyncClient(base_url="http://example.org/v1", params={"key": "k"})
     >>> client.build_request("GET", "/items?x=1").url
     URL('http://example.org/v1/items?key=k')
 
-The last line shows httpx's rule for `params`: those of the client and of the call are merged, and together
-they *replace* the query that the URL itself has.
+The last line shows httpx's rule: `params` of the client and of the call *replace* the query of the URL.
 
 Below this module: `pool`, `transports`.  Above it: `api`.  Read next: `api`.
 """

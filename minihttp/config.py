@@ -6,16 +6,14 @@ A request goes through four phases, and each has its own timeout, in seconds; `N
     wait for a       DNS, TCP, TLS        until the server  until the server
     free place       (new ones only)      takes something   sends something
 
-The last two ask for progress: they begin anew with every octet that the server takes or sends.  While a request is
-being sent, the read timeout does not run before the response begins, because a server may want all of the request
-first; after that, what the server takes counts as progress, too.
+The last two ask for progress: they begin anew with every octet that the server takes or sends.  The read timeout does
+not run while a request is being sent and its response has not begun, because a server may want all of it first.
 
-None of them bounds the whole request: a server that sends an octet now and then never meets the read timeout.
-To bound the whole, write `with trio.fail_after(10):` around the call.  To cancel a call is always safe.
+None of them bounds the whole request: a server may send an octet now and then.  To bound the whole, write
+`with trio.fail_after(10):` around the call.  To cancel a call is always safe.
 
-The write timeout sees a slow server only through the kernels, which report progress in steps of some 64 KiB on one
-machine, and of a sixteenth of the receive buffer at most across a network.  A server that reads less than one step
-within the timeout counts as dead.
+The kernels report progress in steps: of some 64 KiB on one machine, and of a sixteenth of the receive buffer at most
+across a network.  A server that reads less than one step within the write timeout counts as dead.
 
     >>> Timeout(5, connect=1)
     Timeout(connect=1, read=5, write=5, pool=5)

@@ -88,18 +88,8 @@ class _Status:
 
 
 @without(
-    "charset_encoding",
-    "close",
-    "default_encoding",
-    "extensions",
-    "iter_bytes",
-    "iter_lines",
-    "iter_raw",
-    "iter_text",
-    "links",
-    "next_request",
-    "num_bytes_downloaded",
-    "read",
+    "charset_encoding close default_encoding extensions iter_bytes iter_lines iter_raw iter_text links "
+    "next_request num_bytes_downloaded read"
 )
 class Response:
     """One response.  Its body is `arriving` from a server, or was given as content=, text=, html= or json=."""

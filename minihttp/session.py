@@ -42,7 +42,7 @@ import h11
 import trio
 
 from .decoders import PIECE
-from .errors import HTTPError, ReadTimeout, RemoteProtocolError, RequestError, StreamClosed, WriteError
+from .errors import HTTPError, ReadTimeout, RemoteProtocolError, RequestError, StreamClosed, WriteError, shortened
 from .headers import Headers, hide_value
 from .incoming import Refusal, end_of_head, parse_head, refusal_of
 from .request import BodyStream, Request, not_given
@@ -643,8 +643,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 def _in_words(request: Request) -> str:
     """A request as the log has it: without the password that a URL may hold, and not longer than one can read."""
-    words = f"{request.method[:20]} {request.url!r}"
-    return words if len(words) <= 200 else words[:200] + "…"
+    return shortened(f"{request.method[:20]} {request.url!r}", 200)
 
 
 def _passed_on(response: Response) -> Response:
