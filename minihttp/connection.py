@@ -328,7 +328,6 @@ class Connection:
         """
         items = response.headers.raw_items()
         check_header_size(items)
-        self.turn.spent += cost_of_lines(len(items))
         names = {name.lower() for name, _ in items if len(name) in (14, 17)}  # of these lengths, for speed
         self._is_chunked = b"transfer-encoding" in names
         if self._is_chunked and b"content-length" in names:
@@ -416,6 +415,8 @@ class Connection:
         if event is h11.PAUSED:
             raise RemoteProtocolError("the peer sent more after the end of its message, or changed to another protocol")
         self._lines = 0
+        if type(event) is not h11.Data:
+            self.turn.spent += cost_of_lines(len(event.headers))  # type: ignore[union-attr]
         return event  # type: ignore[return-value]
 
     def _feed(self) -> None:

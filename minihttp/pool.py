@@ -274,6 +274,8 @@ class Body:
                 return bytes(event.data)
             self._is_complete = True
             self._take_trailers(event)
+            if connection.turn.spent >= TURN:
+                await connection.turn.end()
             keep = connection.upload is None or await connection.upload.finish()
         except BaseException:
             await connection.stop_upload()
