@@ -243,14 +243,21 @@ def serves_http(head: bytes, body: bytes) -> Peer:
     return attack
 
 
-def posts(port: int) -> None:
-    while True:
-        with suppress(OSError), connected(port) as peer:
-            peer.sendall(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
-            while True:
-                peer.sendall(b"1\r\nx\r\n" * 10_000)
+def asks(head: bytes, more: bytes) -> Peer:
+    """An HTTP client that says head once, and more over and over."""
+
+    def attack(port: int) -> None:
+        while True:
+            with suppress(OSError), connected(port) as peer:
+                peer.sendall(head)
+                while True:
+                    peer.sendall(more)
+
+    return attack
 
 
+CHUNKED_POST = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n"
 ONE_OCTET_CHUNKS = b"1\r\nx\r\n" * 500_000 + b"0\r\n\r\n"
 GZIP_IN_GZIP = gzip.compress(gzip.compress(bytes(50_000_000)))
 DISTINCT = [b"%d" % number for number in range(100_000)]
@@ -273,7 +280,11 @@ KINDS = [
     Kind("subscribe-lengths", publishes, repeats(subscribes(b"x" * size for size in range(1, 1001)))),
     Kind("xpub-peers", looks_at_peers, repeats(subscribes(iter(DISTINCT)))),
     Kind("http-chunks-client", gets, serves_http(b"Transfer-Encoding: chunked", ONE_OCTET_CHUNKS)),
-    Kind("http-chunks-server", answers, posts),
+    Kind("http-chunks-server", answers, asks(CHUNKED_POST, b"1\r\nx\r\n" * 10_000)),
+    Kind("http-requests-server", answers, asks(b"", (GET + b"\r\n") * 2000)),
+    Kind("http-headers-server", answers, asks(b"", (GET + b"a:\r\n" * 98 + b"\r\n") * 200)),
+    Kind("http-trailers-server", answers, asks(b"", (CHUNKED_POST + b"0\r\n" + b"a:\r\n" * 98 + b"\r\n") * 200)),
+    Kind("http-gzip-members", gets, serves_http(b"Content-Encoding: gzip", gzip.compress(b"") * 200_000)),
     Kind(
         "http-gzip-in-gzip",
         gets,

@@ -115,29 +115,28 @@ class FileStream(BodyStream):
         self._file = file
         self._start = start
         self._once = not (hasattr(file, "seekable") and file.seekable())
-        self._walked = False
+        self._walked = self._has_begun = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         if self.is_spent:
             raise StreamConsumed(
                 "the body was a file that cannot seek, and is read to its end: bytes can be sent again"
             )
-        self._walked = True
-        return _FileWalk(self)
+        self._walked, self._has_begun = True, False
+        return self
 
-    async def rewind(self) -> None:
-        if self._once:
-            return
-        if self._start is None:
-            self._start = await resolved(self._file.tell())
-        else:
-            await resolved(self._file.seek(self._start))
-
-    async def read(self) -> bytes:
-        """The next piece; b"" at the end."""
+    async def __anext__(self) -> bytes:
+        if not (self._has_begun or self._once):
+            if self._start is None:
+                self._start = await resolved(self._file.tell())
+            else:
+                await resolved(self._file.seek(self._start))
+        self._has_begun = True
         piece: bytes = await resolved(self._file.read(FILE_PIECE))
         if not isinstance(piece, bytes | bytearray | memoryview):
             raise TypeError(f"read() of the file gave {type(piece).__name__}: expected bytes, as from open(path, 'rb')")
+        if not piece:
+            raise StopAsyncIteration
         return piece
 
     def size(self) -> int | None:
@@ -148,24 +147,6 @@ class FileStream(BodyStream):
         end: int = self._file.seek(0, os.SEEK_END)
         self._file.seek(here)
         return end - (here if self._start is None else self._start)
-
-
-class _FileWalk:
-    def __init__(self, file: FileStream) -> None:
-        self._file = file
-        self._has_begun = False
-
-    def __aiter__(self) -> "_FileWalk":
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._has_begun:
-            self._has_begun = True
-            await self._file.rewind()
-        piece = await self._file.read()
-        if not piece:
-            raise StopAsyncIteration
-        return piece
 
 
 class Multipart(BodyStream):

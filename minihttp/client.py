@@ -18,19 +18,17 @@ Five of the 3xx lead to another URL, if they have a Location; the others are ans
     307, 308   stays          stay                                   sent again
 
 302 follows httpx, which does what browsers once did.  QUERY stays because it is safe, and its body is the question
-(RFC 10008 §2.5).  With its body, a request loses the headers that describe it, and Expect.
+(RFC 10008 §2.5).  With its body, a request loses Expect and the headers that describe the body.
 
-The *server* chooses where a redirect leads, so no secret follows it to another origin: Authorization stays
-within the origin (and goes from http to https on one host), and Cookie is chosen anew from the jar for every
-URL.  The client needs only the head of a redirect.  It reads the body to keep the connection, but at most
-64 KiB and for at most half a second, and does not undo its coding.
+The *server* chooses where a redirect leads, so no secret follows it to another origin: Authorization stays within the
+origin (and goes from http to https on one host), and Cookie is chosen anew for every URL.  The body of a redirect is
+read only to keep the connection: at most 64 KiB, for half a second, and its coding is not undone.
 
     >>> client = AsyncClient(base_url="http://example.org/v1", params={"key": "k"})
     >>> client.build_request("GET", "/items?x=1").url
     URL('http://example.org/v1/items?key=k')
 
-The last line shows httpx's rule for `params`: those of the client and of the call are merged, and together
-they *replace* the query that the URL itself has.
+The last line shows httpx's rule: `params` of the client and of the call *replace* the query of the URL.
 
 Below this module: `pool`, `transports`.  Above it: `api`.  Read next: `api`.
 """
@@ -40,7 +38,6 @@ import ssl
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from enum import Enum, auto
 from types import TracebackType
 from typing import Any, Never, TypedDict, Unpack
 from urllib.parse import quote_from_bytes
@@ -48,7 +45,7 @@ from urllib.parse import quote_from_bytes
 import trio
 
 from .bodies import Files, resolved
-from .config import DEFAULT_LIMITS, DEFAULT_TIMEOUT, Limits, Timeout
+from .config import ABSENT, DEFAULT_LIMITS, DEFAULT_TIMEOUT, Absent, Limits, Timeout
 from .cookies import Cookies
 from .decoders import ACCEPT_ENCODING
 from .errors import (
@@ -80,15 +77,6 @@ REDIRECT_PATIENCE = 0.5  # seconds for that; to connect again takes less
 
 # What describes a body, or asks for leave to send one.                          RFC 9110 §15.4, §10.1.1
 _OF_THE_BODY = re.compile(rb"content-.*|transfer-encoding|trailer|expect|(?:repr-)?digest|last-modified")
-
-
-class _Absent(Enum):
-    """ABSENT marks an argument that was left out, where None already means something."""
-
-    ABSENT = auto()
-
-
-ABSENT = _Absent.ABSENT
 
 
 class RequestOptions(TypedDict, total=False):
@@ -205,9 +193,8 @@ class AsyncClient:
         stream=True leaves the body to be read, and the response to be closed (`await response.aclose()`).
         """
         stream = options.pop("stream", False)
-        response = await self._send(
-            request, options.pop("auth", self.auth), options.pop("follow_redirects", self.follow_redirects)
-        )
+        auth, follow = options.pop("auth", self.auth), options.pop("follow_redirects", self.follow_redirects)
+        response = await self._send(request, auth, follow)
         refuse(options, "AsyncClient.send")
         if not stream:
             await _read(response)
@@ -253,7 +240,7 @@ class AsyncClient:
         data: Mapping[str, Any] | None = None,
         files: Files | None = None,
         json: Any = None,
-        timeout: TimeoutTypes | _Absent = ABSENT,
+        timeout: TimeoutTypes | Absent = ABSENT,
         **others: Never,
     ) -> Request:
         """A Request with what the client adds to all: for `send`, and what `get` and the others begin with."""
@@ -272,7 +259,7 @@ class AsyncClient:
             files=files,
             json=json,
         )
-        request.timeout = self.timeout if isinstance(timeout, _Absent) else Timeout(timeout)
+        request.timeout = self.timeout if isinstance(timeout, Absent) else Timeout(timeout)
         self.cookies.settle(request.url.raw_host)
         self._add_cookies(request, Cookies(cookies) if cookies else None)
         return request
@@ -357,7 +344,7 @@ class AsyncClient:
         url = _target(request.url, response.headers.octets("location"))
         method = _redirected_method(request.method, response.status_code)
         keeps_body = method == request.method
-        keeps_secrets = _same_origin(request.url, url) or _is_upgrade(request.url, url)
+        keeps_secrets = request.url.origin == url.origin or _is_upgrade(request.url, url)
         dropped = {b"host", b"cookie"} | (set() if keeps_secrets else {b"authorization", b"proxy-authorization"})
         headers = [
             (name, value)
@@ -501,10 +488,6 @@ def _redirected_method(method: str, status: int) -> str:
     # A QUERY is safe and its body is the question (RFC 10008), so only 303, "see other", turns it into a GET.
     keeps = {301: method != "POST", 302: method in ("HEAD", "QUERY"), 303: method == "HEAD"}
     return method if keeps.get(status, True) else "GET"
-
-
-def _same_origin(one: URL, other: URL) -> bool:
-    return one.origin == other.origin
 
 
 def _is_upgrade(one: URL, other: URL) -> bool:

@@ -6,16 +6,14 @@ A request goes through four phases, and each has its own timeout, in seconds; `N
     wait for a       DNS, TCP, TLS        until the server  until the server
     free place       (new ones only)      takes something   sends something
 
-The last two ask for progress: they begin anew with every octet that the server takes or sends.  While a request is
-being sent, the read timeout does not run before the response begins, because a server may want all of the request
-first; after that, what the server takes counts as progress, too.
+The last two ask for progress: they begin anew with every octet that the server takes or sends.  The read timeout does
+not run while a request is being sent and its response has not begun, because a server may want all of it first.
 
-None of them bounds the whole request: a server that sends an octet now and then never meets the read timeout.
-To bound the whole, write `with trio.fail_after(10):` around the call.  To cancel a call is always safe.
+None of them bounds the whole request: a server may send an octet now and then.  To bound the whole, write
+`with trio.fail_after(10):` around the call.  To cancel a call is always safe.
 
-The write timeout sees a slow server only through the kernels, which report progress in steps of some 64 KiB on one
-machine, and of a sixteenth of the receive buffer at most across a network.  A server that reads less than one step
-within the timeout counts as dead.
+The kernels report progress in steps: of some 64 KiB on one machine, and of a sixteenth of the receive buffer at most
+across a network.  A server that reads less than one step within the write timeout counts as dead.
 
     >>> Timeout(5, connect=1)
     Timeout(connect=1, read=5, write=5, pool=5)
@@ -30,10 +28,13 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 
-class _Given(Enum):
-    """NO marks an argument that was left out, where None already means "for ever"."""
+class Absent(Enum):
+    """ABSENT marks an argument that was left out, where None already has a meaning."""
 
-    NO = auto()
+    ABSENT = auto()
+
+
+ABSENT = Absent.ABSENT
 
 
 class Timeout:
@@ -46,24 +47,18 @@ class Timeout:
 
     def __init__(
         self,
-        timeout: "Timeout | float | tuple[float | None, ...] | _Given | None" = _Given.NO,
+        timeout: "Timeout | float | tuple[float | None, ...] | Absent | None" = ABSENT,
         *,
-        connect: float | _Given | None = _Given.NO,
-        read: float | _Given | None = _Given.NO,
-        write: float | _Given | None = _Given.NO,
-        pool: float | _Given | None = _Given.NO,
+        connect: float | Absent | None = ABSENT,
+        read: float | Absent | None = ABSENT,
+        write: float | Absent | None = ABSENT,
+        pool: float | Absent | None = ABSENT,
     ) -> None:
         if isinstance(timeout, Timeout):
-            defaults: tuple[float | _Given | None, ...] = (
-                timeout.connect,
-                timeout.read,
-                timeout.write,
-                timeout.pool,
-            )
-        else:
-            defaults = timeout if isinstance(timeout, tuple) else (timeout,) * 4
+            timeout = timeout.connect, timeout.read, timeout.write, timeout.pool
+        defaults = timeout if isinstance(timeout, tuple) else (timeout,) * 4
         phases = [
-            default if given is _Given.NO else given
+            default if given is ABSENT else given
             for default, given in zip(defaults, (connect, read, write, pool), strict=True)
         ]
         self.connect, self.read, self.write, self.pool = map(_checked, phases)
@@ -77,8 +72,8 @@ class Timeout:
         return f"Timeout(connect={self.connect}, read={self.read}, write={self.write}, pool={self.pool})"
 
 
-def _checked(seconds: float | _Given | None) -> float | None:
-    if isinstance(seconds, _Given):
+def _checked(seconds: float | Absent | None) -> float | None:
+    if isinstance(seconds, Absent):
         raise ValueError("Timeout: give one number for all phases, or each of connect, read, write and pool")
     if seconds is not None and not seconds >= 0:
         raise ValueError(f"timeout of {seconds}: expected seconds >= 0, or None for no limit")

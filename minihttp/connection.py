@@ -4,9 +4,8 @@ r"""Connection: one `h11.Connection` on one stream.                             
     trio stream                    │ h11.Connection │
                      bytes out ◄── └────────────────┘ ◄── events:   Request, Data, …, EndOfMessage
 
-h11 knows what the bytes mean and does no I/O; trio does I/O and does not know what the bytes mean.  This module
-joins the two for the client, as `session` does for the server.  (minizmtp has the same pair under the names
-`wire.Connection` and `engine`.)
+h11 knows what the bytes mean and does no I/O.  trio does I/O and does not know what the bytes mean.  This module joins
+the two for the client, as `session` does for the server.  (In minizmtp they are `wire.Connection` and `engine`.)
 
     >>> import h11
     >>> ours = h11.Connection(h11.CLIENT)
@@ -17,25 +16,20 @@ joins the two for the client, as `session` does for the server.  (minizmtp has t
     >>> ours.receive_data(b"gth: 5\r\n\r\nhello"); ours.next_event().status_code, ours.next_event().data
     (200, bytearray(b'hello'))
 
-A request that the kernel does not take at once is sent by a task of its own (`Upload`), because RFC 9112 §9.5 asks a
-client to listen while it sends: a server may refuse a large body, or answer to the first half of it:
+A request that the kernel does not take at once is sent by a task of its own (`Upload`), while the caller reads: a
+server may refuse a large body, or answer the first half of it (RFC 9112 §9.5).
 
     client  ──► head, body, body, body, …                      sent by the task
             ◄── 413 Too Large                                  read by the caller: the task is stopped at once
     client  ──► head, hello, …, how are you?, …                sent by the task, as the caller's iterator gives it
             ◄── 200 OK, hello, …, how are you?, end            read by the caller
 
-What ends an upload:
+An upload ends at once when the response begins with status 300 or higher, as in curl, and with an error, a cancellation
+or `aclose`.  When the response ends first, the server has a second to take the rest.  Unless the whole body was sent,
+the connection is then closed.
 
-    the response begins with status 300 or higher   the upload stops at once; curl does the same
-    the response ends                               the server has a second at most to take the rest
-    an error, a cancellation, `aclose`              the upload stops at once
-
-Unless all of the body was sent, the connection is then closed.
-
-Every exception of trio and h11 becomes one of `errors` here.  After any exception, a cancellation included, a
-connection can only be closed, because it is unknown how much of a request has left, or how much of a response has not
-been read.
+Every exception of trio and h11 becomes one of `errors` here.  After any of them, and after a cancellation, a connection
+can only be closed, because nothing tells how much of a request was sent, or of a response is still to come.
 
 Below this module: `request`, `response`, `config`, `streams`.  Above it: `pool`.  Read next: `pool`.
 """
@@ -93,10 +87,8 @@ class Head(NamedTuple):
 class Upload:
     """What is left of a request, on its way out in a task of its own.
 
-    A response can be returned to the caller and read while its request is still being sent, so none of the calls that
-    take part can hold a nursery around the task.  The task belongs to the exchange: the end of the response, an error
-    and a cancellation all stop it, and wait until it has ended.  So it never outlives its exchange, and what the
-    caller's iterator raises is raised to the caller.
+    A response is returned to the caller while its request is still being sent, so no call can hold a nursery around the
+    task.  Instead, whatever ends the exchange stops the task and waits for its end, and the caller gets its errors.
     """
 
     def __init__(self, connection: "Connection", timeout: Timeout, size: int | None = None) -> None:
@@ -129,8 +121,6 @@ class Upload:
                 self.is_complete = True
         except trio.Cancelled:  # from outside: trio.run is ending
             raise
-        except _Broken as broken:
-            self.error = broken.error
         except BaseException as failure:
             self.failure = failure
         finally:
@@ -157,7 +147,9 @@ class Upload:
             if octets:
                 await self._connection.write(octets, self._timeout.write)
         except (WriteError, WriteTimeout) as error:
-            raise _Broken(error) from error
+            self.error = error
+            self._scope.cancel()  # and not `raise`, because what is raised here would pass the caller's iterator
+            await trio.lowlevel.checkpoint()
         if self._size is not None:  # framed by Content-Length, the octets are those of the body
             self._size -= len(octets)
 
@@ -184,8 +176,8 @@ class Upload:
     async def finish(self) -> bool:
         """After the end of the response: True if all has been sent.
 
-        A server may say "200 OK" when it has seen the head, and go on reading: what it takes without delay is sent, for
-        a second at most, because an iterator may never end.
+        A server may answer when it has seen the head, and go on reading.  It has a second for that, and no more,
+        because an iterator may never end.
         """
         wire = self._connection.wire
         with trio.move_on_after(UPLOAD_PATIENCE):
@@ -204,13 +196,6 @@ class Upload:
             return
         with trio.CancelScope(shield=True):  # as a nursery would: nothing of ours runs when the exchange is over
             await self._ended.wait()
-
-
-class _Broken(Exception):
-    """The connection broke, and not the caller's iterator, which may raise errors of ours too."""
-
-    def __init__(self, error: TransportError) -> None:
-        self.error = error
 
 
 class Connection:
@@ -252,11 +237,6 @@ class Connection:
         self.wire = Wire(stream.socket)
         self.h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADER_SIZE)
         self.is_open = True  # from here on, `close` has something to close
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether nothing has come: unasked, a server says only that it closes or refuses."""
-        return self.wire.is_quiet()
 
     def close(self) -> None:
         """At once; over TLS with a close_notify, if the kernel takes it without delay."""
@@ -348,7 +328,6 @@ class Connection:
         """
         items = response.headers.raw_items()
         check_header_size(items)
-        self.turn.spent += cost_of_lines(len(items))
         names = {name.lower() for name, _ in items if len(name) in (14, 17)}  # of these lengths, for speed
         self._is_chunked = b"transfer-encoding" in names
         if self._is_chunked and b"content-length" in names:
@@ -436,6 +415,8 @@ class Connection:
         if event is h11.PAUSED:
             raise RemoteProtocolError("the peer sent more after the end of its message, or changed to another protocol")
         self._lines = 0
+        if type(event) is not h11.Data:
+            self.turn.spent += cost_of_lines(len(event.headers))  # type: ignore[union-attr]
         return event  # type: ignore[return-value]
 
     def _feed(self) -> None:

@@ -3,8 +3,7 @@ r"""Cookies: values that a server sets and the client sends back.               
     server  ──►  Set-Cookie: session=abc; Domain=example.org; Path=/app; Secure; Max-Age=3600
     client  ──►  Cookie: session=abc      to hosts under example.org, paths under /app, by https, for an hour
 
-The attributes are not sent back.  They say which requests carry the cookie, and a client that gets them wrong
-gives one site's session to another:
+The attributes are not sent back.  They say which requests carry the cookie:
 
     Domain             absent: exactly the host that set it.  Present: that domain and what is under it, if the
                        host that set it is under it, and it is no public suffix (see below)
@@ -19,14 +18,13 @@ gives one site's session to another:
     ('session=abc', None)
     >>> jar.header_for(URL("http://sub.example.org/app/"))
 
-`co.uk` and `github.io` are *public suffixes*: the names under them belong to strangers, and a cookie for the
-whole suffix would let one of them write into the sessions of the others.  No rule tells `co.uk` from `bbc.uk`,
-only a list does.  Mozilla keeps it, and the package `publicsuffixlist` brings a new release of it every week
-(`pip install 'minizmtp[cookies]'`).  Without that package, a Domain above the host cannot be judged, so the
-cookie is kept for the host that set it and goes to no other.
+`co.uk` and `github.io` are *public suffixes*: the names under them belong to strangers, and a cookie for the whole
+suffix would let one of them write into the sessions of the others.  Only a list tells `co.uk` from `bbc.uk`.  Mozilla
+keeps it, and the package `publicsuffixlist` brings it (`pip install 'minizmtp[cookies]'`).  Without that package, a
+cookie with a Domain above its host is kept for that host alone.
 
-The size of a jar is limited, as the constants below say.  A cookie that the program has set itself is never
-dropped, and the cookies that a host has set go before those that its neighbours have set for it.
+The constants below limit a jar.  A cookie that the program itself has set is never dropped, and the cookies that a host
+has set go before those that its neighbours have set for it.
 
 Below this module: `headers`, `urls`.  Above it: `response` reads its own, the client keeps a jar.
 Read next: `bodies`.

@@ -4,16 +4,15 @@ r"""Decoders: from the octets of a body to what the reader asked for.           
                (as they were     (aiter_bytes)   (aiter_   (aiter_
                 sent)                             text)     lines)
 
-Every step is the same small thing: it is *fed* what comes and *flushed* when nothing more comes, and gives
-out what is ready.  None of them waits, so none of them can be interrupted half-way, and all are tested with
-plain lists:
+Every step is *fed* what comes and *flushed* when nothing more comes, and gives out what is ready.  No step waits, so
+none is interrupted half-way, and all can be tested with plain lists:
 
     >>> lines = LineSplitter()
     >>> list(lines.feed("one\r\ntwo\r")), list(lines.feed("\nthree")), list(lines.flush())
     (['one'], ['two'], ['three'])
 
-`Piped` sets such a step on an asynchronous iterator.  Steps give out lazily and in bounded pieces, because a
-gzip body of 64 KiB may stand for 64 MiB, and a program that reads in pieces must never hold more than one.
+`Piped` puts such a step on an asynchronous iterator.  Steps give out one bounded piece at a time, because a gzip body
+of 64 KiB may stand for 64 MiB, and a program that reads in pieces must never hold more than one.
 
     >>> import zlib
     >>> bomb = zlib.compress(bytes(10_000_000))

@@ -101,14 +101,14 @@ def left_out(name: str, owner: str) -> str:
 C = TypeVar("C", bound=type)
 
 
-def without(*names: str) -> Callable[[C], C]:
-    """A class that says what to do when one of these names is asked for.
+def without(names: str) -> Callable[[C], C]:
+    """A class that says what to do when one of these names, separated by spaces, is asked for.
 
     Not by `__getattr__`, because a class that has one finds every attribute more slowly.
     """
 
     def add(cls: C) -> C:
-        for name in names:
+        for name in names.split():
             setattr(cls, name, _LeftOut(left_out(name, cls.__name__)))
         return cls
 

@@ -83,13 +83,9 @@ class Headers(MutableMapping[str, str]):
 
     def __setitem__(self, name: str, value: str) -> None:
         key, pair = name.lower().encode(), _pair(name, value)
-        places = [place for place, (found, _) in enumerate(self.raw) if found.lower() == key]
-        if not places:
-            self.raw.append(pair)
-            return
-        self.raw[places[0]] = pair
-        for place in reversed(places[1:]):
-            del self.raw[place]
+        place = next((place for place, (found, _) in enumerate(self.raw) if found.lower() == key), len(self.raw))
+        rest = [other for other in self.raw[place:] if other[0].lower() != key]
+        self.raw[place:] = [pair, *rest]
 
     def __delitem__(self, name: str) -> None:
         key = name.lower().encode()

@@ -12,15 +12,14 @@ At any time each is in one of these states, has one owner, and leaves the state 
                                               the server, in the way of another origin → dropped
     dropped   nothing; its socket is closed
 
-`_decide` is the only function that hands out connections.  It is not async, so no other task runs while it decides, and
-no place is promised to two requests.  A connection is given back in one synchronous call, too.
+`_decide` is the only function that hands out connections.  It is not async, so no place is promised to two requests.
+Connections are given back in one synchronous call, too.
 
-A request that waits in `_acquire` is given its connection while it sleeps.  If it is cancelled in the same turn of the
-loop, before or after, it wakes up with the cancellation and with the connection: then `_take_back` takes it.
+A request that waits in `_acquire` is given its connection while it sleeps.  If it is cancelled in the same round of
+trio's loop, it wakes up with both the connection and the cancellation, and `_take_back` takes the connection.
 
-A server may close an idle connection just when a request is written to it.  Whether it saw the request is unknown; so
-a request that may be seen twice without harm (GET, PUT, …; RFC 9110 §9.2.2) is sent again, once, on a new connection,
-and any other fails.
+A server may close an idle connection just when a request is written to it.  The client cannot know whether the server
+saw the request, so only a request that does no harm when it is seen twice (GET, PUT, …; RFC 9110 §9.2.2) is sent again.
 
     >>> pool = Pool(Limits(max_connections=1))
     >>> first = pool._decide(("http", "a.example", 80))
@@ -49,13 +48,12 @@ from .request import BodyStream, Request
 from .response import Response
 from .turns import EVENT, TURN
 
-# RFC 9110 §9.2.2: twice does as much as once
-# RFC 10008 §2 adds QUERY
+# Twice does as much as once: RFC 9110 §9.2.2, and RFC 10008 §2 for QUERY.
 IDEMPOTENT = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"}
 
 
 class Waiter:
-    """A request that found no place.  A connection for it is put here, and then it is called."""
+    """A request that found no place: it is given a connection here, and woken."""
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -70,11 +68,10 @@ class Pool:
         self._limits = limits
         self._uds = uds
         self._verify = verify
-        # A head that was checked once need not be checked again: without the cache, a kept-alive GET takes 15 % longer.
+        # Most programs ask the same few heads again and again: without the cache, a kept-alive GET takes 25 % longer.
         self._head_of = lru_cache(128)(head_of)
         self._places: set[Connection] = set()
-        # Both are queues whose members may leave from the middle. They are OrderedDicts because a dict needs more time
-        # to find its first entry, the more entries have been deleted before it.
+        # OrderedDicts, because a dict needs the more time to find its first entry, the more were deleted before it.
         self._idle: OrderedDict[Connection, float] = OrderedDict()  # since when; the longest idle first
         self._waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._idle_at: dict[Origin, dict[Connection, None]] = {}  # the same connections, by origin
@@ -89,7 +86,7 @@ class Pool:
         while idle := self._idle_at.get(origin):
             connection = next(reversed(idle))  # the last one used is the least likely to be closed by its server
             self._take_from_idle(connection)
-            if connection.is_alive:
+            if connection.wire.is_quiet():  # unasked, a server says only that it closes or refuses
                 return connection
             self._close(connection)
         if self._is_over(len(self._places) + 1, self._limits.max_connections):
@@ -188,9 +185,8 @@ class Pool:
 
     async def send(self, request: Request, timeout: Timeout) -> Response:
         """The response, its body still to come; until that has been read or closed, it owns a connection."""
-        head = self._head_of(
-            request.method, request.url.raw_path, tuple(request.headers.raw), is_all=not request.stream
-        )
+        raw = tuple(request.headers.raw)
+        head = self._head_of(request.method, request.url.raw_path, raw, is_all=not request.stream)
         origin = request.url.origin
         started = trio.current_time()
         is_repeated = False
@@ -278,6 +274,8 @@ class Body:
                 return bytes(event.data)
             self._is_complete = True
             self._take_trailers(event)
+            if connection.turn.spent >= TURN:
+                await connection.turn.end()
             keep = connection.upload is None or await connection.upload.finish()
         except BaseException:
             await connection.stop_upload()

@@ -37,7 +37,7 @@ from .urls import URL, Params, encode_params
 Content = bytes | bytearray | memoryview | str | File | Iterable[bytes] | AsyncIterable[bytes]
 
 
-@without("extensions", "read")
+@without("extensions read")
 class Request:
     """One request.  `stream` is its body as it will be walked: bytes, or something that is iterated over.
 

@@ -63,6 +63,7 @@ from .request import Content, Request, encode_body, not_given
 from .urls import URL, without_userinfo
 
 MAX_UNPACKED = 1 << 20  # octets that the body of a redirect may have when its coding is undone by `content`
+BODILESS = (204, 304)  # RFC 9110 §6.4.1
 REDIRECTS = (301, 302, 303, 307, 308)  # 300 leaves the choice to people, 304 says "use what you have"
 
 
@@ -76,19 +77,19 @@ class Arriving(Protocol):
     async def aclose(self) -> None: ...
 
 
+class _Status:
+    """A property: whether the status is from `first` to `last`."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self._range = range(first, last + 1)
+
+    def __get__(self, response: "Response | None", owner: type) -> bool:
+        return response is not None and response.status_code in self._range
+
+
 @without(
-    "charset_encoding",
-    "close",
-    "default_encoding",
-    "extensions",
-    "iter_bytes",
-    "iter_lines",
-    "iter_raw",
-    "iter_text",
-    "links",
-    "next_request",
-    "num_bytes_downloaded",
-    "read",
+    "charset_encoding close default_encoding extensions iter_bytes iter_lines iter_raw iter_text links "
+    "next_request num_bytes_downloaded read"
 )
 class Response:
     """One response.  Its body is `arriving` from a server, or was given as content=, text=, html= or json=."""
@@ -186,34 +187,17 @@ class Response:
             raise ResponseNotRead("trailers come after the body: read it to its end, `await response.aread()`")
         return Headers.received(self._arriving.trailers)
 
-    @property
-    def is_informational(self) -> bool:
-        return 100 <= self.status_code <= 199
-
-    @property
-    def is_success(self) -> bool:
-        return 200 <= self.status_code <= 299
-
-    @property
-    def is_redirect(self) -> bool:
-        return 300 <= self.status_code <= 399
+    is_informational = _Status(100, 199)
+    is_success = _Status(200, 299)
+    is_redirect = _Status(300, 399)
+    is_client_error = _Status(400, 499)
+    is_server_error = _Status(500, 599)
+    is_error = _Status(400, 599)
 
     @property
     def has_redirect_location(self) -> bool:
         """Whether it names another URL to ask; of the 3xx, only 301, 302, 303, 307 and 308 do.  RFC 9110 §15.4"""
         return self.status_code in REDIRECTS and "location" in self.headers
-
-    @property
-    def is_client_error(self) -> bool:
-        return 400 <= self.status_code <= 499
-
-    @property
-    def is_server_error(self) -> bool:
-        return 500 <= self.status_code <= 599
-
-    @property
-    def is_error(self) -> bool:
-        return 400 <= self.status_code <= 599
 
     @property
     def is_closed(self) -> bool:

@@ -10,17 +10,17 @@ a moment, a second task reads:
                  │          └────────────────────────────────────────────────────────────────────┘
                  └─► the client has gone: cancel the handler
 
-Because the reader reads while the handler runs, the session notices when the client closes the connection, and
-cancels the handler; and a handler may answer while the request body is still arriving.  The inbox is bounded:
-when it is full, the reader stops, and TCP makes the client wait until the handler takes more.
+Because the reader reads while the handler runs, a handler may answer while the request body is still arriving, and is
+cancelled when the client closes the connection.  When the inbox is full, the reader stops, and TCP makes the client
+wait until the handler takes more.
 
-A client may close its sending side after its last request and still read the response (`nc -N` does).  On TCP
-this looks like a closed connection until the server writes something.  So, after the client has closed its
-sending side, a handler has HALF_CLOSED seconds for the response, and for each further piece of it; then it is
-cancelled.  (nginx and hypercorn answer such a client, too; Node and uvicorn do not.)
+A client may close its sending side after its last request and still read the response (`nc -N` does).  On TCP this
+looks like a closed connection until the server writes.  So the handler then has HALF_CLOSED seconds for the response,
+and for each further piece of it, before it is cancelled.  (nginx and hypercorn answer such a client, too; Node and
+uvicorn do not.)
 
-Whatever a handler raises or returns, the session goes on: the client gets a 500, or, if a part of the response
-was sent already, a response whose end is visibly missing.  The reason is logged.
+Whatever a handler raises or returns, the session goes on: the client gets a 500, or, if a part of the response was sent
+already, a response whose end is visibly missing.  The reason is logged.
 
 Below this module: `incoming`, `request`, `response`, `streams`.  Above it: `server`.  Read next: `server`.
 """
@@ -42,11 +42,11 @@ import h11
 import trio
 
 from .decoders import PIECE
-from .errors import HTTPError, ReadTimeout, RemoteProtocolError, RequestError, StreamClosed, WriteError
+from .errors import HTTPError, ReadTimeout, RemoteProtocolError, RequestError, StreamClosed, WriteError, shortened
 from .headers import Headers, hide_value
 from .incoming import Refusal, end_of_head, parse_head, refusal_of
 from .request import BodyStream, Request, not_given
-from .response import Response
+from .response import BODILESS, Response
 from .streams import BROKEN, TLS, Wire
 from .turns import EVENT, TURN, Turn, bite, cost_of_lines
 
@@ -59,7 +59,6 @@ WATCH_AFTER = 0.25  # seconds that a handler may take before its client is watch
 HALF_CLOSED = 1.0  # seconds for a handler to go on, after the client has closed its sending side
 REQUEST = 150  # µs that a request costs here without its handler, counted when it has not waited for the last response
 CHUNK_HEAD = 2048  # octets that the size of a chunk, or the trailers, may have: h11 parses all of them in one call
-BODILESS = (204, 304)  # RFC 9110 §6.4.1
 
 # RFC 9110 §7.6.1: these headers describe one connection, so they are not passed on to another.
 HOP_BY_HOP = frozenset(b"connection keep-alive proxy-connection te trailer transfer-encoding upgrade".split())
@@ -96,8 +95,8 @@ class Rules:
     idle_timeout: float
     head_timeout: float
     # Sessions that wait for their client, and until when; and sessions that serve a request, and from when on their
-    # clients are to be watched.  Those that began first stand first: `server.watch` needs to look at no others, and
-    # a small request sets no timeout and starts no task, of which either would cost a tenth of it.
+    # clients are to be watched.  Those that began first stand first, so `server.watch` looks at no others.  A timeout
+    # or a task for each request would take a tenth of it.
     waiting: "dict[Session, float]" = field(default_factory=dict)
     serving: "dict[Session, float]" = field(default_factory=dict)
     has_begun: trio.Event = field(default_factory=trio.Event)  # set when one serves again, after none did
@@ -212,30 +211,20 @@ class Session:
 
     async def _arrives(self) -> bool:
         """Wait for octets, for their end, or for `leave`.  False if nothing came in idle_timeout."""
-        waiting = self.rules.waiting
-        waiting[self] = trio.current_time() + self.rules.idle_timeout
+        self.rules.waiting[self] = trio.current_time() + self.rules.idle_timeout
         try:
-            await self._arrival.wait()
-        finally:
-            waiting.pop(self, None)
-        was_late, self._is_late = self._is_late, False
-        return not was_late
-
-    async def _first_octets(self) -> bool:
-        """Wait for a request, or for the end.  False if nothing came in idle_timeout."""
-        if self._has_reader:
-            return await self._arrives()
-        waiting = self.rules.waiting
-        waiting[self] = trio.current_time() + self.rules.idle_timeout
-        try:
-            self._inbox = await self.stream.receive(None)
+            if self._has_reader:
+                await self._arrival.wait()
+            else:
+                self._inbox = await self.stream.receive(None)
+                self._has_ended = not self._inbox
         except BROKEN as error:
             raise ClientGone from error
         finally:
-            waiting.pop(self, None)
-        self._has_ended = not self._inbox
+            self.rules.waiting.pop(self, None)
         self.turn.spent = 0
-        return True
+        was_late, self._is_late = self._is_late, False
+        return not was_late
 
     def _wake(self) -> None:
         self._arrival.set()
@@ -271,7 +260,7 @@ class Session:
         while not (octets := self._inbox.lstrip(b"\r\n")):
             self._inbox = b""
             self._room.set()
-            if self._has_ended or self._is_leaving or not await self._first_octets():
+            if self._has_ended or self._is_leaving or not await self._arrives():
                 return None
         if self._scope.cancel_called:  # `leave` or `be_late` came in the same turn of the loop as the request
             return None
@@ -396,8 +385,9 @@ class Session:
             async for chunk in body:
                 octets = memoryview(chunk).cast("B")  # a TypeError for a str
                 for start in range(0, len(octets), PIECE):
-                    await self._write(self.h11.send(h11.Data(data=octets[start : start + PIECE])))  # type: ignore[arg-type]
-                    self.turn.spent += EVENT
+                    piece = h11.Data(data=octets[start : start + PIECE])  # type: ignore[arg-type]
+                    await self._write(self.h11.send(piece))
+                    self.turn.spent += EVENT + (len(piece.data) >> 12)
                     if self.turn.spent >= TURN:
                         await self.turn.end()
         finally:
@@ -653,8 +643,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 def _in_words(request: Request) -> str:
     """A request as the log has it: without the password that a URL may hold, and not longer than one can read."""
-    words = f"{request.method[:20]} {request.url!r}"
-    return words if len(words) <= 200 else words[:200] + "…"
+    return shortened(f"{request.method[:20]} {request.url!r}", 200)
 
 
 def _passed_on(response: Response) -> Response:

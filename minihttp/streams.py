@@ -13,10 +13,7 @@ Both have the same methods, so client and server behave the same on each of them
     end()              tells the peer that no more will come; TLS sends close_notify first
     close()            closes the socket at once; TLS sends close_notify first
 
-A timeout asks for progress: it begins anew whenever the peer takes or sends a few octets.  So a slow peer is served
-for as long as it is steady, and a dead one is noticed.  The kernels limit how slow a peer may be: the peer's kernel
-announces new room only for a whole segment, or a sixteenth of its buffer, and a Unix socket only for a whole write.
-A program that reads less than that (some 64 KiB on one machine) within the timeout looks like a dead one.
+A timeout asks for progress, as `config` says: it begins anew whenever the peer takes or sends a few octets.
 
 `ssl.SSLObject` is to TLS what `h11.Connection` is to HTTP: it turns octets into octets and does no I/O.  It is used
 instead of `trio.SSLStream` because it makes a close_notify in a plain call, which need not wait for anything, and

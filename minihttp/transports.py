@@ -2,8 +2,8 @@ r"""Transports: what carries a request to its answer; sockets, or a function.   
 
     client ──► transport.handle_async_request(request) ──► Response
 
-A client without transport= has a pool of connections.  With a transport, the client still handles cookies, redirects,
-passwords and hooks, and the transport answers each request.  No port is opened, so a test needs none.
+A client without transport= has a pool of connections.  With one, the client still handles cookies, redirects, passwords
+and hooks, and the transport answers each request, so a test needs no port.
 
     MockTransport(handler)      a function that takes the client's Request and returns the Response
     HandlerTransport(handler)   a handler written for `serve`, which sees what it would see there
@@ -31,10 +31,8 @@ from .bodies import BodyStream, resolved
 from .config import DEFAULT_LIMITS, DEFAULT_TIMEOUT, Limits
 from .pool import Pool
 from .request import Request
-from .response import Response
+from .response import BODILESS, Response
 from .urls import URL
-
-BODILESS = (204, 304)  # RFC 9110 §6.4.1
 
 log = logging.getLogger(__name__)
 

@@ -74,7 +74,7 @@ _OCTETS = "surrogateescape"  # %E9 in a query that is given as text is no UTF-8,
 _FRAGMENT_SAFE = "".join(c for c in _PRINTABLE if c not in '"<>`')
 
 
-@without("copy_add_param", "copy_merge_params", "copy_remove_param", "copy_set_param", "copy_with", "params")
+@without("copy_add_param copy_merge_params copy_remove_param copy_set_param copy_with params")
 class URL:
     """One URL, checked and percent-encoded; equal to, and hashed like, its text.
 

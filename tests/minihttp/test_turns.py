@@ -99,9 +99,18 @@ async def test_of_many_clients_one_is_worked_for_at_a_time(start_server, turns_o
     assert await turns_of_others(post_all()) >= 20 * 2000 * EVENT / TURN
 
 
-async def test_a_head_of_many_lines_is_paid_for_afterwards(start_script, answering, turns_of_others):
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n%b\r\nx",
+        b"HTTP/1.1 103 Early Hints\r\n%b\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+        CHUNKED + b"1\r\nx\r\n0\r\n%b\r\n",
+    ],
+    ids=["head", "interim head", "trailers"],
+)
+async def test_many_lines_are_paid_for_afterwards(start_script, answering, turns_of_others, answer):
     fields = b"".join(b"a%d: \r\n" % number for number in range(1500))
-    url = await start_script(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" + fields + b"\r\nx"))
+    url = await start_script(answering(answer % fields))
     async with minihttp.AsyncClient() as client:
         assert await turns_of_others(client.get(url)) >= (1500 - USUAL) * LINE // TURN
 
