@@ -221,7 +221,7 @@ SEALED = "Each frame is encrypted with the keys of this connection and travels i
 CODE = {
     "greeting": ("minizmtp.wire.greeting:", "minizmtp.wire.greeting:encode_greeting"),
     "NULL READY": (
-        "minizmtp.wire.commands:",
+        "minizmtp.wire.metadata:",
         "minizmtp.wire.mechanisms:Null.on_accepted",
         "minizmtp.wire.metadata:encode_metadata",
     ),
