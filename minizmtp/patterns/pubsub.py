@@ -47,7 +47,6 @@ Read next: `reqrep`.
 """
 
 from collections.abc import Callable, Collection, Iterator
-from functools import partial
 from itertools import islice
 
 from ..constants import SocketType
@@ -104,8 +103,8 @@ class XPub(Broadcaster):
 
     def try_send(self, message: Message) -> bool:
         """Done at once, to each peer that wants the message and has room; except with xpub_nodrop."""
-        options, wants = self._options._values, self.subscriptions
-        if options.get("invert_matching") or options.get("xpub_nodrop"):
+        given, wants = self._options._values, self.subscriptions
+        if given.get("invert_matching") or given.get("xpub_nodrop"):
             if not self.has_room_for(message):
                 return False
             send_to_each(self._audience(message[0]), as_item(message))
@@ -115,8 +114,8 @@ class XPub(Broadcaster):
         return True
 
     def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
-        options = self._options._values
-        if options.get("invert_matching") or options.get("xpub_nodrop"):
+        given = self._options._values
+        if given.get("invert_matching") or given.get("xpub_nodrop"):
             return super().send_many(items, most)
         return self._fan_out.publish(islice(items, most), self.subscriptions), None
 
@@ -140,7 +139,7 @@ class XPub(Broadcaster):
         super().attach(pipe)
         if self._options.xpub_welcome_msg:
             pipe.outbound.put([self._options.xpub_welcome_msg])
-        pipe.inbound.set_reader(partial(self._subscribers.read, pipe))
+        pipe.inbound.set_reader(lambda: self._subscribers.read(pipe))
         self._subscribers.read(pipe)
 
     def disconnected(self, pipe: Pipe) -> None:
