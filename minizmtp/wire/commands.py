@@ -23,8 +23,9 @@ The body of a COMMAND frame is a name and data:
 (The RFC's prose puts a null between name and data. Its grammar doesn't, and no implementation does.)
 
 A publisher filters: it sends a subscriber only the messages that start with a prefix that it asked for. Peers of
-ZMTP 3.0 have neither SUBSCRIBE nor CANCEL, and send a message of one frame instead, 01 or 00 and the prefix. They have
-no PING either. A command with an unknown name is ignored after the handshake, because later versions may add some.
+ZMTP 3.0 have neither SUBSCRIBE nor CANCEL, and send a message of one frame instead, 01 or 00 and the prefix, which
+arrives as a message and is read by the publisher (see `patterns.pubsub`). They have no PING either. A command with an
+unknown name is ignored after the handshake, because later versions may add some.
 
 Read next: `mechanisms`.
 """

@@ -6,7 +6,8 @@ r"""One connection: bytes in, events out; messages in, bytes out.               
                     data_to_send()       └────────────┘  send([frames]) → bytes
                     (greeting, READY, PONG)
 
-It does no I/O. Connect two of them, carry the bytes by hand, and they have a conversation:
+It does no I/O, and has no clock: how long to wait is the caller's decision. Connect two of them, carry the bytes by
+hand, and they have a conversation:
 
     >>> req, rep = Connection(SocketType.REQ), Connection(SocketType.REP)
     >>> rep.receive_data(req.data_to_send()); rep.next_event()

@@ -8,7 +8,7 @@ r"""The encoder: what a socket sends, as octets for one peer, many items at a ti
     (4, [b'\x00\x02aa\x00\x02bb\x01\x03ccc\x00\x00\x04\x0b\tSUBSCRIBEd'])
 
 A run of messages of one size is encoded in a single step: all have the same header, so the header is what `bytes.join`
-puts between them. Other messages take three to ten times as long.
+puts between them. Messages of other sizes take three times as long, and those of several frames ten times.
 
 It can be read alone.
 """
@@ -20,11 +20,14 @@ from typing import Any
 
 from .commands import encode_traffic
 from .events import Cancel, Item, Ping, Pong, Run, SharedMessage, Subscribe
-from .frames import COMMAND, MORE, encode_frame, encode_message, frame_header
+from .frames import COMMAND, MORE, encode_message, frame_header
 from .mechanisms import Mechanism
 
 # Copying a frame of this size takes longer than writing it from a buffer of its own.
 LARGE = 65536
+
+# To look whether all items have one size takes a third of the time to encode them one by one, so a few come first.
+LOOK_AHEAD = 32
 
 # The headers of short frames, by size.
 SHORT = [frame_header(size) for size in range(256)]
@@ -49,82 +52,66 @@ class Encoder:
         All are joined into one buffer, except that a large last frame is a buffer of its own, because then it isn't
         copied. A message with such a frame is encoded alone.
         """
-        if self._mechanism.encrypts:
-            return self._encrypt(items, room)
-        left = iter(items)
+        encrypts, overhead, left = self._mechanism.encrypts, self._mechanism.overhead, iter(items)
         run: list[Any] = list(islice(left, 1))
-        if run and type(run[0]) is bytes and (size := len(run[0])) < LARGE:
+        if run and type(run[0]) is bytes and len(run[0]) < LARGE:
+            size = len(run[0]) + overhead
             header = SHORT[size] if size < 256 else frame_header(size)
-            run += islice(left, (room - 1) // (len(header) + size))
-            if len(run) == 1 or _all_are_bytes(run, size):
-                return len(run), [header + header.join(run)]
+            more = (room - 1) // (len(header) + size)
+            run += islice(left, min(more, LOOK_AHEAD))
+            if len(run) > LOOK_AHEAD and _all_are_bytes(run, len(run[0])):
+                run += islice(left, more - LOOK_AHEAD)
+            if len(run) == 1 or _all_are_bytes(run, len(run[0])):
+                return len(run), [b"".join(self._mechanism.encrypt(0, run)) if encrypts else header + header.join(run)]
         pieces: list[bytes] = []
         number = 0
         for item in chain(run, left):
-            frames = _frames_of(item)
-            if frames and len(frames[-1]) >= LARGE:
-                if number:
-                    break
-                *front, last = frames
-                return 1, [b"".join([encode_frame(frame, MORE) for frame in front]) + frame_header(len(last)), last]
-            if not frames or type(item) is SharedMessage:
-                pieces.append(self._encode_other(item))
-                room -= len(pieces[-1])
+            if type(item) is bytes and len(item) < LARGE:
+                size = len(item) + overhead
+                header = SHORT[size] if size < 256 else frame_header(size)
+                pieces += self._mechanism.encrypt(0, [item]) if encrypts else (header, item)
+                room -= len(header) + size
             else:
-                for frame in frames:
-                    size = len(frame)
-                    pieces += SHORT_MORE[size] if size < 256 else frame_header(size, MORE), frame
-                    room -= size + len(pieces[-2])
-                pieces[-2] = frame_header(size)
+                last = item[-1] if isinstance(item, list) else item
+                is_large = type(last) is bytes and len(last) >= LARGE
+                if is_large and number:
+                    break
+                added = self._pieces(item)
+                if is_large:
+                    return 1, [b"".join(added[:-1]), added[-1]]
+                pieces.append(b"".join(added))
+                room -= len(pieces[-1])
             number += 1
             if room <= 0:
                 break
         return number, [b"".join(pieces)]
 
-    def _encrypt(self, items: Iterable[Item | Ping | Pong], room: int) -> Encoded:
-        """`encode` for a mechanism that encrypts: many messages of one frame are one call of it."""
-        encrypt, overhead = self._mechanism.encrypt, self._mechanism.overhead
-        pieces: list[bytes] = []
-        run: list[bytes] = []
-        number = 0
-        for item in items:
-            if type(item) is bytes and (size := len(item)) < LARGE:
-                run.append(item)
-                size += overhead
-                room -= size + 2 if size < 256 else size + 9
-            else:
-                frames = _frames_of(item)
-                is_large = frames and len(frames[-1]) >= LARGE
-                if is_large and number:
-                    break
-                pieces += encrypt(0, run)
-                run.clear()
-                added = encrypt(MORE, frames[:-1]) + encrypt(0, frames[-1:]) if frames else [self._encode_other(item)]
-                if is_large:
-                    return 1, [b"".join(added[:-1]), added[-1]]
-                pieces += added
-                room -= sum(map(len, added))
-            number += 1
-            if room <= 0:
-                break
-        return number, [b"".join(pieces + encrypt(0, run))]
-
-    def _encode_other(self, item: Item | Ping | Pong) -> bytes:
-        if isinstance(item, SharedMessage):
-            if item.octets is None:
-                item.octets = encode_message(item)
-            return item.octets
-        assert isinstance(item, (Subscribe, Cancel, Ping, Pong))
-        flags, body = COMMAND, encode_traffic(item)
+    def _pieces(self, item: Item | Ping | Pong) -> list[bytes]:
+        """One item: header, body, header, body, and so on. A large body isn't copied."""
+        encrypts = self._mechanism.encrypts
+        if isinstance(item, list):
+            if encrypts:
+                return self._mechanism.encrypt(MORE, item[:-1]) + self._mechanism.encrypt(0, item[-1:])
+            if isinstance(item, SharedMessage) and len(item[-1]) < LARGE:
+                if item.octets is None:
+                    item.octets = encode_message(item)
+                return [item.octets]
+            pieces: list[bytes] = []
+            for frame in item:
+                pieces += SHORT_MORE[len(frame)] if len(frame) < 256 else frame_header(len(frame), MORE), frame
+            pieces[-2] = SHORT[len(frame)] if len(frame) < 256 else frame_header(len(frame))
+            return pieces
+        flags, body = 0, item
         if isinstance(item, (Subscribe, Cancel)) and not self._has_subscribe:
-            flags, body = 0, (b"\1" if isinstance(item, Subscribe) else b"\0") + item.prefix
-        if self._mechanism.encrypts:
-            return b"".join(self._mechanism.encrypt(flags, [body]))
-        return encode_frame(body, flags)
+            body = (b"\1" if isinstance(item, Subscribe) else b"\0") + item.prefix
+        elif isinstance(item, (Subscribe, Cancel, Ping, Pong)):
+            flags, body = COMMAND, encode_traffic(item)
+        assert isinstance(body, bytes)
+        return self._mechanism.encrypt(flags, [body]) if encrypts else [frame_header(len(body), flags), body]
 
     def encode_run(self, run: Run) -> bytes:
         """All messages of a run. It must not grow any more, because the octets are kept in it for its other peers."""
-        if self._mechanism.encrypts:
+        if self._mechanism.encrypts:  # for this peer alone
             return self._encode_list(run.messages)
         if run.octets is None:
             run.octets = self._encode_list(run.messages)
@@ -142,10 +129,3 @@ class Encoder:
 def _all_are_bytes(items: list[Any], size: int) -> bool:
     """Are all items bytes of that size?"""
     return list(map(type, items)).count(bytes) == len(items) == list(map(len, items)).count(size)
-
-
-def _frames_of(item: Item | Ping | Pong) -> Sequence[bytes]:
-    """The frames of a message; none if the item isn't a message."""
-    if type(item) is bytes:
-        return (item,)
-    return item if isinstance(item, list) else ()

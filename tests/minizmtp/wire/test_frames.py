@@ -384,6 +384,18 @@ def test_both_ways_of_the_encoder_fill_the_room(items: list[Item], room: int) ->
     assert Encoder(Unboxed(), (3, 1)).encode(items, room) == expected
 
 
+@pytest.mark.parametrize("odd", [b"", bytes(300), [b"a", b"b"], Subscribe(b"a")], ids=str)
+@pytest.mark.parametrize("place", [0, 1, 31, 32, 33, 34, 99])
+@pytest.mark.parametrize("room", [1, 33 * 66, 10**6])
+def test_an_odd_item_anywhere_in_a_run_is_encoded_in_its_turn(odd: Item, place: int, room: int) -> None:
+    items: list[Item] = [b"%064d" % number for number in range(100)]
+    items[place] = odd
+    each = list(map(in_traffic(SocketType.XSUB, b"XPUB").send, items))
+    number = next((i for i in range(len(each)) if sum(map(len, each[:i])) >= room), len(each))
+    for encoder in (Encoder(Null(), (3, 1)), Encoder(Unboxed(), (3, 1))):
+        assert encoder.encode(items, room) == (number, [b"".join(each[:number])])
+
+
 @given(messages)
 def test_a_message_alone_is_encoded_as_its_frames_are(message: list[bytes]) -> None:
     *front, last = message
