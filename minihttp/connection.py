@@ -282,7 +282,7 @@ class Connection:
         return response
 
     async def _begin(self, octets: bytes, head: Head, body: bytes | BodyStream, timeout: Timeout) -> None:
-        """Hand the request to the kernel; what does not fit, and what is yet to be made, goes in a task."""
+        """Give the request to the kernel.  What it does not take, and what is yet to be made, is sent by a task."""
         await trio.lowlevel.checkpoint_if_cancelled()
         if isinstance(body, bytes):
             first, *rest = self.octets_of(octets, body) if body else (octets,)
@@ -396,7 +396,7 @@ class Connection:
     async def next_event(self, timeout: float | None) -> h11.Event:
         if self.turn.spent >= TURN:
             await self.turn.end()
-        # Before the first octet, h11 has nothing to say: not to ask it saves 4 % of a kept-alive GET.
+        # Before the first octet h11 has no event, and not asking for one saves 4 % of a kept-alive GET.
         while self.is_silent or (event := self.event_at_hand()) is None:
             await (self._receive(timeout) if self.upload is None else self._read_while_sending(self.upload, timeout))
         return event
@@ -460,8 +460,8 @@ class Connection:
             self._check(upload)
             await self._receive(timeout)
             return
-        # Until the answer begins, its time has not: the server may want the whole body first, and the write timeout
-        # notices one that is dead. In the middle of an answer, what the server takes is a sign of life.
+        # The read timeout begins with the response, because the server may want the whole body first; a dead server
+        # meets the write timeout. During the response, what the server takes is a sign of life, too.
         while True:
             sent = self.wire.sent
             begins = math.inf if self.is_unanswered else trio.current_time()
@@ -520,7 +520,7 @@ def head_of(method: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...]
 
 
 def check_header_size(items: list[tuple[bytes, bytes]]) -> None:
-    """h11 looks at its limit only while a head is incomplete: one that comes in a single read passes it.
+    """h11 checks its limit only while a head is incomplete, so a head that comes in a single read may exceed it.
 
     Each header counts for 32 octets more, because a list of many small ones takes more memory than the octets
     that came (HTTP/2 counts in the same way: RFC 9113 §6.5.2).

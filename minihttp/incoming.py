@@ -132,7 +132,7 @@ def _url(method: str, target: str, host: str | None, scheme: str, *, is_http_1_0
         if absolute := _ABSOLUTE.fullmatch(target):
             URL(f"{scheme}://{host}")  # a Host that is not used must be valid all the same
             if not _HOST.fullmatch(absolute[1]) or absolute[1].startswith(":"):
-                raise Refusal(400, "the target is a URL whose host is none, or that holds a user name")
+                raise Refusal(400, "the target is a URL with a user name, or without a valid host")
             return URL(target)
     except InvalidURL as error:
         raise Refusal(400, "the Host header or the request target holds no valid host or port") from error

@@ -309,7 +309,7 @@ class Session:
         return await self._is_ready_for_more()
 
     def _close_body(self) -> None:
-        """A handler may have left a task that still reads; what comes next on the connection is not for that task."""
+        """A task that the handler has left behind may still read: what comes next is not for that task."""
         if self._body is not None:
             self._body.is_closed = True
             self._body = None
@@ -329,10 +329,10 @@ class Session:
             return _plain(500, "Internal Server Error")
 
     async def _give_way(self, error: BaseException) -> None:
-        """Raise what is not for us to handle: Ctrl-C, and Cancelled if we are being cancelled.
+        """Raise what is not for us to handle: Ctrl-C, and Cancelled if this task is being cancelled.
 
-        SystemExit is no exception: a server whose clients can end it (argparse in a handler) would be worse.  A
-        Cancelled that comes from nowhere, kept from an earlier cancellation, is a mistake like others.
+        SystemExit is handled, because argparse in a handler must not let a client end the server; so is a Cancelled
+        that a handler has kept from an earlier cancellation.
         """
         if any(isinstance(leaf, (KeyboardInterrupt, GeneratorExit)) for leaf in _leaves(error)):
             raise error

@@ -91,15 +91,15 @@ class Wire:
         """Raises trio.TooSlowError if the peer takes nothing for `timeout` seconds."""
         looks = 0
         while self._unsent:
-            # A peer that is near takes something while other tasks have their turn: then there is nothing to wait for.
+            # A near peer takes something while other tasks run, and then there is nothing to wait for.
             await trio.lowlevel.checkpoint()
             if self._put_more():
                 looks = 0
                 continue
             if looks == LOOKS:
                 raise trio.TooSlowError
-            # The kernel reports room only when a third of its buffer is free, which takes a slow reader minutes, but
-            # a write takes whatever fits. So one is tried now and then without waiting for the report.
+            # The kernel reports room only when a third of its buffer is free, which takes a slow reader minutes. A
+            # write takes what fits, so one is tried now and then without that report.
             with trio.move_on_after(seconds(timeout) / LOOKS) as scope:
                 await trio.lowlevel.wait_writable(self._fd)
             looks = looks + 1 if scope.cancelled_caught else 0
@@ -126,8 +126,8 @@ class Wire:
 
     async def receive(self, timeout: float | None) -> bytes:
         """Raises trio.TooSlowError if nothing comes for `timeout` seconds."""
-        # Other tasks have their turn before the look and not after it, because a server that is near answers meanwhile:
-        # then there is nothing to wait for, which saves the cancel scope and a sleep, a fifth of a kept-alive GET.
+        # Other tasks run before the socket is tried, and not after it, because a near server answers meanwhile. That
+        # saves the cancel scope and a sleep, a fifth of a kept-alive GET.
         await trio.lowlevel.checkpoint()
         if (data := self.receive_now()) is not None:
             return data

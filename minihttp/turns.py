@@ -1,15 +1,14 @@
 r"""Turns: how long a task works on what a peer sent before other tasks run.
 
-trio switches tasks where one of them waits.  Octets that are here already need no waiting, so a peer that sends a
-million chunks of one octet would hold up all other tasks for seconds.  Therefore work is counted, and after each TURN
-of it the task stands aside:
+trio switches tasks when one of them waits.  A peer that sends a million chunks of one octet in a few reads gives no
+reason to wait, and would hold up all other tasks for seconds.  So work is counted, and after each TURN of it others
+run:
 
     this task      ███ TURN ███                ███ TURN ███
-    others                     ▒▒ ▒ ▒▒▒▒                   ▒▒ ▒▒▒ ▒      what is ready, and what has come from sockets
+    others                     ▒▒ ▒ ▒▒▒▒                   ▒▒ ▒▒▒ ▒      those that are ready, one step each
 
-The unit is the microsecond, as measured once: the same octets give the same count on every machine, and a test can
-check it.  Work that cannot be divided, such as one head with 200 headers, is paid for afterwards, with a pause for each
-TURN.
+The unit is a microsecond as measured once: the same octets give the same count on every machine, and tests check it.
+Work that cannot be divided, such as one head with 200 headers, is followed by a pause for each TURN of it.
 
     >>> turn = Turn()
     >>> turn.spent += 4 * EVENT; turn.spent < TURN
@@ -17,8 +16,8 @@ TURN.
     >>> turn.spent += EVENT; turn.spent < TURN     # so other tasks run after five chunks
     False
 
-A peer may open a thousand connections.  So pauses end one at a time: in each round of trio's loop, one task of all
-connections in this `trio.run` goes on with its work.
+Because a peer may open a thousand connections, pauses end one at a time: in each round of trio's loop, one task of all
+connections goes on with its work.
 
 Below this module: nothing.  Above it: `decoders`, `connection` and the server's `session` count their work.
 Read next: `decoders`.

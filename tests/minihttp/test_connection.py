@@ -227,7 +227,35 @@ async def test_some_answers_have_no_body_whatever_they_say(start_script, answeri
         assert "0 active, 1 idle" in repr(client)
 
 
-# ── work between two checkpoints ────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("piece", [1, 1000])
+@pytest.mark.parametrize(
+    ("method", "answer", "idle"),
+    [
+        ("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 1),
+        ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", 1),
+        ("GET", b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 1),
+        ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n", 1),
+        ("GET", b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", 0),
+        ("GET", b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", 0),
+    ],
+    ids=["plain", "HEAD", "interim", "304", "close", "1.0"],
+)
+async def test_a_connection_is_kept_if_its_response_allows_it(start_script, read_head, method, answer, idle, piece):
+    """Three in a row: h11 learns of a plain request only when the response begins, and of others before."""
+
+    async def script(stream):
+        while await read_head(stream):
+            for start in range(0, len(answer), piece):
+                await stream.send_all(answer[start : start + piece])
+
+    async with minihttp.AsyncClient(base_url=await start_script(script)) as client:
+        for _ in range(3):
+            response = await client.request(method, "/")
+            assert response.content == (b"ok" if answer.endswith(b"ok") else b"")
+            assert f"0 active, {idle} idle" in repr(client)
+
+
+# ── limits ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_interim_responses_have_a_limit(start_script, answering):
