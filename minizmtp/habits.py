@@ -38,6 +38,7 @@ OF_MODULE = {
     **dict.fromkeys(["IO_THREADS", "MAX_SOCKETS", "MAX_MSGSZ", "SOCKET_LIMIT", "ContextOption"], NO_THREADS),
     **dict.fromkeys(DRAFTS, NO_DRAFTS),
     **dict.fromkeys(["NULL", "PLAIN", "CURVE", "GSSAPI", "MECHANISM"], MECHANISM),
+    "auth": "import minizmtp.auth",
     "Frame": "a frame is bytes",
     "MessageTracker": "a frame is copied, or it is bytes, so its memory need not be tracked",
     "PollEvent": "the flags are POLLIN, POLLOUT and POLLERR",

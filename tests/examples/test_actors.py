@@ -37,7 +37,7 @@ async def run(lives: int, square: Callable[[int], int], answers: dict[int, int])
 
 @pytest.mark.requirement("L-23")
 @pytest.mark.parametrize("calls", [(1,), (2,), (4,), (1, 2, 3), (2, 4, 6)])
-async def test_an_actor_that_crashes_is_started_anew(
+async def test_an_actor_that_crashes_is_restarted(
     calls: tuple[int, ...], quick_clock: MockClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The other does not notice but for the time: its PAIR takes the next who comes."""
@@ -49,7 +49,7 @@ async def test_an_actor_that_crashes_is_started_anew(
     assert capsys.readouterr().out.count("parent: crash") == len(calls)
 
 
-async def test_when_its_lives_are_over_the_parent_ends_both(quick_clock: MockClock) -> None:
+async def test_after_the_last_restart_the_parent_ends_both(quick_clock: MockClock) -> None:
     answers: dict[int, int] = {}
     with pytest.raises(ExceptionGroup) as caught:
         await run(2, crashes_at(2, 3), answers)

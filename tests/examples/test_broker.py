@@ -145,7 +145,7 @@ async def test_a_client_that_leaves_does_not_disturb_the_others(world: World) ->
     assert did == [b"too long", b"hello"]
 
 
-async def test_an_answer_of_one_that_counts_as_dead_is_not_passed_on(world: World) -> None:
+async def test_the_answer_of_a_worker_taken_for_dead_is_dropped(world: World) -> None:
     """Its request is with another; two answers to one request would be taken for answers to two."""
     async with world.ctx.socket(zmq.DEALER, routing_id=b"client", linger=0) as client:
         client.connect(world.front)

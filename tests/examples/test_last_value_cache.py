@@ -28,7 +28,7 @@ async def listen_for_a_second(ctx: zmq.Context, endpoint: str, prefix: bytes) ->
 
 @pytest.mark.requirement("L-36", "L-39")
 @pytest.mark.parametrize("verbose", [1, 0])
-async def test_every_newcomer_is_told_and_not_only_the_first(
+async def test_every_new_subscriber_gets_the_last_value(
     endpoints: tuple[str, str], verbose: int, quick_clock: object
 ) -> None:
     """The publisher has gone. Without xpub_verbose, which is why it is there, the second newcomer hears nothing."""
@@ -96,7 +96,7 @@ async def test_no_subscriber_gets_an_old_value_after_a_new_one(endpoints: tuple[
 
 
 @pytest.mark.requirement("L-38", "L-19")
-async def test_a_connection_that_breaks_is_made_good(endpoints: tuple[str, str], quick_clock: object) -> None:
+async def test_a_broken_connection_is_replaced(endpoints: tuple[str, str], quick_clock: object) -> None:
     """What was said meanwhile is lost, all but the last word."""
     front, back = endpoints
     async with zmq.Context() as ctx, trio.open_nursery() as nursery:

@@ -109,7 +109,7 @@ async def test_joining_at_any_moment(world: World, joins_at: int, quick_clock: M
     assert rest == [str(number) for number in range(start + 1, 41)]
 
 
-async def test_a_change_that_was_lost_is_made_good(world: World, quick_clock: MockClock) -> None:
+async def test_a_lost_change_is_recovered_from_a_snapshot(world: World, quick_clock: MockClock) -> None:
     """In the middle: the next change shows it. At the end: the number that is said once in a while does."""
     publisher = world.publisher()
     world.nursery.start_soon(publisher.run)
@@ -145,7 +145,7 @@ async def test_full_queues(world: World, quick_clock: MockClock) -> None:
     assert len(replica.state) == 1001
 
 
-async def test_a_publisher_that_begins_anew(world: World, quick_clock: MockClock) -> None:
+async def test_a_publisher_that_restarts(world: World, quick_clock: MockClock) -> None:
     """Its numbers are lower than those of the one before, and it knows nothing of what that one said."""
     first = world.publisher()
     replica = world.replica()

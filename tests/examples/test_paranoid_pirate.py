@@ -127,7 +127,7 @@ async def test_requests_wait_while_no_worker_is_idle(world: World, quick_clock: 
     assert await world.ask(b"hello", patience=5, attempts=1) == [b"HELLO"]
 
 
-async def test_a_beat_that_crossed_with_work_does_not_make_idle(world: World, quick_clock: MockClock) -> None:
+async def test_a_heartbeat_that_crosses_with_work_is_not_idleness(world: World, quick_clock: MockClock) -> None:
     await trio.sleep(INTERVAL / 2)
     await world.queue.from_worker(b"at work", BEAT)
     assert world.queue.idle == {}

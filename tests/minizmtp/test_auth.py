@@ -50,7 +50,7 @@ def test_it_has_pyzmqs_names() -> None:
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-async def test_who_is_allowed_comes_in_and_others_do_not(mechanism: str) -> None:
+async def test_only_allowed_addresses_are_admitted(mechanism: str) -> None:
     async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
         auth.configure_plain(passwords={"anna": "secret"})
         auth.configure_curve(location=CURVE_ALLOW_ANY)
@@ -62,7 +62,7 @@ async def test_who_is_allowed_comes_in_and_others_do_not(mechanism: str) -> None
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-async def test_who_is_denied_does_not_come_in(mechanism: str) -> None:
+async def test_denied_addresses_are_refused(mechanism: str) -> None:
     async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
         auth.configure_plain(passwords={"anna": "secret"})
         auth.configure_curve(location=CURVE_ALLOW_ANY)
@@ -129,7 +129,7 @@ async def test_a_zone_is_part_of_an_address_that_names_it() -> None:
 @pytest.mark.parametrize(
     "text", ["", "localhost", "127.1", "010.0.0.1", "10.0.0.0/8", "[::1]", " ::1", "::1:5555:", "10.0.0.1:5555", "*", 1]
 )
-async def test_what_is_no_address_is_an_error_where_it_is_given(text: Any) -> None:
+async def test_a_malformed_address_is_an_error_at_once(text: Any) -> None:
     async with minizmtp.Context() as ctx:
         for change in ("allow", "deny"):
             auth = Authenticator(ctx)
@@ -175,7 +175,7 @@ async def test_an_allowed_address_must_still_know_the_password() -> None:
         assert await knock(ctx, CURVE) == OUT
 
 
-async def test_who_is_in_stays_in_when_it_is_denied() -> None:
+async def test_a_connected_peer_stays_when_it_is_denied() -> None:
     async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
         auth.configure_plain(passwords={"anna": "secret"})
         server, client, here, _ = await meet(ctx, PLAIN)
@@ -245,7 +245,7 @@ def curve_of(folder: Path, name: str) -> Any:
     return server, {"curve_serverkey": SERVER_PUBLIC, "curve_publickey": public, "curve_secretkey": secret}
 
 
-async def test_a_folder_of_pyzmqs_certificates_says_who_comes_in(tmp_path: Path) -> None:
+async def test_pyzmqs_certificates_in_a_folder_are_admitted(tmp_path: Path) -> None:
     for name in ("anna", "ben"):
         zmq.auth.create_certificates(tmp_path, name, {"email": f"{name}@example.org"})
     async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
@@ -420,7 +420,7 @@ async def test_a_client_is_admitted_when_the_handler_starts() -> None:
             await until(here, Event.HANDSHAKE_SUCCEEDED)
 
 
-async def test_many_knock_at_once_and_each_gets_its_own_answer() -> None:
+async def test_each_of_many_clients_gets_its_own_answer() -> None:
     async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
         auth.configure_plain(passwords={f"user{number}": f"{number}" for number in range(0, 40, 2)})
         server = ctx.socket(PULL, plain_server=1)

@@ -27,7 +27,7 @@ def test_flags_and_masks_are_libzmqs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in errors.__all__ if name.isupper()])
-def test_error_numbers_are_libzmqs_and_else_the_systems(name: str) -> None:
+def test_error_numbers_are_libzmqs_or_the_systems(name: str) -> None:
     assert getattr(errors, name) == (getattr(zmq, name, None) or getattr(errno, name))
 
 

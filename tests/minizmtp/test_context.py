@@ -40,7 +40,7 @@ async def test_it_works_only_when_entered_and_can_be_entered_once() -> None:
 
 
 @pytest.mark.parametrize("kind", [99, -1])
-async def test_a_type_that_is_none_is_refused_and_the_types_are_named(kind: int) -> None:
+async def test_an_unknown_type_is_refused_and_the_types_are_named(kind: int) -> None:
     async with zmq.Context() as ctx:
         with pytest.raises(zmq.ZMQError, match="expected one of PAIR PUB SUB REQ") as caught:
             ctx.socket(kind)
@@ -64,7 +64,7 @@ async def test_leaving_closes_every_socket_and_ends_every_task() -> None:
     assert len(trio.lowlevel.current_root_task().child_nurseries) == before  # type: ignore[union-attr]
 
 
-async def test_an_exception_leaves_bare_and_drops_everything_at_once(quick_clock: MockClock) -> None:
+async def test_an_exception_is_not_wrapped_and_drops_everything(quick_clock: MockClock) -> None:
     made: list[zmq.Context | zmq.Socket] = []
 
     async def leave() -> None:

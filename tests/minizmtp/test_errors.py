@@ -23,7 +23,7 @@ def test_again_and_terminated_know_their_numbers() -> None:
     assert isinstance(ContextTerminated(), ZMQError)
 
 
-def test_what_a_peer_does_wrong_is_no_error_of_the_program() -> None:
+def test_a_protocol_error_is_no_zmqerror() -> None:
     assert not issubclass(ProtocolError, ZMQError)
     assert ProtocolError("words").violation is Violation.UNSPECIFIED
 
@@ -40,5 +40,5 @@ def test_what_a_peer_does_wrong_is_no_error_of_the_program() -> None:
         (b"it's", "it's"),
     ],
 )
-def test_what_a_stranger_says_is_made_fit_for_a_sentence(octets: bytes, words: str) -> None:
+def test_octets_of_a_peer_are_made_printable(octets: bytes, words: str) -> None:
     assert printable(octets) == words

@@ -305,7 +305,7 @@ def test_what_is_explained_is_not_there() -> None:
     for name in OF_SOCKET:
         assert not hasattr(minizmtp.Socket, name)
         assert not hasattr(minizmtp.Context, name)
-    for name in OF_MODULE:
+    for name in OF_MODULE.keys() - {"auth"}:  # which is there once it is imported, as above
         assert not hasattr(minizmtp, name)
 
 

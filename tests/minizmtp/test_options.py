@@ -152,7 +152,7 @@ def test_a_secret_that_is_refused_is_not_repeated(name: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", [b"", b"x", b"0" * 41, b"#" * 40, b"\xff" * 40, "\xe9" * 40, bytes(31)])
-def test_the_public_key_of_what_is_no_key_is_einval(wrong: bytes | str) -> None:
+def test_the_public_key_of_a_malformed_key_is_einval(wrong: bytes | str) -> None:
     with pytest.raises(zmq.ZMQError, match="expected a key: 32 octets, or 40 characters of Z85") as caught:
         zmq.curve_public(wrong)
     assert caught.value.errno == zmq.EINVAL

@@ -103,7 +103,7 @@ async def test_pollout_comes_with_the_first_peer() -> None:
                 ctx.socket(zmq.PULL).connect("inproc://here")
 
 
-async def test_a_poll_in_vain_takes_its_time_and_no_longer(quick_clock: MockClock) -> None:
+async def test_a_poll_without_events_ends_at_its_timeout(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         poller = zmq.Poller()
@@ -124,7 +124,7 @@ async def test_a_poll_without_sockets_just_waits(quick_clock: MockClock) -> None
     assert await zmq.Poller().poll(100) == []
 
 
-async def test_registering_modifying_and_taking_off_the_list() -> None:
+async def test_registering_modifying_and_unregistering() -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
         poller = zmq.Poller()
@@ -183,7 +183,7 @@ async def test_a_req_and_a_rep_are_ready_for_what_is_their_turn(transport: str) 
             assert (await req.poll(0, BOTH), await rep.poll(0, BOTH)) == (POLLOUT, 0)
 
 
-async def test_who_only_sends_or_never_waits_is_ready_accordingly() -> None:
+async def test_each_socket_type_has_its_own_readiness() -> None:
     async with zmq.Context() as ctx:
         ready = {
             kind: await ctx.socket(kind).poll(0, BOTH)

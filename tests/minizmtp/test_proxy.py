@@ -37,7 +37,7 @@ async def running(*sockets: zmq.Socket) -> AsyncIterator[None]:
 
 
 @every_transport
-async def test_requests_of_many_go_to_many_and_each_reply_finds_home(transport: str) -> None:
+async def test_each_reply_returns_to_its_client(transport: str) -> None:
     async with zmq.Context() as ctx:
         frontend, backend = bound(ctx, zmq.ROUTER, transport), bound(ctx, zmq.DEALER, transport)
 
@@ -67,7 +67,7 @@ async def test_requests_of_many_go_to_many_and_each_reply_finds_home(transport: 
 
 
 @every_transport
-async def test_subscriptions_go_up_and_only_what_is_wanted_comes_down(transport: str) -> None:
+async def test_a_proxy_forwards_subscriptions_and_filters(transport: str) -> None:
     async with zmq.Context() as ctx:
         frontend, backend = bound(ctx, zmq.XSUB, transport), bound(ctx, zmq.XPUB, transport)
         station = connected(ctx, zmq.XPUB, frontend)  # which sees what is asked for; otherwise a PUB
@@ -272,7 +272,7 @@ async def test_what_recv_has_left_is_passed_on_first(kinds: tuple[zmq.SocketType
         assert not frontend.rcvmore
 
 
-async def test_a_rest_that_has_no_room_stays_a_rest() -> None:
+async def test_the_rest_of_a_message_waits_for_room() -> None:
     async with zmq.Context() as ctx:
         frontend, backend = bound(ctx, zmq.PULL, "inproc"), bound(ctx, zmq.XPUB, "inproc", hwm=1, xpub_nodrop=1)
         source, listener = connected(ctx, zmq.PUSH, frontend), connected(ctx, zmq.SUB, backend, hwm=1)

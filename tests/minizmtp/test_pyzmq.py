@@ -20,9 +20,11 @@ import pytest
 import trio
 import zmq as pyzmq
 import zmq.asyncio
+import zmq.auth
 from zmq.utils.monitor import recv_monitor_message
 
 import minizmtp
+import minizmtp.auth
 from minizmtp import Event
 
 from .helpers import CUT, cut_at, cuts
@@ -359,6 +361,34 @@ def test_no_pickles() -> None:
     assert hasattr(zmq.asyncio.Socket, "send_pyobj")
     assert not hasattr(minizmtp.Socket, "send_pyobj")
     assert not hasattr(minizmtp.Socket, "recv_pyobj")
+
+
+async def test_a_random_port() -> None:
+    async def theirs(ctx: Keeper) -> None:
+        assert ctx.socket(pyzmq.PULL).bind_to_random_port("tcp://127.0.0.1", min_port=20_000, max_port=30_000) < 30_000
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        pull = ctx.socket(minizmtp.PULL)
+        port = pull.bind_to_random_port("tcp://127.0.0.1")
+        assert pull.last_endpoint == f"tcp://127.0.0.1:{port}"
+        with pytest.raises(TypeError, match="min_port"):
+            pull.bind_to_random_port("tcp://127.0.0.1", min_port=20_000)  # type: ignore[call-arg]
+
+
+async def test_json_without_options() -> None:
+    async def theirs(ctx: Keeper) -> None:
+        push, pull = pyzmq_pair(ctx)
+        await push.send_json({"b": 1, "a": 2}, sort_keys=True)
+        assert list(await pull.recv_json()) == ["a", "b"]
+
+    await trio.to_thread.run_sync(on_asyncio, theirs)
+    async with minizmtp.Context() as ctx:
+        push, pull = our_pair(ctx)
+        with pytest.raises(TypeError, match="sort_keys"):
+            await push.send_json({}, sort_keys=True)  # type: ignore[call-arg]
+        await push.send_json({"b": 1, "a": 2})
+        assert list(await pull.recv_json()) == ["b", "a"]
 
 
 def test_certificate_files(tmp_path: Path) -> None:

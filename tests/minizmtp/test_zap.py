@@ -273,7 +273,7 @@ async def test_a_handler_with_malformed_replies_admits_no_peer(reply: list[bytes
         ("CURVE", {}, SUCCEEDED),
     ],
 )
-async def test_without_a_handler_it_goes_as_in_libzmq(
+async def test_without_a_handler_peers_are_treated_as_in_libzmq(
     mechanism: str, more: Options, expected: tuple[Event, int]
 ) -> None:
     async with zmq.Context() as ctx:
@@ -344,7 +344,7 @@ async def speak_plain(peer: RawPeer, metadata: dict[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize("name", ["User_Id", "user_id", "USER_ID"])
-async def test_a_peer_cannot_say_who_it_is_nor_where(name: str) -> None:
+async def test_a_peer_cannot_set_its_user_id_or_its_address(name: str) -> None:
     async with zmq.Context() as ctx:
         Handler(ctx, lambda _: LET_IN)
         pull = ctx.socket(zmq.PULL, **PLAIN[0])
@@ -372,7 +372,7 @@ async def test_without_a_handler_there_is_no_user_id() -> None:
     assert metadata["X-Role"] == "admin"  # its own word, for what it is worth
 
 
-async def test_what_the_handler_says_goes_before_what_the_peer_says() -> None:
+async def test_the_handlers_metadata_replace_the_peers() -> None:
     async with zmq.Context() as ctx:
         Handler(ctx, lambda _: [*LET_IN[:5], b"\x06X-Role\x00\x00\x00\x05guest"])
         pull = ctx.socket(zmq.PULL, **PLAIN[0])

@@ -121,7 +121,7 @@ async def test_a_conversation_is_shown_and_all_files_are_written(tmp_path: Path,
 
 
 @pytest.mark.slow
-async def test_http_is_known_by_what_the_client_says_first(tmp_path: Path) -> None:
+async def test_http_is_recognized_by_the_clients_first_octets(tmp_path: Path) -> None:
     async def answer(request: minihttp.Request) -> minihttp.Response:
         return minihttp.Response(200, content=b"you said " + await request.aread())
 
@@ -139,7 +139,7 @@ async def test_http_is_known_by_what_the_client_says_first(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-async def test_from_one_transport_to_the_other(tmp_path: Path, server: str) -> None:
+async def test_ipc_may_be_relayed_to_tcp(tmp_path: Path, server: str) -> None:
     with_tap = f"ipc://{tmp_path}/tap"
     async with tapping(with_tap, server, "--latency", "1") as tap:
         assert tap.endpoint == with_tap
@@ -181,7 +181,7 @@ async def test_all_shows_every_octet(server: str) -> None:
 
 
 @pytest.mark.slow
-async def test_with_its_keys_what_curve_has_closed_is_opened(server: str) -> None:
+async def test_curves_boxes_are_opened_with_the_keys(server: str) -> None:
     pytest.importorskip("nacl")
     public, secret = zmq.curve_keypair()
     async with tapping("tcp://127.0.0.1:*", server, "--curve", f"server_secret={secret.decode()}") as tap:
@@ -214,7 +214,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_meant_is_refused_with_a_sentence(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_are_refused_with_a_sentence(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments, sentence = REFUSED[case]
     with pytest.raises(SystemExit) as refusal:
         main(arguments)

@@ -42,7 +42,7 @@ conversations = st.builds(
 
 @pytest.mark.slow
 @given(st.lists(conversations, max_size=3))
-def test_it_comes_back_from_json_as_it_was(some: list[Conversation]) -> None:
+def test_json_holds_the_whole_conversation(some: list[Conversation]) -> None:
     assert from_json(json.loads(json.dumps(to_json(some)))) == some
 
 

@@ -122,7 +122,7 @@ def test_a_conversation_can_be_read_out_of_its_capture(places: str, first: int) 
             assert later.acknowledged == (earlier.sequence + size) % 2**32
 
 
-def test_a_death_is_a_reset_and_so_is_a_refusal() -> None:
+def test_a_failure_and_a_refusal_are_resets() -> None:
     flow = Flow(made_up(1, None, None))
     capture = file_header() + records([*flow.opening(), *flow.said(CLIENT, b"x"), *flow.death(SERVER)], 0)
     last = read_capture(capture)[-1]

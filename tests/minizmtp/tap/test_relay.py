@@ -160,7 +160,7 @@ async def test_a_half_close_is_passed_on_as_such(transports: tuple[str, str]) ->
 
 
 @every_mix
-async def test_a_server_may_be_the_first_to_say_no_more(transports: tuple[str, str]) -> None:
+async def test_a_server_may_end_its_stream_first(transports: tuple[str, str]) -> None:
     heard: list[bytes] = []
 
     async def listen_after_all(stream: trio.SocketStream) -> None:
@@ -216,7 +216,7 @@ async def test_when_the_client_dies_the_server_is_told(transports: tuple[str, st
 
 
 @every_mix
-async def test_a_client_that_talks_on_to_a_dead_server_hears_of_it(transports: tuple[str, str]) -> None:
+async def test_a_client_that_sends_to_a_dead_server_gets_an_error(transports: tuple[str, str]) -> None:
     async def leave(stream: trio.SocketStream) -> None:
         await stream.send_all(b"bye")
         die(stream)
@@ -275,7 +275,7 @@ async def test_a_reader_that_does_not_read_stops_the_writer() -> None:
     assert received == len(everything)
 
 
-async def test_a_wire_with_latency_holds_so_many_reads_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_with_latency_a_bounded_number_of_reads_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay_module, "WIRE", 3)
     reads = 0
 
@@ -300,7 +300,7 @@ async def test_a_wire_with_latency_holds_so_many_reads_and_no_more(monkeypatch: 
         nursery.cancel_scope.cancel()
 
 
-async def test_no_answer_is_told_before_its_question() -> None:
+async def test_a_reply_is_never_reported_before_its_request() -> None:
     async with scene(("tcp", "tcp"), echo) as it, await it.dial() as stream, trio.open_nursery() as nursery:
 
         async def write() -> None:

@@ -39,7 +39,7 @@ async def read_until(end: int, words: bytes) -> bytes:
     return got
 
 
-async def test_what_is_said_is_shown(pipe: list[int]) -> None:
+async def test_text_is_shown(pipe: list[int]) -> None:
     screen = Screen(pipe[1])
     async with showing(screen):
         screen.say("grün ")
@@ -47,14 +47,14 @@ async def test_what_is_said_is_shown(pipe: list[int]) -> None:
         assert await read_until(pipe[0], b"blau") == "grün und blau".encode()
 
 
-async def test_a_letter_that_the_file_does_not_have_is_a_question_mark(pipe: list[int]) -> None:
+async def test_a_letter_missing_in_the_encoding_is_a_question_mark(pipe: list[int]) -> None:
     screen = Screen(pipe[1], "ascii")
     async with showing(screen):
         screen.say("→ grün.")
         assert await read_until(pipe[0], b".") == b"? gr?n."
 
 
-async def test_a_stalled_reader_delays_no_peer_and_learns_its_losses(pipe: list[int]) -> None:
+async def test_a_stalled_reader_is_told_how_much_it_missed(pipe: list[int]) -> None:
     screen = Screen(pipe[1])
     async with showing(screen):
         said = skipped = 0
@@ -75,7 +75,7 @@ async def test_a_stalled_reader_delays_no_peer_and_learns_its_losses(pipe: list[
         await read_until(pipe[0], b"back again")
 
 
-async def test_a_reader_who_leaves_is_no_error(pipe: list[int]) -> None:
+async def test_a_reader_that_leaves_is_no_error(pipe: list[int]) -> None:
     screen = Screen(pipe[1])
     copy = os.dup(pipe[1])
     os.dup2(copy, pipe[0])  # the only reading end is gone
@@ -87,7 +87,7 @@ async def test_a_reader_who_leaves_is_no_error(pipe: list[int]) -> None:
         screen.say("is it read?")
 
 
-async def test_a_file_on_a_disk_takes_all() -> None:
+async def test_a_file_on_a_disk_is_written_at_once() -> None:
     with tempfile.TemporaryFile() as file:
         screen = Screen(file.fileno())
         async with showing(screen):

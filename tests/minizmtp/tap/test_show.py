@@ -69,7 +69,7 @@ def test_a_long_body_is_shown_by_its_start_and_a_count() -> None:
     assert shown(Show(whole=True).spans(1, CLIENT, [a_span(octets)], 0.0, writes=1)) == octets
 
 
-def test_of_a_flood_the_beginning_is_shown_and_the_rest_counted() -> None:
+def test_the_beginning_of_a_flood_is_shown_the_rest_counted() -> None:
     flood = [a_span(b"%3d" % number, 3 * number) for number in range(1000)]
     text = Show().spans(1, SERVER, flood, 0.0, writes=7)
     assert shown(text) == b"".join(span.octets for span in flood[:MOST_SPANS])
@@ -77,13 +77,13 @@ def test_of_a_flood_the_beginning_is_shown_and_the_rest_counted() -> None:
     assert "server → client, 3,000 octets in 7 writes" in text
 
 
-def test_what_is_inside_a_box_stands_behind_a_bar() -> None:
+def test_spans_inside_a_box_are_shown_behind_a_bar() -> None:
     inner = a_span(b"secret", kind="secret", name="plaintext")
     lines = Show().spans(1, CLIENT, [a_span(b"box", inside=(inner,))], 0.0, writes=1).splitlines()
     assert [line for line in lines if "┊" in line] == [line for line in lines if "plaintext" in line] != []
 
 
-def test_what_is_wrong_looks_wrong_whatever_its_kind() -> None:
+def test_a_wrong_span_has_the_style_of_errors() -> None:
     right, wrong = (Show(colour=True).spans(1, CLIENT, [a_span(b"x", wrong=each)], 0, 1) for each in (False, True))
     assert "\x1b[1;37;41m" in wrong
     assert "\x1b[1;37;41m" not in right

@@ -219,7 +219,7 @@ async def test_a_trace_that_raises_does_not_end_the_connection(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("method", ["end", "spans"])
-def test_nor_does_one_that_raises_at_the_end(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+def test_a_trace_that_raises_at_the_end_does_not_end_it(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     def fail(*_: object) -> list[Span]:
         raise ZeroDivisionError("a mistake")
 
@@ -234,7 +234,7 @@ def test_nor_does_one_that_raises_at_the_end(monkeypatch: pytest.MonkeyPatch, me
     assert len(kept(conversation, CLIENT)) + conversation.left_out == len(HANDSHAKE)
 
 
-def test_nor_does_a_show_that_does() -> None:
+def test_a_show_that_raises_does_not_end_the_connection() -> None:
     class BrokenShow(Show):
         def spans(self, *_: object, **__: object) -> str:
             raise ZeroDivisionError("a mistake")
@@ -264,7 +264,7 @@ def test_a_disk_that_is_full_ends_the_capture_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("screen", [None, Shown()], ids=["only kept", "kept and shown"])
-def test_of_each_connection_no_more_is_kept_than_was_asked_for(screen: Shown | None) -> None:
+def test_each_connection_is_kept_up_to_the_limit(screen: Shown | None) -> None:
     tap = a_tap(screen=screen, keep=50_000)
     start, message = HANDSHAKE, frame(bytes(100))
     number = converse(tap, (CLIENT, start), *[(CLIENT, message)] * 50)
@@ -344,7 +344,7 @@ def test_only_the_largest_connection_is_dropped_from_the_tap(monkeypatch: pytest
     assert not tap._shelf.held
 
 
-def test_no_end_of_failures_is_not_kept_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_of_failures_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ear, "Trace", Broken)
     monkeypatch.setattr(ear, "MOST_FAILURES", 10)
     tap = a_tap(screen=Shown())
@@ -405,7 +405,7 @@ def test_without_files_nothing_is_kept() -> None:
     assert tap.conversations == []
 
 
-def test_a_frame_without_end_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_for_an_incomplete_frame_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ear, "HELD", 10_000)
     screen = Shown()
     tap = a_tap(screen=screen, keep=1 << 20)
@@ -458,7 +458,7 @@ async def test_a_flood_is_relayed_first_and_named_afterwards() -> None:
     assert tap.failures == []
 
 
-def test_a_flood_without_end_is_no_more_named_but_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_flood_is_only_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "BEHIND", 100_000)
     screen = Shown()
     tap = a_tap(screen=screen, keep=1 << 20)
