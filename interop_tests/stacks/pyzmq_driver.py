@@ -5,7 +5,10 @@ check for what its lines mean).
     pyomq     omq.rs
 """
 
+import contextlib
 import importlib
+import os
+import select
 import struct
 import sys
 import threading
@@ -187,7 +190,27 @@ class Driver:
         return ""
 
 
+    def attend(self) -> None:
+        """Call each socket, because libzmq leaves some of its work to the thread of its program."""
+        for socket in self.sockets.values():
+            with contextlib.suppress(Exception):
+                socket.getsockopt(zmq.EVENTS)
+
+
+def main() -> None:
+    driver, unread = Driver(), b""
+    while True:
+        while b"\n" not in unread:
+            while not select.select([0], [], [], 0.01)[0]:
+                driver.attend()
+            octets = os.read(0, 65536)
+            if not octets:
+                return
+            unread += octets
+        line, _, unread = unread.partition(b"\n")
+        print(driver.answer(line.decode("latin-1")), flush=True)
+        driver.attend()
+
+
 if __name__ == "__main__":
-    driver = Driver()
-    for line in iter(sys.stdin.readline, ""):
-        print(driver.answer(line), flush=True)
+    main()

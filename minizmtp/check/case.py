@@ -139,7 +139,7 @@ class Refused(Case):
 
     async def play(self, peer: Peer) -> None:
         for number, octets in enumerate(self.wrong(peer.terms.kind)):
-            one = await peer.another() if number else peer
+            one = await peer.afresh() if number else peer
             await one.handshake()
             await one.send(octets)
             await one.closes(self.libzmq)
@@ -158,7 +158,7 @@ class RefusedReady(Case):
 
     async def play(self, peer: Peer) -> None:
         for number, octets in enumerate(self.wrong(peer.terms.partner)):
-            one = await peer.another() if number else peer
+            one = await peer.afresh() if number else peer
             await one.greet()
             await one.send(octets)
             await one.closes(self.libzmq, asked=False)

@@ -53,7 +53,7 @@ class CookiesAreNew(Case):
 
     async def play(self, peer: Peer) -> None:
         seen = []
-        for one in (peer, await peer.another()):
+        for one in (peer, await peer.afresh()):
             await one.greet()
             client = await one.curve_welcomed()
             seen.append((client.theirs, client.cookie))
@@ -86,7 +86,7 @@ class HelloIsRefused(Case):
     async def play(self, peer: Peer) -> None:
         assert peer.terms.curve is not None
         for number, octets in enumerate(self.wrong(boxes.Client(peer.terms.curve))):
-            one = await peer.another() if number else peer
+            one = await peer.afresh() if number else peer
             await one.greet()
             await one.send(octets)
             await closes_without_a_word(one, self.libzmq)
@@ -377,7 +377,7 @@ class ClientKeysAreNew(Case):
         keys = []
         assert peer.terms.curve is not None
         for number in range(2):
-            one = await peer.another() if number else peer
+            one = await peer.afresh() if number else peer
             await one.greet()
             server = boxes.Server(peer.terms.curve)
             await one.opened_by(server.read_hello, b"HELLO")

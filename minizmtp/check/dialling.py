@@ -79,7 +79,7 @@ class StaysAwayFromTheWrongType(Case):
 async def back(peer: Peer) -> Peer:
     """The next connection."""
     try:
-        return await peer.another()
+        return await peer.again()
     except Unreachable:
         raise Unlike("another connection", f"none in {peer.terms.patience:g} s") from None
 
@@ -88,7 +88,7 @@ async def away(peer: Peer) -> None:
     """There is no other connection."""
     with trio.move_on_after(AWAY):
         try:
-            await peer.another()
+            await peer.again()
         except Unreachable:
             return
         raise Unlike("no other connection", "one")

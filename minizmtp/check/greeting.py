@@ -192,7 +192,7 @@ class AlmostTheMechanism(Case):
     async def play(self, peer: Peer) -> None:
         ours = peer.terms.mechanism
         for number, name in enumerate((ours.lower(), ours + b"\0X", ours + b"S")):
-            one = await peer.another() if number else peer
+            one = await peer.afresh() if number else peer
             await one.send(o.greeting(name))
             await one.closes(asked=False)
 
@@ -255,4 +255,4 @@ class LeavesInsideTheGreeting(Case):
     async def play(self, peer: Peer) -> None:
         await peer.send(o.greeting(peer.terms.mechanism)[:20])
         await peer.leave()
-        await (await peer.another()).greet()
+        await (await peer.afresh()).greet()

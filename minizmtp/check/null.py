@@ -93,7 +93,7 @@ class AllPartnersFit(Case):
     async def play(self, peer: Peer) -> None:
         fitting = sorted(kind.name for kind in PEERS[SocketType[peer.terms.kind]])
         for number, kind in enumerate(fitting):
-            one = await peer.another() if number else peer
+            one = await peer.afresh() if number else peer
             await one.handshake(kind)
             await one.goes_on()
             await one.leave()
@@ -171,7 +171,7 @@ class WrongTypes(Case):
     async def play(self, peer: Peer) -> None:
         fitting = PEERS[SocketType[peer.terms.kind]]
         for number, kind in enumerate(kind.name for kind in SocketType if kind not in fitting):
-            one = await peer.another() if number else peer
+            one = await peer.afresh() if number else peer
             await one.greet()
             await one.send(o.ready(kind))
             await one.closes(asked=False)
@@ -304,4 +304,4 @@ class LeavesInsideReady(Case):
         await peer.greet()
         await peer.send(o.ready(peer.terms.partner)[:20])
         await peer.leave()
-        await (await peer.another()).handshake()
+        await (await peer.afresh()).handshake()

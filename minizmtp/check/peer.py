@@ -75,7 +75,7 @@ class Program(Protocol):
     async def send(self, *frames: bytes) -> None:
         """Send a message."""
 
-    async def receive(self) -> list[bytes]:
+    async def receive(self, patience: float | None = None) -> list[bytes]:
         """The next message that the program received. Raises Unlike if none comes in time."""
 
     async def nothing(self) -> None:
@@ -132,6 +132,22 @@ class Record:
     connections: int = 0
 
 
+Connect = Callable[[], Awaitable[trio.abc.Stream]]
+
+
+class Place(NamedTuple):
+    """How a case gets its connections.
+
+    connect: to the socket of this case. afresh: to any socket that is made like it. again: the next that the socket
+    makes by itself, if it is one that connects. program: what makes the socket's program act, if it can be told to.
+    """
+
+    connect: Connect
+    afresh: Connect
+    again: Connect
+    program: Program | None = None
+
+
 class Frame(NamedTuple):
     """A frame as it came. flags: without LONG. octets: with the header."""
 
@@ -154,21 +170,11 @@ class Frame(NamedTuple):
 
 
 class Peer:
-    """One connection to the other side. program: what can make the other side act, if there is such a program.
+    """One connection to the other side."""
 
-    connect: opens a stream to the other side, or waits for it to open one.
-    """
-
-    def __init__(
-        self,
-        stream: trio.abc.Stream,
-        terms: Terms,
-        record: Record,
-        connect: Callable[[], Awaitable[trio.abc.Stream]],
-        program: Program | None = None,
-    ) -> None:
+    def __init__(self, stream: trio.abc.Stream, terms: Terms, record: Record, place: Place) -> None:
         self.terms, self.record = terms, record
-        self._stream, self._connect, self._program = stream, connect, program
+        self._stream, self._place = stream, place
         self._number = record.connections
         record.connections += 1
         self._unread = bytearray()
@@ -180,14 +186,24 @@ class Peer:
     @property
     def program(self) -> Program:
         """The program behind the socket under test."""
-        if self._program is None:
+        if self._place.program is None:
             raise NotApplicable("the program behind the socket has to act; a driver can tell it to")
-        return self._program
+        return self._place.program
 
     async def another(self) -> "Peer":
         """A second connection to the same socket."""
-        stream = await self._connect()
-        peer = Peer(stream, self.terms, self.record, self._connect, self._program)
+        return await self._more(self._place.connect)
+
+    async def afresh(self) -> "Peer":
+        """A connection to the same socket, or to another one that is made like it."""
+        return await self._more(self._place.afresh)
+
+    async def again(self) -> "Peer":
+        """The connection that the other side makes after this one."""
+        return await self._more(self._place.again)
+
+    async def _more(self, connect: Connect) -> "Peer":
+        peer = Peer(await connect(), self.terms, self.record, self._place)
         peer.opened = self.opened
         self.opened.append(peer)
         return peer

@@ -111,7 +111,7 @@ class ServerRefuses(Case):
 
     async def play(self, peer: Peer) -> None:
         for number, octets in enumerate(self.wrong(peer)):
-            one = await peer.another() if number else peer
+            one = await peer.afresh() if number else peer
             await one.greet()
             await one.send(octets)
             await one.closes(asked=False)

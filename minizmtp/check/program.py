@@ -176,15 +176,16 @@ class DriverSocket:
         except LookupError:
             raise Unlike("the program to send a message", "its socket took none") from None
 
-    async def receive(self) -> list[bytes]:
+    async def receive(self, patience: float | None = None) -> list[bytes]:
         """The next message that the program received."""
-        deadline = trio.current_time() + self.patience
+        patience = self.patience if patience is None else patience
+        deadline = trio.current_time() + patience
         while True:
             try:
                 return decoded((await self.ask("recv", POLL)).split())
             except LookupError:
                 if trio.current_time() > deadline:
-                    raise Unlike("a message for the program", f"none in {self.patience:g} s") from None
+                    raise Unlike("a message for the program", f"none in {patience:g} s") from None
                 await trio.sleep(0)
 
     async def nothing(self) -> None:

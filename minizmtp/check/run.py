@@ -71,7 +71,7 @@ async def play(case: type[Case], target: Target) -> Result:
     try:
         with trio.fail_after(LONGEST):
             async with target.place() as place:
-                await _play(case(), Peer(await place.connect(), target.terms, record, place.connect, place.program))
+                await _play(case(), Peer(await place.connect(), target.terms, record, place))
         result.verdict = Verdict.PASSED
     except* (Unreachable, DriverEnded) as group:
         raise Gone(str(_first(group))) from None

@@ -14,27 +14,17 @@ connects may never come back to a peer with another mechanism.
 Below this module: `peer`, `program`. Read next: `run`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import trio
 
 from ..net.endpoints import Inproc, Ipc, Tcp, parse_endpoint
 from . import octets as o
-from .peer import QUIET, Ended, Peer, Program, Record, Terms, Unlike, Unreachable
-from .program import Driver
-
-Connect = Callable[[], Awaitable[trio.abc.Stream]]
-
-
-class Place(NamedTuple):
-    """How one case gets its connections. program: what makes the socket's program act, if it can be told to."""
-
-    connect: Connect
-    program: Program | None = None
-
+from .peer import QUIET, Connect, Ended, Peer, Place, Record, Terms, Unlike, Unreachable
+from .program import Driver, DriverSocket
 
 class Target(Protocol):
     """The socket under test. terms: what is known about it. at_once: how many cases may be played at a time."""
@@ -60,7 +50,11 @@ class Endpoint:
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Place]:
         """Each connection is dialled."""
-        yield Place(lambda: dial(self.endpoint, self.terms.patience))
+
+        async def connect() -> trio.abc.Stream:
+            return await dial(self.endpoint, self.terms.patience)
+
+        yield Place(connect, connect, connect)
 
 
 class Listening:
@@ -74,7 +68,11 @@ class Listening:
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Place]:
         """Each connection is the next that comes."""
-        yield Place(lambda: accept(self._listener, self.terms.patience))
+
+        async def first() -> trio.abc.Stream:
+            return await accept(self._listener, self.terms.patience)
+
+        yield Place(first, first, first)
 
 
 class Driven:
@@ -87,21 +85,46 @@ class Driven:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Place]:
-        """A new socket, which binds, or connects to a listener of ours."""
-        socket = await self.driver.socket(self.terms.kind, **self._options)
-        socket.patience = self.terms.patience
-        try:
-            if self.terms.dials:
-                async with listen("tcp://127.0.0.1:0") as (listener, endpoint):
-                    await socket.connect(endpoint)
-                    yield Place(lambda: accept(listener, self.terms.patience), socket)
-            else:
-                endpoint = await socket.bind("tcp://127.0.0.1:0")
-                yield Place(lambda: dial(endpoint, self.terms.patience), socket)
-        finally:
-            if self.driver.is_running:
+        """A new socket, which binds, or connects to listeners of ours, each time to another one."""
+        sockets: list[DriverSocket] = []
+        listeners: list[trio.SocketListener] = []
+        async with AsyncExitStack() as stack:
+
+            async def make() -> DriverSocket:
+                socket = await self.driver.socket(self.terms.kind, **self._options)
+                socket.patience = self.terms.patience
+                sockets.append(socket)
+                return socket
+
+            async def connect() -> trio.abc.Stream:
+                listener, endpoint = await stack.enter_async_context(listen("tcp://127.0.0.1:0"))
+                listeners.append(listener)
+                await sockets[-1].connect(endpoint)
+                return await accept(listener, self.terms.patience)
+
+            async def afresh() -> trio.abc.Stream:
+                await make()
+                return await connect()
+
+            async def again() -> trio.abc.Stream:
+                return await accept(listeners[-1], self.terms.patience)
+
+            try:
+                socket = await make()
+                if self.terms.dials:
+                    yield Place(connect, afresh, again, socket)
+                else:
+                    endpoint = await socket.bind("tcp://127.0.0.1:0")
+
+                    async def bound() -> trio.abc.Stream:
+                        return await dial(endpoint, self.terms.patience)
+
+                    yield Place(bound, bound, bound, socket)
+            finally:
                 with trio.CancelScope(shield=True):
-                    await socket.close()
+                    for each in sockets:
+                        if self.driver.is_running:
+                            await each.close()
 
 
 async def dial(endpoint: str, patience: float) -> trio.abc.Stream:
@@ -179,7 +202,7 @@ async def announced(connect: Connect, terms: Terms) -> Terms:
 
 
 async def _meet(connect: Connect, terms: Terms) -> Peer:
-    return Peer(await connect(), terms, Record(), connect)
+    return Peer(await connect(), terms, Record(), Place(connect, connect, connect))
 
 
 async def _their_greeting(peer: Peer) -> bytes:
