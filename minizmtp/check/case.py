@@ -86,7 +86,7 @@ class Case:
     @classmethod
     def name(cls) -> str:
         """The name on the command line: the class's, in lower case with hyphens."""
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+        return re.sub(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__).lower()
 
     @classmethod
     def rule(cls) -> str:

@@ -452,7 +452,7 @@ class Peer:
                 await self.ask()
                 while True:
                     frame = await self.any_frame()
-                    if frame.is_command and frame.body.startswith(b"\x04PONG"):
+                    if frame.is_command and frame.body == PONG:
                         return
             with trio.move_on_after(QUIET):
                 while True:
@@ -476,7 +476,7 @@ class Peer:
             try:
                 while True:
                     frame = await self.any_frame(float("inf"))
-                    if frame.is_command and frame.body.startswith(PONG):
+                    if frame.is_command and frame.body == PONG:
                         came = "it went on, and a PING was answered"
                         break
             except Ended:

@@ -238,6 +238,7 @@ class NextPair(Case):
                 if trio.current_time() > deadline:
                     raise
                 await second.leave()
+                await trio.sleep(0.05)
             else:
                 break
         if found != [b"two"]:

@@ -12,7 +12,7 @@ Below this module: `case`. Read next: `pubsub`.
 
 from . import octets as o
 from .case import Case, Level
-from .peer import Peer, Unlike, listed
+from .peer import PONG, Peer, Unlike, listed
 from .program import DriverError
 
 REQREP = "28/REQREP, "
@@ -311,7 +311,7 @@ async def _some(peer: Peer) -> list[bytes]:
     while True:
         frame = await peer.any_frame()
         if frame.is_command:
-            if frame.body.startswith(b"\x04PONG"):
+            if frame.body == PONG:
                 return found
         else:
             found.append(frame.body)

@@ -64,9 +64,6 @@ def result_of(case: type[Case]) -> Result:
 async def play(case: type[Case], target: Target) -> Result:
     """Play one case. Raises Gone where the target can't be reached."""
     result = result_of(case)
-    if why := case.why_not(target.terms):
-        result.note = why
-        return result
     record = result.record = Record()
     try:
         with trio.fail_after(LONGEST):
@@ -110,7 +107,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 class Run:
-    """One run of cases against a target. done: called with each result."""
+    """One run against a target, of those cases that are for it. done: called with each result."""
 
     def __init__(
         self,
@@ -120,7 +117,8 @@ class Run:
         restart: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._target, self._done, self._restart = target, done, restart
-        self._left = sorted(cases, key=lambda case: case.difficult)
+        fitting = [case for case in cases if not case.why_not(target.terms)]
+        self._left = sorted(fitting, key=lambda case: case.difficult)
         self._gone = ""
         self._suspects: list[type[Case]] = []
         self._under_way: list[type[Case]] = []
