@@ -46,7 +46,7 @@ class Gatekeeper(threading.Thread):
 
     def __init__(self, context: Any) -> None:
         super().__init__(daemon=True)
-        self.passwords: "dict[bytes, bytes]" = {}
+        self.passwords: dict[bytes, bytes] = {}
         self.socket = context.socket(zmq.REP)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.bind("inproc://zeromq.zap.01")
@@ -67,9 +67,9 @@ class Driver:
 
     def __init__(self) -> None:
         self.context = zmq.Context()
-        self.sockets: "dict[str, Any]" = {}
+        self.sockets: dict[str, Any] = {}
         self.count = 0
-        self.gatekeeper: "Gatekeeper | None" = None
+        self.gatekeeper: Gatekeeper | None = None
 
     def answer(self, line: str) -> str:
         verb, *words = line.split()
@@ -188,7 +188,6 @@ class Driver:
     def do_close(self, number: str) -> str:
         self.sockets.pop(number).close()
         return ""
-
 
     def attend(self) -> None:
         """Call each socket, because libzmq leaves some of its work to the thread of its program."""

@@ -33,7 +33,7 @@ from ..wire import z85
 from ..wire.curve import keypair
 from . import boxes, commands, curve, dialling, framing, greeting, heartbeat, null, pipeline, plain, pubsub, reqrep
 from .case import Case, Verdict, chosen
-from .peer import Connect, Terms, Unlike, Unreachable
+from .peer import Terms, Unlike, Unreachable
 from .program import Driver, DriverEnded
 from .report import LEVELS, SIGNS, Section, from_json, text_of, to_json, to_junit
 from .run import Result, Run, check_driven
@@ -98,7 +98,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--mechanism", default="NULL,PLAIN,CURVE", metavar="NAME,...", help="with --driver, which of them (all three)")
     add("--username", default="", help="for PLAIN")
     add("--password", default="", help="for PLAIN")
-    add("--server-key", default="", metavar="KEY", help="for CURVE: the public key of the server that is checked, in Z85")
+    add(
+        "--server-key",
+        default="",
+        metavar="KEY",
+        help="for CURVE: the public key of the server that is checked, in Z85",
+    )
     add("--secret-key", default="", metavar="KEY", help="for CURVE: our own secret key, in Z85 (a new one)")
     add("--as-server", action="store_true", help="we are the server of PLAIN or CURVE, and check a client")
     add("--patience", type=float, default=2.0, metavar="S", help="how long something expected may take (2 seconds)")

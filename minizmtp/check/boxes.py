@@ -19,15 +19,17 @@ The letters are those of `wire.curve`. Read next: `peer`.
 """
 
 import os
+from contextlib import suppress
 from typing import NamedTuple
 
+from ..errors import Violation
 from ..wire import curve
 from ..wire.commands import encode_command
 from ..wire.curve import keypair, open_box, shared_key
 from ..wire.layout import split
 from .octets import frame
 
-if curve.crypto_box_beforenm is not None:
+with suppress(ImportError):  # check_available reports it when CURVE is used
     from nacl.bindings import crypto_box_afternm, crypto_secretbox
 
 
@@ -103,15 +105,15 @@ class Client(Side):
         short = self.sent.to_bytes(8, "big")
         shared = shared_key(server or self.keys.server, self.secret, "HELLO")
         box = crypto_box_afternm(content, b"CurveZMQHELLO---" + short, shared)
-        return command(
-            b"HELLO", version + padding + self.public + short + (spoil(box) if spoilt else box) + end
-        )
+        return command(b"HELLO", version + padding + self.public + short + (spoil(box) if spoilt else box) + end)
 
     def read_welcome(self, data: bytes) -> None:
         """WELCOME's data. Raises ProtocolError."""
         fields = curve.welcome_fields(data)
         shared = shared_key(self.keys.server, self.secret, "WELCOME")
-        opened = dict(split(curve.WELCOME_BOX, open_box("WELCOME", fields["box"], b"WELCOME-" + fields["nonce"], shared)))
+        opened = dict(
+            split(curve.WELCOME_BOX, open_box("WELCOME", fields["box"], b"WELCOME-" + fields["nonce"], shared))
+        )
         self.theirs, self.cookie = opened["S'"], opened["cookie"]
         self.traffic = shared_key(self.theirs, self.secret, "WELCOME")
 
@@ -152,7 +154,7 @@ class Server(Side):
         self.first = shared_key(self.theirs, self.keys.secret, "HELLO")
         opened = open_box("HELLO", fields["box"], b"CurveZMQHELLO---" + fields["nonce"], self.first)
         if any(opened):
-            raise curve.malformed("HELLO", "its box holds other than zeros", curve.Violation.CRYPTOGRAPHIC)
+            raise curve.malformed("HELLO", "its box holds other than zeros", Violation.CRYPTOGRAPHIC)
         self.traffic = shared_key(self.theirs, self.secret, "HELLO")
 
     def welcome(self, *, spoilt: bool = False, end: bytes = b"") -> bytes:
@@ -172,7 +174,7 @@ class Server(Side):
         self.client = opened["C"]
         vouched = curve.open_vouch(opened["vouch"], self.client, self.secret)
         if vouched != self.theirs + self.keys.public:
-            raise curve.malformed("INITIATE", "its vouch is for other keys", curve.Violation.CRYPTOGRAPHIC)
+            raise curve.malformed("INITIATE", "its vouch is for other keys", Violation.CRYPTOGRAPHIC)
         return opened["metadata"]
 
     def ready(self, metadata: bytes, *, spoilt: bool = False) -> bytes:
@@ -186,5 +188,3 @@ class Server(Side):
 def spoil(box: bytes) -> bytes:
     """A box with its last bit changed, so that it does not open."""
     return box[:-1] + bytes([box[-1] ^ 1])
-
-

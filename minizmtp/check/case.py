@@ -12,7 +12,7 @@ A case plays one peer and says what it expects. If something else comes, the `Pe
 failed. If libzmq is known to do the other thing, the case names it (`libzmq="..."`), because programs live with it:
 that is a `Departure` and not a failure.
 
-    >>> PING = type("PingIsAnswered", (Case,), {"__doc__": "PING is answered.", "group": "heartbeat", "number": "37-68"})
+    >>> PING = type("PingIsAnswered", (Case,), {"__doc__": "PING is answered.", "group": "", "number": "37-68"})
     >>> PING.name(), PING.rule(), ALL.pop() is PING
     ('ping-is-answered', 'PING is answered', True)
 
@@ -182,7 +182,7 @@ class AcceptedReady(Case):
 
 
 def chosen(names: Sequence[str]) -> list[type[Case]]:
-    """The cases with these names, numbers or groups; all for none. Raises ValueError for a word that is none of them."""
+    """The cases with these names, numbers or groups; all for none. Raises ValueError for any other word."""
     known = {word for case in ALL for word in words_for(case)}
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"there is no case, number or group {', '.join(unknown)}; --list shows all")

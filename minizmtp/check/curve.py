@@ -1,4 +1,4 @@
-r"""CURVE: keys, boxes and nonces, from either side.                                                      RFC 26/CURVEZMQ
+r"""CURVE: keys, boxes and nonces, from either side.                                                     RFC 26/CURVEZMQ
 
     client   HELLO  ──►            INITIATE  ──►         MESSAGE  ◄──►
     server          ◄──  WELCOME             ◄──  READY
@@ -7,13 +7,13 @@ Against a server we are the client, and need the server's public key. Against a 
 key the client knows. A careful peer's boxes open; the difficult one's do not, or hold something else, or come again.
 Whatever is wrong in CURVE ends the connection without a word, because anybody may have sent it.
 
-Below this module: `case`, `boxes`. Read next: `program`.
+Below this module: `case`, `boxes`. Read next: `target`.
 """
 
 from collections.abc import Iterable
 from typing import ClassVar
 
-from ..wire.curve import INNER_COMMAND, INNER_MORE
+from ..wire.curve import INNER_COMMAND, INNER_MORE, keypair
 from . import boxes
 from . import octets as o
 from .case import Case, Level
@@ -127,7 +127,7 @@ class HelloForAnotherServer(HelloIsRefused):
     number = "26-11"
 
     def wrong(self, client: boxes.Client) -> Iterable[bytes]:
-        yield client.hello(server=boxes.keypair(b"\x07" * 32)[0])
+        yield client.hello(server=keypair(b"\x07" * 32)[0])
         yield client.hello(spoilt=True)
 
 
@@ -193,7 +193,7 @@ class VouchForAnotherKey(InitiateIsRefused):
     number = "26-26"
 
     def wrong(self, client: boxes.Client, metadata: bytes) -> bytes:
-        return client.initiate(metadata, vouch_for=boxes.keypair(b"\x07" * 32)[0])
+        return client.initiate(metadata, vouch_for=keypair(b"\x07" * 32)[0])
 
 
 class InitiateWithOldNonce(InitiateIsRefused):

@@ -59,6 +59,7 @@ class OurDriver:
         return f"minizmtp {zmq.__version__}"
 
     async def do_socket(self, kind: str, *options: str) -> str:
+        """A new socket, by its number."""
         socket = self._context.socket(zmq.SocketType[kind], linger=0, sndtimeo=SEND_TIMEOUT)
         for option in options:
             name, _, value = option.partition("=")
@@ -127,6 +128,7 @@ class OurDriver:
         return ""
 
     async def do_drain(self, number: str, count: str, size: str, timeout: str) -> str:
+        """How many messages of a flood have come, in order."""
         for i in range(int(count)):
             try:
                 message = await self._receive(number, int(timeout))

@@ -133,9 +133,7 @@ class PaddingIsNotRead(Case):
 
     async def play(self, peer: Peer) -> None:
         as_server = peer.terms.mechanism != b"NULL" and not peer.terms.serves
-        await peer.handshake(
-            greeting=o.greeting(peer.terms.mechanism, padding=b"\x5a" * 8, as_server=as_server)
-        )
+        await peer.handshake(greeting=o.greeting(peer.terms.mechanism, padding=b"\x5a" * 8, as_server=as_server))
 
 
 class NewerMajorVersion(Case):

@@ -14,7 +14,7 @@ import trio
 
 from . import octets as o
 from .case import Accepted, Case, Level
-from .peer import Departure, Ended, Peer, Unlike, named, shown
+from .peer import Ended, Peer, Unlike, named, shown
 
 HEARTBEATS = '37/ZMTP 3.1, "Connection Heartbeating"'
 

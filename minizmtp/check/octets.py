@@ -12,7 +12,7 @@ argument says otherwise:
     >>> ready("PULL") == command(b"READY", properties((b"Socket-Type", b"PULL")))
     True
 
-Read next: `case`.
+Read next: `boxes`.
 """
 
 from ..constants import PEERS, SocketType
@@ -57,9 +57,7 @@ def message(*frames: bytes) -> bytes:
     return b"".join(frame(body, more=True) for body in frames[:-1]) + frame(frames[-1])
 
 
-def command(
-    name: bytes, data: bytes = b"", *, long: bool = False, flags: int = 0, length: int | None = None
-) -> bytes:
+def command(name: bytes, data: bytes = b"", *, long: bool = False, flags: int = 0, length: int | None = None) -> bytes:
     """A command frame. length: what stands before the name if it is not the length of the name."""
     length = len(name) if length is None else length
     return frame(bytes([length]) + name + data, is_command=True, long=long, flags=flags)

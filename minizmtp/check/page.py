@@ -10,7 +10,7 @@ glance. The layout is that of `minizmtp.html`, so it needs Jinja2 and svg.py (`p
     >>> shortened("libzmq 4.3.5 (pyzmq 27.3.0): PULL that binds, NULL")
     'libzmq 4.3.5: PULL binds, NULL'
 
-Below this module: `report`, and `html` for the page itself. Read next: `scenarios`.
+Below this module: `report`, and `html` for the page itself. It can be read alone.
 """
 
 import re

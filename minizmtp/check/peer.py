@@ -16,7 +16,7 @@ shown by what comes next wherever that is possible, because silence takes time a
     >>> str(Unlike("a PONG", "nothing in 2 s"))
     'expected a PONG; came: nothing in 2 s'
 
-Below this module: `octets`. Read next: `case`.
+Below this module: `octets`, `boxes`. Read next: `program`.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

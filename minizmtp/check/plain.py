@@ -1,4 +1,4 @@
-r"""PLAIN: a name and a password, from either side.                                                     RFC 24/ZMTP-PLAIN
+r"""PLAIN: a name and a password, from either side.                                                    RFC 24/ZMTP-PLAIN
 
     client   HELLO name password  ──►              INITIATE metadata  ──►
     server                        ◄──  WELCOME                        ◄──  READY metadata       or ERROR

@@ -29,7 +29,7 @@ error is for people.
     >>> decoded("6964 - 6869".split()), encoded([b"id", b"", b"hi"])
     ([b'id', b'', b'hi'], '6964 - 6869')
 
-`driver` is one, for our own sockets. Read next: `target`.
+`driver` is one, for our own sockets. Read next: `case`.
 """
 
 import shlex
@@ -40,6 +40,7 @@ import trio
 
 from .peer import NotApplicable, Unlike, listed
 
+END = 0.1  # seconds that a process has to end when its connections have ended
 POLL = 50  # milliseconds that a driver may wait for a message, because meanwhile it hears nothing else
 
 
@@ -88,6 +89,11 @@ class Driver:
             await process.wait()
         finally:
             process.kill()
+            assert process.stdin is not None and process.stdout is not None
+            with trio.CancelScope(shield=True):
+                await process.wait()
+                await process.stdin.aclose()
+                await process.stdout.aclose()
 
     @property
     def is_running(self) -> bool:
@@ -113,7 +119,7 @@ class Driver:
                 process.kill()
                 raise DriverEnded(f"no answer to {line.split()[0]} in {self._patience:g} s: it hangs") from None
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                raise DriverEnded(await self._how_it_ended(process)) from None
+                raise DriverEnded(await self.how_it_ended() or "it closed its output") from None
         word, _, rest = answer.partition(" ")
         if word == "no":
             raise NotApplicable(f"the driver cannot do this: {rest}")
@@ -133,12 +139,14 @@ class Driver:
         line, _, self._unread = self._unread.partition(b"\n")
         return line.decode("latin-1").strip()
 
-    async def _how_it_ended(self, process: trio.Process) -> str:
-        with trio.move_on_after(1):
-            await process.wait()
-        status = process.returncode
+    async def how_it_ended(self) -> str:
+        """How the process ended; "" if it has not."""
+        assert self._process is not None
+        with trio.move_on_after(END):
+            await self._process.wait()
+        status = self._process.returncode
         if status is None:
-            return "its process closed its output"
+            return ""
         return f"its process was ended by signal {-status}" if status < 0 else f"its process ended with status {status}"
 
     async def socket(self, kind: str, **options: str | int) -> "DriverSocket":
@@ -186,7 +194,7 @@ class DriverSocket:
             except LookupError:
                 if trio.current_time() > deadline:
                     raise Unlike("a message for the program", f"none in {patience:g} s") from None
-                await trio.sleep(0)
+                await trio.lowlevel.checkpoint()
 
     async def nothing(self) -> None:
         """Raises Unlike if the program has received a message."""

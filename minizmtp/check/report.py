@@ -74,13 +74,9 @@ class Section:
         """The counts in words."""
         failed = [result for result in self.results if result.verdict is Verdict.FAILED]
         words = [f"{self.counts()[Verdict.PASSED]} passed"]
-        for level in Level:
-            if count := sum(result.level is level for result in failed):
-                words.append(f"{count} failed ({LEVELS[level]})")
-        for verdict in (Verdict.LIBZMQ, Verdict.ENDED, Verdict.NOT_RUN):
-            if count := self.counts()[verdict]:
-                words.append(f"{count} {verdict.value}")
-        return ", ".join(words)
+        by_level = {f"failed ({LEVELS[level]})": sum(result.level is level for result in failed) for level in Level}
+        others = {verdict.value: self.counts()[verdict] for verdict in (Verdict.LIBZMQ, Verdict.ENDED, Verdict.NOT_RUN)}
+        return ", ".join(words + [f"{count} {name}" for name, count in (by_level | others).items() if count])
 
 
 LEVELS = {Level.MUST: "MUST", Level.SHOULD: "SHOULD", Level.LIBZMQ: "differs from libzmq"}

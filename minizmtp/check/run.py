@@ -87,6 +87,8 @@ async def play(case: type[Case], target: Target) -> Result:
         result.verdict, result.expected = Verdict.FAILED, "the conversation to go on"
         result.came = "the connection was closed" if isinstance(_first(group), Ended) else "nothing more"
     result.seconds = trio.current_time() - record.began
+    if result.verdict is Verdict.FAILED and (why := await target.gone()):
+        raise Gone(why)
     return result
 
 
@@ -164,6 +166,10 @@ class Run:
                 self._finish(await play(case, self._target))
             except Gone as again:
                 result = result_of(case)
+                if self._restart is None and self._target.terms.dials:
+                    result.note = "it has not connected again; a driver can make it"
+                    self._finish(result)
+                    continue
                 result.verdict, result.came = Verdict.ENDED, str(again)
                 result.expected = "the other side to be there afterwards"
                 self._finish(result)

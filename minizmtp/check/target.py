@@ -26,14 +26,21 @@ from . import octets as o
 from .peer import QUIET, Connect, Ended, Peer, Place, Record, Terms, Unlike, Unreachable
 from .program import Driver, DriverSocket
 
+
 class Target(Protocol):
-    """The socket under test. terms: what is known about it. at_once: how many cases may be played at a time."""
+    """The socket under test. terms: what is known about it."""
 
     terms: Terms
-    at_once: int
+
+    @property
+    def at_once(self) -> int:
+        """How many cases may be played at a time."""
 
     def place(self) -> AbstractAsyncContextManager[Place]:
         """A place for one case."""
+
+    async def gone(self) -> str:
+        """Why the other side can't be reached any more; "" if it can."""
 
 
 class Endpoint:
@@ -56,11 +63,23 @@ class Endpoint:
 
         yield Place(connect, connect, connect)
 
+    async def gone(self) -> str:
+        """Whether something is bound there is seen by dialling."""
+        try:
+            stream = await dial(self.endpoint, self.terms.patience)
+        except Unreachable as error:
+            return str(error)
+        await trio.aclose_forcefully(stream)
+        return ""
+
 
 class Listening:
     """Something that dials us. Its connections are taken one after the other."""
 
-    at_once = 1
+    @property
+    def at_once(self) -> int:
+        """It has one connection."""
+        return 1
 
     def __init__(self, listener: trio.SocketListener, terms: Terms) -> None:
         self._listener, self.terms = listener, replace(terms, dials=True)
@@ -74,11 +93,18 @@ class Listening:
 
         yield Place(first, first, first)
 
+    async def gone(self) -> str:
+        """The next case will see whether it comes again."""
+        return ""
+
 
 class Driven:
     """A socket that a driver makes anew for each case. options: of the socket, as in `program`."""
 
-    at_once = 8
+    @property
+    def at_once(self) -> int:
+        """Each case has its own socket."""
+        return 8
 
     def __init__(self, driver: Driver, terms: Terms, options: dict[str, str | int] | None = None) -> None:
         self.driver, self.terms, self._options = driver, terms, options or {}
@@ -125,6 +151,10 @@ class Driven:
                     for each in sockets:
                         if self.driver.is_running:
                             await each.close()
+
+    async def gone(self) -> str:
+        """A driver has a process."""
+        return await self.driver.how_it_ended()
 
 
 async def dial(endpoint: str, patience: float) -> trio.abc.Stream:

@@ -58,7 +58,9 @@ EVERY_TERMS = [
 
 
 @pytest.mark.parametrize(("mechanism", "dials"), EVERY_TERMS)
-@pytest.mark.parametrize("kind", ["REQ", "REP", "DEALER", "ROUTER", "PUB", "SUB", "XPUB", "XSUB", "PUSH", "PULL", "PAIR"])
+@pytest.mark.parametrize(
+    "kind", ["REQ", "REP", "DEALER", "ROUTER", "PUB", "SUB", "XPUB", "XSUB", "PUSH", "PULL", "PAIR"]
+)
 async def test_a_right_peer_passes_every_case(
     kind: str, mechanism: bytes, dials: bool, autojump_clock: trio.abc.Clock
 ) -> None:
@@ -67,7 +69,9 @@ async def test_a_right_peer_passes_every_case(
     terms = Terms(kind, mechanism, dials=dials, serves=serves, username=b"anna", password=b"secret", curve=keys)
     results = await played(Model(terms))
     assert len(results) > 15
-    assert [(result.name, result.expected, result.came) for result in results if result.verdict is not Verdict.PASSED] == []
+    assert [
+        (result.name, result.expected, result.came) for result in results if result.verdict is not Verdict.PASSED
+    ] == []
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name())
