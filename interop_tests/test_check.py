@@ -56,7 +56,7 @@ SOCKETS = [
     ("DEALER", "CURVE", True),
 ]
 every_socket = pytest.mark.parametrize(("kind", "mechanism", "dials"), SOCKETS)
-pytestmark = [pytest.mark.slow, pytest.mark.requirement("37-56")]
+pytestmark = [pytest.mark.slow, pytest.mark.requirement("37-21", "37-22")]
 
 
 async def checked(command: str, kind: str, mechanism: str, dials: bool) -> list[Result]:

@@ -89,7 +89,8 @@ class Driver:
             await process.wait()
         finally:
             process.kill()
-            assert process.stdin is not None and process.stdout is not None
+            assert process.stdin is not None
+            assert process.stdout is not None
             with trio.CancelScope(shield=True):
                 await process.wait()
                 await process.stdin.aclose()
