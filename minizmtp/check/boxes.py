@@ -32,6 +32,9 @@ from .octets import frame
 with suppress(ImportError):  # check_available reports it when CURVE is used
     from nacl.bindings import crypto_box_afternm, crypto_secretbox
 
+# Flags inside a box.
+INNER_MORE, INNER_COMMAND = 1, 2
+
 
 class Keys(NamedTuple):
     """Our permanent keys, and the other side's public key if we are the client; 32 octets each."""
@@ -109,7 +112,7 @@ class Client(Side):
 
     def read_welcome(self, data: bytes) -> None:
         """WELCOME's data. Raises ProtocolError."""
-        fields = curve.welcome_fields(data)
+        fields = curve.fields_of("WELCOME", data)
         shared = shared_key(self.keys.server, self.secret, "WELCOME")
         opened = dict(
             split(curve.WELCOME_BOX, open_box("WELCOME", fields["box"], b"WELCOME-" + fields["nonce"], shared))
@@ -131,7 +134,7 @@ class Client(Side):
 
     def read_ready(self, data: bytes) -> bytes:
         """The metadata in READY's data. Raises ProtocolError."""
-        fields = curve.ready_fields(data)
+        fields = curve.fields_of("READY", data)
         self.received = int.from_bytes(fields["nonce"], "big")
         return open_box("READY", fields["box"], b"CurveZMQREADY---" + fields["nonce"], self.traffic)
 
@@ -148,7 +151,7 @@ class Server(Side):
 
     def read_hello(self, data: bytes) -> None:
         """HELLO's data. Raises ProtocolError."""
-        fields = curve.hello_fields(data)
+        fields = curve.fields_of("HELLO", data)
         self.theirs = fields["C'"]
         self.received = int.from_bytes(fields["nonce"], "big")
         self.first = shared_key(self.theirs, self.keys.secret, "HELLO")
@@ -167,7 +170,7 @@ class Server(Side):
 
     def read_initiate(self, data: bytes) -> bytes:
         """The metadata in INITIATE's data. Raises ProtocolError for a nonce, a box or a vouch that is wrong."""
-        fields = curve.initiate_fields(data)
+        fields = curve.fields_of("INITIATE", data)
         self.received = curve.check_nonce(fields["nonce"], self.received)
         inner = open_box("INITIATE", fields["box"], b"CurveZMQINITIATE" + fields["nonce"], self.traffic)
         opened = dict(split(curve.INITIATE_BOX, inner))

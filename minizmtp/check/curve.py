@@ -13,9 +13,10 @@ Below this module: `case`, `boxes`. Read next: `target`.
 from collections.abc import Iterable
 from typing import ClassVar
 
-from ..wire.curve import INNER_COMMAND, INNER_MORE, keypair
+from ..wire.curve import keypair
 from . import boxes
 from . import octets as o
+from .boxes import INNER_COMMAND, INNER_MORE
 from .case import Case, Level
 from .peer import Departure, Peer, Unlike, listed, shown
 from .pipeline import SIZES

@@ -26,10 +26,10 @@ from typing import NamedTuple, Protocol, TypeVar
 import trio
 
 from ..errors import ProtocolError, printable
-from ..wire.commands import decode_command, decode_metadata
-from ..wire.curve import INNER_COMMAND
+from ..wire.commands import decode_command
 from ..wire.frames import COMMAND, LONG, MORE
 from ..wire.greeting import GREETING_SIZE
+from ..wire.metadata import decode_metadata
 from . import boxes
 from . import octets as o
 
@@ -425,7 +425,7 @@ class Peer:
     async def ask(self) -> None:
         """Send a PING, in a box where there is one."""
         ping = o.ping(context=CHECK)
-        await self.send(ping if self.box is None else self.box.seal(INNER_COMMAND, ping[2:]))
+        await self.send(ping if self.box is None else self.box.seal(boxes.INNER_COMMAND, ping[2:]))
 
     async def plain_hello(self) -> None:
         """HELLO with the right name and password."""

@@ -441,7 +441,7 @@ class Link:
     async def say(self, octets: bytes) -> None:
         """A command of traffic, in a box where there is one."""
         if self.box is not None:
-            octets = self.box.seal(boxes.curve.INNER_COMMAND, octets[2:])
+            octets = self.box.seal(boxes.INNER_COMMAND, octets[2:])
             if self.wrong("messages-travel-as-messages"):
                 octets = bytes([octets[0] | 4]) + octets[1:]
         await self.send(octets)
