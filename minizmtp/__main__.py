@@ -9,6 +9,7 @@ Each tool explains its own options with `--help`. It can be read alone.
 TOOLS = {
     "minizmtp.demo": "how an HTTP request differs from a ZeroMQ message, shown live on real sockets",
     "minizmtp.tap": "a relay between two peers that names every octet that passes",
+    "minizmtp.check": "a check of any ZMTP socket, rule by rule",
     "minizmtp.html": "recorded conversations with libzmq as a page",
     "minihttp": "the HTTP client and server that the demo compares with",
 }

@@ -48,6 +48,10 @@ READING_ORDER = """
 
     tap.relay tap.pcap tap.show tap.screen tap.conversation tap.page tap.ear tap.watch tap.__main__
 
+    check.octets check.boxes check.peer check.program check.driver check.case check.greeting check.framing
+    check.commands check.null check.heartbeat check.reqrep check.pubsub check.pipeline check.dialling check.plain
+    check.curve check.target check.run check.report check.page check.__main__
+
     demo.blocks demo.terminal demo.stage demo.relay demo.ends
     demo.every_byte demo.waiting demo.pubsub demo.dispatch demo.patterns demo.transports demo.first demo.many demo.wrong
     demo.numbers demo.libzmq demo.answer demo.tour demo.plots demo.page demo.__main__

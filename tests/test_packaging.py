@@ -12,7 +12,7 @@ from tests.test_book import PACKAGE, READING_ORDER
 
 ROOT = PACKAGE.parent
 PROJECT = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text("utf-8"))["project"]
-TOOLS = ("trace.", "html.", "tap.", "demo.")
+TOOLS = ("trace.", "html.", "tap.", "check.", "demo.")
 LIBRARY = [module for module in READING_ORDER if not module.startswith(TOOLS)]
 
 

@@ -1,0 +1,270 @@
+"""The check's command line: `python -m minizmtp.check --help`.
+
+    python -m minizmtp.check tcp://127.0.0.1:5555                 the socket that is bound there
+    python -m minizmtp.check --listen tcp://127.0.0.1:5555        the socket that will connect to us
+    python -m minizmtp.check --driver "node driver.js"            every type of socket, both ways
+    python -m minizmtp.check tcp://127.0.0.1:5555 framing 37-68   some cases only; --list shows all
+    python -m minizmtp.check a.json b.json --html compared.html   earlier runs beside each other
+
+    exit code     0   no MUST is broken (with --strict: no SHOULD either)
+                  1   some is, or the other side's process ended
+                  2   the command line is wrong, or there is nothing to check
+
+A departure that libzmq is known for is named and is not a failure. On a terminal a bar shows how far the check is, if
+rich is installed.
+
+This is the last module of the check. It can be read alone.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import trio
+
+from ..constants import SocketType
+from ..errors import ZMQError
+from ..wire import z85
+from ..wire.curve import keypair
+from . import boxes, commands, curve, dialling, framing, greeting, heartbeat, null, pipeline, plain, pubsub, reqrep
+from .case import Case, Verdict, chosen
+from .peer import Terms, Unlike, Unreachable
+from .program import Driver, DriverEnded
+from .report import LEVELS, SIGNS, Section, from_json, text_of, to_json, to_junit
+from .run import Result, Run, check_driven
+from .target import Endpoint, Listening, accept, announced, dial, listen
+
+GROUPS = (greeting, framing, commands, null, heartbeat, reqrep, pubsub, pipeline, dialling, plain, curve)
+MECHANISMS = ("NULL", "PLAIN", "CURVE")
+ROLES = {"binds": (False,), "connects": (True,), "both": (False, True)}
+NEEDED = ("jinja2", "svg")  # for --html, under the names by which they are imported
+FIRST_WAIT = 60.0  # seconds for the first connection of a socket that dials us
+
+Done = Callable[[Result], object]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line says, and return the exit code."""
+    options = parse(arguments)
+    if options.list:
+        show_cases(options.cases)
+        return 0
+    with ExitStack() as files:
+        try:
+            outputs = {
+                name: files.enter_context(open(path, "w", encoding="utf-8"))
+                for name in ("json", "junit", "html")
+                if (path := getattr(options, name))
+            }
+            sections = trio.run(check, options)
+        except (OSError, ValueError, ZMQError, Unlike, Unreachable, DriverEnded) as error:
+            print(f"check: {error}", file=sys.stderr)
+            return 2
+        if "json" in outputs:
+            json.dump(to_json(sections), outputs["json"], indent=1)
+        if "junit" in outputs:
+            outputs["junit"].write(to_junit(sections))
+        if "html" in outputs:
+            from .page import check_page
+
+            outputs["html"].write(check_page("What became of the rules", sections))
+    return exit_code(sections, options.strict)
+
+
+def exit_code(sections: Sequence[Section], strict: bool) -> int:
+    """1 if a section has a failure."""
+    results = [result for section in sections for result in section.results]
+    return int(any(result.is_failure or (strict and result.verdict is Verdict.FAILED) for result in results))
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line. A wrong one ends the program with exit code 2."""
+    parser = argparse.ArgumentParser(
+        prog="python -m minizmtp.check",
+        description="Play a careful and a difficult peer against a ZMTP socket, and say which rules it keeps.",
+        epilog="A driver is a program that makes sockets as its standard input says: see minizmtp/check/program.py.",
+    )
+    add = parser.add_argument
+    add("words", nargs="*", metavar="ENDPOINT | FILE.json | CASE", help="what to check, or to compare, and by what")
+    add("--listen", metavar="ENDPOINT", help="check the socket that connects to us there")
+    add("--driver", metavar="COMMAND", action="append", default=[], help="check the sockets that this program makes")
+    add("--type", default="", metavar="TYPE,...", help="with --driver, which types (all)")
+    add("--role", choices=ROLES, default="both", help="with --driver, whether its sockets bind or connect (both)")
+    add("--mechanism", default="NULL,PLAIN,CURVE", metavar="NAME,...", help="with --driver, which of them (all three)")
+    add("--username", default="", help="for PLAIN")
+    add("--password", default="", help="for PLAIN")
+    add(
+        "--server-key",
+        default="",
+        metavar="KEY",
+        help="for CURVE: the public key of the server that is checked, in Z85",
+    )
+    add("--secret-key", default="", metavar="KEY", help="for CURVE: our own secret key, in Z85 (a new one)")
+    add("--as-server", action="store_true", help="we are the server of PLAIN or CURVE, and check a client")
+    add("--patience", type=float, default=2.0, metavar="S", help="how long something expected may take (2 seconds)")
+    add("--list", action="store_true", help="show the cases, and check nothing")
+    add("--json", metavar="FILE", help="write the results, with every octet that passed")
+    add("--junit", metavar="FILE", help="write the results as a JUnit report")
+    add("--html", metavar="FILE", help="write the results as a page; with several runs they stand side by side")
+    add("--strict", action="store_true", help="a SHOULD that is not followed is a failure too")
+    add("--all", action="store_true", help="show the cases that passed, and their octets, as well")
+    options = parser.parse_args(arguments)
+    options.endpoints = [word for word in options.words if "://" in word]
+    options.files = [Path(word) for word in options.words if word.endswith(".json")]
+    names = [word for word in options.words if "://" not in word and not word.endswith(".json")]
+    options.types = [name for name in options.type.split(",") if name]
+    options.mechanisms = options.mechanism.split(",")
+    try:
+        options.cases = chosen(names)
+        options.terms = terms_of(options)
+    except ValueError as error:
+        parser.error(str(error))
+    for given, known in ((options.types, SocketType.__members__), (options.mechanisms, MECHANISMS)):
+        if unknown := [name for name in given if name not in known]:
+            parser.error(f"{', '.join(unknown)} is not known; there are {', '.join(known)}")
+    ways = [bool(options.endpoints), bool(options.listen), bool(options.driver), bool(options.files)]
+    if not options.list and sum(ways) != 1:
+        parser.error("expected one of ENDPOINT, --listen ENDPOINT, --driver COMMAND, FILE.json")
+    if options.html and (missing := [name for name in NEEDED if not find_spec(name)]):
+        parser.error(f"--html needs {' and '.join(missing)}: pip install 'minizmtp[html]'")
+    return options
+
+
+def terms_of(options: argparse.Namespace) -> Terms:
+    """The credentials on the command line."""
+    terms = Terms(
+        patience=options.patience,
+        serves=not options.as_server,
+        username=options.username.encode(),
+        password=options.password.encode(),
+    )
+    if options.server_key or options.secret_key:
+        public, secret = keypair(z85.decode(options.secret_key) if options.secret_key else None)
+        server = z85.decode(options.server_key) if options.server_key else b""
+        terms.curve = boxes.Keys(public, secret, server)
+        terms.mechanism = b"CURVE"
+    elif terms.username:
+        terms.mechanism = b"PLAIN"
+    return terms
+
+
+def show_cases(cases: Sequence[type[Case]]) -> None:
+    """A line for each case, by group."""
+    for module in GROUPS:
+        group = module.__name__.rpartition(".")[2]
+        if mine := [case for case in cases if case.group == group]:
+            print(f"{group}: {len(mine)}")
+        for case in mine:
+            print(f"  {case.number:6} {case.name():32} {LEVELS[case.level]:20} {case.rule()}")
+
+
+# ------------------------------------------------------------------------------------------------------------ checking
+
+
+async def check(options: argparse.Namespace) -> list[Section]:
+    """The sections that the command line asks for, each printed as soon as it is there."""
+    if options.files:
+        sections = [section for path in options.files for section in from_json(json.loads(path.read_text("utf-8")))]
+        for section in sections:
+            print(f"{section.title}: {section.summary}")
+        return sections
+    if options.driver:
+        return await check_drivers(options)
+    if options.listen:
+        async with listen(options.listen) as (listener, endpoint):
+            print(f"waiting at {endpoint} for the socket to check", flush=True)
+
+            async def next_connection() -> trio.abc.Stream:
+                return await accept(listener, FIRST_WAIT)
+
+            terms = await announced(next_connection, replace(options.terms, dials=True))
+            with progress(options.cases) as done:
+                results = await Run(Listening(listener, terms), options.cases, done).run()
+        return [shown(section_of(endpoint, terms, results), options.all)]
+    return [shown(await check_endpoint(endpoint, options), options.all) for endpoint in options.endpoints]
+
+
+async def check_endpoint(endpoint: str, options: argparse.Namespace) -> Section:
+    """The socket that is bound there."""
+
+    async def connect() -> trio.abc.Stream:
+        return await dial(endpoint, options.patience)
+
+    terms = await announced(connect, options.terms)
+    with progress(options.cases) as done:
+        results = await Run(Endpoint(endpoint, terms), options.cases, done).run()
+    return section_of(endpoint, terms, results)
+
+
+async def check_drivers(options: argparse.Namespace) -> list[Section]:
+    """Every type of socket of each driver, in both roles, with each mechanism."""
+    sections = []
+    for command in options.driver:
+        for mechanism in options.mechanisms:
+            for kind in options.types or SocketType.__members__:
+                for dials in ROLES[options.role]:
+                    driver = Driver(command)
+                    terms, settings = credentials(mechanism, replace(options.terms, kind=kind, dials=dials))
+                    with progress(options.cases) as done:
+                        results = await check_driven(driver, terms, options.cases, done, settings)
+                    sections.append(shown(section_of(driver.name, terms, results), options.all))
+    return sections
+
+
+def credentials(mechanism: str, terms: Terms) -> tuple[Terms, dict[str, str | int]]:
+    """Terms for a mechanism, and the options with which a driver makes a socket for them. A socket that binds is the
+    server."""
+    serves = not terms.dials
+    terms = replace(terms, mechanism=mechanism.encode(), serves=serves)
+    if mechanism == "PLAIN":
+        terms = replace(terms, username=b"anna", password=b"secret")
+        option = f"{terms.username.hex()}:{terms.password.hex()}"
+        return terms, {"plain_server" if serves else "plain_client": option}
+    if mechanism == "CURVE":
+        server, client = keypair(b"\x01" * 32), keypair(b"\x02" * 32)
+        if serves:
+            terms = replace(terms, curve=boxes.Keys(*client, server[0]))
+            return terms, {"curve_server": bytes(server[1]).hex()}
+        terms = replace(terms, curve=boxes.Keys(*server))
+        return terms, {"curve_client": ":".join(bytes(key).hex() for key in (*client, server[0]))}
+    return terms, {}
+
+
+def section_of(stack: str, terms: Terms, results: list[Result]) -> Section:
+    """A section from what is known at the end of a run."""
+    return Section(stack, terms.kind, terms.mechanism.decode("latin-1"), terms.minor, terms.dials, results)
+
+
+def shown(section: Section, whole: bool) -> Section:
+    """The section, printed."""
+    for line in text_of(section, whole):
+        print(line)
+    print(f"{section.title}: {section.summary}\n", flush=True)
+    return section
+
+
+@contextmanager
+def progress(cases: Sequence[type[Case]]) -> Iterator[Done]:
+    """Call the result with each case that is done: a bar shows it, on a terminal, if rich is installed."""
+    if not sys.stderr.isatty() or not find_spec("rich"):
+        yield lambda result: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=len(cases))
+
+        def done(result: Result) -> None:
+            bar.update(task, advance=1, description=f"{SIGNS[result.verdict]} {result.number} {result.name}")
+
+        yield done
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

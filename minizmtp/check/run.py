@@ -1,0 +1,221 @@
+"""Running: every case against one target, several at a time, each bounded.
+
+A case ends in a `Result`, whatever the other side does. A peer that closes, says something else or says nothing raises
+in the case. A process that ends is noticed when it can't be reached any more: then the cases that were under way are
+played again, one by one, against a process started anew where there is a driver, so that the right one is named.
+
+Careful cases come before difficult ones, because a socket that connects may not come back to a peer that has broken a
+rule.
+
+    >>> Result(number="37-68", name="ping-is-answered", verdict=Verdict.PASSED).is_failure
+    False
+
+Below this module: `case`, `target`. Read next: `report`.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import trio
+
+from .case import Case, Level, Verdict
+from .peer import Departure, Ended, NotApplicable, Peer, Record, Terms, Unlike, Unreachable
+from .program import Driver, DriverEnded, DriverError
+from .target import Driven, Target
+
+# Seconds for a whole case. Each wait in a case has a bound of its own, so this one is for what was not foreseen.
+LONGEST = 20.0
+
+
+@dataclass
+class Result:
+    """What came of one case. expected, came: where it is not as the rule has it. note: why it did not run, or the words
+    for libzmq's way. record: what passed."""
+
+    number: str = ""
+    name: str = ""
+    group: str = ""
+    level: Level = Level.MUST
+    section: str = ""
+    rule: str = ""
+    verdict: Verdict = Verdict.NOT_RUN
+    expected: str = ""
+    came: str = ""
+    note: str = ""
+    seconds: float = 0.0
+    record: Record | None = field(default=None, repr=False)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether a check with this result has failed."""
+        return self.verdict.is_failure(self.level)
+
+
+class Gone(Exception):
+    """The other side can't be reached any more."""
+
+
+def result_of(case: type[Case]) -> Result:
+    """The result of a case that has not run yet."""
+    return Result(case.number, case.name(), case.group, case.level, case.section, case.rule())
+
+
+async def play(case: type[Case], target: Target) -> Result:
+    """Play one case. Raises Gone where the target can't be reached."""
+    result = result_of(case)
+    record = result.record = Record()
+    try:
+        with trio.fail_after(LONGEST):
+            async with target.place() as place:
+                await _play(case(), Peer(await place.connect(), target.terms, record, place))
+        result.verdict = Verdict.PASSED
+    except* (Unreachable, DriverEnded) as group:
+        raise Gone(str(_first(group))) from None
+    except* Unlike as group:
+        unlike = _first(group)
+        assert isinstance(unlike, Unlike)
+        result.verdict, result.expected, result.came = Verdict.FAILED, unlike.expected, unlike.came
+    except* Departure as group:
+        result.verdict, result.note = Verdict.LIBZMQ, str(_first(group))
+    except* NotApplicable as group:
+        result.note = str(_first(group))
+    except* DriverError as group:
+        result.verdict, result.expected = Verdict.FAILED, "the program to do what it is told"
+        result.came = str(_first(group))
+    except* (Ended, trio.TooSlowError) as group:
+        result.verdict, result.expected = Verdict.FAILED, "the conversation to go on"
+        result.came = "the connection was closed" if isinstance(_first(group), Ended) else "nothing more"
+    result.seconds = trio.current_time() - record.began
+    if result.verdict is Verdict.FAILED and (why := await target.gone()):
+        raise Gone(why)
+    return result
+
+
+async def _play(case: Case, peer: Peer) -> None:
+    try:
+        await case.play(peer)
+    finally:
+        with trio.CancelScope(shield=True):
+            for one in peer.opened:
+                await one.leave()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+class Run:
+    """One run against a target, of those cases that are for it. done: called with each result."""
+
+    def __init__(
+        self,
+        target: Target,
+        cases: Sequence[type[Case]],
+        done: Callable[[Result], object] = lambda result: None,
+        restart: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._target, self._done, self._restart = target, done, restart
+        fitting = [case for case in cases if not case.why_not(target.terms)]
+        self._left = sorted(fitting, key=lambda case: case.difficult)
+        self._gone = ""
+        self._suspects: list[type[Case]] = []
+        self._under_way: list[type[Case]] = []
+        self._last: list[type[Case]] = []
+        self.results: list[Result] = []
+
+    async def run(self) -> list[Result]:
+        """Play all cases; returns the results in the order of the cases' numbers."""
+        while self._left:
+            async with trio.open_nursery() as nursery:
+                for _ in range(self._target.at_once):
+                    nursery.start_soon(self._work)
+            if self._gone:
+                await self._find_out()
+        self.results.sort(key=lambda result: (by_number(result.number), result.name))
+        return self.results
+
+    async def _work(self) -> None:
+        while self._left and not self._gone:
+            case = self._left.pop(0)
+            self._under_way.append(case)
+            try:
+                self._finish(await play(case, self._target))
+            except Gone as gone:
+                self._gone = self._gone or str(gone)
+                self._suspects.append(case)
+            finally:
+                self._under_way.remove(case)
+                self._last = [*self._last[1 - 2 * self._target.at_once :], case]
+
+    def _finish(self, result: Result) -> None:
+        self.results.append(result)
+        self._done(result)
+
+    async def _find_out(self) -> None:
+        """Play the cases that could not be played again, alone. With a driver, its process is started anew."""
+        gone, suspects = self._gone, self._suspects
+        self._gone, self._suspects = "", []
+        for case in suspects:
+            if self._restart is not None:
+                await self._restart()
+            try:
+                self._finish(await play(case, self._target))
+            except Gone as again:
+                result = result_of(case)
+                if self._restart is None and self._target.terms.dials:
+                    result.note = "it has not connected again; a driver can make it"
+                    self._finish(result)
+                    continue
+                result.verdict, result.came = Verdict.ENDED, str(again)
+                result.expected = "the other side to be there afterwards"
+                self._finish(result)
+                if self._restart is None:
+                    names = ", ".join(dict.fromkeys(each.name() for each in self._last if each is not case))
+                    result.note = f"the cases before were {names}" if names else ""
+                    self._give_up(gone)
+                    return
+        if self._restart is not None:
+            await self._restart()
+
+    def _give_up(self, why: str) -> None:
+        for case in self._left:
+            result = result_of(case)
+            result.note = f"the other side can't be reached any more ({why})"
+            self._finish(result)
+        self._left.clear()
+
+
+def by_number(number: str) -> tuple[str, int]:
+    """The order of numbers.
+
+    >>> sorted(["37-10", "37-9", "L-12", "24-1"], key=by_number)
+    ['24-1', '37-9', '37-10', 'L-12']
+    """
+    rfc, _, row = number.partition("-")
+    return rfc, int(re.sub(r"\D", "", row) or 0)
+
+
+async def check_driven(
+    driver: Driver,
+    terms: Terms,
+    cases: Sequence[type[Case]],
+    done: Callable[[Result], object] = lambda result: None,
+    options: dict[str, str | int] | None = None,
+) -> list[Result]:
+    """All cases against sockets that a driver makes."""
+    async with trio.open_nursery() as nursery:
+
+        async def restart() -> None:
+            driver.kill()
+            await driver.start(nursery)
+
+        if not driver.is_running:
+            await driver.start(nursery)
+        try:
+            return await Run(Driven(driver, terms, options), cases, done, restart).run()
+        finally:
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,88 @@
+"""Each case catches the peer that breaks its rule, and no other case does; a peer without a mistake passes."""
+
+from collections.abc import Sequence
+
+import pytest
+import trio
+
+from minizmtp.check import __main__ as command_line
+from minizmtp.check import boxes
+from minizmtp.check.case import ALL, CLEAR, Case, Verdict
+from minizmtp.check.peer import Terms
+from minizmtp.check.run import Result, Run
+from tests.check.model import CLIENT, SERVER, Model
+
+# What a mistake spoils as well, because the cases need what it breaks.
+COMPANIONS = {
+    "command-between-frames": {"command-inside-a-message"},
+    "empty-frame": {"receives-every-size"},
+    "short-frame-of-255": {"receives-every-size"},
+    "subscribe-is-a-command": {"long-subscriptions"},
+    "greeting-and-ready-together": {"greeting-is-sent-at-once"},
+    "version-comes-before-ours": {"greeting-is-sent-at-once"},
+    "ttl-runs-out": {"ttl-after-other-traffic"},
+    "client-speaks-first": {"stays-away-after-an-error", "stays-away-from-the-wrong-type"},
+    "notice-of-subscription": {"second-subscriber", "subscriber-leaves"},
+}
+# A peer that makes these mistakes can't be talked to, so more or less every case fails.
+FUNDAMENTAL = {"greeting-is-answered", "ready-is-answered", "hello-is-answered", "password-is-accepted", "client-hello"}
+
+
+def terms_for(case: type[Case], kind: str = "") -> Terms:
+    """A socket that the case is for."""
+    mechanism = case.mechanisms[0] if b"NULL" not in case.mechanisms else b"NULL"
+    kind = kind or next((each for each in ("PULL", "DEALER", "PUSH") if each in case.kinds), case.kinds[0])
+    if case.dials is None and case.name() == "all-partners-fit":
+        kind = "DEALER"
+    dials = bool(case.dials)
+    serves = True if case.serves is None else case.serves
+    keys = boxes.Keys(*CLIENT, SERVER[0]) if serves else boxes.Keys(*SERVER)
+    return Terms(
+        kind, mechanism, dials=dials, serves=serves, username=b"anna", password=b"secret", curve=keys, patience=2.0
+    )
+
+
+async def played(model: Model, cases: Sequence[type[Case]] = ALL) -> list[Result]:
+    return await Run(model, cases).run()
+
+
+def failures(results: Sequence[Result]) -> set[str]:
+    return {result.name for result in results if result.verdict in (Verdict.FAILED, Verdict.LIBZMQ, Verdict.ENDED)}
+
+
+EVERY_TERMS = [
+    pytest.param(mechanism, dials, id=f"{mechanism.decode()}-{'connects' if dials else 'binds'}")
+    for mechanism in (*CLEAR, b"CURVE")
+    for dials in (False, True)
+]
+
+
+@pytest.mark.parametrize(("mechanism", "dials"), EVERY_TERMS)
+@pytest.mark.parametrize(
+    "kind", ["REQ", "REP", "DEALER", "ROUTER", "PUB", "SUB", "XPUB", "XSUB", "PUSH", "PULL", "PAIR"]
+)
+async def test_a_right_peer_passes_every_case(
+    kind: str, mechanism: bytes, dials: bool, autojump_clock: trio.abc.Clock
+) -> None:
+    serves = not dials
+    keys = boxes.Keys(*CLIENT, SERVER[0]) if serves else boxes.Keys(*SERVER)
+    terms = Terms(kind, mechanism, dials=dials, serves=serves, username=b"anna", password=b"secret", curve=keys)
+    results = await played(Model(terms))
+    assert len(results) > 15
+    assert [
+        (result.name, result.expected, result.came) for result in results if result.verdict is not Verdict.PASSED
+    ] == []
+
+
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name())
+async def test_a_wrong_peer_is_caught_by_its_case_alone(case: type[Case], autojump_clock: trio.abc.Clock) -> None:
+    caught = failures(await played(Model(terms_for(case), case.name())))
+    if case.name() in FUNDAMENTAL:
+        assert case.name() in caught
+    else:
+        assert caught == {case.name()} | COMPANIONS.get(case.name(), set())
+
+
+def test_every_case_is_in_a_group_of_the_command_line() -> None:
+    groups = {module.__name__.rpartition(".")[2] for module in command_line.GROUPS}
+    assert {case.group for case in ALL} == groups
