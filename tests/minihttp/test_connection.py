@@ -148,6 +148,7 @@ async def test_an_answer_cut_at_any_byte_is_the_same(start_script, read_head, na
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
+@pytest.mark.slow
 async def test_an_answer_ended_at_any_byte_is_an_error_that_says_so(start_script, read_head, name):
     octets = CONVERSATIONS[name]
     ends = iter(range(len(octets)))

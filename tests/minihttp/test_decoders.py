@@ -123,6 +123,7 @@ def test_no_chunks_of_size_zero():
 
 
 @given(st.text(), st.integers(1, 5))
+@pytest.mark.slow
 def test_characters_cut_in_two_are_put_together(text, size):
     octets = text.encode()
     pieces = [octets[start : start + size] for start in range(0, len(octets), size)]

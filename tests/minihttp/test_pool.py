@@ -337,6 +337,7 @@ async def cancelled_at_each_step(action, check) -> int:
 
 @pytest.mark.parametrize("secure", [False, True], ids=["tcp", "tls"])
 @pytest.mark.parametrize("warm", [False, True], ids=["new connection", "kept alive"])
+@pytest.mark.slow
 async def test_cancelling_at_any_step_leaves_no_place_taken(start_server, warm, secure):
     ours = theirs = None
     if secure:

@@ -169,6 +169,7 @@ async def what(request: minihttp.Request) -> minihttp.Response:
         ),
     ],
 )
+@pytest.mark.slow
 async def test_a_host_that_is_no_host_gives_400(tcp, host):
     await tcp.serve(what)
     for target in (b"/admin", b"http://b/admin"):
@@ -193,6 +194,7 @@ async def test_a_host_with_all_that_one_may_have_is_served(tcp, host):
         *(b"options *", b"CONNECT /", b"CONNECT *", b"CONNECT a", b"CONNECT http://a/", b"CONNECT a:"),
     ],
 )
+@pytest.mark.slow
 async def test_a_target_of_no_form_gives_400(tcp, line):
     await tcp.serve(what)
     assert statuses(await tcp.talk(line + b" HTTP/1.1\r\nHost: x\r\n\r\n")) == [b"400"]
@@ -930,6 +932,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.slow
 async def test_a_response_that_cannot_be_sent_gives_500(tcp, caplog, wrong):
     async def handler(request):
         return WRONG[wrong]() if request.url.path == "/wrong" else minihttp.Response(200)

@@ -476,6 +476,7 @@ async def test_a_server_silent_in_a_conversation_is_a_read_timeout(over, clock, 
 # ── a turn for others ───────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 async def test_others_run_between_single_octets(over, turns_of_others):
     """Over TLS each is a record of its own, and thousands of them come in one read."""
 

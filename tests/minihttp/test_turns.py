@@ -20,12 +20,14 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 TINY = b"1\r\nx\r\n" * CHUNKS + b"0\r\n\r\n"
 
 
+@pytest.mark.slow
 async def test_others_run_between_chunks_of_one_octet(start_script, answering, turns_of_others):
     url = await start_script(answering(CHUNKED + TINY))
     async with minihttp.AsyncClient() as client:
         assert await turns_of_others(client.get(url)) >= CHUNKS * EVENT / TURN
 
 
+@pytest.mark.slow
 async def test_others_run_between_the_pieces_of_gzip_in_gzip(start_script, answering, turns_of_others):
     packed = gzip.compress(gzip.compress(bytes(1 << 26)))  # 4096 pieces of 16 KiB, in a few hundred octets
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
@@ -53,6 +55,7 @@ async def test_others_run_between_short_lines(start_script, answering, turns_of_
     assert await turns_of_others(read()) > 200_000 / 50
 
 
+@pytest.mark.slow
 async def test_others_run_between_code_tables_without_letters(start_script, answering, turns_of_others):
     """Each block of deflate holds a table and no letter (RFC 1951 §3.2.7): zlib builds it, and nothing comes out."""
     head = "0" + "01" + "00000" + "00000" + "0111"  # another block follows; a table; of 257 and 1 codes; 18 lengths
@@ -67,6 +70,7 @@ async def test_others_run_between_code_tables_without_letters(start_script, answ
         assert await turns_of_others(client.get(url)) > len(packed) / 1024 / 3
 
 
+@pytest.mark.slow
 async def test_of_many_connections_one_works_at_a_time(start_script, answering, turns_of_others):
     """With 20 connections that bring tiny chunks, others have as many turns as if the chunks came one after another."""
     url = await start_script(answering(CHUNKED + TINY[-6 * 2000 - 5 :]))
@@ -79,6 +83,7 @@ async def test_of_many_connections_one_works_at_a_time(start_script, answering, 
     assert await turns_of_others(read_all()) >= 20 * 2000 * EVENT / TURN
 
 
+@pytest.mark.slow
 async def test_of_many_clients_one_is_worked_for_at_a_time(start_server, turns_of_others):
     async def handler(request):
         return minihttp.Response(200, content=str(len(await request.aread())))

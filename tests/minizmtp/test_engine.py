@@ -137,6 +137,7 @@ async def test_of_many_answers_half_do_not_wait_for_the_rest(writes: list[int]) 
             assert inside == ([] if count < EARLY_FLUSH_MIN else [3 * EARLY_FLUSH_MIN, 3 * EARLY_FLUSH_MIN])
 
 
+@pytest.mark.slow
 async def test_queued_messages_go_out_after_a_pong_waited_for_room() -> None:
     async with bound(zmq.PUSH) as push, await RawPeer.dial(push.last_endpoint) as peer:
         await peer.greet(b"PULL")

@@ -100,6 +100,7 @@ SAID = {
 
 
 @pytest.mark.parametrize("system", SAID)
+@pytest.mark.slow
 def test_messages_pass_without_what_only_linux_has(system: str) -> None:
     run = subprocess.run(
         [sys.executable, "-c", WITHOUT[system] + TALK],

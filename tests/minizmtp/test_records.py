@@ -166,6 +166,7 @@ def test_after_many_records_there_are_no_more_reasons():
 
 
 @pytest.mark.parametrize("code", sorted({name for names in CODE.values() for name in names}))
+@pytest.mark.slow
 def test_the_code_that_makes_a_record_is_there(code):
     source = source_of(code)
     if code.endswith(":"):

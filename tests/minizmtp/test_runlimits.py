@@ -55,6 +55,7 @@ FLOODS = {"messages": frame(b"") * 20_000, "frames": (b"\1\0" * 999 + frame(b"")
 
 
 @pytest.mark.parametrize("flood", FLOODS)
+@pytest.mark.slow
 async def test_beside_a_dialogue_a_flood_does_little_at_once(flood: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between a request and its answer the flood makes few runs, and none that does more than a dialogue waits for."""
     runs: list[tuple[int, int]] = []  # of the flooded connection: work done, octets read

@@ -112,6 +112,7 @@ SECRETS: list[tuple[Callable[[], tuple[dict[str, Any], dict[str, Any]]], bool, s
     # libzmq's handler would need a thread, and what libzmq sends before it hangs up on another mechanism varies.
     [(*each, False) for each in SECRETS] + [(*each, True) for each in SECRETS[2:4]],
 )
+@pytest.mark.slow
 async def test_a_wrong_key_is_one_warning_of_the_client(
     options: Callable[[], tuple[dict[str, Any], dict[str, Any]]],
     has_handler: bool,
@@ -215,6 +216,7 @@ async def test_a_host_that_does_not_answer_is_logged_after_10_s(
     ]
 
 
+@pytest.mark.slow
 async def test_an_ipc_server_that_is_not_there_is_logged_after_10_s(
     tmp_path: Path, quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -229,6 +231,7 @@ async def test_an_ipc_server_that_is_not_there_is_logged_after_10_s(
     ]
 
 
+@pytest.mark.slow
 async def test_a_proxy_without_a_server_is_logged_after_10_s(
     quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -38,6 +38,7 @@ def test_a_page_that_cannot_be_written_is_an_error_in_one_line(tmp_path, capsys)
 
 
 @pytest.mark.parametrize(("missing", "needs"), [("jinja2", "jinja2"), ("svg", "svg")])
+@pytest.mark.slow
 def test_without_its_libraries_the_command_says_what_to_do(missing, needs):
     program = (
         f"import sys, runpy; sys.modules['{missing}'] = None; runpy.run_module('minizmtp.html', run_name='__main__')"
@@ -54,6 +55,7 @@ def test_without_pynacl_the_page_says_why_boxes_stay_closed(monkeypatch):
     assert not [span for span in story_as_conversation("curve").spans if span.inside]
 
 
+@pytest.mark.slow
 def test_every_record_of_a_story_says_what_happens_and_why(file):
     page = check_page(file.read_text("utf-8"))
     for section in page.all("section", "conversation"):

@@ -303,6 +303,7 @@ class SendingEveryWay(RuleBasedStateMachine):
             assert (len(queue), queue.taken, queue.full) == (len(plain.items), plain.read, plain.full())
 
 
+@pytest.mark.slow
 def test_every_way_of_sending_is_the_model() -> None:
     run_state_machine_as_test(
         SendingEveryWay, settings=settings(max_examples=100, stateful_step_count=40, deadline=None)
@@ -320,6 +321,7 @@ def modules_with(*names: str) -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_two_modules_know_when_a_pattern_need_not_be_asked() -> None:
     """`routing` keeps it true, and `socket` uses it."""
     assert modules_with("inbox", "only") == {"patterns/routing.py", "sockets/socket.py"}

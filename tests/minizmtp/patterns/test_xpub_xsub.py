@@ -348,6 +348,7 @@ def test_peers_that_have_gone_do_not_fill_an_unread_xpub(mode: str) -> None:
         max_size=60,
     )
 )
+@pytest.mark.slow
 def test_what_is_left_out_does_not_mislead_the_program(mode: str, steps: list[tuple[str, int, str]]) -> None:
     """From what it reads, it knows in the end which prefixes are wanted."""
     each = mode in ("xpub_verboser", "xpub_manual")

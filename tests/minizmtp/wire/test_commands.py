@@ -58,6 +58,7 @@ def test_an_empty_or_truncated_or_invalid_name_is_refused(body: bytes) -> None:
 
 
 @given(st.from_regex(rb"[A-Za-z]{1,255}", fullmatch=True), st.binary())
+@pytest.mark.slow
 def test_what_is_encoded_is_decoded(name: bytes, data: bytes) -> None:
     assert decode_command(encode_command(name, data)) == (name, data)
 
@@ -128,6 +129,7 @@ def test_an_empty_name_is_refused() -> None:
 @pytest.mark.parametrize(
     "octet", [o for o in range(256) if chr(o) not in "-_.+" and not (o < 128 and chr(o).isalnum())]
 )
+@pytest.mark.slow
 def test_a_name_with_any_other_character_is_refused(octet: int) -> None:
     with pytest.raises(ProtocolError, match="A-Z a-z 0-9"):
         decode_metadata(metadata((b"X-" + bytes([octet]), b"value")))
@@ -169,6 +171,7 @@ def test_properties_survive_encoding_except_the_case_of_names(properties: dict[b
 
 
 @given(st.lists(st.tuples(st.binary(max_size=3), st.binary(max_size=3))), st.binary(max_size=4))
+@pytest.mark.slow
 def test_arbitrary_octets_are_metadata_or_a_protocol_error(row: list[tuple[bytes, bytes]], tail: bytes) -> None:
     try:
         properties = decode_metadata(metadata(*row) + tail)

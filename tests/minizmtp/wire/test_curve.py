@@ -353,6 +353,7 @@ def test_a_handshake_cut_at_any_octet_or_longer_is_refused(name: str) -> None:
 
 
 @pytest.mark.requirement("26-36", "26-37", "26-38")
+@pytest.mark.slow
 def test_a_message_with_any_one_bit_changed_is_refused() -> None:
     """Of the nonce, too: the box was made for another."""
     size = len(in_traffic()[0].send([b"hello"]))
@@ -789,6 +790,7 @@ def in_goes(server: Connection, number: int, allowance: int, most: int) -> list[
     st.integers(25, 400),
     st.integers(1, 9),
 )
+@pytest.mark.slow
 def test_any_allowance_gives_the_same_events(items: list[list[bytes] | Subscribe], allowance: int, most: int) -> None:
     client, server = in_traffic()
     server.receive_data(b"".join(map(client.send, items)))

@@ -375,6 +375,7 @@ class Unboxed(Mechanism):
     | st.lists(st.sampled_from([bytes(64), b"x" * 64])),
     room=st.sampled_from([1, 66, 67, 500, 10**6]),
 )
+@pytest.mark.slow
 def test_both_ways_of_the_encoder_fill_the_room(items: list[Item], room: int) -> None:
     send = in_traffic(SocketType.XSUB, b"XPUB").send
     each = list(map(send, items))
@@ -397,6 +398,7 @@ def test_an_odd_item_anywhere_in_a_run_is_encoded_in_its_turn(odd: Item, place: 
 
 
 @given(messages)
+@pytest.mark.slow
 def test_a_message_alone_is_encoded_as_its_frames_are(message: list[bytes]) -> None:
     *front, last = message
     octets = b"".join(frame(body, more=True) for body in front) + frame(last)

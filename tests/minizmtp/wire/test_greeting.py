@@ -90,6 +90,7 @@ def test_a_first_octet_other_than_ff_is_refused_at_once(value: int) -> None:
 
 @pytest.mark.requirement("37-7")
 @pytest.mark.parametrize("value", range(0, 256, 2))
+@pytest.mark.slow
 def test_an_octet_9_whose_last_bit_is_clear_is_zmtp_1_0(value: int) -> None:
     check_greeting(changed(9, value)[:9])
     with pytest.raises(ProtocolError, match=rf"octet 9 .* {value:02x}.*ZMTP 1\.0"):
@@ -97,6 +98,7 @@ def test_an_octet_9_whose_last_bit_is_clear_is_zmtp_1_0(value: int) -> None:
 
 
 @pytest.mark.parametrize("value", range(1, 256, 2))
+@pytest.mark.slow
 def test_of_octet_9_only_the_last_bit_counts(value: int) -> None:
     assert decode_greeting(changed(9, value)) == decode_greeting(GREETING)
 
