@@ -65,7 +65,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import ENOTSUP, ProtocolError, Secret, Violation, ZMQError
 from .commands import encode_command
@@ -260,7 +260,8 @@ class Cipher:
 
     def decrypt(self, bodies: Iterable[bytes]) -> Iterator[Frame]:
         """See `Mechanism`."""
-        return map(read_flags, self.open(bodies))
+        for inner in self.open(bodies):
+            yield (inner[0], inner[1:]) if inner[0] <= MORE else read_flags(inner)  # MORE is the same bit in both
 
     def open(self, bodies: Iterable[bytes]) -> Iterator[bytes]:
         """Open the boxes of MESSAGEs, one after the other. Each contains the flags octet and the body."""
@@ -270,8 +271,9 @@ class Cipher:
             if body[:8] != NAME or len(body) < OVERHEAD or short <= self._received:
                 check_message(body)
                 check_nonce(short, int.from_bytes(self._received, "big"), at=0)
+            box: Any = body[16:] if len(body) < 4096 else memoryview(body)[16:]  # to copy a large box takes longer
             try:
-                inner = crypto_box_open_afternm(body[16:], receives + short, shared)
+                inner = crypto_box_open_afternm(box, receives + short, shared)
             except CryptoError:
                 raise _closed("MESSAGE", at=8) from None
             self._received = short  # octets in this order compare as the numbers do

@@ -20,6 +20,7 @@ It can be read alone.
 """
 
 from collections import deque
+from typing import Any
 
 from ..errors import ProtocolError
 from .batches import BatchDecoder
@@ -62,16 +63,23 @@ class Decryptor:
         because whether a box holds the last frame of a message is known only after it has been opened."""
         frames, found, message, used = self._frames, list[bytes | Message](), list[bytes](), 0
         if not frames and self._error is None:
-            boxes = self._decoder.next_messages(min(most, max(1, self._decoder.allowance // BOX_WORK)))
-            self._decrypt([body for box in boxes for body in ([box] if isinstance(box, bytes) else box)])
+            boxes: list[Any] = self._decoder.next_messages(min(most, max(1, self._decoder.allowance // BOX_WORK)))
+            if list in map(type, boxes):
+                boxes = [body for box in boxes for body in (box if isinstance(box, list) else [box])]
+            self._decrypt(boxes)
         for number, (flags, body) in enumerate(frames, 1):
-            if flags & COMMAND or len(found) == most:
+            if len(found) == most:
                 break
-            if flags or message:
+            if not flags and not message:
+                found.append(body)
+                used = number
+            elif flags & COMMAND:
+                break
+            else:
                 message.append(body)
-            if not flags:
-                found.append(message or body)
-                message, used = [], number
+                if not flags:
+                    found.append(message)
+                    message, used = [], number
         for _ in range(used):
             frames.popleft()
         return found
