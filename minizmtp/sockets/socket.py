@@ -323,14 +323,16 @@ class Socket(Options):
         if turns.left and not self._rest:
             turns.left -= 1
             await checkpoint_if_cancelled()
+            # While the inbox has more than one item, the pattern has nothing to say to the first, and need not be
+            # asked: that saves a fifth of what a message of 64 octets costs.
+            inbox = self._fair.inbox
+            if len(inbox) > 1 and get_ident() in self._owner_threads:
+                item = inbox.popleft()
+                if type(item) is bytes:
+                    return item
+                inbox.appendleft(item)
         else:
             await self._checkpoint()
-        # While the inbox has more than one item, the pattern has nothing to say to the first, and need not be asked:
-        # that saves a fifth of what a message of 64 octets costs.
-        inbox = self._fair.inbox
-        if len(inbox) > 1 and not self._rest and type(item := inbox[0]) is bytes and get_ident() in self._owner_threads:
-            inbox.popleft()
-            return item
         if self._rest:  # as long as it has frames, it belongs to the socket
             frames = self._rest[0][1]
             if len(frames) == 1:
@@ -349,17 +351,16 @@ class Socket(Options):
         if turns.left and not self._rest:
             turns.left -= 1
             await checkpoint_if_cancelled()
+            inbox = self._fair.inbox  # as in recv
+            if len(inbox) > 1 and get_ident() in self._owner_threads:
+                item = inbox.popleft()
+                if type(item) is bytes:
+                    return [item]
+                if type(item) is list:
+                    return item
+                inbox.appendleft(item)
         else:
             await self._checkpoint()
-        inbox = self._fair.inbox  # as in recv
-        if len(inbox) > 1 and not self._rest and get_ident() in self._owner_threads:
-            item = inbox[0]
-            if type(item) is bytes:
-                inbox.popleft()
-                return [item]
-            if type(item) is list:
-                inbox.popleft()
-                return item
         received = self._take_rest() if self._rest else self._try_receive()
         if received is None:
             received = await self._waiters.park(self._try_receive, flags, self.rcvtimeo)
