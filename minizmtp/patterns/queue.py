@@ -231,7 +231,7 @@ class Queue:
     def take_batch(self, most: int) -> list[Item]:
         """The oldest items that the filter lets pass, up to most."""
         ready = self.ready
-        batch = [ready.popleft() for _ in range(min(most, len(ready)))]
+        batch = [ready.popleft() for _ in range(min(most, len(ready)))] if ready else self._pop(most)
         while self._items and len(batch) < most:
             batch += self._pop(most - len(batch))
         if self._writer_waits:
@@ -276,16 +276,19 @@ class Queue:
         """Remove the oldest items behind the batch; those of them that the filter lets pass."""
         items = self._items
         if 4 * count < len(items):
-            return self._passing([items.popleft() for _ in range(count)])
-        found = list(items)  # because this, and to put some back, costs less than to pop many
-        items.clear()
-        items.extend(found[count:])
-        return self._passing(found[:count])
+            found = [items.popleft() for _ in range(count)]
+        else:  # because this, and to put some back, costs less than to pop many
+            found = list(items)
+            items.clear()
+            if count < len(found):
+                items.extend(found[count:])
+                del found[count:]
+        return found if self._sieve is None else self._passing(found)
 
     def _passing(self, items: list[Item]) -> list[Item]:
         """Those of the items that the filter lets pass."""
-        if (sieve := self._sieve) is None:
-            return items
+        sieve = self._sieve
+        assert sieve is not None
         return [item for item in items if sieve(item if type(item) is bytes else item[0])]  # type: ignore
 
     def _end_batch(self) -> None:
