@@ -75,9 +75,11 @@ class Piped(Generic[A, B]):
         while True:
             if self._turn.spent >= TURN:  # before an item is taken, so that a cancellation loses none
                 await self._turn.end()
-            for item in self._ready:
+            if (item := next(self._ready, None)) is not None:
                 self._turn.spent += ITEM + len(item) // PER_MICROSECOND
-                return item
+                if item or isinstance(item, str):  # a line may be empty; empty octets only show that there was work
+                    return item
+                continue
             if self._ended:
                 raise StopAsyncIteration
             try:
@@ -209,7 +211,7 @@ def check_size(size: int, most: int | None) -> None:
 class Rechunker:
     """Pieces of exactly `size`, except for the last."""
 
-    bite = 2048
+    bite = 8192
 
     def __init__(self, size: int) -> None:
         if size < 1:
@@ -231,7 +233,7 @@ class Rechunker:
 class TextRechunker:
     """The same for text."""
 
-    bite = 2048
+    bite = 8192
 
     def __init__(self, size: int) -> None:
         self._octets = Rechunker(4 * size)  # UTF-32: four octets to each character, whatever it is
@@ -246,7 +248,7 @@ class TextRechunker:
 class TextDecoder:
     """Octets as text; half a character waits for its other half, a wrong one becomes U+FFFD."""
 
-    bite = 2048
+    bite = 8192
 
     def __init__(self, encoding: str) -> None:
         self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
@@ -263,7 +265,7 @@ class TextDecoder:
 class LineSplitter:
     """Lines without their ends.  A CR at the end of a piece waits: an LF after it would belong to it."""
 
-    bite = 2048
+    bite = 4096
 
     def __init__(self) -> None:
         self._held: list[str] = []  # a list, since a line that comes in many pieces must not be copied at each

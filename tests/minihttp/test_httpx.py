@@ -345,6 +345,12 @@ async def test_how_much_is_collected():
             await client.get("http://h/")
 
 
+def test_charsets_of_the_web():
+    headers = {"Content-Type": "text/plain; charset=utf-7"}
+    assert httpx.Response(200, headers=headers, content=b"+AGE-").text == "a"
+    assert minihttp.Response(200, headers=headers, content=b"+AGE-").text == "+AGE-"
+
+
 def test_secrets_in_a_repr():
     assert repr(httpx.Headers({"Cookie": "a=s3cret"})) == "Headers({'cookie': 'a=s3cret'})"
     assert repr(minihttp.Headers({"Cookie": "a=s3cret"})) == "Headers({'cookie': '[secure]'})"

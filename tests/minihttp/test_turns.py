@@ -44,6 +44,14 @@ async def test_others_run_between_empty_gzip_members(start_script, answering, tu
         assert await turns_of_others(client.get(url)) > len(packed) / 1100
 
 
+async def test_an_empty_gzip_member_gives_no_piece(start_script, answering):
+    packed = gzip.compress(b"") * 3 + gzip.compress(b"hello") + gzip.compress(b"")
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    url = await start_script(answering(head + packed))
+    async with minihttp.AsyncClient() as client, client.stream("GET", url) as response:
+        assert [piece async for piece in response.aiter_bytes()] == [b"hello"]
+
+
 async def test_others_run_between_short_lines(start_script, answering, turns_of_others):
     lines = b"\n" * 200_000
     url = await start_script(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(lines) + lines))
