@@ -8,6 +8,7 @@ import pytest
 import interop_tests.stacks
 from minizmtp.check.__main__ import credentials
 from minizmtp.check.case import ALL, Verdict
+from minizmtp.check.matrix import play_pair
 from minizmtp.check.peer import Terms
 from minizmtp.check.program import Driver
 from minizmtp.check.run import Result, check_driven
@@ -90,3 +91,10 @@ async def test_libzmq_departs_as_it_is_known_to(kind: str, mechanism: str, dials
     of_this_kind = {"SUB": {"long-subscription-to-old-peers"}, "XPUB": {"subscriptions-add"}}.get(kind, set())
     departures = {result.name for result in results if result.verdict is Verdict.LIBZMQ}
     assert departures - {"padding-is-zeros"} == expected | of_this_kind
+
+
+@pytest.mark.parametrize(("binds", "connects"), [(OURS, LIBZMQ), (LIBZMQ, OURS)], ids=["ours-libzmq", "libzmq-ours"])
+async def test_every_scenario_with_libzmq(binds: str, connects: str) -> None:
+    results = await play_pair(Driver(binds), Driver(connects))
+    assert len(results) == 51
+    assert not_passed(results) == []

@@ -50,7 +50,7 @@ READING_ORDER = """
 
     check.octets check.boxes check.peer check.program check.driver check.case check.greeting check.framing
     check.commands check.null check.heartbeat check.reqrep check.pubsub check.pipeline check.dialling check.plain
-    check.curve check.target check.run check.report check.page check.__main__
+    check.curve check.target check.run check.scenarios check.matrix check.report check.page check.__main__
 
     demo.blocks demo.terminal demo.stage demo.relay demo.ends
     demo.every_byte demo.waiting demo.pubsub demo.dispatch demo.patterns demo.transports demo.first demo.many demo.wrong

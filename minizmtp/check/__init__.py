@@ -9,6 +9,8 @@
     greeting framing commands null heartbeat reqrep pubsub pipeline dialling plain curve      the cases, by group
     target      where the socket under test is
     run         all cases, each bounded
+    scenarios   whole conversations between two stacks
+    matrix      every scenario, in each role
     report      text, JSON and JUnit
     page        HTML
     __main__    the command line

@@ -4,6 +4,7 @@
     python -m minizmtp.check --listen tcp://127.0.0.1:5555        the socket that will connect to us
     python -m minizmtp.check --driver "node driver.js"            every type of socket, both ways
     python -m minizmtp.check tcp://127.0.0.1:5555 framing 37-68   some cases only; --list shows all
+    python -m minizmtp.check --driver A --driver B                every scenario between two stacks
     python -m minizmtp.check a.json b.json --html compared.html   earlier runs beside each other
 
     exit code     0   no MUST is broken (with --strict: no SHOULD either)
@@ -31,7 +32,21 @@ from ..constants import SocketType
 from ..errors import ZMQError
 from ..wire import z85
 from ..wire.curve import keypair
-from . import boxes, commands, curve, dialling, framing, greeting, heartbeat, null, pipeline, plain, pubsub, reqrep
+from . import (
+    boxes,
+    commands,
+    curve,
+    dialling,
+    framing,
+    greeting,
+    heartbeat,
+    matrix,
+    null,
+    pipeline,
+    plain,
+    pubsub,
+    reqrep,
+)
 from .case import Case, Verdict, chosen
 from .peer import Terms, Unlike, Unreachable
 from .program import Driver, DriverEnded
@@ -92,7 +107,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("words", nargs="*", metavar="ENDPOINT | FILE.json | CASE", help="what to check, or to compare, and by what")
     add("--listen", metavar="ENDPOINT", help="check the socket that connects to us there")
-    add("--driver", metavar="COMMAND", action="append", default=[], help="check the sockets that this program makes")
+    add(
+        "--driver",
+        metavar="COMMAND",
+        action="append",
+        default=[],
+        help="check the sockets that this program makes; two of them talk to each other",
+    )
     add("--type", default="", metavar="TYPE,...", help="with --driver, which types (all)")
     add("--role", choices=ROLES, default="both", help="with --driver, whether its sockets bind or connect (both)")
     add("--mechanism", default="NULL,PLAIN,CURVE", metavar="NAME,...", help="with --driver, which of them (all three)")
@@ -120,7 +141,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options.types = [name for name in options.type.split(",") if name]
     options.mechanisms = options.mechanism.split(",")
     try:
-        options.cases = chosen(names)
+        options.scenarios = names if len(options.driver) == 2 else []
+        matrix.chosen(options.scenarios)
+        options.cases = chosen([] if options.scenarios else names)
         options.terms = terms_of(options)
     except ValueError as error:
         parser.error(str(error))
@@ -173,6 +196,8 @@ async def check(options: argparse.Namespace) -> list[Section]:
         for section in sections:
             print(f"{section.title}: {section.summary}")
         return sections
+    if len(options.driver) == 2:
+        return await check_pair(options)
     if options.driver:
         return await check_drivers(options)
     if options.listen:
@@ -183,7 +208,7 @@ async def check(options: argparse.Namespace) -> list[Section]:
                 return await accept(listener, FIRST_WAIT)
 
             terms = await announced(next_connection, replace(options.terms, dials=True))
-            with progress(options.cases) as done:
+            with progress(len(options.cases)) as done:
                 results = await Run(Listening(listener, terms), options.cases, done).run()
         return [shown(section_of(endpoint, terms, results), options.all)]
     return [shown(await check_endpoint(endpoint, options), options.all) for endpoint in options.endpoints]
@@ -196,7 +221,7 @@ async def check_endpoint(endpoint: str, options: argparse.Namespace) -> Section:
         return await dial(endpoint, options.patience)
 
     terms = await announced(connect, options.terms)
-    with progress(options.cases) as done:
+    with progress(len(options.cases)) as done:
         results = await Run(Endpoint(endpoint, terms), options.cases, done).run()
     return section_of(endpoint, terms, results)
 
@@ -204,15 +229,27 @@ async def check_endpoint(endpoint: str, options: argparse.Namespace) -> Section:
 async def check_drivers(options: argparse.Namespace) -> list[Section]:
     """Every type of socket of each driver, in both roles, with each mechanism."""
     sections = []
-    for command in options.driver:
-        for mechanism in options.mechanisms:
-            for kind in options.types or SocketType.__members__:
-                for dials in ROLES[options.role]:
-                    driver = Driver(command)
-                    terms, settings = credentials(mechanism, replace(options.terms, kind=kind, dials=dials))
-                    with progress(options.cases) as done:
-                        results = await check_driven(driver, terms, options.cases, done, settings)
-                    sections.append(shown(section_of(driver.name, terms, results), options.all))
+    [command] = options.driver
+    for mechanism in options.mechanisms:
+        for kind in options.types or SocketType.__members__:
+            for dials in ROLES[options.role]:
+                driver = Driver(command)
+                terms, settings = credentials(mechanism, replace(options.terms, kind=kind, dials=dials))
+                with progress(len(options.cases)) as done:
+                    results = await check_driven(driver, terms, options.cases, done, settings)
+                sections.append(shown(section_of(driver.name, terms, results), options.all))
+    return sections
+
+
+async def check_pair(options: argparse.Namespace) -> list[Section]:
+    """Every scenario between the sockets of two drivers, in both roles."""
+    sections = []
+    for binder, connecter in (options.driver, options.driver[::-1]):
+        one, other = Driver(binder), Driver(connecter)
+        with progress(len(matrix.cells(options.scenarios))) as done:
+            results = await matrix.play_pair(one, other, options.scenarios, done)
+        title = f"{one.name} binds, {other.name} connects"
+        sections.append(shown(Section(title, "", "", 1, False, results), options.all))
     return sections
 
 
@@ -249,7 +286,7 @@ def shown(section: Section, whole: bool) -> Section:
 
 
 @contextmanager
-def progress(cases: Sequence[type[Case]]) -> Iterator[Done]:
+def progress(total: int) -> Iterator[Done]:
     """Call the result with each case that is done: a bar shows it, on a terminal, if rich is installed."""
     if not sys.stderr.isatty() or not find_spec("rich"):
         yield lambda result: None
@@ -258,7 +295,7 @@ def progress(cases: Sequence[type[Case]]) -> Iterator[Done]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=len(cases))
+        task = bar.add_task("", total=total)
 
         def done(result: Result) -> None:
             bar.update(task, advance=1, description=f"{SIGNS[result.verdict]} {result.number} {result.name}")

@@ -85,13 +85,13 @@ class Case:
 
     @classmethod
     def name(cls) -> str:
-        """The name on the command line: the class's, in lower case with hyphens."""
-        return re.sub(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__).lower()
+        """The name on the command line."""
+        return name_of(cls)
 
     @classmethod
     def rule(cls) -> str:
-        """The rule in a sentence, without its full stop."""
-        return " ".join((cls.__doc__ or "").split("\n\n")[0].split()).removesuffix(".")
+        """The rule in a sentence."""
+        return rule_of(cls)
 
     @classmethod
     def why_not(cls, terms: Terms) -> str:
@@ -110,6 +110,16 @@ class Case:
 
 
 ALL: list[type[Case]] = []
+
+
+def name_of(thing: type) -> str:
+    """The name of a class, in lower case with hyphens."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[A-Z][a-z])", "-", thing.__name__).lower()
+
+
+def rule_of(thing: type) -> str:
+    """The first paragraph of its docstring, on one line and without its full stop."""
+    return " ".join((thing.__doc__ or "").split("\n\n")[0].split()).removesuffix(".")
 
 
 class Accepted(Case):

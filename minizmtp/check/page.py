@@ -57,7 +57,7 @@ def check_page(title: str, sections: Sequence[Section]) -> str:
         title=title,
         sections=sections,
         rows=rows_of(sections),
-        write_rows=rows,
+        lane_rows=rows,
         details=details,
         link=lambda section, result: links.get((id(section), result.name), ""),
         signs=SIGNS,

@@ -1,11 +1,12 @@
 r"""Reports: what came of a check, as text, as JSON and for JUnit.
 
-A `Section` is one kind of socket in one role. `--json FILE` is one object, from which a report can be read again:
+A `Section` is one kind of socket in one role, or two stacks in theirs. `--json FILE` is one object, from which a report
+can be read again:
 
     format     "minizmtp.check/1"
     sections   each:
       stack    the name of the stack, or the endpoint
-      kind, mechanism, minor, dials        of the socket under test
+      kind, mechanism, minor, dials        of the socket under test; kind is "" for two stacks
       results  each: number, name, group, level, section, rule, verdict, expected, came, note, seconds, and
         writes   what passed, in order, each: connection, ours, octets (in hex), at; left out of a case that passed
                  if it is much
@@ -22,7 +23,7 @@ A `Section` is one kind of socket in one role. `--json FILE` is one object, from
 
 The octets are named by `trace`, which reads them as a socket would: what we sent wrong on purpose is marked as wrong.
 
-Below this module: `run`, `trace`. Read next: `page`.
+Below this module: `run`, `matrix`, `trace`. Read next: `page`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -62,6 +63,8 @@ class Section:
     @property
     def title(self) -> str:
         """The socket in words."""
+        if not self.kind:
+            return self.stack
         return f"{self.stack}: {self.kind} that {'connects' if self.dials else 'binds'}, {self.mechanism}"
 
     def counts(self) -> dict[Verdict, int]:

@@ -10,7 +10,7 @@ rule.
     >>> Result(number="37-68", name="ping-is-answered", verdict=Verdict.PASSED).is_failure
     False
 
-Below this module: `case`, `target`. Read next: `report`.
+Below this module: `case`, `target`. Read next: `scenarios`.
 """
 
 import re
@@ -71,21 +71,21 @@ async def play(case: type[Case], target: Target) -> Result:
                 await _play(case(), Peer(await place.connect(), target.terms, record, place))
         result.verdict = Verdict.PASSED
     except* (Unreachable, DriverEnded) as group:
-        raise Gone(str(_first(group))) from None
+        raise Gone(str(first_of(group))) from None
     except* Unlike as group:
-        unlike = _first(group)
+        unlike = first_of(group)
         assert isinstance(unlike, Unlike)
         result.verdict, result.expected, result.came = Verdict.FAILED, unlike.expected, unlike.came
     except* Departure as group:
-        result.verdict, result.note = Verdict.LIBZMQ, str(_first(group))
+        result.verdict, result.note = Verdict.LIBZMQ, str(first_of(group))
     except* NotApplicable as group:
-        result.note = str(_first(group))
+        result.note = str(first_of(group))
     except* DriverError as group:
         result.verdict, result.expected = Verdict.FAILED, "the program to do what it is told"
-        result.came = str(_first(group))
+        result.came = str(first_of(group))
     except* (Ended, trio.TooSlowError) as group:
         result.verdict, result.expected = Verdict.FAILED, "the conversation to go on"
-        result.came = "the connection was closed" if isinstance(_first(group), Ended) else "nothing more"
+        result.came = "the connection was closed" if isinstance(first_of(group), Ended) else "nothing more"
     result.seconds = trio.current_time() - record.began
     if result.verdict is Verdict.FAILED and (why := await target.gone()):
         raise Gone(why)
@@ -101,7 +101,8 @@ async def _play(case: Case, peer: Peer) -> None:
                 await one.leave()
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first exception in a group, however deep."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
