@@ -3,18 +3,18 @@
     recv   nothing there ──► look: poll, poll, poll … at most 150 µs ──► a message: no task was woken, none was switched
                                                       └── nothing ─────► wait, as without this chapter
 
-To block and to be woken again costs a request and its reply more than all the rest of their way: the system puts the
-thread to sleep and wakes it, trio's loop goes round and resumes the task. If the reply comes within some microseconds,
-it is cheaper to ask for it again and again. If it does not, the CPU time is wasted. So there are rules:
+To block and to be woken costs a request and its reply more than all the rest of their way: the system puts the thread
+to sleep and wakes it, and trio resumes the task. If the reply comes within some microseconds, polling is cheaper. If it
+does not, the CPU time is wasted. So there are rules:
 
 **Only while there is nothing else to do.** A look never begins while another task can run. It ends as soon as something
 has come for any connection of the Context, and in time for the next timer. trio's loop goes round at least every
 150 µs, also if each message is found by looking, because the time counts from the last round.
 
 **Only where it pays.** A socket looks if its last message came soon after the socket began to wait for it. After a look
-in vain the socket does not look for a while, which doubles with each look in vain, up to 150 ms, and becomes an eighth
-shorter with each look that succeeds. So a program whose messages come seldom does not look at all, one whose messages
-come a little too late spends a thousandth of its time on it, and looking goes on only if most looks succeed.
+in vain it does not look for a while, which doubles with each look in vain, up to 150 ms, and becomes an eighth shorter
+with each look that succeeds. So a program whose messages come seldom does not look at all, and one whose messages come
+a little too late spends a thousandth of its time on it.
 
 **Only where the peer can run meanwhile.** On one core it cannot, so there is no look. Where a core is shared, each poll
 offers it to other processes (`sched_yield`). If one of them keeps it for long, the look ends and was in vain.

@@ -64,9 +64,8 @@ class RunLimits:
 
     def __init__(self, shared: RunCounts) -> None:
         self._shared = shared
-        self._long_seen = self._short_seen = (
-            0  # runs of all connections up to our last long run, and short ones of ours
-        )
+        # Runs of all connections up to our last long run, and the short ones that we have made since.
+        self._long_seen = self._short_seen = 0
         self._seen_at = self._sharing_until = -SHARING
         self.work, self.reads, self.octets = WORK, READS, 0
 
@@ -79,7 +78,7 @@ class RunLimits:
                 self._short_seen += 1  # because our own short runs are no reason to hurry
             return
         short, long = shared.short - self._short_seen, shared.long - self._long_seen
-        # Counts from long ago say nothing about the present company.
+        # Counts from long ago say nothing about the connections that work now.
         if 0 < short >= long and now < self._seen_at + SHARING:
             self._sharing_until = now + SHARING
         shared.long += 1

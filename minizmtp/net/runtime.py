@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from ..sockets.links import Links
     from ..sockets.socket import Socket
 
-
 # Octets that keep_memory allocates and frees; malloc then keeps up to twice as much.
 KEPT = 1 << 22
 
