@@ -18,7 +18,7 @@ A session does not work itself: it starts an `engine`, which shakes hands and ca
 error in a connection ends that connection. It is reported (see `reports`) and never raised, so that no connection can
 harm another.
 
-Read next: `connector`.
+Read next: `sockets.waiters`, or `connector`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ the rest.
 
 Messages are sent unchanged; the pattern adds no frames.
 
-Read next: `pair`, or leave the patterns here and go on with `net.endpoints`.
+Read next: `pubsub`, or `pair`.
 """
 
 from ..constants import SocketType

@@ -32,7 +32,7 @@ due, so its last item goes through `take`, which tells the writer.
     >>> queue.take(), list(queue.ready), len(queue)
     (b'c', [b'd'], 4)
 
-Read next: `pipe`.
+Read next: `routing`, or `pipe`.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ Both sides work in lockstep. A REQ must receive the reply before it sends again,
 receives again; anything else is the error EFSM, "not in this state" (28-1, 28-10). DEALER and ROUTER, the same two
 without these rules, are in `router`.
 
-Read next: `net.endpoints`.
+Read next: `router`.
 """
 
 import random

@@ -25,7 +25,7 @@ With `router_handover` the second gets the name, and the connection of the first
     >>> router.try_send([b"anna", b"ok"]), anna.outbound.take()
     (True, b'ok')
 
-It can be read alone.
+Read next: `net`, the engine on one page.
 """
 
 from collections.abc import Callable, Iterator

@@ -22,7 +22,7 @@ with three peers and with three thousand.
     >>> pipes.index(robin.send([b"more"]))
     1
 
-Read next: `pattern`.
+Read next: `pipeline`, or `pattern`.
 """
 
 from collections import deque
