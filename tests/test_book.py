@@ -34,7 +34,7 @@ READING_ORDER = """
     patterns.pubsub patterns.reqrep patterns.router
 
     net.endpoints net.addresses net.transports net.looking net.runlimits net.reactor net.portable net.states net.writer
-    net.heartbeat net.pulse net.engine net.security net.advice net.reports net.session net.connector
+    net.heartbeat net.pulse net.engine net.security net.advice net.reports net.link net.session net.connector
     net.acceptor net.inproc net.runtime
 
     sockets.monitor sockets.links sockets.waiters sockets.sender sockets.socket sockets.zap sockets.context
@@ -74,7 +74,7 @@ def loaded(module: str) -> ModuleType:
 
 
 # A session calls the links it belongs to, and links make sessions, so a session imports their names for types only.
-MEET_THEIR_OWNERS = {"net.session", "net.connector", "net.acceptor", "net.inproc", "net.runtime"}
+MEET_THEIR_OWNERS = {"net.link", "net.session", "net.connector", "net.acceptor", "net.inproc", "net.runtime"}
 
 
 def without_type_checking(tree: ast.Module) -> Iterator[ast.AST]:

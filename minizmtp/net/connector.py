@@ -35,10 +35,11 @@ from ..wire import Ready
 from .addresses import dialled_place
 from .advice import NOT_THERE, advice
 from .endpoints import Endpoint, Tcp
+from .link import detach_pipe
 from .pulse import Disconnected
 from .reports import Closed, LogOnce, code_and_reason
 from .security import choose_connection
-from .session import Session, detach_pipe
+from .session import Session
 from .transports import Stream, dial
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from ..options import Options
 from ..patterns import Pipe
 from ..patterns.pipe import Source
 from .endpoints import Inproc
+from .link import detach_pipe, new_pipe
 from .reports import log
-from .session import detach_pipe, new_pipe
 
 if TYPE_CHECKING:
     from ..sockets.links import Links

@@ -11,7 +11,7 @@ event, and what the program or its user should know is logged:
     error     an error in this library, with its traceback
     nothing   a server that is not there yet, a peer that leaves: the monitors are told
 
-Read next: `session`.
+Read next: `link`.
 """
 
 import logging

@@ -27,10 +27,10 @@ from ..net.acceptor import Acceptor
 from ..net.addresses import bound_place, dialled_place
 from ..net.connector import Connector
 from ..net.endpoints import Endpoint, Inproc, parse_endpoint
+from ..net.link import Link
 from ..net.reports import log
 from ..net.runtime import Runtime
 from ..net.security import choose_mechanism
-from ..net.session import Link
 from ..net.transports import check_dialable, listen
 from ..options import Options, snapshot, without_effect
 from ..patterns import Pattern
