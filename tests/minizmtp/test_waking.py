@@ -329,13 +329,15 @@ BODY = bytes(20_000)
 
 
 async def fill(sock: zmq.Socket, message: list[bytes]) -> None:
-    """Send message until there is no room for another."""
-    while True:
+    """Send message until there is no room for another, and the system makes none either by taking more."""
+    refusals = 0
+    while refusals < 5:
         try:
             await sock.send_multipart(message, zmq.NOBLOCK)
-            await wait_all_tasks_blocked(0.01)  # what the system takes makes room
+            refusals = 0
         except zmq.Again:
-            return
+            refusals += 1
+        await wait_all_tasks_blocked(0.02)
 
 
 async def meanwhile(call: Callable[[], Awaitable[Any]], event: Callable[[], Any]) -> Any:
