@@ -50,7 +50,7 @@ OF_MODULE = {
 
 # Options of libzmq for what does not exist here: I/O threads, multicast, SOCKS, GSSAPI, the draft types ...
 NO_OPTIONS = """
-    affinity bindtodevice blocky busy_poll connect_rid connect_timeout delay_attach_on_connect disconnect_msg
+    affinity bindtodevice blocky busy_poll connect_rid delay_attach_on_connect disconnect_msg
     fail_unroutable gssapi_plaintext gssapi_principal gssapi_principal_nametype gssapi_server gssapi_service_principal
     gssapi_service_principal_nametype hello_msg hiccup_msg in_batch_size ipc_filter_gid ipc_filter_pid ipc_filter_uid
     ipv4only loopback_fastpath metadata multicast_hops multicast_loop multicast_maxtpdu only_first_subscribe

@@ -294,6 +294,10 @@ class Options(metaclass=habits.Listing):
     reconnect_ivl_max = Option(
         0, SPAN, "above 0: each failure doubles the pause, up to this value, and nothing random is added", over=STREAMS
     )
+    connect_timeout = Option(
+        0, SPAN, "how long one attempt of tcp to connect may take; 0: as long as the system tries, often two minutes",
+        over=STREAMS,
+    )  # fmt: skip
     handshake_ivl = Option(30000, SPAN, "how long greeting and handshake may take; 0: no limit", over=STREAMS)
     heartbeat_ivl = Option(
         0, SPAN, "pause between two PINGs, which the peer has to answer; 0: no PINGs are sent", over=STREAMS
@@ -417,12 +421,12 @@ Keywords = TypedDict("Keywords", {  # noqa: UP013  (as a class it would take fif
     "router_handover": int, "probe_router": int, "req_relaxed": int, "req_correlate": int, "xpub_verbose": int,
     "xpub_verboser": int, "xpub_manual": int, "xpub_nodrop": int, "xpub_welcome_msg": Text, "invert_matching": int,
     "maxmsgsize": int, "maxunfinished": int, "maxsubscribed": int, "reconnect_ivl": int, "reconnect_ivl_max": int,
-    "handshake_ivl": int, "heartbeat_ivl": int, "heartbeat_old_peers": int, "heartbeat_timeout": int,
-    "heartbeat_ttl": int, "connect_routing_id": Text, "plain_server": int, "plain_username": Text,
-    "plain_password": Text, "curve_server": int, "curve_publickey": Text, "curve_secretkey": Text,
-    "curve_serverkey": Text, "zap_domain": Text, "zap_enforce_domain": int, "backlog": int, "ipv6": int, "sndbuf": int,
-    "rcvbuf": int, "tcp_keepalive": int, "tcp_keepalive_idle": int, "tcp_keepalive_cnt": int,
-    "tcp_keepalive_intvl": int,
+    "connect_timeout": int, "handshake_ivl": int, "heartbeat_ivl": int, "heartbeat_old_peers": int,
+    "heartbeat_timeout": int, "heartbeat_ttl": int, "connect_routing_id": Text, "plain_server": int,
+    "plain_username": Text, "plain_password": Text, "curve_server": int, "curve_publickey": Text,
+    "curve_secretkey": Text, "curve_serverkey": Text, "zap_domain": Text, "zap_enforce_domain": int, "backlog": int,
+    "ipv6": int, "sndbuf": int, "rcvbuf": int, "tcp_keepalive": int, "tcp_keepalive_idle": int,
+    "tcp_keepalive_cnt": int, "tcp_keepalive_intvl": int,
 }, total=False)  # fmt: skip
 Keywords.__doc__ = "The options as keywords of Context.socket(), with their types."
 

@@ -13,6 +13,7 @@ Read next: `looking`, or `engine` at once.
 """
 
 import errno
+import math
 import os
 import socket
 import stat
@@ -355,7 +356,12 @@ async def _connect(
         except BlockingIOError:
             if not is_tcp:
                 raise  # over ipc this means that the listener's queue is full
-            await trio.lowlevel.wait_writable(sock)
+            # Without a limit, the system repeats a lost SYN later and later: after a cut of 30 s up to 16 s later.
+            with trio.move_on_after(options.connect_timeout / 1000 or math.inf) as limit:
+                await trio.lowlevel.wait_writable(sock)
+            if limit.cancelled_caught:
+                reason = f"no connection within {options.connect_timeout} ms (connect_timeout)"
+                raise OSError(errno.ETIMEDOUT, reason) from None
             if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 on_windows: dict[int, str] = getattr(socket, "errorTab", {})  # whose strerror does not know them
                 raise OSError(code, on_windows.get(code) or os.strerror(code)) from None

@@ -23,7 +23,7 @@ from tests.zmtp_peer import RawPeer
 # libzmq's options, and what each must take and refuse.
 COUNTS = {"sndhwm": 1000, "rcvhwm": 1000, "backlog": 100}
 TIMES = {"linger": -1, "sndtimeo": -1, "rcvtimeo": -1}
-SPANS = {"reconnect_ivl_max": 0, "handshake_ivl": 30000, "heartbeat_ivl": 0}
+SPANS = {"reconnect_ivl_max": 0, "connect_timeout": 0, "handshake_ivl": 30000, "heartbeat_ivl": 0}
 SWITCHES = {
     **dict.fromkeys(["immediate", "conflate", "router_mandatory", "router_handover", "probe_router"], 0),
     **dict.fromkeys(["req_relaxed", "req_correlate", "xpub_verbose", "xpub_verboser", "xpub_manual"], 0),

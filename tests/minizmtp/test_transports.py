@@ -1,5 +1,6 @@
 """Transports: binding, dialling, and the files that ipc leaves behind or does not."""
 
+import contextlib
 import errno
 import os
 import platform
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp.net.addresses import host_of
@@ -105,6 +106,25 @@ async def test_dial_takes_names_and_addresses_of_either_family(host: str) -> Non
         assert await receive(accepted) == b""
         accepted.close()
     listener.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse a connection that waits in no queue")
+async def test_connect_timeout_ends_an_attempt_without_an_answer(quick_clock: MockClock) -> None:
+    """A listener whose queue is full does not answer a SYN."""
+    options = Options()
+    options.connect_timeout = 700
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, contextlib.ExitStack() as stack:
+        port = deaf.getsockname()[1]
+        for _ in range(4):
+            crowd = stack.enter_context(socket.socket())
+            crowd.setblocking(False)
+            crowd.connect_ex(("127.0.0.1", port))
+        began = trio.current_time()
+        with pytest.raises(OSError, match=r"no connection within 700 ms \(connect_timeout\)") as caught:
+            await dial(Tcp("127.0.0.1", port), options)
+        assert caught.value.errno == errno.ETIMEDOUT
+        assert trio.current_time() - began == pytest.approx(0.7, abs=0.1)
+
 
 
 @pytest.mark.requirement("L-16")

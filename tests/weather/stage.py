@@ -71,7 +71,7 @@ class Stage:
         self.names.append(name)
         self.ports.append(port)
         for host, kind, stack in zip((A, B), pattern, stacks, strict=True):
-            sides = {"linger": LINGER, "reconnect_ivl": 100, **options}
+            sides = {"linger": LINGER, "reconnect_ivl": 100, "connect_timeout": 1000, **options}
             if mechanism == "CURVE":
                 sides |= SERVER if host == B else CLIENT
             if kind == "REQ":
