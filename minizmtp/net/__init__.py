@@ -11,13 +11,13 @@ engine of that file. An engine never waits: what it cannot do now, it does when 
 **Reading.** The engine reads a chunk, gives it to the Connection (see `wire`), and asks for events. Messages go to the
 inbound queue, SUBSCRIBE and CANCEL to the pattern, and a PING is answered before the messages that wait. When the
 inbound queue is full, the engine stops reading. Then the system's buffer fills, TCP stops the peer, and the peer's
-outbound queue fills: this back-pressure is what a high-water mark is for. A run ends after a bounded amount of work,
-because a peer that floods us must not keep the others waiting.
+outbound queue fills: this back-pressure is what a high-water mark is for. Each time an engine is called, it does a
+bounded amount of work and returns, because a peer that floods us must not keep the others waiting.
 
-**Writing.** The first message in an empty outbound queue calls the writer, which encodes and sends it inside the
-program's `send`, if the system takes it. Otherwise messages wait in the queue until the system has room, and then as
-many as fill 64 KiB leave in one call. What the system has taken is lost if the connection breaks; everything behind it
-is put back into the queue, whole messages only.
+**Writing.** When a message comes into an empty outbound queue, the writer is called, and encodes and sends it inside
+the program's `send`, if the system takes it. Otherwise messages wait in the queue until the system has room, and then
+as many as fill 64 KiB leave in one call. If the connection breaks, the messages that left wholly are lost; one of which
+only a part had left, and all behind it, go back into the queue.
 
 **Ending.** An error ends the connection in which it occurs, and no other. The engine stops and tells its session, which
 keeps the pipe and dials again, or drops it.

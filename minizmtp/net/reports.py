@@ -15,6 +15,7 @@ Read next: `link`.
 """
 
 import logging
+import re
 from typing import NamedTuple
 
 from ..constants import Event
@@ -34,6 +35,16 @@ HEARTBEATS_OFF = (
 )
 
 
+class Report(NamedTuple):
+    """text: for the log and the monitors. level: at which it is logged, 0 if it is not. event: of a handshake that
+    failed, with its value."""
+
+    text: str
+    level: int = 0
+    event: Event | None = None
+    value: int = 0
+
+
 class LogOnce:
     """Logs each reason once for one endpoint, because a peer may come again every 100 ms."""
 
@@ -51,6 +62,16 @@ class LogOnce:
             self.has_warned |= is_failure and level >= logging.WARNING
             log.log(level, "%s", reason)
 
+    def failure(self, report: Report, peer: str, *, dialled: bool, is_ready: bool) -> None:
+        """Log why a connection ended: once for each cause, whatever numbers the text has."""
+        if dialled:
+            self(report.text, report.level)
+        elif not is_ready:
+            # Anything on the network may connect here and fail, and that is not a fault of the program.
+            self(report.text, logging.INFO)
+        else:
+            self(f"{report.text} (the peer is {peer})", cause=re.sub(r"\d+", "", report.text))
+
     def forget_failures(self) -> None:
         """The endpoint works now, so its next failure is news again."""
         self.has_warned = False
@@ -62,16 +83,6 @@ class Closed(Exception):
 
     def __init__(self) -> None:
         super().__init__("closed by us")
-
-
-class Report(NamedTuple):
-    """text: for the log and the monitors. level: at which it is logged, 0 if it is not. event: of a handshake that
-    failed, with its value."""
-
-    text: str
-    level: int = 0
-    event: Event | None = None
-    value: int = 0
 
 
 def code_and_reason(error: Exception) -> tuple[int, str]:

@@ -6,10 +6,10 @@
 `connect` makes a `connector`, and `bind` an `acceptor`, which makes an Accepted for each peer. The two ends of a
 connection treat its loss differently, which explains most of what surprises in ZeroMQ:
 
-    what was on its way               connecting side                      accepting side
-    queued, or sent in part           stays in the pipe; the next          goes with the pipe: lost
+    where a message was               connecting side                      bound side
+    in the queue, or partly sent      stays in the pipe; the next          goes with the pipe: lost
                                       connection sends it whole
-    taken by the system               lost, if the peer has not read it: it is never sent twice, on either side
+    wholly taken by the system        lost, if the peer has not read it: it is never sent twice, on either side
     received, and not yet read        the program can still read it, on either side
 
 With the option `immediate`, the connecting side keeps no pipe either while it is not connected.
@@ -23,9 +23,7 @@ Read next: `sockets.waiters`, or `connector`.
 
 from __future__ import annotations
 
-import logging
 import math
-import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -40,7 +38,7 @@ from ..wire.metadata import metadata_as_text
 from .engine import Engine
 from .link import detach_pipe, new_pipe
 from .pulse import Disconnected
-from .reports import HEARTBEATS_OFF, Closed, LogOnce, Report, explain, log
+from .reports import HEARTBEATS_OFF, Closed, LogOnce, explain, log
 from .transports import Stream
 
 if TYPE_CHECKING:
@@ -81,8 +79,6 @@ class Session:
         self._refused_by_us = False  # the handler refused the peer, or failed
         self._is_ready = False
         self._deadline, self._alarm = math.inf, 0  # the end of its linger, and the reactor's number for that timer
-
-    # --------------------------------------------------------- one connection, start to end (see engine.EngineListener)
 
     def _start_engine(self, stream: Stream) -> None:
         """Start an engine. It calls back: `on_ready` after the handshake, `on_closed` in the end."""
@@ -125,7 +121,7 @@ class Session:
         pipe = self._pipe_of_peer(name)
         # The address that we see replaces one that the peer states, because a peer could state any.
         metadata = metadata_as_text(ready.metadata | {b"peer-address": stream.peer_address.encode()})
-        # Another peer than before the connection broke: messages of the first one, not read yet, keep its metadata.
+        # If another peer answers than before, the unread messages keep the metadata of the peer that sent them.
         if pipe.metadata not in ({}, metadata):
             pattern.keep_unread(pipe)
         pipe.identity, pipe.metadata = name, metadata
@@ -166,27 +162,13 @@ class Session:
             reason, self.endpoint, self._options, is_ready=self._is_ready, greeting=greeting, dialled=self.dialled
         )
         if report.level:
-            self._log_failure(report)
+            self._log_once.failure(report, self._stream.peer_address, dialled=self.dialled, is_ready=self._is_ready)
         elif not isinstance(reason, (Closed, Disconnected)):
             # Logged and not raised, because in the reactor's task it would end all other connections, too.
             log.error("internal error: closing connection to %s (please report this)", self.endpoint, exc_info=reason)
         if report.event is not None:
             self._links.tell(report.event, self.endpoint, report.value, report.text)
         self._links.tell(Event.DISCONNECTED, self.endpoint, self._stream.fileno, report.text)
-
-    def _log_failure(self, report: Report) -> None:
-        """Once for each cause, whatever numbers the text has."""
-        assert self._stream is not None
-        if self.dialled:
-            self._log_once(report.text, report.level)
-        elif not self._is_ready:
-            # Anything on the network may connect here and fail, and that is not a fault of the program.
-            self._log_once(report.text, logging.INFO)
-        else:
-            text = f"{report.text} (the peer is {self._stream.peer_address})"
-            self._log_once(text, cause=re.sub(r"\d+", "", report.text))
-
-    # -------------------------------------------------------------------------------------------- its end (see Link)
 
     def finish(self, linger: int) -> None:
         self.finishing = True

@@ -9,9 +9,10 @@ sends it nothing else, because that saves the network (37-57). In ZMTP 1.0 (libz
 the subscriber threw the rest away; publishers filter since ZMTP 2.0 (libzmq 3). A SUB still filters what it receives,
 because a publisher goes on sending until it has our CANCEL (29-34).
 
-**What does a subscriber send?** Its first subscription to a prefix and the last cancellation, because a SUB counts
-(L-38), and on each new connection the list of what it wants then (see `requests`). Up to ZMTP 3.0 a subscription is a
-message of one frame, 0x01 and the prefix; 0x00 and the prefix cancels it. ZMTP 3.1 (libzmq since 4.3.3) has commands:
+**What does a subscriber send?** A program may subscribe to one prefix twice; a SUB counts, and sends the first
+subscription and the last cancellation only (L-38). A new connection gets the whole list (see `requests`). In ZMTP 2.0
+and 3.0 a subscription is a message of one frame, 0x01 and the prefix; 0x00 and the prefix cancels it. ZMTP 3.1 (libzmq
+since 4.3.3) has commands:
 
     04 0c 09 53 55 42 53 43 52 49 42 45 65 75        COMMAND, 12 octets, "SUBSCRIBE" "eu"
     01 02 65 75 00 03 73 75 6e                       the message "eu" (MORE), "sun"
@@ -20,12 +21,12 @@ message of one frame, 0x01 and the prefix; 0x00 and the prefix cancels it. ZMTP 
 and looks up the first frame of the message there. That takes the same time with one subscription and with 100,000 (see
 `subscriptions`). Then it appends the message to the queue of each peer that was found (`fanout`).
 
-**What is dropped?** A publisher never waits for a subscriber, so three things get lost:
+**What is dropped?** A publisher does not wait for a subscriber, so it drops
 
 - a message without subscribers (29-10): above all the first ones, because subscriptions take time to arrive;
 - a message for a peer whose queue is full, for that peer alone and as a whole (29-9); with xpub_nodrop it waits;
-- what is queued for a peer that connected to us, when that connection breaks (29-4). If we connected to the peer, its
-  queue and its subscriptions stay until the next connection (29-3).
+- what is queued for a peer when its connection breaks, on the bound side (29-4). On the connecting side, the queue and
+  the peer's subscriptions stay until the next connection (29-3).
 
     >>> from .pipe import Pipe, Queue
     >>> pub = Pub(on_arrival=print, on_space=lambda: None)
@@ -37,8 +38,8 @@ and looks up the first frame of the message there. That takes the same time with
     ([True, True, True], [[b'eu', b'sun']])
 
 **XPUB and XSUB** let the program see what PUB and SUB do by themselves. An XPUB gives each subscription to its program,
-as such a message of one frame (from `notices`), and an XSUB subscribes when its program sends one. A broker has one of
-each and passes on what it receives, in both directions (see `proxy`):
+as a message of one frame, 01 or 00 and the prefix, and an XSUB subscribes when its program sends one. A broker has one
+of each and passes on what it receives, in both directions (see `proxy`):
 
     PUB ──── "eu rain" ───────►  XSUB  program  XPUB  ──── "eu rain" ───────►  SUB
         ◄─── SUBSCRIBE "eu" ───               01 "eu"  ◄─── SUBSCRIBE "eu" ───

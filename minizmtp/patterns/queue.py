@@ -5,6 +5,11 @@
      socket ◄──take──│ inbound    ▪▪▪                 (rcvhwm: 1000) │◄─put_all──  engine ◄─ peer
                      └──────────────────────────────────────────────┘
 
+A **pipe** is the two queues of one peer. `connect` makes a pipe at once, before there is a connection, and keeps it
+when the connection breaks, so a program can send before its peer is there. At a bound socket, each peer that connects
+gets a pipe, which goes with its connection. In this module the *writer* puts messages in and the *reader* takes them
+out: of the outbound queue, the program is the writer and `net.writer` the reader.
+
 **The high-water mark counts messages, whatever their size (L-4).** When so many wait, the queue is full, and `offer`
 refuses the next. The queue has room again when half of the limit has been taken, as in libzmq: the reader acknowledges
 what it took in steps of half the limit, because then the writer is woken once for all of them and not for each (L-3).
@@ -18,15 +23,15 @@ what it took in steps of half the limit, because then the writer is woken once f
     (b'b', False)
 
 More than `sndhwm` messages can be sent to a peer that reads none, because there are more places to wait: this queue,
-the buffers of both systems, and the peer's inbound queue. `put` and `put_back` go past the mark, because a subscription
-must not be refused, and what a broken connection did not send had its place already.
+the buffers of both systems, and the peer's inbound queue. `put` goes past the mark, because a subscription must not be
+refused. So does `put_back`, because what a broken connection did not send had its place already.
 
 **Neither side waits here.** Each registers a callback: `on_arrival` is called when an empty queue has got something,
 and `on_space` when a queue that was found full has room again.
 
 **The reader works through a batch.** `take` moves some items to `ready`, which is public: while it holds more than one
-item, the reader may pop the oldest itself, which saves a call for each. A batch ends where the next acknowledgement is
-due, so its last item goes through `take`, which tells the writer.
+item, the reader may pop the oldest itself, which saves a call for each. A batch never goes past the next
+acknowledgement. Its last item is taken by `take`, which sends that acknowledgement.
 
     >>> queue.put_all([b"e", b"f", b"g"])
     >>> queue.take(), list(queue.ready), len(queue)
@@ -53,8 +58,8 @@ class Queue:
     """Messages and subscriptions from a writer to a reader, oldest first, at most hwm of them (0: any number).
 
     conflate: hold the newest message only, without a limit. `on_arrival` is called inside the writer's call, `on_space`
-    inside the reader's. Neither may put into this queue, because it might overtake the item that the reader is taking
-    at that moment. `on_arrival` may take.
+    inside the reader's. A callback must not put into this queue, because the new item could overtake the one that is
+    being taken. `on_arrival` may take.
     """
 
     __slots__ = (
@@ -99,7 +104,7 @@ class Queue:
 
     def set_hwm(self, hwm: int) -> None:
         """Change the limit; what is queued already stays. What was taken is acknowledged at once, because half of the
-        new limit may be more than the queue holds, and then no take would wake a writer that waits for room."""
+        new limit may be more than the queue holds, and then the writer would wait for ever."""
         self._end_batch()
         self.hwm = 0 if self._conflate else hwm  # 0: no limit
         self._half = (self.hwm + 1) // 2 or 1
@@ -292,7 +297,7 @@ class Queue:
         return [item for item in items if sieve(item if type(item) is bytes else item[0])]  # type: ignore
 
     def _end_batch(self) -> None:
-        """Where the next acknowledgement is due changes, or the filter: the batch would end at the wrong item."""
+        """Give up the batch, because it would end at the wrong item now."""
         self._items.extendleft(reversed(self.ready))
         self.ready.clear()
 

@@ -7,10 +7,11 @@ r"""REQ and REP: a question, an answer, and the way back.                       
     "world"  ◄── │ 01 00  00 05 world                        │  ◄── "world"
 
 A REQ puts an empty frame in front of the request, the **delimiter**. It says where the body begins, because a request
-may pass through brokers on its way, and each of them puts in front the name of the peer that it had the request from:
+may pass through brokers on its way, and each of them puts in front the name of the peer that sent it the request. The
+first broker's frame is nearest to the delimiter:
 
     01 02 r2   01 02 r1   01 00   00 05 hello
-    └── envelope: by way of r1, then r2 ──┘   body
+    └─── envelope: through r1, then r2 ───┘   body
 
 A REP keeps everything up to the delimiter, the **envelope**, and puts it in front of the reply. Each broker on the way
 back takes off the first frame, which names the next peer, so that none of them has to remember the request. The REQ

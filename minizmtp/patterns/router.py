@@ -9,12 +9,13 @@ message that it receives; when it sends, it takes off the first frame and sends 
 Between a REQ and a REP they make a broker: the name is one more frame of the envelope (see `reqrep`).
 
 The name is what the peer asked for (its option `routing_id`, on the wire Identity), or else one that the ROUTER makes:
-five octets, the first a zero, which no peer may choose. A name belongs to a connection. When a connection that we
-dialled breaks, and a peer of another name answers the next time, the old name is gone.
+five octets, the first a zero, which no peer may choose. When a connection that we dialled breaks and is made again, a
+peer that asks for the same name keeps it; if another peer answers, the old name is gone.
 
-A message for a name that no peer has, or for a peer whose queue is full, is dropped; with `router_mandatory` the first
-is an error and the second waits. Of two peers with one name the first keeps it, and what the second sends is dropped.
-With `router_handover` the second gets the name, and the connection of the first is closed.
+A message for a name that no peer has, or for a peer whose queue is full, is dropped. With `router_mandatory`, an
+unknown name is an error, and a full queue makes `send` wait. Of two peers that ask for one name the earlier one keeps
+it, and what the later one sends is dropped; with `router_handover` the later one gets the name, and the earlier one's
+connection is closed.
 
     >>> from .queue import Queue
     >>> router = Router(on_arrival=lambda: None, on_space=lambda: None)

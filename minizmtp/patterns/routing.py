@@ -42,8 +42,8 @@ NOTHING: deque[Item] = deque(maxlen=0)
 class FairQueue:
     """Takes one message from each pipe in turn (30-18). on_arrival: called when a pipe that had no message has one.
 
-    inbox: while only one pipe has messages, the batch of that pipe (see `queue`). While it holds more than one item,
-    the socket may pop the oldest, and need not call `take`. Else, and unless publishes is set, it is NOTHING.
+    inbox: the batch of the only pipe that has messages (see `queue`). While it holds more than one item, the socket may
+    pop the oldest, and need not call `take`. If several pipes have messages, or publishes is False, it is NOTHING.
     """
 
     def __init__(self, on_arrival: Callable[[], None] = ignore, publishes: bool = True) -> None:
@@ -131,8 +131,8 @@ class FairQueue:
                 if (received := self.take()) is not None:
                     found += filter(None, unwrap(received[0], [received[1]]))
                 continue
-            # All pipes give the same number, as many as the one with the fewest items has. That many rounds end where
-            # they began, and cost one call for each pipe and not one for each message.
+            # Each pipe gives as many items as the one with the fewest has. After so many rounds the same pipe is next,
+            # so one call for each pipe is enough.
             rounds = min(min(len(pipe.inbound) for pipe in row), left // len(row))
             given = [unwrap(pipe, pipe.inbound.take_batch(rounds)) for pipe in row]
             found += filter(None, given[0] if len(given) == 1 else chain.from_iterable(zip_longest(*given)))
@@ -175,7 +175,7 @@ class RoundRobin:
 
     def __bool__(self) -> bool:
         """Is there a pipe with room?"""
-        # Asked now, not remembered, because what a connection that broke gives back may fill a queue, too.
+        # The answer is not stored, because `put_back` after a broken connection may fill a queue, too.
         while self._row and not self._row[0].outbound.room():
             self._row.popleft()
             self._row_changed()

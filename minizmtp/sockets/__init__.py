@@ -3,6 +3,7 @@
     monitor      what happens to a socket's connections, as events
     links        bind, connect, close, and the peers of a socket
     waiters      how a task waits for a socket, and which task is woken when
+    changes      waiting for any change of one or several sockets
     sender       messages that cannot be sent in one step, and batches
     socket       send, recv and their relatives
     zap          the question whether a peer may come in

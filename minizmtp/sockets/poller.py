@@ -25,8 +25,8 @@ import trio
 
 from ..constants import POLLERR, POLLIN, POLLOUT
 from ..errors import EINVAL, ZMQError
+from .changes import timeout_scope, wait_for_change
 from .socket import Socket
-from .waiters import timeout_scope, wait_for_change
 
 
 class HasFileno(Protocol):

@@ -25,9 +25,9 @@ from ..errors import ZMQError
 from ..patterns.ahead import Received
 from ..wire.events import Item
 from ..wire.events import Message as Frames
+from .changes import wait_for_change
 from .sender import TURNS
 from .socket import Socket
-from .waiters import wait_for_change
 
 
 async def proxy(frontend: Socket, backend: Socket, capture: Socket | None = None) -> NoReturn:

@@ -42,10 +42,11 @@ from ..patterns.ahead import Received
 from ..patterns.routing import FairQueue, RoundRobin
 from ..sockopts import EVENTS, LAST_ENDPOINT, RCVMORE, SUBSCRIBE, TYPE, UNSUBSCRIBE, SocketOption
 from ..wire.events import Message as Frames
+from .changes import timeout_scope, wait_for_change
 from .links import Links, PeerStatistics
 from .monitor import Monitor
 from .sender import TURNS, Sender, frame_of, frames_of
-from .waiters import Waiters, timeout_scope, wait_for_change
+from .waiters import Waiters
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer  # bytes, bytearray, memoryview, array ...

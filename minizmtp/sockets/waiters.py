@@ -7,15 +7,16 @@
     poll                   ──►  waits for any change         ◄── both, and whatever else may change the answer
 
 Waking a task does not hand it a message: the task asks the pattern again, and may find that another task was faster.
-That is why a task that is cancelled while it waits loses nothing. A spurious wake-up costs a moment, but a lost one
-lets a task hang for ever. So **whatever may change an answer wakes the tasks that wait for it**, also where the new
-answer is an error: the patterns do so for what peers and options do, `wake_next` for what another task does.
+That is why a task that is cancelled while it waits loses nothing: it holds no message, and after a try that succeeded
+there is no further await. A wake-up is not lost either, because trio cancels only a task that is still parked; one that
+was woken tries first. A spurious wake-up costs a moment, but a lost one lets a task hang for ever. So **whatever may
+change the result of a try wakes the tasks that wait**, also if the new result is an error: the pattern reports what
+peers and options change, `wake_next` what another task changes.
 
-Read next: `sender`.
+Read next: `changes`, or `sender`.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
 from typing import TypeVar
 
@@ -47,8 +48,8 @@ class Waiters:
     async def park(
         self, attempt: Callable[[], T | None], flags: int, timeout: int, lot: trio.lowlevel.ParkingLot | None = None
     ) -> T:
-        """Wait among the receivers, or in lot, and call attempt whenever its answer may be another, until it is not
-        None. Raises Again when timeout milliseconds are over (−1: no limit), or at once with NOBLOCK."""
+        """Wait among the receivers, or in lot, and call attempt after each wake-up until it does not return None.
+        Raises Again when timeout milliseconds are over (−1: no limit), or at once with NOBLOCK."""
         receives = lot is None
         if lot is None:
             lot = self.receivers
@@ -117,22 +118,3 @@ class Waiters:
         self.receivers.unpark_all()
         self.on_arrival()
         self.on_space()
-
-
-def timeout_scope(milliseconds: float | None) -> AbstractContextManager[object]:
-    """A block that is left when the time is over. None, or less than 0: no limit."""
-    return nullcontext() if milliseconds is None or milliseconds < 0 else trio.move_on_after(milliseconds / 1000)
-
-
-async def wait_for_change(*sockets: Waiters) -> None:
-    """Wait until an answer of one of the sockets may be another."""
-    change = trio.Event()
-    for waiters in sockets:
-        waiters.watchers.add(change)
-        waiters.count += 1
-    try:
-        await change.wait()
-    finally:
-        for waiters in sockets:
-            waiters.watchers.discard(change)
-            waiters.count -= 1

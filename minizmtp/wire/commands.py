@@ -23,9 +23,12 @@ The body of a COMMAND frame is a name and data:
 (The RFC's prose puts a null between name and data. Its grammar doesn't, and no implementation does.)
 
 A publisher filters: it sends a subscriber only the messages that start with a prefix that it asked for. Peers of
-ZMTP 3.0 have neither SUBSCRIBE nor CANCEL, and send a message of one frame instead, 01 or 00 and the prefix, which
-arrives as a message and is read by the publisher (see `patterns.pubsub`). They have no PING either. A command with an
-unknown name is ignored after the handshake, because later versions may add some.
+ZMTP 3.0 have neither SUBSCRIBE nor CANCEL. They send an ordinary message of one frame, 01 to subscribe or 00 to cancel,
+and then the prefix; the PUB socket reads it, and its program does not see it (see `patterns.pubsub`). They have no PING
+either. A command with an unknown name is ignored after the handshake, because later versions may add some.
+
+**When is a peer dead?** With the option heartbeat_ivl, a socket sends a PING in each interval, and drops a peer that
+has sent nothing for heartbeat_timeout after it. The ttl of a PING asks the peer to do the same with us.
 
 Read next: `mechanisms`.
 """

@@ -38,9 +38,13 @@ The state machine is the table `TRANSITIONS`: which event moves a connection to 
         │                      │ Error             │
         └──────────────────────┴───────────────────┴── the end of the stream, or a violation ──► CLOSED
 
-There is no other event. A message before Ready, or a command out of order, is a violation: `next_event` raises
-ProtocolError. In TRAFFIC, READY, ERROR and unknown commands are ignored. The state changes only when `next_event`
-returns an event, not in `receive_data`, so it makes no difference how the stream was cut into chunks.
+Anything else is a violation, such as a message before Ready: `next_event` raises ProtocolError. In TRAFFIC, READY,
+ERROR and unknown commands are ignored. The state changes only when `next_event` returns an event, not in
+`receive_data`, so the events do not depend on how the stream was cut into chunks.
+
+A message is delivered whole or not at all: its frames wait in the `assembler` until the last one has come, and are
+dropped if the connection ends before. That costs memory, up to max_unfinished, and a program cannot begin to read a
+message that is still arriving.
 
 Read next: `patterns.queue`, where the messages go.
 """
@@ -89,8 +93,8 @@ TRANSITIONS: dict[tuple[State, type], State] = {  # (state, event): next state
 # The largest command before READY if maxmsgsize allows more, because any peer can send one.
 HANDSHAKE_LIMIT = 65536
 
-# What a frame that isn't the last of its message, and a command or a publisher's message, count of the allowance: more
-# than the time they take, 0.8 and 8 µs where a short message takes 0.2, because no healthy peer sends many in a row.
+# What is subtracted from the allowance for a frame with MORE, and for a command or a message to a publisher. It is more
+# than their time (0.8 and 8 µs; a short message takes 0.2), because healthy peers send few of them in a row.
 FRAME_WORK, COMMAND_WORK = 16, 256
 
 # libzmq's PLAIN server sends ERROR without its length octet, and with another first letter (24-9).
@@ -105,9 +109,9 @@ class Connection:
     max_unfinished: the memory for a message whose last frame hasn't arrived, see `assembler`.
     properties: more metadata for the peer, with names that start with `X-` (37-42).
 
-    decoder.allowance limits the work that next_event does before it returns NEED_DATA although there is more, because a
-    peer can put sixteen thousand commands into one read, and other tasks must not wait for all of them. When it is 0 or
-    less, the caller lets other tasks run, sets it again and goes on. The unit is a short message.
+    decoder.allowance limits the work of next_event, because one read may hold sixteen thousand commands, and other
+    tasks must not wait for all of them. When it is used up, next_event returns NEED_DATA although there is more; the
+    caller lets other tasks run, sets it again, and goes on. Its unit is a short message.
     """
 
     def __init__(
@@ -138,7 +142,7 @@ class Connection:
         self._ended = False
         # A bytearray, because bytes would be copied for each command that is added, and there may be 10,000 PONGs.
         self._to_send = bytearray(encode_greeting(self._mechanism.name, self._mechanism.as_server))
-        self._pongs: list[Pong] = []  # encoded when they are sent, because encrypting numbers the frames
+        self._pongs: list[Pong] = []  # encoded when they are sent, because CURVE numbers the frames in that order
         self._auth_metadata: dict[bytes, bytes] = {}
 
     # ------------------------------------------------------------------------------------------- bytes in, events out
@@ -168,8 +172,8 @@ class Connection:
 
     def next_event(self, most: int = 1) -> Event | NeedData:
         """The next event, or NEED_DATA. Raises ProtocolError for a violation: then the connection is CLOSED, and
-        `data_to_send` may have an ERROR. most: up to this many messages in a row may be one event, `Messages`, if it is
-        above 1; each of them then costs a tenth."""
+        `data_to_send` may have an ERROR. most: if above 1, up to so many messages in a row are one event, `Messages`,
+        because that takes a tenth of the time for each."""
         # A publisher gets its messages one by one, because each is as much work as a command.
         is_batch = most > 1 and self.state is TRAFFIC and not (self._assembler.is_publisher or self._assembler.frames)
         if is_batch and (messages := self._frames.next_messages(most)):

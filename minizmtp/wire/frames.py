@@ -18,9 +18,9 @@ Messages belong to the programs, commands to the protocol: READY, SUBSCRIBE, PIN
     >>> encode_frame(bytes(256))[:9].hex(" ")
     '02 00 00 00 00 00 00 01 00'
 
-A command may stand between any two frames, also between two frames of one message, because libzmq sends a PING whenever
-its timer fires. So a reader keeps the frames of an unfinished message while it handles a command. Here is the message
-[id, hello] with a PING inside:
+A command may stand between any two frames, also between two frames of one message: libzmq sends a PING there when its
+timer fires (L-12). It may not stand inside a frame, and it never has MORE. So a reader keeps the frames of an
+unfinished message while it handles a command. Here is the message [id, hello] with a PING inside:
 
     >>> decoder = FrameDecoder()
     >>> decoder.receive_data(bytes.fromhex("01 02 69 64   04 07 04 50 49 4e 47 00 14   00 05 68 65 6c 6c 6f"))

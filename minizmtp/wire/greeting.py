@@ -11,12 +11,13 @@ r"""The greeting: 64 octets from each side open a connection.                   
     >>> decode_greeting(encode_greeting(b"NULL"))
     Greeting(major=3, minor=1, mechanism=b'NULL', as_server=False)
 
-Both peers send a greeting as soon as TCP has connected them, and neither waits for the other's. It comes before all
-else because a peer must know two things to read the rest: the version, and the mechanism that protects the traffic.
+Both peers send a greeting as soon as TCP has connected them, without waiting for the other's. It comes before all else
+because a peer must know two things to read the rest: the version, and the mechanism that protects the traffic.
 
 The signature looks strange because of ZMTP 1.0, which has no greeting: a connection begins with a frame, and the frame
 begins with its length. A 1.0 peer therefore reads the signature as the header of one long frame: 0xff, eight octets of
-length, and 0x7f as the flags. Bit 0 of the flags is 1 only in newer versions, so this octet tells old peers from new.
+length, and 0x7f as the flags. In the first frame of a 1.0 peer bit 0 of the flags is 0, so this octet tells old peers
+from new. The padding has no meaning. (libzmq writes a length for 1.0 peers there, so its last octet is often 01.)
 We talk to 3.0 and later only, and these first octets are enough to refuse an older peer, before all 64 have arrived:
 
     >>> check_greeting(b"\xff\0\0\0\0\0\0\0\0\x7f\x01")
@@ -32,14 +33,9 @@ from ..errors import ProtocolError, Violation, printable
 from .layout import Layout, offset, split, width
 
 GREETING: Layout = (
-    ("signature", 1),
-    ("padding", 8),
-    ("signature", 1),
-    ("version", 2),
-    ("mechanism", 20),
-    ("as-server", 1),
+    ("signature", 1), ("padding", 8), ("signature", 1), ("version", 2), ("mechanism", 20), ("as-server", 1),
     ("filler", 31),
-)
+)  # fmt: skip
 GREETING_SIZE = width(GREETING)
 VERSION = (3, 1)
 

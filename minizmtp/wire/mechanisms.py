@@ -2,11 +2,11 @@ r"""Mechanisms: the handshake, and how it protects the traffic.          37/ZMTP
 
 After both greetings have named the same mechanism, the peers exchange its commands until both are ready for messages:
 
-    NULL    READY from each side, at once                      (► client to server, ◄ server to client)
+    NULL    READY from each side, at once                      (below: ► client to server, ◄ server to client)
     PLAIN   HELLO ►  ◄ WELCOME  INITIATE ►  ◄ READY            HELLO has a password, see `plain`
     CURVE   HELLO ►  ◄ WELCOME  INITIATE ►  ◄ READY            proofs of keys, see `curve`; then all is encrypted
 
-               accepted                                        a machine between the two peers can
+               which peer is accepted                          what a machine between the two can do
     NULL    any peer, or certain addresses                     read and change everything
     PLAIN   a client that knows the password                   read and change everything, the password too
     CURVE   a client that proves its key, by a server          see who talks to whom, when, and how much
@@ -28,8 +28,8 @@ NULL's READY as octets: a COMMAND frame of 25 octets, the name of the command, a
     >>> null.receive(b"READY", b"\x0bSocket-Type\x00\x00\x00\x03REQ")
     [Ready(metadata={b'socket-type': b'REQ'})]
 
-In the RFC the connecting side sends READY first, but in libzmq both sides send it as soon as they have the peer's
-greeting. So do we, because two peers that wait for each other's READY would wait forever (37-28 … 37-32).
+In the RFC the connecting side sends READY first. In libzmq both sides send it as soon as they have the peer's greeting,
+and so do we: a peer that does not wait can never be one of two that wait for each other (37-28 … 37-32).
 
 Read next: `connection`.
 """

@@ -126,7 +126,6 @@ async def test_connect_timeout_ends_an_attempt_without_an_answer(quick_clock: Mo
         assert trio.current_time() - began == pytest.approx(0.7, abs=0.1)
 
 
-
 @pytest.mark.requirement("L-16")
 @pytest.mark.parametrize(
     ("host", "code", "advice"),
