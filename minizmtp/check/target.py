@@ -152,6 +152,14 @@ class Driven:
                         if self.driver.is_running:
                             await each.close()
 
+    async def announce(self) -> None:
+        """Learn the minor version from the greeting of a first socket. Raises NotApplicable if there is no such type."""
+        async with self.place() as place:
+            peer = Peer(await place.connect(), self.terms, Record(), place)
+            theirs = await _their_greeting(peer)
+            await peer.close()
+        self.terms.minor = theirs[11] if theirs[10:11] == b"\x03" else self.terms.minor
+
     async def gone(self) -> str:
         """A driver has a process."""
         return await self.driver.how_it_ended()

@@ -1,0 +1,4 @@
+"""docs/CONFORMANCE.md, from what checks have found."""
+
+
+def write(found): ...
