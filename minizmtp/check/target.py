@@ -24,7 +24,7 @@ import trio
 from ..net.endpoints import Inproc, Ipc, Tcp, parse_endpoint
 from . import octets as o
 from .peer import QUIET, Connect, Ended, Peer, Place, Record, Terms, Unlike, Unreachable
-from .program import Driver, DriverSocket
+from .program import Driver, DriverEnded, DriverError, DriverSocket
 
 
 class Target(Protocol):
@@ -153,16 +153,25 @@ class Driven:
                             await each.close()
 
     async def announce(self) -> None:
-        """Learn the minor version from the greeting of a first socket. Raises NotApplicable if there is no such type."""
+        """Learn the minor version from a first socket's greeting. Raises NotApplicable if there is no such type."""
+        theirs = await self._greeting()
+        self.terms.minor = theirs[11] if theirs[10:11] == b"\x03" else self.terms.minor
+
+    async def _greeting(self) -> bytes:
         async with self.place() as place:
             peer = Peer(await place.connect(), self.terms, Record(), place)
             theirs = await _their_greeting(peer)
             await peer.close()
-        self.terms.minor = theirs[11] if theirs[10:11] == b"\x03" else self.terms.minor
+        return theirs
 
     async def gone(self) -> str:
-        """A driver has a process."""
-        return await self.driver.how_it_ended()
+        """The process may have ended, or its sockets may be dead: then a new one does not greet."""
+        if why := await self.driver.how_it_ended():
+            return why
+        try:
+            return "" if await self._greeting() else "new sockets of the process do not answer any more"
+        except (Unreachable, DriverEnded, DriverError) as error:
+            return str(error)
 
 
 async def dial(endpoint: str, patience: float) -> trio.abc.Stream:
