@@ -71,9 +71,33 @@ async function set(socket, name, value) {
   } else throw new Refusal(`there is no option ${name}`)
 }
 
-async function receive(socket, timeout) {
-  socket.receiveTimeout = Number(timeout)
-  return socket.receive()
+// REQ and REP receive when they are told to. The others always do, because a libzmq socket that its program does not
+// call leaves some of its work undone: it does not subscribe, for one.
+const queues = new Map()
+
+async function pump(number, socket) {
+  const queue = { messages: [], wake: () => {} }
+  queues.set(number, queue)
+  for await (const frames of socket) {
+    queue.messages.push(frames)
+    queue.wake()
+  }
+}
+
+async function receive(number, timeout) {
+  const queue = queues.get(number)
+  if (!queue) {
+    sockets.get(number).receiveTimeout = Number(timeout)
+    return sockets.get(number).receive()
+  }
+  if (!queue.messages.length) {
+    await new Promise(resolve => {
+      const timer = setTimeout(resolve, Number(timeout))
+      queue.wake = () => (clearTimeout(timer), resolve())
+    })
+  }
+  if (!queue.messages.length) throw Object.assign(new Error("no message"), { code: "EAGAIN" })
+  return queue.messages.shift()
 }
 
 const verbs = {
@@ -86,8 +110,10 @@ const verbs = {
       const at = option.indexOf("=")
       await set(socket, option.slice(0, at), option.slice(at + 1))
     }
-    sockets.set(String(++count), socket)
-    return String(count)
+    const number = String(++count)
+    sockets.set(number, socket)
+    if ("receive" in socket && !["REQ", "REP"].includes(kind)) pump(number, socket).catch(() => {})
+    return number
   },
   async bind(number, endpoint) {
     const socket = sockets.get(number)
@@ -101,7 +127,7 @@ const verbs = {
     await sockets.get(number).send(decoded(words))
   },
   async recv(number, timeout) {
-    return encoded(await receive(sockets.get(number), timeout))
+    return encoded(await receive(number, timeout))
   },
   async subscribe(number, prefix) {
     sockets.get(number).subscribe(decoded([prefix])[0])
@@ -116,7 +142,7 @@ const verbs = {
     for (let i = 0; i < Number(many); i++) {
       let frames = []
       try {
-        frames = await receive(sockets.get(number), timeout)
+        frames = await receive(number, timeout)
       } catch (error) {
         if (error.code === "EAGAIN") return String(i)
         throw error
@@ -128,6 +154,7 @@ const verbs = {
   async close(number) {
     sockets.get(number).close()
     sockets.delete(number)
+    queues.delete(number)
   },
 }
 
