@@ -113,8 +113,11 @@ class Driver:
         if name == "routing_id":
             socket.setsockopt(zmq.IDENTITY, parts[0])
         elif name == "plain_server":
-            self.zap().passwords[parts[0]] = parts[1]
             socket.setsockopt(zmq.PLAIN_SERVER, 1)
+            if MODULE == "pyomq":
+                socket.set_plain_auth([(parts[0].decode(), parts[1].decode())])
+            else:
+                self.zap().passwords[parts[0]] = parts[1]
         elif name == "plain_client":
             socket.setsockopt(zmq.PLAIN_USERNAME, parts[0])
             socket.setsockopt(zmq.PLAIN_PASSWORD, parts[1])

@@ -12,9 +12,11 @@ Below this module: `case`. Read next: `pubsub`.
 
 from contextlib import suppress
 
+import trio
+
 from . import octets as o
 from .case import Case, Level
-from .peer import PONG, Peer, Unlike, listed
+from .peer import PONG, QUIET, Peer, Unlike, listed
 from .program import DriverError
 
 REQREP = "28/REQREP, "
@@ -305,16 +307,15 @@ async def in_turn(peer: Peer) -> None:
 
 
 async def _some(peer: Peer) -> list[bytes]:
-    """All messages of one frame that have come to a peer: a PONG comes after them."""
-    await peer.ask()
+    """All messages of one frame that have come to a peer: a PONG comes after them, or silence."""
+    if peer.terms.minor:
+        await peer.ask()
     found: list[bytes] = []
-    while True:
-        frame = await peer.any_frame()
-        if frame.is_command:
-            if frame.body == PONG:
-                return found
-        else:
-            found.append(frame.body)
+    with suppress(trio.TooSlowError):
+        while (frame := await peer.any_frame(None if peer.terms.minor else QUIET)).body != PONG:
+            if not frame.is_command:
+                found.append(frame.body)
+    return found
 
 
 async def heard_in_turn(peer: Peer) -> None:

@@ -207,7 +207,7 @@ async def check_driven(
     done: Callable[[Result], object] = lambda result: None,
     options: dict[str, str | int] | None = None,
 ) -> list[Result]:
-    """All cases against sockets that a driver makes."""
+    """All cases against sockets that a driver makes; none if it has no such type, or the mechanism is not for it."""
     async with trio.open_nursery() as nursery:
 
         async def restart() -> None:
@@ -216,7 +216,11 @@ async def check_driven(
 
         if not driver.is_running:
             await driver.start(nursery)
+        target = Driven(driver, terms, options)
         try:
-            return await Run(Driven(driver, terms, options), cases, done, restart).run()
+            await target.announce()
+            return await Run(target, cases, done, restart).run()
+        except NotApplicable:
+            return []
         finally:
             nursery.cancel_scope.cancel()

@@ -15,7 +15,7 @@ Below this module: `peer`, `program`. Read next: `run`.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -24,7 +24,7 @@ import trio
 from ..net.endpoints import Inproc, Ipc, Tcp, parse_endpoint
 from . import octets as o
 from .peer import QUIET, Connect, Ended, Peer, Place, Record, Terms, Unlike, Unreachable
-from .program import Driver, DriverSocket
+from .program import Driver, DriverEnded, DriverError, DriverSocket
 
 
 class Target(Protocol):
@@ -114,7 +114,7 @@ class Driven:
         """A new socket, which binds, or connects to listeners of ours, each time to another one."""
         sockets: list[DriverSocket] = []
         listeners: list[trio.SocketListener] = []
-        async with AsyncExitStack() as stack:
+        async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
 
             async def make() -> DriverSocket:
                 socket = await self.driver.socket(self.terms.kind, **self._options)
@@ -125,7 +125,7 @@ class Driven:
             async def connect() -> trio.abc.Stream:
                 listener, endpoint = await stack.enter_async_context(listen("tcp://127.0.0.1:0"))
                 listeners.append(listener)
-                await sockets[-1].connect(endpoint)
+                nursery.start_soon(tell_to_connect, sockets[-1], endpoint)
                 return await accept(listener, self.terms.patience)
 
             async def afresh() -> trio.abc.Stream:
@@ -151,10 +151,34 @@ class Driven:
                     for each in sockets:
                         if self.driver.is_running:
                             await each.close()
+                nursery.cancel_scope.cancel()
+
+    async def announce(self) -> None:
+        """Learn the minor version from a first socket's greeting. Raises NotApplicable if there is no such type."""
+        theirs = await self._greeting()
+        self.terms.minor = theirs[11] if theirs[10:11] == b"\x03" else self.terms.minor
+
+    async def _greeting(self) -> bytes:
+        async with self.place() as place:
+            peer = Peer(await place.connect(), self.terms, Record(), place)
+            theirs = await _their_greeting(peer)
+            await peer.close()
+        return theirs
 
     async def gone(self) -> str:
-        """A driver has a process."""
-        return await self.driver.how_it_ended()
+        """The process may have ended, or its sockets may be dead: then a new one does not greet."""
+        if why := await self.driver.how_it_ended():
+            return why
+        try:
+            return "" if await self._greeting() else "new sockets of the process do not answer any more"
+        except (Unreachable, DriverEnded, DriverError) as error:
+            return str(error)
+
+
+async def tell_to_connect(socket: DriverSocket, endpoint: str) -> None:
+    """Some stacks answer when the handshake is done, or has failed: the case goes on meanwhile."""
+    with suppress(DriverError, DriverEnded, LookupError):
+        await socket.connect(endpoint)
 
 
 async def dial(endpoint: str, patience: float) -> trio.abc.Stream:

@@ -134,6 +134,7 @@ def serve():
         peer, _ = listener.accept()
         if b"\\x7f\\x03\\x09" in peer.recv(64):
             os._exit(3)
+        peer.sendall(b"\\xff" + bytes(8) + b"\\x7f\\x03\\x01NULL" + bytes(48))
         peer.close()
 
 for line in sys.stdin:

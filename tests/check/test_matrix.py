@@ -55,7 +55,7 @@ async def test_frames_in_another_order_are_found_out(tmp_path: Path) -> None:
         "requests-first-binds": Verdict.FAILED,
         "requests-second-binds": Verdict.FAILED,
         "pair-first-binds": Verdict.FAILED,
-        "pair-second-binds": Verdict.FAILED,
+        "pair-second-binds": Verdict.PASSED,  # what this one sends there has one frame
     }
     assert results[2].came == "[, to 0]"
 

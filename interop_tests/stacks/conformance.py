@@ -1,0 +1,160 @@
+"""docs/CONFORMANCE.md, from what the checks of all stacks have found.
+
+What ends a process, or would let a stranger in, is counted and not described: neither the case nor its octets.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from interop_tests.stacks.stacks import Stack
+from minizmtp.check.case import Level, Verdict
+from minizmtp.check.report import LEVELS, Section
+from minizmtp.check.run import Result, by_number
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "CONFORMANCE.md"
+
+Found = Sequence[tuple[Stack, tuple[str, list[Section]]]]
+
+HEAD = """\
+# Conformance
+
+What `python -m minizmtp.check` makes of other stacks, each through a driver in its own language. Made by
+`python -m interop_tests.stacks conformance`, after `install` and `check`. NetMQ needs .NET and chumak needs Erlang's
+registry, so they are left out.
+
+## The rules
+
+Each case is counted once for each socket that it was played against: every type that binds, DEALER, PULL and SUB that
+connect, and DEALER with PLAIN and with CURVE. *As libzmq* counts the known departures of libzmq, which are no failures.
+*Ended* counts cases in which the process, or its listener, ended.
+
+| stack | language | checked | sockets | passed | MUST broken | SHOULD broken | unlike libzmq | as libzmq | ended |
+| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+
+SCENARIOS = """
+## The scenarios
+
+Whole conversations with our sockets and with libzmq's, each type in each role, each stack binding and connecting: how
+many of them went well, of those for which both stacks have the means.
+
+| stack | with minizmtp | with libzmq 4.3.5 | what failed |
+| --- | ---: | ---: | --- |"""
+
+# In words, by stack; each was seen in a check, with valid input.
+SURPRISES: dict[str, list[str]] = {}
+
+
+def write(found: Found) -> None:
+    """Write the document."""
+    DOCUMENT.write_text("\n".join(document(found)) + "\n", encoding="utf-8")
+
+
+def document(found: Found) -> Iterator[str]:
+    """Its lines."""
+    yield HEAD
+    for stack, (date, sections) in found:
+        yield rules_row(stack, date, [section for section in sections if section.kind and section.results])
+    yield SCENARIOS
+    for stack, (_, sections) in found:
+        yield scenarios_row(stack, [section for section in sections if not section.kind])
+    yield from ("", "## The rules that are not kept", "")
+    for stack, (_, sections) in found:
+        yield from broken_rules(stack, [section for section in sections if section.kind])
+    yield from ("## libzmq's known departures", "")
+    yield from departures(found)
+    yield from ("", "## What surprised", "")
+    for stack, _ in found:
+        if words := SURPRISES.get(stack.key):
+            yield f"- **{stack.title}**: {' '.join(words)}"
+
+
+def name_of(stack: Stack, sections: Sequence[Section]) -> str:
+    """The name and version that the driver gave."""
+    return next((section.stack for section in sections if section.kind and section.results), stack.title)
+
+
+def rules_row(stack: Stack, date: str, sections: Sequence[Section]) -> str:
+    """A row of the first table."""
+    results = [result for section in sections for result in section.results]
+    broken = dict.fromkeys(Level, 0)
+    for result in results:
+        if result.verdict is Verdict.FAILED:
+            broken[result.level] += 1
+    verdicts = [result.verdict for result in results]
+    cells = [
+        name_of(stack, sections),
+        stack.language,
+        date,
+        len(sections),
+        verdicts.count(Verdict.PASSED),
+        *broken.values(),
+        verdicts.count(Verdict.LIBZMQ),
+        verdicts.count(Verdict.ENDED),
+    ]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def scenarios_row(stack: Stack, sections: Sequence[Section]) -> str:
+    """A row of the second table. In a section of scenarios, mechanism is the other stack's key."""
+    cells = []
+    failed: dict[str, None] = {}
+    for other in ("minizmtp", "libzmq"):
+        results = [result for section in sections if section.mechanism == other for result in section.results]
+        played = [result for result in results if result.verdict is not Verdict.NOT_RUN]
+        passed = sum(result.verdict is Verdict.PASSED for result in played)
+        cells.append(f"{passed} of {len(played)}" if played else "–")
+        failed |= {name: None for result in played if result.verdict is Verdict.FAILED for name in [scenario(result)]}
+    return f"| {stack.title} | {' | '.join(cells)} | {', '.join(failed)} |"
+
+
+def scenario(result: Result) -> str:
+    """Its name without the role."""
+    return result.name.removesuffix("-first-binds").removesuffix("-second-binds")
+
+
+def broken_rules(stack: Stack, sections: Sequence[Section]) -> Iterator[str]:
+    """A list of the rules that a stack does not keep, each with the types in which that was seen."""
+    kinds: dict[tuple[str, str], dict[str, None]] = {}
+    words: dict[tuple[str, str], Result] = {}
+    for section in sections:
+        for result in section.results:
+            if result.verdict is Verdict.FAILED:
+                key = result.number, result.name
+                kinds.setdefault(key, {})[section.kind] = None
+                words[key] = result
+    ended = sum(result.verdict is Verdict.ENDED for section in sections for result in section.results)
+    if not kinds and not ended:
+        return
+    yield f"### {name_of(stack, sections)}"
+    yield ""
+    if ended:
+        yield f"In {ended} cases the process, or its listener, ended. They are not named here."
+        yield ""
+    if kinds:
+        yield "| | rule | matters | seen in |"
+        yield "| --- | --- | --- | --- |"
+    for key in sorted(kinds, key=lambda key: (by_number(key[0]), key[1])):
+        result = words[key]
+        every = {section.kind for section in sections if any(each.name == key[1] for each in section.results)}
+        seen = "all" if set(kinds[key]) == every and len(every) > 1 else " ".join(kinds[key])
+        yield f"| {result.number} | {result.rule} | {LEVELS[result.level]} | {seen} |"
+    yield ""
+
+
+def departures(found: Found) -> Iterator[str]:
+    """A table of the departures that libzmq is known for, and which stacks have them, too."""
+    stacks = [stack for stack, _ in found if stack.key != "minizmtp"]
+    rows: dict[tuple[str, str], tuple[Result, set[str]]] = {}
+    for stack, (_, sections) in found:
+        for section in sections:
+            for result in section.results:
+                if result.verdict is Verdict.LIBZMQ:
+                    _, who = rows.setdefault((result.number, result.name), (result, set()))
+                    who.add(stack.key)
+    yield f"| | what libzmq does | {' | '.join(stack.key for stack in stacks)} | minizmtp |"
+    yield f"| --- | --- | {'--- | ' * len(stacks)}--- |"
+    for key in sorted(rows, key=lambda key: (by_number(key[0]), key[1])):
+        result, who = rows[key]
+        cells = ["the same" if stack.key in who else "" for stack in stacks]
+        ours = "the same" if "minizmtp" in who else ""
+        yield f"| {result.number} | {result.rule}: {result.note} | {' | '.join(cells)} | {ours} |"

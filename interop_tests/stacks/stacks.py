@@ -1,0 +1,163 @@
+"""The stacks that the check is run on: how each is installed, and how its driver is started.
+
+Each is pinned and comes from the registry of its language. What it needs (Go, Rust, Java with Maven, Node.js, a newer
+Python) may be missing; then it is left out, and a sentence says so.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).parent
+PYZMQ_DRIVER = HERE / "pyzmq_driver.py"
+LONGEST = 900.0  # seconds for one step of an installation
+
+
+class Missing(Exception):
+    """A stack can't be installed here. The text is a sentence."""
+
+
+class Stack(NamedTuple):
+    """install: puts it into a folder. command: starts its driver from there. language: of the stack."""
+
+    key: str
+    title: str
+    language: str
+    install: Callable[[Path], None]
+    command: Callable[[Path], list[str]]
+
+
+def cache() -> Path:
+    """Where stacks are installed: MINIZMTP_STACKS, or a folder of the user's cache."""
+    return Path(os.environ.get("MINIZMTP_STACKS") or Path.home() / ".cache" / "minizmtp-stacks")
+
+
+def run(folder: Path, *words: str | Path) -> None:
+    """One step of an installation. Raises Missing."""
+    name = Path(words[0]).name
+    try:
+        done = subprocess.run(
+            list(map(str, words)), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LONGEST
+        )
+    except FileNotFoundError:
+        raise Missing(f"{name} is not installed.") from None
+    except subprocess.TimeoutExpired:
+        raise Missing(f"{name} took more than {LONGEST:g} s.") from None
+    if done.returncode:
+        last = done.stdout.decode(errors="replace").strip().splitlines()[-1:]
+        raise Missing(f"{name} failed: {''.join(last)}")
+
+
+def newest_python() -> str:
+    """A Python of 3.12 or later."""
+    candidates = [sys.executable, *filter(None, map(shutil.which, ("python3.13", "python3.12")))]
+    candidates += map(str, sorted(Path.home().glob(".pyenv/versions/3.1[2-9]*/bin/python")))
+    for candidate in candidates:
+        check = "import sys, venv; sys.exit(sys.version_info < (3, 12))"
+        if subprocess.run([candidate, "-c", check], stderr=subprocess.DEVNULL).returncode == 0:
+            return candidate
+    raise Missing("Python 3.12 or later is not installed.")
+
+
+def copied(language: str, folder: Path) -> None:
+    """Put the driver's sources into the folder."""
+    shutil.copytree(HERE / language, folder, dirs_exist_ok=True)
+
+
+def python_stack(key: str, title: str, requirement: str, module: str, python: Callable[[], str]) -> Stack:
+    """A stack with pyzmq's names, in an environment of its own."""
+
+    def install(folder: Path) -> None:
+        run(folder, python(), "-m", "venv", "venv")
+        run(folder, folder / "venv/bin/pip", "install", "--quiet", "--only-binary", ":all:", requirement)
+
+    def command(folder: Path) -> list[str]:
+        return [str(folder / "venv/bin/python"), str(PYZMQ_DRIVER), module]
+
+    return Stack(key, title, "Python", install, command)
+
+
+def install_node(folder: Path) -> None:
+    """npm's zeromq ships a compiled library."""
+    copied("node", folder)
+    run(folder, "npm", "install", "--silent", "--no-audit", "--no-fund")
+
+
+def install_java(folder: Path) -> None:
+    """JeroMQ, by Maven."""
+    copied("java", folder)
+    run(folder, "mvn", "-q", "compile", "dependency:build-classpath", "-Dmdep.outputFile=classpath")
+
+
+def install_go(folder: Path) -> None:
+    """go-zeromq/zmq4, by Go's modules."""
+    copied("go", folder)
+    run(folder, "go", "mod", "tidy")
+    run(folder, "go", "build", "-o", "driver", ".")
+
+
+def install_rust(folder: Path) -> None:
+    """zmq.rs, by cargo."""
+    copied("rust", folder)
+    run(folder, "cargo", "build", "--release", "--quiet")
+
+
+def java_command(folder: Path) -> list[str]:
+    """The class path was written down by Maven."""
+    return ["java", "-cp", f"{folder / 'target/classes'}:{(folder / 'classpath').read_text()}", "Driver"]
+
+
+STACKS = [
+    Stack(
+        "minizmtp",
+        "minizmtp",
+        "Python",
+        lambda folder: None,
+        lambda folder: [sys.executable, "-m", "minizmtp.check.driver"],
+    ),
+    Stack(
+        "libzmq",
+        "libzmq, by pyzmq",
+        "C++",
+        lambda folder: None,
+        lambda folder: [sys.executable, str(PYZMQ_DRIVER)],
+    ),
+    python_stack("libzmq-4.3.4", "libzmq 4.3.4, by an older pyzmq", "pyzmq==24.0.1", "zmq", lambda: sys.executable),
+    python_stack("pyomq", "omq.rs, by pyomq", "pyomq==0.27.3", "pyomq", newest_python),
+    Stack(
+        "zeromq.js",
+        "npm's zeromq",
+        "JavaScript",
+        install_node,
+        lambda folder: ["node", str(folder / "driver.js")],
+    ),
+    Stack("jeromq", "JeroMQ", "Java", install_java, java_command),
+    Stack("go-zeromq", "go-zeromq/zmq4", "Go", install_go, lambda folder: [str(folder / "driver")]),
+    Stack("zmq.rs", "zmq.rs", "Rust", install_rust, lambda folder: [str(folder / "target/release/driver")]),
+]
+BUILT_IN = ("minizmtp", "libzmq")
+
+
+def installed(stack: Stack) -> bool:
+    """Whether it is there."""
+    return stack.key in BUILT_IN or (cache() / stack.key / "installed").exists()
+
+
+def install(stack: Stack) -> None:
+    """Install it, unless it is there. Raises Missing."""
+    if installed(stack):
+        return
+    folder = cache() / stack.key
+    folder.mkdir(parents=True, exist_ok=True)
+    stack.install(folder)
+    (folder / "installed").touch()
+
+
+def command_of(stack: Stack) -> str:
+    """The command line of its driver."""
+    return shlex.join(stack.command(cache() / stack.key))

@@ -1,0 +1,52 @@
+"""Each stack that is installed talks to ours in every scenario, and keeps the rules as it is known to.
+
+What is not installed is skipped; `python -m interop_tests.stacks install` installs what can be had.
+"""
+
+import pytest
+
+from interop_tests.stacks.stacks import BUILT_IN, STACKS, Stack, command_of, installed
+from minizmtp.check.__main__ import credentials
+from minizmtp.check.case import ALL, Verdict
+from minizmtp.check.matrix import play_pair
+from minizmtp.check.peer import Terms
+from minizmtp.check.program import Driver
+from minizmtp.check.run import Result, check_driven
+
+OTHERS = [stack for stack in STACKS if stack.key not in BUILT_IN]
+OURS = next(stack for stack in STACKS if stack.key == "minizmtp")
+
+# What fails with ours fails with libzmq, too, but for what libzmq does for peers of ZMTP 3.0 or 2.0.
+KNOWN_SCENARIOS: dict[str, set[str]] = {}
+KNOWN_CASES: dict[str, set[str]] = {}
+
+every_stack = pytest.mark.parametrize("stack", OTHERS, ids=lambda stack: stack.key)
+pytestmark = [pytest.mark.slow, pytest.mark.requirement("37-22"), pytest.mark.timeout(600)]
+
+
+def skip_unless_installed(stack: Stack) -> None:
+    if not installed(stack):
+        pytest.skip(f"{stack.title} is not installed: python -m interop_tests.stacks install {stack.key}")
+
+
+def failed(results: list[Result]) -> set[str]:
+    return {result.name for result in results if result.verdict in (Verdict.FAILED, Verdict.ENDED)}
+
+
+@every_stack
+@pytest.mark.parametrize("ours_binds", [True, False], ids=["ours-binds", "ours-connects"])
+async def test_every_scenario_with_ours(stack: Stack, ours_binds: bool) -> None:
+    skip_unless_installed(stack)
+    drivers = [Driver(command_of(OURS)), Driver(command_of(stack))]
+    results = await play_pair(*(drivers if ours_binds else drivers[::-1]))
+    names = {name.removesuffix("-first-binds").removesuffix("-second-binds") for name in failed(results)}
+    assert names <= KNOWN_SCENARIOS.get(stack.key, set())
+    assert sum(result.verdict is Verdict.PASSED for result in results) > 10
+
+
+@every_stack
+async def test_the_rules_that_a_dealer_keeps(stack: Stack) -> None:
+    skip_unless_installed(stack)
+    terms, options = credentials("NULL", Terms("DEALER"))
+    results = await check_driven(Driver(command_of(stack)), terms, ALL, options=options)
+    assert failed(results) <= KNOWN_CASES.get(stack.key, set())
