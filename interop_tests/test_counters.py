@@ -18,7 +18,7 @@ def peers_of(peer: Peer) -> list[minizmtp.PeerStatistics]:
 
 @WE_CONNECT
 @pytest.mark.requirement("L-1", "L-4", "L-6", "30-3")
-async def test_what_is_queued_before_there_is_anybody_and_sent_then(world: World) -> None:
+async def test_messages_queued_without_a_peer_are_counted_when_sent(world: World) -> None:
     endpoint = world.known_endpoint()
     push = await world.client.socket("PUSH", sndhwm=5, reconnect_ivl=10)
     await push.connect(endpoint)

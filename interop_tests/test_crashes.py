@@ -134,7 +134,7 @@ async def test_a_receiver_that_is_killed(world: World, sends: str, receives: str
 @pytest.mark.pairs("libzmq-ours", "libzmq-libzmq")
 @pytest.mark.parametrize(("sends", "receives"), [("PUSH", "PULL"), ("DEALER", "ROUTER"), ("PAIR", "PAIR")])
 @pytest.mark.requirement("30-4", "28-22", "31-4", "37-54", "L-8")
-async def test_what_was_never_on_the_road_arrives_after_the_restart(world: World, sends: str, receives: str) -> None:
+async def test_queued_messages_arrive_after_a_restart(world: World, sends: str, receives: str) -> None:
     """All of it, in order, after what else there was."""
     scene = Scene(world)
     receiver = await scene.victim(receives)

@@ -33,7 +33,7 @@ async def test_both_may_talk_at_once_and_all_arrives_in_order(world: World) -> N
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("31-1")
-async def test_a_second_peer_is_let_in_and_not_looked_at(world: World) -> None:
+async def test_a_second_peer_is_connected_but_not_used(world: World) -> None:
     """When the first goes it does not take its place; the next newcomer does."""
     pair, first = await world.pair("PAIR", "PAIR")
     await talk(pair, first)

@@ -44,7 +44,7 @@ async def test_both_ask_and_both_answer(world: World) -> None:
 
 @EVERY_KIND
 @pytest.mark.requirement("37-75", "37-77", "37-18", "L-20", "L-5")
-async def test_a_server_that_falls_silent_is_left_and_dialled_again(world: World) -> None:
+async def test_a_server_that_falls_silent_is_dialled_again(world: World) -> None:
     async with RawListener.listen() as listener:
         push = await world.server.socket("PUSH", **QUICK)
         await push.connect(listener.endpoint)
@@ -62,7 +62,7 @@ async def test_a_server_that_falls_silent_is_left_and_dialled_again(world: World
 
 @EVERY_KIND
 @pytest.mark.requirement("37-75", "28-23", "29-4")
-async def test_a_client_that_falls_silent_is_left(world: World) -> None:
+async def test_a_client_that_falls_silent_is_dropped(world: World) -> None:
     pull = await world.server.socket("PULL", **QUICK)
     await pull.bind(world.endpoint())
     async with await RawPeer.dial(pull.last_endpoint) as raw:
@@ -79,7 +79,7 @@ async def test_a_client_that_falls_silent_is_left(world: World) -> None:
 
 @EVERY_KIND
 @pytest.mark.requirement("37-73", "37-78", "37-79")
-async def test_whoever_says_anything_is_alive(world: World) -> None:
+async def test_any_traffic_shows_that_a_peer_is_alive(world: World) -> None:
     """A message, or a PONG without a PING, counts as an answer."""
     pull = await world.server.socket("PULL", heartbeat_ivl=50, heartbeat_timeout=400)
     await pull.bind(world.endpoint())
@@ -167,7 +167,7 @@ async def fill(push: Peer, body: bytes) -> int:
 
 @EVERY_KIND
 @pytest.mark.requirement("37-74", "37-75")
-async def test_with_a_timeout_of_0_a_silent_server_is_never_left(world: World) -> None:
+async def test_with_a_timeout_of_0_a_silent_server_is_never_dropped(world: World) -> None:
     async with RawListener.listen() as listener:
         push = await world.server.socket("PUSH", heartbeat_ivl=20, heartbeat_timeout=0, **EAGER)
         await push.connect(listener.endpoint)
@@ -189,7 +189,7 @@ SENDING = {"sndhwm": 2, **LITTLE}
 @pytest.mark.differs("peer that is slow to be read")
 @pytest.mark.parametrize("who", ["reader", "sender", "both"])
 @pytest.mark.requirement("37-73", "37-75", "37-79", "L-14")
-async def test_a_peer_whose_input_is_read_late_is_not_dead(world: World, who: str) -> None:
+async def test_a_peer_is_kept_while_its_input_is_not_read(world: World, who: str) -> None:
     """Our program does not read, so the sender's PONGs and PINGs are not read, and yet the connection stays."""
     beating = {"heartbeat_ivl": 50, "heartbeat_timeout": 150}
     pull = await world.server.socket("PULL", **SLOW, **(beating if who != "sender" else {}))

@@ -134,7 +134,7 @@ async def test_a_req_finds_its_server_again(world: World) -> None:
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("L-34", "37-54")
-async def test_a_question_whose_server_died_is_not_asked_again(world: World) -> None:
+async def test_a_request_is_not_sent_again_after_its_server_died(world: World) -> None:
     endpoint = world.known_endpoint()
     rep = await world.server.socket("REP")
     await rep.bind(endpoint)

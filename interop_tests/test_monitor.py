@@ -213,7 +213,7 @@ async def test_a_socket_of_the_wrong_type(world: World) -> None:
 @pytest.mark.parametrize("octets", [b"GET / HTTP/1.1\r\n\r\n", bytes.fromhex("01 00"), bytes(64)])
 @pytest.mark.differs("peer that speaks something else")
 @pytest.mark.requirement("37-7", "37-16")
-async def test_a_peer_that_speaks_something_else(world: World, octets: bytes) -> None:
+async def test_a_peer_of_another_protocol(world: World, octets: bytes) -> None:
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
     async with await RawPeer.dial(pull.last_endpoint) as raw:

@@ -104,7 +104,7 @@ async def test_an_old_peer_gets_no_ping_and_may_be_silent(world: World) -> None:
 
 @EVERY_KIND
 @pytest.mark.requirement("37-66", "37-68")
-async def test_an_old_peer_that_asks_is_answered_all_the_same(world: World) -> None:
+async def test_a_ping_of_an_old_peer_is_answered(world: World) -> None:
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
     async with await RawPeer.dial(pull.last_endpoint) as raw:

@@ -44,7 +44,7 @@ async def test_with_conflate_only_the_newest_waits_to_be_read(world: World) -> N
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("L-7", "30-8")
-async def test_with_immediate_nothing_is_dealt_to_who_is_not_there(world: World) -> None:
+async def test_with_immediate_only_connected_peers_get_messages(world: World) -> None:
     pull = await world.server.socket("PULL")
     push = await world.client.socket("PUSH", immediate=1, **EAGER)
     await push.connect(world.known_endpoint())

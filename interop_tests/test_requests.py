@@ -89,7 +89,7 @@ async def test_a_number_is_a_frame_of_four_octets_before_the_delimiter(world: Wo
 @EVERY_KIND
 @pytest.mark.over("tcp")
 @pytest.mark.requirement("L-33", "28-8")
-async def test_a_number_that_nobody_asked_for_is_skipped(world: World) -> None:
+async def test_a_reply_with_an_unknown_request_id_is_skipped(world: World) -> None:
     async with RawListener.listen() as listener:
         req = await world.server.socket("REQ")
         await req.connect(listener.endpoint)

@@ -224,7 +224,7 @@ async def test_two_clients_of_one_name_are_both_served_by_a_rep(world: World) ->
 @pytest.mark.pairs("ours-libzmq")
 @pytest.mark.differs("identity that begins with a zero")
 @pytest.mark.requirement("37-48")
-async def test_nobody_can_pose_as_a_peer_that_the_router_has_named(world: World) -> None:
+async def test_a_peer_cannot_claim_a_name_that_the_router_assigned(world: World) -> None:
     router, honest = await world.pair("ROUTER", "DEALER")
     name = await introduce(router, honest)
     thief = metadata((b"Socket-Type", b"DEALER"), (b"Identity", name))
@@ -261,7 +261,7 @@ async def test_the_connecting_router_names_its_peers(world: World) -> None:
 
 @pytest.mark.over("tcp", "inproc")
 @pytest.mark.requirement("L-26", "28-41", "28-43", "28-44")
-async def test_what_is_sent_to_nobody_is_dropped_or_refused(world: World) -> None:
+async def test_a_message_to_an_unknown_peer_is_dropped_or_refused(world: World) -> None:
     silent = await world.server.socket("ROUTER")
     strict = await world.server.socket("ROUTER", router_mandatory=1)
     for router in (silent, strict):
@@ -283,7 +283,7 @@ async def test_what_is_sent_to_nobody_is_dropped_or_refused(world: World) -> Non
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("L-27", "28-24", "28-37", "28-43", "28-44")
-async def test_a_full_peer_is_told_of_or_its_messages_are_dropped(world: World) -> None:
+async def test_a_full_peer_is_an_error_or_its_messages_are_dropped(world: World) -> None:
     body = payload(65_536)
     strict = await world.server.socket("ROUTER", router_mandatory=1, sndhwm=2, **LITTLE)
     silent = await world.server.socket("ROUTER", sndhwm=2, **LITTLE)

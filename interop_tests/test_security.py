@@ -117,7 +117,7 @@ async def meet(world: World, case: Case, kinds: str = "DEALER DEALER", **more: A
 @pytest.mark.requirement("24-1", "24-2", "24-8", "24-9", "24-11", "25-1", "26-1", "26-11")
 @pytest.mark.requirement("27-26", "27-27", "27-28", "37-11")
 @pytest.mark.parametrize("name", CASES)
-async def test_who_comes_in_and_what_the_monitors_say(world: World, name: str) -> None:
+async def test_each_mechanism_admits_the_right_clients(world: World, name: str) -> None:
     """In each case ours say what libzmq's say; one exception is known: libzmq takes our ERROR in PLAIN, which is spelt
     right, for a breach of the protocol (24-9)."""
     case = CASES[name]

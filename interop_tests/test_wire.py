@@ -579,13 +579,13 @@ async def check_that_only_the_wrong_one_suffers(world: World, what: Wrong) -> No
 
 @EVERY_KIND
 @pytest.mark.parametrize("what", WRONG_FOR_BOTH)
-async def test_a_wrong_peer_loses_its_connection_and_nobody_else_does(world: World, what: Wrong) -> None:
+async def test_a_wrong_peer_loses_only_its_own_connection(world: World, what: Wrong) -> None:
     await check_that_only_the_wrong_one_suffers(world, what)
 
 
 @OURS
 @pytest.mark.parametrize("what", WRONG_FOR_US)
-async def test_what_libzmq_puts_up_with_and_we_do_not(world: World, what: Wrong) -> None:
+async def test_what_libzmq_tolerates_and_we_refuse(world: World, what: Wrong) -> None:
     """Downgrades, and what the RFC calls illegal: libzmq lets it pass, waits for more, or answers nonsense."""
     await check_that_only_the_wrong_one_suffers(world, what)
 

@@ -68,7 +68,7 @@ async def test_a_departed_subscriber_is_shown_as_unsubscribed(world: World, opti
 @EVERY_KIND
 @pytest.mark.over("tcp")
 @pytest.mark.requirement("L-36", "37-61")
-async def test_the_end_of_what_nobody_wanted_is_shown_all_the_same(world: World) -> None:
+async def test_a_cancellation_without_a_subscription_is_shown(world: World) -> None:
     xpub = await world.server.socket("XPUB")
     await xpub.bind(world.endpoint())
     async with await RawPeer.dial(xpub.last_endpoint) as raw:
@@ -103,7 +103,7 @@ async def test_a_publisher_that_connects_keeps_a_returning_subscriber(world: Wor
 @pytest.mark.pairs("ours-ours", "libzmq-ours")
 @pytest.mark.differs("subscriptions of a connection before")
 @pytest.mark.requirement("29-14", "29-3")
-async def test_what_a_subscriber_that_comes_back_wants_no_more_is_over(world: World) -> None:
+async def test_a_reconnected_subscriber_loses_its_old_subscriptions(world: World) -> None:
     endpoint = world.known_endpoint()
     xpub = await world.client.socket("XPUB", **EAGER)
     await xpub.connect(endpoint)
@@ -210,7 +210,7 @@ async def test_without_xpub_manual_the_program_does_not(world: World) -> None:
 @EVERYWHERE
 @pytest.mark.parametrize("kind", ["PUB", "XPUB"])
 @pytest.mark.requirement("L-37", "L-40")
-async def test_a_welcome_comes_first_to_each_who_wants_to_hear_it(world: World, kind: str) -> None:
+async def test_a_welcome_is_a_subscribers_first_message(world: World, kind: str) -> None:
     publisher = await world.server.socket(kind, xpub_welcome_msg=b"welcome")
     await publisher.bind(world.endpoint())
     for n in range(2):

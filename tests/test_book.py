@@ -283,7 +283,7 @@ def test_everything_public_says_what_it_is(module: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["minizmtp", "minihttp", "examples", "tests", "interop_tests", "benchmarks"])
-def test_nothing_spells_a_path_of_somebodys_machine(folder: str) -> None:
+def test_no_file_contains_a_path_of_a_machine(folder: str) -> None:
     machine = re.compile(r"/(?:home|work|root|Users|opt|build|venv)/\w")
     for path in (PACKAGE.parent / folder).rglob("*.py"):
         found = machine.search(path.read_text("utf-8"))

@@ -137,7 +137,7 @@ def test_progress_is_erased_before_the_terminal_prints_more(monkeypatch):
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor: hidden, and shown again
 
 
-def test_progress_is_for_nobody_else(monkeypatch):
+def test_progress_is_written_only_to_a_terminal(monkeypatch):
     assert watched(io.StringIO()) == "done\n"
     monkeypatch.setenv("NO_COLOR", "1")
     assert watched(Screen()) == "done\n"

@@ -78,7 +78,7 @@ def test_bind_takes_every_form(text: str, endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize(("text", "endpoint"), BOTH + CONNECT_ONLY)
-def test_connect_takes_what_can_be_gone_to(text: str, endpoint: Endpoint) -> None:
+def test_connect_accepts_every_endpoint_with_a_destination(text: str, endpoint: Endpoint) -> None:
     assert parse_endpoint(text, connect=True) == endpoint
 
 

@@ -593,7 +593,7 @@ async def test_handshake_ivl_0_is_no_limit_and_traffic_has_none(quick_clock: Moc
 
 
 @pytest.mark.requirement("L-20", "37-17", "37-18")
-async def test_a_server_that_says_nothing_is_left_and_dialled_again(quick_clock: MockClock) -> None:
+async def test_a_silent_server_is_dropped_and_dialled_again(quick_clock: MockClock) -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, handshake_ivl=500, reconnect_ivl=100)
         push.connect(server.endpoint)
@@ -916,7 +916,7 @@ async def test_a_receiver_with_one_peer_waits_for_it_itself() -> None:
 
 @pytest.mark.epoll
 @pytest.mark.parametrize("transport", ["tcp", "inproc"])
-async def test_a_receiver_is_called_away_by_whoever_else_has_something(transport: str) -> None:
+async def test_another_peers_message_ends_a_direct_receive(transport: str) -> None:
     async with bound(zmq.PULL) as pull, await RawPeer.dial(pull.last_endpoint) as first:
         await first.greet(b"PUSH")
         await wait_all_tasks_blocked(0.01)

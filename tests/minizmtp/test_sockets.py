@@ -131,7 +131,7 @@ async def test_a_message_has_at_least_one_frame() -> None:
         assert caught.value.errno == zmq.EINVAL
 
 
-async def test_recv_message_tells_who_sent_it() -> None:
+async def test_recv_message_names_the_sender() -> None:
     async with zmq.Context() as ctx:
         router, dealer = await pair(ctx, zmq.ROUTER, zmq.DEALER, routing_id="me")
         await dealer.send_multipart([b"a", b"b"])
@@ -216,7 +216,7 @@ async def test_sndtimeo_and_rcvtimeo_bound_the_wait(timeout: int, quick_clock: M
         assert trio.current_time() - begun == pytest.approx(2 * timeout / 1000)
 
 
-async def test_a_timeout_does_not_touch_what_comes_in_time(quick_clock: MockClock) -> None:
+async def test_a_timeout_does_not_lose_a_message_in_time(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here", rcvtimeo=1000)
 
@@ -800,7 +800,7 @@ async def test_a_loop_over_a_socket_passes_other_errors_on() -> None:
 # ------------------------------------------------------------------------------------------------------- closing
 
 
-async def test_whoever_waits_on_a_socket_that_is_closed_gets_enotsock() -> None:
+async def test_closing_a_socket_gives_its_waiters_enotsock() -> None:
     async with zmq.Context() as ctx:
         pull, push = ctx.socket(zmq.PULL), ctx.socket(zmq.PUSH, linger=0)
         told = 0

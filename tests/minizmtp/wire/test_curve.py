@@ -538,7 +538,7 @@ def test_a_mechanism_in_clear_is_no_match() -> None:
 @pytest.mark.parametrize(
     ("status", "said"), [(400, b"\x04\x0a\x05ERROR\x03400"), (500, b"\x04\x0a\x05ERROR\x03500"), (300, b"")]
 )
-def test_who_is_not_let_in_is_told_400_and_500_and_not_300(status: int, said: bytes) -> None:
+def test_a_refused_client_gets_status_400_or_500_but_not_300(status: int, said: bytes) -> None:
     server = server_after(HELLO, INITIATE)
     with pytest.raises(Refused):
         server.receive_auth_reply(AuthReply(status))
