@@ -1,4 +1,4 @@
-"""What `peers()` counts of each peer is what has passed. libzmq has no such thing: here it is only the other side."""
+"""The counts in `peers()` are correct. libzmq has no such counts, so it is only the other side here."""
 
 import pytest
 
@@ -94,8 +94,8 @@ async def test_what_waits_to_be_read_is_counted(world: World) -> None:
     assert await dealer.recv() == b"answer"
     await dealer.close()
     await router.wait_event("DISCONNECTED")
-    assert peers_of(router) == []  # it has gone, and with it the counts …
-    for n in range(1, 10):  # … but not what it sent
+    assert peers_of(router) == []  # its counts are gone
+    for n in range(1, 10):  # its messages aren't
         assert await router.recv_multipart() == [b"alice", b"%d" % n]
 
 

@@ -1,7 +1,7 @@
-"""28/REQREP: a REQ that does not wait (`req_relaxed`), and one that numbers what it asks (`req_correlate`).
+"""28/REQREP: a REQ that needn't wait for a reply (`req_relaxed`), and one that numbers its requests (`req_correlate`).
 
-A REQ that has asked must hear the answer before it asks again, and so one lost answer stops it for good. `req_relaxed`
-lifts the rule; then a late answer might be taken for that to a later question, which `req_correlate` prevents.
+A REQ must receive the reply before it sends again, so one lost reply blocks it for ever. `req_relaxed` lifts this rule.
+Then a late reply might be taken for the reply to a later request; `req_correlate` prevents that.
 """
 
 import pytest
