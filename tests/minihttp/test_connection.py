@@ -94,7 +94,7 @@ async def test_a_busy_pool_is_a_pool_timeout(start_script, clock, nursery):
 
 async def test_a_port_without_a_listener_is_a_connect_error():
     with trio.socket.socket() as taken:
-        await taken.bind(("127.0.0.1", 0))  # bound, so that nobody else gets it, and not listening
+        await taken.bind(("127.0.0.1", 0))  # bound, so that no other program gets it, but not listening
         async with minihttp.AsyncClient() as client:
             with pytest.raises(minihttp.ConnectError, match=r"cannot connect to 127\.0\.0\.1 port.*refused") as caught:
                 await client.get(f"http://127.0.0.1:{taken.getsockname()[1]}/")

@@ -59,7 +59,7 @@ REFUSED = [
     "tcp://127.0.0.1:+1",
     "tcp://127.0.0.1: 1",
     "tcp://127.0.0.1:five",
-    "tcp://127.0.0.1:\u0661\u0662",  # digits to str.isdigit, and to nobody else here
+    "tcp://127.0.0.1:\u0661\u0662",  # digits for str.isdigit only
     "tcp://127.0.0.1:5_5",
     "ipc:///tmp/with\0zero",
     "ipc://@",

@@ -609,7 +609,7 @@ async def test_a_silent_server_is_dropped_and_dialled_again(quick_clock: MockClo
 
 
 async def test_a_handshake_in_time_counts_though_the_program_was_slow(mock_clock: MockClock) -> None:
-    """The peer's READY and the alarm are found together, because the program let nobody listen."""
+    """The engine finds the peer's READY and the expired timer together, because the program blocked the loop."""
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, handshake_ivl=1000)
         pull.bind("tcp://127.0.0.1:*")
@@ -877,7 +877,7 @@ async def test_a_noblock_loop_still_lets_the_queue_drain() -> None:
                         continue
 
 
-# -------------------------------------------------------------------------------------------------- whoever waits reads
+# ------------------------------------------------------------------------------------------------------- direct reading
 
 
 def lent(sock: zmq.Socket) -> bool:
@@ -939,7 +939,7 @@ async def test_a_receiver_that_is_cancelled_gives_the_stream_back() -> None:
         assert scope.cancelled_caught
         assert not lent(pull)
         await peer.send(PING + b"\0\1a")
-        assert await peer.frame() == (4, b"\4PONG")  # nobody waits, and it is read all the same
+        assert await peer.frame() == (4, b"\4PONG")  # read although no task waits in recv
         assert await pull.recv() == b"a"
 
 

@@ -73,7 +73,7 @@ def test_a_peers_ttl_counts_from_its_last_traffic_of_any_kind() -> None:
 
 @pytest.mark.requirement("37-71", "37-76")
 def test_a_promise_counts_from_the_ping_that_made_it() -> None:
-    """Where nothing is due nobody tells of what came: the first PING is the first that is heard of."""
+    """Without a deadline, received octets aren't reported, so the first PING is the first report."""
     heart = Heartbeat(now=0.0)
     heart.heard_ping(0.3, 1000.0)
     assert heart.due() == pytest.approx(1000.3)

@@ -606,7 +606,7 @@ async def test_a_connect_that_has_given_up_may_be_made_again(quick_clock: MockCl
 @pytest.mark.requirement("L-9", "28-23", "30-5", "30-16")
 @pytest.mark.parametrize("endpoint", WIRES)
 async def test_an_accepted_peers_queue_dies_with_its_connection(endpoint: str) -> None:
-    """What was received stays readable; what was queued for it is gone, and goes to nobody else."""
+    """Received messages stay readable; those queued for it are dropped, and go to no other peer."""
     async with zmq.Context() as ctx:
         dealer = ctx.socket(zmq.DEALER, linger=0, sndbuf=4096)
         dealer.bind(endpoint)

@@ -369,7 +369,7 @@ class Heap:
         return memoryview(self.octets)[self.come :] if self.come < len(self.octets) else None
 
     def buffer_updated(self, count: int) -> None:
-        self.octets += b""  # nobody looks at it any more, or this would be a BufferError
+        self.octets += b""  # a BufferError if a memoryview of it still existed
         self.come += count
 
     def receive_data(self, data: bytes) -> None:

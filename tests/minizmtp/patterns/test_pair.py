@@ -1,4 +1,4 @@
-"""PAIR: two sockets, and nobody else (31/EXPAIR)."""
+"""PAIR: exactly two sockets (31/EXPAIR)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""PUB and SUB: news for whoever listens (29/PUBSUB)."""
+"""PUB and SUB: messages for all subscribers of a topic (29/PUBSUB)."""
 
 from collections.abc import Callable
 

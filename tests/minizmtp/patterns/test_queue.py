@@ -80,7 +80,7 @@ def test_a_writer_that_asked_is_called_once_about_room() -> None:
     queue = filled(4, 4)
     queue.set_writer(heard := Calls())
     queue.take(), queue.take()
-    assert heard.count == 0  # nobody wanted to know
+    assert heard.count == 0  # the writer didn't ask
     queue.put([b"4"]), queue.put([b"5"])
     queue.room()
     queue.take()

@@ -190,7 +190,7 @@ def test_the_index_agrees_with_scanning_all_subscribers(
 
 
 class CountingBytes(bytes):
-    """A topic that counts how often somebody cuts a prefix from it."""
+    """A topic that counts how often it is sliced."""
 
     cuts = 0
 

@@ -89,7 +89,7 @@ def test_an_xpub_shows_the_first_and_last_request_of_a_prefix(mode: str, signs: 
     one, other, third = Peer(station), Peer(station), Peer(station)
     one.says(Subscribe(b"eu")), other.says(Subscribe(b"eu"))
     one.says(Cancel(b"eu")), other.says(Cancel(b"eu"))
-    third.says(Cancel(b"eu"))  # of what nobody has: shown all the same
+    third.says(Cancel(b"eu"))  # shown although there is no subscription
     shown = {b"+": b"\x01eu", b"-": b"\x00eu"}
     assert all_received(station) == [[shown[sign]] for sign in signs]
 
@@ -501,7 +501,7 @@ PREFIXES = st.sampled_from([b"", b"A", b"AB", b"B"])
 
 
 class Notices(RuleBasedStateMachine):
-    """XPUB against a model that asks everybody each time."""
+    """Compares XPUB with a model that scans all peers each time."""
 
     peers = Bundle("peers")
 

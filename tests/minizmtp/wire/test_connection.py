@@ -151,7 +151,7 @@ def test_an_applications_own_properties_go_with_ours() -> None:
 
 @pytest.mark.requirement("37-40", "37-42", "37-49", "37-50")
 def test_ready_tells_all_that_the_peer_told() -> None:
-    """Also a resource, which means nothing to us and refuses nobody."""
+    """This includes a resource, which we accept and ignore."""
     data = metadata((b"Resource", b"no such")) + metadata((b"X-Colour", b"red")) + metadata((b"Socket-Type", b"REQ"))
     assert hear(Connection(SocketType.REP), [GREETING + command(b"READY", data)])[1:] == [
         Ready({b"resource": b"no such", b"x-colour": b"red", b"socket-type": b"REQ"})
