@@ -1,11 +1,12 @@
-"""The child processes: two for each rival, started once, so that their start is not measured.
+"""The child processes: two for each rival, started only once, so that their start isn't measured.
 
-    parent ──(rival, roles, work)──► child              one run: what to play
-    parent ◄──── ("word", w) ─────── child              from role to role: passed on to the other
-    parent ◄──── ("done", figures) ─ child              each role, at its end
-    parent ◄──── ("free", None) ──── child              all of the run is cleared away
+    parent ──(rival, roles, work)──► child              start one run
+    parent ◄──── ("word", w) ─────── child              a word from one role, which the parent passes to the other
+    parent ◄──── ("done", figures) ─ child              from each role, when it ends
+    parent ◄──── ("free", None) ──── child              the sockets of the run are closed
 
-Sockets, event loop and context are new in each run; the process is not, and its garbage collector is as Python has it.
+Each run has new sockets, a new event loop and a new context, in the same process. The garbage collector keeps Python's
+settings.
 """
 
 import contextlib
@@ -18,16 +19,16 @@ from typing import Any
 from . import rivals
 from .ends import Work
 
-PATIENCE = 20.0  # seconds without a sign of life in a run, after which it is given up
+PATIENCE = 20.0  # seconds without a message from a run, after which it is aborted
 
 
 class Stalled(Exception):
-    """A run has not come to its end."""
+    """A run did not finish."""
 
 
 def serve(pipes: list[Connection]) -> None:
-    """The child: play what comes by the first pipe, until it is None."""
-    with contextlib.suppress(ValueError, OSError):  # as many connections as the system lets us have
+    """The child: do the runs that arrive through the first pipe, until it gets None."""
+    with contextlib.suppress(ValueError, OSError):  # allow as many connections as the system does
         resource.setrlimit(resource.RLIMIT_NOFILE, (most_files(), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     while (command := pipes[0].recv()) is not None:
         name, cast, work = command
@@ -39,7 +40,7 @@ def serve(pipes: list[Connection]) -> None:
 
 
 def most_files() -> int:
-    """How many files a process may have open, if it asks for as many as it can."""
+    """The number of open files up to which a process may raise its limit."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return hard if hard != resource.RLIM_INFINITY else 10240
 
@@ -63,13 +64,13 @@ class Child:
 
 
 class Crew:
-    """Two children, for the two ends of every run."""
+    """The two child processes for the two ends of every run."""
 
     def __init__(self) -> None:
         self.children = [Child(), Child()]
 
     def run(self, names: tuple[str, str], cast: tuple[str, str], work: Work) -> tuple[float, ...]:
-        """Let names[0] play cast[0] and names[1] cast[1]; the figures that one of them returns."""
+        """Do one run with rival names[0] in the role cast[0], and names[1] in cast[1]; return the measured figures."""
         one, two = self.children
         if work.transport == "inproc":
             players = [one]

@@ -1,4 +1,4 @@
-"""One end of a run: what a role (see `roles`) holds, and all it knows of whose work it does."""
+"""One end of a run: what a role (see `roles`) uses, so that it doesn't depend on the rival."""
 
 import os
 import tempfile
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-POLL = 0.003  # seconds between two looks at the pipe, while the sockets' own tasks run
+POLL = 0.003  # seconds between two polls of the pipe, in which the sockets' tasks can run
 
 
 @dataclass(frozen=True)
 class Work:
-    """The work of one run: count messages of so many frames of so many octets, by so many peers."""
+    """The work of one run: `count` messages of `frames` frames with `size` octets each, and the number of peers."""
 
     count: int
     size: int = 64
@@ -23,13 +23,13 @@ class Work:
     curve: tuple[bytes, bytes, bytes, bytes] | None = None  # server's public and secret key, client's
 
     def message(self, data: bytes = b"") -> Any:
-        """A message of this work, or, in the same shape, another: what send() is given and recv() returns."""
+        """A message of this work, or one of the same shape with other data, as send() takes and recv() returns it."""
         frame = data or bytes(self.size)
         return [frame] * self.frames if self.frames > 1 else frame
 
 
 class End:
-    """pipe: to the role at the other end. shared: what the roles of one process have in common."""
+    """pipe: leads to the role at the other end. shared: objects that the roles of one process share."""
 
     def __init__(self, work: Work, pipe: Connection, shared: dict[str, Any]) -> None:
         self.work = work
@@ -51,14 +51,14 @@ class End:
         raise NotImplementedError
 
     async def together(self, functions: Iterable[Callable[[], Any]]) -> list[Any]:
-        """Call all at the same time; what they return."""
+        """Call all functions concurrently; return their results."""
         raise NotImplementedError
 
     async def socket(self, kind: str, **options: Any) -> Any:
         raise NotImplementedError
 
     async def listen(self, kind: str, **options: Any) -> Any:
-        """A socket, bound; the other end is told where."""
+        """A bound socket; its endpoint is sent to the other end."""
         sock = await self.socket(kind, **options, **self.curve_options(server=True))
         if self.work.transport == "ipc":
             sock.bind(f"ipc://{self.path()}")
@@ -69,13 +69,13 @@ class End:
         return sock
 
     async def reach(self, kind: str, endpoint: str, **options: Any) -> Any:
-        """A socket, connected."""
+        """A connected socket."""
         sock = await self.socket(kind, **options, **self.curve_options(server=False))
         sock.connect(endpoint)
         return sock
 
     def path(self) -> str:
-        """Where to bind for ipc; `rivals.run` removes it."""
+        """The path to bind for ipc; `rivals.run` removes it."""
         self.shared["folder"] = tempfile.mkdtemp()
         return os.path.join(self.shared["folder"], "end")
 
@@ -88,7 +88,7 @@ class End:
         return {"curve_serverkey": server_public, "curve_publickey": public, "curve_secretkey": secret}
 
     def sender(self, sock: Any, several: bool = False, many: bool = False) -> Any:
-        """several: frames. many: messages, where there is a call for that."""
+        """A function that sends. several: multipart messages. many: several messages with one call, if available."""
         return sock.send_many if many else sock.send_multipart if several else sock.send
 
     def receiver(self, sock: Any, several: bool = False, many: bool = False) -> Any:

@@ -1,7 +1,8 @@
-"""`raw`: the floor.  The roles of `roles` on a bare trio stream: the same octets, and no protocol.
+"""`raw`, the floor: the roles of `roles` on a bare trio stream, with the same octets but without a protocol.
 
-What has no answers to wait for is one stream of octets, in writes of 64 KiB, where small messages lie side by side: so
-much the system and trio can carry, and nothing is looked for in it.  In one process, a bare memory channel of trio.
+Work without replies is one stream of octets in writes of 64 KiB, so small messages are written together, and the
+receiver doesn't parse them: this is the most that the system and trio can transfer. Within one process, the floor is a
+trio memory channel.
 """
 
 from functools import partial
@@ -55,7 +56,7 @@ async def read(stream: trio.SocketStream, octets: int) -> None:
 
 
 async def write(streams: list[trio.SocketStream], octets: int, size: int) -> None:
-    """octets to each of streams, in writes of whole messages of so many octets."""
+    """Write `octets` octets to each stream, in writes of whole messages of `size` octets."""
     piece = bytes(size * max(1, WRITE // size))
     for _ in range(octets // len(piece)):
         for stream in streams:
@@ -64,7 +65,7 @@ async def write(streams: list[trio.SocketStream], octets: int, size: int) -> Non
         await stream.send_all(piece[: octets % len(piece)])
 
 
-# ── one way ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── one direction ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def pull(end: Any) -> Figures:
@@ -110,7 +111,7 @@ async def subscribers(end: Any) -> Figures:
     return messages * len(streams), seconds
 
 
-# ── there and back ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── request and reply ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def request(end: Any) -> Figures:
@@ -140,8 +141,10 @@ async def reply(end: Any) -> None:
 
 
 def rounds(work: Any) -> tuple[int, int]:
-    """How often each client sends half a window (of the other half the answers are on their way), and how many messages
-    that is."""
+    """The number of times that each client sends half a window, and the number of messages in that.
+
+    Half a window is sent at a time, because the replies to the other half are under way.
+    """
     each = work.count // work.peers
     half = max(1, min(WINDOW, each) // 2)
     return max(1, each // half), half
@@ -230,7 +233,7 @@ async def reply_channel(end: Any) -> None:
 
 
 async def hold(end: Any) -> tuple[float, float]:
-    """A task for each connection, which has answered a greeting and waits for more."""
+    """Hold each connection with one task, which has answered a greeting and waits for more octets."""
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=1000)
 
     async def one(stream: trio.SocketStream) -> None:

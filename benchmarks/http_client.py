@@ -1,20 +1,20 @@
-"""How fast is minihttp?  Ratios in one run: against httpx on trio, aiohttp, and the floor.
+"""How fast is minihttp?  It is compared in one run with httpx on trio, aiohttp, and the floor.
 
-    python benchmarks/http_client.py            # all; some 90 s
-    python benchmarks/http_client.py get fresh  # some
+    python benchmarks/http_client.py            # all scenarios; about 90 s
+    python benchmarks/http_client.py get fresh  # only these
 
-The server is the same for all: nginx with one worker, or, where it is not installed, a child process that sends
-octets made beforehand, so that nearly all time is the client's.  The floor is bare h11 on a bare trio stream, without
-timeouts, pool, headers to merge or errors to translate.  Contenders take turns in each of several rounds, and the
-median of the rounds counts.  The clock's time holds what the server does meanwhile; the CPU's is the client's alone,
-and steadier on a machine that others use, too.
+All contenders use the same server: nginx with one worker or, if nginx isn't installed, a child process that sends
+prepared octets, so that nearly all the time is the client's.  The floor is bare h11 on a bare trio stream, without
+timeouts, a pool, merged headers or translated errors.  Contenders take turns in each of several rounds, and the median
+of the rounds counts.  The wall-clock time includes the server's work; the CPU time is the client's alone, so it varies
+less if other programs use the machine.
 
-A kept-alive GET takes 241 calls of Python functions, and the floor's 284: minihttp's own work takes as long as what it
-saves, which is to check and to write the head of the request anew.  Of its time without the kernel (py-spy) h11 has
-40 %, which is to parse the response, minihttp 40 %, of which no function has more than 4, and trio 10 %.  A URL that is
-new has to be parsed, and checked by h11, which takes 30 µs more.
+A kept-alive GET takes 241 calls of Python functions, and the floor's 284.  minihttp is as fast as the floor, because
+its own work costs as much as it saves: it need not check and write the head of an equal request again.  Of the time
+outside the kernel (py-spy), h11 takes 40 % for parsing the response, minihttp 40 % with at most 4 % in one function,
+and trio 10 %.  A new URL takes 30 µs more, because minihttp has to parse it and h11 has to check it.
 
-What bounds a download is copying: the kernel's octets into bytes, these into h11's buffer, and out of it.
+The limit of a download is copying: from the kernel into bytes, from these into h11's buffer, and out of it.
 """
 
 import asyncio
@@ -125,7 +125,7 @@ http {{
 
 @contextmanager
 def server() -> Iterator[int]:
-    """The port of a server that lives as long as the block."""
+    """The port of a server that runs until the block ends."""
     if (nginx := shutil.which("nginx") or shutil.which("/usr/sbin/nginx")) is None:
         ours, theirs = multiprocessing.Pipe()
         child = multiprocessing.Process(target=run_server, args=(theirs,), daemon=True)
@@ -153,7 +153,7 @@ def server() -> Iterator[int]:
                 child.terminate()
 
 
-# ── the contenders: each opens a client and gives what it can do ────────────────────────────────────────────
+# ── the contenders: each opens a client and has a method per action ────────────────────────────────────────────
 
 
 class Floor:
@@ -184,7 +184,7 @@ class Floor:
         self.idle.append((stream, connection))
 
     def request(self, method: str, target: str, *more: tuple[str, str]) -> h11.Request:
-        headers = [  # the same as minihttp sends: what a header costs h11 is part of the floor
+        headers = [  # the same headers as minihttp's, because h11's cost per header is part of the floor
             ("Host", f"127.0.0.1:{self.port}"),
             ("Accept", "*/*"),
             ("Accept-Encoding", "gzip, deflate"),
@@ -227,7 +227,7 @@ async def pieces() -> AsyncIterator[bytes]:
 
 
 class Httpx:
-    """httpx, and minihttp, which has the same names."""
+    """httpx, or minihttp, which has the same names."""
 
     def __init__(self, port: int, package: Any = httpx) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -304,7 +304,7 @@ class Aiohttp:
         await self.fresh_client.close()
 
 
-# ── the measurements, each in a process of its own ──────────────────────────────────────────────────────────
+# ── the measurements, each in its own process ──────────────────────────────────────────────────────────────
 
 CONTENDERS: dict[str, tuple[Callable[[int], Any], str]] = {
     "floor": (Floor, "trio"),
@@ -312,7 +312,7 @@ CONTENDERS: dict[str, tuple[Callable[[int], Any], str]] = {
     "httpx": (Httpx, "trio"),
     "aiohttp": (Aiohttp, "asyncio"),
 }
-SCENARIOS = {  # (what one does, how often, in how many tasks, in words)
+SCENARIOS = {  # (action, how often, number of tasks, description)
     "get": ("get", 2000, 1, "one kept-alive GET after the other"),
     "new": ("new", 2000, 1, "the same, each of another URL"),
     "many": ("get", 2000, 50, "50 tasks, kept-alive GETs"),
@@ -324,7 +324,7 @@ SCENARIOS = {  # (what one does, how often, in how many tasks, in words)
 
 
 async def measure(contender: Any, action: str, times: int, tasks: int, nursery: Any) -> None:
-    """Print seconds and seconds of CPU per action, and by how many MB the process grew."""
+    """Print the seconds and CPU seconds per action, and the growth of the process in MB."""
     act = getattr(contender, action)
 
     async def some(count: int) -> None:

@@ -1,15 +1,15 @@
-"""How fast is `minihttp.serve`?  Requests per second beside uvicorn and hypercorn, which parse with h11, too.
+"""How fast is `minihttp.serve`?  It is compared with uvicorn and hypercorn, which also parse with h11.
 
     python benchmarks/http_server.py        # 1 and 50 kept-alive clients; about a minute
     python benchmarks/http_server.py 50     # 50 clients only
 
-Each server runs in a process of its own and answers every request with the same 13 octets.  The load comes from
-this process, which sends a request made beforehand and waits for the end of the answer, so a request costs far
-less here than in any of the servers.  The servers take turns, and the best of several rounds
-counts, because other programs on the machine can only make a round slower.  Two figures are printed: requests per
-second by the clock, and microseconds of the server's own CPU for each request, which is the steadier one.
+Each server runs in its own process and answers every request with the same 13 octets.  This process makes the load: it
+sends a prepared request and waits for the end of the response, so a request costs much less here than in any server.
+The servers take turns, and the best of several rounds counts, because other programs on the machine can only make a
+round slower.  Two figures are printed: requests per second of wall-clock time, and microseconds of the server's CPU per
+request, which varies less.
 
-The floor is bare h11 on a bare trio stream: no timeouts, no limits, no checks, and no handler to protect against.
+The floor is bare h11 on a bare trio stream, without timeouts, limits, checks or protection against a failing handler.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ import minihttp
 ROUNDS = 5
 REQUESTS = 5000  # in each round
 TEXT = b"Hello, world!"
-# What a browser-like client sends; what a header costs h11 is the same for all.
+# The headers of a browser-like client. Each header costs h11 the same in all servers.
 REQUEST = (
     b"GET /items?q=1 HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nAccept-Encoding: gzip, deflate\r\n"
     b"Connection: keep-alive\r\nUser-Agent: load\r\n\r\n"
 )
 
-# ── the servers: each announces its port on its first line of output ────────────────────────────────────────
+# ── the servers: each prints its port as the first line of output ───────────────────────────────────────────
 
 
 def announce(port: int) -> None:
@@ -62,7 +62,7 @@ async def app(scope: dict, receive: Callable, send: Callable) -> None:
 
 
 def listening() -> socket.socket:
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it, each answer in two writes takes 40 ms.
+    # asyncio sets TCP_NODELAY only if the protocol is named. Without it, a response in two writes takes 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(100)
@@ -153,7 +153,7 @@ def load(port: int, clients: int, requests: int) -> None:
 
 
 def cpu_seconds(process: subprocess.Popen[str]) -> float:
-    """What a process has used so far, in both modes (Linux)."""
+    """The user and system CPU time of a process so far (Linux)."""
     with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -165,7 +165,7 @@ def table(numbers_of_clients: list[int]) -> None:
         command = [sys.executable, __file__, "--serve", name]
         processes[name] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         ports[name] = int(processes[name].stdout.readline())  # type: ignore[union-attr]
-        time.sleep(1)  # a server that was given a socket may not be accepting yet; its backlog would hold us
+        time.sleep(1)  # because a server with a given socket may not accept yet
     try:
         for clients in numbers_of_clients:
             best: dict[str, tuple[float, float]] = {}
@@ -175,7 +175,7 @@ def table(numbers_of_clients: list[int]) -> None:
                     load(ports[name], clients, REQUESTS if round_number else 500)
                     seconds = (time.perf_counter() - started) / REQUESTS
                     cpu = (cpu_seconds(processes[name]) - cpu) / REQUESTS
-                    if round_number:  # the round before the first fills caches
+                    if round_number:  # round 0 fills the caches
                         found = best.get(name, (seconds, cpu))
                         best[name] = min(found[0], seconds), min(found[1], cpu)
             print(f"\n{clients} kept-alive client{'s' if clients > 1 else ''}, GET answered with {len(TEXT)} octets")

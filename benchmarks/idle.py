@@ -1,8 +1,7 @@
-"""Connections that are made and say nothing more: what they cost the process that holds them.
+"""Idle connections: what they cost the process that holds them.
 
-The other end is the same for all rivals and knows only as much of ZMTP as it takes to be let in, so that the time is
-that of the end which is measured.  Memory is that of the process (the resident set), not what the system's kernel
-keeps for each connection; CPU is of all its threads.
+The other end is the same for all rivals, and only does the ZMTP handshake, so the measured end takes most of the time.
+Memory is the process's resident set, without the kernel's memory for each connection; CPU is that of all its threads.
 """
 
 import gc
@@ -16,11 +15,11 @@ from typing import Any
 GREETING = b"\xff\0\0\0\0\0\0\0\1\x7f\3\1" + b"NULL".ljust(20, b"\0") + bytes(32)
 READY = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER"
 HANDSHAKE = GREETING + bytes([4, len(READY)]) + READY
-TOGETHER = 50  # so many dial at the same time
+TOGETHER = 50  # connections that are dialled concurrently
 
 
 def resident() -> int:
-    """The octets of this process that are in memory."""
+    """The resident memory of this process in octets."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -29,21 +28,21 @@ def resident() -> int:
 
 
 class Ledger:
-    """What this process has used since the ledger was opened."""
+    """The resources that this process has used since the ledger was made."""
 
     def __init__(self) -> None:
         gc.collect()
         self.memory, self.cpu = resident(), time.process_time()
 
     def costs(self, connections: int) -> tuple[float, float]:
-        """KiB of memory and seconds of CPU, for each of so many connections."""
+        """KiB of memory and seconds of CPU per connection."""
         cpu = time.process_time() - self.cpu
         gc.collect()
         return (resident() - self.memory) / 1024 / connections, cpu / connections
 
 
 def crowd(end: Any) -> None:
-    """Connect, be let in, and keep still."""
+    """Connect, do the handshake, and send nothing more."""
     host, port = end.told().removeprefix("tcp://").split(":")
     assert end.told() == "come"
     callers: list[socket.socket] = []

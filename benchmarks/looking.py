@@ -1,18 +1,18 @@
-"""What looking before waiting is worth: round trips with it and without, one process beside the other.
+"""What polling the socket before waiting (`spin_time`) gains: round trips with it and without it.
 
     python -m benchmarks.looking                    # all; about a minute
-    python -m benchmarks.looking --rounds 3         # less surely
+    python -m benchmarks.looking --rounds 3         # faster, but less exact
 
-A REP echoes 64 octets, in a process of its own, to a REQ (or more) over tcp.  `spin_time` is 150 or 0 at both ends.
+A REP in its own process echoes 64 octets over tcp to one or more REQs.  `spin_time` is 150 or 0 at both ends.
 
     1             one REQ
-    10 · 1000     so many connections, one of which asks at a time: each REQ in turn
-    busy          beside a task that computes 20 µs at a time, all the time, in the client's process
-    one core      both processes on the same core (taskset(1))
-    late          the REP answers after 400 µs, so that each look would be in vain
+    10 · 1000     this many REQs, each of which sends in turn, one at a time
+    busy          a task in the client's process always computes, 20 µs at a time
+    one core      both processes run on the same core (taskset(1))
+    late          the REP answers after 400 µs, so polling can't succeed
 
-us: microseconds of a round trip; cpu: of the client's processor time for it.  The last table has what others feel while
-the client looks: how much later than asked for a timer of 1 ms fires (the median, and the worst of 99 in 100).
+us: microseconds per round trip; cpu: the client's CPU time for it.  The last table shows the effect of polling on other
+tasks in the client: the delay of a timer of 1 ms (the median, and the 99th percentile).
 """
 
 import argparse
@@ -55,7 +55,7 @@ def serve(pipe: Connection, spin: int, delay: float, one_core: bool) -> None:
 
 
 class Client:
-    """count: round trips. The rest as in the lines of the table."""
+    """count: round trips. The other parameters are those of the table's rows."""
 
     def __init__(self, endpoint: str, spin: int, count: int, connections: int, busy: bool, timer: bool) -> None:
         self.endpoint, self.spin, self.count = endpoint, spin, count
@@ -105,7 +105,7 @@ def measure(
     spin: int, *, count: int = 2000, connections: int = 1, busy: bool = False, one_core: bool = False,
     delay: float = 0, timer: bool = False,
 ) -> tuple[float, float, list[float]]:  # fmt: skip
-    """Microseconds and CPU of a round trip, and how late each timer was."""
+    """Microseconds and CPU time of a round trip, and the delay of each timer."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
     server = spawn.Process(target=serve, args=(theirs, spin, delay, one_core), daemon=True)

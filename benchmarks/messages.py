@@ -1,17 +1,17 @@
-"""How fast is minizmtp?  Ratios in one run: against libzmq behind three sorts of glue, and the floor.
+"""How fast is minizmtp?  It is compared in one run with three Python bindings of libzmq, and with the floor.
 
-    python -m benchmarks.messages                    # all; some ten minutes
-    python -m benchmarks.messages --quick            # all, less surely; under two minutes
-    python -m benchmarks.messages push pub-10        # the rows whose names begin so
+    python -m benchmarks.messages                    # all; about ten minutes
+    python -m benchmarks.messages --quick            # all, but less exact; under two minutes
+    python -m benchmarks.messages push pub-10        # the rows with names that begin like this
     python -m benchmarks.messages --list
 
-The two ends of a run are processes of their own and speak over tcp, unless a row says otherwise.  Rivals take turns:
-in each round every one of them does the same work once, so what else the machine does meanwhile is spread over all.  A
-ratio is of two runs of the same round, above 1 where we are ahead; what is shown is the median over the rounds and, in
-brackets, the least and the greatest.  How many messages a run has is found beforehand, for each rival, so that all take
-about as long.  Nothing here fails on a time.
+The two ends of a run are separate processes connected over tcp, unless a row says otherwise.  Rivals take turns: each
+of them does the same work once per round, so other load on the machine affects all of them.  A ratio compares two runs
+of the same round, and is above 1 if minizmtp is ahead; the output has the median over the rounds and, in brackets, the
+least and the greatest ratio.  The number of messages per run is calibrated for each rival, so that all runs take about
+the same time.  No measured time makes this program fail.
 
-`roles` has the work, `rivals` the libraries that do it, `crew` the processes, `report` the output.
+`roles` has the work, `rivals` the libraries, `crew` the processes, and `report` the output.
 """
 
 import argparse
@@ -34,18 +34,18 @@ from .crew import Crew, Stalled, most_files
 from .ends import Work
 from .rivals import RIVALS, installed
 
-QUICK, THOROUGH = (3, 0.06), (7, 0.5)  # rounds, and about how many seconds a run takes
+QUICK, THOROUGH = (3, 0.06), (7, 0.5)  # rounds, and seconds per run (approximately)
 KIB, MIB = 1024, 1024 * 1024
-TINY = {"count": 20, "size": 4 * KIB, "peers": 12, "topics": 50}  # at most: for a test that everything works
+TINY = {"count": 20, "size": 4 * KIB, "peers": 12, "topics": 50}  # at most, for the tests
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table (or a few): roles at either end, and their work.
+    """One or more lines of the table: the roles of the two ends, and their work.
 
-    work.count: for the first run of each rival, which is not counted; `most`: in any later one.
-    units: of each figure that a run gives. targets: the ratio to reach, by rival, for each figure.
-    other: who plays the second role, if it is not the rival itself. fresh: needs processes that have done nothing yet.
+    work.count: messages in each rival's first run, which isn't counted; `most`: the maximum in a later run.
+    units: the unit of each figure that a run returns. targets: the ratio to reach, by rival, for each figure.
+    others: the rival that plays each role, if not the measured one. fresh: needs new processes.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Row:
     others: tuple[str, str] = ("", "")
     most: int = 1_000_000
     fresh: bool = False
-    missing: str = ""  # why it can not be run here
+    missing: str = ""  # the reason if it can't be run here
 
 
 def one_way(name: str, words: str, work: Work, **more: Any) -> Row:
@@ -91,7 +91,7 @@ def routed(clients: int, target: float) -> Row:
 
 
 def many(row: Row, target: float) -> Row:
-    """The same with batches: our ends send and receive many messages with one call, the rivals' one by one."""
+    """The same row with batches: our ends send and receive many messages with one call, the rivals' one by one."""
     return replace(
         row,
         name=f"many-{row.name}",
@@ -129,7 +129,7 @@ def idle(connections: int) -> Row:
 
 
 def curve() -> list[Row]:
-    """With libzmq at the other end for every rival."""
+    """Rows with libzmq at the other end for every rival."""
     keys: Any = None
     missing = "minizmtp has no CURVE here"
     if hasattr(Options, "curve_serverkey"):
@@ -153,7 +153,7 @@ def curve() -> list[Row]:
             Work(10, curve=keys),
             units=("µs",),
             targets=({"pyzmq": 0.8},),
-            most=500,  # each uses up a port of ours
+            most=500,  # because each connection uses up a local port
             **out,
         ),
     ]
@@ -211,7 +211,7 @@ ROWS = [
 
 @dataclass
 class Figures:
-    """What has been measured in one row: by rival, the costs of each round (seconds per message, KiB …)."""
+    """The measurements of one row: by rival, the cost in each round (seconds per message, KiB …)."""
 
     name: str
     words: str
@@ -221,7 +221,7 @@ class Figures:
     costs: dict[str, list[float | None]] = field(default_factory=dict)
 
     def ratio(self, rival: str) -> tuple[float, float, float] | None:
-        """Median, least and greatest of: what it costs the rival, over what it costs us."""
+        """The median, least and greatest of the rival's cost divided by ours."""
         pairs = zip(self.costs.get(rival, []), self.costs.get("mini", []), strict=False)
         ratios = [theirs / ours for theirs, ours in pairs if theirs and ours and theirs > 0 and ours > 0]
         return (median(ratios), min(ratios), max(ratios)) if ratios else None
@@ -232,12 +232,12 @@ class Figures:
 
 
 class Bench:
-    """The crews of all rivals, and the rounds."""
+    """The crews of all rivals, and the settings of the rounds."""
 
     def __init__(self, rivals: Iterable[str], rounds: int, seconds: float, *, tiny: bool = False) -> None:
         self.rivals = list(rivals)
         self.rounds = rounds
-        self.seconds = seconds  # that a run is to take
+        self.seconds = seconds  # of each run, approximately
         self.tiny = tiny
         self.crews = {name: Crew() for name in self.rivals}
 
@@ -246,7 +246,7 @@ class Bench:
             crew.stop()
 
     def run(self, row: Row, rival: str, work: Work) -> tuple[float, ...] | None:
-        """The costs, by figure; None where the rival does not come to an end."""
+        """The costs, by figure, or None if the rival doesn't finish."""
         crew = Crew() if row.fresh else self.crews[rival]
         names = row.others[0] or rival, row.others[1] or rival
         try:
@@ -267,7 +267,7 @@ class Bench:
         return (seconds / count,)
 
     def measure(self, row: Row) -> list[Figures]:
-        """All rounds of one row."""
+        """Run all rounds of one row."""
         rivals = [name for name in row.rivals if name in self.rivals]
         work = row.work
         if self.tiny:
@@ -275,7 +275,7 @@ class Bench:
         works = dict.fromkeys(rivals, work)
         rounds = self.rounds
         if row.fresh:
-            rounds = 1 if rounds <= QUICK[0] else 3  # memory is the same each time
+            rounds = 1 if rounds <= QUICK[0] else 3  # because memory varies little
         elif not self.tiny:
             for name in rivals:
                 if (found := self.calibrated(row, name)) is None:
@@ -296,7 +296,7 @@ class Bench:
         return results
 
     def calibrated(self, row: Row, rival: str) -> Work | None:
-        """The work with as many messages as take the rival about so many seconds; None if it can not do it at all."""
+        """The work with so many messages that the rival takes about `seconds`, or None if it can't do the work."""
         work = row.work
         costs = self.run(row, rival, work)
         if not costs:
@@ -306,12 +306,12 @@ class Bench:
 
 
 def last_words(error: Exception) -> str:
-    """The last line of a traceback that says anything."""
+    """The last line of a traceback that isn't empty."""
     return [line for line in str(error).splitlines() if line.strip(" |+-")][-1].strip(" |+-")
 
 
 def chosen(names: list[str]) -> list[Row]:
-    """The rows whose names begin with one of names, or are one of them; all, if there is none."""
+    """The rows with a name that is, or begins with, one of `names`; all rows if `names` is empty."""
     exact = {row.name for row in ROWS} & set(names)
     return [
         row
@@ -321,7 +321,7 @@ def chosen(names: list[str]) -> list[Row]:
 
 
 def machine() -> dict[str, str]:
-    """Where, when, and with what."""
+    """The date, the versions and the machine of the measurement."""
     model = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -349,7 +349,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.messages", description="How fast is minizmtp, beside its rivals and the floor?"
     )
-    parser.add_argument("rows", nargs="*", help="names of rows, or how they begin; all, if none is given")
+    parser.add_argument("rows", nargs="*", help="names of rows, or their beginnings; default: all")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: under two minutes")
     parser.add_argument("--rounds", type=int, help="how often each rival has its turn")
     parser.add_argument("--seconds", type=float, help="how long a run of one rival takes, about")

@@ -1,4 +1,4 @@
-"""How figures are shown: a table in the terminal, one in Markdown, and a picture."""
+"""The output: a table for the terminal, a table in Markdown, and a picture."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +10,7 @@ BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 
 
 def amount(cost: float | None, unit: str, size: int) -> str:
-    """A cost as one would say it: so many messages a second, microseconds, KiB."""
+    """A cost as text: messages per second, MB/s, microseconds, or KiB."""
     if cost is None:
         return "–"
     if unit == "KiB":
@@ -41,7 +41,7 @@ def heading(rivals: Iterable[str]) -> str:
 
 
 def line(figures: Any, rivals: Iterable[str]) -> str:
-    """One row, with what is aimed at."""
+    """One row, with its targets."""
     ours = amount(figures.cost("mini"), figures.unit, figures.size)
     if "mini" in figures.targets:
         ours += f" ≤{amount(figures.targets['mini'], figures.unit, 0).split()[0]}"
@@ -73,7 +73,7 @@ def markdown(about: dict[str, str], results: list[Any]) -> str:
 
 
 def plot(about: dict[str, str], results: list[Any], file: Path) -> None:
-    """For each row and rival a point at the ratio, and a line from the least to the greatest."""
+    """Draw a point for each row and rival at the ratio, and a line from the least to the greatest."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -95,7 +95,7 @@ def plot(about: dict[str, str], results: list[Any], file: Path) -> None:
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    units = ("KiB", "µs of CPU")  # of which one row has both
+    units = ("KiB", "µs of CPU")  # one row has both figures
     labels = [figures.words + f", {figures.unit}" * (figures.unit in units) for figures in results]
     axes.set_yticks([height[id(figures)] for figures in results], labels)
     axes.set_ylim(0.7 - len(results), 0.7)

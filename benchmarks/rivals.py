@@ -1,12 +1,12 @@
-"""The rivals: how each makes sockets, sends, receives, waits, and does several things at once.
+"""The rivals: how each makes sockets, sends, receives, waits, and runs tasks concurrently.
 
     mini           minizmtp, on trio
     pyzmq          libzmq with blocking calls
-    zmq.asyncio    libzmq, as pyzmq wraps it for asyncio
-    zmq-anyio      libzmq, as zmq-anyio wraps it, on trio; its futures are awaited directly
-    raw            the floor: a bare trio stream, no protocol (see `floor`)
+    zmq.asyncio    libzmq with pyzmq's asyncio interface
+    zmq-anyio      libzmq with zmq-anyio on trio; its futures are awaited directly
+    raw            the floor: a bare trio stream without a protocol (see `floor`)
 
-An `End` is what a role holds: one end of a run.  Its sockets live as long as the role does.
+A role uses an `End`, which is one end of a run.  Its sockets are closed when the role ends.
 """
 
 import ast
@@ -31,7 +31,7 @@ import minizmtp
 from . import floor, idle, roles
 from .ends import End, Work
 
-# ── blocking: the same text, with async and await taken out ─────────────────────────────────────────────────────────
+# ── blocking: the same source without async and await ───────────────────────────────────────────────────────────────
 
 
 class WithoutAsync(ast.NodeTransformer):
@@ -47,7 +47,7 @@ class WithoutAsync(ast.NodeTransformer):
 
 @cache
 def blocking(name: str) -> ModuleType:
-    """A module of this package as it would be if it had been written for blocking calls."""
+    """A module of this package, converted to blocking calls."""
     spec = importlib.util.find_spec(f"{__package__}.{name}")
     assert spec is not None
     assert spec.origin is not None
@@ -139,7 +139,7 @@ def zmq_socket(make: Callable[[int], Any], kind: str, options: dict[str, Any]) -
 
 # ── running the roles of one process ────────────────────────────────────────────────────────────────────────────────
 
-Parts = list[tuple[Callable[..., Any], Any]]  # roles, and the end of each
+Parts = list[tuple[Callable[..., Any], Any]]  # each role with its end
 
 
 async def play(role: Callable[[End], Awaitable[Any]], end: End) -> None:
@@ -189,7 +189,7 @@ def run_anyio(parts: Parts, shared: dict[str, Any]) -> None:
 
 
 def run_blocking(parts: Parts, shared: dict[str, Any]) -> None:
-    """A thread for each role, if there is more than one."""
+    """Run each role in its own thread, if there is more than one."""
 
     def one(role: Callable[[Any], Any], end: Any) -> None:
         try:
@@ -221,10 +221,10 @@ class Rival:
     roles: ModuleType | SimpleNamespace
 
 
-# minizmtp sends and receives many messages with one call; its rivals do the same work one by one.
+# minizmtp sends and receives many messages with one call; its rivals send and receive them one by one.
 one_by_one = SimpleNamespace(**vars(roles))
 blocking_roles = blocking("roles")
-for many in ("subscribers", "dealers"):  # where others have a task for each socket
+for many in ("subscribers", "dealers"):  # because the other rivals have a task for each socket
     setattr(blocking_roles, many, getattr(blocking_roles, f"{many}_in_turn"))
 for scene in (one_by_one, blocking_roles):
     for role in ("pull", "push", "publish", "subscribers", "route", "dealers"):
@@ -237,17 +237,17 @@ RIVALS = {
     "zmq-anyio": Rival(("zmq", "zmq_anyio"), AnyioEnd, run_anyio, one_by_one),
     "raw": Rival(("trio",), TrioEnd, run_trio, floor),
 }
-# Who is at the other end where it is not the rival itself: plain sockets.
+# The plain sockets at the other end, if that isn't the rival's.
 OTHERS = {**RIVALS, "plain": Rival((), BlockingEnd, run_blocking, idle)}
 
 
 def installed() -> list[str]:
-    """The rivals that can be run here."""
+    """The rivals that are installed."""
     return [name for name, rival in RIVALS.items() if all(importlib.util.find_spec(need) for need in rival.needs)]
 
 
 def run(name: str, cast: list[str], work: Work, pipes: list[Connection]) -> None:
-    """Play the roles of one process; what each returns goes into its pipe."""
+    """Run the roles of one process; the result of each goes into its pipe."""
     rival = OTHERS[name]
     shared: dict[str, Any] = {}
     parts = [
@@ -260,4 +260,4 @@ def run(name: str, cast: list[str], work: Work, pipes: list[Connection]) -> None
             shutil.rmtree(shared["folder"])
         parts.clear()
         shared.clear()
-        gc.collect()  # before the next run, not in it
+        gc.collect()  # so that it doesn't run during the next run

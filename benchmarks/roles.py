@@ -1,13 +1,13 @@
-"""What each end of a run does, for every rival alike: `pull` at one end, `push` at the other, and so on.
+"""The work of each end of a run, the same for every rival: `pull` at one end, `push` at the other, and so on.
 
-A role is given its `End` (see `rivals`), and speaks through it with the role at the other end of the run, beside the
-traffic: `tell` says a word, `told` waits for one.  The end that receives measures, from the first message to the last,
-and answers (how many, in how many seconds); whoever sends stays until it is told that all has come.  How much has come
-is checked outside the measured time: the first and the last message are what they have to be, and LAST follows.
+A role gets its `End` (see `rivals`).  Through it, the two roles of a run also exchange words outside the measured
+traffic: `tell` sends a word, and `told` waits for one.  The receiving end measures from the first message to the last,
+and returns (messages, seconds); the sending end waits until it is told that all messages have arrived.  This is checked
+outside the measured time: the first and the last message must be the expected ones, and LAST must follow.
 
-This text is used twice.  As it stands, for minizmtp, zmq.asyncio and zmq-anyio; and for blocking pyzmq with every
-`async` and `await` taken out of it (`rivals.blocking` does that), so that all do the very same work.  Only where many
-sockets are read at once the two differ: asynchronous programs have a task for each, and a blocking one goes round.
+The source is used twice: unchanged for minizmtp, zmq.asyncio and zmq-anyio, and without `async` and `await` for
+blocking pyzmq (see `rivals.blocking`), so that all do the same work.  They differ only if many sockets are read at
+once: asynchronous rivals have a task for each, and the blocking one reads them in turn.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,9 +19,9 @@ from typing import Any
 from .idle import Ledger
 
 HELLO, PROBE, LAST = b"hello", b"probe", b"last"
-WARM = 10  # round trips before those that count
-WINDOW = 100  # requests that each DEALER has under way
-TOPICS = 1000  # at most so many different ones are published in turn
+WARM = 10  # round trips before the measured ones
+WINDOW = 100  # unanswered requests of each DEALER
+TOPICS = 1000  # the most topics that are published in turn
 
 Figures = tuple[int, float]
 
@@ -60,7 +60,7 @@ async def push(end: Any) -> None:
 
 
 async def pull_many(end: Any) -> Figures:
-    """As `pull`, but a call takes all that are there."""
+    """Like `pull`, but each call receives all messages that have arrived."""
     work = end.work
     sock = await end.listen("PULL")
     receive = end.receiver(sock, many=True)
@@ -120,7 +120,7 @@ async def reply(end: Any) -> None:
 
 
 async def request_each_anew(end: Any) -> Figures:
-    """A new connection for each request."""
+    """Make a new connection for each request."""
     work = end.work
     endpoint = await end.told()
     message = work.message()
@@ -147,7 +147,7 @@ async def reply_to_all(end: Any) -> None:
 
 
 def published(work: Any) -> Iterator[bytes]:
-    """The counted messages: of all topics in turn, or of none."""
+    """The measured messages, with each topic in turn, or without topics."""
     if not work.topics:
         return repeat(work.message(), work.count)
     topics = min(work.topics, TOPICS)
@@ -160,13 +160,13 @@ def topic(index: int) -> bytes:
 
 
 def last_topic(work: Any) -> bytes:
-    """The one subscribed last: who gets a message of it gets all."""
+    """The topic that is subscribed last; when its messages arrive, all subscriptions are active."""
     return topic(work.topics - 1) if work.topics else b""
 
 
 async def publish(end: Any) -> None:
     work = end.work
-    sock = await end.listen("PUB", sndhwm=0, rcvhwm=0)  # without a limit, for a PUB drops what is above it
+    sock = await end.listen("PUB", sndhwm=0, rcvhwm=0)  # no limit, because a PUB drops messages above it
     send = end.sender(sock)
     while not end.heard():
         await send(last_topic(work) + PROBE)
@@ -192,7 +192,7 @@ async def publish_many(end: Any) -> None:
 
 
 async def subscribe(end: Any, many: bool = False) -> list[Any]:
-    """The receivers of all subscribers, each of which has had a first probe."""
+    """The receive functions of all subscribers, after each has received a first probe."""
     work = end.work
     endpoint = await end.told()
     receivers = []
@@ -211,7 +211,7 @@ async def subscribe(end: Any, many: bool = False) -> list[Any]:
 
 
 async def first_of(work: Any, receive: Callable[[], Awaitable[bytes]]) -> float:
-    """When the first message came that is no probe."""
+    """The time at which the first message arrived that isn't a probe."""
     while (message := await receive()) == last_topic(work) + PROBE:
         pass
     started = perf_counter()
@@ -300,7 +300,7 @@ async def route_many(end: Any) -> None:
 
 
 async def reach_router(end: Any, many: bool = False) -> list[tuple[Any, Any]]:
-    """The ways to send and receive of all DEALERs, each of which has had a first answer."""
+    """The send and receive functions of all DEALERs, after each has received a first reply."""
     work = end.work
     endpoint = await end.told()
     socks = [await end.reach("DEALER", endpoint) for _ in range(work.peers)]
@@ -336,7 +336,7 @@ async def dealers(end: Any) -> Figures:
 
 
 async def dealers_many(end: Any) -> Figures:
-    """As many messages are sent as answers have come."""
+    """Each DEALER sends as many messages as it has received replies."""
     work = end.work
     count, message = work.count // work.peers, work.message()
     window = min(WINDOW, count)
@@ -387,7 +387,7 @@ async def dealers_in_turn(end: Any) -> Figures:
 
 
 async def hold(end: Any) -> tuple[float, float]:
-    """KiB and seconds of CPU for each connection of a ROUTER whose peers send nothing."""
+    """KiB and CPU seconds per connection of a ROUTER with idle peers."""
     sock = await end.listen("ROUTER", backlog=1000)
     ledger = Ledger()
     end.tell("come")

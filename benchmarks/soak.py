@@ -1,18 +1,18 @@
-"""A long run of everything at once: does anything grow, is anything lost?
+"""A long run of everything at once, to see whether memory grows or messages are lost.
 
     python -m benchmarks.soak --minutes 30 --plot soak.svg
 
 Our sockets exchange messages with libzmq's, which are in a child process, and with each other; minihttp talks to
-minihttp. Meanwhile calls are cancelled at random, sockets are closed and made again, peers reconnect, and monitors come
-and go. Every 10 s one line says how much has passed, and what the process holds:
+minihttp. Meanwhile calls are cancelled at random, sockets are closed and made again, peers reconnect, and monitors are
+opened and closed. Every 10 s, one line shows the counts since the start and the resources of the process:
 
-    pull, push          messages from and to libzmq; a call in three is cancelled. None may be lost or come twice.
-    req, dealer         round trips with libzmq's REP and ROUTER, on a new socket every hundred
-    sub                 messages of libzmq's PUB, with reconnects: a gap is allowed there, a message twice is not
-    own                 sockets of ours made, used over inproc, tcp and ipc, and closed, with a monitor
-    http                requests, a third of them cancelled
+    pull, push          messages from and to libzmq; one call in three is cancelled. None may be lost or repeated.
+    req, dealer         round trips with libzmq's REP and ROUTER, on a new socket after each hundred
+    sub                 messages of libzmq's PUB, with reconnects: gaps are allowed, repeated messages aren't
+    own                 our sockets: made, used over inproc, tcp and ipc with a monitor, and closed
+    http                requests; a third of them are cancelled
 
-At the end comes a verdict: lost and twice are 0, and files, tasks and memory do not grow after the first third.
+The verdict at the end: lost and twice must be 0, and files, tasks and memory must not grow after the first third.
 """
 
 import argparse
@@ -37,10 +37,10 @@ import zmq
 import minihttp
 import minizmtp
 
-EVERY = 10.0  # seconds from line to line
-PACE = 500  # messages that libzmq sends in a second, on each of its sockets
-GROWTH = 0.05  # of the memory after the first third, allowed until the end
-MORE_FILES = MORE_TASKS = 20  # of what comes and goes at random
+EVERY = 10.0  # seconds between two lines
+PACE = 500  # messages per second that libzmq sends on each of its sockets
+GROWTH = 0.05  # allowed growth of memory after the first third
+MORE_FILES = MORE_TASKS = 20  # allowed, because their number varies at random
 COLUMNS = ("pull", "push", "req", "dealer", "sub", "own", "http")
 
 
@@ -48,7 +48,7 @@ COLUMNS = ("pull", "push", "req", "dealer", "sub", "own", "http")
 
 
 def libzmq(folder: str, pipe: "Pipe[object, object]") -> None:
-    """Serve as REP and ROUTER, send numbers as PUSH and PUB, and check the numbers that come to a PULL."""
+    """Serve as REP and ROUTER, send numbers as PUSH and PUB, and check the numbers that arrive at a PULL."""
     context = zmq.Context()
     socks: dict[str, zmq.Socket[bytes]] = {}
     for name in ("REP", "ROUTER", "PUSH", "PUB", "PULL"):
@@ -91,7 +91,7 @@ def libzmq(folder: str, pipe: "Pipe[object, object]") -> None:
 
 @dataclass
 class Run:
-    """folder: of the ipc endpoints. passed: counts by column. rows: one for each line."""
+    """folder: holds the ipc endpoints. passed: counts by column. rows: one for each line."""
 
     folder: str
     context: minizmtp.Context
@@ -105,7 +105,7 @@ class Run:
         return f"ipc://{self.folder}/{name}"
 
     async def perhaps(self, call: Callable[[], Awaitable[object]]) -> bool:
-        """Do it, and cancel it in a third of the cases after a random time. Whether it came to its end."""
+        """Call it, and cancel it after a random time in a third of the cases. Return whether it finished."""
         if self.dice.random() > 1 / 3:
             await call()
             return True
@@ -140,7 +140,7 @@ async def push(run: Run) -> None:
     async def send() -> None:
         nonlocal number
         await sock.send(b"%d" % number)
-        number += 1  # not reached if the call was cancelled, and then it sent nothing
+        number += 1  # not reached after a cancelled call, which has sent nothing
         run.passed["push"] += 1
 
     while True:
@@ -163,7 +163,7 @@ async def req(run: Run) -> None:
 
 
 class Reply:
-    """A call of `recv` that keeps what it received."""
+    """A call of `recv` that keeps the received message."""
 
     def __init__(self, sock: minizmtp.Socket) -> None:
         self.sock, self.octets = sock, b""
@@ -202,7 +202,7 @@ async def sub(run: Run) -> None:
 
 
 async def own(run: Run) -> None:
-    """Two sockets of ours, over each transport in turn, with a monitor and subscriptions that come and go."""
+    """Use two of our sockets over each transport in turn, with a monitor and changing subscriptions."""
     while True:
         for bind in ("inproc://soak", "tcp://127.0.0.1:*", "ipc://*"):
             async with run.context.socket(minizmtp.XPUB) as xpub, run.context.socket(minizmtp.SUB) as sub:
@@ -244,14 +244,14 @@ async def http(run: Run) -> None:
 
 
 async def tell(run: Run, end: float) -> None:
-    """One line every 10 s, until the end."""
+    """Print one line every 10 s until the end."""
     print("   time " + "".join(f"{name + '/s':>9}" for name in COLUMNS) + "   memory  files  tasks   lost  twice")
     began, before = trio.current_time(), Counter[str]()
     while trio.current_time() < end:
         await trio.sleep(EVERY)
         rates = {name: (run.passed[name] - before[name]) / EVERY for name in COLUMNS}
         before = run.passed.copy()
-        gc.collect()  # so that memory is what is held, and not what waits for the collector
+        gc.collect()  # so that memory doesn't include garbage
         row = {
             "time": trio.current_time() - began,
             **rates,
@@ -271,12 +271,12 @@ async def tell(run: Run, end: float) -> None:
 
 
 def resident() -> int:
-    """Octets of memory that the process has."""
+    """The resident memory of the process in octets."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def verdict(rows: list[dict[str, float]]) -> list[str]:
-    """What is wrong: nothing, if the run was good."""
+    """The faults of a run; empty if it was good."""
     wrong = []
     last = rows[-1]
     if last["lost"]:
@@ -315,7 +315,7 @@ def plot(rows: list[dict[str, float]], file: str) -> None:
 
 
 async def soak(seconds: float, seed: int) -> tuple[list[dict[str, float]], list[str]]:
-    """Run for so long. The rows, and what is wrong."""
+    """Run for `seconds`; return the rows and the faults."""
     ours, theirs = multiprocessing.Pipe()
     with tempfile.TemporaryDirectory() as folder:
         child = multiprocessing.get_context("spawn").Process(target=libzmq, args=(folder, theirs), daemon=True)

@@ -1,20 +1,20 @@
-"""What one hostile peer costs everybody else: a line for each kind of peer.
+"""What one hostile peer costs the other users of a process: one line for each kind of peer.
 
     python -m benchmarks.strangers                    # all; about four seconds for each
-    python -m benchmarks.strangers ping http          # the kinds whose names begin so
+    python -m benchmarks.strangers ping http          # the kinds with names that begin like this
 
-A server under attack has three things to do: its part of the attack (whatever the `Kind` says), a task that wants to
-run each millisecond, and a REP that answers an honest client in another process.  Two figures tell what they feel:
+The process under attack runs three things: the attacked server of the `Kind`, a task that should run every
+millisecond, and a REP that answers an honest client in another process.  Two figures show the effect:
 
-    waits       the longest time that the task has to wait for another, in ms of this process's CPU; 10 at most
-    round trip  the honest client's, as a multiple of what it is without the attack (the median of all); 3 at most
+    waits       the longest delay of the task, in ms of this process's CPU time; should be at most 10
+    round trip  the honest client's median, as a multiple of the one without the attack; should be at most 3
 
-The peer is a process of its own and writes as fast as it can.  On a machine of two cores, three processes and whatever
-else runs there share them, so that the round trip of a kind that costs nothing is sometimes 1.5.  Nothing here fails on
-a time; what is counted, and not timed, is in the tests.
+The peer is a separate process and writes as fast as it can.  On a machine with two cores, three processes and other
+programs share the cores, so the round trip of a harmless kind is sometimes 1.5.  No measured time makes this program
+fail; tests check the limits that can be counted instead of timed.
 
-To add a kind, write what the server does (an async generator that yields the port, see `pulls`), what the peer does (a
-function of the port, see `floods`), and a line in KINDS.
+To add a kind, write the server (an async generator that yields the port, see `pulls`), the peer (a function of the
+port, see `floods`), and a line in KINDS.
 """
 
 import argparse
@@ -44,7 +44,7 @@ Peer = Callable[[int], None]
 
 
 class Kind(NamedTuple):
-    """server: does its part, and yields the port to attack. peer: attacks it, until it is killed."""
+    """server: runs, and yields the port to attack. peer: attacks that port until it is killed."""
 
     name: str
     server: Server
@@ -59,7 +59,7 @@ def port_of(sock: zmq.Socket) -> int:
 
 
 def pulls(**options: int | bytes) -> Server:
-    """A program that reads all that comes."""
+    """A program that reads all messages."""
 
     async def serve(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
         async def read() -> None:
@@ -75,7 +75,7 @@ def pulls(**options: int | bytes) -> Server:
 
 
 async def wants_nothing(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
-    """A subscriber that waits for a message, and has subscribed to none that comes."""
+    """A subscriber that waits, and has subscribed to none of the messages that arrive."""
     sub = ctx.socket(zmq.SUB, linger=0)
     sub.bind("tcp://127.0.0.1:*")
     sub.subscribe(b"news")
@@ -84,7 +84,7 @@ async def wants_nothing(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterato
 
 
 async def publishes(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
-    """A program that publishes a thousand messages a second, with topics of 1000 octets."""
+    """A program that publishes a thousand messages per second, with topics of 1000 octets."""
 
     async def publish() -> None:
         for number in count():
@@ -98,7 +98,7 @@ async def publishes(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[in
 
 
 async def looks_at_peers(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
-    """A program that does not read the notices of its XPUB, and looks at its peers ten times a second."""
+    """A program that doesn't read the notices of its XPUB, and calls `peers()` ten times per second."""
 
     async def look() -> None:
         while True:
@@ -112,9 +112,9 @@ async def looks_at_peers(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterat
 
 
 async def gets(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
-    """An HTTP client that asks the attacker, again and again: it listens here, and the attacker comes by itself.
+    """An HTTP client that sends requests to the attacker, which connects to a listener here.
 
-    A program has one client for all its requests, and so at most 100 of them are on their way.
+    A program has one client for all its requests, so at most 100 of them are open at once.
     """
 
     async def get(stream: trio.SocketStream) -> None:
@@ -132,7 +132,7 @@ async def gets(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
 
 
 async def answers(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
-    """An HTTP server whose handler reads the request's body in parts."""
+    """An HTTP server with a handler that reads the request's body in parts."""
 
     async def handler(request: minihttp.Request) -> minihttp.Response:
         async for _ in request.aiter_bytes():
@@ -157,7 +157,7 @@ def ready(kind: bytes, more: bytes = b"") -> bytes:
 
 
 def connected(port: int) -> socket.socket:
-    """A connection from which all that comes is read, and thrown away."""
+    """A connection; a thread reads and drops all octets that arrive on it."""
     return drained(socket.create_connection(("127.0.0.1", port)))
 
 
@@ -172,7 +172,7 @@ def drained(peer: socket.socket) -> socket.socket:
 
 
 def floods(kind: bytes, flood: bytes) -> Peer:
-    """Greets as a socket of that kind and says flood over and over; comes back if it is cut off."""
+    """A peer that does the handshake as this socket type and repeats `flood`; it reconnects if disconnected."""
 
     def attack(port: int) -> None:
         octets = flood * max(1, 65536 // len(flood))
@@ -186,7 +186,7 @@ def floods(kind: bytes, flood: bytes) -> Peer:
 
 
 def repeats(say: Callable[[], Iterator[bytes]]) -> Peer:
-    """Says all that say gives, hangs up, and comes again."""
+    """A peer that sends everything that `say` yields, disconnects, and starts again."""
 
     def attack(port: int) -> None:
         said = b"".join(say())
@@ -212,7 +212,7 @@ def strangers() -> Iterator[bytes]:
 
 
 def sealed(port: int) -> None:
-    """PINGs in boxes, made beforehand."""
+    """Send encrypted PINGs, which were prepared before the attack."""
     while True:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port)) as peer:
             client = Connection(zmq.PUSH, mechanism=CurveClient(*CLIENT, SERVER[0]))
@@ -226,7 +226,7 @@ def sealed(port: int) -> None:
 
 
 def serves_http(head: bytes, body: bytes) -> Peer:
-    """An HTTP server that has the client under attack come, and gives it that answer."""
+    """A peer that makes the attacked client send requests, and answers each with this response."""
 
     def attack(port: int) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -244,7 +244,7 @@ def serves_http(head: bytes, body: bytes) -> Peer:
 
 
 def asks(head: bytes, more: bytes) -> Peer:
-    """An HTTP client that says head once, and more over and over."""
+    """An HTTP client that sends `head` once, and then repeats `more`."""
 
     def attack(port: int) -> None:
         while True:
@@ -297,7 +297,7 @@ KINDS = [
 
 
 def honest(port: int, seconds: float) -> None:
-    """A REQ in blocking sockets: how long a round trip takes, in seconds, the median of so many seconds."""
+    """A REQ with blocking sockets: print the median duration of a round trip in seconds."""
     with socket.create_connection(("127.0.0.1", port)) as peer:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer.sendall(GREETING + ready(b"REQ"))
@@ -324,7 +324,7 @@ async def round_trip(port: int, seconds: float) -> float:
 
 
 async def measure(kind: Kind, seconds: float) -> tuple[float, float, float]:
-    """The longest wait in seconds, and the round trip without and with the attack."""
+    """Return the longest delay, and the round trip without and with the attack, in seconds."""
     longest = 0.0
 
     async def tick() -> None:
@@ -357,9 +357,9 @@ async def measure(kind: Kind, seconds: float) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What one hostile peer costs everybody else.")
-    parser.add_argument("kinds", nargs="*", help="how the names of kinds begin; all, if none is given")
-    parser.add_argument("--seconds", type=float, default=2.0, help="how long to measure, without the attack and with")
+    parser = argparse.ArgumentParser(description="What one hostile peer costs the other users of a process.")
+    parser.add_argument("kinds", nargs="*", help="beginnings of the names of kinds; default: all")
+    parser.add_argument("--seconds", type=float, default=2.0, help="duration of each measurement")
     parser.add_argument("--attack", nargs=2, metavar=("KIND", "PORT"), help=argparse.SUPPRESS)
     parser.add_argument("--honest", metavar="PORT", help=argparse.SUPPRESS)
     given = parser.parse_args()

@@ -1,19 +1,18 @@
-"""What does the tap cost?  Ratios in one run: against a bare relay, and against no relay at all.
+"""What does the tap cost?  It is compared in one run with a bare relay, and with no relay.
 
-    python -m benchmarks.tap                    # all; some two minutes
-    python -m benchmarks.tap push-64 roundtrip  # some
+    python -m benchmarks.tap                    # all; about two minutes
+    python -m benchmarks.tap push-64 roundtrip  # only these
 
-Two libzmq sockets talk, each in a process of its own, and what stands between them is a third:
+Two libzmq sockets talk, each in its own process. Between them is a third process:
 
-    direct    nothing
-    bare      two tasks of trio that receive and send: the floor for whatever passes octets on
-    quiet     the tap, with nothing to show and nothing to write
-    pcap      … writing a capture
-    json      … keeping what each connection said first, every octet named
-    show      the tap as it is without options, its output thrown away
+    direct    no relay
+    bare      two trio tasks that receive and send: the floor for any relay
+    quiet     the tap without output
+    pcap      the tap writing a capture
+    json      the tap keeping the first octets of each connection, with a name for every octet
+    show      the tap without options; its output is discarded
 
-Contenders take turns, and the median of the rounds counts.  A ratio says how many times as long it takes as over the
-bare relay.
+Contenders take turns, and the median of the rounds counts.  A ratio is the time divided by the bare relay's time.
 """
 
 import os
@@ -32,7 +31,7 @@ import trio
 import zmq
 
 ROUNDS = 3
-PATIENCE = 60_000  # milliseconds after which an end gives up
+PATIENCE = 60_000  # milliseconds without a message, after which an end fails
 READ = 65536
 ROOT = Path(__file__).parents[1]
 LOCALHOST = "127.0.0.1"
@@ -41,7 +40,7 @@ LOCALHOST = "127.0.0.1"
 
 
 class Row(NamedTuple):
-    """near: what the end does that binds and measures. far: what the other does, which connects. size: of a message."""
+    """near: the work of the end that binds and measures. far: the work of the end that connects. size: of a message."""
 
     name: str
     words: str
@@ -92,7 +91,7 @@ def end_of(type_: int) -> Iterator["zmq.Socket[bytes]"]:
 
 
 def run_far_end(name: str, count: int, endpoint: str) -> None:
-    """In a child."""
+    """Run the connecting end, in a child process."""
     (row,) = (row for row in ROWS if row.name == name)
     with end_of(row.types[1]) as end:
         end.reconnect_ivl = 10  # the relay may still be starting
@@ -100,7 +99,7 @@ def run_far_end(name: str, count: int, endpoint: str) -> None:
         row.far(end, count, row.size)
 
 
-# ── what stands between ─────────────────────────────────────────────────────────────────────────────────────
+# ── between the ends ────────────────────────────────────────────────────────────────────────────────────────
 
 TAP = [sys.executable, "-m", "minizmtp.tap", "LISTEN", "CONNECT"]
 CONTENDERS = {
@@ -133,7 +132,7 @@ def port_of(endpoint: str) -> int:
 
 @contextmanager
 def between(contender: str, target: str, folder: str) -> Iterator[str]:
-    """The contender while the body runs; where it listens."""
+    """Run the contender during the body; yield its endpoint."""
     command = CONTENDERS[contender]
     if not command:
         yield target
@@ -159,7 +158,7 @@ def child(*command: str) -> Iterator[None]:
 
 
 def measure(row: Row, contender: str, count: int) -> float:
-    """Seconds for each message, or round trip. The first is not counted: it waits for the others to start."""
+    """Seconds per message or round trip. The first isn't counted, because it waits until the others have started."""
     with tempfile.TemporaryDirectory() as folder, end_of(row.types[0]) as end, ExitStack() as stack:
         port = end.bind_to_random_port(f"tcp://{LOCALHOST}")
         where = stack.enter_context(between(contender, f"tcp://{LOCALHOST}:{port}", folder))
@@ -180,7 +179,7 @@ def amount(row: Row, seconds: float) -> str:
 
 
 def table(rows: list[Row], rounds: int = ROUNDS, divide: int = 1) -> None:
-    """divide: the work is made so many times less."""
+    """divide: divides the number of messages."""
     print("".join(f"{name:>18}" for name in ("", *CONTENDERS)))
     for row in rows:
         costs: dict[str, list[float]] = {name: [] for name in CONTENDERS}

@@ -1,13 +1,13 @@
-"""The table of requirements: each rule, and the tests that show it.
+"""Writes the table of requirements: each rule, and the tests that show it.
 
     requirements.toml      the rules, one by one                    ┐
     tests, interop_tests   @pytest.mark.requirement("37-22")        ┴──►  REQUIREMENTS.md
 
-    python docs/requirements.py         writes REQUIREMENTS.md anew; tests/test_requirements.py fails where it is not
+    python docs/requirements.py         rewrites REQUIREMENTS.md; tests/test_requirements.py fails if it is outdated
 
-The tests are read, not run: what cites a rule is found by its form. It may stand on a function or a class, in
-`pytestmark`, on one case of a parametrized test, in a list or a decorator that has a name at the top of the module, or
-be given as text to a function of the module that makes such a mark:
+The tests aren't run; this program finds the citations in their source. A citation may be on a function or a class, in
+`pytestmark`, on one case of a parametrized test, in a list or decorator with a name at the top of the module, or an
+argument of a function in the module that makes such a mark:
 
     >>> source = '''
     ... def case(octets, *rules):
@@ -44,7 +44,7 @@ Test = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Row(NamedTuple):
-    """One rule. libzmq, we and why_untested are "" where there is nothing to say; rows is for traps."""
+    """One rule. libzmq, we and why_untested may be ""; only traps have rows."""
 
     id: str
     chapter: str
@@ -57,8 +57,8 @@ class Row(NamedTuple):
 
 
 class Chapter(NamedTuple):
-    """One RFC, or another source of rules. why_untested counts for each row that has no test and no reason of its own:
-    it is for what is not built yet."""
+    """One RFC, or another source of rules. why_untested applies to each row without a test and without its own reason,
+    if the whole chapter isn't implemented yet."""
 
     title: str
     link: str = ""
@@ -69,7 +69,7 @@ class Chapter(NamedTuple):
 
 
 def read_table(path: Path = TABLE) -> tuple[dict[str, Chapter], dict[str, Row]]:
-    """Chapters and rows, in the order of the file."""
+    """Read the chapters and rows, in the order of the file."""
     data = tomllib.loads(path.read_text(encoding="utf-8"))
     chapters = {name: Chapter(**fields) for name, fields in data.pop("chapters").items()}
     rows = {}
@@ -83,7 +83,7 @@ def read_table(path: Path = TABLE) -> tuple[dict[str, Chapter], dict[str, Row]]:
 
 
 def read_citations(root: Path = ROOT) -> dict[str, list[str]]:
-    """{test: the rules that it cites}, a test being named as pytest names it, path::name."""
+    """{test: the rules that it cites}, with pytest's name of each test, path::name."""
     found = {}
     for folder in TESTS:
         for path in sorted((root / folder).rglob("test_*.py")):
@@ -94,7 +94,7 @@ def read_citations(root: Path = ROOT) -> dict[str, list[str]]:
 
 
 def cited_in(source: str, filename: str = "<source>") -> dict[str, list[str]]:
-    """{test: rules} for the source of one module; tests without a rule are left out."""
+    """{test: rules} for the source of one module, without the tests that cite no rule."""
     module = ast.parse(source, filename)
     finder = Finder(module)
     found = {}
@@ -106,7 +106,7 @@ def cited_in(source: str, filename: str = "<source>") -> dict[str, list[str]]:
 
 
 def marks_of(body: list[ast.stmt]) -> list[ast.expr]:
-    """What `pytestmark` is, in a module or class."""
+    """The values of `pytestmark` in a module or class."""
     return [value for name, value in assignments(body) if name == "pytestmark"]
 
 
@@ -121,7 +121,7 @@ def assignments(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
 
 
 def tests_of(body: list[ast.stmt], outer: list[ast.expr]) -> Iterator[tuple[str, list[ast.expr]]]:
-    """Each test with all the expressions that may mark it; outer: those of the class or module around it."""
+    """Each test with all expressions that may mark it. outer: the expressions of its class or module."""
     for statement in body:
         if isinstance(statement, Test) and statement.name.startswith("test"):
             yield statement.name, [*outer, *reversed(statement.decorator_list)]
@@ -137,7 +137,7 @@ class Finder:
     def __init__(self, module: ast.Module) -> None:
         self._values = dict(assignments(module.body))
         functions = [statement for statement in module.body if isinstance(statement, Test)]
-        # The functions that make a mark of what they are given, and those that give it to one of them.
+        # The functions that make a mark of their arguments, and those that pass them to such a function.
         self._makers: set[str] = set()
         while more := [f.name for f in functions if f.name not in self._makers and self._makes_marks(f)]:
             self._makers.update(more)
@@ -150,7 +150,7 @@ class Finder:
         return isinstance(call.func, ast.Name) and call.func.id in self._makers
 
     def rules(self, node: ast.AST, seen: frozenset[str] = frozenset()) -> Iterator[str]:
-        """The rules cited in node, and in whatever it names."""
+        """The rules cited in a node, and in the objects that it names."""
         if isinstance(node, ast.Call) and is_mark(node):
             yield from map(literal, node.args)
             return
@@ -165,7 +165,7 @@ class Finder:
 
 
 def is_mark(call: ast.Call) -> bool:
-    """Is it pytest.mark.requirement(…)?"""
+    """Whether the call is pytest.mark.requirement(…)."""
     return ast.unparse(call.func) in ("pytest.mark.requirement", "mark.requirement")
 
 
@@ -176,7 +176,7 @@ def literal(node: ast.expr) -> str:
 
 
 def mentions_in(folder: Path) -> dict[str, set[str]]:
-    r"""{id: files} for whatever looks like the id of a rule in the sources below folder.
+    r"""{id: files} for each id of a rule in the sources below a folder.
 
     >>> re.findall(MENTION, "more than 2^31-1 (37-35, L-6), 37-36 … 37-38, 2024-31-12, 28-")
     ['37-35', 'L-6', '37-36', '37-38']
@@ -195,7 +195,7 @@ MENTION = rf"(?<![\w^.-]){ID}(?![\w-])"
 
 
 class Requirements:
-    """The rules and their tests together."""
+    """The rules with their tests."""
 
     def __init__(self, chapters: dict[str, Chapter], rows: dict[str, Row], citations: dict[str, list[str]]) -> None:
         self.chapters = chapters
@@ -207,11 +207,11 @@ class Requirements:
                 self.tests.setdefault(rule, []).append(test)
 
     def shown(self, row: Row) -> bool:
-        """Is there a test? A trap is shown also where all is shown that it is about."""
+        """Whether a test shows the row. A trap is also shown if tests show all rules that it is about."""
         return bool(self.tests[row.id]) or (bool(row.rows) and all(self.shown(self.rows[rule]) for rule in row.rows))
 
     def reason(self, row: Row) -> str:
-        """Why there is no test, or "" if there is one or should be."""
+        """The reason why there is no test, or "" if there is one or should be one."""
         if self.shown(row):
             return ""
         if row.rows and all(self.shown(self.rows[rule]) or self.reason(self.rows[rule]) for rule in row.rows):
@@ -219,11 +219,11 @@ class Requirements:
         return row.why_untested or self.chapters[row.chapter].why_untested
 
     def open(self) -> list[str]:
-        """The rows with neither test nor reason."""
+        """The rows with neither a test nor a reason."""
         return [row.id for row in self.rows.values() if not self.shown(row) and not self.reason(row)]
 
     def unknown(self) -> dict[str, list[str]]:
-        """{id: tests} for what is cited and does not exist."""
+        """{id: tests} for the cited rules that don't exist."""
         return {rule: tests for rule, tests in self.tests.items() if rule not in self.rows}
 
 
@@ -232,14 +232,14 @@ def read() -> Requirements:
 
 
 def write_document(requirements: Requirements) -> str:
-    """REQUIREMENTS.md."""
+    """The text of REQUIREMENTS.md."""
     lines = [
         "# Requirements",
         "",
-        f"Each rule that this project holds itself to, and the tests that show it. Written by `{COMMAND}` from",
+        f"The rules that this project follows, and the tests that show each of them. `{COMMAND}` writes this page from",
         "[requirements.toml](requirements.toml) and from the tests, which cite a rule as",
         '`@pytest.mark.requirement("37-22")`; sources cite it as (37-22). The numbers are this project\'s own.',
-        "The last column but one tells where libzmq 4.3 does otherwise, and after → what we do.",
+        "The column *libzmq → we* has an entry if libzmq 4.3 differs from the rule; after → is what we do.",
         "",
         "| | rows | shown by tests | untested, with a reason | neither |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -283,7 +283,7 @@ def write_chapter(requirements: Requirements, chapter: Chapter, rows: list[Row])
 
 
 def cell(text: str) -> str:
-    """Text as it may stand in a cell of a table."""
+    """Text escaped for a cell of a table."""
     return text.replace("|", "\\|")
 
 
@@ -299,7 +299,7 @@ def link(test: str) -> str:
 
 
 def anchor(title: str) -> str:
-    """The name that a heading can be linked by.
+    """The anchor of a heading.
 
     >>> anchor("37/ZMTP: the wire, version 3.1")
     '37zmtp-the-wire-version-31'

@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "pairs(*names): run only these, e.g. pairs('ours-libzmq', 'libzmq-libzmq')")
     config.addinivalue_line("markers", "over(*transports): run over these only, e.g. over('tcp', 'ipc')")
-    config.addinivalue_line("markers", "differs(key): where libzmq does otherwise, told in interop_tests.report")
+    config.addinivalue_line("markers", "differs(key): libzmq differs here, as interop_tests.report says")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -58,7 +58,7 @@ def marked(test: pytest.Item, name: str) -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each test of ZeroMQ says which requirements it proves, for a table of these citations. HTTP has no numbers."""
+    """Check that each ZeroMQ test cites a requirement. HTTP tests don't, because HTTP's rules aren't numbered."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.slow)  # because most of them start processes with libzmq in them
@@ -67,11 +67,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             ids = [i for marker in item.iter_markers("requirement") for i in marker.args]
             if not ids or not all(REQUIREMENT.fullmatch(i) for i in ids):
                 raise pytest.UsageError(
-                    f"{item.nodeid}: @pytest.mark.requirement names no requirement, or a strange one: {ids}"
+                    f"{item.nodeid}: @pytest.mark.requirement names no requirement, or a malformed one: {ids}"
                 )
             for marker in item.iter_markers("differs"):
                 if marker.args[0] not in DIFFERENCES:
-                    raise pytest.UsageError(f"{item.nodeid}: interop_tests.report tells of no {marker.args[0]!r}")
+                    raise pytest.UsageError(f"{item.nodeid}: interop_tests.report has no difference {marker.args[0]!r}")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,12 +1,11 @@
-"""Five HTTP servers that are not ours, all giving the same answers.
+"""Five HTTP servers of other projects that all give the same responses.
 
     python http_servers.py NAME DIRECTORY
 
-starts one of them, prints where it listens (`http://127.0.0.1:PORT` or `unix:PATH`) as the only line, and
-serves until it is killed.  Ports are chosen by the kernel and announced, never guessed; granian, which cannot
-tell its port, gets a Unix socket in DIRECTORY.
+starts one of them, prints its address (`http://127.0.0.1:PORT` or `unix:PATH`) as the only line, and serves until it
+is killed. The kernel chooses the port. Granian can't report the port, so it gets a Unix socket in DIRECTORY.
 
-    http.server   the standard library's: threads, and a parser of its own
+    http.server   the standard library's: threads, and its own parser
     aiohttp       asyncio, llhttp
     granian       hyper, in Rust
     uvicorn       asyncio, httptools (llhttp)
@@ -32,7 +31,7 @@ TEXT = ("Snow on the roofs, and in the lanes the lamps. " * 100).encode()
 
 
 def answer(method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
-    """What every server says: (status, headers, pieces of the body)."""
+    """The response of every server: (status, headers, pieces of the body)."""
     path, _, query = target.partition("?")
     options = {name: values[0] for name, values in parse_qs(query).items()}
     text = [("content-type", "text/plain")]
@@ -121,7 +120,7 @@ def serve_aiohttp(announce: Callable[[str], None], directory: str) -> None:
         if isinstance(pieces, list):
             response = web.Response(status=status, body=b"".join(pieces))
             for name, value in more:
-                if name == "content-type":  # aiohttp has put one of its own there
+                if name == "content-type":  # because aiohttp has set a default
                     response.headers.popall(name, None)
                 response.headers.add(name, value)
             return response
@@ -142,18 +141,18 @@ def serve_aiohttp(announce: Callable[[str], None], directory: str) -> None:
     asyncio.run(main())
 
 
-# ── three that speak ASGI ───────────────────────────────────────────────────────────────────────────────────
+# ── three ASGI servers ──────────────────────────────────────────────────────────────────────────────────────
 
 
 async def asgi(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         raise NotImplementedError(scope["type"])
     body, more_body = b"", True
-    if scope["path"] == "/refuse":  # without a look at the body
+    if scope["path"] == "/refuse":  # without reading the body
         await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"3")]})
         await send({"type": "http.response.body", "body": b"big", "more_body": False})
         return
-    if scope["path"] == "/echo":  # each piece as it comes
+    if scope["path"] == "/echo":  # each piece as it arrives
         await send({"type": "http.response.start", "status": 200, "headers": []})
         while more_body:
             message = await receive()
@@ -214,7 +213,7 @@ def serve_granian(announce: Callable[[str], None], directory: str) -> None:
         while True:
             try:
                 _, writer = await asyncio.open_unix_connection(path)
-            except OSError:  # its hooks run before it listens, so there is nothing to wait for but this
+            except OSError:  # try again, because granian's hooks run before it listens
                 await asyncio.sleep(0.01)
             else:
                 writer.close()
@@ -229,7 +228,7 @@ def serve_granian(announce: Callable[[str], None], directory: str) -> None:
 
 
 def listening_socket() -> socket.socket:
-    """The socket listens before it is announced, so that a client that reads the announcement cannot come too early."""
+    """A socket that already listens, so that a client can connect as soon as it has read the address."""
     sock = socket.create_server(("127.0.0.1", 0))
     sock.setblocking(False)
     return sock

@@ -18,11 +18,11 @@ REPOSITORY = Path(__file__).parent.parent
 
 
 class ProcessEnded(Exception):
-    """The libzmq process has ended without being asked to: a crash."""
+    """The libzmq process ended without a request to do so: it crashed."""
 
 
 class Spares:
-    """Processes that are started ahead: while one test runs, the interpreter for the next one loads libzmq."""
+    """Processes that are started in advance: while one test runs, the process for the next one loads libzmq."""
 
     def __init__(self) -> None:
         self._started: deque[subprocess.Popen[bytes]] = deque()
@@ -30,7 +30,7 @@ class Spares:
     def take(self) -> subprocess.Popen[bytes]:
         while len(self._started) < 3:
             command = [sys.executable, "-m", "interop_tests.libzmq_process"]
-            # Without TMPDIR, libzmq would make the paths of `ipc://*` in the current directory.
+            # Without TMPDIR, libzmq would create the sockets of `ipc://*` in the current directory.
             environment = {**os.environ, "TMPDIR": tempfile.gettempdir()}
             self._started.append(
                 subprocess.Popen(
@@ -54,7 +54,7 @@ spares = Spares()
 
 
 class LibzmqProcess:
-    """One running libzmq process: questions in, answers and events out."""
+    """One running libzmq process: it takes requests, and returns replies and events."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self._process = spares.take()
@@ -66,13 +66,13 @@ class LibzmqProcess:
         nursery.start_soon(self._run)
 
     async def ask(self, call: str, frames: list[bytes] | None = None, **arguments: Any) -> tuple[Any, list[bytes]]:
-        """(value, frames) of the answer."""
+        """Send a request; return (value, frames) of its reply."""
         self._questions += 1
         question = self._questions
         answer_to, answer_from = trio.open_memory_channel[tuple[Header, list[bytes]]](1)
         self._answers[question] = answer_to
-        # Into the channel, not into the pipe: the order of questions is the order of these calls, and nobody
-        # who is cancelled here leaves half a packet in the pipe.
+        # Use a channel instead of writing to the pipe, because then the requests keep the order of these calls, and a
+        # task that is cancelled here leaves no half packet in the pipe.
         self._outgoing.send_nowait(pack({"id": question, "call": call, **arguments}, frames or []))
         try:
             header, body = await answer_from.receive()
@@ -90,7 +90,7 @@ class LibzmqProcess:
     def kill(self) -> None:
         self._killed = True
         self._process.kill()
-        self._process.wait()  # a moment only, after SIGKILL
+        self._process.wait()  # returns at once after SIGKILL
 
     async def _run(self) -> None:
         try:
@@ -99,7 +99,7 @@ class LibzmqProcess:
                 await self._read()
                 nursery.cancel_scope.cancel()
         finally:
-            self.kill()  # also when the test has failed
+            self.kill()  # even if the test has failed
 
     async def _write(self) -> None:
         async with trio_stream(self._process.stdin) as stdin:
@@ -107,7 +107,7 @@ class LibzmqProcess:
                 try:
                     await stdin.send_all(data)
                 except trio.BrokenResourceError:
-                    return  # the reader finds out as well, and tells those who wait
+                    return  # the reader notices it as well, and ends the open requests
 
     async def _read(self) -> None:
         packets = PacketReader()
@@ -130,14 +130,14 @@ class LibzmqProcess:
 
 
 def trio_stream(pipe: IO[bytes] | None) -> trio.lowlevel.FdStream:
-    """The pipe as a stream that trio can wait for. The stream closes what it is given, so it is given a copy."""
+    """The pipe as a trio stream. It gets a copy of the file descriptor, because it closes the one it is given."""
     assert pipe is not None
     with pipe:
         return trio.lowlevel.FdStream(os.dup(pipe.fileno()))
 
 
 def as_text(value: int | bytes) -> int | str:
-    """An option for the way through JSON: octets travel as text, one character each."""
+    """An option's value for JSON: octets become text, one character (latin-1) each."""
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
@@ -173,7 +173,7 @@ class LibzmqPeer(Peer):
 
 
 class LibzmqSide(Side):
-    """Sockets in one child process, which starts with the first of them."""
+    """Sockets in one child process, which starts when the first socket is made."""
 
     kind = "libzmq"
 

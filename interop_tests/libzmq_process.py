@@ -1,11 +1,11 @@
-"""The libzmq side: a separate process that holds real libzmq sockets and takes its commands from standard input.
+"""The libzmq side: a separate process that holds real libzmq sockets and reads its commands from standard input.
 
-It is a process, because a crash, a failed assertion or an endless wait inside libzmq is then a failed test and not a
-hung suite, and because `SIGKILL` is the way to make a peer die without any cleanup.
+It is a process, because then a crash, a failed assertion or an endless wait inside libzmq fails one test instead of
+blocking all of them, and because `SIGKILL` ends a peer without any cleanup.
 
-`zmq.asyncio` is not enough, because libzmq does some of its work in the application's thread, and only while the
-application calls into it (L-40): a SUB that is not polled does not even subscribe again after a reconnect. So this
-process polls all its sockets all the time, also those that have no command waiting; for these it uses `IDLE`.
+`zmq.asyncio` isn't enough, because libzmq does some of its work in the application's thread, and only while the
+application calls into it (L-40): a SUB that isn't polled doesn't even subscribe again after a reconnect. So this
+process always polls all its sockets, also those without a pending command; for these it uses `IDLE`.
 
     → {"id": 7, "call": "send", "socket": "s1"}, frames        a request; several may be open at once
     ← {"id": 7, "value": null}                                 its reply, as soon as there is one
@@ -30,15 +30,15 @@ from interop_tests.packets import Header, PacketReader, pack
 
 STDIN, STDOUT = 0, 1
 
-# The flags for a socket without a waiting request. zmq_poll ignores an item without flags. With POLLERR, which has
-# a meaning for plain file descriptors only, zmq_poll waits for the socket's internal mailbox, does the work that it
-# finds there, and never reports the socket as ready. That is what L-40 requires.
+# The flags for a socket without a pending request. zmq_poll ignores an item without flags. With POLLERR, which only
+# has a meaning for file descriptors, zmq_poll waits for the socket's internal mailbox, does the work that it finds
+# there, and never reports the socket as ready. That is what L-40 requires.
 IDLE = zmq.POLLERR
 
 
 @dataclass
 class Served:
-    """One libzmq socket, its monitor, and the questions about it that wait for an answer."""
+    """One libzmq socket, its monitor, and its pending requests."""
 
     socket: "zmq.Socket[bytes]"
     monitor: "zmq.Socket[bytes]"
@@ -50,7 +50,7 @@ class Served:
 
 
 class Process:
-    """All of it: one libzmq context, its sockets by name, one loop."""
+    """One libzmq context, its sockets by name, and the loop that polls them."""
 
     def __init__(self) -> None:
         self.context = zmq.Context()
@@ -63,7 +63,7 @@ class Process:
     def run(self) -> None:
         while True:
             ready = dict(self.poller.poll())
-            # Events before replies, because the reply to "receive" must not overtake the event of the handshake.
+            # Report events before replies, because the reply to "receive" must not overtake the handshake's event.
             for name, served in self.sockets.items():
                 if served.monitor in ready:
                     self.report_events(name, served)
@@ -83,7 +83,7 @@ class Process:
             data = data[os.write(STDOUT, data) :]
 
     def read_questions(self) -> bool:
-        """Do what is asked. False at the end of the input."""
+        """Handle the requests that have arrived. False at the end of the input."""
         data = os.read(STDIN, 1 << 20)
         self.packets.feed(data)
         for header, frames in self.packets:
@@ -97,8 +97,7 @@ class Process:
             self.say({"id": question, "errno": error.errno, "words": str(error)})
 
     def answer(self, header: Header, frames: list[bytes]) -> None:
-        """Calls named `ask_…` answer now, and what they return is the answer; `send` and `receive` may take
-        their time."""
+        """Handle one request. The result of a call named `ask_…` is the reply; `send` and `receive` may reply later."""
         question, call = header.pop("id"), header.pop("call")
         if call in ("send", "receive", "cancel"):
             getattr(self, call)(question, frames, **header)
@@ -112,11 +111,10 @@ class Process:
             event = {"event": zmq.Event(number).name, "value": value, "endpoint": endpoint.decode()}
             self.say({**event, "socket": name})
 
-    # --- questions that are answered at once ------------------------------------------------------
+    # --- requests that are answered at once -------------------------------------------------------
 
     def ask_socket(self, socket: str, socket_type: str, options: dict[str, Any]) -> None:
-        """A new socket. Options are libzmq's names in lower case; octets travel as text, one character each
-        (latin-1)."""
+        """Make a socket. Options have libzmq's names in lower case; octets are given as text (latin-1)."""
         new = self.context.socket(getattr(zmq, socket_type))
         for option, value in options.items():
             set_option(new, option, value)
@@ -128,7 +126,7 @@ class Process:
         set_option(self.sockets[socket].socket, option, value)
 
     def ask_guard(self, passwords: dict[str, str], certificates: str) -> None:
-        """pyzmq's Authenticator, as ZAP handler of this context."""
+        """Use pyzmq's Authenticator as ZAP handler of this context."""
         self.authenticator = Authenticator(self.context)
         self.authenticator.configure_plain("*", passwords)
         self.authenticator.configure_curve("*", certificates)
@@ -136,7 +134,7 @@ class Process:
         self.poller.register(self.authenticator.zap_socket, zmq.POLLIN)
 
     def authenticate(self, authenticator: Authenticator) -> None:
-        """Answer one request. pyzmq's method is a coroutine, which waits for nothing as we use it."""
+        """Answer one ZAP request. pyzmq's method is a coroutine, but it never waits as it is used here."""
         request = authenticator.zap_socket.recv_multipart()
         with contextlib.suppress(StopIteration):
             authenticator.handle_zap_message(request).send(None)
@@ -169,19 +167,18 @@ class Process:
         served.socket.close(linger)
 
     def ask_term(self) -> None:
-        """Close the context, which waits until every closed socket has lingered. Nothing else is served
-        meanwhile: there is nothing else."""
+        """Close the context, which waits until every closed socket has lingered. No other request can be pending."""
         for name in list(self.sockets):
             self.ask_close(name, None)
         self.context.term()
         self.context = zmq.Context()
 
-    # --- questions that may have to wait ----------------------------------------------------------
+    # --- requests that may have to wait -----------------------------------------------------------
 
     def send(self, question: int, frames: list[bytes], socket: str, wait: bool) -> None:
         served = self.sockets[socket]
-        # libzmq looks for newly connected peers in every send only if the last look was a millisecond ago.
-        # This is a look.
+        # In send, libzmq looks for new peers only if it last did so at least a millisecond ago. This call makes it
+        # look now.
         served.socket.getsockopt(zmq.EVENTS)
         if not wait:
             served.socket.send_multipart(frames, zmq.NOBLOCK)
@@ -198,14 +195,14 @@ class Process:
         return self.advance(served)
 
     def cancel(self, question: int, frames: list[bytes], cancelled: int) -> None:
-        """Forget a question. Who asked it has gone, and what it would have taken belongs to the next."""
+        """Forget a request. Its caller was cancelled, so the message goes to the next request."""
         for served in self.sockets.values():
             served.sends = deque(waiting for waiting in served.sends if waiting[0] != cancelled)
             served.receives = deque(waiting for waiting in served.receives if waiting != cancelled)
             self.poller.register(served.socket, served.interest())
 
     def advance(self, served: Served) -> None:
-        """Answer what can be answered now, in the order in which it was asked."""
+        """Answer the requests that can be answered now, in their order."""
         while served.sends and self.try_send(served, *served.sends[0]):
             served.sends.popleft()
         while served.receives and self.try_receive(served, served.receives[0]):
@@ -241,7 +238,7 @@ def set_option(socket: "zmq.Socket[bytes]", option: str, value: int | str) -> No
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):  # the parent has gone
+    with contextlib.suppress(BrokenPipeError):  # the parent has ended
         Process().run()
-    # Without leaving main, because its cleanup would wait for every socket that still lingers.
+    # Exit without cleanup, because the cleanup would wait for every socket that still lingers.
     os._exit(0)

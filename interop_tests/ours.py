@@ -1,4 +1,4 @@
-"""A minizmtp socket with the interface of a Peer. What the real calls look like can be read off here."""
+"""A minizmtp socket with the interface of a Peer."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from minizmtp.auth import Authenticator
 
 @contextlib.contextmanager
 def refusals() -> Iterator[None]:
-    """Our error as the neutral one, with its number."""
+    """Convert our error to `Refused`, with the same number."""
     try:
         yield
     except zmq.ZMQError as error:
@@ -66,8 +66,10 @@ class OurPeer(Peer):
 
 
 class OurSide(Side):
-    """Sockets in one Context, which opens with the first of them, in a task of its own: so it can be
-    cancelled at any time, which is the nearest that a task comes to a crash."""
+    """Sockets in one Context, which opens when the first socket is made.
+
+    It has its own task, so that a test can cancel it at any time: that is as close as a task gets to a crash.
+    """
 
     kind = "ours"
 
@@ -93,7 +95,7 @@ class OurSide(Side):
         with refusals():
             socket = context.socket(zmq.SocketType[socket_type], **options)
         peer = OurPeer(self.new_name(socket_type), socket)
-        # monitor() watches from the call on. Called in the task, it would miss what happens before that task runs.
+        # monitor() watches from this call on. Inside the task, it would miss the events before that task runs.
         self._nursery.start_soon(peer.watch, socket.monitor())
         return peer
 

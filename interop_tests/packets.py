@@ -1,15 +1,14 @@
-"""Packets: what the test process and a libzmq process say to each other through a pipe.
+"""Packets: the messages between the test process and a libzmq process, through a pipe.
 
-A pipe is a stream of octets, without borders. A packet puts them back: how many parts, then each part with
-its size.
+A pipe is a stream of octets without boundaries. A packet starts with the number of its parts, and each part with its
+size.
 
     +-------+---------+------+---------+------+- -
     | count | size    | part | size    | part |         count: 4 octets, size: 8 octets, big-endian
     +-------+---------+------+---------+------+- -
 
-Part 0 is a JSON object that says what is wanted or what happened; the other parts are the frames of a
-message, as they are: no escaping, so that a frame of 64 MiB costs one copy. There is no pickle: what comes
-out is data and never code.
+Part 0 is a JSON object with a request, a reply or an event. The other parts are the frames of a message, without
+escaping, so a frame of 64 MiB is copied once. The format isn't pickle, because a packet must never be run as code.
 
     >>> pack({"call": "send"}, [b"hello", b""])[:24]
     b'\\x00\\x00\\x00\\x03\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x10{"call": "se'
@@ -23,7 +22,7 @@ Header = dict[str, Any]
 
 
 def pack(header: Header, frames: Sequence[bytes] = ()) -> bytes:
-    """One packet as octets."""
+    """Encode one packet."""
     parts = [json.dumps(header).encode(), *frames]
     pieces = [len(parts).to_bytes(4, "big")]
     for part in parts:
@@ -32,7 +31,7 @@ def pack(header: Header, frames: Sequence[bytes] = ()) -> bytes:
 
 
 class PacketReader:
-    """Octets in, in chunks of any size; packets out.
+    """Takes octets in chunks of any size, and yields packets.
 
     >>> reader = PacketReader()
     >>> for octet in pack({"id": 1}, [b"ab"]):
@@ -65,7 +64,7 @@ class PacketReader:
             position += 8 + size
         if len(self._buffer) < position:
             return None
-        # Sliced through a memoryview: a slice of a bytearray would be copied once more on its way to bytes.
+        # Slice a memoryview, because slicing the bytearray would copy the octets once more.
         with memoryview(self._buffer) as view:
             parts = [bytes(view[start:end]) for start, end in borders]
         del self._buffer[:position]

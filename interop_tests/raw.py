@@ -1,8 +1,8 @@
-"""No ZeroMQ at all: streams of octets, to see and to say what no honest socket would.
+"""Bare streams of octets, for what no correct socket sends, and to see exactly what a socket sends.
 
-RawPeer       one TCP connection: it sends the octets it is told to, and reads what comes
+RawPeer       one TCP connection: it sends given octets, and reads what arrives
 RawListener   waits for a socket to connect
-Wiretap       stands between two sockets, passes everything on, and keeps a copy of both directions
+Wiretap       relays between two sockets, and keeps a copy of both directions
 """
 
 import contextlib
@@ -17,23 +17,23 @@ from tests.zmtp_bytes import GREETING, READY, command
 
 
 class RawPeer(zmtp_peer.RawPeer):
-    """One connection, octet by octet. Every wait is bounded."""
+    """One connection. Every wait has a timeout."""
 
     patience = PATIENCE
 
     def peer_address(self) -> tuple[str, int]:
-        """Where the other end is: address and port."""
+        """The address and port of the other end."""
         host, port = self.stream.socket.getpeername()[:2]
         return host, port
 
     async def receive_until_closed(self) -> bytes:
-        """Everything up to the end of the connection, which has to come."""
+        """All octets until the connection ends. It must end."""
         while await self._receive_some():
             pass
         return await self.read(len(self.unread))
 
     async def is_silent(self, seconds: float = 0.1) -> bool:
-        """Nothing comes, nor does the end. A short time makes a test weaker, never wrong."""
+        """Whether no octet arrives and the connection stays open. A short time makes a test weaker, but never wrong."""
         if self.unread:
             return False
         with trio.move_on_after(seconds):
@@ -42,23 +42,23 @@ class RawPeer(zmtp_peer.RawPeer):
         return True
 
     async def handshake(self, socket_type: str, greeting: bytes = GREETING) -> bytes:
-        """Greeting and READY both ways; what is returned is the peer's READY, a whole frame."""
+        """Exchange greetings and READY; return the peer's READY as a whole frame."""
         await self.send(greeting + READY[socket_type])
         await self.receive(64)
         return await self.receive_frame()
 
     async def ping(self) -> None:
-        """PING, and the PONG to it: whatever was sent before has been read, and not been found wrong."""
+        """Send PING and wait for its PONG: then the peer has read and accepted all octets sent before."""
         await self.send(command(b"PING", b"\0\0context"))
         assert await self.receive_frame() == command(b"PONG", b"context")
 
 
 class RawListener(zmtp_peer.RawListener):
-    """A TCP listener at `endpoint`, for sockets that connect."""
+    """A TCP listener at `endpoint`, to which sockets connect."""
 
     peer = RawPeer
 
-    async def nobody_comes(self, seconds: float) -> bool:
+    async def is_not_dialled(self, seconds: float) -> bool:
         with trio.move_on_after(seconds):
             await (await self.listener.accept()).aclose()
             return False
@@ -66,7 +66,7 @@ class RawListener(zmtp_peer.RawListener):
 
 
 class Wiretap:
-    """A listener at `endpoint` that passes everything on to `to`, and keeps what it has seen."""
+    """A listener at `endpoint` that relays everything to `to`, and keeps a copy."""
 
     def __init__(self, listener: trio.SocketListener, to: str) -> None:
         self._listener = listener
@@ -87,7 +87,7 @@ class Wiretap:
             nursery.cancel_scope.cancel()
 
     async def ended(self) -> None:
-        """Both directions have come to their end: nothing will be added to the record."""
+        """Wait until both directions have ended, so that the record is complete."""
         with trio.fail_after(PATIENCE):
             await self._ended.wait()
 

@@ -1,12 +1,12 @@
-"""Recordings of conversations with real libzmq, for `minizmtp.trace.story`.
+"""Records conversations with real libzmq, for `minizmtp.trace.story`.
 
     python -m interop_tests.record               records all of them again, into minizmtp/stories
-    python -m interop_tests.record reqrep        only this one
-    python -m interop_tests.record --words       records nothing, and writes only the comments after # again
+    python -m interop_tests.record reqrep        records only this one
+    python -m interop_tests.record --words       records nothing, and only rewrites the comments after #
 
-The demo's relay stands between the two ends and records. No two recordings are equal, because the number and the times
-of the writes vary, and CURVE's keys and nonces are random. The fields and their values are the same each time;
-`test_stories` checks that.
+The demo's relay records between the two ends. No two recordings are equal, because the number and the times of the
+writes vary, and CURVE's keys and nonces are random. The fields and their values are the same each time; `test_stories`
+checks that.
 
     client ──► Relay ──► server         each of them ours or libzmq's, or octets written by hand
 """
@@ -41,7 +41,7 @@ SERVER_PUBLIC = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
 SERVER_SECRET = "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6"
 CLIENT_PUBLIC = "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID"
 CLIENT_SECRET = "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs"
-# A client should forget this secret with its connection. It is fixed here, so that readers can open the boxes.
+# A client should forget this secret when its connection ends. It is fixed here, so that readers can open the boxes.
 CLIENT_TRANSIENT = z85.encode(bytes(range(1, 33))).decode()
 SECRETS = {
     "server_secret": SERVER_SECRET,
@@ -56,34 +56,34 @@ class Scene:
     def __init__(self, world: World, stack: AsyncExitStack) -> None:
         self.world = world
         self.recording = Recording()
-        self.endpoint = ""  # of the relay
+        self.endpoint = ""  # the relay's
         self._stack = stack
 
     async def server(self, socket_type: str, **options: Any) -> Peer:
-        """A bound socket, and the relay before it."""
+        """A bound socket with a relay in front of it."""
         peer = await self.world.server.socket(socket_type, linger=0, **options)
         await self.relay(await peer.bind(self.world.endpoint()))
         return peer
 
     async def relay(self, server: str) -> None:
-        """From now on, clients of the server connect to `endpoint` instead."""
+        """Start a relay to `server`; its clients connect to `endpoint` instead."""
         relay = await self._stack.enter_async_context(recorded(port_of(server), recording=self.recording))
         self.endpoint = endpoint(relay)
 
     async def client(self, socket_type: str, **options: Any) -> Peer:
-        """A socket that is connected to the relay."""
+        """A socket connected to the relay."""
         peer = await self.world.client.socket(socket_type, linger=0, **options)
         await peer.connect(self.endpoint)
         return peer
 
     async def heard(self, words: bytes) -> None:
-        """Wait until these octets have passed the relay."""
+        """Wait until the server's side has sent these octets through the relay."""
         with trio.fail_after(PATIENCE):
-            while words not in self.recording.said(Side.SERVER):  # noqa: ASYNC110  # the relay has no event to wait for
+            while words not in self.recording.said(Side.SERVER):  # noqa: ASYNC110  # because the relay has no event for it
                 await trio.sleep(0.001)
 
     def writes(self) -> list[Write]:
-        """The writes of the first connection. A client that is refused may have dialled again."""
+        """The writes of the first connection only, because a refused client may have dialled again."""
         chunks = [chunk for chunk in self.recording.chunks if chunk.connection == 1]
         return [Write(chunk.side, chunk.at - chunks[0].at, chunk.octets) for chunk in chunks]
 
@@ -100,7 +100,7 @@ async def reqrep(scene: Scene) -> None:
 
 
 async def pubsub(scene: Scene) -> None:
-    """An XPUB, because its program can see when a subscription has arrived."""
+    """The server is an XPUB, because its program can see when a subscription has arrived."""
     xpub = await scene.server("XPUB")
     sub = await scene.client("SUB")
     await sub.subscribe(b"news")
@@ -125,7 +125,7 @@ async def pubsub_3_0(scene: Scene) -> None:
 
 
 async def heartbeat(scene: Scene) -> None:
-    """Ends before the second PING, which is half a second away."""
+    """It ends before the second PING, half a second later."""
     await scene.server("DEALER")
     await scene.client("DEALER", heartbeat_ivl=500, heartbeat_ttl=2000)
     await scene.heard(b"\x04PONG")
@@ -147,7 +147,7 @@ async def plain_refused(scene: Scene) -> None:
 
 
 async def refused(scene: Scene) -> None:
-    """The server is a Connection of ours, and refuses every client."""
+    """The server is one of our Connections, and refuses every client."""
     (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with listener:
         await scene.relay(f"tcp://127.0.0.1:{listener.socket.getsockname()[1]}")
@@ -162,7 +162,7 @@ async def refused(scene: Scene) -> None:
 
 
 async def curve(scene: Scene) -> None:
-    """The client is a Connection of ours, whose keys and nonces are known."""
+    """The client is one of our Connections, with known keys and nonces."""
     rep = await scene.server("REP", curve_server=1, curve_secretkey=SERVER_SECRET)
     known = scripted(z85.decode(CLIENT_TRANSIENT), bytes(range(16)))
     permanent = z85.decode(CLIENT_PUBLIC), z85.decode(CLIENT_SECRET)
@@ -176,7 +176,7 @@ async def curve(scene: Scene) -> None:
 
 
 async def hear(connection: Connection, stream: trio.SocketStream, wanted: Callable[[object], bool]) -> None:
-    """Send what the Connection wants to send, and receive, until the given event has come."""
+    """Send the Connection's output and receive, until a wanted event has arrived."""
     with trio.fail_after(PATIENCE):
         while not wanted(event := connection.next_event()):
             assert not isinstance(event, ConnectionClosed)
@@ -187,7 +187,7 @@ async def hear(connection: Connection, stream: trio.SocketStream, wanted: Callab
 
 
 class Script(NamedTuple):
-    """server, client: their socket types and libraries. play: what they do. summary: for the reader of the story."""
+    """server, client: socket types and libraries. play: the conversation. summary: shown to the story's reader."""
 
     title: str
     server: str
@@ -285,13 +285,13 @@ async def record(script: Script) -> Story:
 
 
 def write(name: str, story: Story) -> None:
-    """Write the story into its file."""
+    """Write the story to its file."""
     Path(str(FOLDER)).mkdir(exist_ok=True)
     Path(str(FOLDER), f"{name}.txt").write_text(text_of(story), "utf-8")
 
 
 def main() -> None:
-    """Record the stories that the command line names."""
+    """Record the stories named on the command line."""
     parser = argparse.ArgumentParser(prog="python -m interop_tests.record", description="Record the wire stories.")
     parser.add_argument("names", nargs="*", metavar="STORY", help=f"{', '.join(SCRIPTS)} (all)")
     parser.add_argument("--words", action="store_true", help="record nothing; write what is behind # again")

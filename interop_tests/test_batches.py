@@ -1,4 +1,4 @@
-"""Batches: one call sends or receives what as many single calls would, with either library at the other end."""
+"""Batches: one call sends or receives as several single calls do, with either library at the other end."""
 
 import pytest
 import trio

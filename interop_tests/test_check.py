@@ -1,4 +1,4 @@
-"""The check, validated: our sockets pass, and libzmq's departures are the known ones, by name."""
+"""Validates the check: our sockets pass, and libzmq fails exactly the cases listed here."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,7 @@ from minizmtp.check.run import Result, check_driven
 OURS = f"{sys.executable} -m minizmtp.check.driver"
 LIBZMQ = f"{sys.executable} {Path(interop_tests.stacks.__path__[0]) / 'pyzmq_driver.py'}"
 
-# Of libzmq 4.3.5, by mechanism; "clear" for NULL and PLAIN.
+# The cases that libzmq 4.3.5 fails, by mechanism; "clear" stands for NULL and PLAIN.
 DEPARTURES = {
     "every": {"greeting-is-sent-at-once"},
     "clear": {
@@ -75,7 +75,7 @@ def not_passed(results: list[Result]) -> list[tuple[str, str, str, str]]:
 
 @every_socket
 async def test_our_sockets_pass(kind: str, mechanism: str, dials: bool) -> None:
-    """But for one rule that libzmq does not keep either: a publisher notes a prefix once for each peer."""
+    """Except for one rule that libzmq breaks as well: a publisher keeps a prefix once for each peer."""
     results = await checked(OURS, kind, mechanism, dials)
     assert len(results) > 25
     assert [it for it in not_passed(results) if it[0] != "subscriptions-add"] == []

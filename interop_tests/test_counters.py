@@ -1,4 +1,4 @@
-"""What `peers()` counts of each peer is what has passed. libzmq has no such thing: here it is only the other side."""
+"""The counts in `peers()` are correct. libzmq has no such counts, so it is only the other side here."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def peers_of(peer: Peer) -> list[minizmtp.PeerStatistics]:
 
 @WE_CONNECT
 @pytest.mark.requirement("L-1", "L-4", "L-6", "30-3")
-async def test_what_is_queued_before_there_is_anybody_and_sent_then(world: World) -> None:
+async def test_messages_queued_without_a_peer_are_counted_when_sent(world: World) -> None:
     endpoint = world.known_endpoint()
     push = await world.client.socket("PUSH", sndhwm=5, reconnect_ivl=10)
     await push.connect(endpoint)
@@ -94,8 +94,8 @@ async def test_what_waits_to_be_read_is_counted(world: World) -> None:
     assert await dealer.recv() == b"answer"
     await dealer.close()
     await router.wait_event("DISCONNECTED")
-    assert peers_of(router) == []  # it has gone, and with it the counts …
-    for n in range(1, 10):  # … but not what it sent
+    assert peers_of(router) == []  # its counts are gone
+    for n in range(1, 10):  # its messages aren't
         assert await router.recv_multipart() == [b"alice", b"%d" % n]
 
 

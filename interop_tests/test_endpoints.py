@@ -1,4 +1,4 @@
-"""Endpoints: two spellings of one place, all interfaces, where a connect comes from. libzmq shows what each means."""
+"""Endpoints: two spellings of one address, all interfaces, and the source of a connect. libzmq is the reference."""
 
 import errno
 import socket
@@ -164,5 +164,5 @@ async def test_a_connect_that_gave_up_may_be_disconnected(world: World) -> None:
             await raw.send(b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"OTHER".ljust(52, b"\0"))
             await raw.receive_until_closed()
         await push.wait_event("DISCONNECTED")
-        await trio.sleep(0.05)  # libzmq's socket hears of it in the program's thread
+        await trio.sleep(0.05)  # libzmq's socket notices it in the program's thread
         await push.disconnect(listener.endpoint)

@@ -1,6 +1,6 @@
-"""37/ZMTP 3.1, "Connection Heartbeating": who is taken for dead, and who is not.
+"""37/ZMTP 3.1, "Connection Heartbeating": which peers are considered dead.
 
-A bare stream plays the dead: it stops. Two sockets with a slow reader play what looks like death and is none.
+A bare stream that stops sending is a dead peer. A socket with a slow reader looks like one, but isn't.
 """
 
 from itertools import pairwise
@@ -44,7 +44,7 @@ async def test_both_ask_and_both_answer(world: World) -> None:
 
 @EVERY_KIND
 @pytest.mark.requirement("37-75", "37-77", "37-18", "L-20", "L-5")
-async def test_a_server_that_falls_silent_is_left_and_dialled_again(world: World) -> None:
+async def test_a_server_that_falls_silent_is_dialled_again(world: World) -> None:
     async with RawListener.listen() as listener:
         push = await world.server.socket("PUSH", **QUICK)
         await push.connect(listener.endpoint)
@@ -62,7 +62,7 @@ async def test_a_server_that_falls_silent_is_left_and_dialled_again(world: World
 
 @EVERY_KIND
 @pytest.mark.requirement("37-75", "28-23", "29-4")
-async def test_a_client_that_falls_silent_is_left(world: World) -> None:
+async def test_a_client_that_falls_silent_is_dropped(world: World) -> None:
     pull = await world.server.socket("PULL", **QUICK)
     await pull.bind(world.endpoint())
     async with await RawPeer.dial(pull.last_endpoint) as raw:
@@ -79,15 +79,15 @@ async def test_a_client_that_falls_silent_is_left(world: World) -> None:
 
 @EVERY_KIND
 @pytest.mark.requirement("37-73", "37-78", "37-79")
-async def test_whoever_says_anything_is_alive(world: World) -> None:
-    """A message, or a PONG without a PING, counts as an answer."""
+async def test_any_traffic_shows_that_a_peer_is_alive(world: World) -> None:
+    """A message or an unrequested PONG counts as an answer."""
     pull = await world.server.socket("PULL", heartbeat_ivl=50, heartbeat_timeout=400)
     await pull.bind(world.endpoint())
     async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.handshake("PUSH")
         for n in range(20):
             await raw.send(command(b"PONG") if n % 2 else b"\x00\x05hello")
-            await trio.sleep(0.05)  # a second in all, without a single answer
+            await trio.sleep(0.05)  # one second in total, without a PONG to any PING
         assert [await pull.recv() for _ in range(10)] == [b"hello"] * 10
         assert pull.events.count("DISCONNECTED") == 0
 
@@ -95,7 +95,7 @@ async def test_whoever_says_anything_is_alive(world: World) -> None:
 @EVERY_KIND
 @pytest.mark.requirement("37-71", "37-76")
 async def test_a_ttl_that_runs_out_is_a_death(world: World) -> None:
-    """Also for a socket that sends no PINGs itself."""
+    """This also applies to a socket that sends no PINGs itself."""
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
     async with await RawPeer.dial(pull.last_endpoint) as raw:
@@ -156,10 +156,10 @@ async def test_a_ttl_that_libzmq_would_misread_is_not_sent(world: World) -> None
 
 
 async def fill(push: Peer, body: bytes) -> int:
-    """Send until queues and buffers are full; how many messages that were."""
+    """Send until queues and buffers are full; return the number of messages."""
     for sent in range(200):
         if not await push.try_send(b"%d" % sent, body):
-            await trio.sleep(0.05)  # it may be but the queue, and the rest only slow
+            await trio.sleep(0.05)  # maybe only the queue is full, and the buffers are still being filled
             if not await push.try_send(b"%d" % sent, body):
                 return sent
     raise AssertionError("nothing is full: this test has not tested anything")
@@ -167,7 +167,7 @@ async def fill(push: Peer, body: bytes) -> int:
 
 @EVERY_KIND
 @pytest.mark.requirement("37-74", "37-75")
-async def test_with_a_timeout_of_0_a_silent_server_is_never_left(world: World) -> None:
+async def test_with_a_timeout_of_0_a_silent_server_is_never_dropped(world: World) -> None:
     async with RawListener.listen() as listener:
         push = await world.server.socket("PUSH", heartbeat_ivl=20, heartbeat_timeout=0, **EAGER)
         await push.connect(listener.endpoint)
@@ -186,18 +186,18 @@ SENDING = {"sndhwm": 2, **LITTLE}
 
 
 @pytest.mark.pairs("ours-ours", "ours-libzmq")
-@pytest.mark.differs("peer that is slow to be read")
+@pytest.mark.differs("peer of a slow reader")
 @pytest.mark.parametrize("who", ["reader", "sender", "both"])
 @pytest.mark.requirement("37-73", "37-75", "37-79", "L-14")
-async def test_a_peer_whose_input_is_read_late_is_not_dead(world: World, who: str) -> None:
-    """Our program does not read, so the sender's PONGs and PINGs are not read, and yet the connection stays."""
+async def test_a_peer_is_kept_while_its_input_is_not_read(world: World, who: str) -> None:
+    """Our program doesn't read, so the sender's PONGs and PINGs aren't read either, but the connection stays."""
     beating = {"heartbeat_ivl": 50, "heartbeat_timeout": 150}
     pull = await world.server.socket("PULL", **SLOW, **(beating if who != "sender" else {}))
     push = await world.client.socket("PUSH", **SENDING, **(beating if who != "reader" else {}))
     await world.join(pull, push)
     body = payload(65_536)
     sent = await fill(push, body)
-    await trio.sleep(0.6)  # nothing is to happen: several times what either would wait for a sign of life
+    await trio.sleep(0.6)  # several times the timeout of either side; nothing should happen
     for n in range(sent):
         assert_same(await pull.recv_multipart(), [b"%d" % n, body])
     await push.send(b"end")
@@ -208,7 +208,7 @@ async def test_a_peer_whose_input_is_read_late_is_not_dead(world: World, who: st
 @pytest.mark.pairs("libzmq-ours", "libzmq-libzmq")
 @pytest.mark.requirement("37-75", "L-14")
 async def test_a_libzmq_that_is_slow_to_read_looks_dead_from_outside(world: World) -> None:
-    """It does not answer PINGs meanwhile, and that no sender can tell from death: ours parts as libzmq's does."""
+    """It doesn't answer PINGs, so a sender can't distinguish it from a dead peer: ours disconnects as libzmq's does."""
     pull = await world.server.socket("PULL", **SLOW)
     push = await world.client.socket("PUSH", **SENDING, **QUICK)
     await world.join(pull, push)
@@ -221,7 +221,7 @@ async def test_a_libzmq_that_is_slow_to_read_looks_dead_from_outside(world: Worl
 
 @pytest.mark.requirement("37-27", "L-12", "L-13")
 async def test_a_long_message_survives_the_pings_inside_it(world: World) -> None:
-    """libzmq sends PINGs and PONGs between the frames of a message, when it happens to be busy with one."""
+    """libzmq sends PINGs and PONGs between the frames of a message."""
     frames = [payload(20_000 + n) for n in range(500)]
     pull = await world.server.socket("PULL", heartbeat_ivl=1, heartbeat_timeout=5000, **LITTLE)
     push = await world.client.socket("PUSH", heartbeat_ivl=1, heartbeat_timeout=5000, **LITTLE)

@@ -1,18 +1,18 @@
-"""minihttp and httpx say the same things to five servers that are not ours, and understand the same.
+"""minihttp and httpx send the same requests to five other servers, and read the same responses.
 
-What arrives is compared as the server saw it, what comes back field by field.  Deliberate differences, which
-the comparison leaves out:
+The requests are compared as the server received them, and the responses field by field. The comparison leaves out two
+fields:
 
-    user-agent             each says its own name
+    user-agent             each client sends its own name
     elapsed                a duration
 
-and which it therefore does not ask for:
+and has no case for these deliberate differences:
 
-    a plain iterable as content=     httpx's async client refuses it; here it is sent in chunks
-    a truncated gzip body            httpx gives what it has; here it is a DecodingError
-    ß and ς in a host                httpx knows IDNA 2008; here they are refused, as Python knows only 2003
-    two of content=, data=, json=    httpx takes the first; here it is a TypeError
-    Transfer-Encoding and Content-Length in one response    httpx takes the first; here it is an error
+    a plain iterable as content=     httpx's async client refuses it; minihttp sends it in chunks
+    a truncated gzip body            httpx returns the part that it has; minihttp raises DecodingError
+    full-width letters, ﬁ or Ⅻ in a host    httpx refuses them; minihttp converts them, as browsers do (UTS 46)
+    two of content=, data=, json=    httpx takes the first; minihttp raises TypeError
+    Transfer-Encoding and Content-Length in one response    httpx takes the first; minihttp raises an error
 """
 
 import subprocess
@@ -43,7 +43,7 @@ class Server:
         return minihttp.AsyncClient(base_url=self.url, uds=self.uds, timeout=30, **options)
 
     def httpx(self, **options: Any) -> httpx.AsyncClient:
-        transport = httpx.AsyncHTTPTransport(uds=self.uds, verify=False)  # no TLS here: saves 20 ms
+        transport = httpx.AsyncHTTPTransport(uds=self.uds, verify=False)  # no test uses TLS, and this saves 20 ms
         return httpx.AsyncClient(base_url=self.url, transport=transport, timeout=30, **options)
 
 
@@ -102,7 +102,7 @@ for code in (301, 302, 303, 307, 308):
 
 
 def fields(response: Any) -> dict[str, Any]:
-    """All that both clients tell about a response."""
+    """The fields that both clients have in a response."""
     headers = [(name, value) for name, value in response.headers.multi_items() if name != "date"]
     return {
         "status": (response.status_code, response.reason_phrase, response.http_version),
@@ -119,12 +119,12 @@ def fields(response: Any) -> dict[str, Any]:
 
 
 def seen(response: Any) -> Any:
-    """What the server saw, without the names that the clients have."""
+    """The request as the server received it, without the client's name."""
     if response.headers.get("content-type") != "application/json" or not response.content:
         return None
     report = response.json()
     ignored = {"user-agent"}
-    if report["method"] == "GET":  # httpx leaves it on a GET that was a POST: see docs/HTTPX.md
+    if report["method"] == "GET":  # httpx keeps it when a POST becomes a GET: see docs/HTTPX.md
         ignored.add("content-type")
     report["headers"] = [pair for pair in report["headers"] if pair[0] not in ignored]
     return report
@@ -132,7 +132,7 @@ def seen(response: Any) -> Any:
 
 def comparable(response: Any) -> tuple[Any, Any]:
     told = fields(response)
-    if seen(response) is not None:  # the echo holds the User-Agent, and so its own length
+    if seen(response) is not None:  # because the body contains the User-Agent
         told["headers"] = [pair for pair in told["headers"] if pair[0] != "content-length"]
         told["content"] = told["text"] = None
     return told, seen(response)
@@ -145,7 +145,7 @@ async def test_both_say_and_understand_the_same(server, case):
         theirs = await client.request(method, path, **options)
     async with server.minihttp() as client:
         ours = await client.request(method, path, **options)
-    if method == "HEAD":  # its Content-Length speaks of a body with the User-Agent in it
+    if method == "HEAD":  # its Content-Length is that of a body with the User-Agent in it
         del theirs.headers["content-length"], ours.headers["content-length"]
     assert comparable(ours) == comparable(theirs)
 
@@ -189,7 +189,7 @@ async def test_streams_both_ways(server):
         assert set(sizes[:-1]) == {7000}
 
 
-LARGE = bytes(range(256)) * 40_000  # more than the kernels and the servers hold
+LARGE = bytes(range(256)) * 40_000  # more than the buffers of the kernel and the server
 
 
 async def pieces_of_large():
@@ -199,7 +199,7 @@ async def pieces_of_large():
 
 @pytest.mark.parametrize("way", ["bytes", "stream"])
 async def test_a_large_body_comes_back_while_it_is_sent(server, way):
-    """A server that echoes and a client that sends all before it reads would wait for each other."""
+    """Otherwise the echoing server and a client that sends everything before it reads would block each other."""
     if server.name == "http.server":
         pytest.skip("it reads a whole body before it answers")
     async with server.minihttp() as client:
@@ -214,7 +214,7 @@ async def test_a_refusal_is_heard_every_time(server, way):
     if server.name == "http.server":
         pytest.skip("it reads a whole body before it answers")
     async with server.minihttp() as client:
-        with trio.fail_after(20):  # where it was not heard, a timeout of 30 s passed each time
+        with trio.fail_after(20):  # a client that misses the response waits for 30 s
             for _ in range(50):
                 response = await client.post("/refuse", content=LARGE if way == "bytes" else pieces_of_large())
                 assert (response.status_code, response.content) == (413, b"big")

@@ -1,8 +1,7 @@
-"""The life of sockets and connections: who comes first, who goes, who comes back, and what happens to what
-was said.
+"""The life of sockets and connections: the order of bind and connect, crashes and reconnects, and what happens to the
+messages.
 
-No RFC of the series tells much of this; most of it is libzmq's behaviour, which is what users of ZeroMQ rely
-on.
+The RFCs say little about this. Most of it is libzmq's behaviour, because users of ZeroMQ rely on it.
 """
 
 import contextlib
@@ -15,7 +14,7 @@ import trio
 
 from interop_tests.world import EFSM, PATIENCE, Peer, World, assert_same, payload, refuses, settle
 
-# A client that dials ten times in the time in which libzmq's default would dial once: tests should not wait for it.
+# Reconnect ten times as often as libzmq's default, so that tests need not wait for it.
 EAGER = {"reconnect_ivl": 10}
 
 
@@ -45,7 +44,7 @@ async def test_what_is_sent_before_the_server_exists_arrives_in_order(world: Wor
 @pytest.mark.requirement("L-5", "L-6", "28-5", "37-52")
 async def test_a_question_may_be_asked_before_the_server_exists(world: World) -> None:
     endpoint = world.known_endpoint()
-    req = await world.client.socket("REQ")  # with libzmq's default of 100 to 199 ms between two attempts
+    req = await world.client.socket("REQ")  # libzmq's default: 100 to 199 ms between two attempts
     await req.connect(endpoint)
     await req.send(b"anybody there?")
     rep = await world.server.socket("REP")
@@ -108,7 +107,7 @@ async def test_with_immediate_only_a_made_connection_counts(world: World) -> Non
 
 
 async def restart(world: World, server_type: str, endpoint: str, *clients: Peer) -> Peer:
-    """The server dies, its clients notice, and another one takes its place."""
+    """The server dies, its clients notice it, and another server replaces it."""
     await world.server.crash()
     for client in clients:
         await client.wait_event("DISCONNECTED")
@@ -134,7 +133,7 @@ async def test_a_req_finds_its_server_again(world: World) -> None:
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("L-34", "37-54")
-async def test_a_question_whose_server_died_is_not_asked_again(world: World) -> None:
+async def test_a_request_is_not_sent_again_after_its_server_died(world: World) -> None:
     endpoint = world.known_endpoint()
     rep = await world.server.socket("REP")
     await rep.bind(endpoint)
@@ -144,7 +143,7 @@ async def test_a_question_whose_server_died_is_not_asked_again(world: World) -> 
     assert await rep.recv() == b"question"
     rep = await restart(world, "REP", endpoint, req, other)
     await world.handshakes(rep, req, other)
-    await ask(other, rep)  # this one is the first thing that the new server hears
+    await ask(other, rep)  # the new server's first request
     assert await rep.try_recv() is None
     assert await req.try_recv() is None
     with refuses(EFSM):
@@ -186,7 +185,7 @@ async def test_subscriptions_are_sent_again_after_a_reconnect(world: World) -> N
     for topic in (b"gone", b"news", b"nothing"):
         await pub.send(topic)
     assert await sub.recv() == b"news"
-    await settle(pub, sub)  # nothing but markers comes
+    await settle(pub, sub)  # receives only markers
 
 
 @pytest.mark.over("tcp", "ipc")
@@ -213,7 +212,7 @@ async def test_a_client_that_may_not_reconnect_dials_once(world: World, never: i
     await push.wait_event("CLOSED")
     pull = await world.server.socket("PULL")
     await pull.bind(endpoint)
-    await trio.sleep(0.3)  # nothing is to happen: libzmq's default would have dialled by now
+    await trio.sleep(0.3)  # nothing should happen; by default, libzmq would have dialled by now
     assert pull.events.count("ACCEPTED") == 0
 
 
@@ -264,7 +263,7 @@ async def test_an_endpoint_is_bound_once(world: World) -> None:
 @pytest.mark.pairs("ours-ours", "ours-libzmq")
 @pytest.mark.requirement("L-16")
 async def test_a_live_ipc_path_is_kept_and_a_dead_one_replaced(world: World) -> None:
-    """libzmq removes whatever lies at the path before it binds, so there is no control for the first half."""
+    """There is no control for the first half, because libzmq removes any file at the path before it binds."""
     endpoint = world.endpoint()
     with contextlib.closing(stdlib_socket.socket(stdlib_socket.AF_UNIX)) as dead:
         dead.bind(endpoint.removeprefix("ipc://"))
@@ -283,7 +282,7 @@ async def test_a_live_ipc_path_is_kept_and_a_dead_one_replaced(world: World) -> 
 @pytest.mark.pairs("ours-ours")
 @pytest.mark.requirement("L-16", "L-19")
 async def test_the_file_of_an_ipc_listener_goes_with_it(world: World) -> None:
-    """libzmq leaves it behind, except where it has chosen the path itself: there is no control for this."""
+    """There is no control, because libzmq leaves the file behind unless it has chosen the path itself."""
     unbound, closed = [await world.server.socket("PULL") for _ in range(2)]
     one, two = await unbound.bind(world.endpoint()), await closed.bind(world.endpoint())
     await unbound.unbind(one)
@@ -356,7 +355,7 @@ async def test_endpoints_that_make_no_sense_are_refused(world: World) -> None:
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("L-17")
 async def test_connecting_twice_counts_twice_for_push_once_for_sub(world: World) -> None:
-    """A SUB socket ignores the second connect, because each message would arrive twice."""
+    """A SUB socket ignores the second connect, because otherwise each message would arrive twice."""
     pull, push = await world.pair("PULL", "PUSH")
     await push.connect(pull.last_endpoint)
     await world.handshakes(pull, push)
@@ -377,7 +376,7 @@ async def test_connecting_twice_counts_twice_for_push_once_for_sub(world: World)
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("37-16", "37-18", "L-20")
 async def test_a_frame_above_maxmsgsize_ends_the_connection(world: World) -> None:
-    """The sender sees nothing but a close, so it dials again; and it does not send the same thing again."""
+    """The sender only sees that the connection ends, so it dials again, but it doesn't send the message again."""
     pull = await world.server.socket("PULL", maxmsgsize=100)
     push, healthy = [await world.client.socket("PUSH", **EAGER) for _ in range(2)]
     await world.join(pull, push, healthy)
@@ -388,13 +387,13 @@ async def test_a_frame_above_maxmsgsize_ends_the_connection(world: World) -> Non
     await healthy.send(b"unharmed")
     assert await pull.recv() == b"unharmed"
     await world.handshakes(pull, push)
-    await push.send_multipart([bytes(100), bytes(100)])  # each frame counts by itself
+    await push.send_multipart([bytes(100), bytes(100)])  # the limit applies to each frame
     assert await pull.recv_multipart() == [bytes(100), bytes(100)]
 
 
 @pytest.mark.requirement("L-21")
 async def test_a_closed_socket_still_delivers_what_it_was_given(world: World) -> None:
-    """Many times what fits on the road: the rest waits in a socket that its application has closed already."""
+    """There are many more messages than the buffers hold, so most of them wait in the closed socket."""
     pull, push = await world.pair("PULL", "PUSH")
     message = [payload(2**20), b"end"]
     for _ in range(20):
@@ -425,7 +424,7 @@ async def test_with_linger_0_what_was_not_sent_is_dropped(world: World) -> None:
     await push.connect(endpoint)
     await push.send(b"dropped")
     await push.close(linger=0)
-    await world.client.term()  # close() of libzmq takes effect in another thread, term() waits for that
+    await world.client.term()  # libzmq's close() takes effect in another thread, and term() waits for it
     pull = await world.server.socket("PULL")
     await pull.bind(endpoint)
     other = await world.client.socket("PUSH")
@@ -472,7 +471,7 @@ async def test_term_waits_no_longer_than_linger(world: World) -> None:
 
 @pytest.mark.requirement("L-21", "37-27")
 async def test_term_after_a_conversation_ends_at_once(world: World) -> None:
-    """SUB and PULL have nothing to say, and what a PUSH had to say has been said."""
+    """SUB and PULL have nothing to send, and the PUSH has sent everything."""
     pull, push = await world.pair("PULL", "PUSH")
     pub, sub = await world.pair("PUB", "SUB")
     await sub.subscribe(b"")

@@ -1,6 +1,6 @@
-"""Monitors: what they tell of a connection, in libzmq's names and order.
+"""Monitors: the events of a connection have libzmq's names and order.
 
-Each test states one sequence for both kinds; that the control passes is what makes it libzmq's.
+Each test expects one sequence from both kinds; the control shows that it is libzmq's.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ MECHANISM_MISMATCH, UNEXPECTED_COMMAND, INVALID_METADATA = 0x11000002, 0x1000000
 
 
 def over_transport(world: World, *names: str) -> list[str]:
-    """Over ipc a connect is done at once, or not at all: it is never under way."""
+    """The names without CONNECT_DELAYED over ipc, because there a connect succeeds or fails at once."""
     return [name for name in names if world.transport == "tcp" or name != "CONNECT_DELAYED"]
 
 
 async def tells(peer: Peer, *names: str) -> None:
-    """These events first, in this order; each of the same endpoint."""
+    """The first events are these, in this order, and all have the same endpoint."""
     await peer.has_told(len(names))
     assert [event.name for event in peer.events.seen[: len(names)]] == list(names), peer.name
     assert len({event.endpoint for event in peer.events.seen}) == 1
@@ -39,7 +39,7 @@ async def tells(peer: Peer, *names: str) -> None:
 
 async def tells_no_more_than(peer: Peer, *names: str) -> None:
     await tells(peer, *names)
-    await trio.sleep(0.1)  # nothing is to happen
+    await trio.sleep(0.1)  # nothing should happen
     assert [event.name for event in peer.events.seen] == list(names), peer.name
 
 
@@ -123,7 +123,7 @@ async def test_a_peer_that_closes_in_the_handshake(world: World, said: bytes) ->
                 await raw.send(said)
                 await raw.receive(64 if said else 10)
         await tells(push, *[*DIALLED, *failed, "CONNECT_RETRIED"] * 2)
-    assert value_of(pull, failed[0]) in (errno.EPIPE, errno.ECONNRESET)  # the latter if it had left something unread
+    assert value_of(pull, failed[0]) in (errno.EPIPE, errno.ECONNRESET)  # ECONNRESET if it closed with unread octets
 
 
 @EVERY_KIND
@@ -151,7 +151,7 @@ WRONG = {
 @pytest.mark.parametrize("what", WRONG)
 @pytest.mark.requirement("37-11", "37-16", "37-86", "L-20")
 async def test_a_peer_that_breaks_the_protocol_in_the_handshake(world: World, what: str) -> None:
-    """And the connecting side is not heard of again."""
+    """And a connecting side doesn't dial again."""
     octets, violation = WRONG[what]
     failed = ["HANDSHAKE_FAILED_PROTOCOL", "DISCONNECTED"]
     pull = await world.server.socket("PULL")
@@ -211,9 +211,9 @@ async def test_a_socket_of_the_wrong_type(world: World) -> None:
 
 @OURS
 @pytest.mark.parametrize("octets", [b"GET / HTTP/1.1\r\n\r\n", bytes.fromhex("01 00"), bytes(64)])
-@pytest.mark.differs("peer that speaks something else")
+@pytest.mark.differs("peer of another protocol")
 @pytest.mark.requirement("37-7", "37-16")
-async def test_a_peer_that_speaks_something_else(world: World, octets: bytes) -> None:
+async def test_a_peer_of_another_protocol(world: World, octets: bytes) -> None:
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
     async with await RawPeer.dial(pull.last_endpoint) as raw:
@@ -240,7 +240,7 @@ async def test_a_peer_that_speaks_something_else(world: World, octets: bytes) ->
 @EVERY_KIND
 @pytest.mark.requirement("37-17", "L-20")
 async def test_another_program_at_the_port_for_a_moment(world: World) -> None:
-    """An HTTP server answers, and goes: the right peer is found by both."""
+    """An HTTP server answers and ends. Then both kinds find the right peer."""
     async with RawListener.listen() as listener:
         push = await world.server.socket("PUSH", **EAGER)
         await push.connect(listener.endpoint)
@@ -249,7 +249,7 @@ async def test_another_program_at_the_port_for_a_moment(world: World) -> None:
                 await raw.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
         async with await listener.accept() as raw:
             await raw.handshake("PULL")
-            await push.send(b"hello")  # and not before: libzmq would hand it to the HTTP server, as to a ZMTP 1.0 peer
+            await push.send(b"hello")  # not earlier: libzmq would take the HTTP server for a ZMTP 1.0 peer
             assert await raw.receive_frame() == b"\x00\x05hello"
 
 
@@ -258,7 +258,7 @@ async def test_another_program_at_the_port_for_a_moment(world: World) -> None:
 @pytest.mark.differs("peer of ZMTP 2.0")
 @pytest.mark.requirement("37-7", "37-17")
 async def test_a_peer_of_zmtp_2_hangs_up_and_is_named(world: World, said: bytes) -> None:
-    """As libzmq 3.2.6 was seen to: it reads our octets 11 to 13 as a socket type and an identity, and refuses them."""
+    """As libzmq 3.2.6 does: it reads our octets 11 to 13 as a socket type and an identity, and refuses them."""
     async with RawListener.listen() as listener:
         push = await world.server.socket("PUSH", **EAGER)
         await push.connect(listener.endpoint)
@@ -310,7 +310,7 @@ async def test_whatever_goes_wrong_is_told_in_words_too(world: World) -> None:
             await raw.receive_until_closed()
     await pull.wait_event("DISCONNECTED", times=len(said))
     with contextlib.closing(trio.socket.socket()) as nobody:
-        await nobody.bind(("127.0.0.1", 0))  # and does not listen
+        await nobody.bind(("127.0.0.1", 0))  # without listening
         push = await world.server.socket("PUSH", **NEVER)
         await push.connect(f"tcp://127.0.0.1:{nobody.getsockname()[1]}")
         refused = await push.wait_event("CLOSED")

@@ -1,4 +1,4 @@
-"""Peers of ZMTP 3.0: no SUBSCRIBE, no CANCEL, no PING. A bare stream plays them, with 0 for the minor version."""
+"""Peers of ZMTP 3.0, without SUBSCRIBE, CANCEL and PING. A bare stream with the minor version 0 acts as one."""
 
 import pytest
 import trio
@@ -16,7 +16,7 @@ assert OLD[10:12] == b"\x03\x00"
 
 
 def by_message(octet: bytes, topic: bytes) -> bytes:
-    """A subscription (01) or its end (00), as ZMTP 3.0 tells it: a message of one frame."""
+    """A subscription (01) or its cancellation (00) in the form of ZMTP 3.0: a message of one frame."""
     size = 1 + len(topic)
     return (b"\x00" + bytes([size]) if size < 256 else b"\x02" + size.to_bytes(8, "big")) + octet + topic
 
@@ -104,7 +104,7 @@ async def test_an_old_peer_gets_no_ping_and_may_be_silent(world: World) -> None:
 
 @EVERY_KIND
 @pytest.mark.requirement("37-66", "37-68")
-async def test_an_old_peer_that_asks_is_answered_all_the_same(world: World) -> None:
+async def test_a_ping_of_an_old_peer_is_answered(world: World) -> None:
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())
     async with await RawPeer.dial(pull.last_endpoint) as raw:

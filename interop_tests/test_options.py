@@ -1,4 +1,4 @@
-"""Options that libzmq accepts although they do nothing, or harm: what ours says instead."""
+"""Options that libzmq accepts although they have no effect or do harm: ours warns or refuses."""
 
 import errno
 import logging
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.over("tcp"), pytest.mark.pairs("ours-libzmq")]
 @pytest.mark.differs("option without effect")
 @pytest.mark.requirement("28-24")
 async def test_an_option_that_does_nothing_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """libzmq says nothing."""
+    """libzmq accepts it silently."""
     await (await world.client.socket("ROUTER", conflate=1)).bind("tcp://127.0.0.1:*")
     with caplog.at_level(logging.WARNING, logger="minizmtp"):
         await (await world.server.socket("ROUTER", conflate=1)).bind("inproc://idle")

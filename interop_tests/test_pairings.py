@@ -1,7 +1,7 @@
-"""37/ZMTP, "Connection Metadata": which types of socket talk to which, and that no others do.
+"""37/ZMTP, "Connection Metadata": which types of socket may talk to each other.
 
-Here each pairing has one short conversation, in all four pairs, each of the two types bound by either side. What passes
-is written into docs/INTEROP.md (see `report`). What the types do besides is told in the files of their RFCs.
+Each pairing has one short conversation, in all four pairs, with either of the two types bound. docs/INTEROP.md lists
+the tests that pass (see `report`). Other tests of the types are in the files of their RFCs.
 """
 
 from collections.abc import Awaitable, Callable
@@ -47,7 +47,7 @@ async def req_router(req: Peer, router: Peer) -> None:
 
 
 async def dealer_rep(dealer: Peer, rep: Peer) -> None:
-    for n in range(2):  # both at once: a DEALER need not wait
+    for n in range(2):  # two requests at once, because a DEALER need not wait
         await dealer.send_multipart([b"", b"question %d" % n])
     for n in range(2):
         assert await rep.recv() == b"question %d" % n
@@ -67,7 +67,7 @@ async def dealer_router(dealer: Peer, router: Peer) -> None:
 
 
 async def router_router(prober: Peer, probed: Peer) -> None:
-    """Each must know the other's name before it can say a word. The probe tells the first of them (L-30)."""
+    """Each must know the other's name before it can send. The probe tells one of them (L-30)."""
     assert await probed.recv_multipart() == [b"prober", b""]
     await probed.send_multipart([b"prober", b"who is there?"])
     assert await prober.recv_multipart() == [b"probed", b"who is there?"]
@@ -151,7 +151,7 @@ async def test_a_pairing_that_talks(
 async def test_pairings_that_are_refused(
     world: World, binds: str, record_property: Callable[[str, object], None]
 ) -> None:
-    """Each by each, and without harm for a peer of the right type."""
+    """Every pairing is refused, and a peer of the right type still works."""
     server = await world.server.socket(binds)
     await server.bind(world.endpoint())
     for connects in [other for one, other in REFUSED if one == binds]:
@@ -170,7 +170,7 @@ async def test_pairings_that_are_refused(
 @pytest.mark.requirement("37-44")
 def test_the_document_lists_exactly_what_is_tested(request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--write-interop"):
-        pytest.skip("it is just being written")
+        pytest.skip("this run writes the document")
     everything = {Pairing(*types, pair, t) for types in TALKING for pair in report.PAIRS for t in report.TRANSPORTS}
     everything |= {Pairing(*types, pair, "tcp") for types in REFUSED for pair in report.PAIRS}
     written = DOCUMENT.read_text(encoding="utf-8")

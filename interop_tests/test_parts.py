@@ -1,6 +1,6 @@
-"""Messages by parts, and calls out of turn: the same program on ours and on libzmq, over inproc, says the same.
+"""Messages in parts, and calls out of order: one program has the same results with ours and libzmq, over inproc.
 
-Nothing here waits, so that pyzmq's plain sockets do, in the same process.
+No call here waits, so pyzmq's blocking sockets can be used in the same process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOBLOCK, MORE = zmq.NOBLOCK, zmq.SNDMORE
 
 
 class Libzmq:
-    """A socket of pyzmq whose calls are awaited; they do not wait."""
+    """A pyzmq socket with awaitable calls; they don't wait."""
 
     def __init__(self, sock: zmq.Socket[bytes]) -> None:
         self.sock = sock
@@ -63,7 +63,7 @@ async def libzmq_sockets() -> AsyncIterator[MakeSocket]:
 
 
 async def outcome(call: Awaitable[Any]) -> Any:
-    """What a call gives, or the name of its error."""
+    """The result of a call, or the name of its error."""
     try:
         return await call
     except (minizmtp.ZMQError, zmq.ZMQError) as error:

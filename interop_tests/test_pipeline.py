@@ -1,4 +1,4 @@
-"""30/PIPELINE: each message goes to exactly one worker, and none is dropped for want of a worker."""
+"""30/PIPELINE: each message goes to exactly one worker, and none is dropped because there is no worker."""
 
 import pytest
 import trio
@@ -12,7 +12,7 @@ async def test_everything_arrives_once_and_in_order(world: World) -> None:
     async with trio.open_nursery() as nursery:
 
         async def send_all() -> None:
-            for n in range(1200):  # beyond the mark of 1000, so that the sender may have to wait
+            for n in range(1200):  # more than the high-water mark of 1000, so that the sender may have to wait
                 await push.send(b"%d" % n)
 
         nursery.start_soon(send_all)
@@ -140,7 +140,7 @@ async def test_an_endless_sender_does_not_starve_another(world: World) -> None:
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("30-7", "30-8", "30-11", "30-17", "L-3")
 async def test_a_worker_that_does_not_read_is_passed_over(world: World) -> None:
-    """Its queue fills, and from then on everything goes to the other. What it was given before stays its own."""
+    """When its queue is full, all further messages go to the other worker. The queued ones stay with the first."""
     little = {"sndbuf": 65536, "rcvbuf": 65536}
     push = await world.server.socket("PUSH", sndhwm=4, **little)
     idle, busy = [await world.client.socket("PULL", rcvhwm=4, **little) for _ in range(2)]
@@ -155,7 +155,7 @@ async def test_a_worker_that_does_not_read_is_passed_over(world: World) -> None:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(work, busy)
-        for n in range(200):  # some 13 MB, of which the idle one's buffers hold a few
+        for n in range(200):  # about 13 MB; the idle worker's buffers hold a small part of it
             await push.send_multipart([b"%d" % n, body])
         nursery.start_soon(work, idle)
         with trio.fail_after(PATIENCE):
@@ -181,8 +181,8 @@ async def test_a_full_push_waits_and_loses_nothing(world: World) -> None:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(send_all)
-        # Nothing says "I am full", so let it run until it has not moved for a while. Too short a while makes
-        # this test weaker, not wrong.
+        # A socket doesn't report that it is full, so wait until the count has not changed for a while. A short wait
+        # makes this test weaker, but not wrong.
         before = -1
         while before < sent:
             before = sent

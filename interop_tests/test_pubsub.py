@@ -1,8 +1,7 @@
 """29/PUBSUB: a message goes to each peer that subscribed to it, and to no other.
 
-A publisher never waits and never says what it knows, so each scenario first makes sure that the subscriptions
-have arrived (`settle`), or looks at them with an XPUB, which hands each subscription to its
-application.
+A publisher never waits and doesn't report its subscriptions, so each test first makes sure that they have arrived
+(`settle`), or uses an XPUB, which passes each subscription to its application.
 """
 
 from itertools import count
@@ -24,7 +23,7 @@ async def received_until(subscriber: Peer, last: bytes) -> list[bytes]:
 
 @pytest.mark.requirement("29-2", "29-7", "29-8", "29-33", "29-34", "37-57", "37-60")
 async def test_each_subscriber_gets_messages_with_one_of_its_prefixes(world: World) -> None:
-    """Prefixes that overlap, within one subscriber and between them; a message comes once, however many match."""
+    """Prefixes overlap in one subscriber and between two; a message arrives once, even if several prefixes match."""
     wishes = [
         [b""],
         [b"a"],
@@ -154,7 +153,7 @@ async def test_a_pub_only_sends_and_a_sub_only_receives(world: World) -> None:
 async def test_a_message_before_any_subscription_is_dropped_at_once(world: World) -> None:
     pub = await world.server.socket("PUB")
     await pub.bind(world.endpoint())
-    for n in range(1200):  # more than the high-water mark: there is no queue that could fill
+    for n in range(1200):  # more than the high-water mark, because there is no queue that could fill
         assert await pub.try_send(b"news %d" % n)
     sub = await world.client.socket("SUB")
     await sub.subscribe(b"news")
@@ -167,8 +166,7 @@ async def test_a_message_before_any_subscription_is_dropped_at_once(world: World
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("29-4", "29-5", "29-9", "29-10", "29-30", "29-31")
 async def test_a_slow_subscriber_loses_messages_and_delays_no_peer(world: World) -> None:
-    """SUB at its mark stops reading, the pipe's other end fills, and there the publisher drops: 29-31 as
-    libzmq does it."""
+    """The SUB stops reading at its high-water mark, the publisher's queue fills, and the publisher drops (29-31)."""
     little = {"sndbuf": 65536, "rcvbuf": 65536}
     pub = await world.server.socket("PUB", sndhwm=10, **little)
     slow, quick = [await world.client.socket("SUB", rcvhwm=10, **little) for _ in range(2)]
@@ -178,13 +176,13 @@ async def test_a_slow_subscriber_loses_messages_and_delays_no_peer(world: World)
     await settle(pub, slow, quick)
 
     half = payload(32_768)
-    for n in range(300):  # about 20 MB: more than marks and buffers between the two can hold
+    for n in range(300):  # about 20 MB: more than the queues and buffers between the two hold
         await pub.send_multipart([b"%d" % n, half, half])
         assert_same(await quick.recv_multipart(), [b"%d" % n, half, half])
 
     numbers: list[int] = []
     with trio.fail_after(PATIENCE):
-        for n in count(300):  # each turn makes room for one, until a new one has come through
+        for n in count(300):  # each turn makes room for one message, until a new one has arrived
             await pub.send_multipart([b"%d" % n, half, half])
             await quick.recv_multipart()
             message = await slow.recv_multipart()
@@ -228,7 +226,7 @@ async def test_a_sub_that_connects_tells_each_of_its_wishes_once(world: World) -
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("37-58", "37-59", "29-6", "29-11", "29-12", "29-44")
 async def test_a_pub_hears_an_xsub_that_subscribes_by_message(world: World) -> None:
-    """An XSUB application sends `01 topic` as a message, and libzmq puts it on the wire as one, even to a 3.1 peer."""
+    """An XSUB's program sends `01 topic` as a message, and libzmq sends it as one even to a peer of ZMTP 3.1."""
     pub, xsub = await world.pair("PUB", "XSUB")
     await xsub.send(b"\x01a")
     await xsub.send(b"up the stream: a PUB throws it away")
@@ -243,7 +241,7 @@ async def test_a_pub_hears_an_xsub_that_subscribes_by_message(world: World) -> N
 
 
 async def settle_xsub(pub: Peer, xsub: Peer) -> None:
-    """`settle` for an XSUB, which has no subscribe(), and takes everything that arrives (29-42)."""
+    """`settle` for an XSUB, which has no subscribe() and returns everything that arrives (29-42)."""
     marker = b"marker %d" % next(_markers)
     await xsub.send(b"\x01" + marker)
     with trio.fail_after(PATIENCE):

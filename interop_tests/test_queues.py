@@ -1,6 +1,6 @@
-"""Options that say what a queue holds, and when there is one: `conflate`, `immediate` and the limits.
+"""Options that say what a queue holds and when there is one: `conflate`, `immediate` and the limits.
 
-Both end at a peer that comes late: with `conflate` only the newest message waits for it, with `immediate` none does.
+If a peer connects late, `conflate` keeps only the newest message for it, and `immediate` keeps none.
 """
 
 import pytest
@@ -33,7 +33,7 @@ async def test_with_conflate_only_the_newest_waits_to_be_read(world: World) -> N
     pull, push = await world.pair("PULL", "PUSH", {"conflate": 1})
     for n in range(100):
         await push.send(b"%d" % n)
-    await trio.sleep(0.1)  # they arrive; had they not, this test would be weaker, not wrong
+    await trio.sleep(0.1)  # the messages arrive; if they didn't, this test would be weaker, but not wrong
     numbers = [int(await pull.recv())]
     while numbers[-1] != 99:
         numbers.append(int(await pull.recv()))
@@ -44,7 +44,7 @@ async def test_with_conflate_only_the_newest_waits_to_be_read(world: World) -> N
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("L-7", "30-8")
-async def test_with_immediate_nothing_is_dealt_to_who_is_not_there(world: World) -> None:
+async def test_with_immediate_only_connected_peers_get_messages(world: World) -> None:
     pull = await world.server.socket("PULL")
     push = await world.client.socket("PUSH", immediate=1, **EAGER)
     await push.connect(world.known_endpoint())

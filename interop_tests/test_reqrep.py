@@ -1,7 +1,7 @@
-"""28/REQREP: a question, and the answer that belongs to it.
+"""28/REQREP: a request, and the reply to it.
 
 Each test runs in every pair of {ours, libzmq} × {ours, libzmq} over each transport, unless a marker says otherwise.
-DEALER and ROUTER, which see the envelope, play the parts that an honest REQ or REP would not.
+DEALER and ROUTER act as wrong peers, because they control the envelope.
 """
 
 from collections import Counter
@@ -63,7 +63,7 @@ async def test_a_frame_of_64_mib_comes_back_unchanged(world: World) -> None:
 
 @pytest.mark.requirement("28-2", "28-9", "28-11", "28-14", "37-27")
 async def test_multipart_keeps_its_frames_also_the_empty_ones(world: World) -> None:
-    """An empty frame inside the body looks like a second delimiter. Only the first one is the end of the envelope."""
+    """An empty frame inside the body looks like a second delimiter. Only the first one ends the envelope."""
     rep, req = await world.pair("REP", "REQ")
     for message in (
         [b""],
@@ -89,7 +89,7 @@ async def test_speaking_out_of_turn_is_refused_and_does_no_harm(world: World) ->
     await req.send(b"question")
     with refuses(EFSM):
         await req.send(b"a second question")
-    assert await req.try_recv() is None  # allowed, but there is nothing yet
+    assert await req.try_recv() is None  # allowed, but no reply has arrived
     assert await rep.recv() == b"question"
     with refuses(EFSM):
         await rep.recv()
@@ -104,10 +104,10 @@ async def test_speaking_out_of_turn_is_refused_and_does_no_harm(world: World) ->
 @pytest.mark.requirement("28-5", "28-6", "28-27")
 async def test_a_req_without_any_peer_does_not_take_a_question(world: World) -> None:
     req = await world.client.socket("REQ")
-    assert not await req.try_send(b"nobody to ask")
+    assert not await req.try_send(b"no server")
     rep = await world.server.socket("REP")
     await world.join(rep, req)
-    await req.send(b"question")  # not EFSM: the refused one was never asked
+    await req.send(b"question")  # not EFSM, because the refused request was never sent
     assert await rep.recv() == b"question"
 
 
@@ -154,7 +154,7 @@ async def test_the_answer_for_a_client_that_has_gone_is_dropped(world: World) ->
     assert await rep.recv() == b"question"
     await req.close(linger=0)
     await rep.wait_event("DISCONNECTED")
-    await rep.send(b"for nobody")  # succeeds: only the answer is lost, and the next client finds a REP that listens
+    await rep.send(b"lost")  # succeeds: only this reply is lost, and the REP serves the next client
 
     other = await world.client.socket("REQ")
     await world.join(rep, other)
@@ -167,7 +167,7 @@ async def test_the_answer_for_a_client_that_has_gone_is_dropped(world: World) ->
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("28-11", "28-13", "28-16")
 async def test_a_rep_puts_the_whole_envelope_back_in_front(world: World) -> None:
-    """A question that came through two proxies carries two addresses before the delimiter. A DEALER can play that."""
+    """A request through two proxies has two addresses before the delimiter. A DEALER can send that."""
     rep, dealer = await world.pair("REP", "DEALER")
     await dealer.send_multipart([b"r1", b"r2", b"", b"ques", b"", b"tion"])
     assert await rep.recv_multipart() == [b"ques", b"", b"tion"]
@@ -192,7 +192,7 @@ async def test_a_rep_drops_what_has_no_delimiter_or_no_body(world: World) -> Non
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("28-7", "28-8")
 async def test_a_req_takes_no_answer_from_a_server_that_it_did_not_ask(world: World) -> None:
-    """A ROUTER, unlike a REP, may send when it likes to whomever it has met."""
+    """The ROUTER plays the wrong server, because unlike a REP it may send to any peer at any time."""
     asked, other = [await world.server.socket("ROUTER") for _ in range(2)]
     req = await world.client.socket("REQ")
     await world.join(asked, req)

@@ -1,7 +1,7 @@
-"""28/REQREP: a REQ that does not wait (`req_relaxed`), and one that numbers what it asks (`req_correlate`).
+"""28/REQREP: a REQ that needn't wait for a reply (`req_relaxed`), and one that numbers its requests (`req_correlate`).
 
-A REQ that has asked must hear the answer before it asks again, and so one lost answer stops it for good. `req_relaxed`
-lifts the rule; then a late answer might be taken for that to a later question, which `req_correlate` prevents.
+A REQ must receive the reply before it sends again, so one lost reply blocks it for ever. `req_relaxed` lifts this rule.
+Then a late reply might be taken for the reply to a later request; `req_correlate` prevents that.
 """
 
 import pytest
@@ -89,7 +89,7 @@ async def test_a_number_is_a_frame_of_four_octets_before_the_delimiter(world: Wo
 @EVERY_KIND
 @pytest.mark.over("tcp")
 @pytest.mark.requirement("L-33", "28-8")
-async def test_a_number_that_nobody_asked_for_is_skipped(world: World) -> None:
+async def test_a_reply_with_an_unknown_request_id_is_skipped(world: World) -> None:
     async with RawListener.listen() as listener:
         req = await world.server.socket("REQ")
         await req.connect(listener.endpoint)

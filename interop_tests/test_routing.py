@@ -1,6 +1,6 @@
-"""28/REQREP: DEALER and ROUTER. Names: how a peer gets one, which are allowed, and which peer a message goes to.
+"""28/REQREP: DEALER and ROUTER, and names: how a peer gets one, which are allowed, and where a message goes.
 
-The rules of names are in one sentence of the RFC and a dozen of libzmq's habits; the control shows each of them.
+The RFC has one sentence about names. The other rules are libzmq's behaviour, which the control shows.
 """
 
 import errno
@@ -19,7 +19,7 @@ EVERY_KIND = pytest.mark.pairs("ours-libzmq", "libzmq-libzmq")  # one kind, and 
 
 
 async def introduce(router: Peer, dealer: Peer) -> bytes:
-    """The name under which the ROUTER knows the DEALER."""
+    """The DEALER's name at the ROUTER."""
     await dealer.send(b"hello")
     name, word = await router.recv_multipart()
     assert word == b"hello"
@@ -27,7 +27,7 @@ async def introduce(router: Peer, dealer: Peer) -> bytes:
 
 
 async def becomes_unreachable(router: Peer, name: bytes) -> None:
-    """A name is gone soon after its peer; `router_mandatory` tells."""
+    """Wait until the ROUTER has removed the name of a peer that left; `router_mandatory` shows it."""
     with trio.fail_after(PATIENCE):
         while True:
             try:
@@ -54,7 +54,7 @@ async def test_a_router_makes_up_names_of_five_octets(world: World) -> None:
     for dealer, name in reversed(list(zip(dealers, names, strict=True))):
         await router.send_multipart([name, b"you are", name])
         assert await dealer.recv_multipart() == [b"you are", name]
-        assert await introduce(router, dealer) == name  # it stays the same
+        assert await introduce(router, dealer) == name  # the name stays the same
 
 
 @pytest.mark.over("tcp", "inproc")
@@ -88,7 +88,7 @@ async def test_a_req_keeps_its_chosen_name_over_a_reconnect(world: World) -> Non
 @pytest.mark.over("tcp")
 @pytest.mark.requirement("L-28", "28-35")
 async def test_a_second_peer_of_the_same_name_is_not_looked_at(world: World) -> None:
-    """It is let in, stays, is not read, and does not take the place of the first when that one goes."""
+    """It stays connected, isn't read, and doesn't replace the first peer when that one leaves."""
     router = await world.server.socket("ROUTER", router_mandatory=1)
     first, second, third = [await world.client.socket("DEALER", routing_id=b"twin") for _ in range(3)]
     await world.join(router, first)
@@ -113,8 +113,8 @@ async def test_a_second_peer_of_the_same_name_is_not_looked_at(world: World) -> 
 @pytest.mark.over("tcp")
 @pytest.mark.requirement("L-28", "L-29")
 async def test_with_handover_the_newcomer_takes_the_name(world: World) -> None:
-    """Nothing is carried on the connection of the one before any more. It does not dial again: it would take the name
-    back."""
+    """The earlier peer's connection carries nothing more. That peer doesn't dial again here, because it would take the
+    name back."""
     router = await world.server.socket("ROUTER", router_handover=1, router_mandatory=1)
     first, second = [await world.client.socket("DEALER", routing_id=b"twin", reconnect_ivl=-1) for _ in range(2)]
     await world.join(router, first)
@@ -148,10 +148,10 @@ async def test_with_handover_the_connection_before_is_closed(world: World) -> No
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.pairs("ours-ours", "ours-libzmq")
-@pytest.mark.differs("peer that is refused")
+@pytest.mark.differs("second peer")
 @pytest.mark.requirement("L-28")
 async def test_the_end_of_a_refused_peer_is_noticed(world: World) -> None:
-    """Though it has sent more than anything between the two holds."""
+    """Even if it has sent more than the queues and buffers between the two hold."""
     body = payload(65_536)
     router = await world.server.socket("ROUTER", rcvhwm=2)
     first, second = [await world.client.socket("DEALER", routing_id=b"twin", sndhwm=2) for _ in range(2)]
@@ -224,7 +224,7 @@ async def test_two_clients_of_one_name_are_both_served_by_a_rep(world: World) ->
 @pytest.mark.pairs("ours-libzmq")
 @pytest.mark.differs("identity that begins with a zero")
 @pytest.mark.requirement("37-48")
-async def test_nobody_can_pose_as_a_peer_that_the_router_has_named(world: World) -> None:
+async def test_a_peer_cannot_claim_a_name_that_the_router_assigned(world: World) -> None:
     router, honest = await world.pair("ROUTER", "DEALER")
     name = await introduce(router, honest)
     thief = metadata((b"Socket-Type", b"DEALER"), (b"Identity", name))
@@ -240,7 +240,7 @@ async def test_nobody_can_pose_as_a_peer_that_the_router_has_named(world: World)
 @pytest.mark.over("tcp", "inproc")
 @pytest.mark.requirement("L-25", "28-33", "L-17")
 async def test_the_connecting_router_names_its_peers(world: World) -> None:
-    """connect_routing_id holds for one connect, and the name can be used at once, before the peer is connected."""
+    """connect_routing_id applies to one connect, and the name can be used before the peer is connected."""
     endpoints = [world.known_endpoint() for _ in range(2)]
     router = await world.client.socket("ROUTER", router_mandatory=1, **EAGER)
     for name, endpoint in zip((b"left", b"right"), endpoints, strict=True):
@@ -256,12 +256,12 @@ async def test_the_connecting_router_names_its_peers(world: World) -> None:
         assert await router.recv_multipart() == [name, b"so be it"]
 
 
-# --- who cannot be reached ------------------------------------------------------------------------
+# --- unreachable peers ----------------------------------------------------------------------------
 
 
 @pytest.mark.over("tcp", "inproc")
 @pytest.mark.requirement("L-26", "28-41", "28-43", "28-44")
-async def test_what_is_sent_to_nobody_is_dropped_or_refused(world: World) -> None:
+async def test_a_message_to_an_unknown_peer_is_dropped_or_refused(world: World) -> None:
     silent = await world.server.socket("ROUTER")
     strict = await world.server.socket("ROUTER", router_mandatory=1)
     for router in (silent, strict):
@@ -273,7 +273,7 @@ async def test_what_is_sent_to_nobody_is_dropped_or_refused(world: World) -> Non
         else:
             with refuses(errno.EHOSTUNREACH):
                 await router.send_multipart([b"nobody", b"refused"])
-        await router.send_multipart([b"alice"])  # a name alone is no message
+        await router.send_multipart([b"alice"])  # a name without a message is dropped
         await router.send_multipart([b"alice", b"kept"])
         assert await dealer.recv_multipart() == [b"kept"]
         await dealer.close()
@@ -283,7 +283,7 @@ async def test_what_is_sent_to_nobody_is_dropped_or_refused(world: World) -> Non
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("L-27", "28-24", "28-37", "28-43", "28-44")
-async def test_a_full_peer_is_told_of_or_its_messages_are_dropped(world: World) -> None:
+async def test_a_full_peer_is_an_error_or_its_messages_are_dropped(world: World) -> None:
     body = payload(65_536)
     strict = await world.server.socket("ROUTER", router_mandatory=1, sndhwm=2, **LITTLE)
     silent = await world.server.socket("ROUTER", sndhwm=2, **LITTLE)
@@ -301,7 +301,7 @@ async def test_a_full_peer_is_told_of_or_its_messages_are_dropped(world: World) 
             continue
         assert sent < 200, "nothing is full: this test has not tested anything"
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(router.send_multipart, [b"slow", b"%d" % sent, body])  # this one waits
+            nursery.start_soon(router.send_multipart, [b"slow", b"%d" % sent, body])  # this call waits
             for n in range(sent + 1):
                 assert_same(await dealer.recv_multipart(), [b"%d" % n, body])
 
@@ -357,7 +357,7 @@ async def test_a_dealer_sends_in_turn_and_receives_in_turn(world: World) -> None
 @pytest.mark.over("tcp", "inproc")
 @pytest.mark.requirement("28-27", "28-28", "28-29", "28-22", "28-25", "L-1", "L-6")
 async def test_a_dealer_queues_only_for_peers_it_connects_to(world: World) -> None:
-    """Without a peer it takes no message; for a peer still to come it takes as many as the high-water mark."""
+    """Without a connect it accepts no message; after a connect it accepts as many as the high-water mark."""
     endpoint = world.known_endpoint()
     dealer = await world.client.socket("DEALER", sndhwm=3, **EAGER)
     assert not await dealer.try_send(b"to nobody")
@@ -389,7 +389,7 @@ async def test_a_send_that_waits_for_a_peer_ends_with_the_peer(world: World) -> 
 
     async def send() -> None:
         try:
-            for _ in range(1000):  # what libzmq still has in hand may make room once more
+            for _ in range(1000):  # because libzmq may still be sending, which makes room
                 await router.send_multipart([b"worker", bytes(20_000)])
         except Refused as refusal:
             ended.append(refusal.errno)

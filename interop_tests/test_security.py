@@ -1,6 +1,6 @@
-"""NULL, PLAIN and CURVE between ours and libzmq: who comes in, who does not, and what the monitors say of it.
+"""NULL, PLAIN and CURVE between ours and libzmq: which clients are admitted, and the events of the monitors.
 
-Where the ZAP handler is, there the server is: ours is `minizmtp.auth`, libzmq's is pyzmq's, both told the same.
+The ZAP handler is on the server's side: for ours `minizmtp.auth`, for libzmq pyzmq's, with the same configuration.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def plain(username: str, password: str) -> Options:
 
 
 def curve(name: str, server: str = "server") -> Options:
-    """A client's: whose keys it has, and whose public key it takes for the server's."""
+    """A client's options: the owner of its keys, and the owner of the public key that it expects of the server."""
     public, secret = KEYS[name]
     return {"curve_publickey": public, "curve_secretkey": secret, "curve_serverkey": KEYS[server][0]}
 
@@ -44,14 +44,14 @@ SUCCEEDED = ("HANDSHAKE_SUCCEEDED", 0)
 REFUSED = ("HANDSHAKE_FAILED_AUTH", 400)
 LEFT = ("HANDSHAKE_FAILED_NO_DETAIL", errno.EPIPE)
 TOO_SLOW = ("HANDSHAKE_FAILED_NO_DETAIL", errno.EAGAIN)
-NOBODY_TO_ASK = ("HANDSHAKE_FAILED_NO_DETAIL", errno.EFAULT)
+NO_HANDLER = ("HANDSHAKE_FAILED_NO_DETAIL", errno.EFAULT)
 OUT_OF_TURN = ("HANDSHAKE_FAILED_PROTOCOL", 0x10000001)
 CRYPTOGRAPHIC = ("HANDSHAKE_FAILED_PROTOCOL", 0x11000001)
 MISMATCH = ("HANDSHAKE_FAILED_PROTOCOL", 0x11000002)
 
 
 class Case(NamedTuple):
-    """What the two sides set, and how the first handshake ends for each: in one of these ways."""
+    """The options of the two sides, and for each the outcomes that its first handshake may have."""
 
     server: Options
     client: Options
@@ -60,22 +60,23 @@ class Case(NamedTuple):
     guarded: bool = True
 
 
-WHO_IS_FIRST = {MISMATCH, LEFT}  # both greetings are under way at once: who reads first leaves, and the other sees that
+# Both greetings are under way at once: the side that reads first disconnects, and the other side sees that.
+EITHER_FIRST = {MISMATCH, LEFT}
 CASES = {
     "NULL": Case({}, {}, {SUCCEEDED}, {SUCCEEDED}),
     "NULL, asked about": Case({"zap_domain": "x"}, {}, {SUCCEEDED}, {SUCCEEDED}),
-    "NULL, nobody to ask": Case({"zap_domain": "x"}, {}, {SUCCEEDED}, {SUCCEEDED}, guarded=False),
+    "NULL, no ZAP handler": Case({"zap_domain": "x"}, {}, {SUCCEEDED}, {SUCCEEDED}, guarded=False),
     "PLAIN": Case(PLAIN_SERVER, ANNA, {SUCCEEDED}, {SUCCEEDED}),
     "PLAIN, wrong password": Case(PLAIN_SERVER, plain("anna", "wrong"), {REFUSED}, {REFUSED}),
-    "PLAIN, nobody to ask": Case(PLAIN_SERVER, ANNA, {NOBODY_TO_ASK}, {LEFT}, guarded=False),
+    "PLAIN, no ZAP handler": Case(PLAIN_SERVER, ANNA, {NO_HANDLER}, {LEFT}, guarded=False),
     "CURVE": Case(CURVE_SERVER, curve("anna"), {SUCCEEDED}, {SUCCEEDED}),
     "CURVE, unknown key": Case(CURVE_SERVER, curve("stranger"), {REFUSED}, {REFUSED}),
-    "CURVE, nobody to ask": Case(CURVE_SERVER, curve("stranger"), {SUCCEEDED}, {SUCCEEDED}, guarded=False),
+    "CURVE, no ZAP handler": Case(CURVE_SERVER, curve("stranger"), {SUCCEEDED}, {SUCCEEDED}, guarded=False),
     "CURVE, another server": Case(CURVE_SERVER, curve("anna", "stranger"), {CRYPTOGRAPHIC}, {LEFT}),
-    "NULL and PLAIN": Case({}, ANNA, WHO_IS_FIRST, WHO_IS_FIRST),
-    "PLAIN and NULL": Case(PLAIN_SERVER, {}, WHO_IS_FIRST, WHO_IS_FIRST),
-    "NULL and CURVE": Case({}, curve("anna"), WHO_IS_FIRST, WHO_IS_FIRST),
-    "CURVE and PLAIN": Case(CURVE_SERVER, ANNA, WHO_IS_FIRST, WHO_IS_FIRST),
+    "NULL and PLAIN": Case({}, ANNA, EITHER_FIRST, EITHER_FIRST),
+    "PLAIN and NULL": Case(PLAIN_SERVER, {}, EITHER_FIRST, EITHER_FIRST),
+    "NULL and CURVE": Case({}, curve("anna"), EITHER_FIRST, EITHER_FIRST),
+    "CURVE and PLAIN": Case(CURVE_SERVER, ANNA, EITHER_FIRST, EITHER_FIRST),
     "two servers of PLAIN": Case(PLAIN_SERVER, PLAIN_SERVER, {TOO_SLOW, LEFT}, {TOO_SLOW, LEFT}),
     "two servers of CURVE": Case(CURVE_SERVER, CURVE_SERVER, {TOO_SLOW, LEFT}, {TOO_SLOW, LEFT}),
     "two clients of PLAIN": Case(ANNA, ANNA, {OUT_OF_TURN, LEFT}, {OUT_OF_TURN, LEFT}),
@@ -97,7 +98,7 @@ def write_certificate(folder: str) -> None:
 
 
 async def guard(world: World) -> None:
-    """Anna may come in, by password and by key."""
+    """Admit Anna, by password and by key."""
     write_certificate(world.folder)
     await world.server.guard({"anna": "secret"}, world.folder)
 
@@ -117,14 +118,14 @@ async def meet(world: World, case: Case, kinds: str = "DEALER DEALER", **more: A
 @pytest.mark.requirement("24-1", "24-2", "24-8", "24-9", "24-11", "25-1", "26-1", "26-11")
 @pytest.mark.requirement("27-26", "27-27", "27-28", "37-11")
 @pytest.mark.parametrize("name", CASES)
-async def test_who_comes_in_and_what_the_monitors_say(world: World, name: str) -> None:
-    """In each case ours say what libzmq's say; one exception is known: libzmq takes our ERROR in PLAIN, which is spelt
-    right, for a breach of the protocol (24-9)."""
+async def test_each_mechanism_admits_the_right_clients(world: World, name: str) -> None:
+    """Our monitors report the same as libzmq's, with one exception: libzmq takes our correctly spelt ERROR of PLAIN for
+    a protocol error (24-9)."""
     case = CASES[name]
-    # A libzmq without a ZAP handler reports it at once, but closes only when the time for the handshake is over.
-    short = name.startswith("two servers") or name == "PLAIN, nobody to ask"
+    # libzmq without a ZAP handler reports this at once, but closes only after handshake_ivl.
+    short = name.startswith("two servers") or name == "PLAIN, no ZAP handler"
     server, client = await meet(world, case, handshake_ivl=150 if short else 10_000)
-    theirs = case.client_says | ({TOO_SLOW} if name == "PLAIN, nobody to ask" else set())
+    theirs = case.client_says | ({TOO_SLOW} if name == "PLAIN, no ZAP handler" else set())
     if name == "PLAIN, wrong password" and (world.server.kind, world.client.kind) == ("ours", "libzmq"):
         theirs = {OUT_OF_TURN}
     assert await first_outcome(server) in case.server_says
@@ -146,7 +147,7 @@ async def test_who_comes_in_and_what_the_monitors_say(world: World, name: str) -
         ("PLAIN, wrong password", False),
         ("CURVE, unknown key", False),
         ("CURVE, another server", True),
-        ("PLAIN, nobody to ask", True),
+        ("PLAIN, no ZAP handler", True),
     ],
 )
 async def test_a_refused_peer_stays_away_and_a_closed_one_returns(world: World, name: str, comes_back: bool) -> None:
@@ -155,7 +156,7 @@ async def test_a_refused_peer_stays_away_and_a_closed_one_returns(world: World, 
     if comes_back:
         await client.wait_event("CONNECTED", times=2)
     else:
-        await trio.sleep(0.1)  # ten times reconnect_ivl: nothing can be waited for that is not to come
+        await trio.sleep(0.1)  # ten times reconnect_ivl; nothing should happen
         assert server.events.count("ACCEPTED") == client.events.count("CONNECTED") == 1
 
 
@@ -163,7 +164,7 @@ async def test_a_refused_peer_stays_away_and_a_closed_one_returns(world: World, 
 @pytest.mark.requirement("26-34", "26-35", "26-36", "37-84")
 async def test_messages_of_all_sizes_pass_through_curve(world: World) -> None:
     server, client = await meet(world, CASES["CURVE"])
-    sizes = [0, 1, 222, 223, 255, 256, 65_535, 2**20]  # a frame of 222 is one of 255 outside, the last short one
+    sizes = [0, 1, 222, 223, 255, 256, 65_535, 2**20]  # 222 octets become 255 in a box, the largest short frame
     for size in sizes:
         message = [payload(size), b"", payload(size)[::-1]]
         await client.send_multipart(message)
@@ -190,11 +191,11 @@ async def test_subscriptions_pass_through_security(world: World, name: str) -> N
 @pytest.mark.over("tcp")
 @pytest.mark.requirement("26-36", "37-69", "37-70")
 async def test_heartbeats_pass_through_curve(world: World) -> None:
-    """Twenty of them in silence, and the connection lives; without an answer it would be dead after two."""
+    """The connection is idle for twenty PINGs and lives; without an answer it would end after two."""
     beats = {"heartbeat_ivl": 20, "heartbeat_timeout": 2000, "heartbeat_ttl": 2000}
     server, client = await meet(world, CASES["CURVE"], **beats)
     await world.handshakes(server, client)
-    await trio.sleep(0.4)  # the silence is what is tested
+    await trio.sleep(0.4)  # the test is about this idle time
     await client.send(b"still there?")
     assert await server.recv() == b"still there?"
     assert server.events.count("DISCONNECTED") == client.events.count("DISCONNECTED") == 0
@@ -222,7 +223,7 @@ async def test_a_curve_reconnect_has_new_keys_and_the_queue(world: World) -> Non
 @pytest.mark.pairs("ours-libzmq", "libzmq-ours")
 @pytest.mark.requirement("26-13", "26-18", "26-21")
 async def test_500_curve_handshakes_in_a_row(world: World) -> None:
-    """A thousand, with those of the other pair; each with new keys, and none fails."""
+    """A thousand with the other pair. Each has new keys, and none fails."""
     await guard(world)
     server = await world.server.socket("PULL", linger=0, **CURVE_SERVER)
     await server.bind(world.endpoint())
@@ -240,7 +241,7 @@ def is_failure(event: Event) -> bool:
     return "FAILED" in event.name
 
 
-# ------------------------------------------------------------------------------------------- what a handler is told
+# ----------------------------------------------------------------------------------------- what a handler is asked
 
 
 @pytest.mark.requirement("27-15")
@@ -298,7 +299,7 @@ async def asked_by_ours(host: str, server: Options, client: Options) -> list[Any
 @pytest.mark.parametrize("mechanism", ["NULL", "PLAIN", "CURVE"])
 @pytest.mark.parametrize(("host", "seen"), [("127.0.0.1", "::ffff:127.0.0.1"), ("[::1]", "::1")])
 async def test_a_handler_is_asked_what_libzmqs_handler_is_asked(mechanism: str, host: str, seen: str) -> None:
-    """Frame by frame, with a routing id on both sides; and Peer-Address is spelt alike on a dual-stack socket."""
+    """The frames are equal, with a routing id on both sides, and Peer-Address is equal on dual-stack sockets."""
     options = {"NULL": ({}, {}), "PLAIN": (PLAIN_SERVER, ANNA), "CURVE": (CURVE_SERVER, curve("anna"))}[mechanism]
     common = {"ipv6": 1, "zap_domain": "global", "routing_id": "server"}
     server, client = common | options[0], {"ipv6": 1, "routing_id": "client"} | options[1]

@@ -1,4 +1,4 @@
-"""The wire stories take place once more, and are what they were: field by field, though not write by write."""
+"""The wire stories, recorded again, have the same fields as before; the writes may differ."""
 
 import pytest
 
@@ -6,12 +6,12 @@ from interop_tests.record import SCRIPTS, record
 from minizmtp.trace import Side, Span
 from minizmtp.trace.story import Story, load, names
 
-# What is random, or the moment's.
+# Fields that are random or depend on the time.
 MAY_DIFFER = {"padding", "nonce", "cookie nonce", "cookie box", "vouch nonce", "vouch box", "box", "S'"}
 
 
 def shape(story: Story) -> dict[Side, list[object]]:
-    """The fields that each side said, with what is in the boxes, and their octets unless these are random."""
+    """The fields of each side, with those inside the boxes, and their octets unless they may differ."""
     trace = story.trace()
     return {side: [fields(span) for span in trace.spans(side)] for side in Side}
 

@@ -1,8 +1,8 @@
-"""The tap between two libzmq peers: neither notices, and all that the one said and the other heard is named.
+"""The tap between two libzmq peers: the peers work as without it, and it names every octet.
 
-That octets are not changed could not be seen from the sockets' messages alone: so the tap here also notes what it read
-and what it passed on, and what it names must be those very octets. Each test runs over tcp and ipc at the server's end,
-and with both at the client's.
+The sockets' messages can't show that no octet was changed. So the tap here also notes the octets that it read and
+passed on, and these must be the octets that it names. Each test runs over tcp and ipc at the server's end, and with
+both at the client's.
 """
 
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ pytestmark = [
 
 
 class Noting(Tap):
-    """A tap that also notes what was passed on."""
+    """A tap that also notes the octets that were passed on."""
 
     def __init__(self, wishes: Wishes) -> None:
         super().__init__(wishes)
@@ -44,7 +44,7 @@ class Noting(Tap):
 
 
 class Scene:
-    """Sockets, and the tap between them."""
+    """Sockets and the tap between them."""
 
     def __init__(self, world: World, front: str, keys: Keys | None) -> None:
         self._world = world
@@ -66,7 +66,7 @@ class Scene:
         return client
 
     def heard(self) -> list[Conversation]:
-        """End it all: what was named, which is what was passed on."""
+        """End the relay; return the conversations, after checking that they are what was passed on."""
         self.relays.cancel()
         self._tap.catch_up()
         assert self._tap.failures == []
@@ -82,7 +82,7 @@ class Scene:
 async def tapped(
     world: World, front: str, socket_type: str, keys: Keys | None = None, **options: Any
 ) -> AsyncIterator[tuple[Peer, Scene]]:
-    """A server that is bound, and a tap to it."""
+    """A bound server, and a tap in front of it."""
     server = await world.server.socket(socket_type, **options)
     endpoint = parse_endpoint(await server.bind(world.endpoint()))
     scene = Scene(world, front, keys)
@@ -93,7 +93,7 @@ async def tapped(
 
 
 async def over(scene: Scene) -> list[Conversation]:
-    """As heard, when the relay has ended."""
+    """The result of `heard`, after the relay has ended."""
     scene.relays.cancel()
     await trio.testing.wait_all_tasks_blocked()
     return scene.heard()
@@ -154,7 +154,7 @@ async def test_curve_traffic_is_passed_on_and_opened_with_the_key(world: World, 
         assert await req.recv() == b"well kept"
         (conversation,) = await over(scene)
     client = conversation.spans[Side.CLIENT]
-    assert [span.name for span in client if span.inside] == ["box"]  # HELLO's; the rest takes keys of the connection
+    assert [span.name for span in client if span.inside] == ["box"]  # HELLO's; the others need the connection's keys
     assert b"a secret" not in b"".join(each.octets for each in flat(client))
     assert not [span for side in Side for span in conversation.spans[side] if span.wrong]
 

@@ -1,11 +1,11 @@
-"""37/ZMTP 3.1: the octets themselves.
+"""37/ZMTP 3.1: the octets on the wire.
 
-Here a bare TCP stream talks with a socket. It can do what no honest peer does: wait in the middle of a
-greeting, say nothing, say something wrong. Nearly every test runs against libzmq as well, as the control:
-what we take for a fact about the protocol must be one about libzmq.
+A bare TCP stream talks to a socket. It can do what a correct peer doesn't: pause in the middle of a greeting, send
+nothing, or send something wrong. Nearly every test runs against libzmq as well, as the control, because the facts about
+the protocol must also be true of libzmq.
 
-Four parts: the greeting and READY; commands between messages; whole conversations, recorded and played again;
-and peers that are wrong, each of which must lose its own connection and nothing else.
+There are four parts: the greeting and READY; commands between messages; recorded conversations that are played again;
+and wrong peers, each of which must lose only its own connection.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from interop_tests.vectors import PIPELINE, PUBSUB, REQREP, Conversation
 from interop_tests.world import PATIENCE, Peer, World
 from tests.zmtp_bytes import GREETING, READY, command, messages_in, metadata
 
-# The server is the one that is tested, ours or the control; the client side, always libzmq, is there where a
-# test needs a healthy peer beside the bare stream.
+# The server is tested: ours, or the control. The client is always libzmq, for the tests that need a correct peer
+# beside the bare stream.
 EVERY_KIND = pytest.mark.pairs("ours-libzmq", "libzmq-libzmq")
 OURS = pytest.mark.pairs("ours-libzmq")
 LIBZMQ = pytest.mark.pairs("libzmq-libzmq")
@@ -32,7 +32,7 @@ HELLO = bytes.fromhex("00 05 68656c6c6f")
 
 
 def without_padding(greeting: bytes) -> bytes:
-    """Octets 1 to 8 are ignored (37-4)."""
+    """The greeting without octets 1 to 8, which are ignored (37-4)."""
     return greeting[:1] + bytes(8) + greeting[9:]
 
 
@@ -80,7 +80,7 @@ async def test_our_greeting_comes_whole_and_unasked(world: World) -> None:
 @LIBZMQ
 @pytest.mark.requirement("37-2")
 async def test_libzmq_gives_its_greeting_in_three_pieces(world: World) -> None:
-    """Why we must not wait for the peer's greeting before we send ours: each would wait for the other."""
+    """So we must send our greeting before we have the peer's, because otherwise each would wait for the other."""
     pull = await bound(world, "PULL")
     async with await RawPeer.dial(pull.last_endpoint) as raw:
         await raw.receive(10)
@@ -171,7 +171,7 @@ async def test_no_message_goes_out_before_the_peers_ready_has_come(world: World)
         async with await listener.accept() as raw:
             await raw.send(GREETING)
             await raw.receive(64)
-            assert await raw.receive_frame() == READY["PUSH"]  # unprompted: under NULL both sides send it at once
+            assert await raw.receive_frame() == READY["PUSH"]  # with NULL, both sides send it at once
             assert await raw.is_silent()
             await raw.send(READY["PULL"])
             assert await raw.receive_frame() == HELLO
@@ -254,10 +254,10 @@ async def test_what_is_unusual_but_legal_in_traffic(world: World) -> None:
 
 
 async def what_is_heard(pub: Peer, raw: RawPeer, *topics: bytes) -> list[bytes]:
-    """Which of the topics reach the stream. To the last one it has subscribed just now, after all else.
+    """The topics that reach the stream. The last topic is its latest subscription.
 
-    So when that one comes through for the first time, every subscription that the stream has sent is known,
-    and the round between the two brackets tells what they are worth.
+    When that topic arrives for the first time, the socket has read all of the stream's subscriptions. The next round of
+    topics then shows their effect.
     """
     end = topics[-1]
     with trio.fail_after(PATIENCE):
@@ -279,7 +279,7 @@ async def test_a_pub_understands_both_forms_of_subscription(world: World) -> Non
         await raw.handshake("SUB")
         await raw.send(bytes.fromhex("00 03 01") + b"by" + command(b"SUBSCRIBE", b"end1"))
         assert await what_is_heard(pub, raw, b"by message", b"end1") == [b"by message", b"end1"]
-        # Either form cancels what the other has begun.
+        # Either form cancels a subscription that was made in the other form.
         await raw.send(command(b"CANCEL", b"by") + bytes.fromhex("00 05 01") + b"end2")
         assert await what_is_heard(pub, raw, b"by message", b"end2") == [b"end2"]
         await raw.send(command(b"SUBSCRIBE", b"by") + command(b"SUBSCRIBE", b"end3"))
@@ -353,7 +353,7 @@ async def test_a_reply_without_its_envelope_ends_the_connection(world: World, re
             assert [await raw.receive_frame() for _ in range(2)] == [b"\x01\x00", b"\x00\x08question"]
             await raw.send(reply)
             await raw.receive_until_closed()
-        assert await listener.nobody_comes(0.3)
+        assert await listener.is_not_dialled(0.3)
 
 
 @EVERY_KIND
@@ -378,8 +378,7 @@ async def test_a_second_answer_is_not_the_answer_to_the_next_question(world: Wor
 
 
 async def publish_until_received(pub: Peer, sub: Peer, message: list[bytes]) -> None:
-    """As often as it takes until the subscription has arrived. Copies of the message before may still come in
-    between."""
+    """Publish the message until the subscription has arrived. Copies of an earlier message may arrive meanwhile."""
     with trio.fail_after(PATIENCE):
         while True:
             await pub.send_multipart(message)
@@ -390,7 +389,7 @@ async def publish_until_received(pub: Peer, sub: Peer, message: list[bytes]) -> 
 
 
 async def converse(conversation: Conversation, server: Peer, client: Peer) -> None:
-    """The part that the two applications play in it."""
+    """Play the conversation with two applications."""
     if conversation is REQREP:
         await client.send(b"hello")
         assert await server.recv() == b"hello"
@@ -418,7 +417,7 @@ CONVERSATIONS = pytest.mark.parametrize(
 @CONVERSATIONS
 @pytest.mark.requirement("37-12", "37-23", "37-24", "37-32", "37-58", "37-59", "37-83", "28-3", "28-16")
 async def test_every_pair_leaves_the_same_octets_on_the_wire(world: World, conversation: Conversation) -> None:
-    """In all four pairs, ours is indistinguishable from libzmq for who listens on the wire."""
+    """In all four pairs, so ours and libzmq can't be distinguished on the wire."""
     server = await bound(world, conversation.server_type)
     client = await world.client.socket(conversation.client_type)
     if conversation is PUBSUB:
@@ -431,7 +430,7 @@ async def test_every_pair_leaves_the_same_octets_on_the_wire(world: World, conve
         await tap.ended()
     for octets, frames in ((tap.from_client, conversation.client), (tap.from_server, conversation.server)):
         assert without_padding(bytes(octets[:64])) == GREETING
-        # A message that had to be published twice, because no subscriber had received the first, counts once.
+        # Count a message once if it was published again because no subscriber had received it.
         messages = [message for message, _ in groupby(messages_in(bytes(octets[64:])))]
         assert b"".join(messages) == b"".join(frames)
 
@@ -480,17 +479,17 @@ async def test_a_client_understands_the_recorded_server(world: World, conversati
                 await client.unsubscribe(b"B")
                 await client.subscribe(b"C")
                 assert [await raw.receive_frame() for _ in range(4)] == conversation.client[1:]
-                await raw.send(b"".join(conversation.server[1:]))  # B is no longer wanted
+                await raw.send(b"".join(conversation.server[1:]))  # B has been cancelled
                 assert await client.recv_multipart() == [b"A", b"x"]
                 assert await client.recv() == b"C"
 
 
-# --- peers that are wrong -------------------------------------------------------------------------
+# --- wrong peers ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Wrong:
-    """Something that ends a connection: what is said, and after what."""
+    """Octets that must end a connection, and whether they are sent after the handshake."""
 
     octets: bytes
     after_handshake: bool = False
@@ -544,7 +543,7 @@ WRONG_FOR_US = [
     wrong("property-without-a-name", ready_with(PUSH, (b"", b"x")), "37-34"),
     wrong("property-beyond-the-end", ready_with(PUSH, then=b"\x01a\0\0\0\x09"), "37-36", "37-38"),
     wrong("identity-of-300-octets", ready_with(PUSH, (b"Identity", bytes(range(1, 101)) * 3)), "37-47"),
-    # What a stranger says before the handshake is done may take 64 KiB of our memory, and no more.
+    # Before the handshake is finished, a peer may use at most 64 KiB of our memory.
     wrong("ready-of-a-tebibyte", GREETING + bytes.fromhex("06 0000010000000000"), "37-16"),
     wrong("error", GREETING + command(b"ERROR", b"\x03400"), "37-14"),
     *(wrong_in_traffic(f"reserved-bit-{bit}", bytes([1 << bit]) + b"\x01x", "37-21") for bit in range(3, 8)),
@@ -579,14 +578,14 @@ async def check_that_only_the_wrong_one_suffers(world: World, what: Wrong) -> No
 
 @EVERY_KIND
 @pytest.mark.parametrize("what", WRONG_FOR_BOTH)
-async def test_a_wrong_peer_loses_its_connection_and_nobody_else_does(world: World, what: Wrong) -> None:
+async def test_a_wrong_peer_loses_only_its_own_connection(world: World, what: Wrong) -> None:
     await check_that_only_the_wrong_one_suffers(world, what)
 
 
 @OURS
 @pytest.mark.parametrize("what", WRONG_FOR_US)
-async def test_what_libzmq_puts_up_with_and_we_do_not(world: World, what: Wrong) -> None:
-    """Downgrades, and what the RFC calls illegal: libzmq lets it pass, waits for more, or answers nonsense."""
+async def test_what_libzmq_tolerates_and_we_refuse(world: World, what: Wrong) -> None:
+    """Downgrades, and octets that the RFC forbids: libzmq accepts them, waits for more, or answers wrongly."""
     await check_that_only_the_wrong_one_suffers(world, what)
 
 
@@ -594,10 +593,10 @@ async def is_left_for_good(listener: RawListener, octets: bytes) -> bool:
     async with await listener.accept() as raw:
         await raw.send(GREETING)
         await raw.receive(64)
-        await raw.receive_frame()  # its READY is out: what libzmq is told before that it does not always hear
+        await raw.receive_frame()  # wait for its READY, because libzmq may miss what arrives before
         await raw.send(octets)
         await raw.receive_until_closed()
-    return await listener.nobody_comes(0.3)
+    return await listener.is_not_dialled(0.3)
 
 
 @EVERY_KIND
@@ -627,7 +626,7 @@ async def test_a_server_of_another_mechanism_is_not_dialled_again(world: World) 
         async with await listener.accept() as raw:
             await raw.send(greeting_with_mechanism(b"PLAIN"))
             await raw.receive_until_closed()
-        assert await listener.nobody_comes(0.3)
+        assert await listener.is_not_dialled(0.3)
 
 
 @EVERY_KIND
@@ -638,7 +637,7 @@ async def test_a_server_of_another_mechanism_is_not_dialled_again(world: World) 
 )
 @pytest.mark.requirement("37-17", "37-18", "L-20", "L-8")
 async def test_a_server_that_closes_is_dialled_again(world: World, said: bytes) -> None:
-    """At whatever point it closes: that may be a server that restarts."""
+    """It may be a server that restarts, so it doesn't matter when it closes."""
     async with RawListener.listen() as listener:
         push = await connected(world, "PUSH", listener.endpoint)
         for _ in range(2):

@@ -1,6 +1,6 @@
-"""29/PUBSUB with the lid off: what an XPUB shows and lets its program decide, and what an XSUB sends.
+"""29/PUBSUB: the notices of an XPUB and the decisions of its program, and what an XSUB sends.
 
-An XPUB that has shown a notice has acted on it. So these tests need no `settle`: they wait for the notice.
+An XPUB acts on a subscription before it shows the notice, so these tests wait for the notice instead of `settle`.
 """
 
 import errno
@@ -20,8 +20,8 @@ EVERYWHERE = pytest.mark.over("tcp", "inproc")
 
 # --- notices --------------------------------------------------------------------------------------
 
-# What an XPUB shows of this: one wants a, two wants a, one takes a back, two takes a back. A topic of its own after
-# each step says where in the sequence we are.
+# The notices of an XPUB when one subscribes to a, two subscribes to a, one cancels a, and two cancels a. A separate
+# topic after each step marks the position in the sequence.
 NOTICES = {
     "": [b"\x01a", b"\x011", b"\x012", b"\x013", b"\x00a", b"\x014"],
     "xpub_verbose": [b"\x01a", b"\x011", b"\x01a", b"\x012", b"\x013", b"\x00a", b"\x014"],
@@ -68,7 +68,7 @@ async def test_a_departed_subscriber_is_shown_as_unsubscribed(world: World, opti
 @EVERY_KIND
 @pytest.mark.over("tcp")
 @pytest.mark.requirement("L-36", "37-61")
-async def test_the_end_of_what_nobody_wanted_is_shown_all_the_same(world: World) -> None:
+async def test_a_cancellation_without_a_subscription_is_shown(world: World) -> None:
     xpub = await world.server.socket("XPUB")
     await xpub.bind(world.endpoint())
     async with await RawPeer.dial(xpub.last_endpoint) as raw:
@@ -80,7 +80,7 @@ async def test_the_end_of_what_nobody_wanted_is_shown_all_the_same(world: World)
 @pytest.mark.over("tcp")
 @pytest.mark.requirement("29-12", "29-14", "29-3", "37-18", "L-39")
 async def test_a_publisher_that_connects_keeps_a_returning_subscriber(world: World) -> None:
-    """No notice that it is gone, and what it wanted is queued for it."""
+    """There is no notice that it left, and matching messages are queued for it."""
     endpoint = world.known_endpoint()
     sub = await world.server.socket("SUB")
     await sub.bind(endpoint)
@@ -101,9 +101,9 @@ async def test_a_publisher_that_connects_keeps_a_returning_subscriber(world: Wor
 
 @pytest.mark.over("tcp")
 @pytest.mark.pairs("ours-ours", "libzmq-ours")
-@pytest.mark.differs("subscriptions of a connection before")
+@pytest.mark.differs("subscriptions of an earlier connection")
 @pytest.mark.requirement("29-14", "29-3")
-async def test_what_a_subscriber_that_comes_back_wants_no_more_is_over(world: World) -> None:
+async def test_a_reconnected_subscriber_loses_its_old_subscriptions(world: World) -> None:
     endpoint = world.known_endpoint()
     xpub = await world.client.socket("XPUB", **EAGER)
     await xpub.connect(endpoint)
@@ -123,7 +123,7 @@ async def test_what_a_subscriber_that_comes_back_wants_no_more_is_over(world: Wo
 @EVERYWHERE
 @pytest.mark.requirement("29-24", "29-44", "L-36")
 async def test_each_subscription_of_an_xsub_gets_through(world: World) -> None:
-    """Not only the first to its prefix: where the XPUB is verbose, each is shown."""
+    """A verbose XPUB shows every subscription, also a second one to the same prefix."""
     xpub = await world.server.socket("XPUB", xpub_verbose=1)
     xsub = await world.client.socket("XSUB")
     await world.join(xpub, xsub)
@@ -169,9 +169,9 @@ async def test_with_xpub_manual_each_silent_leave_is_shown(world: World) -> None
 @EVERYWHERE
 @pytest.mark.requirement("L-37", "29-24")
 async def test_with_xpub_manual_the_program_subscribes_its_peers(world: World) -> None:
-    """For the one whose notice came last: so each notice is shown, also the second of two that want the same."""
+    """A call subscribes the peer of the latest notice, so a second notice with the same prefix is shown as well."""
     xpub = await world.server.socket("XPUB", xpub_manual=1)
-    one, two = [await world.client.socket("XSUB") for _ in range(2)]  # XSUB: they show whatever is sent
+    one, two = [await world.client.socket("XSUB") for _ in range(2)]  # XSUBs return everything that arrives
     await world.join(xpub, one, two)
     await one.send(b"\x01A")
     assert await xpub.recv() == b"\x01A"
@@ -210,7 +210,7 @@ async def test_without_xpub_manual_the_program_does_not(world: World) -> None:
 @EVERYWHERE
 @pytest.mark.parametrize("kind", ["PUB", "XPUB"])
 @pytest.mark.requirement("L-37", "L-40")
-async def test_a_welcome_comes_first_to_each_who_wants_to_hear_it(world: World, kind: str) -> None:
+async def test_a_welcome_is_a_subscribers_first_message(world: World, kind: str) -> None:
     publisher = await world.server.socket(kind, xpub_welcome_msg=b"welcome")
     await publisher.bind(world.endpoint())
     for n in range(2):
@@ -239,7 +239,7 @@ async def test_with_xpub_nodrop_a_publisher_waits_for_the_slowest(world: World) 
     assert sent < 200, "nothing is full: this test has not tested anything"
     assert await xpub.try_send(b"b", b"nobody wants this")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(xpub.send_multipart, [b"a", b"%d" % sent, body])  # this one waits
+        nursery.start_soon(xpub.send_multipart, [b"a", b"%d" % sent, body])  # this call waits
         for n in range(sent + 1):
             assert_same(await sub.recv_multipart(), [b"a", b"%d" % n, body])
 
@@ -292,7 +292,7 @@ async def test_an_xsub_sends_up_the_stream_to_all_its_publishers(world: World) -
         await xsub.send_multipart(frames)
     for xpub in xpubs:
         expected = [[b"\x01a"], [b"word"], [b"of", b"", b"several frames"], [b""], [b"end"]]
-        assert [await xpub.recv_multipart() for _ in expected] == expected  # the second a is old, and lives
+        assert [await xpub.recv_multipart() for _ in expected] == expected  # without the repeated a
         await xpub.send(b"a1")
         assert await xsub.recv() == b"a1"
     await xsub.send(b"\x00a")

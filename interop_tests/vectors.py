@@ -1,7 +1,7 @@
-"""What libzmq 4.3.5 puts on the wire, octet by octet.
+"""What libzmq 4.3.5 sends, octet by octet.
 
-None of this was made up: `test_wire` asks a living libzmq for the same octets in every run. Spaces stand
-where a field ends, one literal is one frame.
+`test_wire` compares these octets with a running libzmq. In a literal, a space separates two fields; each literal is one
+frame.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tests.zmtp_bytes import READY
 
 @dataclass(frozen=True)
 class Conversation:
-    """All that follows the greetings, frame by frame, from each end."""
+    """All frames of each end after the greetings."""
 
     server_type: str
     client_type: str
@@ -51,7 +51,8 @@ PIPELINE = Conversation(
     server=[READY["PULL"]],
 )
 
-# A SUB wants "A"; the PUB says "A", "x". It wants "B", and is told "B"; no longer "B", but "C", and is told "C".
+# A SUB subscribes to "A"; the PUB sends "A", "x". The SUB subscribes to "B" and gets "B". It cancels "B", subscribes to
+# "C", and gets "C".
 PUBSUB = Conversation(
     "PUB",
     "SUB",

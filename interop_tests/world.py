@@ -1,13 +1,13 @@
-"""The world of a scenario: two sides, their sockets, and the endpoints at which the sockets meet.
+"""The world of a test: two sides, their sockets, and the endpoints at which the sockets connect.
 
     World ── server: Side ── Peer, Peer, …      Side   one kind, `ours` or `libzmq`; it can crash and come
     again
           └─ client: Side ── Peer, Peer, …      Peer   one socket
 
-A scenario uses `World`, `Side` and `Peer` only. The two kinds are in `ours` and `libzmq`.
+A test uses only `World`, `Side` and `Peer`. The two kinds are in `ours` and `libzmq`.
 
-Every wait in a Peer is bounded by `PATIENCE`, so a scenario that hangs fails at the line that waits. No test depends
-on how long something takes when it works.
+Every wait in a Peer ends after `PATIENCE`, so a test that hangs fails at the line that waits. No test depends on how
+long something takes when it works.
 """
 
 import abc
@@ -39,7 +39,7 @@ ENOTSUP = errno.ENOTSUP
 
 
 class Refused(Exception):
-    """A socket refused a call: EFSM, ENOTSUP, EAGAIN and others, with the same number from both kinds."""
+    """A socket refused a call with EFSM, ENOTSUP, EAGAIN or another error; both kinds have the same numbers."""
 
     def __init__(self, number: int, words: str) -> None:
         super().__init__(f"{errno.errorcode.get(number, number)}: {words}")
@@ -48,19 +48,19 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a socket's monitor, by libzmq's name for it."""
+    """One event of a socket's monitor, with libzmq's name."""
 
     name: str
     endpoint: str = ""
     value: int = 0
-    reason: str = ""  # why, in words: only ours has any
+    reason: str = ""  # the reason as text: only our events have one
 
 
 class EventLog:
-    """What a socket's monitor has seen. Tests wait for events instead of sleeping."""
+    """The events of a socket's monitor. Tests wait for events instead of sleeping."""
 
     def __init__(self) -> None:
-        self.seen: list[Event] = []  # all of them, for the message of a test that fails
+        self.seen: list[Event] = []  # all of them, for the message of a failed test
         self._untaken: list[Event] = []
         self._arrival = trio.lowlevel.ParkingLot()
 
@@ -70,8 +70,7 @@ class EventLog:
         self._arrival.unpark_all()
 
     async def take(self, name: str) -> Event:
-        """The first event of this name that has not been taken yet: taking two DISCONNECTED means that it
-        happened twice."""
+        """The first event with this name that wasn't taken before, so taking DISCONNECTED twice means two events."""
         while True:
             for event in self._untaken:
                 if event.name == name:
@@ -80,7 +79,7 @@ class EventLog:
             await self._arrival.park()
 
     async def reach(self, number: int) -> None:
-        """There have been so many, of whatever name."""
+        """Wait until there have been this many events, of any name."""
         while len(self.seen) < number:
             await self._arrival.park()
 
@@ -108,7 +107,7 @@ class Peer(abc.ABC):
     # --- for scenarios -----------------------------------------------------------------------------
 
     async def bind(self, endpoint: str) -> str:
-        """The endpoint in the form that others can connect to."""
+        """Bind, and return the endpoint to which others can connect."""
         with self.bounded(f"bind {endpoint}"):
             self.last_endpoint = await self._bind(endpoint)
         return self.last_endpoint
@@ -136,7 +135,7 @@ class Peer(abc.ABC):
                 await self._command("unsubscribe", topic)
 
     async def set_option(self, option: str, value: int | bytes) -> None:
-        """By libzmq's name in lower case, as for a new socket."""
+        """Set an option, by libzmq's name in lower case."""
         with self.bounded(f"set {option}"):
             await self._set(option, value)
 
@@ -152,22 +151,22 @@ class Peer(abc.ABC):
         await self.send_multipart([data])
 
     async def recv(self) -> bytes:
-        """A message of one frame."""
+        """Receive a message of one frame."""
         frames = await self.recv_multipart()
         assert len(frames) == 1, f"{self.name} received {shown(frames)}: one frame was expected"
         return frames[0]
 
     async def send_many(self, messages: Sequence[list[bytes]]) -> None:
-        """Ours: with one call. libzmq's: one by one, because it has no such call."""
+        """Ours sends with one call; libzmq's sends one by one, because it has no such call."""
         for message in messages:
             await self.send_multipart(message)
 
     async def recv_many(self, count: int) -> list[list[bytes]]:
-        """The next count messages, as send_many does it."""
+        """The next `count` messages, with one call or one by one as in send_many."""
         return [await self.recv_multipart() for _ in range(count)]
 
     async def try_send(self, *frames: bytes) -> bool:
-        """Send if that needs no waiting. False where it would block (EAGAIN)."""
+        """Send without waiting. False if it would block (EAGAIN)."""
         try:
             with self.bounded("send without waiting"):
                 await self._send(list(frames), wait=False)
@@ -178,7 +177,7 @@ class Peer(abc.ABC):
         return True
 
     async def try_recv(self) -> list[bytes] | None:
-        """A message that is there already, or None (EAGAIN)."""
+        """A message that has already arrived, or None (EAGAIN)."""
         try:
             with self.bounded("recv without waiting"):
                 return await self._receive(wait=False)
@@ -237,15 +236,15 @@ class Side(abc.ABC):
 
     @abc.abstractmethod
     async def socket(self, socket_type: str, **options: Any) -> Peer:
-        """A new socket, watched by a monitor from its first moment. Options by libzmq's names in lower case."""
+        """A new socket with a monitor from the start. Options have libzmq's names in lower case."""
 
     @abc.abstractmethod
     async def guard(self, passwords: dict[str, str], certificates: str) -> None:
-        """Admit clients: with PLAIN by password, with CURVE if their certificate is in this folder, with NULL all."""
+        """Admit clients: PLAIN by password, CURVE if their certificate is in this folder, and all with NULL."""
 
     @abc.abstractmethod
     async def crash(self) -> None:
-        """End at once, without sending anything. The next `socket` starts the side again."""
+        """End at once, without sending anything. The next call of `socket` starts the side again."""
 
     @abc.abstractmethod
     async def term(self) -> None:
@@ -269,12 +268,12 @@ class World:
         from interop_tests.ours import OurSide
 
         kinds: dict[str, type[Side]] = {"ours": OurSide, "libzmq": LibzmqSide}
-        # The name is short, because the path of a Unix socket has room for 107 octets.
+        # The name is short, because the path of a Unix socket has at most 107 octets.
         folder = tempfile.mkdtemp(prefix="zmtp-")
         try:
             async with trio.open_nursery() as nursery:
                 one = kinds[server](nursery)
-                # An inproc name is known inside one Context only, so both sides use the same one.
+                # Both sides use the same Context, because an inproc name is known only inside one Context.
                 two = one if transport == "inproc" else kinds[client](nursery)
                 yield cls(one, two, transport, folder)
                 await one.crash()
@@ -284,7 +283,7 @@ class World:
             shutil.rmtree(folder, ignore_errors=True)
 
     def endpoint(self) -> str:
-        """A fresh endpoint to bind."""
+        """A new endpoint to bind, which may have a wildcard."""
         self._names += 1
         if self.transport == "tcp":
             return "tcp://127.0.0.1:*"
@@ -294,11 +293,11 @@ class World:
 
     @property
     def folder(self) -> str:
-        """A directory of this scenario's own."""
+        """A directory for this test only."""
         return self._folder
 
     def known_endpoint(self) -> str:
-        """A fresh endpoint that is known before it is bound, so that a client can connect first."""
+        """A new endpoint without a wildcard, so that a client can connect before the server binds."""
         return f"tcp://127.0.0.1:{free_port()}" if self.transport == "tcp" else self.endpoint()
 
     async def pair(
@@ -308,15 +307,14 @@ class World:
         server_options: dict[str, Any] | None = None,
         client_options: dict[str, Any] | None = None,
     ) -> tuple[Peer, Peer]:
-        """A socket that is bound and one that is connected to it, with the handshake done."""
+        """A bound socket and one that is connected to it, after their handshake."""
         server = await self.server.socket(server_type, **server_options or {})
         client = await self.client.socket(client_type, **client_options or {})
         await self.join(server, client)
         return server, client
 
     async def join(self, server: Peer, *clients: Peer) -> None:
-        """Bind `server` if it is not bound yet, connect the clients, wait until both ends say that they know
-        each other."""
+        """Bind `server` if it isn't bound yet, connect the clients, and wait until both ends report the handshake."""
         if not server.last_endpoint:
             await server.bind(self.endpoint())
         for client in clients:
@@ -325,7 +323,7 @@ class World:
 
     async def handshakes(self, server: Peer, *clients: Peer) -> None:
         if self.transport == "inproc":
-            return  # inproc has no bytes, so no handshake and no events: the sockets are joined when connect returns
+            return  # inproc has no handshake and no events: the sockets are connected when connect returns
         await server.wait_event("HANDSHAKE_SUCCEEDED", times=len(clients))
         for client in clients:
             await client.wait_event("HANDSHAKE_SUCCEEDED")
@@ -335,11 +333,11 @@ _ports = iter(range(20000 + os.getpid() % 8000, 32768))
 
 
 def free_port() -> int:
-    """A free TCP port, for a server that is not there yet.
+    """A free TCP port, for a server that is started later.
 
-    It is not a port that the kernel picks (`:*`), because the kernel takes those from the ephemeral range, from which
-    it also takes the ports that clients dial *from*. A client that dials a dead ephemeral port again and again sooner
-    or later dials from that very port, and TCP connects it to itself. These ports are below that range, each used once.
+    It isn't a port that the kernel chooses (`:*`), because the kernel takes those from the ephemeral range, like the
+    ports that clients dial *from*. A client that keeps dialling an unused ephemeral port sooner or later dials from
+    that port, and then TCP connects it to itself. These ports are below that range, and each is used once.
     """
     for port in _ports:
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -350,20 +348,19 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def refuses(number: int) -> Iterator[None]:
-    """What is done inside must be refused, with this errno."""
+    """The body must be refused with this errno."""
     with pytest.raises(Refused) as refusal:
         yield
     assert refusal.value.errno == number, str(refusal.value)
 
 
 def payload(size: int) -> bytes:
-    """Octets with a period of 251, a prime: a piece that is missing, doubled or moved shows, whatever the
-    chunk size."""
+    """Octets with a period of 251, a prime, so that a missing, repeated or moved chunk of any size is noticed."""
     return (bytes(range(251)) * (size // 251 + 1))[:size]
 
 
 def assert_same(received: Sequence[bytes], sent: Sequence[bytes]) -> None:
-    """`received == sent`, with a message that stays short: pytest's own would compare 64 MiB line by line."""
+    """Assert `received == sent` with a short message, because pytest's own would compare 64 MiB line by line."""
     assert shown(received) == shown(sent)
     for position, (one, other) in enumerate(zip(received, sent, strict=True)):
         is_same = one == other
@@ -371,9 +368,10 @@ def assert_same(received: Sequence[bytes], sent: Sequence[bytes]) -> None:
 
 
 async def loses_peer(peer: Peer) -> None:
-    """Return when `peer` accepts no more messages, because its only peer has gone.
+    """Send until `peer` accepts no more messages, because its only peer has left.
 
-    Until it has noticed that, it accepts messages, and they are lost."""
+    It accepts messages until it has noticed that, and these are lost.
+    """
     with trio.fail_after(PATIENCE):
         while True:
             if not await peer.try_send(b"to a peer that is just going"):
@@ -384,10 +382,10 @@ async def loses_peer(peer: Peer) -> None:
 async def settle(publisher: Peer, *subscribers: Peer) -> None:
     """Return when `publisher` knows every subscription and cancellation that `subscribers` have made so far.
 
-    A publisher does not report its subscriptions, and a message that it sends before it has a subscription is lost.
-    But the subscriptions of one subscriber arrive in the order in which they were sent (37-55). So each subscriber
-    subscribes to a marker last, and the marker is published until it arrives. A final marker with another text shows
-    that no more are on their way. No other message may be on its way meanwhile.
+    A publisher doesn't report its subscriptions, and drops a message for which it has none. But the subscriptions of
+    one subscriber arrive in the order in which they were sent (37-55). So each subscriber finally subscribes to a
+    marker, and the marker is published until it arrives. A last marker with another text shows that no more of them are
+    under way. No other message may be under way at the same time.
     """
     marker = b"\xffmarker %d:" % next(_markers)
     arrived = trio.Event()
@@ -415,5 +413,5 @@ _markers = itertools.count()
 
 
 def shown(frames: Sequence[bytes]) -> str:
-    """Frames for a message: `[b'ab', 65536 octets]`."""
+    """Frames as text for a failure: `[b'ab', 65536 octets]`."""
     return "[" + ", ".join(repr(f) if len(f) <= 32 else f"{len(f)} octets" for f in frames) + "]"

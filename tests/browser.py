@@ -1,6 +1,6 @@
-"""A real browser for the tests of pages: Chromium without a window, driven through Selenium.
+"""A real browser for the tests of pages: headless Chromium, controlled through Selenium.
 
-Where there is no Chromium the tests that need one are skipped, and say so; `.ci/run` installs it where it can.
+Without Chromium, the tests that need it are skipped with a message; `.ci/run` installs it if it can.
 """
 
 import base64
@@ -18,13 +18,13 @@ from selenium.webdriver.common.keys import Keys
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 
-# It does not look for updates, report anything, or need what a container does not have.
+# Flags that disable updates and reports, and avoid features that a container doesn't have.
 FLAGS = """
     --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync --disable-dev-shm-usage
 """.split()  # noqa: SIM905
 
-# For each piece of text on the page: the contrast of its colour and of what is behind it, as WCAG 2 counts it.
+# The contrast of each text on the page with its background, as defined by WCAG 2.
 CONTRASTS = """
 const channel = v => (v /= 255, v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
 const colour = words => words.match(/[\\d.]+/g).map(Number);
@@ -58,11 +58,11 @@ class Browser:
         self._driver = driver
 
     def command(self, name: str, **arguments: object) -> Any:
-        """One of the DevTools protocol."""
+        """Run a command of the DevTools protocol."""
         return self._driver.execute_cdp_cmd(name, arguments)
 
     def open(self, page: Path, *, width: int = 1280, dark: bool = False, printed: bool = False) -> None:
-        """Load a page as a reader would who has opened the file; what the browser noted before is forgotten."""
+        """Load a page from its file; earlier console messages and requests are dropped."""
         self.command(
             "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500
         )
@@ -73,30 +73,30 @@ class Browser:
 
     @contextmanager
     def without_script(self) -> Iterator[None]:
-        """No page that is opened here can run a script."""
+        """Disable scripts on the pages that the body opens."""
         self.command("Emulation.setScriptExecutionDisabled", value=True)
         yield
         self.command("Emulation.setScriptExecutionDisabled", value=False)
 
     def ask(self, script: str, *arguments: object) -> Any:
-        """What a script of the test (not of the page) finds out."""
+        """Run a script of the test, and return its result."""
         return self._driver.execute_script(script, *arguments)
 
     def console(self) -> list[str]:
-        """What the page's errors and warnings were."""
+        """The page's errors and warnings."""
         return [entry["message"] for entry in self._driver.get_log("browser")]
 
     def requests(self) -> list[str]:
-        """All that the page has asked for."""
+        """The URLs of all requests of the page."""
         events = [json.loads(entry["message"])["message"] for entry in self._driver.get_log("performance")]
         return [it["params"]["request"]["url"] for it in events if it["method"] == "Network.requestWillBeSent"]
 
     def press(self, key: str) -> None:
-        """A key, for whatever has the focus."""
+        """Send a key to the element that has the focus."""
         self._driver.switch_to.active_element.send_keys(key)
 
     def tab_through(self, most: int = 2000) -> list[str]:
-        """Press Tab until the focus is back at the start; the HTML of all that had it."""
+        """Press Tab until the focus is back at the start; return the HTML of each element that had it."""
         stops: list[str] = []
         for _ in range(most):
             self.press(Keys.TAB)
@@ -107,7 +107,7 @@ class Browser:
         raise AssertionError("the focus never came back")
 
     def spoken(self) -> str:
-        """What a screen reader is given of the page, in order: the text of its accessibility tree."""
+        """The text of the page's accessibility tree, in order, as a screen reader gets it."""
         nodes = {it["nodeId"]: it for it in self.command("Accessibility.getFullAXTree")["nodes"]}
 
         def text(node: dict[str, Any]) -> Iterator[str]:
@@ -120,13 +120,13 @@ class Browser:
         return " ".join(filter(None, text(root)))
 
     def pdf(self) -> bytes:
-        """The page on paper."""
+        """The page as PDF."""
         return base64.b64decode(self.command("Page.printToPDF", printBackground=True)["data"])
 
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Browser]:
-    """A browser while the body runs. profile: an empty folder, for what it wants to remember."""
+    """Run a browser during the body. profile: an empty folder for its data."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM or ""
     for flag in [*FLAGS, f"--user-data-dir={profile}"]:

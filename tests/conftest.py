@@ -1,4 +1,4 @@
-"""What all tests share: how hard Hypothesis looks, that a test cites rules which exist, and a browser."""
+"""The shared set-up of all tests: Hypothesis profiles, the slow marker, the check of cited rules, and a browser."""
 
 import os
 import re
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.browser import CHROMIUM, DRIVER, Browser, chromium
 
-# `everyday` draws the same examples every time, so that a red run stays red. To look for new ones:
+# `everyday` draws the same examples in each run, so that a failure can be repeated. To look for new ones:
 # HYPOTHESIS_PROFILE=search python -m pytest tests
 settings.register_profile("everyday", max_examples=100, deadline=None, derandomize=True)
 settings.register_profile(
@@ -18,7 +18,7 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
 
-# What runs programs, or many random inputs. In the other folders, single tests are marked.
+# Folders of slow tests, which run programs or many random inputs. In other folders, single tests are marked.
 SLOW_FOLDERS = {Path(__file__).parent / name for name in ("demo", "fuzz")}
 
 RULE = re.compile(r"(2[3-9]|3[0-27])-[1-9]\d*|L-[1-9]\d*")
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One for all tests: each opens its own page in it."""
+    """One browser for all tests; each test opens its own page."""
     if CHROMIUM is None or DRIVER is None:
         pytest.skip("there is no Chromium here, or no chromedriver (on Debian: the packages chromium, chromium-driver)")
     with chromium(tmp_path_factory.mktemp("profile")) as opened:

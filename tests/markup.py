@@ -1,4 +1,4 @@
-"""HTML, read strictly: every element is closed where it must be, and none is closed that is not open."""
+"""A strict HTML parser: every element must be closed, and only an open element may be closed."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ VOID = {"meta", "link", "br", "hr", "img", "input", "base", "embed", "source", "
 
 
 class Element:
-    """tag, attributes, and what is inside: elements and text."""
+    """An element with its tag, its attributes, and its content: elements and text."""
 
     def __init__(self, tag: str, attributes: dict[str, str]) -> None:
         self.tag = tag
@@ -25,7 +25,7 @@ class Element:
         return " ".join("".join(it if isinstance(it, str) else f" {it.text} " for it in self.inside).split())
 
     def all(self, tag: str = "", style: str = "") -> Iterator["Element"]:
-        """Every element below that has this tag and this class."""
+        """Every descendant with this tag and this class."""
         for it in self.inside:
             if isinstance(it, Element):
                 if tag in ("", it.tag) and (not style or style in it.classes):
@@ -58,7 +58,7 @@ class Reader(HTMLParser):
 
 
 def read(text: str) -> Element:
-    """The whole page."""
+    """Parse a page."""
     reader = Reader()
     reader.feed(text)
     reader.close()
@@ -67,7 +67,7 @@ def read(text: str) -> Element:
 
 
 def check_page(text: str) -> Element:
-    """What must be so of every page that we make; the page, read."""
+    """Check what must hold for each of our pages; return the parsed page."""
     page = read(text)
     (html,) = page.all("html")
     assert html.attributes["lang"] == "en"
@@ -87,7 +87,7 @@ def check_page(text: str) -> Element:
 
 
 def check_it_loads_nothing(page: Element) -> None:
-    """A link is for the reader to follow; nothing else may name another place, or run."""
+    """Only links may refer to another place, and no element may load or run anything."""
     assert not [it for it in page.all() if it.tag in ("script", "iframe", "img", "object", "embed", "base", "form")]
     assert not [it for it in page.all() if any(name.startswith("on") or name == "src" for name in it.attributes)]
     assert [it.attributes["href"] for it in page.all("link")] == ["data:,"]
@@ -99,7 +99,7 @@ def check_it_loads_nothing(page: Element) -> None:
 
 
 def check_headings(page: Element) -> None:
-    """One h1, and no level is left out on the way down."""
+    """There is one h1, and no level is skipped."""
     levels = [int(it.tag[1]) for it in page.all() if it.tag in ("h1", "h2", "h3", "h4")]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -107,5 +107,5 @@ def check_headings(page: Element) -> None:
 
 
 def with_all_open(page: str) -> str:
-    """The page as it is when its reader has opened all that can be opened."""
+    """The page with all its details opened."""
     return re.sub("<details(?! open)", "<details open", page)

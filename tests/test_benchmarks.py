@@ -1,4 +1,4 @@
-"""The benchmarks can be run: each row once, in a tiny size.  That all came is checked by the roles; times are not."""
+"""The benchmarks can be run: each row once, with little work.  The roles check that all messages arrive."""
 
 from collections.abc import Iterator
 

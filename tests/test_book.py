@@ -1,4 +1,4 @@
-"""The package is read as a book: its order, its layers and its prose are facts too."""
+"""The package is read as a book: these tests check its reading order, its layers and its docstrings."""
 
 import ast
 import doctest
@@ -20,7 +20,7 @@ import minizmtp
 
 (PACKAGE,) = (Path(folder) for folder in minizmtp.__path__)
 
-# From the first page to the last: a reader meets nothing before its chapter. A new module gets a place here.
+# The reading order: a chapter only uses modules that come before it. A new module gets a place here.
 READING_ORDER = """
     errors error constants extras __main__
 
@@ -78,7 +78,7 @@ MEET_THEIR_OWNERS = {"net.link", "net.session", "net.connector", "net.acceptor",
 
 
 def without_type_checking(tree: ast.Module) -> Iterator[ast.AST]:
-    """All nodes, but for those of an `if TYPE_CHECKING:` at the top of the module, which never runs."""
+    """All nodes except those of an `if TYPE_CHECKING:` at the top of the module, because it never runs."""
     for statement in tree.body:
         if not is_for_types(statement):
             yield from ast.walk(statement)
@@ -91,7 +91,7 @@ def is_for_types(statement: ast.stmt) -> bool:
 
 
 def imported(module: str, *, is_package: bool = False) -> set[str]:
-    """Every name that a module imports, wherever in its text, in full: `minizmtp.wire.events.Item`, `trio`, …"""
+    """The full name of everything that a module imports, anywhere: `minizmtp.wire.events.Item`, `trio`, …"""
     here = ["minizmtp", *module.split(".")] if module else ["minizmtp"]
     text = source(module) if not is_package else PACKAGE.joinpath(*here[1:], "__init__.py").read_text("utf-8")
     names: set[str] = set()
@@ -108,12 +108,14 @@ def imported(module: str, *, is_package: bool = False) -> set[str]:
 
 @cache
 def modules_behind(name: str) -> frozenset[str]:
-    """The modules of the book that an imported name comes from: `wire.events.Item` from one, `wire.Item` from all that
-    the map of wire names."""
+    """The modules of the book that an imported name comes from.
+
+    `wire.events.Item` comes from one module, and `wire.Item` from all modules that `wire/__init__.py` imports.
+    """
     parts = name.split(".")
     if parts[0] != "minizmtp":
         return frozenset()
-    for first in parts[1:2]:  # none in `import minizmtp`, which is all that the package's own map names
+    for first in parts[1:2]:  # empty for `import minizmtp`, which stands for all modules that its `__init__.py` imports
         assert first in {module.split(".")[0] for module in READING_ORDER} or not (PACKAGE / f"{first}.py").exists(), (
             f"{first} has no place in READING_ORDER"
         )
@@ -130,7 +132,7 @@ def modules_behind(name: str) -> frozenset[str]:
 
 
 def test_every_module_has_its_place_in_the_reading_order() -> None:
-    """The `__init__` files are the maps of the book, and are exempt."""
+    """The `__init__` files are exempt, because they are the maps of the book."""
     modules = {
         ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         for path in PACKAGE.rglob("*.py")
@@ -142,7 +144,7 @@ def test_every_module_has_its_place_in_the_reading_order() -> None:
 
 @every_module
 def test_only_sessions_import_for_types_alone(module: str) -> None:
-    """With such imports two modules can depend on each other, which the reading order is there to prevent."""
+    """Such imports allow two modules to depend on each other, which the reading order should prevent."""
     blocks = [statement for statement in ast.parse(source(module)).body if is_for_types(statement)]
     ours = [node for block in blocks for node in ast.walk(block) if isinstance(node, ast.ImportFrom) and node.level]
     assert bool(ours) == (module in MEET_THEIR_OWNERS)
@@ -161,7 +163,7 @@ FIRST_PAGES = {"net": "net.endpoints"}
 
 @every_module
 def test_read_next_points_forwards(module: str) -> None:
-    """Where a chapter sends its reader: to a module that comes later, by its name from here or from the top."""
+    """*Read next* names a later module, relative to the chapter's package or to the top."""
     sentence = re.search(r"Read next: (.*?)(?:\n\n|\Z)", loaded(module).__doc__ or "", re.DOTALL)
     if sentence is None:
         assert "It can be read alone." in (loaded(module).__doc__ or ""), f"{module} does not say what to read next"
@@ -204,8 +206,8 @@ def test_patterns_know_of_the_wire_only_its_events(module: str) -> None:
 
 
 def test_only_the_engine_holds_a_stream_and_reads_a_connection() -> None:
-    """Whoever else imports Connection (a session makes one) reads no events from it; but for the trace, which overhears
-    by one, and by one of h11's."""
+    """Other modules that import Connection, such as the session, read no events from it. The exception is the trace,
+    which reads events of its own Connection and of one of h11's."""
     readers = {
         module
         for module in READING_ORDER
@@ -236,13 +238,13 @@ def has_example(module: ModuleType) -> bool:
 
 @pytest.mark.parametrize("module", [module for module in WITHOUT_IO if module != "patterns.pattern"])
 def test_a_chapter_without_network_has_an_example_that_runs(module: str) -> None:
-    """But for `pattern`, which is what the others have in common and does nothing by itself."""
+    """Except `pattern`, which is the base of the others and does nothing by itself."""
     assert has_example(loaded(module))
 
 
 @cache
 def protocols() -> list[type]:
-    """Every Protocol of the package: whoever fulfils one need not explain its methods again."""
+    """Every Protocol of the package; a class that implements one need not document its methods again."""
     return [
         thing
         for module in READING_ORDER
@@ -252,12 +254,12 @@ def protocols() -> list[type]:
 
 
 def is_obvious(owner: type, name: str) -> bool:
-    """Does a method need no words of its own: an override, or the fulfilment of a Protocol?"""
+    """Whether a method needs no docstring, because it overrides a method or implements a Protocol."""
     return any(name in vars(other) for other in [*owner.__mro__[1:], *protocols()])
 
 
 def body_lines(thing: object) -> int:
-    """How many lines there are below the signature."""
+    """The number of lines below the signature."""
     function = getattr(thing, "fget", None) or getattr(thing, "__func__", thing)
     tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(inspect.unwrap(function))))
     (node,) = tree.body
@@ -267,7 +269,7 @@ def body_lines(thing: object) -> int:
 
 @every_module
 def test_everything_public_says_what_it_is(module: str) -> None:
-    """Functions and classes always; a method unless it overrides one that says so, or can be read at a glance."""
+    """Functions and classes always; methods unless they override a documented one, or are only a few lines long."""
     here = loaded(module)
     silent = []
     for name, thing in list(vars(here).items()):
@@ -289,7 +291,7 @@ def test_everything_public_says_what_it_is(module: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ["minizmtp", "minihttp", "examples", "tests", "interop_tests", "benchmarks"])
-def test_nothing_spells_a_path_of_somebodys_machine(folder: str) -> None:
+def test_no_file_contains_a_path_of_a_machine(folder: str) -> None:
     machine = re.compile(r"/(?:home|work|root|Users|opt|build|venv)/\w")
     for path in (PACKAGE.parent / folder).rglob("*.py"):
         found = machine.search(path.read_text("utf-8"))
@@ -302,7 +304,7 @@ README = (PACKAGE.parent / "README.md").read_text("utf-8")
 
 
 def test_the_readme_lists_every_module_in_reading_order() -> None:
-    """The demo has an entry of its own; the examples are programs beside the package."""
+    """Except the demo, which has its own section, and the examples, which are programs beside the package."""
     listed = re.findall(r"^\| ●? ?\| \[`([a-z0-9_.]+)`\]", README, re.MULTILINE)
     library = [module for module in listed if not module.startswith("examples.")]
     assert library == [module for module in READING_ORDER if not module.startswith("demo.")]

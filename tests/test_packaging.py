@@ -1,4 +1,4 @@
-"""What is installed, and what it needs."""
+"""What the packages install and import."""
 
 import ast
 import subprocess
@@ -17,27 +17,27 @@ LIBRARY = [module for module in READING_ORDER if not module.startswith(TOOLS)]
 
 
 def third_party(path: Path) -> set[str]:
-    """The top-level names that a file imports, without the standard library and its own package."""
+    """The top-level names that a file imports, except the standard library and its own package."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add((node.module or "").split(".")[0])
-    # _typeshed is for type checkers, which have it in the standard library's stubs.
+    # _typeshed is part of the standard library's stubs, and only type checkers import it.
     return names - sys.stdlib_module_names - {"minizmtp", "minihttp", "_typeshed"}
 
 
 @pytest.mark.parametrize("module", LIBRARY)
 def test_the_library_imports_trio_alone(module: str) -> None:
-    """And PyNaCl, which is optional, in the chapter that says so."""
+    """And PyNaCl, which is optional, in one module."""
     allowed = {"trio", "nacl"} if module == "wire.curve" else {"trio"}
     assert third_party(PACKAGE.joinpath(*module.split(".")).with_suffix(".py")) <= allowed
 
 
 @pytest.mark.slow
 def test_minihttp_imports_what_is_installed_with_it() -> None:
-    """publicsuffixlist is an extra."""
+    """publicsuffixlist is optional."""
     used: set[str] = set().union(*(third_party(path) for path in (ROOT / "minihttp").glob("*.py")))
     assert used <= {"trio", "h11", "idna", "publicsuffixlist"}
     assert {requirement.split(">")[0] for requirement in PROJECT["dependencies"]} == {"trio", "h11", "idna"}

@@ -1,4 +1,4 @@
-"""The prose is plain English: a few words that make it hard to read are rare, and *because* is common.
+"""The prose is plain English: words that make it hard to read are rare, and *because* is common.
 
 The rates are per 1,000 words of docstrings, comments and documents, without pictures and doctests. In the sources of
 trio and h11, indefinite persons (nobody, somebody ...) have a rate of at most 0.04, who, whom and whose one of at most
@@ -22,7 +22,7 @@ WORDS = {
     "because": r"\bbecause\b",
 }
 TARGETS = {"indefinite persons": 1.0, "who, whom, whose": 2.5}
-# What the tree may have now. Never raise a bound; lower it when the second test below asks for it.
+# The bounds for the present tree. Never raise one; lower it if the second test below says so.
 BOUNDS = {"indefinite persons": 1.0, "who, whom, whose": 2.5}
 SLACK = 0.3
 
@@ -74,7 +74,7 @@ def test_words_that_are_hard_to_read_are_rare(name: str, rates: dict[str, float]
 
 @pytest.mark.parametrize("name", BOUNDS)
 def test_a_bound_above_its_target_follows_the_rate_down(name: str, rates: dict[str, float]) -> None:
-    """A bound may be above its target only as long as the rate is, too."""
+    """A bound may be above its target only while the rate is above it as well."""
     assert BOUNDS[name] <= max(TARGETS[name], rates[name] + SLACK), f"lower the bound: the rate is {rates[name]:.2f}"
 
 

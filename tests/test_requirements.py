@@ -1,4 +1,4 @@
-"""The table of requirements agrees with the tests and the sources; it is described in docs/requirements.py."""
+"""The table of requirements agrees with the tests and the sources; docs/requirements.py describes it."""
 
 import re
 

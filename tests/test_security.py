@@ -1,4 +1,4 @@
-"""docs/SECURITY.md: the options and the tests that it names exist."""
+"""The options and the tests that docs/SECURITY.md names exist."""
 
 import importlib
 import inspect
@@ -39,8 +39,8 @@ def test_each_row_names_options_that_exist() -> None:
 
 
 def exists(option: str) -> bool:
-    """An option of a socket, a parameter `function(name)` of minihttp, one of the tap's command line, a constant, or
-    what the system has."""
+    """Whether it is a socket option, a parameter `function(name)` of minihttp, an option of the tap's command line, a
+    constant, or a limit of the system."""
     if call := re.fullmatch(r"(\w+)\((\w+)\)", option):
         return call[2] in inspect.signature(getattr(minihttp, call[1])).parameters
     if option.startswith("tap "):

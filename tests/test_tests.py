@@ -1,4 +1,4 @@
-"""Tests are facts, and their names say which: a name that needs parsing is not read."""
+"""The name of a test is a short sentence, because long names aren't read."""
 
 import ast
 from pathlib import Path

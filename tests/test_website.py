@@ -1,4 +1,4 @@
-"""The site: every public name has its place in the reference, and every link leads to a page."""
+"""The site: the reference has every public name, and every link leads to a page."""
 
 import importlib
 import posixpath

@@ -1,7 +1,7 @@
-"""The bytes of ZMTP 3, written by hand: the one alphabet of all tests.
+"""The bytes of ZMTP 3 for all tests, encoded without the package under test.
 
-Nothing here encodes with the package under test. The functions write the octets as 37/ZMTP draws them; the constants
-are what libzmq 4.3.5 sends, and `interop_tests/test_wire.py` compares them with a running libzmq.
+The functions write the octets as 37/ZMTP specifies them. The constants are what libzmq 4.3.5 sends;
+`interop_tests/test_wire.py` compares them with a running libzmq.
 
     >>> frame(b"hi", more=True)
     b'\\x01\\x02hi'
@@ -25,12 +25,12 @@ GREETING = bytes.fromhex(
     "00000000000000000000000000000000000000000000000000000000000000"  # filler
 )
 SIGNATURE = GREETING[:10]
-# With a routing id of four octets: libzmq puts its length, plus one, into the padding.
+# With a routing id of four octets, because libzmq writes its length plus one into the padding.
 GREETING_WITH_ID = bytes.fromhex("ff 0000000000000005 7f") + GREETING[10:]
 # A peer of ZMTP 3.0.
 GREETING_3_0 = bytes.fromhex("ff 0000000000000001 7f 03 00") + GREETING[12:]
 
-# COMMAND, size, "READY", then properties: "Socket-Type" with its value; REQ, DEALER, ROUTER add an empty "Identity".
+# COMMAND, size, "READY", then the properties "Socket-Type" and, for REQ, DEALER and ROUTER, an empty "Identity".
 READY = {
     "REQ": bytes.fromhex("04 26 05 5245414459 0b 536f636b65742d54797065 00000003 524551 08 4964656e74697479 00000000"),
     "REP": bytes.fromhex("04 19 05 5245414459 0b 536f636b65742d54797065 00000003 524550"),
@@ -48,14 +48,14 @@ READY = {
     "XSUB": bytes.fromhex("04 1a 05 5245414459 0b 536f636b65742d54797065 00000004 58535542"),
     "PAIR": bytes.fromhex("04 1a 05 5245414459 0b 536f636b65742d54797065 00000004 50414952"),
 }
-# A DEALER called "id-1".
+# A DEALER with the routing id "id-1".
 READY_DEALER_ID_1 = bytes.fromhex(
     "04 2d 05 5245414459 0b 536f636b65742d54797065 00000006 4445414c4552 08 4964656e74697479 00000004 69642d31"
 )
 
 
 def frame(body: bytes, *, more: bool = False, command: bool = False, long: bool = False) -> bytes:
-    """One frame; in the long form where the size asks for it, or if asked for."""
+    """One frame, in the long form if the size needs it or `long` is set."""
     flags = MORE * more | COMMAND * command
     if long or len(body) > 255:
         return bytes([flags | LONG]) + len(body).to_bytes(8, "big") + body
@@ -68,18 +68,18 @@ def command(name: bytes, data: bytes = b"", *, long: bool = False) -> bytes:
 
 
 def metadata(*properties: tuple[bytes, bytes]) -> bytes:
-    """Properties as READY and INITIATE carry them: a name with its length, a value with its length."""
+    """Properties as in READY and INITIATE: each is a name with its length, and a value with its length."""
     return b"".join(bytes([len(name)]) + name + len(value).to_bytes(4, "big") + value for name, value in properties)
 
 
 def ready(socket_type: bytes, **properties: bytes) -> bytes:
-    """READY; more properties as keywords, with _ for -."""
+    """READY, with more properties as keywords; _ stands for -."""
     more = ((name.replace("_", "-").encode(), value) for name, value in properties.items())
     return command(b"READY", metadata((b"Socket-Type", socket_type), *more))
 
 
 def frames_in(octets: bytes) -> list[bytes]:
-    """The octets that follow a greeting, cut into frames. An incomplete one at the end is left out."""
+    """Split the octets after a greeting into frames. An incomplete last frame is left out."""
     frames, begin = [], 0
     while begin + 2 <= len(octets):
         end = _end_of_frame(octets, begin)
@@ -91,7 +91,7 @@ def frames_in(octets: bytes) -> list[bytes]:
 
 
 def messages_in(octets: bytes) -> list[bytes]:
-    """The octets that follow a greeting, cut where a message or a command ends. An incomplete one at the end stays."""
+    """Split the octets after a greeting into messages and commands. An incomplete last one is kept."""
     messages, begin, end = [], 0, 0
     while end < len(octets):
         flags = octets[end]

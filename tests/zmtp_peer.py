@@ -1,4 +1,4 @@
-"""A peer made by hand: one connection, octet by octet, to send what no socket would and to see what one sends.
+"""A peer without a socket of either library, to send any octets, and to see the octets that a socket sends.
 
 RawPeer       one end of a connection
 RawListener   accepts connections, each of them a RawPeer
@@ -15,17 +15,17 @@ from tests.zmtp_bytes import COMMAND, GREETING, LONG, MORE, ready
 
 
 class Ended(Exception):
-    """The other side closed the connection where octets were expected."""
+    """The other side closed the connection although octets were expected."""
 
 
 class RawPeer:
-    """One end of a connection. `patience` bounds each wait, in seconds; a test that sets its own bound needs none."""
+    """One end of a connection. `patience` limits each wait, in seconds; a test with its own timeout needs none."""
 
     patience = math.inf
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
-        self.unread = b""  # received, and not yet asked for
+        self.unread = b""  # received, but not read yet
 
     @classmethod
     async def dial(cls, endpoint: str) -> Self:
@@ -50,7 +50,7 @@ class RawPeer:
             await self.stream.send_all(octets)
 
     async def read(self, count: int) -> bytes:
-        """Exactly count octets; fewer only where the stream ends."""
+        """Exactly `count` octets, or fewer if the stream ends."""
         while len(self.unread) < count:
             if not await self._receive_some():
                 break
@@ -58,26 +58,26 @@ class RawPeer:
         return found
 
     async def receive(self, count: int) -> bytes:
-        """Exactly count octets. `Ended` if the stream ends before; what had come by then stays unread."""
+        """Exactly `count` octets. Raise `Ended` if the stream ends before; the octets so far stay unread."""
         while len(self.unread) < count:
             if not await self._receive_some():
                 raise Ended
         return await self.read(count)
 
     async def receive_frame(self) -> bytes:
-        """One whole frame as it came: flags, size and body."""
+        """The octets of one frame: flags, size and body."""
         flags = await self.receive(1)
         size = await self.receive(8 if flags[0] & LONG else 1)
         return flags + size + await self.receive(int.from_bytes(size, "big"))
 
     async def frame(self) -> tuple[int, bytes]:
-        """The next frame: flags without LONG, and body."""
+        """The next frame as (flags without LONG, body)."""
         flags = (await self.read(1))[0]
         size = int.from_bytes(await self.read(8 if flags & LONG else 1), "big")
         return flags & ~LONG, await self.read(size)
 
     async def message(self) -> list[bytes]:
-        """The next message; commands between its frames are passed over."""
+        """The next message; commands between its frames are skipped."""
         frames = []
         while True:
             flags, body = await self.frame()
@@ -88,7 +88,7 @@ class RawPeer:
                 return frames
 
     async def greet(self, socket_type: bytes, **properties: bytes) -> bytes:
-        """The whole handshake; returns the body of the other side's READY."""
+        """Do the handshake; return the body of the other side's READY."""
         await self.send(GREETING)
         assert len(await self.read(64)) == 64
         await self.send(ready(socket_type, **properties))
@@ -97,15 +97,15 @@ class RawPeer:
         return body
 
     async def ended(self) -> bool:
-        """Wait for the end of the stream; True if nothing came before it."""
+        """Wait for the end of the stream; return True if no octet came before it."""
         return await self.read(1) == b""
 
     async def _receive_some(self) -> bool:
-        """Add to `unread`; False at the end of the stream."""
+        """Receive into `unread`; return False at the end of the stream."""
         with trio.fail_after(self.patience):
             try:
                 data = await self.stream.receive_some(65536)
-            except trio.BrokenResourceError:  # a reset, because the other side closed with octets unread
+            except trio.BrokenResourceError:  # a reset, because the other side closed with unread octets
                 return False
         self.unread += data
         return bool(data)
@@ -128,6 +128,6 @@ class RawListener:
             yield cls(listener)
 
     async def accept(self) -> RawPeer:
-        """The next connection, as a RawPeer to be used with `async with`."""
+        """Accept the next connection, as a RawPeer for `async with`."""
         with trio.fail_after(self.peer.patience):
             return self.peer(await self.listener.accept())

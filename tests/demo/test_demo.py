@@ -211,7 +211,7 @@ def test_ctrl_c_ends_quietly():
     assert (process.returncode, errors) == (130, "")
 
 
-def test_a_reader_who_leaves_early_is_no_error():
+def test_a_reader_that_leaves_early_is_no_error():
     process = subprocess.Popen([*DEMO, "bytes"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
     assert process.stdout is not None
     assert process.stderr is not None

@@ -26,12 +26,12 @@ async def test_the_two_ways_to_come_first():
 
 
 @pytest.mark.requirement("30-4", "L-8")
-async def test_what_is_sent_to_the_dead_comes_to_their_successor():
+async def test_messages_for_a_dead_peer_reach_its_successor():
     story = await returning_pull()
     assert (story.answers, story.troubles) == (["one", "two", "three"], ["2 queued"])
 
 
-async def test_a_push_whose_messages_change_on_the_way_is_found_out(play, monkeypatch):
+async def test_a_message_changed_on_the_way_is_reported(play, monkeypatch):
     send = zmq.Socket.send_string
     monkeypatch.setattr(zmq.Socket, "send_string", lambda self, text: send(self, text.replace("two", "2")))
     (broken,) = (await play("first")).broken

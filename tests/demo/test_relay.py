@@ -81,7 +81,7 @@ async def test_latency_holds_each_octet_back_and_not_the_next(nursery):
     assert last.at - first.at >= 0.1
 
 
-async def test_a_publisher_calls_until_everyone_has_heard(autojump_clock):
+async def test_a_publisher_repeats_until_all_subscribers_have_it(autojump_clock):
     calls = 0
     heard = [trio.Event(), trio.Event()]
 

@@ -1,4 +1,4 @@
-"""Blocks as text: whatever a part says fits into 80 columns, and nobody but a terminal sees colours or progress."""
+"""Blocks as text: every part fits into 80 columns, and only a terminal gets colours and progress."""
 
 import io
 from types import ModuleType
@@ -113,7 +113,7 @@ def test_work_shorter_than_one_column_is_still_visible():
 
 
 class Screen(io.StringIO):
-    """A terminal, as far as anybody can tell."""
+    """A text stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -137,7 +137,7 @@ def test_progress_is_erased_before_the_terminal_prints_more(monkeypatch):
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor: hidden, and shown again
 
 
-def test_progress_is_for_nobody_else(monkeypatch):
+def test_progress_is_written_only_to_a_terminal(monkeypatch):
     assert watched(io.StringIO()) == "done\n"
     monkeypatch.setenv("NO_COLOR", "1")
     assert watched(Screen()) == "done\n"

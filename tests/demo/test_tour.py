@@ -25,7 +25,7 @@ async def test_a_part_comes_true_and_can_be_drawn(play, part):
 
 
 def check(block) -> None:
-    """What a block promises to whoever draws it."""
+    """Check what the renderers expect of a block."""
     match block:
         case Table(columns, rows):
             assert rows

@@ -1,9 +1,9 @@
-"""Fuzzing: random octets, and what must hold for all of them.
+"""Fuzzing: invariants that must hold for any octets.
 
     pip install -e '.[fuzz]' && python -m tests.fuzz connection -max_total_time=1800
 
-or, in place of `connection`: traffic, trace, server, response.
+Other targets are traffic, trace, server and response.
 
-`targets` says what holds, `__main__` lets atheris look for octets with which it does not, and `test_targets` does a
-little of both, without atheris, in every run of the tests.
+`targets` checks the invariants, `__main__` searches with atheris for octets that violate them, and `test_targets` does
+a short search without atheris in every test run.
 """

@@ -1,7 +1,7 @@
-"""`python -m tests.fuzz TARGET [options of libFuzzer] [folder of a corpus]`: atheris looks for trouble.
+"""`python -m tests.fuzz TARGET [options of libFuzzer] [folder of a corpus]`: atheris searches for a failure.
 
-With a folder it begins with what is there, or, if that is nothing, with conversations that are right. What it finds it
-writes to a file `crash-…`, and ends; run the target with that file as its argument to see it again.
+With a folder, the search starts from the files in it, or from correct conversations if it is empty. At a failure,
+atheris writes the octets to a file `crash-…` and exits; run the target with that file as argument to reproduce it.
 """
 
 import sys

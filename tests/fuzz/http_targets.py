@@ -1,12 +1,12 @@
-"""What must hold for any octets that come as HTTP: see `targets`, which has the same for ZMTP.
+"""Invariants for any octets that arrive as HTTP; `targets` has those for ZMTP.
 
-    server      octets as a client sends them: each connection ends, with nothing raised and nothing logged, whatever is
-                answered is a response that blames the client or serves it, and the next client is served
-    response    octets as a server answers them: no exception but our own, no piece and no body larger than agreed, and
-                the same client gets the answer to its next question, not what was left of this one
+    server      octets from a client: each connection ends without an exception or a log record, each response is a
+                success or blames the client, and the next client is served
+    response    octets from a server: the client raises only minihttp's exceptions, no piece and no body is larger than
+                allowed, and the next request of the same client gets its own response, not the rest of this one
 
-Both ends are a pair of Unix sockets in this process, so nothing is on its way where trio does not see it, and the clock
-is virtual: whoever would wait, waits for no time, and who would wait for ever is found out.
+Both ends are a pair of Unix sockets in this process, and the clock is virtual. So a wait takes no real time, and a wait
+without end is detected.
 """
 
 import gzip
@@ -27,11 +27,11 @@ from minihttp.server import watch
 from minihttp.session import Rules, Session
 from minihttp.streams import READ
 
-FOR_EVER = 3600.0  # virtual seconds: longer than all patiences of both ends together
+FOR_EVER = 3600.0  # virtual seconds: longer than all timeouts of both ends together
 MOST_CONTENT = 100_000
 MOST_HEADERS = 2000
 MOST_BODY = 3000
-AUTOMATIC = 300  # octets that a response may have which says nothing of its own
+AUTOMATIC = 300  # most octets of a response without the handler's content
 BLAME = {b"400", b"408", b"413", b"414", b"417", b"431", b"501", b"505"}
 
 
@@ -40,7 +40,7 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
         with trio.fail_after(FOR_EVER):
             await main()
 
-    # The clock jumps after 2 ms without work, because what is on its way between real sockets is not on trio's books.
+    # The clock jumps after 2 ms without work, because trio doesn't see octets under way between real sockets.
     trio.run(bounded, clock=MockClock(autojump_threshold=0.002))
 
 
@@ -50,7 +50,7 @@ def pair() -> tuple[trio.SocketStream, trio.SocketStream]:
 
 
 async def say(stream: trio.SocketStream, octets: bytes, cut: int, *, hang_up: bool) -> None:
-    """Send all of it in pieces of cut octets (0: in one piece) to a peer that may have hung up."""
+    """Send all octets, in pieces of `cut` octets (0: one piece), to a peer that may have disconnected."""
     step = cut or len(octets) or 1
     with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
         for at in range(0, len(octets), step):
@@ -71,12 +71,12 @@ async def echoing(request: minihttp.Request) -> minihttp.Response:
 
 
 async def streaming(request: minihttp.Request) -> minihttp.Response:
-    """Says while it hears."""
+    """Send the response while the request arrives."""
     return minihttp.Response(200, content=request.aiter_bytes())
 
 
 async def half_deaf(request: minihttp.Request) -> minihttp.Response:
-    """Hears the first piece."""
+    """Read only the first piece."""
     async for _ in request.aiter_bytes():
         break
     return minihttp.Response(200, json={"path": request.url.path, "query": str(request.url)})
@@ -90,7 +90,7 @@ HANDLERS = [echoing, streaming, half_deaf, deaf]
 
 
 class Ears(logging.Handler):
-    """What the server says went wrong inside: whatever a client does, that is nothing."""
+    """Collects the server's log records; no client may cause one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ def listening() -> Iterator[None]:
 
 
 def server(data: bytes) -> None:
-    """The first three octets choose handler, end and cuts; the rest is what the client says."""
+    """The first three octets choose the handler, the end and the cuts; the client sends the rest."""
     choice, stranger = data[:3].ljust(3, b"\0"), data[3:]
     handler = HANDLERS[choice[0] % len(HANDLERS)]
 
@@ -135,7 +135,7 @@ def server(data: bytes) -> None:
 
 
 async def served(handler: minihttp.session.Handler, octets: bytes, cut: int, *, hang_up: bool) -> bytes:
-    """All that is answered to these octets, until the server has let go."""
+    """The server's response to these octets, until it has closed the connection."""
     theirs, ours = pair()
     answer = bytearray()
 
@@ -157,12 +157,12 @@ async def served(handler: minihttp.session.Handler, octets: bytes, cut: int, *, 
 
 # ---------------------------------------------------------------------------------------------------------- response
 
-CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for redirects to https: no server speaks TLS here
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # for redirects to https; no server has TLS here
 METHODS = ["GET", "HEAD", "POST", "OPTIONS"]
 
 
 def response(data: bytes) -> None:
-    """The first three octets choose the question, how it is read, and the cuts; the rest is what the server answers."""
+    """The first three octets choose the request, how the response is read, and the cuts; the server sends the rest."""
     choice, octets = data[:3].ljust(3, b"\0"), data[3:]
     run(partial(ask_twice, choice, octets))
 
@@ -217,7 +217,7 @@ async def read_piece_by_piece(client: minihttp.AsyncClient, method: str, options
 
 
 class Stranger:
-    """Servers: the first that is asked answers the octets; all others, and it from then on, as they should."""
+    """Servers that answer correctly, except that the first response consists of the given octets."""
 
     def __init__(self, octets: bytes, cut: int, *, hang_up: bool) -> None:
         self.octets, self.cut, self.hang_up = octets, cut, hang_up
@@ -230,7 +230,7 @@ class Stranger:
             with suppress(trio.BrokenResourceError):
                 async for piece in stream:
                     if not piece.startswith(tuple(method.encode() for method in METHODS)):
-                        continue  # the rest of a question: ours are small
+                        continue  # the rest of a request, because our requests are small
                     if not first:
                         await stream.send_all(NEXT_ANSWER)
                         continue
@@ -297,7 +297,7 @@ ANSWERS = [
 
 
 def seeds(target: str) -> list[bytes]:
-    """Where to begin: requests and answers that are right, or nearly, to each handler and each question."""
+    """The first inputs: correct and nearly correct requests and responses, for each handler and each request."""
     if target == "server":
         choices = [bytes([handler, ends, 0]) for handler in range(len(HANDLERS)) for ends in (0, 1)]
         return [choice + octets for choice in choices for octets in REQUESTS]

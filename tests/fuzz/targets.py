@@ -1,16 +1,16 @@
-"""What must hold for any octets: each target takes some, and raises AssertionError where it does not.
+"""Invariants for any octets: each target takes octets, and raises AssertionError if one of its invariants fails.
 
-    connection    octets as they come from the stream, in all mechanisms and roles
-    traffic       the octets are what is said after the handshake; with CURVE they are encrypted with the right keys, as
-                  by a peer that is let in and then turns
+    connection    octets from the stream, with all mechanisms and roles
+    traffic       octets after the handshake; with CURVE they are encrypted with the right keys, as by an admitted peer
+                  that becomes hostile
 
     server        and
-    response      octets as they come to minihttp: see `http_targets`
+    response      octets that minihttp receives: see `http_targets`
 
-    trace         both sides of a connection, as a tap between them sees it: see `trace_target`
+    trace         both sides of a connection, as a tap between them sees them: see `trace_target`
 
-In the first two: no exception but ProtocolError, an end after so many events as there are octets, nothing kept that
-did not come, and no answer that is much longer than the question.
+The first two check that only ProtocolError is raised, that there are at most as many events as octets, that no more is
+kept than was received, and that the replies aren't much longer than the input.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,13 +39,13 @@ MECHANISMS: list[Callable[[], Mechanism]] = [
 OTHER_SIDE = [Null, Null, PlainServer, lambda: PlainClient(b"admin", b"secret"), MECHANISMS[5], MECHANISMS[4]]
 VERDICTS = [200, 200, 300, 400]
 
-# What a Connection may say of its own: greeting and handshake, and for each octet that comes about as much.
+# The most octets that a Connection may send for its greeting and handshake, in addition to its replies.
 MOST_SAID = 1500
 UNFINISHED = 5000
 
 
 def connection(data: bytes) -> None:
-    """The first four octets choose who listens and how the rest is cut; the rest is what a stranger sends."""
+    """The first four octets choose the receiving Connection and the cuts; the peer sends the rest."""
     choice, stranger = data[:4].ljust(4, b"\0"), data[4:]
     ours = Connection(
         TYPES[choice[0] % len(TYPES)],
@@ -53,19 +53,21 @@ def connection(data: bytes) -> None:
         max_message_size=[-1, 100, 100_000][choice[2] % 3],
         max_unfinished=UNFINISHED,
     )
-    if choice[3] & 1:  # else the fuzzer would have to find the greeting, again and again
+    if choice[3] & 1:  # because otherwise the fuzzer would have to find the greeting each time
         stranger = ours.data_to_send()[:64] + stranger
     listen(ours, stranger, cut=choice[3] >> 1, verdict=VERDICTS[choice[2] >> 6])
 
 
 def traffic(data: bytes) -> None:
-    """The first octet chooses mechanism and type; the rest are frames of traffic: flags, size, body. The quick way and
-    the clear one hear the same."""
+    """The first octet chooses mechanism and type; the rest are frames of traffic: flags, size, body.
+
+    The fast and the general way of reading return the same events.
+    """
     assert heard(data, quick=True) == heard(data, quick=False)
 
 
 def heard(data: bytes, quick: bool) -> list[object]:
-    """What traffic tells."""
+    """The events of the traffic."""
     choice, said = data[:1] or b"\0", data[1:]
     which, kind = choice[0] % len(MECHANISMS), choice[0] // len(MECHANISMS) % len(TYPES)
     ours = Connection(TYPES[kind], mechanism=MECHANISMS[which](), max_unfinished=UNFINISHED)
@@ -76,7 +78,7 @@ def heard(data: bytes, quick: bool) -> list[object]:
 
 
 def frame_by_frame(theirs: Connection, said: bytes) -> Iterator[bytes]:
-    """said as frames of any flags; a mechanism that encrypts does so with each."""
+    """`said` as frames with any flags; an encrypting mechanism encrypts each of them."""
     while said:
         flags, size = said[0], said[1] if len(said) > 1 else 0
         body, said = said[2 : 2 + size], said[2 + size :]
@@ -87,7 +89,7 @@ def frame_by_frame(theirs: Connection, said: bytes) -> Iterator[bytes]:
 
 
 def shake_hands(one: Connection, other: Connection) -> None:
-    """Until both are in traffic, or neither has anything more to send."""
+    """Run the handshake until both are in traffic, or neither has more to send."""
     for _ in range(20):
         for speaker, hearer in ((one, other), (other, one)):
             if said := speaker.data_to_send():
@@ -98,7 +100,7 @@ def shake_hands(one: Connection, other: Connection) -> None:
 
 
 def listen(ours: Connection, stranger: bytes, cut: int, verdict: int, quick: bool = False) -> list[object]:
-    """Hear it all, in pieces of cut octets (0: whole), and the end after it. What was told, up to the refusal."""
+    """Receive everything in pieces of `cut` octets (0: whole), and then the end. Return the events before an error."""
     said = 0
     told: list[object] = []
     step = cut or len(stranger) or 1
@@ -128,20 +130,20 @@ def listen(ours: Connection, stranger: bytes, cut: int, verdict: int, quick: boo
         assert ours.decoder.held <= len(stranger)
         assert ours._assembler.size <= UNFINISHED + len(stranger)
         said += len(ours.data_to_send())
-    assert said <= MOST_SAID + 40 * len(stranger)  # PONG, encrypted: 40 octets for a frame of 8 or more
+    assert said <= MOST_SAID + 40 * len(stranger)  # an encrypted PONG has 40 octets, for a frame of at least 8
     assert ours.state is State.CLOSED
     assert ours.next_event() == ConnectionClosed("")
     return told
 
 
 def refused(ours: Connection, error: ProtocolError) -> None:
-    """It ends the connection, and in words that fit into a log."""
+    """Check that the error ends the connection, and that its text fits into a log."""
     assert 0 < len(str(error)) < 1000
     assert ours.state is State.CLOSED
 
 
 def echo(ours: Connection, message: list[bytes]) -> None:
-    """Whatever was heard can be said."""
+    """Check that every received message can be sent."""
     ours.send(message)
     ours.send(SharedMessage(message))
 
@@ -151,8 +153,8 @@ TARGETS = {"connection": connection, "traffic": traffic, "trace": trace_target.t
 
 # ------------------------------------------------------------------------------------------------------------- seeds
 
-# What libzmq 4.3.5 says after its greeting: READY of a REQ and a request; a PUSH that sends PING inside a message; a
-# SUB's subscriptions in both forms; PLAIN of both sides, with its misspelt ERROR.
+# What libzmq 4.3.5 sends after its greeting: a REQ's READY and a request; a PUSH with a PING inside a message; a SUB's
+# subscriptions in both forms; both sides of PLAIN, with the misspelt ERROR.
 RECORDED = [
     "0426 0552454144590b536f636b65742d54797065000000035245510849 64656e7469747900000000 01000005 68656c6c6f",
     "041a 0552454144590b536f636b65742d547970650000000450555348 010161 0407 0450494e470014 000162",
@@ -166,7 +168,7 @@ RECORDED = [
 
 
 def seeds(target: str) -> list[bytes]:
-    """Where to begin: conversations that are right, in each mechanism and type."""
+    """The first inputs: correct conversations, with each mechanism and type."""
     if target in http_targets.TARGETS:
         return http_targets.seeds(target)
     if target == "trace":

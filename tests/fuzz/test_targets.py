@@ -1,6 +1,6 @@
-"""The targets of the fuzzer, as long as a run of the tests allows: seeds, their mutations, and what Hypothesis finds.
+"""A short run of the fuzzer's targets: with the seeds, with mutations of them, and with inputs from Hypothesis.
 
-With `python -m tests.fuzz` a person lets atheris look for hours; see the package.
+`python -m tests.fuzz` runs atheris for hours; see the package.
 """
 
 import random
@@ -58,9 +58,9 @@ def test_any_octets_hold(target: str, data: st.DataObject) -> None:
 
 
 class Conversation(RuleBasedStateMachine):
-    """Two ends that keep to the protocol, in any mechanism, saying anything in any order, with bytes on the way cut
-    anywhere; and at some time one of them does not. Nothing is lost or turned round before; and what a box holds is
-    what was said, or all is over."""
+    """Two correct ends with any mechanism send anything in any order, and the bytes are cut anywhere. At some time, a
+    bit changes. Before that, no message is lost or reordered. After it, a box holds what was sent, or the connection
+    ends."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class Conversation(RuleBasedStateMachine):
 
     def say(self, item: list[bytes] | Subscribe | Ping | Pong) -> None:
         self.on_the_way += self.theirs.send(item)
-        self.expected.append(item)  # also when spoilt: the flags outside of a box may change, and it does no harm
+        self.expected.append(item)  # even if spoilt, because the flags outside a box may change
 
     @rule(count=st.integers(1, 500))
     def some_arrives(self, count: int) -> None:
@@ -107,7 +107,7 @@ class Conversation(RuleBasedStateMachine):
 
     @rule()
     def we_answer(self) -> None:
-        """What we owe reaches them, and they understand it."""
+        """Our pending octets reach the other end, and it understands them."""
         if octets := self.ours.data_to_send():
             self.theirs.receive_data(octets)
             while (event := self.theirs.next_event()) is not NEED_DATA:
@@ -140,7 +140,7 @@ TestConversation.settings = settings(max_examples=60, stateful_step_count=30, de
 
 
 class Handshake(RuleBasedStateMachine):
-    """A server that hears commands of any kind in any order, and is told any verdict at any time that it asks."""
+    """A server gets commands of any kind in any order, and any ZAP reply whenever it asks."""
 
     @initialize(which=st.integers(0, len(targets.MECHANISMS) - 1))
     def meet(self, which: int) -> None:
@@ -188,7 +188,7 @@ class Handshake(RuleBasedStateMachine):
 
     @precondition(lambda self: self.asks)
     @rule(status=st.sampled_from([200, 300, 400, 500]))
-    def somebody_decides(self, status: int) -> None:
+    def zap_handler_replies(self, status: int) -> None:
         self.asks = False
         try:
             self.ours.receive_auth_reply(AuthReply(status))

@@ -1,8 +1,9 @@
-"""What must hold for a trace, whatever the two sides say.
+"""Invariants of a trace for any octets of the two sides.
 
-    trace    writes: an octet for the side and the size, and so many octets; and again, until there are no more
+    trace    a sequence of writes: an octet with the side and the size, and then so many octets
 
-No exception, the spans of each side cover what it has said, and they are the same when each write comes in two.
+No exception is raised, the spans of each side cover all its octets, and the spans are the same if each write is split
+into two.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ KEYS = Keys(**load("curve").keys)
 
 
 def trace(data: bytes) -> None:
-    """Both ways of cutting, to the end of both streams."""
+    """Trace both streams to their ends, with whole writes and with split ones."""
     writes = list(read_writes(data))
     whole, halves = Trace(keys=KEYS), Trace(keys=KEYS)
     for side, octets in writes:
@@ -32,7 +33,7 @@ def trace(data: bytes) -> None:
 
 
 def read_writes(data: bytes) -> Iterator[tuple[Side, bytes]]:
-    """The highest bit of the first octet is the side, the others are the size."""
+    """Decode writes: the highest bit of the first octet is the side, and the other bits are the size."""
     while data:
         size = data[0] & 127
         yield (Side.SERVER if data[0] & 128 else Side.CLIENT), data[1 : 1 + size]
@@ -40,7 +41,7 @@ def read_writes(data: bytes) -> Iterator[tuple[Side, bytes]]:
 
 
 def timeless(spans: list[Span]) -> list[Span]:
-    """Spans without what hangs on the writes."""
+    """Spans without the values that depend on the writes."""
     return [span._replace(write=0, inside=tuple(timeless(list(span.inside)))) for span in spans]
 
 
@@ -72,6 +73,6 @@ def seeds() -> list[bytes]:
 
 
 def as_octets(side: Side, octets: bytes) -> bytes:
-    """A write as `read_writes` reads it; one that is too large as several."""
+    """Encode a write for `read_writes`; a write that is too large becomes several."""
     pieces = [octets[start : start + 127] for start in range(0, len(octets), 127)]
     return b"".join(bytes([len(piece) | (128 if side is Side.SERVER else 0)]) + piece for piece in pieces)

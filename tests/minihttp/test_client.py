@@ -357,7 +357,7 @@ async def test_a_fragment_follows_unless_there_is_another():
         ("//bob:x@other/b", "http://other/b", False),
     ],
 )
-async def test_who_is_told_a_password_after_a_redirect(location, url, is_told):
+async def test_which_redirects_keep_the_password(location, url, is_told):
     response = await redirected_once("http://alice:s3cret@h/a", location)
     assert response.url == url
     assert (response.json() != [None]) is is_told

@@ -20,7 +20,7 @@ def test_every_way_to_say_it(timeout, phases):
     assert (timeout.connect, timeout.read, timeout.write, timeout.pool) == phases
 
 
-def test_a_phase_left_out_must_be_meant():
+def test_a_timeout_needs_a_default_or_every_phase():
     with pytest.raises(ValueError, match="one number for all phases, or each of"):
         Timeout(connect=1)
 

@@ -92,9 +92,9 @@ async def test_a_busy_pool_is_a_pool_timeout(start_script, clock, nursery):
         nursery.cancel_scope.cancel()
 
 
-async def test_nobody_listening_is_a_connect_error():
+async def test_a_port_without_a_listener_is_a_connect_error():
     with trio.socket.socket() as taken:
-        await taken.bind(("127.0.0.1", 0))  # bound, so that nobody else gets it, and not listening
+        await taken.bind(("127.0.0.1", 0))  # bound, so that no other program gets it, but not listening
         async with minihttp.AsyncClient() as client:
             with pytest.raises(minihttp.ConnectError, match=r"cannot connect to 127\.0\.0\.1 port.*refused") as caught:
                 await client.get(f"http://127.0.0.1:{taken.getsockname()[1]}/")
@@ -418,7 +418,7 @@ async def test_a_certificate_for_another_name_is_refused(secure, trusting):
             await client.get(secure[0].replace("localhost", "127.0.0.1"))
 
 
-async def test_verify_false_takes_anyone(secure):
+async def test_verify_false_accepts_any_certificate(secure):
     async with minihttp.AsyncClient(verify=False) as client:
         assert (await client.get(secure[0])).text == "https 0"
 
@@ -489,9 +489,7 @@ async def test_a_client_says_goodbye_over_tls(authority, trusting, start_script,
     assert ends == [b""]
 
 
-async def test_a_goodbye_that_the_kernel_does_not_take_is_left_out(
-    authority, trusting, start_script, read_head, nursery
-):
+async def test_close_notify_is_skipped_if_the_kernel_takes_none(authority, trusting, start_script, read_head, nursery):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)
 

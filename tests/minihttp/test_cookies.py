@@ -31,7 +31,7 @@ def sent(set_cookie: str, to: str, page: str = PAGE) -> str | None:
         ("a=1; Path=/; Secure", "https://www.example.org/"),
     ],
 )
-def test_told(set_cookie, to):
+def test_the_cookie_is_sent(set_cookie, to):
     assert sent(set_cookie, to) == "a=1"
 
 
@@ -59,7 +59,7 @@ def test_told(set_cookie, to):
         ("=1", "http://www.example.org/shop/"),
     ],
 )
-def test_not_told(set_cookie, to):
+def test_the_cookie_is_not_sent(set_cookie, to):
     assert sent(set_cookie, to) is None
 
 
@@ -188,7 +188,7 @@ def test_a_response_sets_50_cookies():
     assert (held(jar), "c49" in jar, "c50" in jar) == (50, True, False)
 
 
-def test_who_sets_most_in_a_domain_pays_for_it():
+def test_the_host_with_the_most_cookies_in_a_domain_loses_one():
     pytest.importorskip("publicsuffixlist")
     jar = Cookies()
     jar.extract(URL("http://shop.example.org/"), ["session=1; Path=/; Domain=example.org"])

@@ -1,4 +1,4 @@
-"""The tree of errors is httpx's: whoever catches one there catches the same here."""
+"""The tree of errors is httpx's, so an `except` clause for httpx catches the same errors here."""
 
 import httpx
 import pytest

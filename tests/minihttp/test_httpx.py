@@ -56,7 +56,7 @@ def test_a_name_is_httpxs_or_is_said_to_be_ours(owner):
 
 
 @pytest.mark.parametrize("name", sorted(set(minihttp.errors.LEFT_OUT) & set(dir(httpx)) - {"stream"}))
-def test_a_class_that_is_left_out_names_the_way(name):
+def test_a_missing_class_names_its_replacement(name):
     with pytest.raises(AttributeError, match=rf"minihttp has no {name}: .*\(see docs/HTTPX\.md\)"):
         getattr(minihttp, name)
 
@@ -135,7 +135,7 @@ def test_accept_encoding():
     assert httpx.AsyncClient().headers["accept-encoding"].startswith("gzip, deflate")
 
 
-def test_a_url_is_made_anew():
+def test_copy_with_makes_a_new_url():
     assert httpx.URL("http://h/a?b").copy_with(path="/c") == "http://h/c?b"
     for name in ("copy_with", "copy_set_param", "params"):
         with pytest.raises(AttributeError, match=f"URL has no {name}: "):
@@ -264,7 +264,7 @@ async def test_cookies_of_strangers():
 
 
 @pytest.mark.filterwarnings("ignore:Setting per-request cookies")
-async def test_whose_the_clients_cookies_are():
+async def test_to_which_hosts_the_clients_cookies_go():
     told = []
     for library in BOTH:
 

@@ -54,7 +54,7 @@ async def test_waiters_are_served_first_come_first_served(nursery):
     assert order == [0, 1, 2, 3, 4]
 
 
-async def test_nobody_overtakes_those_who_wait(nursery):
+async def test_a_new_request_does_not_overtake_a_waiting_one(nursery):
     pool = Pool(minihttp.Limits(max_connections=1))
     first = await pool._acquire(A, None)
     nursery.start_soon(pool._acquire, B, None)
@@ -261,7 +261,7 @@ async def test_octets_that_come_late_end_the_idle_connection(start_script, read_
             await trio.testing.wait_all_tasks_blocked(0.001)
 
 
-async def test_closing_the_client_tells_all_who_wait(start_server, nursery):
+async def test_closing_the_client_ends_all_waiting_requests(start_server, nursery):
     async def never(request):
         await trio.sleep_forever()
 

@@ -42,7 +42,7 @@ def test_wrong_octets_do_not_hide_the_rest():
     assert Response(200, content=b"a\xffb").text == "a\ufffdb"
 
 
-def test_the_encoding_can_be_set_by_who_knows_better():
+def test_the_encoding_can_be_set():
     response = Response(200, content="ü".encode("latin-1"))
     response.encoding = "latin-1"
     assert response.text == "ü"

@@ -17,7 +17,7 @@ WIRES = TRANSPORTS[:2]
 
 
 def free_endpoint() -> str:
-    """A tcp endpoint where nobody listens."""
+    """A tcp endpoint without a listener."""
     with trio.socket.socket() as sock:
         sock._sock.bind(("127.0.0.1", 0))
         return f"tcp://127.0.0.1:{sock.getsockname()[1]}"

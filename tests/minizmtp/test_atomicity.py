@@ -1,4 +1,4 @@
-"""A message is whole or it is not: whoever dies in the midst of one leaves no part of it anywhere."""
+"""Messages are atomic: a peer or task that ends in the middle of a message leaves no part of it."""
 
 import pytest
 import trio
@@ -119,7 +119,7 @@ async def test_after_a_receiver_dies_the_next_gets_a_whole_message(kind: zmq.Soc
 @pytest.mark.requirement("L-11", "37-54")
 @pytest.mark.slow
 async def test_a_message_cut_off_is_sent_whole_after_a_reconnect() -> None:
-    """It cannot have reached anybody whole, so nobody gets it twice; a part of it is thrown away where it arrived."""
+    """The peer drops an incomplete message, so no message arrives twice."""
     async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndbuf=4096, reconnect_ivl=1)
         push.connect(server.endpoint)

@@ -278,7 +278,7 @@ async def _storm(
             while got.total() < messages and cancelled < 100_000:
                 with trio.move_on_after(bounds.random() * 0.0006) as scope:
                     got[int(await receive())] += 1
-                    patience.deadline = trio.current_time() + 0.5  # whoever loses one would wait for ever
+                    patience.deadline = trio.current_time() + 0.5  # because after a loss, receive() would wait for ever
                 cancelled += scope.cancelled_caught
     return cancelled, messages - len(got), got.total() - len(got)
 

@@ -59,7 +59,7 @@ REFUSED = [
     "tcp://127.0.0.1:+1",
     "tcp://127.0.0.1: 1",
     "tcp://127.0.0.1:five",
-    "tcp://127.0.0.1:\u0661\u0662",  # digits to str.isdigit, and to nobody else here
+    "tcp://127.0.0.1:\u0661\u0662",  # digits for str.isdigit only
     "tcp://127.0.0.1:5_5",
     "ipc:///tmp/with\0zero",
     "ipc://@",
@@ -78,7 +78,7 @@ def test_bind_takes_every_form(text: str, endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize(("text", "endpoint"), BOTH + CONNECT_ONLY)
-def test_connect_takes_what_can_be_gone_to(text: str, endpoint: Endpoint) -> None:
+def test_connect_accepts_every_endpoint_with_a_destination(text: str, endpoint: Endpoint) -> None:
     assert parse_endpoint(text, connect=True) == endpoint
 
 

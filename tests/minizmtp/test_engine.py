@@ -593,7 +593,7 @@ async def test_handshake_ivl_0_is_no_limit_and_traffic_has_none(quick_clock: Moc
 
 
 @pytest.mark.requirement("L-20", "37-17", "37-18")
-async def test_a_server_that_says_nothing_is_left_and_dialled_again(quick_clock: MockClock) -> None:
+async def test_a_silent_server_is_dropped_and_dialled_again(quick_clock: MockClock) -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, handshake_ivl=500, reconnect_ivl=100)
         push.connect(server.endpoint)
@@ -609,7 +609,7 @@ async def test_a_server_that_says_nothing_is_left_and_dialled_again(quick_clock:
 
 
 async def test_a_handshake_in_time_counts_though_the_program_was_slow(mock_clock: MockClock) -> None:
-    """The peer's READY and the alarm are found together, because the program let nobody listen."""
+    """The engine finds the peer's READY and the expired timer together, because the program blocked the loop."""
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, handshake_ivl=1000)
         pull.bind("tcp://127.0.0.1:*")
@@ -877,7 +877,7 @@ async def test_a_noblock_loop_still_lets_the_queue_drain() -> None:
                         continue
 
 
-# -------------------------------------------------------------------------------------------------- whoever waits reads
+# ------------------------------------------------------------------------------------------------------- direct reading
 
 
 def lent(sock: zmq.Socket) -> bool:
@@ -916,7 +916,7 @@ async def test_a_receiver_with_one_peer_waits_for_it_itself() -> None:
 
 @pytest.mark.epoll
 @pytest.mark.parametrize("transport", ["tcp", "inproc"])
-async def test_a_receiver_is_called_away_by_whoever_else_has_something(transport: str) -> None:
+async def test_another_peers_message_ends_a_direct_receive(transport: str) -> None:
     async with bound(zmq.PULL) as pull, await RawPeer.dial(pull.last_endpoint) as first:
         await first.greet(b"PUSH")
         await wait_all_tasks_blocked(0.01)
@@ -939,7 +939,7 @@ async def test_a_receiver_that_is_cancelled_gives_the_stream_back() -> None:
         assert scope.cancelled_caught
         assert not lent(pull)
         await peer.send(PING + b"\0\1a")
-        assert await peer.frame() == (4, b"\4PONG")  # nobody waits, and it is read all the same
+        assert await peer.frame() == (4, b"\4PONG")  # read although no task waits in recv
         assert await pull.recv() == b"a"
 
 

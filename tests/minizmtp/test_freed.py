@@ -90,7 +90,7 @@ async def test_nothing_is_left_of_a_peer_that_has_gone(
 
 @pytest.mark.slow
 async def test_what_a_stranger_did_is_not_kept() -> None:
-    """Nor by the error that ended it."""
+    """The error that ended it doesn't keep it either."""
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         pull.bind("tcp://127.0.0.1:*")
@@ -107,7 +107,7 @@ async def test_what_a_stranger_did_is_not_kept() -> None:
 
 @pytest.mark.slow
 async def test_a_connector_is_freed_with_its_disconnect() -> None:
-    """… while nobody is there, and with a message that does not linger."""
+    """Also without a peer, and with an unsent message that doesn't linger."""
     async with zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         push.connect("ipc:///nobody/is/here")

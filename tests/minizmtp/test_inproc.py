@@ -255,7 +255,7 @@ async def test_a_message_received_is_the_receivers_own() -> None:
         assert await subs[1].recv_multipart() == [b"a", b"b"]
 
 
-async def test_a_binder_keeps_nothing_of_those_who_left() -> None:
+async def test_a_binder_frees_the_peers_that_have_left() -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         pull.bind(NAME)

@@ -160,7 +160,7 @@ async def test_leaving_by_a_cancellation_drops_all_at_once() -> None:
 @pytest.mark.requirement("L-21")
 @pytest.mark.parametrize(("linger", "seconds"), [(0, 0), (1, 0.001), (5000, 5)])
 @pytest.mark.slow
-async def test_what_nobody_takes_is_waited_for_as_long_as_linger_says(
+async def test_unsent_messages_are_kept_as_long_as_linger_says(
     quick_clock: MockClock, linger: int, seconds: float
 ) -> None:
     start = trio.current_time()
@@ -584,7 +584,7 @@ async def test_the_end_of_a_refused_peer_that_sent_much_is_noticed(kind: zmq.Soc
 
 
 @pytest.mark.requirement("31-1")
-async def test_a_second_peer_of_a_pair_is_let_in_and_not_looked_at() -> None:
+async def test_a_second_peer_of_a_pair_is_connected_but_not_used() -> None:
     async with zmq.Context() as ctx:
         one, first = await pair(ctx, zmq.PAIR, zmq.PAIR)
         monitor = one.monitor()

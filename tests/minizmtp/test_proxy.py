@@ -328,7 +328,7 @@ async def test_what_capture_gets_is_a_copy() -> None:
                 assert await copy.recv_multipart() == [b"a", b"b"]
 
 
-async def test_a_mandatory_router_whose_peer_has_gone_ends_a_proxy() -> None:
+async def test_a_mandatory_router_without_its_peer_ends_a_proxy() -> None:
     """As in libzmq: the proxy raises, the message is dropped, and a new proxy goes on with the next."""
     async with zmq.Context() as ctx:
         router, backend = bound(ctx, zmq.ROUTER, "inproc", router_mandatory=1), bound(ctx, zmq.DEALER, "inproc")

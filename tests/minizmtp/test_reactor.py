@@ -122,7 +122,7 @@ async def test_a_closed_peer_is_readable_and_reported_only_on_interest(make: typ
 
 
 @every_reactor
-async def test_each_of_a_crowd_that_is_ready_has_a_turn(make: type[Reactor], ends: list[Ends]) -> None:
+async def test_every_ready_descriptor_has_a_turn(make: type[Reactor], ends: list[Ends]) -> None:
     async with trio.open_nursery() as nursery:
         reactor = make(nursery.start_soon)
         for one in ends:
@@ -140,7 +140,7 @@ async def test_each_of_a_crowd_that_is_ready_has_a_turn(make: type[Reactor], end
 
 
 @every_reactor
-async def test_one_that_another_has_ended_has_no_turn_any_more(make: type[Reactor], ends: list[Ends]) -> None:
+async def test_an_unwatched_descriptor_has_no_turn(make: type[Reactor], ends: list[Ends]) -> None:
     """Both were ready; the turn of the one ended the other."""
     turns: list[int] = []
     async with trio.open_nursery() as nursery:
@@ -164,7 +164,7 @@ async def test_one_that_another_has_ended_has_no_turn_any_more(make: type[Reacto
 
 
 @every_reactor
-async def test_a_crowd_that_is_always_ready_lets_other_tasks_run(make: type[Reactor], ends: list[Ends]) -> None:
+async def test_always_ready_descriptors_let_other_tasks_run(make: type[Reactor], ends: list[Ends]) -> None:
     turns = 0
 
     def turn(may: int) -> None:

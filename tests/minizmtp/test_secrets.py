@@ -212,7 +212,7 @@ async def test_nothing_that_can_be_reached_shows_a_secret(
     assert not told(caplog.text)
 
 
-async def test_who_is_refused_is_logged_without_the_password(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refused_client_is_logged_without_its_password(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with zmq.Context() as ctx, Authenticator(ctx) as auth:
         auth.configure_plain(passwords={"anna": "another"})

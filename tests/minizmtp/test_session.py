@@ -42,7 +42,7 @@ async def pauses(monitor: zmq.Monitor, count: int) -> list[tuple[int, float]]:
 
 @pytest.mark.requirement("L-1", "L-4", "L-6", "30-3", "30-6")
 @pytest.mark.parametrize("hwm", [1, 2, 1000])
-async def test_a_connect_holds_sndhwm_messages_before_there_is_anybody(hwm: int) -> None:
+async def test_sndhwm_limits_the_queue_of_a_connect_without_a_peer(hwm: int) -> None:
     async with zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, sndhwm=hwm)
         assert await fill(push) == 0
@@ -87,7 +87,7 @@ async def test_messages_queued_before_the_server_are_sent_in_order(quick_clock: 
 
 
 @pytest.mark.requirement("L-7")
-async def test_immediate_queues_only_while_there_is_somebody(quick_clock: MockClock) -> None:
+async def test_immediate_queues_only_while_a_peer_is_connected(quick_clock: MockClock) -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0, immediate=1, sndhwm=5)
         monitor = push.monitor()
@@ -606,7 +606,7 @@ async def test_a_connect_that_has_given_up_may_be_made_again(quick_clock: MockCl
 @pytest.mark.requirement("L-9", "28-23", "30-5", "30-16")
 @pytest.mark.parametrize("endpoint", WIRES)
 async def test_an_accepted_peers_queue_dies_with_its_connection(endpoint: str) -> None:
-    """What was received stays readable; what was queued for it is gone, and goes to nobody else."""
+    """Received messages stay readable; those queued for it are dropped, and go to no other peer."""
     async with zmq.Context() as ctx:
         dealer = ctx.socket(zmq.DEALER, linger=0, sndbuf=4096)
         dealer.bind(endpoint)
@@ -631,7 +631,7 @@ async def test_an_accepted_peers_queue_dies_with_its_connection(endpoint: str) -
 
 
 @pytest.mark.requirement("L-19")
-async def test_unbind_parts_from_all_who_came_by_it() -> None:
+async def test_unbind_disconnects_the_peers_of_that_endpoint() -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         pull.bind("tcp://127.0.0.1:*")

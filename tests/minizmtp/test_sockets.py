@@ -131,7 +131,7 @@ async def test_a_message_has_at_least_one_frame() -> None:
         assert caught.value.errno == zmq.EINVAL
 
 
-async def test_recv_message_tells_who_sent_it() -> None:
+async def test_recv_message_names_the_sender() -> None:
     async with zmq.Context() as ctx:
         router, dealer = await pair(ctx, zmq.ROUTER, zmq.DEALER, routing_id="me")
         await dealer.send_multipart([b"a", b"b"])
@@ -216,7 +216,7 @@ async def test_sndtimeo_and_rcvtimeo_bound_the_wait(timeout: int, quick_clock: M
         assert trio.current_time() - begun == pytest.approx(2 * timeout / 1000)
 
 
-async def test_a_timeout_does_not_touch_what_comes_in_time(quick_clock: MockClock) -> None:
+async def test_a_timeout_does_not_lose_a_message_in_time(quick_clock: MockClock) -> None:
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here", rcvtimeo=1000)
 
@@ -521,7 +521,7 @@ async def test_all_tasks_that_wait_for_room_get_it() -> None:
 
 @pytest.mark.requirement("37-27")
 async def test_tasks_that_receive_by_frames_lose_none() -> None:
-    """Frames go to whoever asks, so this is no way to work; but each comes, once, and no message's are mixed."""
+    """Each frame goes to the next task that asks, but each arrives once, and messages aren't mixed."""
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH, "inproc://here")
         got: list[bytes] = []
@@ -740,7 +740,7 @@ async def test_a_poller_that_was_not_first_keeps_waiting() -> None:
                 nursery.start_soon(poll)
                 await wait_all_tasks_blocked()
                 await push.send(b"1")
-                pattern_of(pull).take()  # somebody is quicker
+                pattern_of(pull).take()  # as if another task had been faster
                 await wait_all_tasks_blocked()
                 assert found == []
                 await push.send(b"2")
@@ -800,7 +800,7 @@ async def test_a_loop_over_a_socket_passes_other_errors_on() -> None:
 # ------------------------------------------------------------------------------------------------------- closing
 
 
-async def test_whoever_waits_on_a_socket_that_is_closed_gets_enotsock() -> None:
+async def test_closing_a_socket_gives_its_waiters_enotsock() -> None:
     async with zmq.Context() as ctx:
         pull, push = ctx.socket(zmq.PULL), ctx.socket(zmq.PUSH, linger=0)
         told = 0
@@ -1036,7 +1036,7 @@ async def test_replies_that_came_before_the_request_are_thrown_away() -> None:
 async def test_monitor_and_messages_do_not_wait_for_each_other() -> None:
     async with zmq.Context() as ctx:
         pull, push = ctx.socket(zmq.PULL), ctx.socket(zmq.PUSH)
-        pull.monitor()  # and nobody reads it
+        pull.monitor()  # never read
         pull.bind("tcp://127.0.0.1:*")
         push.connect(pull.last_endpoint)
         with trio.fail_after(5):

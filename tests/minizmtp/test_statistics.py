@@ -37,7 +37,7 @@ async def test_messages_are_counted_where_they_are(transport: str) -> None:
             assert here.endpoint == pull.last_endpoint
 
 
-async def test_before_a_peer_comes_all_is_queued_and_nobody_connected() -> None:
+async def test_without_a_peer_all_is_queued_and_none_is_connected() -> None:
     async with zmq.Context() as ctx:
         endpoint = free_endpoint()
         push = ctx.socket(zmq.PUSH, linger=0, sndhwm=3)

@@ -1,4 +1,4 @@
-"""Strangers who send anything, or nothing: what each may cost, and that nobody else pays for it.
+"""Unauthenticated peers that send anything, or nothing: the limits of what each may cost, and that others are served.
 
 A peer that has not shaken hands may cost one connection (a file descriptor, and the memory that is measured here) for
 handshake_ivl, whatever it sends. docs/SECURITY.md has the figures.
@@ -101,7 +101,7 @@ class House:
         self.ctx, self.server, self.healthy, self.monitor = ctx, server, healthy, monitor
 
     async def is_well(self) -> None:
-        """Messages still pass, and of all who came nobody is left but the healthy peer."""
+        """Check that messages still arrive, and that only the healthy peer is still connected."""
         with trio.fail_after(10):
             await self.healthy.send(b"still here")
             assert await self.server.recv() == b"still here"
@@ -109,7 +109,7 @@ class House:
         assert len(sessions_of(self.server)) == len(pattern_of(self.server).pipes) == 1
 
     async def reason(self) -> tuple[Event, int, str]:
-        """Why the last stranger has gone."""
+        """Why the last stranger was disconnected."""
         with trio.fail_after(10):
             async for told in self.monitor:
                 if told.event not in (Event.ACCEPTED, Event.HANDSHAKE_SUCCEEDED):

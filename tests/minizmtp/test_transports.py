@@ -157,7 +157,7 @@ async def test_a_port_in_use_is_refused_and_free_at_once_after_close() -> None:
     listen(listener.endpoint, Options()).close()
 
 
-async def test_nobody_there_is_an_oserror() -> None:
+async def test_a_port_without_a_listener_is_an_oserror() -> None:
     with trio.fail_after(5), pytest.raises(ConnectionRefusedError):
         await dial(Tcp("127.0.0.1", int(free_endpoint().rpartition(":")[2])), Options())
 
@@ -388,14 +388,14 @@ class Heap:
         return memoryview(self.octets)[self.come :] if self.come < len(self.octets) else None
 
     def buffer_updated(self, count: int) -> None:
-        self.octets += b""  # nobody looks at it any more, or this would be a BufferError
+        self.octets += b""  # a BufferError if a memoryview of it still existed
         self.come += count
 
     def receive_data(self, data: bytes) -> None:
         self.data.append(data)
 
 
-async def test_what_has_come_goes_into_the_buffer_of_whoever_has_one() -> None:
+async def test_octets_are_received_into_the_callers_buffer() -> None:
     stream, peer = a_stream()
     receiver = Heap(5)
     assert stream.try_receive_into(receiver) is None
@@ -410,7 +410,7 @@ async def test_what_has_come_goes_into_the_buffer_of_whoever_has_one() -> None:
     stream.close()
 
 
-async def test_the_end_of_the_stream_is_told_to_whoever_has_a_buffer() -> None:
+async def test_receiving_into_a_buffer_returns_0_at_the_end() -> None:
     stream, peer = a_stream()
     receiver = Heap(5)
     peer.close()
@@ -443,7 +443,7 @@ async def test_try_send_never_waits() -> None:
 
 
 @pytest.mark.parametrize("end", ["close", "call_away"])
-async def test_who_waits_on_a_stream_is_let_go(end: str) -> None:
+async def test_closing_a_stream_wakes_its_waiters(end: str) -> None:
     stream, peer = a_stream()
 
     async def wait() -> None:
@@ -459,14 +459,14 @@ async def test_who_waits_on_a_stream_is_let_go(end: str) -> None:
     peer.close()
 
 
-async def test_a_listener_may_be_closed_before_anybody_waits_on_it() -> None:
+async def test_a_listener_may_be_closed_before_accept_is_called() -> None:
     listener = listen(LOCAL, Options())
     listener.close()
     with pytest.raises(trio.ClosedResourceError):
         await listener.accept()
 
 
-async def test_a_crowd_is_let_in_with_a_turn_for_others_every_so_often() -> None:
+async def test_accepting_many_connections_lets_other_tasks_run() -> None:
     options = Options()
     options.backlog = 200
     listener = listen(LOCAL, options)

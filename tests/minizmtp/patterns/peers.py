@@ -1,4 +1,4 @@
-"""Peers without a wire: pipes with somebody at the other end who puts and takes."""
+"""Peers without a wire: the tests put messages into the other end of a pipe, and take them from it."""
 
 from minizmtp.errors import ProtocolError
 from minizmtp.patterns import Pattern, Pipe

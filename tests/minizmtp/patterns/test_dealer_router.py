@@ -191,7 +191,7 @@ def test_a_router_hears_each_in_turn() -> None:
 
 
 @pytest.mark.requirement("28-43", "28-44", "L-26")
-def test_what_is_for_nobody_is_dropped() -> None:
+def test_a_message_to_an_unknown_peer_is_dropped() -> None:
     service = router()
     somebody = Named(service, b"somebody")
     assert service.try_send([b"nobody", b"x"])
@@ -241,7 +241,7 @@ def test_with_router_mandatory_a_peer_without_room_is_waited_for() -> None:
 @pytest.mark.parametrize(
     "ask", [lambda service: service.has_room_for([b"slow"]), Router.can_send], ids=["for a name", "for any"]
 )
-def test_a_question_for_room_leaves_word_with_what_is_full(ask: Callable[[Router], bool]) -> None:
+def test_asking_for_room_registers_with_full_queues(ask: Callable[[Router], bool]) -> None:
     space = Calls()
     service = Router(Calls(), space, options(router_mandatory=1))
     slow = Named(service, b"slow", sndhwm=1)

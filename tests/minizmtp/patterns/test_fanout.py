@@ -315,7 +315,7 @@ def test_runs_and_messages_leave_in_order_in_few_writes(at_a_time: int) -> None:
         assert sink.writes <= 4 or at_a_time < 1 << 20
 
 
-def test_of_a_run_that_left_in_part_the_rest_is_given_back() -> None:
+def test_the_unsent_rest_of_a_run_is_given_back() -> None:
     pub = publisher()
     peer = subscriber(pub, b"")
     for word in numbers(10):

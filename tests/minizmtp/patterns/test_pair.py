@@ -1,4 +1,4 @@
-"""PAIR: two sockets, and nobody else (31/EXPAIR)."""
+"""PAIR: exactly two sockets (31/EXPAIR)."""
 
 import pytest
 
@@ -101,7 +101,7 @@ def test_without_a_peer_a_message_is_not_taken() -> None:
 
 
 @pytest.mark.requirement("31-6", "31-7", "31-8", "31-9", "31-10")
-def test_a_peer_whose_queue_is_full_has_to_be_waited_for() -> None:
+def test_a_send_waits_for_the_peer_with_a_full_queue() -> None:
     one = pair()
     other = Peer(one, sndhwm=2)
     assert [one.try_send([b"%d" % number]) for number in range(3)] == [True, True, False]

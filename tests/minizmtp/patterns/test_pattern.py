@@ -29,7 +29,7 @@ def test_a_pattern_knows_which_it_is(kind: SocketType) -> None:
 
 @pytest.mark.requirement("29-1", "30-1")
 @pytest.mark.parametrize("kind", SENDERS_ONLY)
-def test_who_only_sends_cannot_receive(kind: SocketType) -> None:
+def test_a_sending_socket_type_cannot_receive(kind: SocketType) -> None:
     with pytest.raises(ZMQError, match=f"a {kind.name} socket only sends") as caught:
         make(kind).take()
     assert caught.value.errno == ENOTSUP
@@ -38,7 +38,7 @@ def test_who_only_sends_cannot_receive(kind: SocketType) -> None:
 
 @pytest.mark.requirement("29-26", "30-12")
 @pytest.mark.parametrize("kind", RECEIVERS_ONLY)
-def test_who_only_receives_cannot_send(kind: SocketType) -> None:
+def test_a_receiving_socket_type_cannot_send(kind: SocketType) -> None:
     pattern = make(kind)
     Peer(pattern)
     for ask in (pattern.check_send, lambda: pattern.try_send([b"x"])):
@@ -57,7 +57,7 @@ def test_only_a_sub_subscribes(kind: SocketType) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nobody_can_do_what_it_cannot_at_the_start(kind: SocketType) -> None:
+def test_at_the_start_only_a_pub_can_send_and_none_can_receive(kind: SocketType) -> None:
     pattern = make(kind)
     assert pattern.can_send() == (kind is SocketType.PUB)  # a PUB drops for want of listeners, and so never waits
     assert not pattern.can_receive()

@@ -1,4 +1,4 @@
-"""PUSH and PULL: work for whoever is free (30/PIPELINE)."""
+"""PUSH and PULL: work for the next free worker (30/PIPELINE)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""PUB and SUB: news for whoever listens (29/PUBSUB)."""
+"""PUB and SUB: messages for all subscribers of a topic (29/PUBSUB)."""
 
 from collections.abc import Callable
 
@@ -142,7 +142,7 @@ def test_a_pub_that_connects_keeps_an_absent_subscriber() -> None:
 
 
 @pytest.mark.requirement("29-3", "L-39")
-def test_on_a_new_connection_a_listener_tells_anew_what_it_wants() -> None:
+def test_a_reconnected_subscriber_has_to_subscribe_again() -> None:
     station = pub()
     soon: list[Callable[[], None]] = []
     station.later = soon.append

@@ -76,11 +76,11 @@ def test_ten_reads_of_an_inproc_queue_free_ten_slots_at_once() -> None:
     assert queue.full
 
 
-def test_a_writer_who_asked_hears_of_room_once() -> None:
+def test_a_writer_that_asked_is_called_once_about_room() -> None:
     queue = filled(4, 4)
     queue.set_writer(heard := Calls())
     queue.take(), queue.take()
-    assert heard.count == 0  # nobody wanted to know
+    assert heard.count == 0  # the writer didn't ask
     queue.put([b"4"]), queue.put([b"5"])
     queue.room()
     queue.take()
@@ -101,7 +101,7 @@ def test_a_reader_hears_of_the_first_message_only() -> None:
     assert heard.count == 2
 
 
-def test_of_nothing_nobody_hears() -> None:
+def test_an_empty_batch_does_not_call_the_reader() -> None:
     queue = Queue()
     queue.set_reader(heard := Calls())
     queue.put_all([])

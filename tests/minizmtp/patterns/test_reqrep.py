@@ -253,7 +253,7 @@ def test_a_second_recv_before_the_reply_is_efsm() -> None:
 
 
 @pytest.mark.requirement("28-10")
-def test_a_reply_to_nobody_is_efsm() -> None:
+def test_a_reply_without_a_request_is_efsm() -> None:
     service = rep()
     asker = Peer(service)
     for _ in range(2):
@@ -303,7 +303,7 @@ def test_a_reply_to_a_departed_peer_is_dropped() -> None:
 
 
 @pytest.mark.requirement("28-19")
-def test_an_asker_that_reads_no_replies_holds_up_nobody() -> None:
+def test_a_client_that_reads_no_replies_blocks_no_other() -> None:
     service = rep()
     asker = Peer(service, sndhwm=1)
     for _ in range(3):

@@ -33,7 +33,7 @@ def test_a_subscription_matches_what_starts_with_it(prefix: bytes, topic: bytes,
     assert list(wants.matching(topic)) == ["anna"] * wanted
 
 
-def test_whoever_wants_a_topic_twice_is_named_once() -> None:
+def test_overlapping_subscriptions_match_a_peer_once() -> None:
     wants: Subscriptions[str] = Subscriptions()
     for prefix in (b"", b"n", b"ne", b"news"):
         wants.add(prefix, "anna")
@@ -65,7 +65,7 @@ def test_first_and_last_are_told_apart_from_the_rest() -> None:
     assert [wants.remove(b"n", "anna"), wants.remove(b"n", "ben")] == [False, True]
 
 
-def test_what_somebody_wants_is_counted_once_for_each_prefix() -> None:
+def test_a_subscribers_prefixes_are_each_counted_once() -> None:
     wants: Subscriptions[str] = Subscriptions()
     for prefix in (b"a", b"a", b"b", b"c"):
         wants.add(prefix, "anna")
@@ -164,7 +164,9 @@ steps = st.one_of(
 @pytest.mark.requirement("37-60", "29-8")
 @given(st.lists(steps, max_size=40), st.lists(prefixes, min_size=1, max_size=8))
 @pytest.mark.slow
-def test_the_index_agrees_with_asking_everybody(steps: list[tuple[str, bytes, int]], topics: list[bytes]) -> None:
+def test_the_index_agrees_with_scanning_all_subscribers(
+    steps: list[tuple[str, bytes, int]], topics: list[bytes]
+) -> None:
     index: Subscriptions[int] = Subscriptions()
     naive = NaiveSubscriptions()
     for step, prefix, subscriber in steps:
@@ -188,7 +190,7 @@ def test_the_index_agrees_with_asking_everybody(steps: list[tuple[str, bytes, in
 
 
 class CountingBytes(bytes):
-    """A topic that counts how often somebody cuts a prefix from it."""
+    """A topic that counts how often it is sliced."""
 
     cuts = 0
 
@@ -232,7 +234,7 @@ def test_one_long_prefix_does_not_keep_other_long_topics() -> None:
     assert not index.found
 
 
-def test_lengths_that_nobody_uses_any_more_are_not_asked_for() -> None:
+def test_unused_prefix_lengths_are_not_looked_up() -> None:
     wants: Subscriptions[int] = Subscriptions()
     for length in range(100):
         wants.add(b"n" * length, 0)
@@ -260,7 +262,7 @@ def test_a_subscription_takes_no_more_memory_than_is_counted(length: int) -> Non
     assert taken <= 1.25 * wants.of(1).memory
 
 
-def test_everything_is_gone_when_everybody_has_left() -> None:
+def test_nothing_is_kept_after_all_subscribers_have_left() -> None:
     wants: Subscriptions[int] = Subscriptions()
     for length in (0, 1, 7, 255, 256, 257, 600, 1024):
         wants.add(bytes(length), length % 2), wants.add(bytes(length) + b"x", 1)

@@ -89,7 +89,7 @@ def test_an_xpub_shows_the_first_and_last_request_of_a_prefix(mode: str, signs: 
     one, other, third = Peer(station), Peer(station), Peer(station)
     one.says(Subscribe(b"eu")), other.says(Subscribe(b"eu"))
     one.says(Cancel(b"eu")), other.says(Cancel(b"eu"))
-    third.says(Cancel(b"eu"))  # of what nobody has: shown all the same
+    third.says(Cancel(b"eu"))  # shown although there is no subscription
     shown = {b"+": b"\x01eu", b"-": b"\x00eu"}
     assert all_received(station) == [[shown[sign]] for sign in signs]
 
@@ -349,7 +349,7 @@ def test_peers_that_have_gone_do_not_fill_an_unread_xpub(mode: str) -> None:
     )
 )
 @pytest.mark.slow
-def test_what_is_left_out_does_not_mislead_the_program(mode: str, steps: list[tuple[str, int, str]]) -> None:
+def test_left_out_notices_do_not_mislead_the_program(mode: str, steps: list[tuple[str, int, str]]) -> None:
     """From what it reads, it knows in the end which prefixes are wanted."""
     each = mode in ("xpub_verboser", "xpub_manual")
     known: set[tuple[Pipe | None, bytes]] = set()
@@ -501,7 +501,7 @@ PREFIXES = st.sampled_from([b"", b"A", b"AB", b"B"])
 
 
 class Notices(RuleBasedStateMachine):
-    """XPUB against a model that asks everybody each time."""
+    """Compares XPUB with a model that scans all peers each time."""
 
     peers = Bundle("peers")
 
@@ -571,7 +571,7 @@ class Notices(RuleBasedStateMachine):
 
 @pytest.mark.requirement("29-18", "29-24", "29-25", "L-36")
 @pytest.mark.slow
-def test_an_xpub_shows_what_a_model_shows_that_asks_everybody() -> None:
+def test_an_xpub_agrees_with_a_model_that_scans_all_peers() -> None:
     run_state_machine_as_test(Notices)
 
 

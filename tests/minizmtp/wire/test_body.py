@@ -36,7 +36,7 @@ def as_a_stream_does(body: Body, octets: bytes, most: int) -> None:
 
 @pytest.mark.slow
 @given(st.data())
-def test_in_whatever_parts_and_ways_it_comes(data: st.DataObject) -> None:
+def test_a_body_may_arrive_in_any_parts_and_by_either_call(data: st.DataObject) -> None:
     size = data.draw(st.integers(0, 6 * LEAST_ROOM), label="size")
     octets = bytes(range(251)) * (size // 251 + 1)
     octets = octets[:size]
@@ -57,7 +57,7 @@ def test_in_whatever_parts_and_ways_it_comes(data: st.DataObject) -> None:
     assert type(body.getvalue()) is bytes
 
 
-def test_what_is_not_its_own_is_left() -> None:
+def test_octets_after_the_body_are_not_taken() -> None:
     body = Body(5)
     assert (body.write(b"abc"), body.is_complete) == (3, False)
     assert (body.write(memoryview(b"defg")), body.is_complete) == (2, True)
@@ -111,7 +111,7 @@ def test_a_stranger_has_to_say_what_it_wants_kept(size: int) -> None:
         tracemalloc.stop()
 
 
-def test_a_large_one_is_never_there_twice() -> None:
+def test_a_large_body_is_in_memory_only_once() -> None:
     """To join its parts at the end takes as much memory again, and so does bytes() of a bytearray."""
     octets = bytes(MEBIBYTE)
     body = Body(64 * MEBIBYTE)

@@ -151,7 +151,7 @@ def test_an_applications_own_properties_go_with_ours() -> None:
 
 @pytest.mark.requirement("37-40", "37-42", "37-49", "37-50")
 def test_ready_tells_all_that_the_peer_told() -> None:
-    """Also a resource, which means nothing to us and refuses nobody."""
+    """This includes a resource, which we accept and ignore."""
     data = metadata((b"Resource", b"no such")) + metadata((b"X-Colour", b"red")) + metadata((b"Socket-Type", b"REQ"))
     assert hear(Connection(SocketType.REP), [GREETING + command(b"READY", data)])[1:] == [
         Ready({b"resource": b"no such", b"x-colour": b"red", b"socket-type": b"REQ"})
@@ -178,7 +178,7 @@ WELCOME = {
 @pytest.mark.parametrize("theirs", [*WELCOME, "STREAM", "rep", "Req", "", "REQ ", "\xff\x00"])
 @pytest.mark.parametrize("ours", WELCOME)
 @pytest.mark.slow
-def test_who_may_talk_to_whom(ours: str, theirs: str) -> None:
+def test_which_socket_types_may_talk(ours: str, theirs: str) -> None:
     heard = hear(Connection(SocketType[ours]), [GREETING + ready(theirs.encode("latin-1"))])
     if theirs in WELCOME[ours].split():
         assert type(heard[1]) is Ready
@@ -244,7 +244,7 @@ def test_an_error_ends_the_handshake() -> None:
 
 
 @pytest.mark.requirement("24-9")
-def test_libzmqs_misspelt_error_is_an_error_all_the_same() -> None:
+def test_libzmqs_misspelt_error_is_accepted() -> None:
     heard = hear(Connection(SocketType.REP), [GREETING + bytes.fromhex("04 09 5e 52 52 4f 52 03 34 30 30")])
     assert heard == [NULL_3_1, Error(b"400"), ConnectionClosed("")]
 
@@ -357,7 +357,7 @@ def test_no_command_between_two_frames_breaks_the_message(name: bytes) -> None:
 
 
 @pytest.mark.requirement("37-79")
-def test_a_pong_that_nobody_asked_for_does_no_harm() -> None:
+def test_an_unrequested_pong_is_ignored() -> None:
     connection = in_traffic(SocketType.PULL, b"PUSH")
     assert hear(connection, [command(b"PONG", b"ctx") + frame(b"hello")]) == [Pong(b"ctx"), [b"hello"]]
     assert connection.data_to_send() == b""

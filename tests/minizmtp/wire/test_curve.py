@@ -1,7 +1,7 @@
-"""CURVE: nobody listens, nobody changes a bit, nobody pretends (26/CURVEZMQ, 25/ZMTP-CURVE).
+"""CURVE: secrecy, integrity and authentication (26/CURVEZMQ, 25/ZMTP-CURVE).
 
-With all keys and long nonces given, our bytes are known beforehand; libzmq 4.3.5 was seen to take this HELLO, and its
-WELCOME to be opened. The boxes are opened here with NaCl alone, and the commands that no honest peer says are made so.
+With fixed keys and long nonces, our bytes are known in advance. libzmq 4.3.5 accepted this HELLO, and its WELCOME could
+be opened. The tests use only NaCl to open boxes, and to make the commands that no correct peer sends.
 """
 
 import hashlib
@@ -485,7 +485,7 @@ def test_a_client_refuses_a_server_with_another_key() -> None:
 @pytest.mark.requirement("26-22", "26-28")
 @pytest.mark.parametrize("key", [bytes(32), b"\1" + bytes(31), b"\xed" + b"\xff" * 30 + b"\x7f"])
 def test_a_key_with_which_every_box_opens_is_refused(key: bytes) -> None:
-    """A few points of the curve make a shared key that everybody knows. NaCl does not take them; nor do we."""
+    """A few points of the curve make a shared key that is publicly known. NaCl refuses them, and so do we."""
     hello = b"\x05HELLO\x01\x00" + bytes(72) + key + short(1) + bytes(80)
     assert violation(server_after(), hello) is Violation.CRYPTOGRAPHIC
     welcome = b"\x07WELCOME" + WELCOME_NONCE + box(key + bytes(96), b"WELCOME-" + WELCOME_NONCE, C1, s)
@@ -538,7 +538,7 @@ def test_a_mechanism_in_clear_is_no_match() -> None:
 @pytest.mark.parametrize(
     ("status", "said"), [(400, b"\x04\x0a\x05ERROR\x03400"), (500, b"\x04\x0a\x05ERROR\x03500"), (300, b"")]
 )
-def test_who_is_not_let_in_is_told_400_and_500_and_not_300(status: int, said: bytes) -> None:
+def test_a_refused_client_gets_status_400_or_500_but_not_300(status: int, said: bytes) -> None:
     server = server_after(HELLO, INITIATE)
     with pytest.raises(Refused):
         server.receive_auth_reply(AuthReply(status))

@@ -10,7 +10,7 @@ from tests.zmtp_bytes import READY
 
 @pytest.mark.requirement("37-28", "37-29", "37-30", "37-40")
 def test_null_opens_with_ready_whichever_side_it_is_on() -> None:
-    """In the RFC the connecting side speaks first. Both of libzmq's do, and nobody waits for somebody who waits."""
+    """In the RFC the connecting side sends first. In libzmq both sides do, so they never wait for each other."""
     assert Null().open({b"Socket-Type": b"REQ", b"Identity": b""}) == [READY["REQ"][2:]]
     assert Null().open({b"Socket-Type": b"REP"}) == [READY["REP"][2:]]
 

@@ -86,7 +86,7 @@ def test_name_and_password_may_be_of_any_octets_and_up_to_255(name: bytes, passw
     assert hear(other, [one.data_to_send()])[1:] == [AuthRequest(b"PLAIN", (name, password), b"")]
 
 
-def test_while_nobody_has_decided_nothing_more_is_read() -> None:
+def test_nothing_more_is_read_before_the_auth_reply() -> None:
     connection = asking()
     assert hear(connection, [INITIATE]) == []
     connection.receive_auth_reply(AuthReply(200))
@@ -98,7 +98,7 @@ def test_while_nobody_has_decided_nothing_more_is_read() -> None:
 
 @pytest.mark.requirement("24-8", "24-9")
 @pytest.mark.parametrize("status", [400, 500])
-def test_who_is_not_let_in_is_told_by_a_well_spelt_error(status: int) -> None:
+def test_a_refused_client_gets_a_correctly_spelt_error(status: int) -> None:
     connection = asking()
     with pytest.raises(Refused, match=f"refused with status {status}: go away") as caught:
         connection.receive_auth_reply(AuthReply(status, "go away"))
@@ -218,6 +218,6 @@ def test_a_changed_bit_is_refused_or_makes_another_request() -> None:
         assert QUESTION not in heard
 
 
-def test_a_client_admits_nobody() -> None:
+def test_a_client_does_not_authenticate_its_server() -> None:
     with pytest.raises(NotImplementedError):
         PlainClient(b"", b"").on_accepted()

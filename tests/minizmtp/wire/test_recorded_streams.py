@@ -234,7 +234,7 @@ PUSH_PINGS_INSIDE_A_MESSAGE = Recording(
                 ("61", anything),
                 ("04", flags),
                 ("07", unknown),
-                ("04", length_up_to(4)),  # PIN, PI and P are commands that nobody knows
+                ("04", length_up_to(4)),  # PIN, PI and P are unknown commands
                 ("50 49 4e 47", letter),
                 ("00 14", anything),
             ],
