@@ -34,7 +34,7 @@ WEBSITE = TOP / "build" / "website"
 sys.path.insert(0, str(TOP))
 
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)")
-ROW = re.compile(r"^\|[^|]*\| \[`[\w.]+`\]\(((?:minizmtp|examples)/[\w/]+)\.py\) \|", re.MULTILINE)
+ROW = re.compile(r"^\|  ?\| \[`[\w.]+`\]\(((?:minizmtp|examples)/[\w/]+)\.py\) \|", re.MULTILINE)
 
 PACKAGES = {
     "minizmtp": "The library, with the names of pyzmq.",
@@ -45,7 +45,7 @@ PACKAGES = {
 
 @cache
 def modules() -> list[str]:
-    """The modules in reading order, as the README lists them, and then those of minihttp.
+    """The modules in reading order, as the README's last table lists them, and then those of minihttp.
 
     >>> modules()[0], "minihttp.connection" in modules()
     ('minizmtp.errors', True)

@@ -4,8 +4,10 @@ Each scenario runs in a process of its own, which takes its last files away from
 connection, or else what the reactor watches all connections with: the first connection of a Context makes it.
 """
 
+import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -96,13 +98,15 @@ def test_a_bind_without_a_file_says_so_and_leaves_nothing() -> None:
 
 
 def run(what: str, endpoint: str, files: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, what, endpoint, str(files)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as folder:  # of its own, because other programs may use the same ipc directories
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, what, endpoint, str(files)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=os.environ | {"TMPDIR": folder},
+        )
     assert (done.stdout, done.returncode) == ("well\n", 0), done.stderr
     # Both ends are in this process: the log tells of each of them once, and not ten times a second.
     assert done.stderr.count("Too many open files") <= 2
