@@ -69,7 +69,9 @@ def copied(language: str, folder: Path) -> None:
     shutil.copytree(HERE / language, folder, dirs_exist_ok=True)
 
 
-def python_stack(key: str, title: str, requirement: str, module: str, python: Callable[[], str]) -> Stack:
+def python_stack(
+    key: str, title: str, language: str, requirement: str, module: str, python: Callable[[], str]
+) -> Stack:
     """A stack with pyzmq's names, in an environment of its own."""
 
     def install(folder: Path) -> None:
@@ -79,7 +81,7 @@ def python_stack(key: str, title: str, requirement: str, module: str, python: Ca
     def command(folder: Path) -> list[str]:
         return [str(folder / "venv/bin/python"), str(PYZMQ_DRIVER), module]
 
-    return Stack(key, title, "Python", install, command)
+    return Stack(key, title, language, install, command)
 
 
 def install_node(folder: Path) -> None:
@@ -127,8 +129,10 @@ STACKS = [
         lambda folder: None,
         lambda folder: [sys.executable, str(PYZMQ_DRIVER)],
     ),
-    python_stack("libzmq-4.3.4", "libzmq 4.3.4, by an older pyzmq", "pyzmq==24.0.1", "zmq", lambda: sys.executable),
-    python_stack("pyomq", "omq.rs, by pyomq", "pyomq==0.27.3", "pyomq", newest_python),
+    python_stack(
+        "libzmq-4.3.4", "libzmq 4.3.4, by an older pyzmq", "C++", "pyzmq==24.0.1", "zmq", lambda: sys.executable
+    ),
+    python_stack("pyomq", "omq.rs, by pyomq", "Rust", "pyomq==0.27.3", "pyomq", newest_python),
     Stack(
         "zeromq.js",
         "npm's zeromq",

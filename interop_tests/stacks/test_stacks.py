@@ -16,9 +16,17 @@ from minizmtp.check.run import Result, check_driven
 OTHERS = [stack for stack in STACKS if stack.key not in BUILT_IN]
 OURS = next(stack for stack in STACKS if stack.key == "minizmtp")
 
-# What fails with ours fails with libzmq, too, but for what libzmq does for peers of ZMTP 3.0 or 2.0.
-KNOWN_SCENARIOS: dict[str, set[str]] = {}
-KNOWN_CASES: dict[str, set[str]] = {}
+# What fails with ours fails with libzmq, too: docs/CONFORMANCE.md has the table.
+KNOWN_SCENARIOS: dict[str, set[str]] = {
+    "libzmq-4.3.4": {"long-topics"},
+    "pyomq": {"upstream"},
+}
+KNOWN_CASES: dict[str, set[str]] = {
+    "jeromq": {"size-above-all"},
+    "pyomq": {"as-server-is-not-read", "late-ready", "no-socket-type", "oldest-version", "wrong-types"},
+}
+# In so many cases the process ends; which they are is not told.
+ENDS_AT_MOST = {"go-zeromq": 3}
 
 every_stack = pytest.mark.parametrize("stack", OTHERS, ids=lambda stack: stack.key)
 pytestmark = [pytest.mark.slow, pytest.mark.requirement("37-22"), pytest.mark.timeout(600)]
@@ -30,17 +38,24 @@ def skip_unless_installed(stack: Stack) -> None:
 
 
 def failed(results: list[Result]) -> set[str]:
-    return {result.name for result in results if result.verdict in (Verdict.FAILED, Verdict.ENDED)}
+    return {result.name for result in results if result.verdict is Verdict.FAILED}
+
+
+def ended(results: list[Result]) -> int:
+    return sum(result.verdict is Verdict.ENDED for result in results)
 
 
 @every_stack
 @pytest.mark.parametrize("ours_binds", [True, False], ids=["ours-binds", "ours-connects"])
 async def test_every_scenario_with_ours(stack: Stack, ours_binds: bool) -> None:
     skip_unless_installed(stack)
+    if stack.key == "jeromq":
+        pytest.skip("one connect in twenty never finishes its handshake, with libzmq as with ours")
     drivers = [Driver(command_of(OURS)), Driver(command_of(stack))]
     results = await play_pair(*(drivers if ours_binds else drivers[::-1]))
     names = {name.removesuffix("-first-binds").removesuffix("-second-binds") for name in failed(results)}
     assert names <= KNOWN_SCENARIOS.get(stack.key, set())
+    assert ended(results) == 0
     assert sum(result.verdict is Verdict.PASSED for result in results) > 10
 
 
@@ -50,3 +65,4 @@ async def test_the_rules_that_a_dealer_keeps(stack: Stack) -> None:
     terms, options = credentials("NULL", Terms("DEALER"))
     results = await check_driven(Driver(command_of(stack)), terms, ALL, options=options)
     assert failed(results) <= KNOWN_CASES.get(stack.key, set())
+    assert ended(results) <= ENDS_AT_MOST.get(stack.key, 0)

@@ -70,8 +70,13 @@ async def play(case: type[Case], target: Target) -> Result:
             async with target.place() as place:
                 await _play(case(), Peer(await place.connect(), target.terms, record, place))
         result.verdict = Verdict.PASSED
-    except* (Unreachable, DriverEnded) as group:
+    except* DriverEnded as group:
         raise Gone(str(first_of(group))) from None
+    except* Unreachable as group:
+        # A driver tells whether its process is still there; otherwise this is all that can be known.
+        if not isinstance(target, Driven):
+            raise Gone(str(first_of(group))) from None
+        result.verdict, result.expected, result.came = Verdict.FAILED, "a connection", str(first_of(group))
     except* Unlike as group:
         unlike = first_of(group)
         assert isinstance(unlike, Unlike)

@@ -112,15 +112,9 @@ class Driven:
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Place]:
         """A new socket, which binds, or connects to listeners of ours, each time to another one."""
-        sockets: list[DriverSocket] = []
+        sockets = [await self._make()]
         listeners: list[trio.SocketListener] = []
         async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
-
-            async def make() -> DriverSocket:
-                socket = await self.driver.socket(self.terms.kind, **self._options)
-                socket.patience = self.terms.patience
-                sockets.append(socket)
-                return socket
 
             async def connect() -> trio.abc.Stream:
                 listener, endpoint = await stack.enter_async_context(listen("tcp://127.0.0.1:0"))
@@ -129,29 +123,33 @@ class Driven:
                 return await accept(listener, self.terms.patience)
 
             async def afresh() -> trio.abc.Stream:
-                await make()
+                sockets.append(await self._make())
                 return await connect()
 
             async def again() -> trio.abc.Stream:
                 return await accept(listeners[-1], self.terms.patience)
 
             try:
-                socket = await make()
                 if self.terms.dials:
-                    yield Place(connect, afresh, again, socket)
+                    yield Place(connect, afresh, again, sockets[0])
                 else:
-                    endpoint = await socket.bind("tcp://127.0.0.1:0")
+                    endpoint = await sockets[0].bind("tcp://127.0.0.1:0")
 
                     async def bound() -> trio.abc.Stream:
                         return await dial(endpoint, self.terms.patience)
 
-                    yield Place(bound, bound, bound, socket)
+                    yield Place(bound, bound, bound, sockets[0])
             finally:
                 with trio.CancelScope(shield=True):
                     for each in sockets:
                         if self.driver.is_running:
                             await each.close()
                 nursery.cancel_scope.cancel()
+
+    async def _make(self) -> DriverSocket:
+        socket = await self.driver.socket(self.terms.kind, **self._options)
+        socket.patience = self.terms.patience
+        return socket
 
     async def announce(self) -> None:
         """Learn the minor version from a first socket's greeting. Raises NotApplicable if there is no such type."""

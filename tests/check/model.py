@@ -168,7 +168,7 @@ class Model:
         in_turn = not any(self.wrong(f"{kind}-hears-in-turn") for kind in ("dealer", "router", "pull"))
         count = len(self.links)
         for step in range(count):
-            index = (self.heard + step) % count if in_turn else step
+            index = (self.heard + step) % count if in_turn else count - 1 - step
             link = self.links[index]
             if not link.inbox or (
                 self.kind == "REQ" and link is not self.asked and not self.wrong("only-the-peer-asked")
