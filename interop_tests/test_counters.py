@@ -62,7 +62,7 @@ async def test_each_peer_is_counted_by_itself(world: World) -> None:
 
 @WE_BIND
 @pytest.mark.requirement("29-2", "29-9", "29-10")
-async def test_what_a_slow_subscriber_loses_is_counted(world: World) -> None:
+async def test_messages_dropped_for_a_slow_subscriber_are_counted(world: World) -> None:
     little = {"sndbuf": 65536, "rcvbuf": 65536}
     pub = await world.server.socket("PUB", sndhwm=3, **little)
     sub = await world.client.socket("SUB", rcvhwm=3, **little)
@@ -85,7 +85,7 @@ async def test_what_a_slow_subscriber_loses_is_counted(world: World) -> None:
 
 @WE_BIND
 @pytest.mark.requirement("28-32", "28-43", "30-17")
-async def test_what_waits_to_be_read_is_counted(world: World) -> None:
+async def test_unread_messages_are_counted(world: World) -> None:
     router, dealer = await world.pair("ROUTER", "DEALER", {}, {"routing_id": b"alice"})
     for n in range(10):
         await dealer.send(b"%d" % n)

@@ -56,7 +56,7 @@ async def test_an_address_is_bound_however_it_is_spelled(world: World, host: str
 @over_tcp
 @pytest.mark.parametrize("host", ["localhost", "[::ffff:127.0.0.1]", "127.1"])
 @pytest.mark.requirement("L-18", "L-19")
-async def test_another_spelling_ends_what_an_address_began(world: World, host: str) -> None:
+async def test_unbind_and_disconnect_accept_another_spelling(world: World, host: str) -> None:
     pull = await world.server.socket("PULL")
     await pull.bind("tcp://127.0.0.1:*")
     await pull.unbind(f"tcp://{host}:{port_of(pull.last_endpoint)}")
@@ -71,7 +71,7 @@ async def test_another_spelling_ends_what_an_address_began(world: World, host: s
 @over_tcp
 @pytest.mark.differs("spelling of an endpoint")
 @pytest.mark.requirement("L-17", "L-18", "L-19")
-async def test_any_spelling_ends_what_any_other_began(world: World) -> None:
+async def test_any_spelling_ends_an_endpoint_of_any_other(world: World) -> None:
     pull = await world.server.socket("PULL", ipv6=1)
     await pull.bind("tcp://127.0.0.1:*")
     assert pull.last_endpoint == f"tcp://127.0.0.1:{port_of(pull.last_endpoint)}"
@@ -88,7 +88,7 @@ async def test_any_spelling_ends_what_any_other_began(world: World) -> None:
 @over_tcp
 @pytest.mark.parametrize("endpoint", ["ipc://@", "tcp://;127.0.0.1:5555"])
 @pytest.mark.requirement("L-16")
-async def test_what_no_place_can_be_is_refused(world: World, endpoint: str) -> None:
+async def test_an_impossible_endpoint_is_refused(world: World, endpoint: str) -> None:
     push = await world.client.socket("PUSH")
     with refuses(errno.EINVAL):
         await push.connect(endpoint)

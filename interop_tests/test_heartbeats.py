@@ -94,7 +94,7 @@ async def test_any_traffic_shows_that_a_peer_is_alive(world: World) -> None:
 
 @EVERY_KIND
 @pytest.mark.requirement("37-71", "37-76")
-async def test_a_ttl_that_runs_out_is_a_death(world: World) -> None:
+async def test_a_peer_is_dead_when_its_ttl_runs_out(world: World) -> None:
     """This also applies to a socket that sends no PINGs itself."""
     pull = await world.server.socket("PULL")
     await pull.bind(world.endpoint())

@@ -295,7 +295,7 @@ async def test_a_server_that_accepts_and_closes_is_backed_off_from(world: World)
 @OURS
 @pytest.mark.differs("reason of an event")
 @pytest.mark.requirement("37-16", "37-17")
-async def test_whatever_goes_wrong_is_told_in_words_too(world: World) -> None:
+async def test_each_failure_has_a_reason_as_text(world: World) -> None:
     pull = await world.server.socket("PULL", handshake_ivl=100, maxmsgsize=100)
     await pull.bind(world.endpoint())
     said = {

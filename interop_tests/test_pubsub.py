@@ -197,7 +197,7 @@ async def test_a_slow_subscriber_loses_messages_and_delays_no_peer(world: World)
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("29-23", "29-24", "29-25", "37-58", "37-59", "L-36", "L-38")
-async def test_an_xpub_sees_the_wishes_of_a_sub(world: World) -> None:
+async def test_an_xpub_shows_the_subscriptions_of_a_sub(world: World) -> None:
     xpub, sub = await world.pair("XPUB", "SUB")
     await sub.subscribe(b"a")
     assert await xpub.recv() == b"\x01a"
@@ -212,7 +212,7 @@ async def test_an_xpub_sees_the_wishes_of_a_sub(world: World) -> None:
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("L-38", "37-61")
-async def test_a_sub_that_connects_tells_each_of_its_wishes_once(world: World) -> None:
+async def test_a_sub_that_connects_sends_each_subscription_once(world: World) -> None:
     xpub = await world.server.socket("XPUB", xpub_verboser=1)
     sub = await world.client.socket("SUB")
     await sub.subscribe(b"a", b"a", b"b", b"c")

@@ -14,7 +14,7 @@ EAGER = {"reconnect_ivl": 10}
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.parametrize(("receives", "sends"), [("PULL", "PUSH"), ("DEALER", "DEALER")])
 @pytest.mark.requirement("30-6", "28-24", "L-6")
-async def test_with_conflate_only_the_newest_waits_to_be_sent(world: World, receives: str, sends: str) -> None:
+async def test_with_conflate_only_the_newest_message_is_sent(world: World, receives: str, sends: str) -> None:
     endpoint = world.known_endpoint()
     sender = await world.client.socket(sends, conflate=1, sndhwm=2, **EAGER)
     await sender.connect(endpoint)
@@ -29,7 +29,7 @@ async def test_with_conflate_only_the_newest_waits_to_be_sent(world: World, rece
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("30-17")
-async def test_with_conflate_only_the_newest_waits_to_be_read(world: World) -> None:
+async def test_with_conflate_only_the_newest_message_is_read(world: World) -> None:
     pull, push = await world.pair("PULL", "PUSH", {"conflate": 1})
     for n in range(100):
         await push.send(b"%d" % n)

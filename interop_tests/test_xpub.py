@@ -137,7 +137,7 @@ async def test_each_subscription_of_an_xsub_gets_through(world: World) -> None:
 @pytest.mark.pairs("ours-ours", "libzmq-ours")
 @pytest.mark.differs("repeated subscription")
 @pytest.mark.requirement("37-61", "L-38")
-async def test_a_sub_tells_the_first_of_two_subscriptions(world: World) -> None:
+async def test_a_sub_sends_the_first_of_two_equal_subscriptions(world: World) -> None:
     xpub = await world.server.socket("XPUB", xpub_verboser=1)
     sub = await world.client.socket("SUB")
     await world.join(xpub, sub)

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).parent.parent
-FOLDERS = ("minizmtp", "minihttp", "docs", "examples")
+FOLDERS = ("minizmtp", "minihttp", "docs", "examples", "tests", "interop_tests", "benchmarks", "findings")
 
 WORDS = {
     "indefinite persons": r"\b(?:nobody|somebody|whoever|everybody|whomever)\b",
     "who, whom, whose": r"\b(?:who|whom|whose)\b",
     "because": r"\bbecause\b",
 }
-TARGETS = {"indefinite persons": 1.0, "who, whom, whose": 2.5}
+TARGETS = {"indefinite persons": 0.2, "who, whom, whose": 1.2}
 # The bounds for the present tree. Never raise one; lower it if the second test below says so.
-BOUNDS = {"indefinite persons": 1.0, "who, whom, whose": 2.5}
+BOUNDS = {"indefinite persons": 0.2, "who, whom, whose": 1.2}
 SLACK = 0.3
 
 
@@ -79,4 +79,4 @@ def test_a_bound_above_its_target_follows_the_rate_down(name: str, rates: dict[s
 
 
 def test_reasons_start_with_because(rates: dict[str, float]) -> None:
-    assert rates["because"] >= 0.8
+    assert rates["because"] >= 2.0

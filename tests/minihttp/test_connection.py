@@ -220,7 +220,7 @@ async def test_each_way_to_end_a_body(start_script, read_head, octets, stays):
 @pytest.mark.parametrize(
     ("method", "status"), [("HEAD", b"200 OK"), ("GET", b"204 No Content"), ("GET", b"304 Not Modified")]
 )
-async def test_some_answers_have_no_body_whatever_they_say(start_script, answering, method, status):
+async def test_some_responses_have_no_body_despite_their_headers(start_script, answering, method, status):
     octets = b"HTTP/1.1 %s\r\nContent-Length: 5\r\nContent-Encoding: gzip\r\n\r\n" % status
     async with minihttp.AsyncClient(base_url=await start_script(answering(octets))) as client:
         for _ in range(3):
@@ -405,7 +405,7 @@ async def test_https_with_a_context_that_trusts(secure, trusting):
     assert names == ["localhost"]
 
 
-async def test_a_stranger_is_refused(secure):
+async def test_an_untrusted_certificate_is_refused(secure):
     async with minihttp.AsyncClient() as client:
         with pytest.raises(minihttp.ConnectError, match="certificate verify failed"):
             await client.get(secure[0])

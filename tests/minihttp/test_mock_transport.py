@@ -54,7 +54,7 @@ async def test_a_coded_body_of_a_mock_is_undone():
             assert (await client.get(BASE)).text == "hello"
 
 
-async def test_a_mock_that_returns_no_response_is_told():
+async def test_a_mock_that_returns_no_response_is_a_type_error():
     async with AsyncClient(transport=MockTransport(lambda request: "hello")) as client:
         with pytest.raises(TypeError, match=r"returned str: expected a minihttp\.Response"):
             await client.get(BASE)

@@ -54,7 +54,7 @@ async def test_a_stream_is_content_only_after_it_was_read():
 
 
 @pytest.mark.parametrize("options", [{"content": b"a", "json": 1}, {"data": {"a": 1}, "json": 1}])
-def test_two_bodies_are_one_too_many(options):
+def test_two_bodies_are_a_type_error(options):
     with pytest.raises(TypeError, match="three ways to give one body"):
         Request("POST", URL, **options)
 

@@ -353,7 +353,7 @@ async def test_a_stream_goes_to_http_1_0_up_to_the_close(start_server):
 
 
 @pytest.mark.parametrize("status", [204, 304])
-async def test_some_answers_have_no_body_whatever_the_handler_gives(start_server, status):
+async def test_some_responses_have_no_body_despite_the_handler(start_server, status):
     async def handler(request):
         return minihttp.Response(status, content=iter([b"not sent"]))
 
@@ -954,7 +954,7 @@ async def test_the_log_names_a_refused_header_without_its_value(tcp, caplog):
 
 
 @pytest.mark.parametrize("kind", ["exit", "group", "cancelled", "stop", "closed"])
-async def test_whatever_a_handler_raises_gives_500(tcp, caplog, kind):
+async def test_any_exception_of_a_handler_gives_500(tcp, caplog, kind):
     async def handler(request):
         await raises(kind if request.url.path == "/wrong" else "nothing")
         return minihttp.Response(200)

@@ -272,7 +272,7 @@ async def test_a_program_that_must_change_is_told_how(
 
 
 @pytest.mark.parametrize("make", [minizmtp.Context, minizmtp.Context.instance])
-def test_asyncio_is_told_of_trio(make: Callable[[], minizmtp.Context]) -> None:
+def test_running_on_asyncio_is_an_error_that_names_trio(make: Callable[[], minizmtp.Context]) -> None:
     async def main() -> None:
         async with make():
             pass

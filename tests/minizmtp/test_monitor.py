@@ -78,7 +78,7 @@ async def test_events_have_the_values_and_endpoints_of_libzmq(quick_clock: MockC
             assert refused.reason.startswith(f"{pull.last_endpoint}: ")
 
 
-async def test_a_bind_that_fails_is_told_and_raised() -> None:
+async def test_a_failed_bind_is_raised_and_has_an_event() -> None:
     async with zmq.Context() as ctx:
         one, two = ctx.socket(zmq.PULL), ctx.socket(zmq.PULL)
         one.bind("tcp://127.0.0.1:*")
@@ -220,7 +220,7 @@ async def test_a_reader_lets_other_tasks_run_meanwhile() -> None:
     assert turns >= 10
 
 
-async def test_a_second_reader_is_told_that_there_is_one() -> None:
+async def test_a_second_reader_of_a_monitor_is_an_error() -> None:
     monitor = Monitor()
     async with trio.open_nursery() as nursery:
 
@@ -308,7 +308,7 @@ async def test_a_second_loop_over_events_misses_none(quick_clock: MockClock) -> 
 
 
 @pytest.mark.requirement("L-20", "37-14", "37-15")
-async def test_a_refusal_is_told_as_such_and_ends_the_connect() -> None:
+async def test_a_refusal_has_its_own_event_and_ends_the_connect() -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()

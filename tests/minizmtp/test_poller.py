@@ -231,7 +231,7 @@ async def test_inside_a_message_read_by_frames_pollin_stays_set() -> None:
 # ------------------------------------------------------------------------------------------------- file descriptors
 
 
-async def test_files_are_told_beside_sockets_in_order() -> None:
+async def test_ready_files_are_reported_with_sockets_in_order() -> None:
     here, there = trio.socket.socketpair()
     with here, there:
         async with zmq.Context() as ctx:
@@ -246,7 +246,7 @@ async def test_files_are_told_beside_sockets_in_order() -> None:
             assert await poller.poll(0) == [(here.fileno(), POLLOUT), (pull, POLLIN), (there.fileno(), POLLIN)]
 
 
-async def test_files_are_told_as_pyzmq_tells_them() -> None:
+async def test_ready_files_are_reported_as_by_pyzmq() -> None:
     """Number and mask; a pipe whose other end is closed is POLLERR alone."""
     reader, writer = os.pipe()
     one, other = socket.socketpair()

@@ -328,7 +328,7 @@ async def test_sockets_work_with_a_task_for_each(endpoint: str, monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("errors_expected")
-async def test_an_error_in_one_turn_is_told_and_the_others_have_theirs(
+async def test_an_error_in_one_turn_does_not_stop_the_others(
     ends: list[Ends], autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     called: list[str] = []
@@ -381,7 +381,7 @@ async def test_without_a_file_for_epoll_the_next_one_asks_again(
 
 
 @pytest.mark.usefixtures("errors_expected")
-async def test_an_epoll_that_fails_is_told_and_asked_again(
+async def test_a_failing_epoll_is_logged_and_used_again(
     ends: list[Ends], autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Failing(EpollReactor):

@@ -859,7 +859,7 @@ async def test_connecting_twice_to_the_same_endpoint(kind: zmq.SocketType, peer_
         assert scope.cancelled_caught
 
 
-async def test_metadata_tells_what_we_see_not_what_the_peer_claims() -> None:
+async def test_metadata_has_the_real_address_of_the_peer() -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         pull.bind("tcp://127.0.0.1:*")

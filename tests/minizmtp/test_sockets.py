@@ -397,7 +397,7 @@ async def test_with_req_relaxed_the_rest_of_a_reply_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("how", ["recv", "recv_multipart", "recv_message"])
-async def test_a_poll_hears_that_the_rest_has_been_read(how: str) -> None:
+async def test_a_poll_notices_that_the_rest_was_read(how: str) -> None:
     async with zmq.Context() as ctx:
         rep, req = await pair(ctx, zmq.REP, zmq.REQ, "inproc://here")
         await req.send_multipart([b"a", b"b"])

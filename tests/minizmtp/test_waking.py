@@ -532,7 +532,7 @@ async def test_a_proxy_before_one_dead_subscriber_goes_on(transport: str, what: 
                 nursery.cancel_scope.cancel()
 
 
-async def test_a_second_receiver_hears_that_it_is_not_its_turn() -> None:
+async def test_a_second_receiver_gets_efsm_when_it_may_not_receive() -> None:
     """As it would if it asked now: a REP that owes a reply, and a REQ that has asked nothing, receive nothing."""
     async with zmq.Context() as ctx:
         rep, req = await pair(ctx, zmq.REP, zmq.REQ, "inproc://here")

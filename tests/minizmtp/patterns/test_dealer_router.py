@@ -108,7 +108,7 @@ def test_a_peer_that_leaves_a_bound_dealer_takes_its_queue_along() -> None:
 
 
 @pytest.mark.requirement("28-30")
-def test_a_dealer_hears_each_in_turn() -> None:
+def test_a_dealer_receives_from_its_peers_in_turn() -> None:
     asker = dealer()
     a, b = Peer(asker), Peer(asker)
     a.says([b"a1"], [b"a2"], [b"a3"])
@@ -182,7 +182,7 @@ def test_a_name_that_a_peer_chose_is_taken_as_it_is(name: bytes) -> None:
 
 
 @pytest.mark.requirement("28-38")
-def test_a_router_hears_each_in_turn() -> None:
+def test_a_router_receives_from_its_peers_in_turn() -> None:
     service = router()
     a, b = Named(service, b"a"), Named(service, b"b")
     a.says([b"1"], [b"2"], [b"3"])

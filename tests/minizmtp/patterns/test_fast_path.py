@@ -322,6 +322,6 @@ def modules_with(*names: str) -> set[str]:
 
 
 @pytest.mark.slow
-def test_two_modules_know_when_a_pattern_need_not_be_asked() -> None:
+def test_only_two_modules_use_the_inbox_of_a_single_peer() -> None:
     """`routing` keeps it true, and `socket` uses it."""
     assert modules_with("inbox", "only") == {"patterns/routing.py", "sockets/socket.py"}

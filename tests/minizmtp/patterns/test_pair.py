@@ -26,7 +26,7 @@ def test_either_side_of_a_pair_sends_any_message_unchanged(message: Message) -> 
 
 
 @pytest.mark.requirement("31-1")
-def test_a_second_peer_is_neither_heard_nor_told_anything() -> None:
+def test_a_second_peer_receives_nothing_and_is_not_read() -> None:
     one = pair()
     first, second = Peer(one), Peer(one)
     second.says([b"me too"])

@@ -27,7 +27,7 @@ def sub(*prefixes: bytes) -> Sub:
 
 
 @pytest.mark.requirement("29-2", "29-7", "29-8", "37-57")
-def test_each_listener_gets_what_it_asked_for_and_no_more() -> None:
+def test_each_subscriber_gets_only_its_topics() -> None:
     station = pub()
     europe, america, all_of_it = Peer(station), Peer(station), Peer(station)
     europe.says(Subscribe(b"eu"))
@@ -158,7 +158,7 @@ def test_a_reconnected_subscriber_has_to_subscribe_again() -> None:
     assert station.subscriptions_of(listener.pipe) == 2
 
 
-def test_a_listener_may_want_no_more_than_maxsubscribed() -> None:
+def test_maxsubscribed_limits_a_subscribers_prefixes() -> None:
     most = Options()
     most.maxsubscribed = 3 * (512 + 8 * 2)
     station = Pub(Calls(), Calls(), most)
@@ -181,7 +181,7 @@ def test_a_long_prefix_counts_by_its_length() -> None:
         listener.pipe.inbound.put(Subscribe(bytes(1000)))
 
 
-def test_a_listener_with_many_prefixes_leaves_in_slices() -> None:
+def test_a_subscriber_with_many_prefixes_is_removed_in_slices() -> None:
     """It gets nothing more at once; what is left to do is bounded between two calls, however much it had."""
     station = pub()
     soon: list[Callable[[], None]] = []
@@ -302,7 +302,7 @@ def test_without_a_subscription_nothing_is_received() -> None:
 
 
 @pytest.mark.requirement("29-34", "37-57")
-def test_what_a_station_sends_unasked_is_filtered_once_more() -> None:
+def test_a_sub_filters_messages_that_it_did_not_subscribe_to() -> None:
     """Between our CANCEL and its arrival a publisher still sends."""
     listener = sub(b"eu", b"us")
     station = Peer(listener)
@@ -312,7 +312,7 @@ def test_what_a_station_sends_unasked_is_filtered_once_more() -> None:
 
 
 @pytest.mark.requirement("37-58", "37-59")
-def test_subscribing_tells_every_station_that_is_there() -> None:
+def test_subscribing_is_sent_to_every_connected_publisher() -> None:
     listener = sub()
     one, two, away = Peer(listener), Peer(listener), Peer(listener, connected=False)
     listener.subscribe(b"eu")
@@ -345,7 +345,7 @@ def test_unsubscribing_what_was_never_subscribed_says_nothing() -> None:
 
 
 @pytest.mark.requirement("L-38", "29-28")
-def test_on_each_new_connection_each_prefix_is_asked_for_once() -> None:
+def test_a_sub_sends_each_prefix_once_per_connection() -> None:
     listener = sub(b"eu", b"us", b"eu")
     station = Peer(listener)
     assert station.hears() == [Subscribe(b"eu"), Subscribe(b"us")]
@@ -366,7 +366,7 @@ def test_a_subscription_unsent_at_a_break_is_not_sent_twice() -> None:
     assert station.hears() == [Subscribe(b"eu"), Subscribe(b"us")]
 
 
-def test_a_station_that_has_left_is_told_nothing() -> None:
+def test_nothing_is_sent_to_a_publisher_that_has_left() -> None:
     listener = sub()
     station = Peer(listener)
     station.leaves()
@@ -375,7 +375,7 @@ def test_a_station_that_has_left_is_told_nothing() -> None:
 
 
 @pytest.mark.requirement("29-29", "L-9")
-def test_what_a_station_said_before_it_left_is_heard() -> None:
+def test_messages_of_a_publisher_that_has_left_are_received() -> None:
     listener = sub(b"eu")
     station = Peer(listener)
     station.says([b"eu"])

@@ -276,7 +276,7 @@ def test_asking_for_a_request_when_there_is_none_owes_nothing() -> None:
 
 
 @pytest.mark.requirement("28-12", "28-17")
-def test_askers_are_heard_in_turn_and_each_gets_its_own_reply() -> None:
+def test_clients_are_served_in_turn_and_get_their_own_replies() -> None:
     service = rep()
     askers = [Peer(service) for _ in range(3)]
     for asker, name in zip(askers, (b"a", b"b", b"c"), strict=True):

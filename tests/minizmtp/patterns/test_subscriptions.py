@@ -51,7 +51,7 @@ def test_one_cancel_ends_two_equal_subscriptions() -> None:
     assert not wants.matching(b"news")
 
 
-def test_forgetting_what_was_never_noted_changes_nothing() -> None:
+def test_removing_an_unknown_subscription_changes_nothing() -> None:
     wants: Subscriptions[str] = Subscriptions()
     wants.add(b"news", "anna")
     assert wants.remove(b"news", "ben") is False
@@ -59,7 +59,7 @@ def test_forgetting_what_was_never_noted_changes_nothing() -> None:
     assert list(wants.matching(b"news")) == ["anna"]
 
 
-def test_first_and_last_are_told_apart_from_the_rest() -> None:
+def test_add_and_remove_report_the_first_and_the_last() -> None:
     wants: Subscriptions[str] = Subscriptions()
     assert [wants.add(b"n", "anna"), wants.add(b"n", "ben")] == [True, False]
     assert [wants.remove(b"n", "anna"), wants.remove(b"n", "ben")] == [False, True]
@@ -112,7 +112,7 @@ def test_a_prefix_of_a_leaver_goes_over_to_the_next_subscriber() -> None:
     assert wants.remove(b"a", "ben") is True
 
 
-def test_what_is_asked_for_again_stays_and_the_rest_goes() -> None:
+def test_only_renewed_subscriptions_stay() -> None:
     wants: Subscriptions[str] = Subscriptions()
     wants.add(b"a", "anna"), wants.add(b"b", "anna")
     wants.renew("anna")
@@ -125,7 +125,7 @@ def test_what_is_asked_for_again_stays_and_the_rest_goes() -> None:
     assert wants.tidy(10) == [("anna", b"a", True)]
 
 
-def test_a_subscriber_may_leave_while_it_begins_anew() -> None:
+def test_a_subscriber_may_leave_while_it_renews() -> None:
     wants: Subscriptions[str] = Subscriptions()
     wants.add(b"a", "anna"), wants.add(b"b", "anna")
     wants.renew("anna"), wants.renew("anna")

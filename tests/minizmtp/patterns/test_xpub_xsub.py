@@ -462,7 +462,7 @@ def test_with_xpub_manual_each_silent_leave_is_shown() -> None:
 
 
 @pytest.mark.requirement("29-14")
-def test_an_xpub_shows_what_a_returned_peer_wants_no_more() -> None:
+def test_an_xpub_shows_what_a_returned_peer_did_not_renew() -> None:
     """And it shows nothing of what it wants still."""
     station = xpub()
     soon: list[Callable[[], None]] = []
@@ -718,7 +718,7 @@ def test_messages_of_a_departed_publisher_are_still_received() -> None:
 
 
 @pytest.mark.requirement("29-35", "29-39", "29-41", "29-42")
-def test_an_xsub_hears_all_that_comes_each_in_turn_wanted_or_not() -> None:
+def test_an_xsub_receives_all_messages_of_its_peers_in_turn() -> None:
     broker = xsub(b"eu")
     one, other = Peer(broker), Peer(broker)
     one.says([b"eu"], [b"", b"x", b""]), other.says([b"us", b"\0"])

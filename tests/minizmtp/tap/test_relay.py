@@ -195,7 +195,7 @@ async def test_what_a_server_said_before_it_died_still_arrives(transports: tuple
 
 
 @every_mix
-async def test_when_the_client_dies_the_server_is_told(transports: tuple[str, str]) -> None:
+async def test_the_end_of_the_client_reaches_the_server(transports: tuple[str, str]) -> None:
     told = trio.Event()
 
     async def wait_for_the_end(stream: trio.SocketStream) -> None:

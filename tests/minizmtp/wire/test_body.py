@@ -98,7 +98,7 @@ def test_the_last_octets_are_left_to_an_ordinary_read() -> None:
 
 
 @pytest.mark.parametrize("size", [2**62, 100 * MEBIBYTE])
-def test_a_stranger_has_to_say_what_it_wants_kept(size: int) -> None:
+def test_an_announced_size_reserves_no_memory(size: int) -> None:
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()

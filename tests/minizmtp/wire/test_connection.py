@@ -150,7 +150,7 @@ def test_an_applications_own_properties_go_with_ours() -> None:
 
 
 @pytest.mark.requirement("37-40", "37-42", "37-49", "37-50")
-def test_ready_tells_all_that_the_peer_told() -> None:
+def test_ready_has_all_metadata_of_the_peer() -> None:
     """This includes a resource, which we accept and ignore."""
     data = metadata((b"Resource", b"no such")) + metadata((b"X-Colour", b"red")) + metadata((b"Socket-Type", b"REQ"))
     assert hear(Connection(SocketType.REP), [GREETING + command(b"READY", data)])[1:] == [
@@ -908,7 +908,7 @@ def test_an_unfinished_message_costs_what_it_counts(size: int) -> None:
     assert refusal(hear(connection, [said])) is not None
 
 
-def test_metadata_of_a_stranger_cost_what_was_said() -> None:
+def test_metadata_take_as_much_memory_as_was_received() -> None:
     """As text, 64 KiB of them could be a megabyte."""
     value = "\U0001f600".encode() + b"\xff" * 60_000
     connection = Connection(SocketType.PULL)

@@ -653,7 +653,7 @@ def test_flags_outside_of_the_box_say_nothing(outside: dict[str, bool]) -> None:
     ],
     ids=["message", "nothing", "PING", "SUBSCRIBE", "ERROR", "READY"],
 )
-def test_nothing_in_clear_is_taken_any_more(said: bytes) -> None:
+def test_after_the_handshake_clear_text_is_refused(said: bytes) -> None:
     client, _ = in_traffic()
     error = refusal(hear(client, [said]))
     assert error is not None

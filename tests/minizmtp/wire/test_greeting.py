@@ -15,7 +15,7 @@ def changed(octet: int, value: int) -> bytes:
 
 
 @pytest.mark.requirement("37-1", "37-3", "37-8", "37-9", "37-13")
-def test_ours_is_64_octets_with_zeros_wherever_nothing_is_said() -> None:
+def test_our_greeting_has_64_octets_with_zeros_as_filler() -> None:
     assert encode_greeting(b"NULL") == bytes.fromhex(
         "ff 00 00 00 00 00 00 00 00 7f 03 01"
         "4e 55 4c 4c 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00"

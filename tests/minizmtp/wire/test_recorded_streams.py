@@ -317,7 +317,7 @@ def test_it_may_be_cut_at_every_octet(recording: Recording) -> None:
 
 
 @every_recording
-def test_each_event_is_told_with_its_last_octet_and_not_before(recording: Recording) -> None:
+def test_each_event_is_returned_with_its_last_octet(recording: Recording) -> None:
     connection = Connection(recording.ours)
     for step in recording.steps:
         assert hear(connection, [step.octets[:-1]]) == []
@@ -326,7 +326,7 @@ def test_each_event_is_told_with_its_last_octet_and_not_before(recording: Record
 
 @pytest.mark.requirement("37-17", "37-27", "L-10")
 @every_recording
-def test_it_may_end_at_every_octet_and_what_was_whole_is_told(recording: Recording) -> None:
+def test_a_stream_may_end_at_every_octet(recording: Recording) -> None:
     where = "after 0 of the 64 octets of the greeting"
     begun = 0
     events: list[object] = []
@@ -368,7 +368,7 @@ def test_a_changed_octet_is_refused_where_it_must_be(recording: Recording) -> No
 
 
 @every_recording
-def test_every_octet_may_be_left_out_or_said_twice(recording: Recording) -> None:
+def test_every_octet_may_be_left_out_or_repeated(recording: Recording) -> None:
     octets = recording.octets
     for place in range(len(octets)):
         for said in (octets[:place] + octets[place + 1 :], octets[: place + 1] + octets[place:]):
