@@ -138,10 +138,97 @@ READY = checks_of("""
     one-peer-for-messages | What comes first | After READY, messages are printed as in step 2.
 """)
 
+REQREP = checks_of("""
+    REQ:
+    request-octet-by-octet | REQ | The empty frame has the flags MORE, 01, and the size 0.
+    request-has-delimiter | REQ | The frames of the line follow the empty frame, with MORE on all but the last.
+    questions-in-turn | REQ | Take the empty frame off the reply, and print the rest.
+    one-request-at-a-time | REQ | Read the next line when the reply has been printed.
+    reply-reaches-the-program | REQ | Only the first empty frame is the delimiter; others belong to the reply.
+    reply-before-the-request | REQ | Before you send a request, read and drop what has come already.
+    reply-without-delimiter | REQ | Drop a reply whose first frame is not empty, and wait for the next.
+    all-partners-fit | Types that fit | REP and ROUTER.
+    wrong-types | Types that fit | REP and ROUTER, and no other.
+    REP:
+    answers-in-turn | REP | Print the request, read a line, send it; then take the next message.
+    envelope-comes-back | REP | The envelope is all up to the first empty frame, which is included.
+    request-without-delimiter | REP | Without an empty frame there is no way back: drop the message.
+    asker-has-gone | REP | The reply to a peer that has gone is dropped: read its line, and serve the next peer.
+    ready-octet-by-octet | Types that fit | Socket-Type is KIND, here REP.
+    all-partners-fit | Types that fit | REQ and DEALER.
+    wrong-types | Types that fit | REQ and DEALER, and no other.
+""")
+
+MANY = checks_of("""
+    PULL:
+    silent-peers | A thread for each peer | Accept the next peer while others are still in their greeting.
+    fifty-peers | A thread for each peer | listen(100) lets a hundred peers wait for accept.
+    lines-stay-whole | Lines stay whole | Hold a lock while you write a line and flush it.
+    half-of-a-message | Lines stay whole | Frames are collected for each connection by itself.
+    a-flood-and-another | Lines stay whole | Let the lock go after each line.
+    pull-waits | Back-pressure | Don't read on before the line is written; keep no list of what is to be written.
+    REP:
+    reply-goes-to-the-asker | REP and its turn | Keep the connection with the request, and send the reply there.
+    asker-has-gone | REP and its turn | Let the lock go, whatever happens to the connection.
+    PUSH:
+    push-changes-nothing | PUSH | A line is one message; MORE is on all frames but the last.
+    sends-in-order | PUSH | Read the next line when the one before has been sent.
+    sends-every-size | PUSH | Up to 255 octets a frame is short, and above it is long.
+    no-message-before-ready | PUSH | Read no lines before the peer's READY has come.
+    push-waits | Back-pressure | A blocking send waits for the peer: read no line meanwhile.
+    wrong-types | PUSH | PULL, and no other.
+""")
+
+PUBSUB = checks_of("""
+    PUB:
+    prefix-is-matched | Subscriptions | Compare the octets of the prefix with the first of the message.
+    empty-prefix | Subscriptions | Every message begins with the empty prefix.
+    nothing-unasked | Subscriptions | Without a subscription nothing matches.
+    first-frame-decides | Subscriptions | The prefix is compared with the first frame; all frames are sent.
+    old-subscription | Subscriptions | 00 and a prefix takes it back.
+    subscriptions-add | Subscriptions | Count: two subscriptions to one prefix take two cancellations.
+    long-prefixes | Subscriptions | A long prefix comes in a long frame.
+    message-for-a-publisher | Subscriptions | Drop what begins with neither 00 nor 01.
+    two-subscribers | A queue for each peer | Subscriptions belong to a connection, and end with it.
+    slow-subscriber | A queue for each peer | Never write to a socket in the thread that reads the lines.
+    wrong-types | SUB | SUB and XSUB, and no other.
+    SUB:
+    subscribe-to-old-peers | SUB | A subscription is a message of one frame: 01 and the prefix.
+    long-subscriptions | SUB | 01 and 255 octets of prefix are 256: a long frame.
+    late-publisher | SUB | Lines that came before the handshake are sent after it, each once.
+    subscriptions-are-counted | SUB | Send 00 and the prefix when it was taken back as often as asked for.
+    sub-hands-on | SUB | Print the message with all its frames.
+    sub-filters-too | SUB | Compare messages with your own subscriptions, too, before you print them.
+""")
+
+ROUTER = checks_of("""
+    ROUTER:
+    name-in-front | Names | The name is the property Identity of the peer's READY, and goes in front of its frames.
+    made-up-names | Names | 00 and four octets at random. With the same name twice, the second peer is not heard.
+    requests-and-replies | Names | Add the name, and change nothing else.
+    goes-by-the-name | The way back | The first frame of a line is the name, and is not sent.
+    unknown-name | The way back | Drop the line, and go on.
+    name-comes-back | The way back | Forget the name when its connection ends.
+    taken-name | The way back | The first peer of a name keeps it; read what the second sends, and drop it.
+    slow-dealer | The way back | Use the queue of step 6 for each peer.
+    wrong-types | DEALER | REQ, DEALER and ROUTER, and no other.
+    DEALER:
+    dealer-changes-nothing | DEALER | A line is a message, and a message is a line.
+    sends-in-order | DEALER | One thread sends lines, and another one prints messages.
+    receives-in-order | DEALER | One thread sends lines, and another one prints messages.
+    sends-every-size | DEALER | Up to 255 octets a frame is short, and above it is long.
+    receives-every-size | DEALER | A line may be as long as a message is.
+    no-message-before-ready | DEALER | Start the thread that reads lines after the handshake.
+""")
+
 STEPS = (
     Step(1, "greeting", "The greeting", GREETING),
     Step(2, "frames", "Frames", FRAMES),
     Step(3, "ready", "READY", READY),
+    Step(4, "reqrep", "REQ and REP", REQREP),
+    Step(5, "many", "Many peers at once, and back-pressure", MANY),
+    Step(6, "pubsub", "PUB and SUB", PUBSUB),
+    Step(7, "router", "ROUTER and DEALER", ROUTER),
 )
 
 

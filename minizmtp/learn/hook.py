@@ -139,10 +139,94 @@ async def ready(scene: Scene) -> str:
     return f"a PUSH of {scene.name} sent three messages to your PULL, with nothing in between."
 
 
+async def reqrep(scene: Scene) -> str:
+    """Step 4."""
+    rep, req = await scene.pair("REP", "REQ")
+    await req.send(b"What is the answer?")
+    await expect(rep, b"What is the answer?")
+    await rep.send(b"42")
+    await expect(req, b"42")
+    asker, other = await scene.pair("REQ", "REP")
+    await asker.send(b"And the question?")
+    await expect(other, b"And the question?")
+    await other.send(b"I don't know.")
+    await expect(asker, b"I don't know.")
+    return f"your REP has answered a REQ of {scene.name}, and a REP of it your REQ."
+
+
+async def many(scene: Scene) -> str:
+    """Step 5."""
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    pull = await scene.mine("PULL", endpoint)
+    for number in range(10):
+        one = await scene.far("PUSH")
+        await one.connect(endpoint)
+        await one.send(b"%d" % number)
+    lines = sorted([await pull.receive() for _ in range(10)])
+    if lines != [[b"%d" % number] for number in range(10)]:
+        raise Unlike("ten messages", ", ".join(map(listed, lines)))
+    push, far = await scene.pair("PUSH", "PULL")
+    await push.send(b"x" * 1_000_000)
+    await expect(far, b"x" * 1_000_000)
+    return f"ten PUSH of {scene.name} at once were heard by your PULL, and a PULL got a million octets of your PUSH."
+
+
+async def pubsub(scene: Scene) -> str:
+    """Step 6."""
+    pub, sub = await scene.pair("PUB", "SUB")
+    await sub.subscribe(b"news")
+    await published(pub, sub)
+    mine, far = await scene.pair("SUB", "PUB")
+    await mine.subscribe(b"news")
+    await published(far, mine)
+    return f"a SUB of {scene.name} gets news of your PUB, and your SUB of its PUB, and no weather."
+
+
+async def published(pub: Learner | DriverSocket, sub: Learner | DriverSocket) -> None:
+    """News arrives, as soon as the subscription has."""
+    with trio.fail_after(PATIENCE):
+        while True:
+            await pub.send(b"weather")
+            await pub.send(b"news", b"of today")
+            try:
+                await expect_in(sub, 0.1, b"news", b"of today")
+            except Unlike as unlike:
+                if "none" not in unlike.came and "nothing" not in unlike.came:
+                    raise
+            else:
+                return
+
+
+async def expect_in(receiver: Learner | DriverSocket, patience: float, *frames: bytes) -> None:
+    """The next message there, which may be missing, has these frames."""
+    found = await receiver.receive(patience)
+    if found != list(frames):
+        raise Unlike(listed(frames), listed(found))
+
+
+async def router(scene: Scene) -> str:
+    """Step 7."""
+    mine, anna = await scene.pair("ROUTER", "DEALER", routing_id=b"anna".hex())
+    await anna.send(b"I am anna")
+    await expect(mine, b"anna", b"I am anna")
+    await mine.send(b"anna", b"hello anna")
+    await expect(anna, b"hello anna")
+    dealer, rep = await scene.pair("DEALER", "REP")
+    await dealer.send(b"", b"question")
+    await expect(rep, b"question")
+    await rep.send(b"answer")
+    await expect(dealer, b"", b"answer")
+    return f"your ROUTER has talked to a DEALER of {scene.name} by its name, and your DEALER to a REP."
+
+
 HOOKS: dict[str, Callable[[Scene], Awaitable[str]]] = {
     "greeting": greeting,
     "frames": frames,
     "ready": ready,
+    "reqrep": reqrep,
+    "many": many,
+    "pubsub": pubsub,
+    "router": router,
 }
 
 

@@ -10,7 +10,8 @@ says itself. Other cases are about the program's standard input and output: back
 Below this module: `check.case`. Read next: `course`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import trio
@@ -19,6 +20,8 @@ from ..check import octets as o
 from ..check.case import Case
 from ..check.peer import QUIET, Ended, Peer, Unlike, listed, shown
 from ..check.program import encoded
+from ..check.pubsub import asks, gets, in_force
+from .program import Learner
 
 APART = 0.004  # seconds between pieces, because the system joins what is sent sooner
 
@@ -356,18 +359,306 @@ class OnePeerForMessages(Lesson):
             await one.leave()
 
 
+# ----------------------------------------------------------------------------------------------- step 4: REQ and REP
+
+
+class RequestOctetByOctet(Lesson):
+    """REQ sends an empty frame with MORE, and then the request."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        await peer.program.send(b"hi")
+        expected = o.message(b"", b"hi")
+        came = await whole(peer, len(expected), f"the request {expected.hex(' ')}")
+        octet_by_octet(
+            expected,
+            came,
+            ("the flags of the empty frame: MORE", 1),
+            ("the size of the empty frame", 1),
+            ("the flags of the request", 1),
+            ("the size of the request", 1),
+            ("the request", 2),
+        )
+
+
+class QuestionsInTurn(Lesson):
+    """REQ sends a request, prints the reply, and then reads the next line."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        for number in range(3):
+            await peer.program.send(b"question %d" % number)
+            await peer.message(b"", b"question %d" % number)
+            await peer.send(o.message(b"", b"answer %d" % number, b"l" * 300))
+            await prints(peer, b"answer %d" % number, b"l" * 300)
+
+
+class OneRequestAtATime(Lesson):
+    """REQ does not send a second request before the reply to the first has come."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        await peer.program.send(b"one")
+        await peer.program.send(b"two")
+        await peer.message(b"", b"one")
+        if more := await peer.hear(QUIET):
+            raise Unlike("nothing before the reply", shown(more))
+        await peer.send(o.message(b"", b"reply"))
+        await prints(peer, b"reply")
+        await peer.message(b"", b"two")
+
+
+class AnswersInTurn(Lesson):
+    """REP prints a request without its envelope, reads a line, and sends it as the reply; and then the next."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake("REQ")
+        await peer.send(o.message(b"", b"first"), o.message(b"", b"second", b""))
+        await prints(peer, b"first")
+        await peer.program.send(b"reply", b"to first")
+        await peer.message(b"", b"reply", b"to first")
+        await prints(peer, b"second", b"")
+        await peer.program.send(b"l" * 300)
+        await peer.message(b"", b"l" * 300)
+
+
+# ----------------------------------------------------------------------------------- step 5: many peers, back-pressure
+
+LUMP = 65_536  # octets of a message that fills buffers
+MOST = 1024  # of them: far more than the buffers of the system and of a careful program
+STUCK = 0.6  # seconds without progress
+LONGEST = 20.0  # seconds for a write that is meant to wait
+
+
+class SilentPeers(Lesson):
+    """Peers that stay silent, or stop inside their greeting or READY, do not keep others waiting."""
+
+    async def play(self, peer: Peer) -> None:
+        octets = o.greeting() + o.ready(peer.terms.partner)
+        for number, count in enumerate((0, 20, 64, 70)):
+            one = await peer.another() if number else peer
+            await one.send(octets[:count])
+        last = await peer.another()
+        await last.handshake()
+        await last.send(o.message(b"heard"))
+        await prints(peer, b"heard")
+
+
+class FiftyPeers(Lesson):
+    """Fifty peers at a time are all heard."""
+
+    async def play(self, peer: Peer) -> None:
+        peers = [peer] + [await peer.another() for _ in range(49)]
+        for one in peers:
+            await one.handshake()
+        for number, one in enumerate(peers):
+            await one.send(o.message(b"%02d" % number))
+        lines = sorted([await peer.program.receive() for _ in peers])
+        for number, line in enumerate(lines):
+            if line != [b"%02d" % number]:
+                raise Unlike(f"each of 50 messages once, number {number} too", line_of(line))
+
+
+class LinesStayWhole(Lesson):
+    """Lines of messages that come from several peers at once are not mixed."""
+
+    async def play(self, peer: Peer) -> None:
+        peers = [peer] + [await peer.another() for _ in range(3)]
+        for one in peers:
+            await one.handshake()
+        for number, one in enumerate(peers):
+            await one.send(o.message(b"%d" % number, b"x" * 500) * 200)
+        counts = [0] * len(peers)
+        for _ in range(200 * len(peers)):
+            line = await peer.program.receive()
+            if len(line) != 2 or line[1] != b"x" * 500 or line[0] not in (b"0", b"1", b"2", b"3"):
+                raise Unlike("a whole message of one peer", line_of(line))
+            counts[int(line[0])] += 1
+        if set(counts) != {200}:
+            raise Unlike("200 messages of each peer", ", ".join(map(str, counts)))
+
+
+class AFloodAndAnother(Lesson):
+    """A peer that never stops sending does not keep another one from being heard."""
+
+    async def play(self, peer: Peer) -> None:
+        other = await peer.another()
+        for one in (peer, other):
+            await one.handshake()
+
+        peer.terms = replace(peer.terms, patience=LONGEST)
+
+        async def flood() -> None:
+            while True:
+                await peer.send(o.message(b"flood", bytes(1000)) * 50)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(flood)
+            await peer.program.receive()
+            await other.send(o.message(b"heard"))
+            with trio.move_on_after(2 * other.terms.patience):
+                while await peer.program.receive() != [b"heard"]:
+                    peer.record.writes.clear()
+                nursery.cancel_scope.cancel()
+            if not nursery.cancel_scope.cancel_called:
+                raise Unlike("the message of the second peer", "messages of the first one only")
+
+
+class PullWaits(Lesson):
+    """If nothing reads its standard output, PULL stops reading from its peers, and loses nothing."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        peer.terms = replace(peer.terms, patience=LONGEST)  # a write that waits is what is looked for
+        sent = 0
+
+        async def fill() -> None:
+            nonlocal sent
+            while sent < MOST:
+                await peer.send(o.message(b"%d" % sent, bytes(LUMP)))
+                sent += 1
+                peer.record.writes.clear()  # nothing of interest, and much
+
+        if await stuck(fill, lambda: sent):
+            for number in range(sent):
+                line = await peer.program.receive()
+                if line != [b"%d" % number, bytes(LUMP)]:
+                    raise Unlike(f"message {number} of {sent}", line_of(line))
+        else:
+            raise Unlike("no more reading while standard output is full", f"{MOST * LUMP >> 20} MB were read")
+
+
+class PushWaits(Lesson):
+    """If its peer does not read, PUSH stops reading lines, and loses nothing."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        given = 0
+
+        async def fill() -> None:
+            nonlocal given
+            while given < MOST:
+                await learner(peer).write(line_for(b"%d" % given, bytes(LUMP)), LONGEST)
+                given += 1
+
+        if not await stuck(fill, lambda: given):
+            raise Unlike("no more reading of lines while the peer does not read", f"{MOST * LUMP >> 20} MB were read")
+        for number in range(given):
+            found = await peer.any_message()
+            peer.record.writes.clear()
+            if found != [b"%d" % number, bytes(LUMP)]:
+                raise Unlike(f"message {number} of {given}", line_of(found))
+
+
+# ----------------------------------------------------------------------------------------------- step 6: PUB and SUB
+
+
+class NothingUnasked(Lesson):
+    """A publisher sends nothing to a peer that has not asked for it."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        await stays(peer)
+        await peer.program.send(b"ab too early")
+        if more := await peer.hear(QUIET):
+            raise Unlike("no message without a subscription", shown(more))
+        await peer.send(asks(peer, b"ab"))
+        await in_force(peer, b"ab")
+        await peer.program.send(b"b")
+        await peer.program.send(b"ab")
+        await gets(peer, b"ab")
+
+
+class TwoSubscribers(Lesson):
+    """Each of two subscribers gets what it asked for; when one leaves, the other is served."""
+
+    async def play(self, peer: Peer) -> None:
+        other = await peer.another()
+        for one, prefix in ((peer, b"a"), (other, b"b")):
+            await one.handshake()
+            await one.send(asks(one, prefix))
+            await in_force(one, prefix)
+        for message in (b"a1", b"b1", b"c1"):
+            await peer.program.send(message)
+        await gets(peer, b"a1")
+        await gets(other, b"b1")
+        await peer.leave()
+        for message in (b"a2", b"b2"):
+            await peer.program.send(message)
+        await gets(other, b"b2")
+
+
+class SlowSubscriber(Lesson):
+    """A subscriber that does not read loses messages; it does not keep others waiting."""
+
+    async def play(self, peer: Peer) -> None:
+        other = await peer.another()
+        for one in (peer, other):
+            await one.handshake()
+            await one.send(asks(one, b"n"))
+            await in_force(one, b"n")
+        for number in range(MOST // 2):
+            await learner(peer).write(line_for(b"n%d" % number, bytes(LUMP)), peer.terms.patience)
+            await gets(other, b"n%d" % number, bytes(LUMP))
+            other.record.writes.clear()
+
+
+# ------------------------------------------------------------------------------------------ step 7: ROUTER and DEALER
+
+
+class NameComesBack(Lesson):
+    """A peer that leaves and comes back under its name is heard, and reached, on its new connection."""
+
+    async def play(self, peer: Peer) -> None:
+        await introduces_itself(peer, b"anna")
+        await peer.leave()
+        again = await peer.another()
+        await introduces_itself(again, b"anna")
+        await peer.program.send(b"anna", b"welcome back")
+        await again.message(b"welcome back")
+
+
+class SlowDealer(Lesson):
+    """A peer of a ROUTER that does not read does not keep others waiting."""
+
+    async def play(self, peer: Peer) -> None:
+        other = await peer.another()
+        await introduces_itself(peer, b"slow")
+        await introduces_itself(other, b"quick")
+        for number in range(MOST // 4):
+            await learner(peer).write(line_for(b"slow", bytes(LUMP)), peer.terms.patience)
+            await peer.program.send(b"quick", b"%d" % number)
+            await other.message(b"%d" % number)
+
+
+class RequestsAndReplies(Lesson):
+    """A ROUTER serves REQ: the empty frame of the request is printed, and goes back with the reply."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake("REQ")
+        await peer.send(o.message(b"", b"question"))
+        name, *frames = await peer.program.receive()
+        if frames != [b"", b"question"]:
+            raise Unlike("a name, an empty frame, and question", line_of([name, *frames]))
+        await peer.program.send(name, b"", b"answer")
+        await peer.message(b"", b"answer")
+
+
 # ------------------------------------------------------------------------------------------------- what they have to do
 
 
 async def whole(peer: Peer, count: int, expected: str) -> bytes:
-    """The next octets, count of them."""
+    """The next octets: count of them, or as many as come. Raises Unlike if none come."""
     try:
         return await peer.read(count)
     except Ended:
-        raise Unlike(expected, f"{shown(await peer.hear(0.0)) or 'nothing'}, and the end of the connection") from None
+        how = "the connection was closed"
     except trio.TooSlowError:
-        came = await peer.hear(0.0)
-        raise Unlike(expected, f"{len(came)} octets in {peer.terms.patience:g} s: {shown(came, 64)}") from None
+        how = f"nothing in {peer.terms.patience:g} s"
+    came = await peer.hear(0.0)
+    if not came:
+        raise Unlike(expected, how)
+    return came
 
 
 async def trickle(peer: Peer, octets: bytes) -> None:
@@ -401,6 +692,44 @@ async def prints(peer: Peer, *frames: bytes) -> None:
         raise Unlike(f"{expected}, flushed", unlike.came) from None
     if found != list(frames):
         raise Unlike(expected, line_of(found))
+
+
+def learner(peer: Peer) -> Learner:
+    """The program, which can be given more than messages."""
+    assert isinstance(peer.program, Learner)
+    return peer.program
+
+
+def line_for(*frames: bytes) -> bytes:
+    """A line for the program."""
+    return encoded(frames).encode() + b"\n"
+
+
+async def stuck(fill: Callable[[], Awaitable[None]], count: Callable[[], int]) -> bool:
+    """Whether fill makes no more progress before it has ended."""
+    done = False
+
+    async def run() -> None:
+        nonlocal done
+        await fill()
+        done = True
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        before = -1
+        while before != count():
+            before = count()
+            await trio.sleep(STUCK)
+        nursery.cancel_scope.cancel()
+    return not done
+
+
+async def introduces_itself(peer: Peer, name: bytes) -> None:
+    """A handshake under a name, and a message, after which a ROUTER knows it."""
+    await peer.handshake(metadata=o.metadata("DEALER", identity=name))
+    await peer.send(o.message(b"hi"))
+    await prints(peer, name, b"hi")
 
 
 def line_of(frames: Sequence[bytes]) -> str:

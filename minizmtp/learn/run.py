@@ -149,8 +149,8 @@ def report(step: Step, outcome: Outcome, hints: bool) -> Iterator[str]:
         yield f"    stderr:   {word}"
     if result.record:
         lines = list(wire_of(result.record, check.dials))
-        yield from lines[:MOST_LINES]
         if len(lines) > MOST_LINES:
-            yield f"    … and {len(lines) - MOST_LINES} more"
+            yield f"    {len(lines) - MOST_LINES} lines before …"
+        yield from lines[-MOST_LINES:]
     if hints:
         yield f"    hint:     {check.hint}"

@@ -1,5 +1,6 @@
 """The course: its solutions pass, wrong programs are caught, and its texts fit its checks."""
 
+import difflib
 import re
 import sys
 from collections.abc import Callable
@@ -10,12 +11,18 @@ import trio
 
 from minizmtp.learn import __main__ as command_line
 from minizmtp.learn.course import STEPS, Step
-from minizmtp.learn.run import run_check, run_step
+from minizmtp.learn.run import Outcome, run_check, run_step
 from tests.learn.wrong import WRONG, Wrong
 
 SOLUTIONS = Path(__file__).with_name("solutions")
 PATIENCE = 4.0
 SHORT = 1.0  # where a failure is expected
+
+
+def told_by(outcome: Outcome) -> str:
+    result = outcome.result
+    return " ".join([result.expected + "; came:", result.came, outcome.ended, *outcome.words])
+
 
 every_step = pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
 
@@ -54,8 +61,9 @@ async def test_the_solution_before_fails_a_step(step: Step) -> None:
 
 @every_step
 def test_a_solution_adds_at_most_60_lines(step: Step) -> None:
-    before = set() if step.number == 1 else set(solution(step.number - 1).read_text("utf-8").splitlines())
-    added = [line for line in solution(step.number).read_text("utf-8").splitlines() if line not in before]
+    before = [] if step.number == 1 else solution(step.number - 1).read_text("utf-8").splitlines()
+    after = solution(step.number).read_text("utf-8").splitlines()
+    added = [line for line in difflib.ndiff(before, after) if line.startswith("+ ")]
     assert len(added) <= 60
 
 
@@ -71,8 +79,12 @@ async def test_a_wrong_program_is_told_what_is_wrong(
     program.write_text("PARTS = []\n" + source.replace(wrong.old, wrong.new), "utf-8")
     checks = [check for check in STEPS[wrong.step - 1].checks if check.case.name() == wrong.check]
     outcomes = [await run_check(check, command(program), patience=SHORT) for check in checks]
-    told = [f"{outcome.result.expected}; came: {outcome.result.came}" for outcome in outcomes if not outcome.passed]
+    told = [told_by(outcome) for outcome in outcomes if not outcome.passed]
     assert any(wrong.told in each for each in told), told
+
+
+def test_every_wrong_program_is_told_something() -> None:
+    assert [wrong.check for wrong in WRONG if len(wrong.told) < 10] == []
 
 
 @every_step
@@ -196,7 +208,7 @@ async def test_a_program_that_hangs_is_a_verdict(program: Callable[[str], list[s
     assert len(outcomes) < len(STEPS[0].checks)
     assert not any(outcome.passed for outcome in outcomes)
     assert outcomes[0].result.expected == "a greeting of 64 octets"
-    assert outcomes[0].result.came == "0 octets in 0.3 s: "
+    assert outcomes[0].result.came == "nothing in 0.3 s"
 
 
 async def test_an_error_of_the_program_is_shown(program: Callable[[str], list[str]]) -> None:
