@@ -10,6 +10,7 @@ TOOLS = {
     "minizmtp.demo": "how an HTTP request differs from a ZeroMQ message, shown live on real sockets",
     "minizmtp.tap": "a relay between two peers that names every octet that passes",
     "minizmtp.check": "a check of any ZMTP socket, rule by rule",
+    "minizmtp.learn": "build your own ZeroMQ in ten steps, with a checker that attacks it",
     "minizmtp.html": "recorded conversations with libzmq as a page",
     "minihttp": "the HTTP client and server that the demo compares with",
 }

@@ -53,6 +53,8 @@ READING_ORDER = """
     check.commands check.null check.heartbeat check.reqrep check.pubsub check.pipeline check.dialling check.plain
     check.curve check.target check.run check.scenarios check.matrix check.report check.page check.__main__
 
+    learn.program learn.lessons learn.course learn.libzmq learn.hook learn.progress learn.run learn.__main__
+
     demo.blocks demo.terminal demo.stage demo.relay demo.ends
     demo.every_byte demo.waiting demo.pubsub demo.dispatch demo.patterns demo.transports demo.first demo.many demo.wrong
     demo.numbers demo.libzmq demo.answer demo.tour demo.plots demo.page demo.__main__

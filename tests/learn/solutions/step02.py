@@ -1,0 +1,86 @@
+"""Step 2: frames."""
+
+import socket
+import sys
+
+NAME = b"NULL".ljust(20, b"\0")
+GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00" + NAME + bytes(32)
+
+MORE, LONG, COMMAND = 1, 2, 4
+
+
+class Wrong(Exception):
+    pass
+
+
+def expect(truth, what):
+    if not truth:
+        raise Wrong(what)
+
+
+def write_line(frames):
+    print(*(frame.hex() or "-" for frame in frames), flush=True)
+
+
+class Connection:
+    def __init__(self, sock, kind):
+        self.sock, self.kind = sock, kind
+
+    def read(self, count):
+        octets = bytearray()
+        while len(octets) < count:
+            piece = self.sock.recv(min(count - len(octets), 1 << 20))
+            if not piece:
+                raise EOFError("the peer has gone")
+            octets += piece
+        return bytes(octets)
+
+    def greet(self):
+        self.sock.sendall(GREETING)
+        expect(self.read(1) == b"\xff", "no greeting of ZMTP 3")
+        expect(self.read(9)[8] == 0x7F, "no greeting of ZMTP 3")
+        expect(self.read(1)[0] >= 3, "an old version")
+        self.read(1)
+        expect(self.read(20) == NAME, "another mechanism")
+        self.read(32)
+
+    def frame(self):
+        """The next frame: flags without LONG, and body."""
+        flags = self.read(1)[0]
+        expect(not flags & 0xF8, "reserved bits in the flags")
+        expect(flags & 5 != 5, "a command with MORE")
+        size = int.from_bytes(self.read(8 if flags & LONG else 1), "big")
+        expect(size < 1 << 63, "a size of 2^63 or more")
+        return flags & ~LONG, self.read(size)
+
+    def message(self):
+        """The frames of the next message."""
+        frames = []
+        while True:
+            flags, body = self.frame()
+            if flags & COMMAND:
+                continue
+            frames.append(body)
+            if not flags & MORE:
+                return frames
+
+    def run(self):
+        self.greet()
+        while True:
+            write_line(self.message())
+
+
+def serve(kind, address):
+    listener = socket.create_server(address)
+    while True:
+        sock, _ = listener.accept()
+        try:
+            Connection(sock, kind).run()
+        except (OSError, EOFError, Wrong) as error:
+            print(error, file=sys.stderr)
+        sock.close()
+
+
+if __name__ == "__main__":
+    host, port = sys.argv[2].removeprefix("tcp://").rsplit(":", 1)
+    serve(sys.argv[1], (host, int(port)))
