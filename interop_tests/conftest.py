@@ -58,7 +58,7 @@ def marked(test: pytest.Item, name: str) -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Check that each ZeroMQ test cites a requirement. HTTP tests don't, because HTTP's rules aren't numbered."""
+    """Mark tests as slow, and check that those of ZeroMQ cite requirements; HTTP's rules aren't numbered."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.slow)  # because most of them start processes with libzmq in them

@@ -210,7 +210,7 @@ async def test_a_large_body_comes_back_while_it_is_sent(server, way):
 
 
 @pytest.mark.parametrize("way", ["bytes", "stream"])
-async def test_a_refusal_is_heard_every_time(server, way):
+async def test_an_early_response_is_always_read(server, way):
     if server.name == "http.server":
         pytest.skip("it reads a whole body before it answers")
     async with server.minihttp() as client:

@@ -59,7 +59,7 @@ async def test_an_old_subscriber_of_a_pub(world: World) -> None:
 @pytest.mark.parametrize("kind", ["PUB", "XPUB"])
 @pytest.mark.parametrize("mine", ["SUB", "XSUB"])
 @pytest.mark.requirement("37-58", "37-59", "L-38", "L-41")
-async def test_an_old_publisher_is_told_by_message(world: World, mine: str, kind: str) -> None:
+async def test_an_old_publisher_gets_subscriptions_as_messages(world: World, mine: str, kind: str) -> None:
     async with RawListener.listen() as listener:
         sub = await world.server.socket(mine)
         topics = [b"A", bytes(254), bytes(256)]
@@ -78,7 +78,7 @@ async def test_an_old_publisher_is_told_by_message(world: World, mine: str, kind
 @OURS
 @pytest.mark.differs("subscription of 255 octets to a peer of 3.0")
 @pytest.mark.requirement("L-41", "37-12")
-async def test_a_subscription_of_255_octets_is_told_rightly(world: World) -> None:
+async def test_a_subscription_of_255_octets_is_sent_correctly(world: World) -> None:
     async with RawListener.listen() as listener:
         sub = await world.server.socket("SUB")
         await sub.subscribe(bytes(255))

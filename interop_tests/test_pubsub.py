@@ -225,7 +225,7 @@ async def test_a_sub_that_connects_sends_each_subscription_once(world: World) ->
 
 @pytest.mark.over("tcp", "ipc")
 @pytest.mark.requirement("37-58", "37-59", "29-6", "29-11", "29-12", "29-44")
-async def test_a_pub_hears_an_xsub_that_subscribes_by_message(world: World) -> None:
+async def test_a_pub_accepts_subscriptions_as_messages_of_an_xsub(world: World) -> None:
     """An XSUB's program sends `01 topic` as a message, and libzmq sends it as one even to a peer of ZMTP 3.1."""
     pub, xsub = await world.pair("PUB", "XSUB")
     await xsub.send(b"\x01a")

@@ -312,7 +312,7 @@ async def test_a_full_peer_is_an_error_or_its_messages_are_dropped(world: World)
 @pytest.mark.over("tcp")
 @pytest.mark.parametrize("kind", ["DEALER", "REQ", "ROUTER"])
 @pytest.mark.requirement("L-30")
-async def test_a_probe_tells_a_router_of_its_peer(world: World, kind: str) -> None:
+async def test_a_probe_gives_a_router_the_name_of_its_peer(world: World, kind: str) -> None:
     router, prober = await world.pair("ROUTER", kind, {}, {"probe_router": 1, "routing_id": b"prober"})
     assert await router.recv_multipart() == [b"prober", b""]
     if kind == "DEALER":

@@ -186,7 +186,7 @@ async def test_no_message_goes_out_before_the_peers_ready_has_come(world: World)
     ],
 )
 @pytest.mark.requirement("37-58", "37-59")
-async def test_a_3_0_peer_is_told_subscriptions_by_message(
+async def test_a_3_0_peer_gets_subscriptions_as_messages(
     world: World, minor: bytes, subscribe: bytes, cancel: bytes
 ) -> None:
     async with RawListener.listen() as listener:

@@ -16,7 +16,7 @@ from minizmtp.demo.wrong import (
 from minizmtp.patterns.queue import Queue
 
 
-async def test_a_late_subscriber_misses_all_an_awaited_one_nothing():
+async def test_news_is_lost_unless_the_publisher_waits():
     assert (await subscriber_hears(waits=False)).heard == []
     assert (await subscriber_hears(waits=True)).heard == NEWS
 

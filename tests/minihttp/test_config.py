@@ -16,7 +16,7 @@ from minihttp import Limits, Timeout
         (Timeout(Timeout(3, pool=9)), (3, 3, 3, 9)),
     ],
 )
-def test_every_way_to_say_it(timeout, phases):
+def test_every_form_of_a_timeout(timeout, phases):
     assert (timeout.connect, timeout.read, timeout.write, timeout.pool) == phases
 
 

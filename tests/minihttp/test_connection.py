@@ -339,7 +339,7 @@ async def test_a_short_read_timeout_does_not_end_the_wait_for_100(start_script, 
         assert trio.current_time() == pytest.approx(0.5, abs=0.1)
 
 
-async def test_a_server_that_answers_and_reads_no_more_is_heard(start_script, read_head, clock):
+async def test_the_response_of_a_server_that_stops_reading_is_read(start_script, read_head, clock):
     async def script(stream):
         await read_head(stream)
         await stream.send_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
@@ -461,7 +461,7 @@ GOODBYES = {  # each way in which a client ends a connection
 
 @pytest.mark.parametrize("way", GOODBYES)
 @pytest.mark.slow
-async def test_a_client_says_goodbye_over_tls(authority, trusting, start_script, read_head, way):
+async def test_a_client_sends_close_notify(authority, trusting, start_script, read_head, way):
     """RFC 9112 §9.8: a client must send a closure alert before it closes."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost").configure_cert(context)

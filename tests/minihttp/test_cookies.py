@@ -143,7 +143,7 @@ def test_with_the_list_a_domain_is_shared_by_what_is_under_it():
     assert sent("a=1; Domain=co.uk", "http://evil.co.uk/", "http://evil.co.uk/") is None
 
 
-def test_without_the_list_only_the_host_itself_is_told(monkeypatch):
+def test_without_the_list_only_the_host_itself_gets_cookies(monkeypatch):
     monkeypatch.setattr(cookies, "_public_suffixes", lambda: None)
     assert sent("a=1; Path=/; Domain=example.org", "http://www.example.org/") == "a=1"
     assert sent("a=1; Path=/; Domain=example.org", "http://example.org/") is None

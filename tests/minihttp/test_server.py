@@ -365,7 +365,7 @@ async def test_some_responses_have_no_body_despite_the_handler(start_server, sta
 EXPECTING = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
 
 
-async def test_100_continue_is_said_when_the_handler_reads(start_server):
+async def test_100_continue_is_sent_when_the_handler_reads(start_server):
     url = minihttp.URL(await start_server(echo))
     async with await trio.open_tcp_stream(url.host, url.port) as stream:
         await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
@@ -374,7 +374,7 @@ async def test_100_continue_is_said_when_the_handler_reads(start_server):
         assert (await stream.receive_some()).endswith(b"\r\n\r\nbody")
 
 
-async def test_100_continue_is_not_said_when_it_does_not(start_server):
+async def test_100_continue_is_not_sent_when_the_body_is_not_read(start_server):
     received = await talk(await start_server(hello), EXPECTING)
     assert received.startswith(b"HTTP/1.1 200 OK\r\n")
 
@@ -476,7 +476,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(reach, mock_clock):
 
 
 @pytest.mark.parametrize("head", [b"GET / HTTP/1.0\r\n\r\n", LAST, b"no HTTP\r\n\r\n"])
-async def test_the_server_says_goodbye(reach, head):
+async def test_the_server_sends_close_notify(reach, head):
     """Over TLS, an end without a close_notify would be a BrokenResourceError here.    RFC 9112 §9.8"""
     await reach.serve(hello)
     received = await reach.talk(head)

@@ -165,7 +165,7 @@ async def test_a_refusal_is_heard_at_once(over, clock, read_head, body):
 
 
 @pytest.mark.slow
-async def test_a_refusal_followed_by_a_reset_is_heard(over, read_head):
+async def test_a_response_followed_by_a_reset_is_read(over, read_head):
     async def script(stream):
         await read_head(stream)
         await stream.send_all(TOO_LARGE)  # returning closes, with the body unread

@@ -290,7 +290,7 @@ async def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("mechanism", "user"), [("NULL", "anonymous"), ("PLAIN", "anna"), ("CURVE", PUBLIC.decode())])
-async def test_the_receiver_is_told_pyzmqs_user_ids(mechanism: str, user: str) -> None:
+async def test_the_receiver_gets_pyzmqs_user_ids(mechanism: str, user: str) -> None:
     async with minizmtp.Context() as ctx, Authenticator(ctx) as auth:
         auth.configure_plain(passwords={"anna": "secret"})
         auth.configure_curve(location=CURVE_ALLOW_ANY)

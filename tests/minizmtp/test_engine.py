@@ -489,7 +489,7 @@ async def test_a_peer_that_talks_to_a_push_is_seen_to_leave() -> None:
             await push.send(b"to nobody", zmq.NOBLOCK)
 
 
-async def test_a_mistake_of_ours_costs_one_connection_and_is_logged(
+async def test_an_internal_error_ends_one_connection_and_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, errors_expected: None
 ) -> None:
     async with zmq.Context() as ctx:

@@ -418,7 +418,7 @@ async def greet_as_3_0(peer: RawPeer, octets: bytes = b"") -> None:
     await peer.frame()
 
 
-async def test_that_heartbeats_are_off_is_told_and_logged_once(
+async def test_disabled_heartbeats_are_reported_and_logged_once(
     quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with zmq.Context() as ctx:

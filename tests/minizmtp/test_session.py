@@ -518,7 +518,7 @@ async def test_a_judge_that_fails_does_not_end_a_connect(quick_clock: MockClock)
 
 
 @pytest.mark.usefixtures("errors_expected")
-async def test_an_error_as_a_connection_ends_is_told_and_survived(
+async def test_an_error_as_a_connection_ends_is_logged_and_survived(
     quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
@@ -549,7 +549,7 @@ async def test_an_error_as_a_connection_ends_is_told_and_survived(
 
 
 @pytest.mark.usefixtures("errors_expected")
-async def test_an_error_of_ours_is_met_ever_more_seldom(quick_clock: MockClock) -> None:
+async def test_a_repeated_internal_error_backs_off(quick_clock: MockClock) -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx:
         push = ctx.socket(zmq.PUSH, linger=0)
         monitor = push.monitor()
@@ -563,7 +563,7 @@ async def test_an_error_of_ours_is_met_ever_more_seldom(quick_clock: MockClock) 
 
 
 @pytest.mark.requirement("37-45")
-async def test_a_peer_of_the_wrong_type_is_told_why() -> None:
+async def test_a_peer_of_the_wrong_type_gets_an_error_with_the_reason() -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL)
         pull.bind("tcp://127.0.0.1:*")

@@ -699,7 +699,7 @@ async def test_poll_wakes_when_something_comes_and_when_there_is_room(transport:
         assert found == [IN, IN, OUT]
 
 
-async def test_poll_hears_of_what_another_task_did() -> None:
+async def test_a_poll_notices_what_another_task_did() -> None:
     """A reply that was sent makes the REP readable, a request that was taken makes it writable; the REQ likewise."""
     async with zmq.Context() as ctx:
         rep, req = await pair(ctx, zmq.REP, zmq.REQ, "inproc://here")

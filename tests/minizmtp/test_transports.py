@@ -135,7 +135,7 @@ async def test_connect_timeout_ends_an_attempt_without_an_answer(quick_clock: Mo
         ("192.0.2.1", errno.EADDRNOTAVAIL, r"expected an address of this machine, or `\*` for all"),
     ],
 )
-def test_bind_wants_an_address_of_this_machine(host: str, code: int, advice: str) -> None:
+def test_bind_needs_an_address_of_this_machine(host: str, code: int, advice: str) -> None:
     with pytest.raises(zmq.ZMQError, match=advice) as caught:
         listen(Tcp(host, 0), Options())
     assert caught.value.errno == code
@@ -504,7 +504,7 @@ async def test_bind_and_close_at_once_leaves_no_trace(endpoint: str, caplog: pyt
     assert words == []
 
 
-async def test_running_out_of_files_is_told_and_survived(
+async def test_running_out_of_files_is_logged_and_survived(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, quick_clock: trio.testing.MockClock
 ) -> None:
     """Who waits meanwhile is served afterwards; and the listener may be closed in the pause."""

@@ -373,7 +373,7 @@ async def mandatory_router(ctx: zmq.Context, transport: str) -> tuple[zmq.Socket
 @pytest.mark.parametrize("parts", [False, True], ids=["whole", "in parts"])
 @pytest.mark.requirement("28-43", "L-27")
 @pytest.mark.slow
-async def test_a_mandatory_router_hears_that_its_peer_has_left(transport: str, parts: bool) -> None:
+async def test_a_mandatory_router_notices_that_its_peer_has_left(transport: str, parts: bool) -> None:
     async with zmq.Context() as ctx:
         router, dealer = await mandatory_router(ctx, transport)
         send = (
@@ -557,7 +557,7 @@ async def test_a_second_receiver_gets_efsm_when_it_may_not_receive() -> None:
         assert answers == [b"?", zmq.EFSM, b"!", zmq.EFSM]
 
 
-async def test_a_poll_hears_of_what_a_proxy_took() -> None:
+async def test_a_poll_notices_what_a_proxy_took() -> None:
     async with zmq.Context() as ctx:
         rep, req = await pair(ctx, zmq.REP, zmq.REQ, "inproc://here")
         push, _ = await pair(ctx, zmq.PUSH, zmq.PULL, "inproc://there")

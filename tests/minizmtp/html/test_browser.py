@@ -53,7 +53,7 @@ def many(tmp_path_factory):
     return path
 
 
-def test_nothing_is_fetched_and_nothing_is_complained_of(browser, few):
+def test_a_page_fetches_nothing_and_has_no_errors(browser, few):
     browser.open(few)
     assert browser.requests() == [few.as_uri()]
     assert browser.console() == []

@@ -254,7 +254,7 @@ def test_asking_for_room_registers_with_full_queues(ask: Callable[[Router], bool
 
 
 @pytest.mark.requirement("28-43", "L-26", "L-27")
-def test_a_mandatory_router_tells_of_names_that_come_and_go() -> None:
+def test_a_mandatory_router_wakes_senders_when_peers_change() -> None:
     space = Calls()
     service = Router(Calls(), space, options(router_mandatory=1))
     before = space.count

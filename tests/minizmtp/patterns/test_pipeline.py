@@ -114,7 +114,7 @@ def test_the_queue_of_a_sink_that_reads_nothing_reports_full() -> None:
     assert not worker.pipe.inbound.full
 
 
-def test_a_sink_hears_of_arrivals_on_an_empty_pipe_only() -> None:
+def test_a_pull_is_called_only_for_a_pipe_that_was_empty() -> None:
     arrival = Calls()
     sink = Pull(arrival, Calls())
     a, b = Peer(sink), Peer(sink)

@@ -64,7 +64,7 @@ def test_a_message_sent_before_any_subscription_is_dropped() -> None:
 @pytest.mark.parametrize(
     ("asks", "ends"), [(Subscribe(b"eu"), Cancel(b"eu")), ([b"\x01eu"], [b"\x00eu"])], ids=["3.1", "3.0"]
 )
-def test_requests_are_heard_in_both_forms_and_never_shown(asks: Item, ends: Item) -> None:
+def test_subscriptions_are_read_in_both_forms_and_not_shown(asks: Item, ends: Item) -> None:
     station = pub()
     listener = Peer(station)
     listener.says(asks)
@@ -85,7 +85,7 @@ def test_two_subscribes_and_one_cancel_are_none() -> None:
 
 
 @pytest.mark.requirement("29-6")
-def test_what_else_a_listener_says_is_dropped_on_the_spot() -> None:
+def test_a_subscribers_messages_are_dropped_at_once() -> None:
     station = pub()
     listener = Peer(station, rcvhwm=2)
     for number in range(10):

@@ -91,7 +91,7 @@ def test_a_writer_that_asked_is_called_once_about_room() -> None:
     assert heard.count == 1
 
 
-def test_a_reader_hears_of_the_first_message_only() -> None:
+def test_a_reader_is_called_only_for_the_first_message() -> None:
     queue = Queue()
     queue.set_reader(heard := Calls())
     queue.put([b"a"]), queue.put([b"b"])
@@ -173,7 +173,7 @@ def test_closing_sends_a_waiting_writer_on_its_way() -> None:
 
 @pytest.mark.requirement("L-2")
 @pytest.mark.parametrize("hwm", [3, 0])
-def test_a_writer_that_waits_hears_of_a_limit_that_is_raised(hwm: int) -> None:
+def test_a_waiting_writer_is_called_when_the_limit_is_raised(hwm: int) -> None:
     """inproc, connect before bind: the bind adds the binder's limit to a queue that may already be full. Half of the
     new limit is more than the queue holds, so no number of reads would ever tell the writer."""
     queue = filled(1, 1)
@@ -239,7 +239,7 @@ def test_a_queue_is_full_exactly_when_libzmqs_is(hwm: int, reads: list[bool], ov
     st.integers(0, 5), st.lists(st.sampled_from(["put", "first", "take", "pop", "batch", "back", "limit"]), max_size=60)
 )
 @pytest.mark.slow
-def test_a_waiting_writer_hears_of_room(hwm: int, steps: list[str]) -> None:
+def test_a_waiting_writer_is_called_when_there_is_room(hwm: int, steps: list[str]) -> None:
     """A writer that waits has heard of room by the time that there is some. Items keep their order, whichever way they
     are taken. An emptied queue has room."""
     queue, waits = Queue(hwm), False

@@ -168,7 +168,7 @@ def test_a_pipe_that_already_holds_messages_takes_part() -> None:
     assert fair.take() == (pipe, [b"early"])
 
 
-def test_the_reader_hears_once_of_each_pipe_that_had_nothing() -> None:
+def test_the_reader_is_called_once_for_each_empty_pipe() -> None:
     heard = Calls()
     fair = FairQueue(heard)
     a, b = pipes(2)

@@ -210,7 +210,7 @@ def test_invert_matching_sends_what_is_not_subscribed(kind: type[Pub]) -> None:
 
 
 @pytest.mark.requirement("L-37")
-def test_xpub_manual_subscribes_the_last_peer_when_told_to() -> None:
+def test_xpub_manual_subscribes_the_last_peer_on_request() -> None:
     station = xpub(xpub_manual=1)
     one, other = Peer(station), Peer(station)
     one.says(Subscribe(b"A")), other.says(Subscribe(b"B"))

@@ -320,7 +320,7 @@ async def test_a_reply_is_never_reported_before_its_request() -> None:
     assert answered == asked > 0
 
 
-async def test_connections_are_told_apart_and_where_they_come_from() -> None:
+async def test_connections_are_numbered_and_show_their_source() -> None:
     async with scene(("tcp", "ipc"), echo) as it:
         streams = [await it.dial() for _ in range(3)]
         for number, stream in enumerate(streams):

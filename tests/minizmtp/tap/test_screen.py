@@ -54,7 +54,7 @@ async def test_a_letter_missing_in_the_encoding_is_a_question_mark(pipe: list[in
         assert await read_until(pipe[0], b".") == b"? gr?n."
 
 
-async def test_a_stalled_reader_is_told_how_much_it_missed(pipe: list[int]) -> None:
+async def test_a_stalled_reader_sees_how_much_it_missed(pipe: list[int]) -> None:
     screen = Screen(pipe[1])
     async with showing(screen):
         said = skipped = 0

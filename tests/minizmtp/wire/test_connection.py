@@ -105,7 +105,7 @@ def test_a_secure_side_refuses_old_peers_and_null(octets: bytes) -> None:
 
 
 @pytest.mark.requirement("37-11")
-def test_another_mechanism_is_told_as_mechanism_mismatch() -> None:
+def test_another_mechanism_is_reported_as_mismatch() -> None:
     error = refusal(hear(Connection(SocketType.REP), [GREETING[:12] + b"CURVE".ljust(20, b"\0") + GREETING[32:]]))
     assert error is not None
     assert error.violation is Violation.MECHANISM_MISMATCH
@@ -327,7 +327,7 @@ def test_a_message_is_an_event_once_its_last_frame_is_there() -> None:
 
 
 @pytest.mark.requirement("37-27", "L-10", "30-16")
-def test_a_message_that_the_end_cuts_off_is_never_told() -> None:
+def test_a_message_cut_off_by_the_end_is_never_returned() -> None:
     connection = in_traffic(SocketType.PULL, b"PUSH")
     heard = hear(connection, [frame(b"whole") + frame(b"half", more=True) + frame(b"cut")[:-1]], end=True)
     assert heard == [[b"whole"], ConnectionClosed("inside a frame, 4 octets into it")]
@@ -425,7 +425,7 @@ def test_a_long_subscription_reaches_a_3_0_peer_whole(length: int, header: str) 
 
 @pytest.mark.requirement("37-58", "37-59")
 @pytest.mark.parametrize("greeting", [GREETING, GREETING_3_0], ids=["3.1", "3.0"])
-def test_subscriptions_are_heard_in_both_forms_from_every_peer(greeting: bytes) -> None:
+def test_subscriptions_are_accepted_in_both_forms(greeting: bytes) -> None:
     connection = in_traffic(SocketType.PUB, b"SUB", greeting=greeting)
     octets = command(b"SUBSCRIBE", b"A") + command(b"CANCEL", b"A") + frame(b"\x01B") + frame(b"\x00B")
     assert hear(connection, [octets]) == [Subscribe(b"A"), Cancel(b"A"), [b"\x01B"], [b"\x00B"]]
@@ -520,11 +520,11 @@ def test_the_table_of_transitions_is_exactly_what_happens(state: State, told: ty
         (GREETING + ready(b"PUSH") + frame(b"a", more=True) * 2, "inside a message, after 2 of its frames"),
     ],
 )
-def test_the_end_tells_what_it_cut_off(heard_so_far: bytes, where: str) -> None:
+def test_the_end_reports_what_it_cut_off(heard_so_far: bytes, where: str) -> None:
     assert hear(Connection(SocketType.PULL), [heard_so_far], end=True)[-1] == ConnectionClosed(where)
 
 
-def test_what_came_before_the_end_is_told_before_it() -> None:
+def test_events_before_the_end_are_returned_before_it() -> None:
     connection = Connection(SocketType.PULL)
     connection.receive_data(GREETING + ready(b"PUSH") + frame(b"last words"))
     connection.receive_data(b"")

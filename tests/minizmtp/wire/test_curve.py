@@ -518,7 +518,7 @@ def test_each_command_has_one_place_and_is_refused_in_any_other(name: str) -> No
 
 
 @pytest.mark.requirement("26-3")
-def test_a_client_that_is_refused_something_says_nothing() -> None:
+def test_a_client_sends_no_error_when_it_refuses_the_server() -> None:
     """Not even where NULL would explain itself."""
     client = client_after(WELCOME)
     assert refusal(hear(client, [frame(b"hi")])) is not None
