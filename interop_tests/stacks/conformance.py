@@ -41,7 +41,36 @@ many of them went well, of those for which both stacks have the means.
 | --- | ---: | ---: | --- |"""
 
 # In words, by stack; each was seen in a check, with valid input.
-SURPRISES: dict[str, list[str]] = {}
+SURPRISES: dict[str, list[str]] = {
+    "libzmq-4.3.4": [
+        "A SUB frames SUBSCRIBE for a prefix of 246 to 255 octets wrongly, so such a subscription never works, with",
+        "any publisher. 4.3.5 has it right.",
+    ],
+    "pyomq": [
+        "A REQ hands a second reply to its first request to the program as the answer to its second request",
+        "(`findings/omq.rs-req-takes-a-late-reply-for-the-next.sh`). An XSUB sends subscriptions only, where libzmq's",
+        "also sends messages to its publishers. A second peer of one name takes the name at a ROUTER, and the first",
+        "is closed. Two subscriptions to one prefix are taken back by one unsubscribe.",
+    ],
+    "jeromq": [
+        "About one connect in twenty never finishes its handshake, with libzmq as with ours (`findings/jeromq-",
+        "connects-that-never-shake-hands.sh`); what failed in its row of scenarios is that, each time in other",
+        "scenarios. It says 3.0 and answers PING all the same.",
+    ],
+    "go-zeromq": [
+        "A REP takes the last empty frame of a request for the end of its envelope",
+        "(`findings/go-zeromq-rep-takes-the-last-empty-frame.sh`).",
+        "It says 3.0, and a PING is handed to the program as a message (`findings/go-zeromq-gives-heartbeats-to-the-",
+        "program.sh`). What comes before READY is not looked at closely.",
+    ],
+    "zmq.rs": [
+        "A connection that was lost is not made again, and the names of properties are known in one spelling only.",
+        "What it has means for works with ours and with libzmq alike.",
+    ],
+    "zeromq.js": [
+        "It is libzmq, and shows what libzmq does: through its own driver, nothing is different.",
+    ],
+}
 
 
 def write(found: Found) -> None:

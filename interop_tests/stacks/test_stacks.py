@@ -20,13 +20,27 @@ OURS = next(stack for stack in STACKS if stack.key == "minizmtp")
 KNOWN_SCENARIOS: dict[str, set[str]] = {
     "libzmq-4.3.4": {"long-topics"},
     "pyomq": {"upstream"},
+    "go-zeromq": {
+        "notices",
+        "requests",
+        "restart-of-the-one-that-binds",
+        "restart-of-the-one-that-connects",
+        "upstream",
+    },
+    "zmq.rs": {"restart-of-the-one-that-binds"},
 }
 KNOWN_CASES: dict[str, set[str]] = {
     "jeromq": {"size-above-all"},
+    "zmq.rs": {
+        "almost-the-mechanism",
+        "names-without-case",
+        "no-socket-type",
+        "old-version",
+        "oldest-version",
+        "size-above-all",
+    },
     "pyomq": {"as-server-is-not-read", "late-ready", "no-socket-type", "oldest-version", "wrong-types"},
 }
-# In so many cases the process ends; which they are is not told.
-ENDS_AT_MOST = {"go-zeromq": 3}
 
 every_stack = pytest.mark.parametrize("stack", OTHERS, ids=lambda stack: stack.key)
 pytestmark = [pytest.mark.slow, pytest.mark.requirement("37-22"), pytest.mark.timeout(600)]
@@ -62,7 +76,9 @@ async def test_every_scenario_with_ours(stack: Stack, ours_binds: bool) -> None:
 @every_stack
 async def test_the_rules_that_a_dealer_keeps(stack: Stack) -> None:
     skip_unless_installed(stack)
+    if stack.key == "go-zeromq":
+        pytest.skip("its process ends in some cases: docs/CONFORMANCE.md counts them")
     terms, options = credentials("NULL", Terms("DEALER"))
     results = await check_driven(Driver(command_of(stack)), terms, ALL, options=options)
     assert failed(results) <= KNOWN_CASES.get(stack.key, set())
-    assert ended(results) <= ENDS_AT_MOST.get(stack.key, 0)
+    assert ended(results) == 0

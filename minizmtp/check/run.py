@@ -85,9 +85,9 @@ async def play(case: type[Case], target: Target) -> Result:
         result.verdict, result.note = Verdict.LIBZMQ, str(first_of(group))
     except* NotApplicable as group:
         result.note = str(first_of(group))
-    except* DriverError as group:
+    except* (DriverError, LookupError) as group:
         result.verdict, result.expected = Verdict.FAILED, "the program to do what it is told"
-        result.came = str(first_of(group))
+        result.came = str(first_of(group)) or "it gave up waiting"
     except* (Ended, trio.TooSlowError) as group:
         result.verdict, result.expected = Verdict.FAILED, "the conversation to go on"
         result.came = "the connection was closed" if isinstance(first_of(group), Ended) else "nothing more"

@@ -169,8 +169,8 @@ class Driven:
             return why
         try:
             return "" if await self._greeting() else "new sockets of the process do not answer any more"
-        except (Unreachable, DriverEnded, DriverError) as error:
-            return str(error)
+        except (Unreachable, DriverEnded, DriverError, LookupError) as error:
+            return str(error) or "a new socket of the process can't be used"
 
 
 async def tell_to_connect(socket: DriverSocket, endpoint: str) -> None:
