@@ -43,8 +43,9 @@ ASKERS = (SocketType.REQ, SocketType.DEALER, SocketType.ROUTER)
 PUBLISHERS = (SocketType.PUB, SocketType.XPUB)
 SUBSCRIBERS = (SocketType.SUB, SocketType.XSUB)
 
-ANY_TRANSPORT = ("tcp", "ipc", "inproc")
-STREAMS = ("tcp", "ipc")
+TCP = ("tcp", "ws", "wss")
+STREAMS = (*TCP, "ipc")
+ANY_TRANSPORT = (*STREAMS, "inproc")
 
 # Without one of these, some other options have no effect.
 HEARTBEAT, KEEPALIVE = ("heartbeat_ivl",), ("tcp_keepalive",)
@@ -337,19 +338,17 @@ class Options(metaclass=habits.Listing):
         0, SWITCH, "1: with NULL, a peer is refused if there is no ZAP handler", over=STREAMS, needs=("zap_domain",)
     )
     backlog = Option(100, BACKLOG, "connections that the system queues until they are accepted", over=STREAMS)
-    ipv6 = Option(0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4; names may resolve to IPv6", over=("tcp",))
+    ipv6 = Option(0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4; names may resolve to IPv6", over=TCP)
     sndbuf = Option(-1, SYSTEM, "the system's send buffer, in octets (SO_SNDBUF)", over=STREAMS)
     rcvbuf = Option(-1, SYSTEM, "the system's receive buffer, in octets (SO_RCVBUF)", over=STREAMS)
-    tcp_keepalive = Option(-1, TERNARY, "SO_KEEPALIVE", over=("tcp",))
+    tcp_keepalive = Option(-1, TERNARY, "SO_KEEPALIVE", over=TCP)
     tcp_keepalive_idle = Option(
-        -1, PROBE_TIME, "seconds of silence before the first probe (TCP_KEEPIDLE)", over=("tcp",), needs=KEEPALIVE
+        -1, PROBE_TIME, "seconds of silence before the first probe (TCP_KEEPIDLE)", over=TCP, needs=KEEPALIVE
     )
     tcp_keepalive_cnt = Option(
-        -1, PROBE_COUNT, "probes before the peer counts as gone (TCP_KEEPCNT)", over=("tcp",), needs=KEEPALIVE
+        -1, PROBE_COUNT, "probes before the peer counts as gone (TCP_KEEPCNT)", over=TCP, needs=KEEPALIVE
     )
-    tcp_keepalive_intvl = Option(
-        -1, PROBE_TIME, "seconds between probes (TCP_KEEPINTVL)", over=("tcp",), needs=KEEPALIVE
-    )
+    tcp_keepalive_intvl = Option(-1, PROBE_TIME, "seconds between probes (TCP_KEEPINTVL)", over=TCP, needs=KEEPALIVE)
 
     def __init__(self) -> None:
         self._values = {}

@@ -26,6 +26,7 @@ READING_ORDER = """
 
     wire.layout wire.greeting wire.body wire.frames wire.events wire.batches wire.commands wire.metadata wire.mechanisms
     wire.assembler wire.decryptor wire.encoder wire.connection wire.plain wire.curve wire.z85
+    wire.websocket wire.zws wire.upgrade wire.switched
 
     sockopts habits options
 

@@ -74,7 +74,7 @@ class Acceptor:
         self.finishing = False
         self.links = links
         self.options = options
-        self.new_connection = choose_connection(links.socket_type, options)
+        self.new_connection = choose_connection(links.socket_type, options, listener.endpoint)
         self.log_once = LogOnce()  # one for all peers of this endpoint
         self._listener = listener
         self._sessions: dict[Session, None] = {}

@@ -34,7 +34,7 @@ from ..options import Options
 from ..wire import Ready
 from .addresses import dialled_place
 from .advice import NOT_THERE, advice
-from .endpoints import Endpoint, Tcp
+from .endpoints import Endpoint, Tcp, Ws
 from .link import detach_pipe
 from .pulse import Disconnected
 from .reports import Closed, LogOnce, code_and_reason
@@ -62,7 +62,9 @@ class Connector(Session):
     _is_over: trio.Event  # the present connection has ended
 
     def __init__(self, links: Links, endpoint: Endpoint, text: str, options: Options) -> None:
-        super().__init__(links, text, options, choose_connection(links.socket_type, options), LogOnce())
+        super().__init__(
+            links, text, options, choose_connection(links.socket_type, options, endpoint, dials=True), LogOnce()
+        )
         self.place = dialled_place(endpoint, options)
         self._address = endpoint
         self._failures = 0  # since the last handshake
@@ -104,7 +106,7 @@ class Connector(Session):
     async def _dial(self) -> Stream | None:
         """Try once; None if it has failed. Whatever the error is, the next attempt may succeed."""
         tell = self._links.tell
-        if isinstance(self._address, Tcp):  # over ipc a connect succeeds or fails at once, without delay
+        if isinstance(self._address, (Tcp, Ws)):  # over ipc a connect succeeds or fails at once, without delay
             tell(Event.CONNECT_DELAYED, self.endpoint, errno.EINPROGRESS)
         try:
             stream = await dial(self._address, self._options)

@@ -28,7 +28,7 @@ import trio
 from ..errors import EADDRINUSE, EINVAL, ENAMETOOLONG, EPROTONOSUPPORT, ZMQError
 from ..options import Options
 from .addresses import bind_address, family_of, host_of, numeric, socket_address, source_address, spelling
-from .endpoints import ANY, Endpoint, Inproc, Ipc, Tcp
+from .endpoints import ANY, Endpoint, Inproc, Ipc, Tcp, Ws
 
 try:
     from fcntl import ioctl
@@ -162,7 +162,7 @@ class Listener:
     def __init__(self, sock: socket.socket, endpoint: Endpoint, options: Options) -> None:
         self._socket = sock
         self._options = options
-        self.endpoint = endpoint
+        self.endpoint: Endpoint = endpoint
         self.fileno: Final = sock.fileno()
         # Identifies our file, because close() must not remove a file that another program has put in its place.
         self._file = _file_number(endpoint.path) if isinstance(endpoint, Ipc) else None
@@ -187,7 +187,7 @@ class Listener:
                 continue
             self._in_a_row = before + 1
             sock.setblocking(False)
-            is_tcp = isinstance(self.endpoint, Tcp)
+            is_tcp = not isinstance(self.endpoint, Ipc)
             if not is_tcp or IS_WINDOWS:  # elsewhere it inherits these over tcp from the listener
                 with _closed_on_error(sock):
                     _tune(sock, self._options, is_tcp)
@@ -218,9 +218,14 @@ def listen(endpoint: Endpoint, options: Options) -> Listener:
     """
     assert not isinstance(endpoint, Inproc)
     try:
-        return _listen_tcp(endpoint, options) if isinstance(endpoint, Tcp) else _listen_ipc(endpoint, options)
+        if isinstance(endpoint, Ipc):
+            return _listen_ipc(endpoint, options)
+        listener = _listen_tcp(endpoint.at if isinstance(endpoint, Ws) else endpoint, options)
     except OSError as error:
         raise ZMQError(error.errno or EINVAL, _bind_advice(endpoint, error)) from None
+    if isinstance(endpoint, Ws) and isinstance(listener.endpoint, Tcp):
+        listener.endpoint = endpoint._replace(at=listener.endpoint)
+    return listener
 
 
 def _listen_tcp(endpoint: Tcp, options: Options) -> Listener:
@@ -325,6 +330,8 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
     assert not isinstance(endpoint, Inproc)
     if isinstance(endpoint, Ipc):
         return await _connect(socket.AF_UNIX, _unix_address(endpoint), options, is_tcp=False)
+    if isinstance(endpoint, Ws):
+        endpoint = endpoint.at
     host = numeric(endpoint.host) or endpoint.host
     family = socket.AF_UNSPEC if options.ipv6 or ":" in host else socket.AF_INET
     try:

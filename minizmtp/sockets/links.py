@@ -30,7 +30,7 @@ from ..net.endpoints import Endpoint, Inproc, parse_endpoint
 from ..net.link import Link
 from ..net.reports import log
 from ..net.runtime import Runtime
-from ..net.security import choose_mechanism
+from ..net.security import choose_connection
 from ..net.transports import check_dialable, listen
 from ..options import Options, snapshot, without_effect
 from ..patterns import Pattern
@@ -93,7 +93,7 @@ class Links:
         self.check_open()
         address = parse_endpoint(endpoint)
         options = snapshot(self.options)
-        choose_mechanism(options)()  # so that a key that is missing is reported now, not at the first connection
+        choose_connection(self.socket_type, options, address)()  # because what is missing is to be reported now
         self._warn_of_idle(options, endpoint)
         link: Link
         if isinstance(address, Inproc):
@@ -114,7 +114,7 @@ class Links:
         self.check_open()
         address = parse_endpoint(endpoint, connect=True)
         options = snapshot(self.options)
-        choose_mechanism(options)()
+        choose_connection(self.socket_type, options, address, dials=True)()
         if not isinstance(address, Inproc):
             check_dialable(address)
         # All that may raise comes before this line, because a connect that raises must change nothing.

@@ -1,0 +1,124 @@
+"""Over ws, with npm's zeromq (libzmq's own WebSockets) and with jszmq, in both roles."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+import minizmtp as zmq
+from interop_tests.node_peer import NodePeer, node_peer
+
+LIBRARIES = ["zeromq", "jszmq"]
+SECONDS = 10
+
+pytestmark = [pytest.mark.slow, pytest.mark.requirement("45-1")]
+
+
+class Ours:
+    """Our socket, with the methods of a NodePeer."""
+
+    def __init__(self, sock: zmq.Socket) -> None:
+        self.sock = sock
+
+    async def bind(self, endpoint: str) -> str:
+        self.sock.bind(endpoint)
+        return self.sock.last_endpoint
+
+    async def connect(self, endpoint: str) -> None:
+        self.sock.connect(endpoint)
+
+    async def subscribe(self, prefix: bytes) -> None:
+        self.sock.subscribe(prefix)
+
+    async def send(self, *frames: bytes) -> None:
+        await self.sock.send_multipart(list(frames))
+
+    async def receive(self) -> list[bytes]:
+        return await self.sock.recv_multipart()
+
+
+Peer = Ours | NodePeer
+
+
+async def one_way(sender: Peer, receiver: Peer) -> None:
+    for number in range(20):
+        await sender.send(b"%d" % number, bytes(number * 1000), b"")
+    for number in range(20):
+        assert await receiver.receive() == [b"%d" % number, bytes(number * 1000), b""]
+
+
+async def both_ways(one: Peer, other: Peer) -> None:
+    await one_way(one, other)
+    await one_way(other, one)
+
+
+async def single_frames(sender: Peer, receiver: Peer) -> None:
+    for number in range(20):
+        await sender.send(b"%d" % number)
+    for number in range(20):
+        assert await receiver.receive() == [b"%d" % number]
+
+
+async def request_and_reply(req: Peer, rep: Peer) -> None:
+    for size in (0, 1, 124, 125, 126, 65534, 65535, 65536, 200_000):
+        await req.send(b"q" * size)
+        assert await rep.receive() == [b"q" * size]
+        await rep.send(b"a" * size, b"end")
+        assert await req.receive() == [b"a" * size, b"end"]
+
+
+async def routed(dealer: Peer, router: Peer) -> None:
+    for number in range(20):
+        await dealer.send(b"%d" % number)
+        identity, body = await router.receive()
+        assert body == b"%d" % number
+        await router.send(identity, b"to", body)
+        assert await dealer.receive() == [b"to", body]
+
+
+async def published(sub: Peer, pub: Peer) -> None:
+    await sub.subscribe(b"b")
+    got: list[list[bytes]] = []
+    async with trio.open_nursery() as nursery:
+
+        async def receive() -> None:
+            got.append(await sub.receive())
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(receive)
+        while True:  # until the subscription has arrived
+            await pub.send(b"a, which is not wanted")
+            await pub.send(b"b, which is", b"two")
+            await trio.sleep(0.02)
+    assert got == [[b"b, which is", b"two"]]
+
+
+SCRIPTS = {
+    ("PUSH", "PULL"): one_way,
+    ("PAIR", "PAIR"): both_ways,
+    ("DEALER", "DEALER"): both_ways,
+    ("REQ", "REP"): request_and_reply,
+    ("DEALER", "ROUTER"): routed,
+    ("SUB", "PUB"): published,
+    ("SUB", "XPUB"): published,
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("who_binds", ["ours_binds", "node_binds"])
+@pytest.mark.parametrize("first", ["ours", "node"])
+@pytest.mark.parametrize(("one", "other"), SCRIPTS)
+async def test_each_pattern_in_both_roles(library: str, who_binds: str, first: str, one: str, other: str) -> None:
+    """first: who has the first of the two types."""
+    script = SCRIPTS[one, other]
+    if library == "jszmq" and (one, other) == ("DEALER", "DEALER"):
+        script = both_ways
+    with trio.fail_after(SECONDS):
+        async with zmq.Context() as ctx:
+            here, there = (one, other) if first == "ours" else (other, one)
+            ours = Ours(ctx.socket(zmq.SocketType[here], linger=0))
+            async with node_peer(library, there) as node:
+                binds, connects = (ours, node) if who_binds == "ours_binds" else (node, ours)
+                await connects.connect(await binds.bind("ws://127.0.0.1:*/zws"))
+                pair: tuple[Peer, Peer] = (ours, node) if first == "ours" else (node, ours)
+                await script(*pair)
