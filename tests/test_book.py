@@ -209,14 +209,15 @@ def test_patterns_know_of_the_wire_only_its_events(module: str) -> None:
 
 
 def test_only_the_engine_holds_a_stream_and_reads_a_connection() -> None:
-    """Other modules that import Connection, such as the session, read no events from it. The exception is the trace,
-    which reads events of its own Connection and of one of h11's."""
+    """Other modules that import Connection, such as the session, read no events from it. The exceptions are the trace,
+    which reads events of its own Connection and of one of h11's, and a connection over WebSocket, which reads those of
+    its upgrade."""
     readers = {
         module
         for module in READING_ORDER
         if re.search(r"\.next_event\(\)|\.data_to_send\(\)", re.sub(r'""".*?"""', "", source(module), flags=re.DOTALL))
     }
-    assert readers == {"net.engine", "trace.zmtp", "trace.http", "demo.every_byte"}
+    assert readers == {"wire.upgrade", "wire.switched", "net.engine", "trace.zmtp", "trace.http", "demo.every_byte"}
 
 
 # ------------------------------------------------------------------------------------------------------------ prose

@@ -311,6 +311,10 @@ class Connection:
         self._to_send.clear()
         return data
 
+    def goodbye(self) -> bytes:
+        """What is sent before we close the stream, if nothing else waits. ZMTP has no words for it."""
+        return b""
+
     def _queue_command(self, command: bytes) -> None:
         self._to_send += encode_frame(command, COMMAND)
 

@@ -4,18 +4,18 @@ r"""A connection over WebSocket: an HTTP request becomes a ZeroMQ connection.   
     stream ───►  WebSocket's frames ───┴─► unwrapper ───► ZMTP's frames ───►  Connection  ───► events
     stream ◄───  WebSocket's frames ◄───── wrapper   ◄─── ZMTP's frames ◄───  Connection  ◄─── messages
 
-Everything behind the wrapper is a `Connection` as it is over tcp: the mechanisms, the limits, the events. It is told what
-the upgrade has found as if that were a greeting. What differs:
+Behind the wrapper is a `Connection` as it is over tcp, with its mechanisms, limits and events. What the upgrade has
+found is passed to it as a greeting. What differs:
 
     greeting         the upgrade: `ZWS2.0/NULL`, `/PLAIN` or `/CURVE` names the mechanism
     PING, PONG       the WebSocket's own; they carry no ttl, and are not encrypted
     SUBSCRIBE        a message, 01 and the prefix, as in ZMTP 3.0: libzmq reads no command here
     the end          a close with a status code, in both directions
 
-The subprotocol `ZWS2.0` without a mechanism has no READY. Instead, the first message of each side is its routing id, and
-neither side knows the type of the other. Here it is read as a READY with that identity. jszmq speaks it, and sometimes
-when another one was agreed on: its server accepts the first subprotocol that is offered, whatever that is. So a client
-that offered NULL accepts a routing id, too.
+The subprotocol `ZWS2.0` without a mechanism has no READY. The first message of each side is its routing id, and
+neither side knows the type of the other. Here it is read as a READY with that identity. jszmq speaks nothing else, but
+its server accepts the first subprotocol that is offered, whatever that is. So a client that offered NULL accepts a
+routing id, too.
 
     >>> pull = switched(SocketType.PULL, identity=b"")
     >>> push = switched(SocketType.PUSH, identity=b"", target=("localhost:5555", "/jobs"))
@@ -28,7 +28,7 @@ that offered NULL accepts a routing id, too.
     >>> pull.receive_data(push.send([b"a", b"b"])); pull.next_event()
     [b'a', b'b']
 
-Read next: `plain`, or `patterns.queue` at once.
+Read next: `patterns.queue`.
 """
 
 import sys
@@ -47,7 +47,18 @@ from .greeting import encode_greeting
 from .mechanisms import Mechanism, Null, Steps
 from .metadata import encode_metadata
 from .upgrade import ClientUpgrade, ServerUpgrade
-from .websocket import BROKEN_RULE, CLOSE, LARGEST_CONTROL, NORMAL, PING, PONG, CloseError, encode_header, read_header
+from .websocket import (
+    BROKEN_RULE,
+    CLOSE,
+    GOING_AWAY,
+    LARGEST_CONTROL,
+    NORMAL,
+    PING,
+    PONG,
+    CloseError,
+    encode_header,
+    read_header,
+)
 from .zws import TO_ZWS, Unwrapper, Wrapper
 
 # Without a mechanism.
@@ -120,9 +131,9 @@ class SwitchedConnection(Connection):
     def receive_data(self, data: bytes) -> None:
         if not data:
             self._is_over = True
-        if self._upgrade is not None:
+        elif self._upgrade is not None:
             self._upgrade.receive_data(data)
-        elif data and not self._is_over:
+        elif not self._is_over:
             self._unwrapper.receive_data(data)
 
     def get_buffer(self) -> memoryview | None:
@@ -143,7 +154,7 @@ class SwitchedConnection(Connection):
                 code = error.code if isinstance(error, CloseError) else BROKEN_RULE
                 self.close(code, str(error))
             raise
-        if isinstance(event, Messages) and not self._unwrapper.is_idle:
+        if isinstance(event, Messages) and (self._is_over or not self._unwrapper.is_idle):
             return event._replace(is_all=False)
         return event
 
@@ -230,6 +241,11 @@ class SwitchedConnection(Connection):
             self._has_closed = True
             octets = reason.encode("ascii", "replace")[: LARGEST_CONTROL - 2]
             self._close = self._wrapper.control(CLOSE, code.to_bytes(2, "big") + octets)
+
+    def goodbye(self) -> bytes:
+        if self._upgrade is None:
+            self.close(GOING_AWAY)
+        return self.data_to_send()
 
     def send(self, item: Item | Ping | Pong) -> bytes:
         if isinstance(item, (Ping, Pong)):

@@ -69,10 +69,12 @@ def elements(headers: Headers, name: bytes) -> list[bytes]:
 
 
 def asks_for(headers: Headers, name: bytes, token: bytes) -> bool:
+    """Does the header of that name list this token? Case does not count."""
     return token in [element.lower() for element in elements(headers, name)]
 
 
 def by_name(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """{name in lower case: all values}"""
     found: Headers = {}
     for name, value in headers:
         found.setdefault(name.lower(), []).append(value)
@@ -226,6 +228,7 @@ class ServerUpgrade(Upgrade):
 
 
 def is_key(key: bytes) -> bool:
+    """Is it base64 of 16 octets?"""
     try:
         return len(b64decode(key, validate=True)) == 16
     except Base64Error:
@@ -233,4 +236,5 @@ def is_key(key: bytes) -> bool:
 
 
 def not_websocket(text: str) -> ProtocolError:
+    """The error for a peer that does not speak ZWS; the connecting side tries again."""
     return ProtocolError(text, is_zmtp=False)

@@ -11,9 +11,10 @@ r"""WebSocket: frames on an HTTP connection that has changed its protocol.      
     >>> read_header(encode_frame(bytes(300)), 0)
     Header(fin=True, opcode=2, key=b'', size=300, length=4)
 
-**A client masks what it sends**: octet i of the payload is XORed with octet i mod 4 of a key that is new for each frame.
-The key is sent in front, so the mask hides nothing. It exists because of web pages: a page chooses the payload, and could
-choose octets that an old proxy takes for an HTTP request. A random key makes these octets unpredictable (section 10.3).
+**A client masks what it sends**: octet i of the payload is XORed with octet i mod 4 of a key, a new one for each frame.
+The key is sent in front, so the mask hides nothing. It exists because of web pages: a page chooses the payload, and it
+could choose octets that an old proxy takes for an HTTP request. With a random key, these octets cannot be predicted
+(section 10.3).
 
     >>> masked = encode_frame(b"hello", key=b"\x01\x02\x03\x04"); masked.hex(" ")
     '82 85 01 02 03 04 69 67 6f 68 6e'
@@ -35,7 +36,7 @@ FIN = MASKED = 0x80
 LARGEST_CONTROL = 125
 
 # Status codes of a close (section 7.4.1).
-NORMAL, BROKEN_RULE, WRONG_TYPE, TOO_BIG = 1000, 1002, 1003, 1009
+NORMAL, GOING_AWAY, BROKEN_RULE, WRONG_TYPE, TOO_BIG = 1000, 1001, 1002, 1003, 1009
 
 
 class CloseError(ProtocolError):
@@ -119,8 +120,8 @@ def mask(octets: bytes, key: bytes, at: int = 0) -> bytes:
 
 
 def keystream(keys: bytes, header: int, size: int) -> bytes:
-    r"""What to XOR frames with that all have this size, with a header of so many octets in front of each payload, to mask
-    or unmask them in one step. keys: 4 octets for each.
+    r"""XORed with many frames, this masks or unmasks them all. header, size: of each frame and its payload, in octets.
+    keys: 4 octets for each frame.
 
     >>> keystream(b"\1\2\3\4\5\6\7\x08", header=1, size=5).hex(" ")
     '00 01 02 03 04 01 00 05 06 07 08 05'

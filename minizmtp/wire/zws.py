@@ -122,7 +122,7 @@ class Unwrapper:
     last, because only then its size is known.
     """
 
-    __slots__ = ("_buffer", "_control", "_fragments", "_frame", "_left", "_masked", "_parts", "_position")
+    __slots__ = ("_buffer", "_control", "_error", "_fragments", "_frame", "_left", "_masked", "_parts", "_position")
 
     def __init__(self, masked: bool) -> None:
         self._masked = masked
@@ -133,6 +133,7 @@ class Unwrapper:
         self._left = 0  # octets of its payload that have not arrived
         self._fragments: bytearray | None = None  # of a message in several frames
         self._control: tuple[int, bytes] | None = None
+        self._error: ProtocolError | None = None
 
     @property
     def held(self) -> int:
@@ -143,7 +144,8 @@ class Unwrapper:
     @property
     def is_idle(self) -> bool:
         """Is everything that was received passed on?"""
-        return self._position == len(self._buffer) and not self._parts and self._control is None
+        is_empty = self._position == len(self._buffer) and not self._parts
+        return is_empty and self._control is None and self._error is None
 
     def receive_data(self, data: bytes) -> None:
         """Add octets of the stream."""
@@ -167,11 +169,17 @@ class Unwrapper:
         if self._parts:
             self._buffer, self._position = b"".join([self._buffer[self._position :], *self._parts]), 0
             self._parts = []
-        while most > 0 and self._control is None:
-            count = self._unwrap_run(pieces, limit, most) if not self._left and self._fragments is None else 0
-            if not count and not self._unwrap_next(pieces, limit, max_unfinished):
-                break
+        while most > 0 and self._control is None and self._error is None:
+            count = 0
+            try:
+                count = self._unwrap_run(pieces, limit, most) if not self._left and self._fragments is None else 0
+                if not count and not self._unwrap_next(pieces, limit, max_unfinished):
+                    break
+            except ProtocolError as error:
+                self._error = error  # raised when what came before it has been passed on
             most -= count or 1
+        if self._error is not None and not pieces:
+            raise self._error
         if self._position == len(self._buffer):
             self._buffer, self._position = b"", 0
         return b"".join(pieces)
@@ -284,6 +292,7 @@ def count_run(octets: bytes, at: int, fixed: int, step: int, most: int) -> int:
 
 
 def check_size(size: int, limit: int, limited_by: str) -> None:
+    """Raise CloseError for a body above the limit; −1: there is none."""
     if 0 <= limit < size:
         raise CloseError(f"frame of {size} octets, expected at most {limit} ({limited_by})", TOO_BIG)
 
@@ -296,4 +305,5 @@ def zmtp_flags(flags: int) -> int:
 
 
 def no_flags() -> ProtocolError:
+    """The error for a message of the WebSocket that has no octets."""
     return ProtocolError("a message without octets, expected an octet of flags (45/ZWS, Framing)")
