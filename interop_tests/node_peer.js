@@ -18,10 +18,18 @@ const DRAFTS = { CLIENT: "Client", SERVER: "Server", RADIO: "Radio", DISH: "Dish
 const hex = (frame) => Buffer.from(frame).toString("hex");
 const bytes = (text) => Buffer.from(text, "hex");
 
+// libzmq's PLAIN server asks a ZAP handler, and accepts no peer without one. This one accepts all.
+async function handleZap(zmq) {
+  const handler = new zmq.Reply();
+  await handler.bind("inproc://zeromq.zap.01");
+  for await (const [version, id] of handler) await handler.send([version, id, "200", "OK", "", ""]);
+}
+
 class Libzmq {
   constructor(type, options) {
     const zmq = NAMES[type] ? require("zeromq") : require("zeromq/draft");
     this.socket = new zmq[NAMES[type] || DRAFTS[type]]();
+    if (options.plainServer) handleZap(zmq);
     for (const [name, value] of Object.entries(options)) this.socket[name] = value;
   }
   async bind(endpoint) {

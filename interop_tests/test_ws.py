@@ -6,6 +6,7 @@ import pytest
 import trio
 
 import minizmtp as zmq
+import minizmtp.auth
 from interop_tests.node_peer import NodePeer, node_peer
 
 LIBRARIES = ["zeromq", "jszmq"]
@@ -122,3 +123,46 @@ async def test_each_pattern_in_both_roles(library: str, who_binds: str, first: s
                 await connects.connect(await binds.bind("ws://127.0.0.1:*/zws"))
                 pair: tuple[Peer, Peer] = (ours, node) if first == "ours" else (node, ours)
                 await script(*pair)
+
+
+PUBLIC, SECRET = zmq.curve_keypair()
+CLIENT_PUBLIC, CLIENT_SECRET = zmq.curve_keypair()
+SERVERS = {
+    "PLAIN": {"plain_server": 1},
+    "CURVE": {"curve_server": 1, "curve_publickey": PUBLIC, "curve_secretkey": SECRET},
+}
+CLIENTS = {
+    "PLAIN": {"plain_username": b"me", "plain_password": b"secret"},
+    "CURVE": {"curve_serverkey": PUBLIC, "curve_publickey": CLIENT_PUBLIC, "curve_secretkey": CLIENT_SECRET},
+}
+
+
+def in_node(options: dict[str, int | bytes]) -> dict[str, int | str]:
+    """The same options for npm's zeromq, which names them plainServer …"""
+    return {
+        "".join([word.title() if number else word for number, word in enumerate(name.split("_"))]).replace(
+            "key", "Key"
+        ): value.decode() if isinstance(value, bytes) else bool(value)
+        for name, value in options.items()
+    }
+
+
+@pytest.mark.parametrize("who_binds", ["ours_binds", "node_binds"])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "CURVE"])
+@pytest.mark.parametrize(("one", "other"), [("REQ", "REP"), ("DEALER", "ROUTER"), ("SUB", "PUB")])
+async def test_each_mechanism_in_both_roles(who_binds: str, mechanism: str, one: str, other: str) -> None:
+    """Who binds is the server. A ZAP handler is asked on our side; npm's zeromq has none, and accepts all."""
+    with trio.fail_after(SECONDS):
+        async with zmq.Context() as ctx, minizmtp.auth.Authenticator(ctx) as handler:
+            handler.configure_plain(passwords={"me": "secret"})
+            handler.configure_curve(location=minizmtp.auth.CURVE_ALLOW_ANY)
+            if who_binds == "ours_binds":
+                ours = Ours(ctx.socket(zmq.SocketType[other], linger=0, **SERVERS[mechanism]))
+                async with node_peer("zeromq", one, **in_node(CLIENTS[mechanism])) as node:
+                    await node.connect(await ours.bind("ws://127.0.0.1:*"))
+                    await SCRIPTS[one, other](node, ours)
+            else:
+                ours = Ours(ctx.socket(zmq.SocketType[one], linger=0, **CLIENTS[mechanism]))
+                async with node_peer("zeromq", other, **in_node(SERVERS[mechanism])) as node:
+                    await ours.connect(await node.bind("ws://127.0.0.1:*"))
+                    await SCRIPTS[one, other](ours, node)

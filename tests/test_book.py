@@ -34,8 +34,8 @@ READING_ORDER = """
     patterns.subscriptions patterns.runs patterns.fanout patterns.notices patterns.subscribers patterns.requests
     patterns.pubsub patterns.reqrep patterns.router
 
-    net.endpoints net.addresses net.transports net.looking net.runlimits net.reactor net.portable net.states net.writer
-    net.heartbeat net.pulse net.engine net.security net.advice net.reports net.link net.session net.connector
+    net.endpoints net.addresses net.transports net.tls net.looking net.runlimits net.reactor net.portable net.states
+    net.writer net.heartbeat net.pulse net.engine net.security net.advice net.reports net.link net.session net.connector
     net.acceptor net.inproc net.runtime
 
     sockets.monitor sockets.links sockets.waiters sockets.changes sockets.sender sockets.socket sockets.zap

@@ -40,6 +40,7 @@ from .pulse import Disconnected
 from .reports import Closed, LogOnce, code_and_reason
 from .security import choose_connection
 from .session import Session
+from .tls import dial_wss
 from .transports import Stream, dial
 
 if TYPE_CHECKING:
@@ -108,8 +109,12 @@ class Connector(Session):
         tell = self._links.tell
         if isinstance(self._address, (Tcp, Ws)):  # over ipc a connect succeeds or fails at once, without delay
             tell(Event.CONNECT_DELAYED, self.endpoint, errno.EINPROGRESS)
+        stream: Stream
         try:
-            stream = await dial(self._address, self._options)
+            if isinstance(self._address, Ws) and self._address.secure:
+                stream = await dial_wss(self._address, self._options)
+            else:
+                stream = await dial(self._address, self._options)
         except Exception as error:
             code, reason = code_and_reason(error)
             text = f"{self.endpoint}: {reason}{advice(error, self._options, None, dialled=True)}"

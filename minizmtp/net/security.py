@@ -11,6 +11,7 @@ Options are looked up, and keys decoded, only once for a link, and not for each 
 Read next: `reports`.
 """
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -51,7 +52,7 @@ def choose_connection(
     new_mechanism = choose_mechanism(options)
     new: Callable[..., Connection] = Connection
     if isinstance(endpoint, Ws):
-        new = partial(_switched(), target=endpoint.url if dials else None, path=endpoint.path)
+        new = partial(_switched(), target=endpoint.url if dials else None, path=endpoint.path, offers=deque())
     new = partial(
         new,
         socket_type,

@@ -9,7 +9,7 @@ waking a task; see `engine`.)
 
 Errors are OSErrors with an explanation. Windows has no ipc here, because its Python has no Unix domain sockets.
 
-Read next: `looking`, or `engine` at once.
+Read next: `tls`, or `engine` at once.
 """
 
 import errno
@@ -217,6 +217,7 @@ def listen(endpoint: Endpoint, options: Options) -> Listener:
     Raises ZMQError: EADDRINUSE, ENODEV (no such interface), EMFILE, ENAMETOOLONG, EACCES …
     """
     assert not isinstance(endpoint, Inproc)
+    _check_bindable(endpoint, options)
     try:
         if isinstance(endpoint, Ipc):
             return _listen_ipc(endpoint, options)
@@ -382,6 +383,13 @@ def check_dialable(endpoint: Endpoint) -> None:
     """Raise ZMQError for an endpoint that no attempt could connect to."""
     if isinstance(endpoint, Ipc):
         _check_ipc(endpoint)
+
+
+def _check_bindable(endpoint: Endpoint, options: Options) -> None:
+    """Raise ZMQError if an option is missing without which no peer could connect."""
+    if isinstance(endpoint, Ws) and endpoint.secure and options.ssl_context is None:
+        words = "bind needs a certificate: set ssl_context, to an ssl.SSLContext that has loaded one"
+        raise ZMQError(EINVAL, f"{endpoint}: {words}")
 
 
 def _check_ipc(endpoint: Ipc) -> None:

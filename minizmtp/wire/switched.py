@@ -32,6 +32,7 @@ Read next: `patterns.queue`.
 """
 
 import sys
+from collections import deque
 from collections.abc import Iterable
 
 from ..constants import SocketType
@@ -83,12 +84,20 @@ def switched(
     max_unfinished: int = MAX_UNFINISHED,
     target: tuple[str, str] | None = None,
     path: str = "/",
+    offers: deque[list[str]] | None = None,
 ) -> "SwitchedConnection":
     """target: the host and the path to ask for, on the connecting side. path: that a client has to ask for. The rest is
-    as for a Connection."""
+    as for a Connection.
+
+    offers: what the connections of one client offer, one list after the other. The first is rotated to the end when a
+    server refuses it. A strict server refuses `ZWS2.0/NULL`, because RFC 6455 allows no slash in a subprotocol.
+    """
     mechanism = mechanism or Null()
-    offers = subprotocols(mechanism)
-    upgrade = ClientUpgrade(*target, offers) if target is not None else ServerUpgrade(offers, path)
+    named = subprotocols(mechanism)
+    offers = deque([named]) if offers is None else offers
+    if not offers:
+        offers += [named, named[1:]] if named[1:] else [named]
+    upgrade = ClientUpgrade(*target, offers) if target is not None else ServerUpgrade(named, path)
     return SwitchedConnection(upgrade, socket_type, identity, mechanism, max_message_size, max_unfinished)
 
 

@@ -17,7 +17,7 @@ r"""The upgrade: an HTTP/1.1 request that turns an HTTP connection into a WebSoc
 After the empty line neither side speaks HTTP any more. The upgrade takes the place of ZMTP's greeting: the subprotocol
 names the mechanism, and the version of ZWS. The octets of HTTP are read and written by h11, without I/O.
 
-    >>> client, server = ClientUpgrade("127.0.0.1:5555", "/news", ["ZWS2.0/NULL", "ZWS2.0"]), ServerUpgrade(["ZWS2.0"])
+    >>> client, server = ClientUpgrade("127.0.0.1:5555", "/news", deque([["ZWS2.0"]])), ServerUpgrade(["ZWS2.0"])
     >>> server.receive_data(client.data_to_send()); server.step()
     'ZWS2.0'
     >>> client.receive_data(server.data_to_send()); client.step()
@@ -38,6 +38,7 @@ Read next: `switched`.
 import os
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
+from collections import deque
 from collections.abc import Iterable, Sequence
 from hashlib import sha1
 
@@ -111,11 +112,13 @@ class Upgrade:
 
 
 class ClientUpgrade(Upgrade):
-    """host: as in an URL, with its port. path: what to ask for. offers: subprotocols, best first."""
+    """host: as in an URL, with its port. path: what to ask for. offers: subprotocols, best first; the list in front is
+    meant, and is moved to the end if the server refuses it."""
 
-    def __init__(self, host: str, path: str, offers: Sequence[str], key: bytes = b"") -> None:
+    def __init__(self, host: str, path: str, offers: "deque[list[str]]", key: bytes = b"") -> None:
         super().__init__(h11.CLIENT)
-        self._offers = offers
+        self._rotation = offers
+        self._offers = offers[0]
         self._key = b64encode(key or os.urandom(16))
         headers = [
             ("Host", host),
@@ -123,7 +126,7 @@ class ClientUpgrade(Upgrade):
             ("Connection", "Upgrade"),
             ("Sec-WebSocket-Key", self._key.decode()),
             ("Sec-WebSocket-Version", "13"),
-            ("Sec-WebSocket-Protocol", ",".join(offers)),
+            ("Sec-WebSocket-Protocol", ",".join(self._offers)),
         ]
         self._to_send = self._http.send(h11.Request(method="GET", target=path, headers=headers)) or b""
         self._http.send(h11.EndOfMessage())
@@ -139,6 +142,7 @@ class ClientUpgrade(Upgrade):
 
     def _check(self, status: int, reason: bytes, headers: Headers) -> str:
         if status != 101:
+            self._rotation.rotate(-1)
             raise not_websocket(f"the server answers {status} {printable(reason)}, expected 101 Switching Protocols")
         accepted = headers.get(b"sec-websocket-accept", [])
         if accepted != [accept_token(self._key)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from functools import partial
 
 import pytest
 import trio
+import trustme
 
 import minizmtp as zmq
 from minizmtp import Event
@@ -443,6 +445,20 @@ async def test_another_answer_than_101_is_told(reply: bytes, words: str, caplog:
         await until(monitor, Event.CONNECT_RETRIED)  # because the right server may come later
 
 
+async def test_after_a_refusal_the_bare_subprotocol_is_offered() -> None:
+    """A strict server refuses `ZWS2.0/NULL`, because RFC 6455 allows no slash there."""
+    refusal = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+    async with server(refusal) as (endpoint, requests), zmq.Context() as ctx:
+        push = ctx.socket(zmq.PUSH, linger=0, reconnect_ivl=1)
+        monitor = push.monitor()
+        push.connect(endpoint)
+        for _ in range(3):
+            await until(monitor, Event.CONNECT_RETRIED)
+        offers = [line for head in requests[:3] for line in head.decode().split("\r\n") if "-Protocol:" in line]
+        both, bare = "Sec-WebSocket-Protocol: ZWS2.0/NULL,ZWS2.0", "Sec-WebSocket-Protocol: ZWS2.0"
+        assert offers == [both, bare, both]
+
+
 async def test_a_hint_before_101_is_passed_over() -> None:
     reply = b"HTTP/1.1 103 Early Hints\r\nX: 1\r\n\r\n" + ACCEPTS + encode_frame(ready(b"PULL"))
     async with server(reply) as (endpoint, _), zmq.Context() as ctx:
@@ -458,6 +474,92 @@ async def test_a_routing_id_is_accepted_where_null_was_agreed() -> None:
         pull = ctx.socket(zmq.PULL, linger=0)
         pull.connect(endpoint)
         assert await pull.recv() == b"hello"
+
+
+# ------------------------------------------------------------------------------------------------------------- TLS
+
+WSS = "wss://127.0.0.1:*/zws"
+
+
+@pytest.fixture(scope="module")
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's, with a certificate for 127.0.0.1, and a client's that trusts it."""
+    authority = trustme.CA()
+    server, client = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+    return server, client
+
+
+Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
+
+
+async def test_wss_carries_large_and_many_messages_both_ways(contexts: Contexts) -> None:
+    async with zmq.Context() as ctx:
+        bound = ctx.socket(zmq.PAIR, linger=0, ssl_context=contexts[0])
+        connected = ctx.socket(zmq.PAIR, linger=0, ssl_context=contexts[1])
+        bound.bind(WSS)
+        connected.connect(bound.last_endpoint)
+        for one, other in [(bound, connected), (connected, bound)]:
+            async with trio.open_nursery() as nursery:
+
+                async def send(sock: zmq.Socket = one) -> None:
+                    await sock.send_multipart([b"first", bytes(3_000_000)])
+                    for size in range(2000):
+                        await sock.send(b"x" * size)
+
+                nursery.start_soon(send)
+                assert await other.recv_multipart() == [b"first", bytes(3_000_000)]
+                for size in range(2000):
+                    assert await other.recv() == b"x" * size
+
+
+async def test_a_certificate_that_is_not_trusted_is_told(contexts: Contexts, caplog: pytest.LogCaptureFixture) -> None:
+    async with zmq.Context() as ctx:
+        bound, connected = ctx.socket(zmq.REP, linger=0, ssl_context=contexts[0]), ctx.socket(zmq.REQ, linger=0)
+        here, there = bound.monitor(), connected.monitor()
+        bound.bind(WSS)
+        connected.connect(bound.last_endpoint)
+        told = await until(there, Event.CLOSED)
+        assert "the TLS handshake failed: [SSL: CERTIFICATE_VERIFY_FAILED]" in told.reason
+        told = await until(here, Event.HANDSHAKE_FAILED_NO_DETAIL)
+        assert "the TLS handshake failed" in told.reason
+
+
+async def test_a_bind_to_wss_needs_a_certificate() -> None:
+    async with zmq.Context() as ctx:
+        sock = ctx.socket(zmq.REP, linger=0)
+        with pytest.raises(zmq.ZMQError, match="bind needs a certificate: set ssl_context"):
+            sock.bind(WSS)
+
+
+async def test_a_context_of_another_type_is_refused() -> None:
+    async with zmq.Context() as ctx:
+        with pytest.raises(TypeError, match="expected SSLContext"):
+            ctx.socket(zmq.REP, ssl_context="cert.pem")  # type: ignore[arg-type]
+
+
+async def test_a_silent_peer_of_wss_ends_after_handshake_ivl(
+    dial: Dial, contexts: Contexts, quick_clock: trio.testing.MockClock
+) -> None:
+    async with zmq.Context() as ctx:
+        rep = ctx.socket(zmq.REP, linger=0, ssl_context=contexts[0], handshake_ivl=3000)
+        rep.bind(WSS)
+        monitor = rep.monitor()
+        peer = await dial(rep)
+        told = await until(monitor, Event.HANDSHAKE_FAILED_NO_DETAIL)
+        assert "no TLS handshake within 3000 ms" in told.reason
+        assert await peer.all() == b""
+
+
+async def test_a_close_in_the_tls_handshake_leaves_nothing(dial: Dial, contexts: Contexts) -> None:
+    async with zmq.Context() as ctx:
+        rep = ctx.socket(zmq.REP, linger=0, ssl_context=contexts[0])
+        rep.bind(WSS)
+        peer = await dial(rep)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        rep.close()
+        assert await peer.all() == b""
 
 
 # ------------------------------------------------------------------------------------------------------- the extra
