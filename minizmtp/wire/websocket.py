@@ -35,6 +35,9 @@ FIN = MASKED = 0x80
 # A ping, a pong or a close has at most so many octets (section 5.5).
 LARGEST_CONTROL = 125
 
+# Octets that are XORed as one number. Python needs four times as long for 64 KiB in one number as in sixteen.
+STEP = 4096
+
 # Status codes of a close (section 7.4.1).
 NORMAL, GOING_AWAY, BROKEN_RULE, WRONG_TYPE, TOO_BIG = 1000, 1001, 1002, 1003, 1009
 
@@ -114,9 +117,8 @@ def check_header(header: Header, *, masked: bool, in_message: bool) -> None:
 
 def mask(octets: bytes, key: bytes, at: int = 0) -> bytes:
     """Mask or unmask a part of a payload that begins at this offset of it."""
-    size = len(octets)
-    pattern = (key[at % 4 :] + key[: at % 4]) * (size // 4 + 1)
-    return (int.from_bytes(octets, "little") ^ int.from_bytes(pattern[:size], "little")).to_bytes(size, "little")
+    key = key[at % 4 :] + key[: at % 4]
+    return xor(octets, key * (min(len(octets), STEP) // 4 + 1))
 
 
 def keystream(keys: bytes, header: int, size: int) -> bytes:
@@ -133,6 +135,11 @@ def keystream(keys: bytes, header: int, size: int) -> bytes:
     return bytes(stream)
 
 
-def xor(octets: bytes, stream: bytes) -> bytes:
-    """Both have the same size."""
-    return (int.from_bytes(octets, "little") ^ int.from_bytes(stream, "little")).to_bytes(len(octets), "little")
+def xor(octets: bytes | memoryview, stream: bytes) -> bytes:
+    """octets XORed with stream, which is as long, or is repeated every STEP octets."""
+    if len(octets) <= STEP:
+        stream = stream[: len(octets)]
+        return (int.from_bytes(octets, "little") ^ int.from_bytes(stream, "little")).to_bytes(len(octets), "little")
+    view, is_whole = memoryview(octets), len(stream) >= len(octets)
+    parts = [stream[at : at + STEP] if is_whole else stream for at in range(0, len(octets), STEP)]
+    return b"".join([xor(view[number * STEP : (number + 1) * STEP], part) for number, part in enumerate(parts)])

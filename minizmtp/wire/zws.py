@@ -53,9 +53,10 @@ from .websocket import (
 TO_ZWS = {0: b"\0", MORE: b"\1", COMMAND: b"\2"}
 TO_ZMTP = {0: 0, 1: MORE, 2: COMMAND}
 
-# A shorter run is not worth a step of its own. (Nor is one of frames that have more octets than the run has frames,
-# times this, because each column of octets is a copy.)
+# A shorter run is not worth a step of its own. Nor is one of frames with more octets than this for each frame of it,
+# because each column of octets is a copy.
 SHORTEST_RUN = 8
+MOST_COLUMNS = 32
 
 
 class Wrapper:
@@ -262,7 +263,7 @@ class Unwrapper:
         length, size = header.length, header.size
         step = length + size
         count = count_run(octets, at, length - len(header.key), step, most)
-        if count < SHORTEST_RUN or size > SHORTEST_RUN * count or 0 <= limit < size - 1:
+        if count < SHORTEST_RUN or size > MOST_COLUMNS * count or 0 <= limit < size - 1:
             return 0
         frames = octets[at : at + count * step]
         if header.key:
