@@ -443,8 +443,8 @@ Keywords = TypedDict("Keywords", {  # noqa: UP013  (as a class it would take fif
     "heartbeat_timeout": int, "heartbeat_ttl": int, "connect_routing_id": Text, "plain_server": int,
     "plain_username": Text, "plain_password": Text, "curve_server": int, "curve_publickey": Text,
     "curve_secretkey": Text, "curve_serverkey": Text, "zap_domain": Text, "zap_enforce_domain": int,
-    "ssl_context": ssl.SSLContext | None, "backlog": int, "ipv6": int, "sndbuf": int, "rcvbuf": int, "tcp_keepalive": int, "tcp_keepalive_idle": int,
-    "tcp_keepalive_cnt": int, "tcp_keepalive_intvl": int,
+    "ssl_context": ssl.SSLContext | None, "backlog": int, "ipv6": int, "sndbuf": int, "rcvbuf": int,
+    "tcp_keepalive": int, "tcp_keepalive_idle": int, "tcp_keepalive_cnt": int, "tcp_keepalive_intvl": int,
 }, total=False)  # fmt: skip
 Keywords.__doc__ = "The options as keywords of Context.socket(), with their types."
 

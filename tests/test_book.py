@@ -43,8 +43,8 @@ READING_ORDER = """
 
     certificates auth
 
-    trace.spans trace.curve trace.fields trace.naming trace.zmtp trace.http trace.both trace.reasons trace.records
-    trace.story
+    trace.spans trace.curve trace.fields trace.naming trace.zmtp trace.ws trace.http trace.both trace.reasons
+    trace.records trace.story
 
     html.conversation html.plots html.page html.__main__
 
