@@ -31,7 +31,7 @@ from .reports import Closed, LogOnce, code_and_reason, log
 from .security import choose_connection
 from .session import Session
 from .tls import no_handshake, secure
-from .transports import Listener, Stream
+from .transports import HandedListener, Listener, Stream
 
 if TYPE_CHECKING:
     from ..sockets.links import Links
@@ -73,7 +73,7 @@ class Accepted(Session):
 class Acceptor:
     """A bound endpoint, and the sessions of the peers that connected to it."""
 
-    def __init__(self, links: Links, listener: Listener, options: Options) -> None:
+    def __init__(self, links: Links, listener: Listener | HandedListener, options: Options) -> None:
         self.endpoint = str(listener.endpoint)
         self.place = listener.endpoint
         self.finishing = False
@@ -85,7 +85,9 @@ class Acceptor:
         self._sessions: dict[Session, None] = {}
         self._securing: dict[trio.CancelScope, None] = {}  # of the tasks that shake hands for TLS
         self._failed, self._failed_at = "", -math.inf  # the last failed accept: reason and time
-        links.tell(Event.LISTENING, self.endpoint, listener.fileno)
+        self.listens = isinstance(listener, Listener)
+        if self.listens:
+            links.tell(Event.LISTENING, self.endpoint, listener.fileno)
 
     async def run(self) -> None:
         """The task: ends when the listener is closed."""
@@ -124,6 +126,10 @@ class Acceptor:
         self.log_once(text, logging.INFO)
         self.links.tell(Event.HANDSHAKE_FAILED_NO_DETAIL, self.endpoint, code, text)
 
+    def adopt(self, stream: Stream) -> None:
+        """A connection that another server has accepted."""
+        self._start_session(stream)
+
     def _start_session(self, stream: Stream) -> None:
         self.links.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
         session = Accepted(self)
@@ -154,7 +160,8 @@ class Acceptor:
             self._listener.close()
             for scope in self._securing:
                 scope.cancel()
-            self.links.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
+            if self.listens:
+                self.links.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
         for session in list(self._sessions):
             session.finish(linger)
         if not self._sessions:

@@ -18,6 +18,7 @@ Read next: `waiters`.
 
 from __future__ import annotations
 
+import socket
 from typing import NamedTuple
 from weakref import WeakSet
 
@@ -31,7 +32,7 @@ from ..net.link import Link
 from ..net.reports import log
 from ..net.runtime import Runtime
 from ..net.security import choose_connection
-from ..net.transports import check_dialable, listen
+from ..net.transports import HandedListener, HandedStream, check_dialable, listen
 from ..options import Options, snapshot, without_effect
 from ..patterns import Pattern
 from .monitor import Monitor, MonitorEvent
@@ -108,6 +109,19 @@ class Links:
             self.runtime.start_task(acceptor.run)
         self._links[link] = None
         self.last_endpoint = link.endpoint  # not the text given, because that may leave the port to the system
+
+    def adopt(self, sock: socket.socket, octets: bytes) -> None:
+        """See Socket.adopt."""
+        self.check_open()
+        listener = HandedListener(sock)
+        stream = HandedStream(sock, octets)
+        for link in self._links:
+            if isinstance(link, Acceptor) and link.place == listener.endpoint and not link.finishing:
+                link.adopt(stream)
+                return
+        acceptor = Acceptor(self, listener, snapshot(self.options))
+        self._links[acceptor] = None
+        acceptor.adopt(stream)
 
     def connect(self, endpoint: str) -> None:
         """See Socket.connect."""

@@ -12,6 +12,7 @@ import pytest
 import trio
 import trustme
 
+import minihttp
 import minizmtp as zmq
 from minizmtp import Event
 from minizmtp.net.security import choose_connection
@@ -620,3 +621,47 @@ async def test_the_trace_marks_the_first_broken_rule() -> None:
     assert (name, octets) == ("FIN, opcode", b"\x82")
     assert "frame with no mask, expected one" in value
     assert spans[Side.CLIENT][-1][2] == "not read, because a rule was broken before"
+
+
+# -------------------------------------------------------------------------------------------- a port shared with HTTP
+
+
+async def test_minihttp_and_a_socket_share_a_port(nursery: trio.Nursery) -> None:
+    async with zmq.Context() as ctx:
+        rep = ctx.socket(zmq.REP, linger=0)
+
+        async def handler(request: minihttp.Request) -> minihttp.Response:
+            if request.url.path == "/zmq":
+                return minihttp.Handover(rep.adopt)
+            return minihttp.Response(200, text="a page")
+
+        (listener,) = await nursery.start(partial(minihttp.serve, handler, "127.0.0.1"))
+        port = listener.socket.getsockname()[1]
+        async with minihttp.AsyncClient() as client:
+            assert (await client.get(f"http://127.0.0.1:{port}/")).text == "a page"
+        for identity in (b"one", b"two"):
+            req = ctx.socket(zmq.REQ, linger=0, routing_id=identity)
+            req.connect(f"ws://127.0.0.1:{port}/zmq")
+            await req.send(b"q")
+            assert await rep.recv() == b"q"
+            await rep.send(b"a")
+            assert await req.recv() == b"a"
+        assert [peer.endpoint for peer in rep.peers()] == [f"ws://127.0.0.1:{port}/"] * 2
+        rep.unbind(f"ws://127.0.0.1:{port}/")
+        assert rep.peers() == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_plain_request_that_is_handed_over_is_told_why(nursery: trio.Nursery) -> None:
+    async with zmq.Context() as ctx:
+        rep = ctx.socket(zmq.REP, linger=0)
+
+        async def handler(request: minihttp.Request) -> minihttp.Response:
+            return minihttp.Handover(rep.adopt)
+
+        (listener,) = await nursery.start(partial(minihttp.serve, handler, "127.0.0.1"))
+        async with minihttp.AsyncClient() as client:
+            response = await client.get(f"http://127.0.0.1:{listener.socket.getsockname()[1]}/zmq")
+        assert response.status_code == 426
+        assert "GET /zmq without `Upgrade: websocket`" in response.text
+        nursery.cancel_scope.cancel()
