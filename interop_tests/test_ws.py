@@ -166,3 +166,25 @@ async def test_each_mechanism_in_both_roles(who_binds: str, mechanism: str, one:
                 async with node_peer("zeromq", other, **in_node(SERVERS[mechanism])) as node:
                     await ours.connect(await node.bind("ws://127.0.0.1:*"))
                     await SCRIPTS[one, other](ours, node)
+
+
+@pytest.mark.parametrize("who_binds", ["ours_binds", "node_binds"])
+async def test_heartbeats_keep_an_idle_connection(who_binds: str) -> None:
+    """Both sides ask four times a second, and give up after half a second: neither does in two seconds."""
+    with trio.fail_after(SECONDS):
+        async with zmq.Context() as ctx:
+            sock = ctx.socket(zmq.PULL, linger=0, heartbeat_ivl=250, heartbeat_timeout=500)
+            ours = Ours(sock)
+            async with node_peer("zeromq", "PUSH", heartbeatInterval=250, heartbeatTimeout=500) as node:
+                binds, connects = (ours, node) if who_binds == "ours_binds" else (node, ours)
+                monitor, told = sock.monitor(), []
+                await connects.connect(await binds.bind("ws://127.0.0.1:*"))
+                await node.send(b"first")
+                assert await ours.receive() == [b"first"]
+                with trio.move_on_after(2):
+                    async for event in monitor:
+                        told.append(event.event)  # noqa: PERF401  # a list made at once would be lost when time is up
+                await node.send(b"second")
+                assert await ours.receive() == [b"second"]
+                assert zmq.Event.HANDSHAKE_SUCCEEDED in told
+                assert zmq.Event.DISCONNECTED not in told
