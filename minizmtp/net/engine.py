@@ -168,8 +168,6 @@ class Engine(Source):
             return
         if isinstance(reason, ProtocolError) and self._pipe is None:
             self.send_protocol_output()  # the reason, if the system takes it; in traffic, a message may be half-way out
-        elif not self._writer.size:
-            self._writer.send_protocol(self._connection.goodbye())
         self._state = READING[self._state, END]
         if self._pulse is not None:
             self._pulse.close()

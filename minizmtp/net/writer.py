@@ -102,6 +102,8 @@ class Writer:
     def close(self) -> None:
         """The connection has ended: give back to the queue what has not left whole."""
         if self._queue is not None:
+            if not self.size:
+                self.send_protocol(self._connection.encoder.goodbye())
             self._queue.set_reader()
             self._queue.put_back(self.unsent())
         del self._owner  # which knows us: without this, neither would be freed

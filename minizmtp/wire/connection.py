@@ -229,7 +229,6 @@ class Connection:
         return NEED_DATA
 
     def _message_in_handshake(self, flags: int, body: bytes) -> bytes:
-        """The command that a message means here."""
         found = 'a message before READY, expected only commands (37/ZMTP "Overall Behavior")'
         raise ProtocolError(found, Violation.UNEXPECTED_COMMAND)
 
@@ -310,10 +309,6 @@ class Connection:
         data = bytes(self._to_send)
         self._to_send.clear()
         return data
-
-    def goodbye(self) -> bytes:
-        """What is sent before we close the stream, if nothing else waits. ZMTP has no words for it."""
-        return b""
 
     def _queue_command(self, command: bytes) -> None:
         self._to_send += encode_frame(command, COMMAND)

@@ -117,6 +117,10 @@ class Encoder:
             run.octets = self._encode_list(run.messages)
         return run.octets
 
+    def goodbye(self) -> bytes:
+        """What is sent before we close the stream, if nothing else waits. ZMTP has no words for it."""
+        return b""
+
     def next_frame_end(self, octets: bytes, at: int) -> int:
         """Where the frame ends that begins at this offset of what `encode` has returned."""
         if octets[at] & LONG:

@@ -33,7 +33,7 @@ Read next: `patterns.queue`.
 
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..constants import SocketType
 from ..errors import ProtocolError, printable
@@ -220,7 +220,7 @@ class SwitchedConnection(Connection):
     def _take_steps(self, steps: Steps) -> events.Ready | events.AuthRequest | None:
         event = super()._take_steps(steps)
         if isinstance(event, events.Ready):
-            self.encoder = WrappingEncoder(self.encoder, self._wrapper, self._mechanism)
+            self.encoder = WrappingEncoder(self.encoder, self._wrapper, self._mechanism, self._goodbye)
         return event
 
     def _truncation(self) -> str:
@@ -251,9 +251,8 @@ class SwitchedConnection(Connection):
             octets = reason.encode("ascii", "replace")[: LARGEST_CONTROL - 2]
             self._close = self._wrapper.control(CLOSE, code.to_bytes(2, "big") + octets)
 
-    def goodbye(self) -> bytes:
-        if self._upgrade is None:
-            self.close(GOING_AWAY)
+    def _goodbye(self) -> bytes:
+        self.close(GOING_AWAY)
         return self.data_to_send()
 
     def send(self, item: Item | Ping | Pong) -> bytes:
@@ -265,10 +264,11 @@ class SwitchedConnection(Connection):
 class WrappingEncoder(Encoder):
     """Has each batch encoded for ZMTP, and wraps it."""
 
-    __slots__ = ("_inner", "_wrapper")
+    __slots__ = ("_goodbye", "_inner", "_wrapper")
 
-    def __init__(self, inner: Encoder, wrapper: Wrapper, mechanism: Mechanism) -> None:
+    def __init__(self, inner: Encoder, wrapper: Wrapper, mechanism: Mechanism, goodbye: Callable[[], bytes]) -> None:
         super().__init__(mechanism, (3, 0))
+        self._goodbye = goodbye
         self._inner = inner
         self._wrapper = wrapper
 
@@ -284,6 +284,9 @@ class WrappingEncoder(Encoder):
 
     def encode_run(self, run: Run) -> bytes:
         return self._wrapper.wrap(self._inner.encode_run(run))
+
+    def goodbye(self) -> bytes:
+        return self._goodbye()
 
     def next_frame_end(self, octets: bytes, at: int) -> int:
         header = read_header(octets, at)
