@@ -217,8 +217,7 @@ class Connection:
     def _read_handshake(self) -> Event | NeedData:
         while not self.awaiting_auth and (frame := self.decoder.next_frame()) is not None:
             flags, body = frame
-            if not flags & COMMAND:
-                body = self._message_in_handshake(flags, body)
+            body = body if flags & COMMAND else self._message_in_handshake(flags, body)
             if body.startswith(MISSPELT_ERROR):
                 return decode_error(body[5:])
             name, data = decode_command(body)
