@@ -62,7 +62,7 @@ from .errors import (
 )
 from .headers import Headers
 from .request import Request
-from .response import Response
+from .response import Handover, Response
 from .server import serve
 from .transports import AsyncBaseTransport, AsyncHTTPTransport, HandlerTransport, MockTransport
 from .urls import URL
@@ -80,6 +80,7 @@ __all__ = [
     "HTTPError",
     "HTTPStatusError",
     "HandlerTransport",
+    "Handover",
     "Headers",
     "InvalidURL",
     "Limits",

@@ -28,8 +28,9 @@ Read next: `streams`.
 import io
 import json as jsonlib
 import re
+import socket
 from codecs import lookup
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import timedelta
 from http.client import responses as phrases
 from typing import Any, Never, Protocol
@@ -376,3 +377,15 @@ def _charset(content_type: str) -> str | None:
         return charset if is_text else None
     except (LookupError, ValueError):
         return None
+
+
+class Handover(Response):
+    """A handler's answer that gives the connection away, such as to a WebSocket.
+
+    to: is called with the connected socket and all octets that have been read from it, beginning with the request. It
+    has to answer the request, and to close the socket. With TLS there is no such socket: the answer is 500 there.
+    """
+
+    def __init__(self, to: Callable[[socket.socket, bytes], None]) -> None:
+        super().__init__(101)
+        self.to = to

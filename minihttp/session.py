@@ -46,7 +46,7 @@ from .errors import HTTPError, ReadTimeout, RemoteProtocolError, RequestError, S
 from .headers import Headers, hide_value
 from .incoming import Refusal, end_of_head, parse_head, refusal_of
 from .request import BodyStream, Request, not_given
-from .response import BODILESS, Response
+from .response import BODILESS, Handover, Response
 from .streams import BROKEN, TLS, Wire
 from .turns import EVENT, TURN, Turn, bite, cost_of_lines
 
@@ -131,6 +131,8 @@ class Session:
         self._nursery: trio.Nursery
         self._scope = trio.CancelScope()  # around everything but the reader; cancelled when the client has gone
         self._is_over = False  # to be closed politely
+        self._head = b""  # of the present request
+        self._handover: Callable[[socket.socket, bytes], None] | None = None
 
     # ── from outside ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -168,6 +170,9 @@ class Session:
                 with self._scope:
                     self._is_over = await self._serve()
                 self._nursery.cancel_scope.cancel()
+            if self._handover is not None:
+                self._handover(socket.socket(fileno=self.wire.socket.detach()), self._head + self._inbox)
+                return
             if self._is_over:
                 with trio.move_on_after(LINGER):
                     await self._say_goodbye()
@@ -283,6 +288,7 @@ class Session:
 
     def _request(self, head: bytes) -> Request:
         request, self._body_left = parse_head(self.h11, head, self.scheme)
+        self._head = head
         self.turn.spent += cost_of_lines(len(request.headers.raw))
         if self._body_left == 0:
             self.h11.next_event()  # EndOfMessage
@@ -302,7 +308,11 @@ class Session:
             self.rules.serving[self] = trio.current_time() + WATCH_AFTER
             self.rules.has_begun.set()
         try:
-            await self._send(request, await self._answer(request))
+            response = await self._answer(request)
+            if isinstance(response, Handover):
+                self._handover = response.to
+                return False
+            await self._send(request, response)
         finally:
             self.rules.serving.pop(self, None)
             self._close_body()
@@ -320,6 +330,8 @@ class Session:
             response = await self.rules.handler(request)
             if not isinstance(response, Response):
                 raise TypeError(f"handler returned {type(response).__name__}: expected a minihttp.Response")
+            if isinstance(response, Handover) and isinstance(self.stream, TLS):
+                raise TypeError("a connection with TLS cannot be handed over")
             return response
         except BaseException as error:
             await self._give_way(error)

@@ -24,6 +24,7 @@ Read next: `patterns.queue`.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
@@ -43,8 +44,9 @@ ASKERS = (SocketType.REQ, SocketType.DEALER, SocketType.ROUTER)
 PUBLISHERS = (SocketType.PUB, SocketType.XPUB)
 SUBSCRIBERS = (SocketType.SUB, SocketType.XSUB)
 
-ANY_TRANSPORT = ("tcp", "ipc", "inproc")
-STREAMS = ("tcp", "ipc")
+TCP = ("tcp", "ws", "wss")
+STREAMS = (*TCP, "ipc")
+ANY_TRANSPORT = (*STREAMS, "inproc")
 
 # Without one of these, some other options have no effect.
 HEARTBEAT, KEEPALIVE = ("heartbeat_ivl",), ("tcp_keepalive",)
@@ -83,6 +85,7 @@ SHORT = Rule("1 to 255 octets", lambda value: 0 < len(value) < 256)
 UP_TO_255 = Rule("up to 255 octets", lambda value: len(value) < 256)
 KEY = Rule("a key: 32 octets, or 40 characters of Z85", lambda value: _is_key(value))
 ANY_OCTETS = Rule("any octets", lambda value: True)
+CONTEXT = Rule("an ssl.SSLContext", lambda value: True)
 NAME = Rule("1 to 255 octets that do not begin with a zero", lambda value: 0 < len(value) < 256 and value[0] != 0)
 
 
@@ -191,6 +194,20 @@ class SecretKey(Key):
     """A row for a secret CURVE key."""
 
     secret = True
+
+
+class TlsContext(Option[ssl.SSLContext | None]):
+    """A row for TLS. None is allowed, too, and is the default."""
+
+    def __init__(self, meaning: str) -> None:
+        super().__init__(None, CONTEXT, meaning, over=("wss",))
+        self.type = ssl.SSLContext
+
+    def __set__(self, instance: Options, value: ssl.SSLContext | None) -> None:
+        if value is None:
+            self.__delete__(instance)
+        else:
+            super().__set__(instance, value)
 
 
 class Tenths(Option[int]):
@@ -336,20 +353,21 @@ class Options(metaclass=habits.Listing):
     zap_enforce_domain = Option(
         0, SWITCH, "1: with NULL, a peer is refused if there is no ZAP handler", over=STREAMS, needs=("zap_domain",)
     )
+    ssl_context = TlsContext(
+        "TLS: a bind needs one with a certificate; without it, a connect trusts what the system trusts"
+    )
     backlog = Option(100, BACKLOG, "connections that the system queues until they are accepted", over=STREAMS)
-    ipv6 = Option(0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4; names may resolve to IPv6", over=("tcp",))
+    ipv6 = Option(0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4; names may resolve to IPv6", over=TCP)
     sndbuf = Option(-1, SYSTEM, "the system's send buffer, in octets (SO_SNDBUF)", over=STREAMS)
     rcvbuf = Option(-1, SYSTEM, "the system's receive buffer, in octets (SO_RCVBUF)", over=STREAMS)
-    tcp_keepalive = Option(-1, TERNARY, "SO_KEEPALIVE", over=("tcp",))
+    tcp_keepalive = Option(-1, TERNARY, "SO_KEEPALIVE", over=TCP)
     tcp_keepalive_idle = Option(
-        -1, PROBE_TIME, "seconds of silence before the first probe (TCP_KEEPIDLE)", over=("tcp",), needs=KEEPALIVE
+        -1, PROBE_TIME, "seconds of silence before the first probe (TCP_KEEPIDLE)", over=TCP, needs=KEEPALIVE
     )
     tcp_keepalive_cnt = Option(
-        -1, PROBE_COUNT, "probes before the peer counts as gone (TCP_KEEPCNT)", over=("tcp",), needs=KEEPALIVE
+        -1, PROBE_COUNT, "probes before the peer counts as gone (TCP_KEEPCNT)", over=TCP, needs=KEEPALIVE
     )
-    tcp_keepalive_intvl = Option(
-        -1, PROBE_TIME, "seconds between probes (TCP_KEEPINTVL)", over=("tcp",), needs=KEEPALIVE
-    )
+    tcp_keepalive_intvl = Option(-1, PROBE_TIME, "seconds between probes (TCP_KEEPINTVL)", over=TCP, needs=KEEPALIVE)
 
     def __init__(self) -> None:
         self._values = {}
@@ -424,9 +442,9 @@ Keywords = TypedDict("Keywords", {  # noqa: UP013  (as a class it would take fif
     "connect_timeout": int, "handshake_ivl": int, "heartbeat_ivl": int, "heartbeat_old_peers": int,
     "heartbeat_timeout": int, "heartbeat_ttl": int, "connect_routing_id": Text, "plain_server": int,
     "plain_username": Text, "plain_password": Text, "curve_server": int, "curve_publickey": Text,
-    "curve_secretkey": Text, "curve_serverkey": Text, "zap_domain": Text, "zap_enforce_domain": int, "backlog": int,
-    "ipv6": int, "sndbuf": int, "rcvbuf": int, "tcp_keepalive": int, "tcp_keepalive_idle": int,
-    "tcp_keepalive_cnt": int, "tcp_keepalive_intvl": int,
+    "curve_secretkey": Text, "curve_serverkey": Text, "zap_domain": Text, "zap_enforce_domain": int,
+    "ssl_context": ssl.SSLContext | None, "backlog": int, "ipv6": int, "sndbuf": int, "rcvbuf": int,
+    "tcp_keepalive": int, "tcp_keepalive_idle": int, "tcp_keepalive_cnt": int, "tcp_keepalive_intvl": int,
 }, total=False)  # fmt: skip
 Keywords.__doc__ = "The options as keywords of Context.socket(), with their types."
 

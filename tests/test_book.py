@@ -26,6 +26,7 @@ READING_ORDER = """
 
     wire.layout wire.greeting wire.body wire.frames wire.events wire.batches wire.commands wire.metadata wire.mechanisms
     wire.assembler wire.decryptor wire.encoder wire.connection wire.plain wire.curve wire.z85
+    wire.websocket wire.zws wire.upgrade wire.switched
 
     sockopts habits options
 
@@ -33,8 +34,8 @@ READING_ORDER = """
     patterns.subscriptions patterns.runs patterns.fanout patterns.notices patterns.subscribers patterns.requests
     patterns.pubsub patterns.reqrep patterns.router
 
-    net.endpoints net.addresses net.transports net.looking net.runlimits net.reactor net.portable net.states net.writer
-    net.heartbeat net.pulse net.engine net.security net.advice net.reports net.link net.session net.connector
+    net.endpoints net.addresses net.transports net.tls net.looking net.runlimits net.reactor net.portable net.states
+    net.writer net.heartbeat net.pulse net.engine net.security net.advice net.reports net.link net.session net.connector
     net.acceptor net.inproc net.runtime
 
     sockets.monitor sockets.links sockets.waiters sockets.changes sockets.sender sockets.socket sockets.zap
@@ -42,8 +43,8 @@ READING_ORDER = """
 
     certificates auth
 
-    trace.spans trace.curve trace.fields trace.naming trace.zmtp trace.http trace.both trace.reasons trace.records
-    trace.story
+    trace.spans trace.curve trace.fields trace.naming trace.zmtp trace.ws trace.http trace.both trace.reasons
+    trace.records trace.story
 
     html.conversation html.plots html.page html.__main__
 
@@ -208,14 +209,15 @@ def test_patterns_know_of_the_wire_only_its_events(module: str) -> None:
 
 
 def test_only_the_engine_holds_a_stream_and_reads_a_connection() -> None:
-    """Other modules that import Connection, such as the session, read no events from it. The exception is the trace,
-    which reads events of its own Connection and of one of h11's."""
+    """Other modules that import Connection, such as the session, read no events from it. The exceptions are the trace,
+    which reads events of its own Connection and of one of h11's, and a connection over WebSocket, which reads those of
+    its upgrade."""
     readers = {
         module
         for module in READING_ORDER
         if re.search(r"\.next_event\(\)|\.data_to_send\(\)", re.sub(r'""".*?"""', "", source(module), flags=re.DOTALL))
     }
-    assert readers == {"net.engine", "trace.zmtp", "trace.http", "demo.every_byte"}
+    assert readers == {"wire.upgrade", "wire.switched", "net.engine", "trace.zmtp", "trace.http", "demo.every_byte"}
 
 
 # ------------------------------------------------------------------------------------------------------------ prose

@@ -30,8 +30,8 @@ def third_party(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("module", LIBRARY)
 def test_the_library_imports_trio_alone(module: str) -> None:
-    """And PyNaCl, which is optional, in one module."""
-    allowed = {"trio", "nacl"} if module == "wire.curve" else {"trio"}
+    """And PyNaCl and h11, which are extras, in one module each."""
+    allowed = {"trio"} | {"wire.curve": {"nacl"}, "wire.upgrade": {"h11"}}.get(module, set())
     assert third_party(PACKAGE.joinpath(*module.split(".")).with_suffix(".py")) <= allowed
 
 

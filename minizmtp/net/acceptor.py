@@ -14,8 +14,11 @@ Read next: `inproc`.
 
 from __future__ import annotations
 
+import errno
+import logging
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -23,10 +26,12 @@ import trio
 from ..constants import Event
 from ..options import Options
 from ..patterns import Pipe
+from .endpoints import Ws
 from .reports import Closed, LogOnce, code_and_reason, log
 from .security import choose_connection
 from .session import Session
-from .transports import Listener, Stream
+from .tls import no_handshake, secure
+from .transports import HandedListener, Listener, Stream
 
 if TYPE_CHECKING:
     from ..sockets.links import Links
@@ -68,29 +73,62 @@ class Accepted(Session):
 class Acceptor:
     """A bound endpoint, and the sessions of the peers that connected to it."""
 
-    def __init__(self, links: Links, listener: Listener, options: Options) -> None:
+    def __init__(self, links: Links, listener: Listener | HandedListener, options: Options) -> None:
         self.endpoint = str(listener.endpoint)
         self.place = listener.endpoint
         self.finishing = False
         self.links = links
         self.options = options
-        self.new_connection = choose_connection(links.socket_type, options)
+        self.new_connection = choose_connection(links.socket_type, options, listener.endpoint)
         self.log_once = LogOnce()  # one for all peers of this endpoint
         self._listener = listener
         self._sessions: dict[Session, None] = {}
+        self._securing: dict[trio.CancelScope, None] = {}  # of the tasks that shake hands for TLS
         self._failed, self._failed_at = "", -math.inf  # the last failed accept: reason and time
-        links.tell(Event.LISTENING, self.endpoint, listener.fileno)
+        self.listens = isinstance(listener, Listener)
+        if self.listens:
+            links.tell(Event.LISTENING, self.endpoint, listener.fileno)
 
     async def run(self) -> None:
         """The task: ends when the listener is closed."""
         while True:
             try:
-                self._start_session(await self._listener.accept())
+                stream = await self._listener.accept()
+                if isinstance(self.place, Ws) and self.place.secure:
+                    self.links.runtime.start_task(partial(self._secure, stream))
+                else:
+                    self._start_session(stream)
             except trio.ClosedResourceError:
                 return
             except Exception as error:
                 self._report_failure(error)
                 await trio.sleep(ACCEPT_PAUSE)
+
+    async def _secure(self, stream: Stream) -> None:
+        """Shake hands for TLS. In a task of its own, because it waits for the peer."""
+        assert self.options.ssl_context is not None
+        scope = trio.CancelScope(deadline=trio.current_time() + (self.options.handshake_ivl / 1000 or math.inf))
+        self._securing[scope] = None
+        try:
+            with scope:
+                secured = await secure(stream, self.options.ssl_context, server_side=True)
+                if not self.finishing:
+                    self._start_session(secured)
+            if scope.cancelled_caught and not self.finishing:
+                self._report_no_tls(errno.ETIMEDOUT, no_handshake(self.options))
+        except OSError as error:
+            self._report_no_tls(error.errno or 0, str(error.strerror))
+        finally:
+            del self._securing[scope]
+
+    def _report_no_tls(self, code: int, reason: str) -> None:
+        text = f"{self.endpoint}: {reason}"
+        self.log_once(text, logging.INFO)
+        self.links.tell(Event.HANDSHAKE_FAILED_NO_DETAIL, self.endpoint, code, text)
+
+    def adopt(self, stream: Stream) -> None:
+        """A connection that another server has accepted."""
+        self._start_session(stream)
 
     def _start_session(self, stream: Stream) -> None:
         self.links.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
@@ -120,7 +158,10 @@ class Acceptor:
         if not self.finishing:
             self.finishing = True
             self._listener.close()
-            self.links.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
+            for scope in self._securing:
+                scope.cancel()
+            if self.listens:
+                self.links.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
         for session in list(self._sessions):
             session.finish(linger)
         if not self._sessions:

@@ -22,7 +22,7 @@ from typing import Any
 
 from ..errors import ENODEV, ZMQError
 from ..options import Options
-from .endpoints import ANY, Endpoint, Tcp
+from .endpoints import ANY, Endpoint, Tcp, Ws
 
 try:
     from fcntl import ioctl
@@ -120,6 +120,9 @@ def dialled_place(endpoint: Endpoint, options: Options) -> Endpoint:
     >>> str(dialled_place(Tcp("Server.Example", 5555), Options()))
     'tcp://server.example:5555'
     """
+    if isinstance(endpoint, Ws):
+        place = dialled_place(endpoint.at, options)
+        return endpoint._replace(at=place) if isinstance(place, Tcp) else endpoint
     if not isinstance(endpoint, Tcp):
         return endpoint
     host = endpoint.host.lower()
@@ -134,6 +137,9 @@ def bound_place(endpoint: Endpoint, options: Options) -> Endpoint | None:
     >>> str(bound_place(Tcp("*", 5555), Options()))
     'tcp://0.0.0.0:5555'
     """
+    if isinstance(endpoint, Ws):
+        place = bound_place(endpoint.at, options)
+        return endpoint._replace(at=place) if isinstance(place, Tcp) else None
     if not isinstance(endpoint, Tcp):
         return endpoint
     try:

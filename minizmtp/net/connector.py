@@ -34,12 +34,13 @@ from ..options import Options
 from ..wire import Ready
 from .addresses import dialled_place
 from .advice import NOT_THERE, advice
-from .endpoints import Endpoint, Tcp
+from .endpoints import Endpoint, Tcp, Ws
 from .link import detach_pipe
 from .pulse import Disconnected
 from .reports import Closed, LogOnce, code_and_reason
 from .security import choose_connection
 from .session import Session
+from .tls import dial_wss
 from .transports import Stream, dial
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ class Connector(Session):
     _is_over: trio.Event  # the present connection has ended
 
     def __init__(self, links: Links, endpoint: Endpoint, text: str, options: Options) -> None:
-        super().__init__(links, text, options, choose_connection(links.socket_type, options), LogOnce())
+        super().__init__(
+            links, text, options, choose_connection(links.socket_type, options, endpoint, dials=True), LogOnce()
+        )
         self.place = dialled_place(endpoint, options)
         self._address = endpoint
         self._failures = 0  # since the last handshake
@@ -104,10 +107,14 @@ class Connector(Session):
     async def _dial(self) -> Stream | None:
         """Try once; None if it has failed. Whatever the error is, the next attempt may succeed."""
         tell = self._links.tell
-        if isinstance(self._address, Tcp):  # over ipc a connect succeeds or fails at once, without delay
+        if isinstance(self._address, (Tcp, Ws)):  # over ipc a connect succeeds or fails at once, without delay
             tell(Event.CONNECT_DELAYED, self.endpoint, errno.EINPROGRESS)
+        stream: Stream
         try:
-            stream = await dial(self._address, self._options)
+            if isinstance(self._address, Ws) and self._address.secure:
+                stream = await dial_wss(self._address, self._options)
+            else:
+                stream = await dial(self._address, self._options)
         except Exception as error:
             code, reason = code_and_reason(error)
             text = f"{self.endpoint}: {reason}{advice(error, self._options, None, dialled=True)}"

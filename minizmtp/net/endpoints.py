@@ -12,6 +12,8 @@
     ipc://@app                         a name in no file system (Linux)         bind, connect
     ipc://*                            a fresh path; ask `last_endpoint`        bind only
     inproc://app                       a name in this Context                   bind, connect
+    ws://127.0.0.1:8080/news           a WebSocket, with the path of its URL    bind, connect
+    wss://server.example/news          … over TLS; its port is 443              bind, connect
 
     >>> parse_endpoint("tcp://127.0.0.1:5555")
     Tcp(host='127.0.0.1', port=5555, source=None)
@@ -21,6 +23,8 @@
     Tcp(host='eth0', port=0, source=None)
     >>> parse_endpoint("ipc://@app"), parse_endpoint("inproc://app")
     (Ipc(path='@app'), Inproc(name='app'))
+    >>> str(parse_endpoint("ws://localhost/news", connect=True))
+    'ws://localhost:80/news'
     >>> parse_endpoint("tcp://*:5555", connect=True)
     Traceback (most recent call last):
     minizmtp.errors.ZMQError: EINVAL: tcp://*:5555: connect needs a host to go to; `*` is for bind
@@ -31,6 +35,7 @@ never succeed; libzmq would try forever.
 Read next: `addresses`, or `transports` at once.
 """
 
+import re
 from typing import NamedTuple
 
 from ..errors import EINVAL, EPROTONOSUPPORT, ZMQError
@@ -67,7 +72,26 @@ class Inproc(NamedTuple):
         return f"inproc://{self.name}"
 
 
-Endpoint = Tcp | Ipc | Inproc
+class Ws(NamedTuple):
+    """at: where its tcp connections go. path: of the URL. secure: wss, over TLS."""
+
+    at: Tcp
+    path: str
+    secure: bool
+
+    @property
+    def url(self) -> tuple[str, str]:
+        """Host and port, and path, as they stand in an HTTP request."""
+        return str(self.at._replace(source=None)).removeprefix("tcp://"), self.path
+
+    def __str__(self) -> str:
+        return f"{'wss' if self.secure else 'ws'}{str(self.at).removeprefix('tcp')}{self.path}"
+
+
+Endpoint = Tcp | Ipc | Inproc | Ws
+
+# What may stand in the path of a URL, and in its query (RFC 3986, section 3.3).
+_PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*")
 
 
 def parse_endpoint(text: str, connect: bool = False) -> Endpoint:
@@ -77,7 +101,7 @@ def parse_endpoint(text: str, connect: bool = False) -> Endpoint:
         raise TypeError(f"{text!r}: expected an endpoint as a str, such as tcp://127.0.0.1:5555")
     scheme, separator, rest = text.partition("://")
     if not separator or not rest:
-        raise ZMQError(EINVAL, f"{text!r}: expected tcp://HOST:PORT, ipc://PATH or inproc://NAME")
+        raise ZMQError(EINVAL, f"{text!r}: expected tcp://HOST:PORT, ipc://PATH, inproc://NAME or ws://HOST:PORT/PATH")
     if scheme == "inproc":
         return Inproc(rest)
     if scheme == "ipc":
@@ -90,7 +114,19 @@ def parse_endpoint(text: str, connect: bool = False) -> Endpoint:
         return Ipc(rest)
     if scheme == "tcp":
         return _parse_tcp(text, rest, connect)
-    raise ZMQError(EPROTONOSUPPORT, f"{text}: no transport {scheme!r}; there are tcp, ipc and inproc")
+    if scheme in ("ws", "wss"):
+        return _parse_ws(text, rest, connect, secure=scheme == "wss")
+    raise ZMQError(EPROTONOSUPPORT, f"{text}: no transport {scheme!r}; there are tcp, ipc, inproc, ws and wss")
+
+
+def _parse_ws(text: str, rest: str, connect: bool, *, secure: bool) -> Ws:
+    """A port may be left out, and a path, as in any URL (RFC 6455, section 3)."""
+    place, slash, path = rest.partition("/")
+    if not _PATH.fullmatch(slash + path or "/"):
+        raise ZMQError(EINVAL, f"{text}: expected a path of a URL after the port, such as /news")
+    if ":" not in place.rpartition("]")[2]:
+        place += ":443" if secure else ":80"
+    return Ws(_parse_tcp(text, place, connect), slash + path or "/", secure)
 
 
 def _parse_tcp(text: str, rest: str, connect: bool) -> Tcp:

@@ -11,16 +11,18 @@ Options are looked up, and keys decoded, only once for a link, and not for each 
 Read next: `reports`.
 """
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
 from ..constants import SocketType
-from ..errors import EINVAL, Secret, ZMQError
+from ..errors import EINVAL, EPROTONOSUPPORT, Secret, ZMQError
 from ..options import Options
 from ..wire import Connection, z85
 from ..wire.curve import CurveClient, CurveServer, keypair
 from ..wire.mechanisms import Mechanism, Null
 from ..wire.plain import PlainClient, PlainServer
+from .endpoints import Endpoint, Ws
 
 
 def choose_mechanism(options: Options) -> Callable[[], Mechanism]:
@@ -43,14 +45,28 @@ def choose_mechanism(options: Options) -> Callable[[], Mechanism]:
     return partial(Null, ask=bool(options.zap_domain))
 
 
-def choose_connection(socket_type: SocketType, options: Options) -> Callable[[], Connection]:
-    """A function that makes one `Connection` after another."""
+def choose_connection(
+    socket_type: SocketType, options: Options, endpoint: Endpoint, *, dials: bool = False
+) -> Callable[[], Connection]:
+    """A function that makes one `Connection` after another. dials: we are the connecting side."""
     new_mechanism = choose_mechanism(options)
+    new: Callable[..., Connection] = Connection
+    if isinstance(endpoint, Ws):
+        new = partial(_switched(), target=endpoint.url if dials else None, path=endpoint.path, offers=deque())
     new = partial(
-        Connection,
+        new,
         socket_type,
         identity=options.routing_id,
         max_message_size=options.maxmsgsize,
         max_unfinished=options.maxunfinished,
     )
     return lambda: new(mechanism=new_mechanism())
+
+
+def _switched() -> Callable[..., Connection]:
+    """Imported only for a WebSocket, because h11 is not needed for anything else."""
+    try:
+        from ..wire.switched import switched
+    except ImportError as error:
+        raise ZMQError(EPROTONOSUPPORT, f"ws:// needs {error.name}: pip install 'minizmtp[ws]'") from None
+    return switched

@@ -9,7 +9,7 @@ waking a task; see `engine`.)
 
 Errors are OSErrors with an explanation. Windows has no ipc here, because its Python has no Unix domain sockets.
 
-Read next: `looking`, or `engine` at once.
+Read next: `tls`, or `engine` at once.
 """
 
 import errno
@@ -28,7 +28,7 @@ import trio
 from ..errors import EADDRINUSE, EINVAL, ENAMETOOLONG, EPROTONOSUPPORT, ZMQError
 from ..options import Options
 from .addresses import bind_address, family_of, host_of, numeric, socket_address, source_address, spelling
-from .endpoints import ANY, Endpoint, Inproc, Ipc, Tcp
+from .endpoints import ANY, Endpoint, Inproc, Ipc, Tcp, Ws
 
 try:
     from fcntl import ioctl
@@ -156,13 +156,57 @@ class Stream:
         self._socket.close()
 
 
+class HandedStream(Stream):
+    """A connection that another server has accepted. octets: what that server has read already."""
+
+    __slots__ = ("_octets",)
+
+    def __init__(self, sock: socket.socket, octets: bytes) -> None:
+        sock.setblocking(False)
+        super().__init__(sock, host_of(sock.getpeername()))
+        self._octets = octets
+
+    def try_receive(self) -> bytes | None:
+        octets, self._octets = self._octets, b""
+        return octets or super().try_receive()
+
+    def try_receive_into(self, receiver: Receiver, most: int = 0) -> int | None:
+        if not self._octets:
+            return super().try_receive_into(receiver, most)
+        octets, self._octets = self._octets, b""
+        receiver.receive_data(octets)
+        return len(octets)
+
+
+class HandedListener:
+    """A listener of another server, which hands connections over."""
+
+    fileno: Final = -1
+
+    def __init__(self, sock: socket.socket) -> None:
+        name = sock.getsockname()
+        if not isinstance(name, tuple):
+            raise ZMQError(EINVAL, "only a tcp connection can become a WebSocket")
+        self.endpoint: Final = Ws(Tcp(spelling(name), name[1]), "/", secure=False)
+
+    async def accept(self) -> Stream:
+        """No stream comes from here: see Acceptor.adopt."""
+        raise trio.ClosedResourceError
+
+    def abandon(self) -> None:
+        """The other server is not ours."""
+
+    def close(self) -> None:
+        """The same."""
+
+
 class Listener:
     """A bound endpoint. `endpoint` is the bound one, with the port or path that the system chose."""
 
     def __init__(self, sock: socket.socket, endpoint: Endpoint, options: Options) -> None:
         self._socket = sock
         self._options = options
-        self.endpoint = endpoint
+        self.endpoint: Endpoint = endpoint
         self.fileno: Final = sock.fileno()
         # Identifies our file, because close() must not remove a file that another program has put in its place.
         self._file = _file_number(endpoint.path) if isinstance(endpoint, Ipc) else None
@@ -187,7 +231,7 @@ class Listener:
                 continue
             self._in_a_row = before + 1
             sock.setblocking(False)
-            is_tcp = isinstance(self.endpoint, Tcp)
+            is_tcp = not isinstance(self.endpoint, Ipc)
             if not is_tcp or IS_WINDOWS:  # elsewhere it inherits these over tcp from the listener
                 with _closed_on_error(sock):
                     _tune(sock, self._options, is_tcp)
@@ -217,10 +261,16 @@ def listen(endpoint: Endpoint, options: Options) -> Listener:
     Raises ZMQError: EADDRINUSE, ENODEV (no such interface), EMFILE, ENAMETOOLONG, EACCES …
     """
     assert not isinstance(endpoint, Inproc)
+    _check_bindable(endpoint, options)
     try:
-        return _listen_tcp(endpoint, options) if isinstance(endpoint, Tcp) else _listen_ipc(endpoint, options)
+        if isinstance(endpoint, Ipc):
+            return _listen_ipc(endpoint, options)
+        listener = _listen_tcp(endpoint.at if isinstance(endpoint, Ws) else endpoint, options)
     except OSError as error:
         raise ZMQError(error.errno or EINVAL, _bind_advice(endpoint, error)) from None
+    if isinstance(endpoint, Ws) and isinstance(listener.endpoint, Tcp):
+        listener.endpoint = endpoint._replace(at=listener.endpoint)
+    return listener
 
 
 def _listen_tcp(endpoint: Tcp, options: Options) -> Listener:
@@ -325,6 +375,8 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
     assert not isinstance(endpoint, Inproc)
     if isinstance(endpoint, Ipc):
         return await _connect(socket.AF_UNIX, _unix_address(endpoint), options, is_tcp=False)
+    if isinstance(endpoint, Ws):
+        endpoint = endpoint.at
     host = numeric(endpoint.host) or endpoint.host
     family = socket.AF_UNSPEC if options.ipv6 or ":" in host else socket.AF_INET
     try:
@@ -375,6 +427,13 @@ def check_dialable(endpoint: Endpoint) -> None:
     """Raise ZMQError for an endpoint that no attempt could connect to."""
     if isinstance(endpoint, Ipc):
         _check_ipc(endpoint)
+
+
+def _check_bindable(endpoint: Endpoint, options: Options) -> None:
+    """Raise ZMQError if an option is missing without which no peer could connect."""
+    if isinstance(endpoint, Ws) and endpoint.secure and options.ssl_context is None:
+        words = "bind needs a certificate: set ssl_context, to an ssl.SSLContext that has loaded one"
+        raise ZMQError(EINVAL, f"{endpoint}: {words}")
 
 
 def _check_ipc(endpoint: Ipc) -> None:

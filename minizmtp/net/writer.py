@@ -24,7 +24,6 @@ from typing import Protocol
 from ..patterns.queue import Queue
 from ..patterns.runs import OpenRun, RunQueue
 from ..wire import Connection, Item
-from ..wire.frames import LONG
 from .states import WRITING, Writing, WritingEvent
 from .transports import Stream
 
@@ -103,6 +102,8 @@ class Writer:
     def close(self) -> None:
         """The connection has ended: give back to the queue what has not left whole."""
         if self._queue is not None:
+            if not self.size:
+                self.send_protocol(self._connection.encoder.goodbye())
             self._queue.set_reader()
             self._queue.put_back(self.unsent())
         del self._owner  # which knows us: without this, neither would be freed
@@ -269,21 +270,17 @@ class Writer:
         taken = self._taken
         unsent: list[Item] = []
         for octets, items, _ in self._pieces:
-            unsent += [item for item, end in zip(items, ends(octets, items), strict=True) if end > taken]
+            unsent += [item for item, end in zip(items, self._ends(octets, items), strict=True) if end > taken]
             taken = 0
         return unsent
 
-
-def ends(octets: bytes, items: Sequence[Item]) -> list[int]:
-    """Where each of the items ends that are in octets: their own headers tell. (A front has no items, and no ends.)"""
-    if len(items) == 1:
-        return [len(octets)]
-    found, at = [], 0
-    for item in items:
-        for _ in item if isinstance(item, list) else (item,):
-            if octets[at] & LONG:
-                at += 9 + int.from_bytes(octets[at + 1 : at + 9], "big")
-            else:
-                at += 2 + octets[at + 1]
-        found.append(at)
-    return found
+    def _ends(self, octets: bytes, items: Sequence[Item]) -> list[int]:
+        """Where each of the items ends that are in octets: their own headers tell. (A front has none, and no ends.)"""
+        if len(items) == 1:
+            return [len(octets)]
+        found, at = [], 0
+        for item in items:
+            for _ in item if isinstance(item, list) else (item,):
+                at = self._connection.encoder.next_frame_end(octets, at)
+            found.append(at)
+        return found

@@ -18,6 +18,7 @@ Read next: `waiters`.
 
 from __future__ import annotations
 
+import socket
 from typing import NamedTuple
 from weakref import WeakSet
 
@@ -30,8 +31,8 @@ from ..net.endpoints import Endpoint, Inproc, parse_endpoint
 from ..net.link import Link
 from ..net.reports import log
 from ..net.runtime import Runtime
-from ..net.security import choose_mechanism
-from ..net.transports import check_dialable, listen
+from ..net.security import choose_connection
+from ..net.transports import HandedListener, HandedStream, check_dialable, listen
 from ..options import Options, snapshot, without_effect
 from ..patterns import Pattern
 from .monitor import Monitor, MonitorEvent
@@ -93,7 +94,7 @@ class Links:
         self.check_open()
         address = parse_endpoint(endpoint)
         options = snapshot(self.options)
-        choose_mechanism(options)()  # so that a key that is missing is reported now, not at the first connection
+        choose_connection(self.socket_type, options, address)()  # because what is missing is to be reported now
         self._warn_of_idle(options, endpoint)
         link: Link
         if isinstance(address, Inproc):
@@ -109,12 +110,25 @@ class Links:
         self._links[link] = None
         self.last_endpoint = link.endpoint  # not the text given, because that may leave the port to the system
 
+    def adopt(self, sock: socket.socket, octets: bytes) -> None:
+        """See Socket.adopt."""
+        self.check_open()
+        listener = HandedListener(sock)
+        stream = HandedStream(sock, octets)
+        for link in self._links:
+            if isinstance(link, Acceptor) and link.place == listener.endpoint and not link.finishing:
+                link.adopt(stream)
+                return
+        acceptor = Acceptor(self, listener, snapshot(self.options))
+        self._links[acceptor] = None
+        acceptor.adopt(stream)
+
     def connect(self, endpoint: str) -> None:
         """See Socket.connect."""
         self.check_open()
         address = parse_endpoint(endpoint, connect=True)
         options = snapshot(self.options)
-        choose_mechanism(options)()
+        choose_connection(self.socket_type, options, address, dials=True)()
         if not isinstance(address, Inproc):
             check_dialable(address)
         # All that may raise comes before this line, because a connect that raises must change nothing.

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -151,7 +152,12 @@ class Socket(Options):
     def bind_to_random_port(self, address: str) -> int:
         """bind to any free port of address, such as `tcp://127.0.0.1`; returns the port."""
         self._links.bind(f"{address}:*")
-        return int(self.last_endpoint.rpartition(":")[2])
+        return int(self.last_endpoint.rpartition(":")[2].partition("/")[0])
+
+    def adopt(self, sock: socket.socket, octets: bytes) -> None:
+        """Take over a connection of an HTTP server, in which a client asks for a WebSocket. octets: what the server has
+        read of it, which begins with the request. With minihttp, a handler returns `Handover(this_socket.adopt)`."""
+        self._links.adopt(sock, octets)
 
     def connect(self, endpoint: str) -> None:
         """Connect to a peer at endpoint, and again whenever the connection breaks. Returns at once, also if the peer is

@@ -5,6 +5,7 @@
     fields   the name of each field, and its value in words
     naming   splits one side's frames into fields
     zmtp     decodes one side of a ZMTP connection
+    ws       the frames of a WebSocket that carries ZMTP
     http     decodes one side of an HTTP/1.1 connection
     both     Trace: the two sides together
     reasons  why each field exists

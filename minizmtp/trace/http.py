@@ -31,6 +31,7 @@ import h11
 
 from ..errors import Secret
 from .spans import AFTERWARDS, NOT_WHOLE, Piece, Side, Tape, as_wrong
+from .ws import FrameSpeaker
 
 Head = h11.Request | h11.Response | h11.InformationalResponse
 
@@ -49,6 +50,7 @@ class Exchange:
     def __init__(self) -> None:
         self.questions: deque[h11.Request] = deque()
         self.switched = False
+        self.is_zws = False  # … to ZMTP over WebSocket
         self.waiting: Callable[[], None] | None = None  # resumes a client that waits for this response
 
     def answered(self, switched: bool) -> None:
@@ -73,11 +75,12 @@ class HttpSpeaker:
         self._waits = False  # for the response that says whether this is still HTTP
         self.rest = NOT_WHOLE
         self._deaf = False
+        self._frames: FrameSpeaker | None = None  # after a switch to ZMTP over WebSocket
 
     def hear(self, octets: bytes) -> None:
         """Cut the spans that these octets complete. The octets are already on the tape."""
         if self._exchange.switched:
-            self._stop(SWITCHED)
+            self._switch()
         if self._deaf or self._waits or not octets:
             return
         self._read(octets)
@@ -94,6 +97,15 @@ class HttpSpeaker:
         """Stop reading. rest: the name of all octets from here on."""
         if not self._deaf:
             self._deaf, self.rest = True, rest
+
+    def _switch(self) -> None:
+        """From here on it is no HTTP."""
+        if self._frames is None and not self._deaf and self._exchange.is_zws:
+            self._frames = FrameSpeaker(self.tape)
+        self._stop(SWITCHED)
+        if self._frames is not None:
+            self._frames.hear()
+            self.rest = self._frames.rest
 
     def _read(self, octets: bytes) -> None:
         if self._reader is None:
@@ -141,8 +153,10 @@ class HttpSpeaker:
         self._in_body = not isinstance(event, h11.InformationalResponse)
         self._chunked = any(name == b"transfer-encoding" for name, _ in event.headers)
         if reader.their_state is h11.SWITCHED_PROTOCOL:
+            chosen = dict(event.headers).get(b"sec-websocket-protocol", b"")
+            self._exchange.is_zws = chosen.startswith(b"ZWS2.0")
             self._exchange.answered(switched=True)
-            self._stop(SWITCHED)
+            self._switch()
 
     def _hear_data(self, event: h11.Data) -> None:
         begin = self._used - len(event.data)
@@ -179,7 +193,7 @@ class HttpSpeaker:
     def _go_on(self) -> None:
         self._waits = False
         if self._exchange.switched:
-            self._stop(SWITCHED)
+            self._switch()
         self._next_message()
         self._read_on()
 

@@ -16,6 +16,10 @@
     plain        a mechanism with a username and a password, unencrypted
     curve        a mechanism with keys: traffic is encrypted and authenticated
     z85          keys as text (RFC 32)
+    websocket    frames on an HTTP connection that has changed its protocol (RFC 6455)
+    zws          ZMTP's frames as messages of a WebSocket (RFC 45)
+    upgrade      the HTTP request that asks for the change; needs h11
+    switched     a connection over WebSocket
 
 Nothing here waits, and nothing here imports trio. Read the modules in this order.
 

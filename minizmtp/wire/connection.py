@@ -217,9 +217,7 @@ class Connection:
     def _read_handshake(self) -> Event | NeedData:
         while not self.awaiting_auth and (frame := self.decoder.next_frame()) is not None:
             flags, body = frame
-            if not flags & COMMAND:
-                found = 'a message before READY, expected only commands (37/ZMTP "Overall Behavior")'
-                raise ProtocolError(found, Violation.UNEXPECTED_COMMAND)
+            body = body if flags & COMMAND else self._message_in_handshake(flags, body)
             if body.startswith(MISSPELT_ERROR):
                 return decode_error(body[5:])
             name, data = decode_command(body)
@@ -228,6 +226,10 @@ class Connection:
             if (event := self._take_steps(self._mechanism.receive(name, data))) is not None:
                 return event
         return NEED_DATA
+
+    def _message_in_handshake(self, flags: int, body: bytes) -> bytes:
+        found = 'a message before READY, expected only commands (37/ZMTP "Overall Behavior")'
+        raise ProtocolError(found, Violation.UNEXPECTED_COMMAND)
 
     def _take_steps(self, steps: Steps) -> events.Ready | events.AuthRequest | None:
         """Do what the mechanism asks for. At most one of the steps is an event, and it is the last."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from .commands import encode_traffic
 from .events import Cancel, Item, Ping, Pong, Run, SharedMessage, Subscribe
-from .frames import COMMAND, MORE, encode_message, frame_header
+from .frames import COMMAND, LONG, MORE, encode_message, frame_header
 from .mechanisms import Mechanism
 
 # Copying a frame of this size takes longer than writing it from a buffer of its own.
@@ -116,6 +116,16 @@ class Encoder:
         if run.octets is None:
             run.octets = self._encode_list(run.messages)
         return run.octets
+
+    def goodbye(self) -> bytes:
+        """What is sent before we close the stream, if nothing else waits. ZMTP has no words for it."""
+        return b""
+
+    def next_frame_end(self, octets: bytes, at: int) -> int:
+        """Where the frame ends that begins at this offset of what `encode` has returned."""
+        if octets[at] & LONG:
+            return at + 9 + int.from_bytes(octets[at + 1 : at + 9], "big")
+        return at + 2 + octets[at + 1]
 
     def _encode_list(self, left: Sequence[Item]) -> bytes:
         pieces: list[bytes] = []

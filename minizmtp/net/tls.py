@@ -1,0 +1,156 @@
+"""TLS: a stream that encrypts, for wss://.                                                RFC 8446; RFC 6455, section 3
+
+    stream.try_send(octets)    ──► SSLObject ──► outgoing ──► the system
+    stream.try_receive()       ◄── SSLObject ◄── incoming ◄── the system
+
+    await secure(stream, context, server_side=False, hostname="server.example")        → TlsStream
+
+Python's `ssl` can work without a socket: an SSLObject reads records from one buffer in memory and writes them to
+another. So a TlsStream has the methods of a `Stream`, none of them waits, and the engine does not know the difference.
+Only the handshake waits, and it is done before there is an engine.
+
+The system may take only a part of an encrypted record. Then the stream reports one octet less than it has encrypted:
+while an octet seems to be unsent, the writer comes back, and the rest of the record is sent.
+
+Read next: `looking`, or `engine` at once.
+"""
+
+import errno
+import math
+import ssl
+from contextlib import suppress
+from typing import Final
+
+import trio
+
+from ..options import Options
+from .endpoints import Ws
+from .transports import READ_SIZE, Receiver, Stream, dial
+
+# Octets that are encrypted in one call of try_send. More would only wait in memory.
+MOST_AT_ONCE = 1 << 18
+
+
+class TlsStream(Stream):
+    """sock and peer_address: those of the stream below. tls: its handshake is done."""
+
+    __slots__ = ("_incoming", "_outgoing", "_owed", "_tls", "_unsent")
+
+    def __init__(self, below: Stream, tls: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
+        super().__init__(below._socket, below.peer_address)
+        self._tls: Final = tls
+        self._incoming: Final = incoming
+        self._outgoing: Final = outgoing
+        self._unsent = b""  # encrypted octets that the system has not taken
+        self._owed = 0  # octets that are encrypted and have not been reported as taken: 0 or 1
+
+    def try_receive(self) -> bytes | None:
+        data = super().try_receive()
+        if data:
+            self._incoming.write(data)
+        found, is_over = self._decrypt()
+        self._flush()  # such as the answer to a key update
+        if found:
+            return found
+        return b"" if is_over or data == b"" else None
+
+    def try_receive_into(self, receiver: Receiver, most: int = 0) -> int | None:
+        data = self.try_receive()
+        if data is not None:
+            receiver.receive_data(data)
+        return data if data is None else len(data)
+
+    def _decrypt(self) -> tuple[bytes, bool]:
+        """All that can be decrypted now, because no selector would report it later; and whether it is the end."""
+        pieces = []
+        try:
+            while piece := self._tls.read(READ_SIZE):
+                pieces.append(piece)
+            return b"".join(pieces), True
+        except ssl.SSLWantReadError:
+            return b"".join(pieces), False
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return b"".join(pieces), True
+
+    def try_send(self, data: bytes | bytearray | memoryview, *more: bytes) -> int:
+        if not self._flush():
+            return 0
+        octets = memoryview(b"".join((data, *more)))
+        taken, self._owed = self._owed, 0
+        end = min(len(octets), taken + MOST_AT_ONCE)
+        while taken < end:
+            taken += self._tls.write(octets[taken:end])
+        if not self._flush():
+            self._owed = 1
+        return taken - self._owed
+
+    def _flush(self) -> bool:
+        """True if the system has taken all that is encrypted."""
+        octets = self._unsent + self._outgoing.read()
+        while octets and (count := super().try_send(octets)):
+            octets = octets[count:]
+        self._unsent = octets
+        return not octets
+
+    def close(self) -> None:
+        """Say that it is the end, if there is room for it, and close."""
+        if self._socket.fileno() != -1:
+            with suppress(OSError):
+                with suppress(ssl.SSLWantReadError):
+                    self._tls.unwrap()
+                self._flush()
+        super().close()
+
+
+async def dial_wss(endpoint: Ws, options: Options) -> TlsStream:
+    """Try once to connect, and to shake hands within handshake_ivl. Raises OSError."""
+    stream = await dial(endpoint, options)
+    context = options.ssl_context or ssl.create_default_context()
+    with trio.move_on_after(options.handshake_ivl / 1000 or math.inf):
+        return await secure(stream, context, hostname=endpoint.at.host)
+    raise OSError(errno.ETIMEDOUT, no_handshake(options))
+
+
+def no_handshake(options: Options) -> str:
+    """The reason why a peer that has not shaken hands is given up."""
+    return f"no TLS handshake within {options.handshake_ivl} ms (handshake_ivl)"
+
+
+async def secure(
+    stream: Stream, context: ssl.SSLContext, *, server_side: bool = False, hostname: str | None = None
+) -> TlsStream:
+    """Shake hands over this stream. hostname: of the server, whose certificate has to name it; a server has none.
+
+    Raises OSError; the stream is closed then.
+    """
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    try:
+        tls = context.wrap_bio(incoming, outgoing, server_side=server_side, server_hostname=hostname)
+        while True:
+            try:
+                tls.do_handshake()
+                is_done = True
+            except ssl.SSLWantReadError:
+                is_done = False
+            except ssl.SSLError as error:
+                with suppress(OSError):
+                    stream.try_send(outgoing.read())  # the alert, which says why
+                raise OSError(0, f"the TLS handshake failed: {error.strerror or error}") from None
+            await _send_all(stream, outgoing.read())
+            if is_done:
+                return TlsStream(stream, tls, incoming, outgoing)
+            while (data := stream.try_receive()) is None:
+                await stream.wait_receivable()
+            if not data:
+                raise OSError(errno.ECONNRESET, "closed by the peer in the TLS handshake")
+            incoming.write(data)
+    except BaseException:
+        stream.close()
+        raise
+
+
+async def _send_all(stream: Stream, octets: bytes) -> None:
+    while octets:
+        octets = octets[stream.try_send(octets) :]
+        if octets:
+            await stream.wait_sendable()

@@ -1,0 +1,145 @@
+"""The frames of a WebSocket, and ZWS in them: literal octets, and wsproto as the judge."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from wsproto.frame_protocol import FrameProtocol, Opcode
+
+from minizmtp.errors import ProtocolError
+from minizmtp.wire.frames import COMMAND, MORE, encode_frame
+from minizmtp.wire.websocket import CloseError
+from minizmtp.wire.zws import Unwrapper, Wrapper
+
+KEY = b"\x01\x02\x03\x04"
+
+
+def unwrapped(octets: bytes, *, masked: bool = False, limit: int = -1, kept: int = 1000) -> bytes:
+    unwrapper = Unwrapper(masked)
+    unwrapper.receive_data(octets)
+    return unwrapper.unwrap(limit, kept, 1_000_000)
+
+
+@pytest.mark.requirement("45-2")
+@pytest.mark.parametrize(
+    ("zmtp", "zws"),
+    [
+        (b"\x00\x00", "82 01 00"),
+        (b"\x01\x02id", "82 03 01 69 64"),
+        (b"\x04\x05\x04PING", "82 06 02 04 50 49 4e 47"),
+        (b"\x00\x7c" + b"x" * 124, "82 7d 00" + " 78" * 124),
+        (b"\x00\x7d" + b"x" * 125, "82 7e 00 7e 00" + " 78" * 125),
+        (b"\x02\0\0\0\0\0\0\x01\x00" + b"x" * 256, "82 7e 01 01 00" + " 78" * 256),
+        (b"\x03\0\0\0\0\0\x00\xff\xff" + b"x" * 65535, "82 7f 00 00 00 00 00 01 00 00 01" + " 78" * 65535),
+    ],
+    ids=["empty", "more", "command", "largest of 7 bits", "16 bits", "long", "64 bits"],
+)
+def test_a_frame_of_zmtp_is_a_binary_message(zmtp: bytes, zws: str) -> None:
+    assert Wrapper().wrap(zmtp) == bytes.fromhex(zws)
+    assert unwrapped(bytes.fromhex(zws)) == zmtp
+
+
+FRAMES = st.lists(st.tuples(st.sampled_from([0, 0, 0, MORE, COMMAND]), st.binary(max_size=300)), max_size=30)
+RUNS = st.tuples(st.sampled_from([0, MORE]), st.binary(max_size=200), st.integers(1, 40))
+
+
+@given(frames=FRAMES, run=RUNS, masks=st.booleans(), step=st.integers(1, 5000))
+def test_what_is_wrapped_is_unwrapped(
+    frames: list[tuple[int, bytes]], run: tuple[int, bytes, int], masks: bool, step: int
+) -> None:
+    """However the stream is cut, and if frames of one size are in a row."""
+    flags, body, count = run
+    zmtp = b"".join(encode_frame(body, flags) for flags, body in frames) + encode_frame(body, flags) * count
+    octets = Wrapper(masks).wrap(zmtp)
+    unwrapper, found = Unwrapper(masks), b""
+    for start in range(0, len(octets), step):
+        unwrapper.receive_data(octets[start : start + step])
+        while part := unwrapper.unwrap(-1, 1000, 7):
+            found += part
+    assert found == zmtp
+    assert unwrapper.held == 0
+
+
+@given(frames=FRAMES, run=RUNS, masks=st.booleans())
+def test_wsproto_reads_what_is_wrapped(
+    frames: list[tuple[int, bytes]], run: tuple[int, bytes, int], masks: bool
+) -> None:
+    flags, body, count = run
+    frames = frames + [(flags, body)] * count
+    judge = FrameProtocol(client=not masks, extensions=[])
+    judge.receive_bytes(Wrapper(masks).wrap(b"".join(encode_frame(body, flags) for flags, body in frames)))
+    found, payload = [], b""
+    for frame in judge.received_frames():
+        assert frame.opcode is Opcode.BINARY
+        payload += frame.payload
+        if frame.message_finished:
+            found.append(payload)
+            payload = b""
+    assert found == [bytes([{0: 0, MORE: 1, COMMAND: 2}[flags]]) + body for flags, body in frames]
+
+
+def test_each_frame_of_a_client_has_a_key_of_its_own() -> None:
+    octets = Wrapper(masks=True).wrap(b"\0\3aaa" * 100)
+    assert len({octets[start + 2 : start + 6] for start in range(0, len(octets), 10)}) > 95
+
+
+@pytest.mark.requirement("45-3")
+def test_a_message_in_several_frames_is_one_frame() -> None:
+    assert unwrapped(bytes.fromhex("02 01 01   00 00   00 02 61 62   80 01 63")) == b"\1\3abc"
+
+
+def test_a_ping_may_stand_between_the_frames_of_a_message() -> None:
+    unwrapper = Unwrapper(masked=False)
+    unwrapper.receive_data(bytes.fromhex("02 02 00 61   89 01 70   80 01 62"))
+    assert unwrapper.unwrap(-1, 1000, 9) == b""
+    assert unwrapper.take_control() == (9, b"p")
+    assert unwrapper.unwrap(-1, 1000, 9) == b"\0\2ab"
+
+
+@pytest.mark.requirement("45-4")
+@pytest.mark.parametrize(
+    ("octets", "words"),
+    [
+        ("81 01 00", "a text message, expected binary ones only"),
+        ("82 81 00 00 00 00 00", "frame with a mask, expected none"),
+        ("c2 01 00", "frame that begins with c2, expected 00"),
+        ("83 01 00", "frame that begins with 83, expected 00"),
+        ("09 00", "ping, pong or close of 0 octets, expected one frame of at most 125"),
+        ("89 7e 00 7e", "ping, pong or close of 126 octets, expected one frame of at most 125"),
+        ("80 01 00", "frame that goes on with no message"),
+        ("02 01 00 82 01 00", "frame that begins a message inside another"),
+        ("82 7f ff ff ff ff ff ff ff ff", "expected at most 2^63-1"),
+        ("82 00", "a message without octets, expected an octet of flags"),
+        ("02 00 80 00", "a message without octets, expected an octet of flags"),
+        ("82 01 03", "frame flags are 03, expected 00, 01"),
+        ("82 01 80", "frame flags are 80, expected 00, 01"),
+    ],
+)
+def test_what_breaks_the_rules_is_refused(octets: str, words: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        unwrapped(bytes.fromhex(octets))
+    assert words in str(caught.value)
+
+
+def test_a_client_without_a_mask_is_refused() -> None:
+    with pytest.raises(ProtocolError, match="frame with no mask, expected one"):
+        unwrapped(bytes.fromhex("82 01 00"), masked=True)
+
+
+@pytest.mark.parametrize(
+    ("octets", "words"),
+    [
+        ("82 7f 00 00 00 01 00 00 00 00", "frame of 4294967295 octets, expected at most 100 (maxmsgsize)"),
+        ("02 02 00 61 80 7e 00 80", "frame of 129 octets, expected at most 100 (maxmsgsize)"),
+    ],
+)
+def test_a_frame_above_the_limit_is_refused_by_its_header(octets: str, words: str) -> None:
+    with pytest.raises(CloseError) as caught:
+        unwrapped(bytes.fromhex(octets), limit=100)
+    assert (str(caught.value), caught.value.code) == (words, 1009)
+
+
+def test_fragments_are_kept_up_to_maxunfinished() -> None:
+    with pytest.raises(CloseError, match=r"frame of 1023 octets, expected at most 1000 \(maxunfinished"):
+        unwrapped(bytes.fromhex("02 01 00 00 7e 03 ff"), kept=1000)
