@@ -7,12 +7,20 @@ import trio
 
 import minizmtp as zmq
 import minizmtp.auth
-from interop_tests.node_peer import NodePeer, node_peer
+from interop_tests.node_peer import NodePeer, node_peer, why_missing
 
 LIBRARIES = ["zeromq", "jszmq"]
 SECONDS = 10
 
 pytestmark = [pytest.mark.slow, pytest.mark.requirement("45-1")]
+
+
+@pytest.fixture(autouse=True)
+def _needs_node(request: pytest.FixtureRequest) -> None:
+    """Skips a test, with a sentence, where Node or the library is missing."""
+    spec = getattr(request.node, "callspec", None)
+    if reason := why_missing(spec.params.get("library", "zeromq") if spec else "zeromq"):
+        pytest.skip(reason)
 
 
 class Ours:
