@@ -60,7 +60,7 @@ SURPRISES: dict[str, list[str]] = {
     "go-zeromq": [
         "A REP takes the last empty frame of a request for the end of its envelope",
         "(`findings/go-zeromq-rep-takes-the-last-empty-frame.sh`). It says 3.0, and a PING is handed to the program",
-        "as a message (`findings/go-zeromq-gives-heartbeats-to-the- program.sh`). What comes before READY is not",
+        "as a message (`findings/go-zeromq-gives-heartbeats-to-the-program.sh`). What comes before READY is not",
         "looked at closely.",
     ],
     "zmq.rs": [
