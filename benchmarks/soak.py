@@ -344,9 +344,9 @@ def main() -> None:
     parser.add_argument("--plot", metavar="FILE", help="where to draw the run, for example soak.svg")
     arguments = parser.parse_args()
     rows, wrong = trio.run(soak, arguments.minutes * 60, arguments.seed)
+    print("\n".join(wrong) or "flat: nothing was lost, nothing came twice, nothing grew")
     if arguments.plot:
         plot(rows, arguments.plot)
-    print("\n".join(wrong) or "flat: nothing was lost, nothing came twice, nothing grew")
     sys.exit(bool(wrong))
 
 
