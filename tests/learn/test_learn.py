@@ -2,14 +2,17 @@
 
 import difflib
 import re
+import shutil
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import trio
 
 from minizmtp.learn import __main__ as command_line
+from minizmtp.learn import hook
 from minizmtp.learn.course import STEPS, Step
 from minizmtp.learn.run import Outcome, run_check, run_step
 from tests.learn.wrong import WRONG, Wrong
@@ -91,6 +94,42 @@ def test_every_wrong_program_is_told_something() -> None:
 @every_step
 def test_ten_wrong_programs_are_tried_for_a_step(step: Step) -> None:
     assert sum(wrong.step == step.number for wrong in WRONG) >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", STEPS[:4], ids=lambda step: step.name)
+async def test_the_first_four_steps_pass_in_javascript(step: Step) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node")
+    outcomes = await run_step(step, [node, str(SOLUTIONS / "mine.js")], PATIENCE)
+    assert [outcome.result for outcome in outcomes if not outcome.passed] == []
+    assert len(outcomes) == len(step.checks)
+
+
+# --------------------------------------------------------------------------------------------------------------- hooks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["libzmq", "minizmtp"])
+@every_step
+async def test_the_hook_of_a_step_works(step: Step, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if end == "minizmtp":
+        monkeypatch.setattr(hook, "find_spec", lambda name: find_spec(name) if name != "zmq" else None)
+    *said, last = await hook.show(step, command(solution(step.number)))
+    assert last.startswith("★ "), last
+    assert f"{end} " in last
+    without = ["pyzmq is not installed, so a socket of minizmtp is at the other end: pip install pyzmq"]
+    assert said == (without if end == "minizmtp" else [])
+
+
+async def test_a_hook_that_fails_says_what_came(program: Callable[[str], list[str]]) -> None:
+    silent = program(solution(3).read_text("utf-8").replace("write_line(self.message())", "self.message()"))
+    (said,) = await hook.show(STEPS[2], silent)
+    assert said == (
+        "The step has passed, but not everything worked with the other end: "
+        "expected a message on standard output (flushed); came: nothing in 5 s"
+    )
 
 
 # --------------------------------------------------------------------------------------------------------------- texts
