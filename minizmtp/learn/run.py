@@ -78,7 +78,7 @@ async def run_check(check: Check, command: Sequence[str], minor: int = 0, patien
             outcome.result = await play(check.case, mine)
     except* NotStarted as group:
         outcome.result.verdict, outcome.result.expected = Verdict.ENDED, "the program to start"
-        outcome.result.came = str(_first(group))
+        outcome.result.came = str(_first(group)).partition("\n")[0]  # its standard error comes below
     except* Gone as group:
         outcome.result.verdict, outcome.result.expected = Verdict.FAILED, "another connection"
         outcome.result.came = str(_first(group))

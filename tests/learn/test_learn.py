@@ -232,9 +232,11 @@ def test_a_program_that_does_not_exist_is_named(tmp_path: Path, capsys: pytest.C
 def test_a_program_that_ends_is_told_how(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], program: Callable[[str], list[str]]
 ) -> None:
-    ends = program("raise SystemExit(3)")
+    ends = program("raise SystemExit('no such port')")
     assert command_line.main(["check", "1", "--", *ends], tmp_path) == 2
-    assert "it did not accept a connection at tcp://127.0.0.1:" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "it did not accept a connection at tcp://127.0.0.1:" in told
+    assert told.endswith(": it ended with status 1\n    no such port\n")
 
 
 async def test_a_program_that_hangs_is_a_verdict(program: Callable[[str], list[str]]) -> None:
