@@ -98,6 +98,8 @@ def check(options: argparse.Namespace, progress: Progress) -> int:
     for outcome in outcomes:
         if options.all or not outcome.passed or outcome.result.note:
             print(*report(this, outcome, options.hint), sep="\n")
+    if failed:
+        print("→ was sent to your program, ← came from it.")
     passed = len(outcomes) == len(this.checks) and not failed
     print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed", end="")
     print(f", {len(this.checks) - len(outcomes)} not run because of these." if len(failed) >= ENOUGH else ".")

@@ -58,7 +58,9 @@ class Step:
         return (TEXTS / f"{self.number:02}-{self.name}.md").read_text("utf-8")
 
 
-def checks_of(table: str, mechanism: bytes = b"NULL", settings: Mapping[str, str] | None = None) -> tuple[Check, ...]:
+def checks_of(
+    table: str, mechanism: bytes = b"NULL", settings: Mapping[str, str] | None = None, late: float = 0.0
+) -> tuple[Check, ...]:
     """The checks of a table."""
     found, kind = [], ""
     for line in filter(None, map(str.strip, table.splitlines())):
@@ -66,7 +68,7 @@ def checks_of(table: str, mechanism: bytes = b"NULL", settings: Mapping[str, str
             kind = line[:-1]
             continue
         name, part, hint = (word.strip() for word in line.split("|"))
-        found.append(Check(CASES[name], kind, part, hint, mechanism, settings or {}))
+        found.append(Check(CASES[name], kind, part, hint, mechanism, settings or {}, late))
     return tuple(found)
 
 
@@ -221,6 +223,132 @@ ROUTER = checks_of("""
     no-message-before-ready | DEALER | Start the thread that reads lines after the handshake.
 """)
 
+LATE = """
+    {kind}:
+    server-comes-later | Dialling | A refused connection is no reason to end: wait a moment, and try again.
+"""
+RETURN = """
+    {kind}:
+    comes-back-after-a-close | Dialling | Read all the time, because only a read shows that the peer has gone.
+    comes-back-in-the-handshake | Dialling | The end of the stream in the handshake is bad luck, too.
+    pauses-between-attempts | Dialling | Wait 0.1 s after a connection that did not last, then longer.
+    stays-away-after-an-error | A refusal | ERROR says that there is no use in trying again.
+    stays-away-from-the-wrong-type | A refusal | A peer that breaks a rule will do so again.
+"""
+CONNECTING = ("PUSH", "SUB", "REQ", "DEALER")
+
+BACK = (
+    *(check for kind in CONNECTING for check in checks_of(LATE.format(kind=kind), late=0.7)),
+    *(check for kind in CONNECTING for check in checks_of(RETURN.format(kind=kind))),
+    *checks_of("""
+    PUSH:
+    messages-go-on | Lines | Read a line when there is a connection, or keep it until there is one.
+    SUB:
+    subscribes-again | Lines | The subscriptions belong to the program, and not to the connection.
+    REQ:
+    asks-again | Lines | With its connection, a question is over: read the next line.
+"""),
+)
+
+SECURITY = (
+    *checks_of(
+        """
+    PULL:
+    as-server-is-set | PLAIN | Octet 32 is 01 if you bind.
+    password-is-accepted | PLAIN | HELLO is a name and a password, each after its length.
+    welcome-is-empty | PLAIN | WELCOME is the name of the command and nothing else.
+    plain-ready-has-metadata | PLAIN | INITIATE and READY have the metadata of step 3.
+    wrong-password | PLAIN | Compare all octets of the password, and answer ERROR.
+    plain-error-is-spelt | PLAIN | ERROR has a reason after its length.
+    hello-too-long | PLAIN | After the password nothing may be left.
+    hello-too-short | PLAIN | Look whether as much is left before you cut.
+    plain-out-of-turn | PLAIN | In each state only one command is right.
+    message-before-welcome | PLAIN | A message is no command.
+    plain-initiate-is-checked | PLAIN | Check the metadata as in step 3, and send READY after that.
+    no-downgrade | PLAIN | Look at the version as soon as it is there.
+    other-mechanism | PLAIN | The mechanism in the greeting is PLAIN and 15 zeros.
+    messages-after-the-password | PLAIN | Go on as with NULL.
+    PUSH:
+    as-server-is-set | PLAIN | Octet 32 is 00 if you connect.
+    hello-has-credentials | PLAIN | ZMTP_USERNAME and ZMTP_PASSWORD, each after its length of one octet.
+    initiate-has-metadata | PLAIN | INITIATE has the metadata of step 3.
+    welcome-with-data | PLAIN | WELCOME has no data.
+    ready-before-welcome | PLAIN | The first answer is WELCOME.
+    error-for-welcome | PLAIN | ERROR is no WELCOME.
+""",
+        b"PLAIN",
+    ),
+    *checks_of(
+        """
+    DEALER:
+    client-hello | HELLO and WELCOME | Count: 2 + 72 + 32 + 8 + 80 octets behind the name.
+    client-keys-are-new | HELLO and WELCOME | Make the short-term keys for each connection.
+    welcome-of-other-size | HELLO and WELCOME | WELCOME has 160 octets behind the name.
+    welcome-that-does-not-open | HELLO and WELCOME | What does not open ends the connection.
+    ready-for-welcome | HELLO and WELCOME | The first answer is WELCOME.
+    client-initiate | INITIATE and READY | The vouch is made with your long-term key, the box with the other.
+    ready-that-does-not-open | INITIATE and READY | What does not open ends the connection.
+    client-is-told-error | INITIATE and READY | ERROR is no READY.
+    messages-in-boxes | MESSAGE | The flags in the box: 01 is MORE, 02 is a command.
+    curve-changes-nothing | MESSAGE | A box may be larger than 255 octets, so its frame is a long one.
+    curve-sends-as-it-is | MESSAGE | The nonce of each MESSAGE is one more than the last.
+    message-that-does-not-open | MESSAGE | What does not open ends the connection.
+    message-again | MESSAGE | A nonce has to be greater than the one before.
+    message-in-clear | MESSAGE | After the handshake all frames are MESSAGE.
+    nonce-with-a-gap | MESSAGE | A greater nonce is right, whether it is the next or not.
+""",
+        b"CURVE",
+    ),
+)
+
+ALIVE = (
+    *checks_of("""
+    PULL:
+    says-minor-one | Version 3.1 | Octet 11 of the greeting.
+    ping-is-answered | PING and PONG | PONG has the context of the PING, without the ttl.
+    many-pings | PING and PONG | Answer each of them.
+    ping-inside-a-message | PING and PONG | Answer before the message has ended.
+    pong-unasked | PING and PONG | PONG needs no answer, and is no error.
+    long-context | PING and PONG | A context has at most 16 octets.
+    ttl-runs-out | The ttl | Reads wait for the ttl at most, then close.
+    ttl-after-other-traffic | The ttl | The ttl stays until the next PING.
+    traffic-is-life | The ttl | Each octet that comes starts the time anew.
+    no-ttl | The ttl | A ttl of 0 is none.
+    long-ttl | The ttl | The ttl is in tenths of a second, two octets without a sign.
+    unknown-command | Version 3.1 | Pass over a command that you don't know.
+    late-ready | Version 3.1 | READY after the handshake is a command like others.
+    PUB:
+    cancel-takes-it-back | Subscriptions as commands | CANCEL and a prefix are the same as 00 and the prefix.
+    cancel-of-nothing | Subscriptions as commands | Pass over a CANCEL of what was not asked for.
+    subscriptions-add | Subscriptions as commands | Count SUBSCRIBE and CANCEL.
+    old-subscription | Subscriptions as commands | Both forms are right.
+    ping-is-answered | PING and PONG | PUB reads from its peers all the time.
+    SUB:
+    subscribe-is-a-command | Subscriptions as commands | The command has no 01 before the prefix.
+    subscribe-to-old-peers | Subscriptions as commands | Octet 11 of the peer's greeting says which form it knows.
+    PUSH:
+    ping-is-answered | PING and PONG | PUSH reads from its peer all the time.
+"""),
+    *checks_of(
+        """
+    DEALER:
+    messages-travel-as-messages | PING and PONG | In CURVE, PONG is sent in a MESSAGE whose inner flags are 02.
+""",
+        b"CURVE",
+    ),
+    *checks_of(
+        """
+    PULL:
+    pings-by-itself | Your own PING | One thread for each connection sleeps and sends.
+    silence-is-the-end | Your own PING | Close if nothing has come for 2.5 times the interval.
+    no-ping-to-old-peers | Your own PING | Octet 11 of the peer's greeting is 0: send no PING.
+    PUSH:
+    silence-is-the-end | Your own PING | Close, and dial again.
+""",
+        settings={"ZMTP_HEARTBEAT": "200"},
+    ),
+)
+
 STEPS = (
     Step(1, "greeting", "The greeting", GREETING),
     Step(2, "frames", "Frames", FRAMES),
@@ -229,6 +357,9 @@ STEPS = (
     Step(5, "many", "Many peers at once, and back-pressure", MANY),
     Step(6, "pubsub", "PUB and SUB", PUBSUB),
     Step(7, "router", "ROUTER and DEALER", ROUTER),
+    Step(8, "back", "Coming back", BACK),
+    Step(9, "security", "PLAIN and CURVE", SECURITY),
+    Step(10, "alive", "Staying alive", ALIVE),
 )
 
 

@@ -23,7 +23,7 @@ from ..check.peer import Terms, Unlike, listed
 from ..check.program import Driver, DriverEnded, DriverError, DriverSocket
 from ..check.target import dial, listen
 from .course import Step
-from .program import BINDS, Learner, NotStarted, environment_of, free_port
+from .program import BINDS, SECRETS, Learner, NotStarted, environment_of, free_port
 
 PATIENCE = 5.0  # seconds
 TWO = (b"Hello", b"from the other end")
@@ -35,6 +35,7 @@ class Scene:
     def __init__(self, command: Sequence[str], driver: Driver, stack: AsyncExitStack) -> None:
         self._command, self._driver, self._stack = command, driver, stack
         self.name = driver.name
+        self.endpoint = ""  # of the last pair
 
     async def mine(
         self, kind: str, endpoint: str, terms: Terms | None = None, settings: Mapping[str, str] | None = None
@@ -52,16 +53,23 @@ class Scene:
         socket.patience = PATIENCE
         return socket
 
-    async def pair(self, mine: str, far: str, **options: str | int) -> tuple[Learner, DriverSocket]:
+    async def pair(
+        self,
+        mine: str,
+        far: str,
+        terms: Terms | None = None,
+        settings: Mapping[str, str] | None = None,
+        **options: str | int,
+    ) -> tuple[Learner, DriverSocket]:
         """The program, and a socket at the other end that is connected to it, or that it connects to."""
-        endpoint = f"tcp://127.0.0.1:{free_port()}"
+        self.endpoint = f"tcp://127.0.0.1:{free_port()}"
         socket = await self.far(far, **options)
         if mine in BINDS:
-            learner = await self.mine(mine, endpoint)
-            await socket.connect(endpoint)
+            learner = await self.mine(mine, self.endpoint, terms, settings)
+            await socket.connect(self.endpoint)
         else:
-            await socket.bind(endpoint)
-            learner = await self.mine(mine, endpoint)
+            await socket.bind(self.endpoint)
+            learner = await self.mine(mine, self.endpoint, terms, settings)
         return learner, socket
 
 
@@ -219,6 +227,57 @@ async def router(scene: Scene) -> str:
     return f"your ROUTER has talked to a DEALER of {scene.name} by its name, and your DEALER to a REP."
 
 
+async def back(scene: Scene) -> str:
+    """Step 8."""
+    push, pull = await scene.pair("PUSH", "PULL")
+    await push.send(b"before")
+    await expect(pull, b"before")
+    await pull.close()
+    again = await scene.far("PULL")
+    with trio.fail_after(PATIENCE):
+        while True:
+            try:
+                await again.bind(scene.endpoint)
+                break
+            except DriverError:
+                await trio.sleep(0.05)
+    await trio.sleep(0.5)  # until your program has seen the end of the first
+    await push.send(b"after")
+    await expect(again, b"after")
+    return f"a PULL of {scene.name} has gone and come back, and your PUSH has found it again."
+
+
+async def security(scene: Scene) -> str:
+    """Step 9."""
+    plain = Terms("PULL", b"PLAIN", username=b"anna", password=b"correct horse")
+    credentials = f"{plain.username.hex()}:{plain.password.hex()}"
+    pull, push = await scene.pair("PULL", "PUSH", plain, plain_client=credentials)
+    await push.send(b"by password")
+    await expect(pull, b"by password")
+    said = f"a PUSH of {scene.name} was let in by its password"
+    if not find_spec("nacl"):
+        return f"{said}. CURVE was left out, because this needs PyNaCl: pip install 'minizmtp[curve]'"
+    curve = Terms("DEALER", b"CURVE", serves=False)
+    dealer, router = await scene.pair("DEALER", "ROUTER", curve, curve_server=SECRETS[1].hex())
+    await dealer.send(b"in a box")
+    name, text = await router.receive()
+    await router.send(name, b"you said " + text)
+    await expect(dealer, b"you said in a box")
+    return f"{said}, and your DEALER has talked to a ROUTER of it in boxes that no other can open."
+
+
+async def alive(scene: Scene) -> str:
+    """Step 10."""
+    beats = {"ZMTP_HEARTBEAT": "200"}
+    pull, push = await scene.pair("PULL", "PUSH", None, beats, heartbeat_ivl=100)
+    await push.send(b"before")
+    await expect(pull, b"before")
+    await trio.sleep(1.5)
+    await push.send(b"after")
+    await expect(pull, b"after")
+    return f"your PULL and a PUSH of {scene.name} have kept each other alive by PING and PONG for a while."
+
+
 HOOKS: dict[str, Callable[[Scene], Awaitable[str]]] = {
     "greeting": greeting,
     "frames": frames,
@@ -227,6 +286,9 @@ HOOKS: dict[str, Callable[[Scene], Awaitable[str]]] = {
     "many": many,
     "pubsub": pubsub,
     "router": router,
+    "back": back,
+    "security": security,
+    "alive": alive,
 }
 
 

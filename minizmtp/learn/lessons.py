@@ -18,9 +18,10 @@ import trio
 
 from ..check import octets as o
 from ..check.case import Case
+from ..check.dialling import back
 from ..check.peer import QUIET, Ended, Peer, Unlike, listed, shown
 from ..check.program import encoded
-from ..check.pubsub import asks, gets, in_force
+from ..check.pubsub import asks, gets, in_force, subscription
 from .program import Learner
 
 APART = 0.004  # seconds between pieces, because the system joins what is sent sooner
@@ -426,6 +427,8 @@ class AnswersInTurn(Lesson):
 
 LUMP = 65_536  # octets of a message that fills buffers
 MOST = 1024  # of them: far more than the buffers of the system and of a careful program
+SECOND = 1.0  # in which attempts are counted
+MOST_ATTEMPTS = 25
 STUCK = 0.6  # seconds without progress
 LONGEST = 20.0  # seconds for a write that is meant to wait
 
@@ -642,6 +645,169 @@ class RequestsAndReplies(Lesson):
             raise Unlike("a name, an empty frame, and question", line_of([name, *frames]))
         await peer.program.send(name, b"", b"answer")
         await peer.message(b"", b"answer")
+
+
+# --------------------------------------------------------------------------------------------- step 8: coming back
+
+
+class ServerComesLater(Lesson):
+    """A program that finds no server tries again until there is one."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        await stays(peer)
+
+
+class PausesBetweenAttempts(Lesson):
+    """A program whose connections are closed at once waits a moment before each further one."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.close()
+        count = 0
+        with trio.move_on_after(SECOND):
+            while True:
+                await (await back(peer)).close()
+                count += 1
+        if count > MOST_ATTEMPTS:
+            raise Unlike(f"at most {MOST_ATTEMPTS} attempts in {SECOND:g} s", str(count))
+
+
+class MessagesGoOn(Lesson):
+    """PUSH sends the next line on the new connection; lines wait as long as there is none."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        await peer.program.send(b"one")
+        await peer.message(b"one")
+        await peer.close()
+        second = await back(peer)
+        await peer.program.send(b"two")
+        await peer.program.send(b"three")
+        await second.handshake()
+        await second.message(b"two")
+        await second.message(b"three")
+
+
+class SubscribesAgain(Lesson):
+    """SUB asks for its prefixes on each new connection, and for no others."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        for wish in (b"\1one", b"\1two", b"\0one", b"\1three"):
+            await peer.program.send(wish)
+            if (found := await subscription(peer)) != wish:
+                raise Unlike(f"the subscription {listed([wish])}", listed([found]))
+        await peer.close()
+        second = await back(peer)
+        await second.handshake()
+        both = sorted([await subscription(second) for _ in range(2)])
+        if both != [b"\1three", b"\1two"]:
+            raise Unlike("the subscriptions to two and three", listed(both))
+        await second.send(o.message(b"two!"))
+        await prints(second, b"two!")
+
+
+class AsksAgain(Lesson):
+    """REQ asks its next question on the new connection; the answer to the last one does not come any more."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        await peer.program.send(b"first")
+        await peer.message(b"", b"first")
+        await peer.close()
+        second = await back(peer)
+        await second.handshake()
+        await peer.program.send(b"second")
+        question = await second.any_message()
+        if question == [b"", b"first"]:  # to ask it once more is as good
+            await second.send(o.message(b"", b"answer"))
+            await prints(second, b"answer")
+            question = await second.any_message()
+        if question != [b"", b"second"]:
+            raise Unlike("the next question", listed(question))
+        await second.send(o.message(b"", b"answer"))
+        await prints(second, b"answer")
+
+
+# ----------------------------------------------------------------------------------- step 9: PLAIN and CURVE
+
+
+class MessagesInBoxes(Lesson):
+    """After the handshake messages pass both ways as they do without a mechanism."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        await peer.program.send(b"one", b"", b"l" * 300)
+        await peer.message(b"one", b"", b"l" * 300)
+        if peer.box is None:
+            await peer.send(o.message(b"one", b"", b"two"))
+        else:
+            await peer.send(peer.box.seal(1, b"one"), peer.box.seal(1, b""), peer.box.seal(0, b"two"))
+        await prints(peer, b"one", b"", b"two")
+
+
+class MessagesAfterThePassword(Lesson):
+    """After the handshake of PLAIN, messages are printed."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        await peer.send(o.message(b"one", b"two"))
+        await prints(peer, b"one", b"two")
+
+
+class AsServerIsSet(Lesson):
+    """The server of PLAIN sets as-server, and the client does not."""
+
+    async def play(self, peer: Peer) -> None:
+        octet, right = (await peer.greet())[32], int(peer.terms.serves)
+        if octet != right:
+            raise Unlike(f"{right:02x} in octet 32 (as-server)", f"{octet:02x}")
+
+
+# -------------------------------------------------------------------------------------------- step 10: staying alive
+
+
+class SaysMinorOne(Lesson):
+    """The greeting says 3.1."""
+
+    async def play(self, peer: Peer) -> None:
+        if (minor := (await peer.greet())[11]) != 1:
+            raise Unlike("01 in octet 11 (the minor version)", f"{minor:02x}")
+
+
+class PingsByItself(Lesson):
+    """With ZMTP_HEARTBEAT=200, PING is sent each 200 ms, with a ttl; answers keep the connection open."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        times = []
+        for _ in range(4):
+            frame = await peer.any_frame()
+            name, data = frame.command()
+            if name != b"PING" or len(data) < 2:
+                raise Unlike("PING with a ttl", shown(frame.octets))
+            times.append(trio.current_time())
+            await peer.send(o.pong(data[2:]))
+        gap = (times[-1] - times[0]) / 3
+        if not 0.1 < gap < 0.4:
+            raise Unlike("a PING each 0.2 s", f"one each {gap:.3f} s")
+
+
+class SilenceIsTheEnd(Lesson):
+    """With ZMTP_HEARTBEAT=200, a peer that answers nothing is left."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        await peer.closes(asked=False)
+
+
+class NoPingToOldPeers(Lesson):
+    """A peer of ZMTP 3.0 is sent no PING, because it does not know it."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake(greeting=o.greeting(version=(3, 0)))
+        if came := await peer.hear(2 * QUIET):
+            raise Unlike("nothing to a peer of 3.0", shown(came))
 
 
 # ------------------------------------------------------------------------------------------------- what they have to do

@@ -3,8 +3,8 @@
     echo 'socket PULL' | python -m minizmtp.learn.libzmq
     ok 1
 
-It needs pyzmq and knows only what the course's hooks ask: sockets, messages and subscriptions, and the options of a
-client of PLAIN or CURVE. It imports nothing of trio, because libzmq has threads of its own and its calls block.
+It needs pyzmq and knows only what the course's hooks ask: sockets, messages and subscriptions, and the keys and
+passwords of PLAIN and CURVE. It imports nothing of trio, because libzmq has threads of its own and its calls block.
 
 This is a program; a hook starts it as a process of its own. It can be read alone.
 """
@@ -52,6 +52,8 @@ class LibzmqDriver:
                 socket.routing_id = parts[0]
             elif name == "plain_client":
                 socket.plain_username, socket.plain_password = parts
+            elif name == "curve_server":  # without a ZAP handler libzmq lets every key in
+                socket.curve_server, socket.curve_secretkey = 1, z85.encode(parts[0])
             elif name == "curve_client":
                 public, secret, server = (z85.encode(part) for part in parts)
                 socket.curve_publickey, socket.curve_secretkey, socket.curve_serverkey = public, secret, server

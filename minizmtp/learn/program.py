@@ -309,7 +309,9 @@ async def _in_time(learner: Learner, connection: Awaitable[trio.abc.Stream], doe
         nursery.cancel_scope.cancel()
     if streams:
         return streams[0]
-    raise NotStarted(f"it did not {does}: {await learner.how_it_ended() or f'not in {START:g} s'}")
+    ended = await learner.how_it_ended()
+    how = f": {ended}" if ended else f" within {START:g} s"
+    raise NotStarted("\n    ".join([f"it did not {does}{how}", *learner.last_words()]))
 
 
 def free_port() -> int:

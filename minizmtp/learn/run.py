@@ -77,8 +77,9 @@ async def run_check(check: Check, command: Sequence[str], minor: int = 0, patien
         with trio.fail_after(LONGEST):
             outcome.result = await play(check.case, mine)
     except* NotStarted as group:
-        outcome.result.verdict, outcome.result.expected = Verdict.ENDED, "the program to start"
-        outcome.result.came = str(_first(group))
+        does = "connect" if check.dials else "bind"
+        outcome.result.verdict, outcome.result.expected = Verdict.ENDED, f"{check.kind} to {does} to the endpoint"
+        outcome.result.came = str(_first(group)).partition("\n")[0]  # its standard error comes below
     except* Gone as group:
         outcome.result.verdict, outcome.result.expected = Verdict.FAILED, "another connection"
         outcome.result.came = str(_first(group))

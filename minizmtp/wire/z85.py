@@ -20,6 +20,9 @@ isn't in the alphabet, because a mistyped key should not decode to another key (
 The errors name a position but show no characters, because the text may be a secret key.
 
 CURVE keys are written in Z85: 32 octets, 40 characters. It can be read alone.
+
+Try it: in `encode`, write `(0, 1, 2, 3, 4)` for `(4, 3, 2, 1, 0)`. Each group of five characters is turned around, and
+the first example prints olleHdlroW.
 """
 
 ALPHABET = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"

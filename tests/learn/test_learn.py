@@ -2,14 +2,17 @@
 
 import difflib
 import re
+import shutil
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import trio
 
 from minizmtp.learn import __main__ as command_line
+from minizmtp.learn import hook
 from minizmtp.learn.course import STEPS, Step
 from minizmtp.learn.run import Outcome, run_check, run_step
 from tests.learn.wrong import WRONG, Wrong
@@ -45,11 +48,12 @@ async def test_a_solution_passes_its_own_step(step: Step) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-async def test_the_last_solution_passes_all_steps() -> None:
-    for step in STEPS:
-        outcomes = await run_step(step, command(solution(len(STEPS))), PATIENCE)
-        assert [(step.name, outcome.result) for outcome in outcomes if not outcome.passed] == []
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("step", STEPS[1:], ids=lambda step: step.name)
+async def test_a_solution_passes_the_steps_before(step: Step) -> None:
+    for earlier in STEPS[: step.number - 1]:
+        outcomes = await run_step(earlier, command(solution(step.number)), PATIENCE)
+        assert [(earlier.name, outcome.result) for outcome in outcomes if not outcome.passed] == []
 
 
 @pytest.mark.slow
@@ -78,7 +82,8 @@ async def test_a_wrong_program_is_told_what_is_wrong(
     program = tmp_path / "mine.py"
     program.write_text("PARTS = []\n" + source.replace(wrong.old, wrong.new), "utf-8")
     checks = [check for check in STEPS[wrong.step - 1].checks if check.case.name() == wrong.check]
-    outcomes = [await run_check(check, command(program), patience=SHORT) for check in checks]
+    minor = int(wrong.step == len(STEPS))
+    outcomes = [await run_check(check, command(program), minor, SHORT) for check in checks]
     told = [told_by(outcome) for outcome in outcomes if not outcome.passed]
     assert any(wrong.told in each for each in told), told
 
@@ -90,6 +95,42 @@ def test_every_wrong_program_is_told_something() -> None:
 @every_step
 def test_ten_wrong_programs_are_tried_for_a_step(step: Step) -> None:
     assert sum(wrong.step == step.number for wrong in WRONG) >= 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", STEPS[:4], ids=lambda step: step.name)
+async def test_the_first_four_steps_pass_in_javascript(step: Step) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node")
+    outcomes = await run_step(step, [node, str(SOLUTIONS / "mine.js")], PATIENCE)
+    assert [outcome.result for outcome in outcomes if not outcome.passed] == []
+    assert len(outcomes) == len(step.checks)
+
+
+# --------------------------------------------------------------------------------------------------------------- hooks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["libzmq", "minizmtp"])
+@every_step
+async def test_the_hook_of_a_step_works(step: Step, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if end == "minizmtp":
+        monkeypatch.setattr(hook, "find_spec", lambda name: find_spec(name) if name != "zmq" else None)
+    *said, last = await hook.show(step, command(solution(step.number)))
+    assert last.startswith("★ "), last
+    assert f"{end} " in last
+    without = ["pyzmq is not installed, so a socket of minizmtp is at the other end: pip install pyzmq"]
+    assert said == (without if end == "minizmtp" else [])
+
+
+async def test_a_hook_that_fails_says_what_came(program: Callable[[str], list[str]]) -> None:
+    silent = program(solution(3).read_text("utf-8").replace("write_line(self.message())", "self.message()"))
+    (said,) = await hook.show(STEPS[2], silent)
+    assert said == (
+        "The step has passed, but not everything worked with the other end: "
+        "expected a message on standard output (flushed); came: nothing in 5 s"
+    )
 
 
 # --------------------------------------------------------------------------------------------------------------- texts
@@ -192,9 +233,11 @@ def test_a_program_that_does_not_exist_is_named(tmp_path: Path, capsys: pytest.C
 def test_a_program_that_ends_is_told_how(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], program: Callable[[str], list[str]]
 ) -> None:
-    ends = program("raise SystemExit(3)")
+    ends = program("raise SystemExit('no such port')")
     assert command_line.main(["check", "1", "--", *ends], tmp_path) == 2
-    assert "it did not accept a connection at tcp://127.0.0.1:" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "it did not accept a connection at tcp://127.0.0.1:" in told
+    assert told.endswith(": it ended with status 1\n    no such port\n")
 
 
 async def test_a_program_that_hangs_is_a_verdict(program: Callable[[str], list[str]]) -> None:

@@ -57,6 +57,7 @@ def read_line():
 class Connection:
     def __init__(self, sock, kind):
         self.sock, self.kind = sock, kind
+        self.mine = prop(b"Socket-Type", kind.encode())
 
     def read(self, count):
         octets = bytearray()
@@ -98,10 +99,17 @@ class Connection:
 
     def shake_hands(self):
         self.greet()
-        self.sock.sendall(command(b"READY", prop(b"Socket-Type", self.kind.encode())))
+        self.give(b"READY", self.mine)
+        self.learn(self.take(b"READY"))
+
+    def give(self, name, data=b""):
+        self.sock.sendall(command(name, data))
+
+    def take(self, name):
+        """The data of the next frame, which is this command."""
         flags, body = self.frame()
-        expect(flags & COMMAND and body[:6] == b"\x05READY", "something other than READY")
-        self.learn(body[6:])
+        expect(flags & COMMAND and cut(body, 1)[0] == name, f"something other than {name}")
+        return cut(body, 1)[1]
 
     def learn(self, data):
         """Read the peer's metadata."""

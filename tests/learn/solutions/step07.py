@@ -68,6 +68,7 @@ class Connection:
         self.prefixes = []
         self.name = b""
         self.outgoing = queue.Queue(1000)
+        self.mine = prop(b"Socket-Type", kind.encode())
 
     def read(self, count):
         octets = bytearray()
@@ -94,7 +95,13 @@ class Connection:
         expect(flags & 5 != 5, "a command with MORE")
         size = int.from_bytes(self.read(8 if flags & LONG else 1), "big")
         expect(size < 1 << 63, "a size of 2^63 or more")
-        return flags & ~LONG, self.read(size)
+        return self.opened(flags & ~LONG, self.read(size))
+
+    def opened(self, flags, body):
+        return flags, body
+
+    def encode(self, body, flags=0):
+        return encode(body, flags)
 
     def message(self):
         """The frames of the next message."""
@@ -109,10 +116,20 @@ class Connection:
 
     def shake_hands(self):
         self.greet()
-        self.sock.sendall(command(b"READY", prop(b"Socket-Type", self.kind.encode())))
+        self.null()
+
+    def null(self):
+        self.give(b"READY", self.mine)
+        self.learn(self.take(b"READY"))
+
+    def give(self, name, data=b""):
+        self.sock.sendall(command(name, data))
+
+    def take(self, name):
+        """The data of the next frame, which is this command."""
         flags, body = self.frame()
-        expect(flags & COMMAND and body[:6] == b"\x05READY", "something other than READY")
-        self.learn(body[6:])
+        expect(flags & COMMAND and cut(body, 1)[0] == name, f"something other than {name}")
+        return cut(body, 1)[1]
 
     def learn(self, data):
         """Read the peer's metadata."""
@@ -128,7 +145,7 @@ class Connection:
         expect(len(self.name) < 256, "an identity that is too long")
 
     def send(self, frames):
-        self.sock.sendall(b"".join(encode(body, MORE) for body in frames[:-1]) + encode(frames[-1]))
+        self.sock.sendall(b"".join(self.encode(body, MORE) for body in frames[:-1]) + self.encode(frames[-1]))
 
     def offer(self, frames):
         if not self.outgoing.full():  # a message for a peer that is too slow is dropped
