@@ -25,8 +25,8 @@ registry, so they are left out.
 ## The rules
 
 Each case is counted once for each socket that it was played against: every type that binds, DEALER, PULL and SUB that
-connect, and DEALER with PLAIN and with CURVE. A row with fewer sockets is of a stack whose sockets that connect, or whose
-mechanisms, were not checked. *As libzmq* counts the known departures of libzmq, which are no failures. *Ended* counts
+connect, and DEALER with PLAIN and with CURVE. In a row with fewer sockets, the sockets that connect, or those with a
+mechanism, were not checked. *As libzmq* counts the known departures of libzmq, which are no failures. *Ended* counts
 cases in which the process, or its listener, ended.
 
 | stack | language | checked | sockets | passed | MUST broken | SHOULD broken | unlike libzmq | as libzmq | ended |
