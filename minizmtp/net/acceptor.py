@@ -93,16 +93,19 @@ class Acceptor:
         """The task: ends when the listener is closed."""
         while True:
             try:
-                stream = await self._listener.accept()
-                if isinstance(self.place, Ws) and self.place.secure:
-                    self.links.runtime.start_task(partial(self._secure, stream))
-                else:
-                    self._start_session(stream)
+                # Without a variable, which would keep the last stream in memory while the task waits for the next.
+                self._admit(await self._listener.accept())
             except trio.ClosedResourceError:
                 return
             except Exception as error:
                 self._report_failure(error)
                 await trio.sleep(ACCEPT_PAUSE)
+
+    def _admit(self, stream: Stream) -> None:
+        if isinstance(self.place, Ws) and self.place.secure:
+            self.links.runtime.start_task(partial(self._secure, stream))
+        else:
+            self._start_session(stream)
 
     async def _secure(self, stream: Stream) -> None:
         """Shake hands for TLS. In a task of its own, because it waits for the peer."""

@@ -201,7 +201,7 @@ async def test_curves_boxes_are_opened_with_the_keys(server: str) -> None:
 # ------------------------------------------------------------------------------------------------------ what is refused
 
 REFUSED = {
-    "no endpoint": (["here", "tcp://127.0.0.1:5555"], "expected tcp://HOST:PORT, ipc://PATH or inproc://NAME"),
+    "no endpoint": (["here", "tcp://127.0.0.1:5555"], "expected tcp://HOST:PORT, ipc://PATH, inproc://NAME or ws"),
     "nowhere to go": (["tcp://127.0.0.1:*", "tcp://*:5555"], "connect needs a host to go to"),
     "inproc": (["inproc://a", "tcp://127.0.0.1:5555"], "inproc has no octets to tap"),
     "a long path": (["tcp://127.0.0.1:*", "ipc:///" + "x" * 200], "expected a path of at most"),
