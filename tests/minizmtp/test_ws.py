@@ -238,6 +238,19 @@ async def _all_allowed(ctx: zmq.Context) -> AsyncIterator[None]:
 # ------------------------------------------------------------------------------------------------ a client by hand
 
 
+@pytest.mark.parametrize("asks_handler", [False, True])
+async def test_a_large_message_may_come_in_one_read_with_ready(dial: Dial, asks_handler: bool) -> None:
+    async with zmq.Context() as ctx, _all_allowed(ctx):
+        pull = ctx.socket(zmq.PULL, linger=0)
+        if asks_handler:
+            pull.zap_domain = b"test"
+        pull.bind(WS)
+        peer = await dial(pull)
+        await peer.send(request() + said(ready(b"PUSH")) + said(b"\0" + bytes(70_000)) + said(b"\0more"))
+        assert await pull.recv() == bytes(70_000)
+        assert await pull.recv() == b"more"
+
+
 @pytest.mark.requirement("45-6")
 async def test_a_request_becomes_a_connection(dial: Dial) -> None:
     async with zmq.Context() as ctx:
