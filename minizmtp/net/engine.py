@@ -188,7 +188,7 @@ class Engine(Source):
             interest = READ
             if self._writer.protocol_bytes > MAX_UNSENT_REPLIES:
                 interest = 0
-            elif self._pipe is None and self._connection.awaiting_auth and self._connection.decoder.held:
+            elif self._pipe is None and self._connection.awaiting_auth and self._connection.held:
                 interest = 0  # of a peer that is not let in yet, no more is kept than one read
         elif state is CLOSED:
             return

@@ -32,7 +32,12 @@ MOST_AT_ONCE = 1 << 18
 
 
 class TlsStream(Stream):
-    """sock and peer_address: those of the stream below. tls: its handshake is done."""
+    """below: the stream of the octets that are encrypted. tls: its handshake is done.
+
+    An octet that is owed stands for the message that it ends: after the connection, the writer gives that back, to be
+    sent again. So the octets of it that are encrypted already leave by `try_send`, which tells the writer, or not at
+    all: reading and closing keep them.
+    """
 
     __slots__ = ("_incoming", "_outgoing", "_owed", "_tls", "_unsent")
 
@@ -49,7 +54,9 @@ class TlsStream(Stream):
         if data:
             self._incoming.write(data)
         found, is_over = self._decrypt()
-        self._flush()  # such as the answer to a key update
+        if not self._owed:
+            with suppress(OSError):  # what has come is passed on first; the next read or write finds out
+                self._flush()  # such as the answer to a key update
         if found:
             return found
         return b"" if is_over or data == b"" else None
@@ -94,7 +101,7 @@ class TlsStream(Stream):
 
     def close(self) -> None:
         """Say that it is the end, if there is room for it, and close."""
-        if self._socket.fileno() != -1:
+        if self._socket.fileno() != -1 and not self._owed:
             with suppress(OSError):
                 with suppress(ssl.SSLWantReadError):
                     self._tls.unwrap()

@@ -166,6 +166,11 @@ class Connection:
         self.decoder.body.buffer_updated(count)
 
     @property
+    def held(self) -> int:
+        """How many octets behind the greeting have come, and are not read yet."""
+        return self.decoder.held
+
+    @property
     def greeting_octets(self) -> int | None:
         """How many octets of the peer's greeting have been received; None: all."""
         return len(self._greeting) if self.peer_version == (0, 0) else None

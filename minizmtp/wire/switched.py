@@ -149,6 +149,10 @@ class SwitchedConnection(Connection):
         return None  # because what comes has to be unwrapped
 
     @property
+    def held(self) -> int:
+        return self._unwrapper.held + super().held
+
+    @property
     def greeting_octets(self) -> int | None:
         return None
 
@@ -183,8 +187,12 @@ class SwitchedConnection(Connection):
 
     def _next_event(self, most: int) -> Event | NeedData:
         while (event := super().next_event(most)) is NEED_DATA and self.decoder.allowance > 0:
+            if self.awaiting_auth and not self._is_over:
+                break
             before = self._unwrapper.held
-            octets = self._unwrapper.unwrap(self.decoder.limit, self._max_unfinished, self.decoder.allowance)
+            # One by one before READY, because a message behind it, in the same read, has another limit.
+            frames = self.decoder.allowance if self.state is State.TRAFFIC else 1
+            octets = self._unwrapper.unwrap(self.decoder.limit, self._max_unfinished, frames)
             if octets:
                 super().receive_data(octets)
             if (control := self._unwrapper.take_control()) is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import pytest
@@ -16,6 +17,8 @@ import minihttp
 import minizmtp as zmq
 from minizmtp import Event
 from minizmtp.net.security import choose_connection
+from minizmtp.net.tls import TlsStream
+from minizmtp.net.transports import Stream
 from minizmtp.trace.both import Trace
 from minizmtp.trace.spans import Side
 from minizmtp.wire.upgrade import accept_token
@@ -233,6 +236,19 @@ async def _all_allowed(ctx: zmq.Context) -> AsyncIterator[None]:
 
 
 # ------------------------------------------------------------------------------------------------ a client by hand
+
+
+@pytest.mark.parametrize("asks_handler", [False, True])
+async def test_a_large_message_may_come_in_one_read_with_ready(dial: Dial, asks_handler: bool) -> None:
+    async with zmq.Context() as ctx, _all_allowed(ctx):
+        pull = ctx.socket(zmq.PULL, linger=0)
+        if asks_handler:
+            pull.zap_domain = b"test"
+        pull.bind(WS)
+        peer = await dial(pull)
+        await peer.send(request() + said(ready(b"PUSH")) + said(b"\0" + bytes(70_000)) + said(b"\0more"))
+        assert await pull.recv() == bytes(70_000)
+        assert await pull.recv() == b"more"
 
 
 @pytest.mark.requirement("45-6")
@@ -515,6 +531,68 @@ async def test_wss_carries_large_and_many_messages_both_ways(contexts: Contexts)
                 assert await other.recv_multipart() == [b"first", bytes(3_000_000)]
                 for size in range(2000):
                     assert await other.recv() == b"x" * size
+
+
+def tls_pair(
+    contexts: Contexts,
+) -> tuple[TlsStream, ssl.SSLObject, ssl.MemoryBIO, ssl.MemoryBIO, socket.socket]:
+    """A stream of a server, and by hand the client: its TLS, where that reads from and writes to, and its socket."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    bios = [ssl.MemoryBIO() for _ in range(4)]
+    server = contexts[0].wrap_bio(bios[0], bios[1], server_side=True)
+    client = contexts[1].wrap_bio(bios[2], bios[3], server_hostname="127.0.0.1")
+    for _ in range(2):
+        for tls, sent, received in ((client, bios[3], bios[0]), (server, bios[1], bios[2])):
+            with suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+            received.write(sent.read())
+    return TlsStream(Stream(ours), server, bios[0], bios[1]), client, bios[2], bios[3], theirs
+
+
+def send_until_stuck(stream: TlsStream) -> int:
+    """Send as much as the system takes; how many octets. The last message did not leave whole."""
+    sent, taken = 0, 1000
+    while taken == 1000:
+        taken = stream.try_send(bytes(1000))
+        sent += taken
+    assert 0 < taken < 1000
+    return sent
+
+
+async def test_over_wss_what_a_peer_sent_before_it_went_is_read(contexts: Contexts) -> None:
+    stream, client, _, outgoing, theirs = tls_pair(contexts)
+    send_until_stuck(stream)
+    client.write(b"the last")
+    theirs.send(outgoing.read())
+    theirs.close()  # so nothing can be sent to it any more
+    assert stream.try_receive() == b"the last"
+    stream.close()
+
+
+@pytest.mark.parametrize("end", [TlsStream.try_receive, TlsStream.close])
+async def test_over_wss_what_is_to_be_sent_again_does_not_reach_the_peer_now(
+    contexts: Contexts, end: Callable[[TlsStream], object]
+) -> None:
+    stream, client, incoming, _, theirs = tls_pair(contexts)
+    sent, received = send_until_stuck(stream), 0
+
+    def read_all() -> None:
+        nonlocal received
+        with suppress(BlockingIOError):
+            while octets := theirs.recv(65536):
+                incoming.write(octets)
+        with suppress(ssl.SSLWantReadError):
+            while octets := client.read(65536):
+                received += len(octets)
+
+    read_all()  # which makes room
+    end(stream)
+    read_all()
+    stream.close()
+    theirs.close()
+    assert received <= sent
 
 
 async def test_a_certificate_that_is_not_trusted_is_told(contexts: Contexts, caplog: pytest.LogCaptureFixture) -> None:
