@@ -48,22 +48,15 @@ if TYPE_CHECKING:
 class Session:
     """What both kinds of session have in common. A Connector has one connection after another, an Accepted has one."""
 
-    # fmt: off
     __slots__ = (
         "_alarm", "_auth_scope", "_chosen_name", "_deadline", "_engine", "_is_ready", "_links", "_log_once",
         "_new_connection", "_options", "_pipe", "_refused_by_us", "_stream", "endpoint", "finishing",
-    )
-    # fmt: on
+    )  # fmt: skip
 
     dialled: ClassVar[bool]  # we are the connecting side
 
     def __init__(
-        self,
-        links: Links,
-        endpoint: str,
-        options: Options,
-        new_connection: Callable[[], Connection],
-        log_once: LogOnce,
+        self, links: Links, endpoint: str, options: Options, new_connection: Callable[[], Connection], log_once: LogOnce
     ) -> None:
         self.endpoint = endpoint
         self.finishing = False
