@@ -6,14 +6,19 @@
 A tool that is started without its libraries ends with one line and exit code 2, because a traceback would not say what
 to do. (As `python -m pytest` does for an unknown option, code 2 means that the program could not start.)
 
+A tool whose output is cut off, as by `| head`, ends without a word.
+
     >>> missing("trio", "h11")
     []
 
 It can be read alone.
 """
 
+import os
 import sys
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from typing import NoReturn
 
 
 def missing(*modules: str) -> list[str]:
@@ -26,3 +31,15 @@ def require(tool: str, extra: str, *modules: str) -> None:
     if absent := missing(*modules):
         print(f"{tool} needs {', '.join(absent)}: pip install 'minizmtp[{extra}]'", file=sys.stderr)
         sys.exit(2)
+
+
+def run_tool(main: Callable[[Sequence[str]], int]) -> NoReturn:
+    """Run the main function of a tool with the program's arguments, and end the program with its exit code."""
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes standard output once more at its end, and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)

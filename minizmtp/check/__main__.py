@@ -30,6 +30,7 @@ import trio
 
 from ..constants import SocketType
 from ..errors import ZMQError
+from ..extras import run_tool
 from ..wire import z85
 from ..wire.curve import keypair
 from . import (
@@ -77,6 +78,8 @@ def main(arguments: Sequence[str]) -> int:
                 if (path := getattr(options, name))
             }
             sections = trio.run(check, options)
+        except BrokenPipeError:
+            raise  # standard output is closed: see extras.run_tool
         except (OSError, ValueError, ZMQError, Unlike, Unreachable, DriverEnded) as error:
             print(f"check: {error}", file=sys.stderr)
             return 2
@@ -102,7 +105,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m minizmtp.check",
         description="Play a careful and a difficult peer against a ZMTP socket, and say which rules it keeps.",
-        epilog="A driver is a program that makes sockets as its standard input says: see minizmtp/check/program.py.",
+        epilog="CASE is a name, a number or a group, such as framing; --list shows them. A driver is a program that "
+        "makes sockets as its standard input says: see minizmtp/check/program.py.",
     )
     add = parser.add_argument
     add("words", nargs="*", metavar="ENDPOINT | FILE.json | CASE", help="what to check, or to compare, and by what")
@@ -220,7 +224,12 @@ async def check_endpoint(endpoint: str, options: argparse.Namespace) -> Section:
     async def connect() -> trio.abc.Stream:
         return await dial(endpoint, options.patience)
 
-    terms = await announced(connect, options.terms)
+    try:
+        terms = await announced(connect, options.terms)
+    except Unreachable as error:
+        raise Unreachable(f"{error}. Start the socket first; use --listen if it is one that connects") from None
+    except Unlike as unlike:
+        raise Unlike(unlike.expected, f"{unlike.came}. Is {endpoint} a ZMTP socket, and the right port?") from None
     with progress(len(options.cases)) as done:
         results = await Run(Endpoint(endpoint, terms), options.cases, done).run()
     return section_of(endpoint, terms, results)
@@ -281,7 +290,13 @@ def shown(section: Section, whole: bool) -> Section:
     """The section, printed."""
     for line in text_of(section, whole):
         print(line)
-    print(f"{section.title}: {section.summary}\n", flush=True)
+    print(f"{section.title}: {section.summary}")
+    counts = section.counts()
+    if counts[Verdict.LIBZMQ]:
+        print("~: as libzmq departs from the rule, too; that is no failure")
+    if counts[Verdict.NOT_RUN] and not whole:
+        print("--all says why some were not run")
+    print(flush=True)
     return section
 
 
@@ -304,4 +319,4 @@ def progress(total: int) -> Iterator[Done]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_tool(main)

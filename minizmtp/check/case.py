@@ -195,7 +195,9 @@ def chosen(names: Sequence[str]) -> list[type[Case]]:
     """The cases with these names, numbers or groups; all for none. Raises ValueError for any other word."""
     known = {word for case in ALL for word in words_for(case)}
     if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"there is no case, number or group {', '.join(unknown)}; --list shows all")
+        words = ", ".join(unknown)
+        also = "; an endpoint is written tcp://HOST:PORT" if ":" in words else ""
+        raise ValueError(f"there is no case, number or group {words}; --list shows all{also}")
     return [case for case in ALL if not names or words_for(case) & set(names)]
 
 

@@ -21,7 +21,7 @@ from typing import Protocol
 
 import trio
 
-from ..net.endpoints import Inproc, Ipc, Tcp, parse_endpoint
+from ..net.endpoints import Inproc, Ipc, Tcp, Ws, parse_endpoint
 from . import octets as o
 from .peer import QUIET, Connect, Ended, Peer, Place, Record, Terms, Unlike, Unreachable
 from .program import Driver, DriverEnded, DriverError, DriverSocket
@@ -179,14 +179,23 @@ async def tell_to_connect(socket: DriverSocket, endpoint: str) -> None:
         await socket.connect(endpoint)
 
 
+def _checkable(endpoint: str, *, connect: bool = False) -> Tcp | Ipc:
+    """The endpoint. Raises ValueError for a transport that is not checked."""
+    place = parse_endpoint(endpoint, connect=connect)
+    if isinstance(place, Inproc):
+        raise ValueError(f"{endpoint}: inproc has no octets to check; expected tcp or ipc")
+    if isinstance(place, Ws):
+        raise ValueError(f"{endpoint}: ZMTP over WebSocket is not checked; expected tcp or ipc")
+    return place
+
+
 async def dial(endpoint: str, patience: float) -> trio.abc.Stream:
-    """A connection to an endpoint. Raises Unreachable."""
-    place = parse_endpoint(endpoint, connect=True)
+    """A connection to an endpoint. Raises Unreachable; ValueError for a transport that is not checked."""
+    place = _checkable(endpoint, connect=True)
     try:
         with trio.fail_after(patience):
             if isinstance(place, Ipc):
                 return await trio.open_unix_socket(place.path)
-            assert isinstance(place, Tcp)
             return await trio.open_tcp_stream(place.host, place.port)
     except (OSError, trio.TooSlowError) as error:
         raise Unreachable(f"{endpoint}: {error}") from None
@@ -203,10 +212,8 @@ async def accept(listener: trio.SocketListener, patience: float) -> trio.abc.Str
 
 @asynccontextmanager
 async def listen(endpoint: str) -> AsyncIterator[tuple[trio.SocketListener, str]]:
-    """A listener, and the endpoint where it listens."""
-    place = parse_endpoint(endpoint)
-    if isinstance(place, Inproc):
-        raise ValueError(f"{endpoint}: inproc has no octets to check; expected tcp or ipc")
+    """A listener, and the endpoint where it listens. Raises ValueError for a transport that is not checked."""
+    place = _checkable(endpoint)
     if isinstance(place, Ipc):
         path = trio.Path(place.path)
         sock = trio.socket.socket(trio.socket.AF_UNIX)
@@ -218,7 +225,6 @@ async def listen(endpoint: str) -> AsyncIterator[tuple[trio.SocketListener, str]
             finally:
                 await path.unlink(missing_ok=True)
         return
-    assert isinstance(place, Tcp)
     host = None if place.host in ("*", "") else place.host
     (listener, *_) = await trio.open_tcp_listeners(place.port, host=host or "0.0.0.0")
     async with listener:
@@ -228,17 +234,19 @@ async def listen(endpoint: str) -> AsyncIterator[tuple[trio.SocketListener, str]
 async def announced(connect: Connect, terms: Terms) -> Terms:
     """What the socket there says about itself. Raises Unlike or Unreachable; ValueError if credentials are missing."""
     peer = await _meet(connect, terms)
-    theirs = await _their_greeting(peer)
-    mechanism = theirs[12:32].rstrip(b"\0") if theirs else terms.mechanism
-    terms = replace(terms, mechanism=mechanism, minor=theirs[11] if theirs and theirs[10] == 3 else 1)
-    if mechanism == b"PLAIN" and not terms.username:
-        raise ValueError("it speaks PLAIN: --username and --password are needed")
-    if mechanism == b"CURVE" and terms.curve is None:
-        raise ValueError("it speaks CURVE: --server-key is needed, or --secret-key where it is the client")
-    if mechanism == b"NULL" and (kind := await _unasked(peer, theirs)):
+    try:
+        theirs = await _their_greeting(peer)
+        mechanism = theirs[12:32].rstrip(b"\0") if theirs else terms.mechanism
+        terms = replace(terms, mechanism=mechanism, minor=theirs[11] if theirs and theirs[10] == 3 else 1)
+        if mechanism == b"PLAIN" and not terms.username:
+            raise ValueError("it speaks PLAIN: --username and --password are needed")
+        if mechanism == b"CURVE" and terms.curve is None:
+            raise ValueError("it speaks CURVE: --server-key is needed, or --secret-key where it is the client")
+        kind = await _unasked(peer, theirs) if mechanism == b"NULL" else ""
+    finally:
         await peer.close()
+    if kind:
         return replace(terms, kind=kind)
-    await peer.close()
     # It waits for our metadata. Few sockets mind if a type is missing; otherwise, one of these will do.
     for ours in ("", "DEALER", "ROUTER", "XSUB", "XPUB", "PULL", "PUSH", "PAIR"):
         peer = await _meet(connect, replace(terms, kind="PAIR"))
@@ -267,11 +275,11 @@ async def _their_greeting(peer: Peer) -> bytes:
 
 
 async def _unasked(peer: Peer, theirs: bytes) -> str:
-    """The type in a READY that comes before ours; "" if none comes."""
+    """The type in a READY that comes before ours; "" if none comes. Raises Unlike if no greeting comes either."""
     await peer.send(o.greeting()[11:])
+    if not theirs:
+        await peer.greeting()
     try:
-        if not theirs:
-            await peer.greeting()
         frame = await peer.frame(patience=QUIET)
     except Unlike:
         return ""

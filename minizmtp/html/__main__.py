@@ -48,8 +48,9 @@ pip install 'minizmtp[curve]', then make the page again."""
 def main(arguments: Sequence[str]) -> int:
     """Write the page that the command line asks for, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m minizmtp.html", description="A page of recorded conversations.")
-    parser.add_argument("file", type=Path, help="where to write it")
-    parser.add_argument("stories", nargs="*", metavar="STORY", help=f"which of {', '.join(STORIES)} (all)")
+    parser.add_argument("file", type=Path, metavar="FILE", help="where to write it")
+    words = f"which of {', '.join(STORIES)} (all)"
+    parser.add_argument("stories", nargs="*", default=[], metavar="STORY", help=words)
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.stories if name not in STORIES]:
         parser.error(f"there is no story {', '.join(unknown)}; there are {', '.join(STORIES)}")

@@ -22,11 +22,14 @@ from pathlib import Path
 
 import trio
 
+from ..extras import run_tool
 from . import hook
 from .course import STEPS, Step, step
 from .program import NotStarted
 from .progress import Progress
-from .run import ENOUGH, report, run_step
+from .run import report, run_step
+
+WRITE = "check 1 -- python mine.py"
 
 
 def main(arguments: Sequence[str], folder: Path | None = None) -> int:
@@ -35,6 +38,7 @@ def main(arguments: Sequence[str], folder: Path | None = None) -> int:
     progress = Progress(folder or Path())
     if options.action == "show":
         print(options.step.text)
+        print(f"Check it: python -m minizmtp.learn check {options.step.number} -- python mine.py")
         return 0
     if options.action == "check":
         return check(options, progress)
@@ -47,6 +51,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m minizmtp.learn",
         description="Build your own ZeroMQ in ten steps, in any language, with a checker that attacks it.",
+        epilog="Begin with: show 1. Write a program, and run it by: check 1 -- python mine.py",
     )
     actions = parser.add_subparsers(dest="action", metavar="show | check")
     shows = actions.add_parser("show", help="what a step is about")
@@ -58,7 +63,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     checks.add_argument("--patience", type=float, default=2.0, metavar="S", help="for an answer (2 seconds)")
     checks.epilog = "After -- follows the command that runs your program, without KIND and ENDPOINT."
     split = [*arguments, "--"].index("--")
-    options = parser.parse_args(arguments[:split])
+    options, strange = parser.parse_known_args(arguments[:split])
+    if strange:
+        command = f"; the command that runs your program stands after --: {WRITE}" if options.action == "check" else ""
+        parser.error(f"unrecognized arguments: {' '.join(strange)}{command}")
     if options.action:
         try:
             options.step = step(options.step)
@@ -67,7 +75,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options.action == "check":
         options.command = arguments[split + 1 :]
         if not options.command:
-            checks.error("expected -- and the command that runs your program, such as: check 1 -- python mine.py")
+            checks.error(f"expected -- and the command that runs your program, such as: {WRITE}")
     return options
 
 
@@ -102,7 +110,8 @@ def check(options: argparse.Namespace, progress: Progress) -> int:
         print("→ was sent to your program, ← came from it.")
     passed = len(outcomes) == len(this.checks) and not failed
     print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed", end="")
-    print(f", {len(this.checks) - len(outcomes)} not run because of these." if len(failed) >= ENOUGH else ".")
+    left_out = len(this.checks) - len(outcomes)
+    print(f", {left_out} not run because of these." if left_out else ".")
     if passed:
         print(*trio.run(hook.show, this, options.command), sep="\n")
         following = [each for each in STEPS if each.number == this.number + 1]
@@ -117,4 +126,4 @@ def check(options: argparse.Namespace, progress: Progress) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run_tool(main)

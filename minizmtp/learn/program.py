@@ -237,9 +237,10 @@ class Mine:
         learner = learners[0]
 
         async def connect() -> trio.abc.Stream:
+            which = "another" if learner.is_started else "a"
             if not learner.is_started:
                 await self._start(learner, endpoint)
-            return await _in_time(learner, _dialled(endpoint, learner), f"accept a connection at {endpoint}")
+            return await _in_time(learner, _dialled(endpoint, learner), f"accept {which} connection at {endpoint}")
 
         yield Place(connect, connect, connect, learner)
 

@@ -269,6 +269,11 @@ FIELDS = {
     "content-type": ("the format of the body", "RFC 9110 §8.3"),
     "transfer-encoding": ("how the body is sent", "RFC 9112 §6.1"),
     "date": ("when it was made", "RFC 9110 §6.6.1"),
+    "upgrade": ("the protocol to go on in", "RFC 9110 §7.8"),
+    "sec-websocket-key": ("16 random octets", "RFC 6455 §11.3.1"),
+    "sec-websocket-accept": ("a hash of the key", "RFC 6455 §11.3.3"),
+    "sec-websocket-version": ("of WebSocket: 13", "RFC 6455 §11.3.5"),
+    "sec-websocket-protocol": ("what is spoken inside", "RFC 6455 §11.3.4"),
 }
 
 

@@ -187,6 +187,14 @@ REASONS = {
     "user-agent": """The program that asks. Servers use it for statistics, and to work around the faults of single
         clients.""",
     "date": "When the response was made. Caches need it to compute how old the response is.",
+    "upgrade": """The protocol in which the connection is to go on. It begins as HTTP, so that it passes what is made
+        for HTTP, and a web server can share its port.""",
+    "sec-websocket-key": """Random octets, which the server has to hash into its answer. So a server that knows nothing
+        of WebSocket, or a cache, can't be taken for one that does.""",
+    "sec-websocket-accept": "A hash of the client's key. It proves that the server has read this request and means it.",
+    "sec-websocket-version": "The version of WebSocket. It has been 13 since the RFC.",
+    "sec-websocket-protocol": """What the messages inside are. The client lists what it speaks, and the server takes one
+        of these: ZWS2.0 is ZMTP, and what follows a slash is its security mechanism.""",
     "credentials": """It tells the server which client this is. It comes with every request, because HTTP keeps no
         state between requests. Anyone that has it can use it, so it belongs on encrypted connections only.""",
     "http-field": """A field that is not explained here. Programs may add fields of their own, because a receiver
@@ -212,7 +220,7 @@ def reason_for(span: Span, command: str = "", mechanism: str = "") -> str:
     """
     if span.wrong or span.kind in ("wrong", "partial"):
         return ""
-    if span.source.startswith(("RFC 9110", "RFC 9112")):
+    if span.kind == "http-field" or span.source.startswith(("RFC 9110", "RFC 9112")):
         return REASONS[_key_of_http(span)]
     return next((REASONS[key] for key in _keys(span, command, mechanism) if key in REASONS), "")
 

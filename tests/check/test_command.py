@@ -41,6 +41,7 @@ def test_cases_are_chosen_by_group_number_and_name(capsys: pytest.CaptureFixture
         ([], "expected one of ENDPOINT"),
         (["tcp://127.0.0.1:1", "--listen", "tcp://127.0.0.1:2"], "expected one of ENDPOINT"),
         (["tcp://127.0.0.1:1", "37-999"], "there is no case, number or group 37-999"),
+        (["localhost:5555"], "an endpoint is written tcp://HOST:PORT"),
         (["--driver", "true", "--type", "PUSH,STRANGE"], "STRANGE is not known; there are PAIR, PUB, SUB"),
     ],
 )
@@ -55,7 +56,31 @@ def test_nothing_to_check_ends_with_2(capsys: pytest.CaptureFixture[str]) -> Non
     with socket.create_server(("127.0.0.1", 0)) as taken:
         endpoint = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
     assert main([endpoint]) == 2
-    assert capsys.readouterr().err.startswith(f"check: {endpoint}: ")
+    told = capsys.readouterr().err
+    assert told.startswith(f"check: {endpoint}: ")
+    assert "Start the socket first" in told
+
+
+@pytest.mark.parametrize("endpoint", ["ws://127.0.0.1:5555/here", "inproc://here"])
+def test_a_transport_that_is_not_checked_is_named(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (main([endpoint]), main(["--listen", endpoint])) == (2, 2)
+    assert capsys.readouterr().err.count("expected tcp or ipc") == 2
+
+
+def test_a_server_that_is_silent_is_asked_about(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        assert main([endpoint, "--patience", "0.1"]) == 2
+    assert f"Is {endpoint} a ZMTP socket, and the right port?" in capsys.readouterr().err
+
+
+def test_a_list_that_is_cut_off_ends_without_a_word() -> None:
+    command = [sys.executable, "-u", "-m", "minizmtp.check", "--list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as check:
+        assert check.stdout is not None
+        assert check.stderr is not None
+        check.stdout.close()
+        assert check.stderr.read() == b""
 
 
 def test_a_right_socket_ends_with_0_and_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

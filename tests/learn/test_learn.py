@@ -194,6 +194,7 @@ def test_show_prints_the_text(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["show", "11"], "there is no step 11; there are 1 greeting, 2 frames"),
         (["check", "1"], "expected -- and the command that runs your program"),
+        (["check", "1", "python", "mine.py"], "the command that runs your program stands after --"),
     ],
 )
 def test_a_wrong_command_line_says_what_to_write(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from minizmtp.constants import SocketType
 from minizmtp.trace import KINDS, Keys, Side, Span, Trace, cover
+from minizmtp.trace.reasons import reason_for
 from minizmtp.wire import (
     Cancel,
     Connection,
@@ -150,6 +151,15 @@ def test_a_protocol_switch_ends_the_trace_of_both_sides():
         rest = trace.spans(side)[-1]
         assert (rest.octets, rest.kind, rest.wrong) == (octets, "partial", False)
         assert "changed the protocol" in rest.value
+
+
+def test_the_fields_of_a_switch_to_websocket_have_meanings():
+    trace = Trace()
+    fields = b"Upgrade: websocket\r\nSec-WebSocket-Key: eA==\r\nSec-WebSocket-Version: 13\r\n"
+    spans = trace.feed(CLIENT, b"GET / HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n", 0.0)
+    meanings = [span.value for span in spans if span.kind == "http-field"]
+    assert meanings == ["the site", "the protocol to go on in", "16 random octets", "of WebSocket: 13"]
+    assert all(reason_for(span) for span in spans)
 
 
 def test_a_client_refused_a_protocol_switch_goes_on_with_http():
