@@ -572,7 +572,7 @@ async def test_over_wss_what_a_peer_sent_before_it_went_is_read(contexts: Contex
 
 
 @pytest.mark.parametrize("end", [TlsStream.try_receive, TlsStream.close])
-async def test_over_wss_what_is_to_be_sent_again_does_not_reach_the_peer_now(
+async def test_over_wss_what_is_sent_again_is_not_sent_before(
     contexts: Contexts, end: Callable[[TlsStream], object]
 ) -> None:
     stream, client, incoming, _, theirs = tls_pair(contexts)
