@@ -75,6 +75,9 @@ def main(arguments: Sequence[str]) -> int:
         except (OSError, ZMQError) as error:
             print(f"tap: {error}", file=sys.stderr)
             return 2
+        # A second SIGTERM must not cut off the files: timeout(1) signals its process, and then the group with it.
+        before = signal.signal(signal.SIGTERM, signal.SIG_IGN) or signal.SIG_DFL
+        files.callback(signal.signal, signal.SIGTERM, before)
         tap = trio.run(listen_in, listener, options, capture)
         failures = [
             *tap.failures,
