@@ -16,8 +16,8 @@ bounded amount of work and returns, because a peer that floods us must not keep 
 
 **Writing.** When a message comes into an empty outbound queue, the writer is called, and encodes and sends it inside
 the program's `send`, if the system takes it. Otherwise messages wait in the queue until the system has room, and then
-as many as fill 64 KiB leave in one call. If the connection breaks, the messages that left wholly are lost; one of which
-only a part had left, and all behind it, go back into the queue.
+as many as fill 64 KiB leave in one call. If the connection breaks, messages that left wholly may be lost. A message of
+which only a part has left goes back into the queue, and so do all behind it.
 
 **Ending.** An error ends the connection in which it occurs, and no other. The engine stops and tells its session, which
 keeps the pipe and dials again, or drops it.

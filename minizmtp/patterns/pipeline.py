@@ -6,10 +6,10 @@
                 └───────────► PULL PUSH ──────────┘
         each task to one worker                fair among workers
 
-A message goes to exactly one peer, the next in turn that has room. If no peer has room, or no peer is connected, the
-sender waits, because a PUSH never drops a message for lack of a worker (30-9 … 30-11). So do DEALER, REQ and PAIR. The
-others (PUB, XPUB, XSUB, ROUTER, REP) drop a message for a peer that has no room, because one slow peer must not hold up
-the rest.
+A message goes to exactly one peer, the next in turn that has room. If no pipe has room, or there is none, because
+`connect` was not called and no peer has come, the sender waits: a PUSH never drops a message (30-9 … 30-11). So do
+DEALER, REQ and PAIR. The others (PUB, XPUB, XSUB, ROUTER, REP) drop a message for a peer that has no room, because one
+slow peer must not hold up the rest.
 
     >>> push = Push(on_arrival=print, on_space=lambda: None)
     >>> push.try_send([b"task"])                     # nobody there: not now

@@ -7,8 +7,8 @@
 
 A **pipe** is the two queues of one peer. `connect` makes a pipe at once, before there is a connection, and keeps it
 when the connection breaks, so a program can send before its peer is there. At a bound socket, each peer that connects
-gets a pipe, which goes with its connection. In this module the *writer* puts messages in and the *reader* takes them
-out: of the outbound queue, the program is the writer and `net.writer` the reader.
+gets a pipe, whose outbound queue goes with the connection. In this module the *writer* puts messages in, and the
+*reader* takes them out: in the outbound queue, the program is the writer, and the module `net.writer` is the reader.
 
 **The high-water mark counts messages, whatever their size (L-4).** When so many wait, the queue is full, and `offer`
 refuses the next. The queue has room again when half of the limit has been taken, as in libzmq: the reader acknowledges

@@ -11,7 +11,7 @@ may pass through brokers on its way, and each of them puts in front the name of 
 first broker's frame is nearest to the delimiter:
 
     01 02 r2   01 02 r1   01 00   00 05 hello
-    └─── envelope: through r1, then r2 ───┘   body
+    └── envelope: back to r2, then to r1 ─┘   body
 
 A REP keeps everything up to the delimiter, the **envelope**, and puts it in front of the reply. Each broker on the way
 back takes off the first frame, which names the next peer, so that none of them has to remember the request. The REQ

@@ -27,8 +27,8 @@ ZMTP 3.0 have neither SUBSCRIBE nor CANCEL. They send an ordinary message of one
 and then the prefix; the PUB socket reads it, and its program does not see it (see `patterns.pubsub`). They have no PING
 either. A command with an unknown name is ignored after the handshake, because later versions may add some.
 
-**When is a peer dead?** With the option heartbeat_ivl, a socket sends a PING in each interval, and drops a peer that
-has sent nothing for heartbeat_timeout after it. The ttl of a PING asks the peer to do the same with us.
+**When is a peer dead?** With the option heartbeat_ivl, a socket sends a PING in each interval, and disconnects if the
+peer then sends nothing for heartbeat_timeout. The ttl asks the peer to disconnect if we are silent for that long.
 
 Read next: `mechanisms`.
 """

@@ -16,8 +16,8 @@ because a peer must know two things to read the rest: the version, and the mecha
 
 The signature looks strange because of ZMTP 1.0, which has no greeting: a connection begins with a frame, and the frame
 begins with its length. A 1.0 peer therefore reads the signature as the header of one long frame: 0xff, eight octets of
-length, and 0x7f as the flags. In the first frame of a 1.0 peer bit 0 of the flags is 0, so this octet tells old peers
-from new. The padding has no meaning. (libzmq writes a length for 1.0 peers there, so its last octet is often 01.)
+length, and 0x7f as the flags. In a 1.0 peer's first frame bit 0 of the flags is 0, and in our 0x7f it is 1, so octet 9
+tells them apart. The padding has no meaning. (libzmq writes a length for 1.0 peers there: its last octet is often 01.)
 We talk to 3.0 and later only, and these first octets are enough to refuse an older peer, before all 64 have arrived:
 
     >>> check_greeting(b"\xff\0\0\0\0\0\0\0\0\x7f\x01")

@@ -9,8 +9,8 @@ After both greetings have named the same mechanism, the peers exchange its comma
                which peer is accepted                          what a machine between the two can do
     NULL    any peer, or certain addresses                     read and change everything
     PLAIN   a client that knows the password                   read and change everything, the password too
-    CURVE   a client that proves its key, by a server          see who talks to whom, when, and how much
-            that proves its own
+    CURVE   a client that proves its key;                      see who talks to whom, when, and how much
+            the server proves its own, too
 
 CURVE's WELCOME contains a *cookie*: what the server has to remember of this client, encrypted by the server for itself.
 The client returns it in INITIATE. This allows a server to keep nothing for a client until that client has proved that
@@ -29,7 +29,7 @@ NULL's READY as octets: a COMMAND frame of 25 octets, the name of the command, a
     [Ready(metadata={b'socket-type': b'REQ'})]
 
 In the RFC the connecting side sends READY first. In libzmq both sides send it as soon as they have the peer's greeting,
-and so do we: a peer that does not wait can never be one of two that wait for each other (37-28 … 37-32).
+and so do we: if one side does not wait, the two cannot wait for each other forever (37-28 … 37-32).
 
 Read next: `connection`.
 """
