@@ -39,7 +39,14 @@ KNOWN_CASES: dict[str, set[str]] = {
         "oldest-version",
         "size-above-all",
     },
-    "pyomq": {"as-server-is-not-read", "late-ready", "no-socket-type", "oldest-version", "wrong-types"},
+    "pyomq": {
+        "as-server-is-not-read",
+        "dealer-sends-in-turn",  # not in each run
+        "late-ready",
+        "no-socket-type",
+        "oldest-version",
+        "wrong-types",
+    },
 }
 
 every_stack = pytest.mark.parametrize("stack", OTHERS, ids=lambda stack: stack.key)
