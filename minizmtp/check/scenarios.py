@@ -330,20 +330,25 @@ class EverySize(Scenario):
         await hears(pull, *(b"s" * size for size in SIZES))
 
 
+async def live_through_heartbeats(stage: Stage, first: Options, second: Options) -> None:
+    """The two exchange messages, are quiet while both send heartbeats, and exchange messages again."""
+    beats: Options = {"heartbeat_ivl": 100}
+    one, other = await stage.both({**first, **beats}, {**second, **beats})
+    await to_and_fro(one, other)
+    for socket in (one, other):
+        with suppress(LookupError):
+            await socket.ask("recv", 500)
+            raise Unlike("no message for the program", "one: a heartbeat")
+    await to_and_fro(one, other)
+
+
 class Heartbeats(Scenario):
     """Both sides send heartbeats, and a quiet connection lives on."""
 
     number, first, second, section = "S-16", "DEALER", "DEALER", '37/ZMTP 3.1, "Connection Heartbeating"'
 
     async def play(self, stage: Stage) -> None:
-        beats: Options = {"heartbeat_ivl": 100}
-        one, other = await stage.both(beats, beats)
-        await to_and_fro(one, other)
-        for socket in (one, other):
-            with suppress(LookupError):
-                await socket.ask("recv", 500)
-                raise Unlike("no message for the program", "one: a heartbeat")
-        await to_and_fro(one, other)
+        await live_through_heartbeats(stage, {}, {})
 
 
 class RestartOfTheOneThatBinds(Scenario):
@@ -430,14 +435,7 @@ class EncryptedHeartbeats(Scenario):
     number, first, second, section = "S-24", "DEALER", "DEALER", "26/CURVEZMQ"
 
     async def play(self, stage: Stage) -> None:
-        first, second = curve(stage)
-        one, other = await stage.both({**first, "heartbeat_ivl": 100}, {**second, "heartbeat_ivl": 100})
-        await to_and_fro(one, other)
-        for socket in (one, other):
-            with suppress(LookupError):
-                await socket.ask("recv", 500)
-                raise Unlike("no message for the program", "one: a heartbeat")
-        await to_and_fro(one, other)
+        await live_through_heartbeats(stage, *curve(stage))
 
 
 class WrongKey(Scenario):
