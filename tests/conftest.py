@@ -19,7 +19,7 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
 
 # Folders of slow tests, which run programs or many random inputs. In other folders, single tests are marked.
-SLOW_FOLDERS = {Path(__file__).parent / name for name in ("demo", "fuzz")}
+SLOW_FOLDERS = {Path(__file__).parent / name for name in ("check", "demo", "fuzz", "learn")}
 
 RULE = re.compile(r"(2[3-9]|3[0-27]|45)-[1-9]\d*|L-[1-9]\d*")
 

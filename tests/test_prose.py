@@ -67,16 +67,19 @@ def test_pictures_and_examples_are_not_prose(tmp_path: Path) -> None:
     assert prose(module).split() == ["Text.", "a", "comment"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOUNDS)
 def test_words_that_are_hard_to_read_are_rare(name: str, rates: dict[str, float]) -> None:
     assert rates[name] <= BOUNDS[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOUNDS)
 def test_a_bound_above_its_target_follows_the_rate_down(name: str, rates: dict[str, float]) -> None:
     """A bound may be above its target only while the rate is above it as well."""
     assert BOUNDS[name] <= max(TARGETS[name], rates[name] + SLACK), f"lower the bound: the rate is {rates[name]:.2f}"
 
 
+@pytest.mark.slow
 def test_reasons_start_with_because(rates: dict[str, float]) -> None:
     assert rates["because"] >= 2.0

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent.parent
 LONGEST = 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["tests", "interop_tests"])
 def test_names_of_tests_are_short(folder: str) -> None:
     names = [
