@@ -163,6 +163,7 @@ class SwitchedConnection(Connection):
             self.state = State.CLOSED
             if self._upgrade is not None:
                 self._http += self._upgrade.data_to_send()
+                self._upgrade = None
             else:
                 code = error.code if isinstance(error, CloseError) else BROKEN_RULE
                 self.close(code, str(error))

@@ -27,7 +27,7 @@ def test_the_seeds_hold(target: str) -> None:
 def test_mutated_recordings_pass_every_target(target: str) -> None:
     dice = random.Random(target)
     seeds = targets.seeds(target)
-    for _ in range(1500):
+    for _ in range(300 if target == "sealed" else 1500):  # two handshakes with CURVE for each
         octets = bytearray(dice.choice(seeds))
         for _ in range(dice.randrange(1, 6)):
             mutate(octets, dice, seeds)

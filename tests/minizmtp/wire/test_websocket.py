@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
+from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError
+from minizmtp.wire import ConnectionClosed
 from minizmtp.wire.frames import COMMAND, MORE, encode_frame
+from minizmtp.wire.switched import switched
 from minizmtp.wire.websocket import CloseError
 from minizmtp.wire.zws import Unwrapper, Wrapper
 
@@ -143,3 +146,13 @@ def test_a_frame_above_the_limit_is_refused_by_its_header(octets: str, words: st
 def test_fragments_are_kept_up_to_maxunfinished() -> None:
     with pytest.raises(CloseError, match=r"frame of 1023 octets, expected at most 1000 \(maxunfinished"):
         unwrapped(bytes.fromhex("02 01 00 00 7e 03 ff"), kept=1000)
+
+
+def test_a_refused_upgrade_is_the_end_of_a_connection() -> None:
+    ours = switched(SocketType.PULL, identity=b"")
+    ours.receive_data(b"no request\r\n\r\n")
+    with pytest.raises(ProtocolError, match="no valid HTTP"):
+        ours.next_event()
+    assert ours.data_to_send().startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert ours.next_event() == ConnectionClosed("")
+    assert ours.data_to_send() == b""
