@@ -14,6 +14,7 @@ A tool whose output is cut off, as by `| head`, ends without a word.
 It can be read alone.
 """
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -35,6 +36,8 @@ def require(tool: str, extra: str, *modules: str) -> None:
 
 def run_tool(main: Callable[[Sequence[str]], int]) -> NoReturn:
     """Run the main function of a tool with the program's arguments, and end the program with its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # Windows gives a pipe an encoding that has no ✓
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()

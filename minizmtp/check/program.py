@@ -34,6 +34,7 @@ error is for people.
 
 import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 
 import trio
@@ -62,6 +63,15 @@ def decoded(words: Sequence[str]) -> list[bytes]:
     return [b"" if word == "-" else bytes.fromhex(word) for word in words]
 
 
+def words_of(command: str) -> list[str]:
+    r"""A command line as a shell takes it apart, except that \ is a letter of a path on Windows."""
+    words = shlex.shlex(command, posix=True)
+    words.whitespace_split, words.commenters = True, ""
+    if sys.platform == "win32":
+        words.escape = ""
+    return list(words)
+
+
 class Driver:
     """A driver's process. command: a command line. patience: seconds for an answer."""
 
@@ -74,7 +84,7 @@ class Driver:
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Start the process, and learn the name of its stack."""
-        words = shlex.split(self.command)
+        words = words_of(self.command)
         try:
             self._process = await trio.lowlevel.open_process(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         except OSError as error:

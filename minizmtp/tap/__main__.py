@@ -195,10 +195,11 @@ def with_octets(endpoint: Endpoint) -> Endpoint:
 
 async def listen_in(listener: Listener, options: argparse.Namespace, capture: IO[bytes] | None) -> Tap:
     """Run the tap until a signal comes, and return it."""
-    screen = Screen(sys.stdout.fileno(), sys.stdout.encoding)
+    file, is_windows = sys.stdout, sys.platform == "win32"  # its console has a code page, and no colours unless asked
+    screen = Screen(file.fileno(), (is_windows and os.device_encoding(file.fileno())) or file.encoding)
     wishes = Wishes(
         screen=None if options.quiet else screen,
-        show=Show(colour=not is_plain(sys.stdout, os.environ), whole=options.all),
+        show=Show(colour=not (is_windows or is_plain(file, os.environ)), whole=options.all),
         keep=round(options.keep * MIB) if options.html or options.json else 0,
         keys=options.keys,
         secrets=options.secrets,

@@ -81,7 +81,7 @@ class Screen:
         if not self._always_takes_all:
             try:
                 await trio.lowlevel.wait_writable(self._fd)
-            except PermissionError:  # epoll_ctl(2): epoll doesn't support this kind of file
+            except OSError:  # epoll has no files on a disk (epoll_ctl(2), EPERM), and Windows waits for sockets only
                 self._always_takes_all = True
             else:
                 return select.PIPE_BUF

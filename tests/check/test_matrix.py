@@ -8,7 +8,7 @@ import pytest
 from minizmtp.check.__main__ import main
 from minizmtp.check.case import Verdict
 from minizmtp.check.matrix import cells, play_pair
-from minizmtp.check.program import Driver
+from minizmtp.check.program import Driver, words_of
 
 OURS = f"{sys.executable} -m minizmtp.check.driver"
 QUICK = ["requests", "requests-with-envelopes", "named-dealer", "prefixes", "pair", "late-joiner"]
@@ -79,3 +79,9 @@ def test_two_drivers_on_the_command_line_play_scenarios(capsys: pytest.CaptureFi
     assert main(["--driver", OURS, "--driver", OURS, "pair"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("minizmtp 0.1.0 binds, minizmtp 0.1.0 connects: 2 passed") == 2
+
+
+def test_a_path_of_windows_is_a_word_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    command = r"""C:\Python\python.exe 'D:\My Files\driver.py' -m "x y" #5"""
+    assert words_of(command) == [r"C:\Python\python.exe", r"D:\My Files\driver.py", "-m", "x y", "#5"]

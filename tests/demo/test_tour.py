@@ -24,6 +24,14 @@ async def test_a_part_comes_true_and_can_be_drawn(play, part):
         check(block)
 
 
+async def test_a_system_without_unix_sockets_leaves_them_out(play, monkeypatch):
+    monkeypatch.delattr("socket.AF_UNIX")
+    played = await play("transports")
+    assert played.broken == []
+    (bars,) = [block for block in played.blocks if isinstance(block, Bars)]
+    assert [bar.label for bar in bars.bars] == ["REQ/REP over tcp", "REQ/REP over inproc", "HTTP over tcp"]
+
+
 def check(block) -> None:
     """Check what the renderers expect of a block."""
     match block:

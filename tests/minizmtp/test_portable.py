@@ -4,6 +4,7 @@ The programs run in a process of their own, from which is taken what Python does
 the systems do otherwise can only be tested on them.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,17 @@ def test_messages_pass_without_what_only_linux_has(system: str) -> None:
     )
     assert run.stderr == ""
     assert run.stdout.splitlines()[: len(SAID[system])] == SAID[system]
+
+
+@pytest.mark.slow
+def test_a_tool_prints_into_a_pipe_of_windows() -> None:
+    """Its encoding has neither ✓ nor →, which are question marks then."""
+    run = subprocess.run(
+        [sys.executable, "-m", "minizmtp.learn"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert run.stdout.startswith(b" ?  1  greeting")

@@ -1,4 +1,4 @@
-"""All conversations between two hosts at once: every pattern, every pair of libraries, NULL and CURVE.
+"""All conversations between two hosts at once: every pattern, every pair of libraries, NULL, CURVE, and some over ws.
 
 The nodes of host b bind, those of host a connect. A host has one node for each library.
 """
@@ -25,6 +25,7 @@ STACKS = ("ours", "libzmq")
 PAIRS = (("ours", "ours"), ("ours", "libzmq"), ("libzmq", "ours"))  # the library at host a, and at host b
 PATTERNS = (("PUSH", "PULL"), ("PUB", "SUB"), ("REQ", "REP"), ("DEALER", "ROUTER"))
 BACKWARDS = (("PULL", "PUSH"), ("SUB", "PUB"))  # the bound side sends
+OVER_WS = (("PUSH", "PULL"), ("PUB", "SUB"), ("SUB", "PUB"))  # ours at both ends, because pyzmq's libzmq has no ws
 FIRST_PORT = 5600
 STARTED = 20  # seconds at most until a node has loaded its library and opened its sockets
 KEYS = {name: tuple(key.decode() for key in zmq.curve_keypair()) for name in ("server", "client")}
@@ -45,7 +46,7 @@ LIFE = 1_000_000  # the numbers of a node that was started again begin at the ne
 
 
 class Stage:
-    """names: of all conversations, such as `PUSH-PULL-ours-libzmq-CURVE`."""
+    """names: of all conversations, such as `PUSH-PULL-ours-libzmq-CURVE` and `PUSH-PULL-ours-ours-WS`."""
 
     def __init__(self, net: Network, folder: Path, options: dict[str, Any], rate: float) -> None:
         self.net, self.folder = net, folder
@@ -57,6 +58,8 @@ class Stage:
             for stacks in PAIRS:
                 for mechanism in ("NULL", "CURVE"):
                     self._add(pattern, stacks, mechanism, options, rate)
+        for pattern in OVER_WS:
+            self._add(pattern, ("ours", "ours"), "WS", options, rate)
 
     def _add(
         self,
@@ -77,7 +80,8 @@ class Stage:
             if kind == "REQ":
                 sides |= {"req_relaxed": 1, "req_correlate": 1}
             say = {"name": name, "type": kind, "binds": host == B, "options": sides, "size": 64, "rate": rate}
-            self.says[host, stack].append({**say, "endpoint": f"tcp://{ADDRESSES[B]}:{port}"})
+            scheme = "ws" if mechanism == "WS" else "tcp"
+            self.says[host, stack].append({**say, "endpoint": f"{scheme}://{ADDRESSES[B]}:{port}"})
 
     def log(self, host: int, stack: str) -> Path:
         return self.folder / f"{'ab'[host]}-{stack}.log"

@@ -47,9 +47,10 @@ async def test_with_heartbeats_a_cut_of_a_second_loses_nothing(tmp_path: Path) -
             assert (one.twice(), one.strands()) == ([], 1), name
 
 
-async def test_a_cable_that_stays_cut_keeps_no_program_from_ending(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [HEARTBEATS, NO_HEARTBEATS], ids=["heartbeats", "no heartbeats"])
+async def test_a_cable_that_stays_cut_keeps_no_program_from_ending(tmp_path: Path, options: dict[str, int]) -> None:
     """A close waits for what is queued, for linger and no longer."""
-    async with stage(tmp_path, HEARTBEATS) as play:
+    async with stage(tmp_path, options) as play:
         play.net.weather.cut = True
         await trio.sleep(NOTICED + 1)
         await play.stop_sending()

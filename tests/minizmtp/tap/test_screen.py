@@ -95,3 +95,16 @@ async def test_a_file_on_a_disk_is_written_at_once() -> None:
                 screen.say(f"line {number}\n")
         file.seek(0)
         assert file.read().splitlines()[-1] == b"line 9999"
+
+
+async def test_what_cannot_be_waited_for_is_written_at_once(pipe: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows waits for sockets only."""
+
+    async def not_a_socket(fd: int) -> None:
+        raise OSError(10038, "An operation was attempted on something that is not a socket")
+
+    monkeypatch.setattr(trio.lowlevel, "wait_writable", not_a_socket)
+    screen = Screen(pipe[1])
+    async with showing(screen):
+        screen.say("hello")
+        assert await read_until(pipe[0], b"hello") == b"hello"
