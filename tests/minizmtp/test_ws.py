@@ -19,8 +19,6 @@ from minizmtp import Event
 from minizmtp.net.security import choose_connection
 from minizmtp.net.tls import TlsStream
 from minizmtp.net.transports import Stream
-from minizmtp.trace.both import Trace
-from minizmtp.trace.spans import Side
 from minizmtp.wire.upgrade import accept_token
 from minizmtp.wire.websocket import encode_frame
 from tests.minizmtp.helpers import pair, until
@@ -654,51 +652,6 @@ async def test_without_h11_the_error_names_the_extra(monkeypatch: pytest.MonkeyP
 
     with pytest.raises(zmq.ZMQError, match=r"pip install 'minizmtp\[ws\]'"):
         choose_connection(zmq.PULL, Options(), parse_endpoint(WS))
-
-
-# ------------------------------------------------------------------------------------------------------- the trace
-
-
-def traced(client: bytes, server: bytes, late: bytes = b"") -> dict[Side, list[tuple[str, bytes, str]]]:
-    trace = Trace()
-    trace.feed(Side.CLIENT, client, 0.0)
-    trace.feed(Side.SERVER, server, 1.0)
-    trace.feed(Side.CLIENT, late, 2.0)
-    return {side: [(span.name, span.octets, span.value) for span in trace.spans(side)] for side in Side}
-
-
-async def test_the_trace_names_each_octet_from_get_to_message() -> None:
-    client = request() + said(b"\2\5READY") + said(b"\0hi")
-    server = ACCEPTS.replace(b"TOKEN", accept_token(KEY)) + encode_frame(b"\1a")
-    spans = traced(client, server, said(b"\x03\xe8", 8))
-    assert spans[Side.CLIENT][0][:2] == ("request line", b"GET /zws HTTP/1.1\r\n")
-    assert [(name, value) for name, _, value in spans[Side.CLIENT][-14:]] == [
-        ("FIN, opcode", "binary"),
-        ("size", "7, masked"),
-        ("masking key", "XORed with what follows"),
-        ("flags", "COMMAND"),
-        ("command", "b'\\x05READY'"),
-        ("FIN, opcode", "binary"),
-        ("size", "3, masked"),
-        ("masking key", "XORed with what follows"),
-        ("flags", "last frame"),
-        ("frame", "b'hi'"),
-        ("FIN, opcode", "close"),
-        ("size", "2, masked"),
-        ("masking key", "XORed with what follows"),
-        ("payload", "b'\\x03\\xe8'"),
-    ]
-    assert spans[Side.SERVER][-3:] == [("size", b"\x02", "2"), ("flags", b"\x01", "MORE"), ("frame", b"a", "b'a'")]
-    assert b"".join(octets for _, octets, _ in spans[Side.CLIENT]) == client + said(b"\x03\xe8", 8)
-
-
-async def test_the_trace_marks_the_first_broken_rule() -> None:
-    server = ACCEPTS.replace(b"TOKEN", accept_token(KEY))
-    spans = traced(request(), server, b"\x82\x01\0" + said(b"\0after"))
-    name, octets, value = spans[Side.CLIENT][-2]
-    assert (name, octets) == ("FIN, opcode", b"\x82")
-    assert "frame with no mask, expected one" in value
-    assert spans[Side.CLIENT][-1][2] == "not read, because a rule was broken before"
 
 
 # -------------------------------------------------------------------------------------------- a port shared with HTTP
