@@ -101,7 +101,7 @@ class FrameSpeaker:
             return pieces
         wrong = next((piece.value for piece in pieces if piece.wrong), "")
         octets = Secret(payload) if any(isinstance(piece.octets, Secret) for piece in pieces) else payload
-        kind = next((piece.kind for piece in pieces if piece.kind != "framing"), "framing")
+        kind = next((piece.kind for piece in pieces if piece.octets and piece.kind != "framing"), "framing")
         whole = Piece("payload", octets, "masked", MASKING, kind, inside=tuple(pieces))
         return [as_wrong(whole, wrong) if wrong else whole]
 
