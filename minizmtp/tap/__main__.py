@@ -171,7 +171,10 @@ def leads_back(here: Endpoint | None, there: Endpoint) -> bool:
     >>> leads_back(Tcp("127.0.0.1", 5555), Tcp("localhost", 5555)), leads_back(Ipc("/run/app"), Ipc("/run/../run/app"))
     (True, True)
     """
-    here, there = (it.at if isinstance(it, Ws) else it for it in (here, there))
+    if isinstance(here, Ws):
+        here = here.at
+    if isinstance(there, Ws):
+        there = there.at
     if isinstance(here, Ipc) and isinstance(there, Ipc):
         return os.path.realpath(here.path) == os.path.realpath(there.path)
     if not (isinstance(here, Tcp) and isinstance(there, Tcp) and here.port == there.port):

@@ -311,6 +311,58 @@ async def test_a_bad_request_is_told_why(dial: Dial, octets: bytes, status: byte
         assert words.decode() in told.reason
 
 
+ORIGINS = [
+    ("http://127.0.0.1:8000", b"", True),
+    ("http://localhost", b"", True),
+    ("https://[::1]:8000", b"", True),
+    ("http://evil.example", b"", False),
+    ("http://127.0.0.1.evil.example", b"", False),
+    ("http://192.0.2.1", b"", False),
+    ("null", b"", False),
+    ("https://app.example", b"http://a.example https://APP.example", True),
+    ("https://app.example:8443", b"https://app.example", False),
+    ("http://evil.example", b"*", True),
+]
+
+
+@pytest.mark.parametrize(("origin", "allowed", "is_accepted"), ORIGINS)
+@pytest.mark.requirement("45-6")
+async def test_a_page_needs_an_origin_that_is_allowed(
+    dial: Dial, origin: str, allowed: bytes, is_accepted: bool
+) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, linger=0, ws_origins=allowed)
+        pull.bind(WS)
+        peer = await dial(pull)
+        here = pull.last_endpoint.split("/")[2]
+        head = request(offer="ZWS2.0").replace(b"localhost", here.encode())
+        await peer.send(head.replace(b"Upgrade:", f"Origin: {origin}\r\nUpgrade:".encode(), 1))
+        if is_accepted:
+            assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
+            return
+        answer = await peer.all()
+        assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+        assert f"by a page from {origin}, which is not allowed here (ws_origins)".encode() in answer
+
+
+async def test_a_name_that_was_rebound_to_us_is_no_origin(dial: Dial) -> None:
+    """The page's own server says that its name is our address, so Origin and Host are alike."""
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, linger=0)
+        pull.bind(WS)
+        peer = await dial(pull)
+        head = request(offer="ZWS2.0").replace(b"Host: localhost", b"Host: evil.example\r\nOrigin: http://evil.example")
+        await peer.send(head)
+        assert (await peer.all()).startswith(b"HTTP/1.1 403 Forbidden\r\n")
+
+
+@pytest.mark.parametrize("value", [b"app.example", b"https://app.example/", b"https://app.example,https://b.example/"])
+async def test_an_origin_is_a_scheme_and_a_host(value: bytes) -> None:
+    async with zmq.Context() as ctx:
+        with pytest.raises(zmq.ZMQError, match="expected SCHEME://HOST or SCHEME://HOST:PORT"):
+            ctx.socket(zmq.PULL, ws_origins=value)
+
+
 async def test_half_a_request_ends_after_handshake_ivl(dial: Dial, mock_clock: trio.testing.MockClock) -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, linger=0, handshake_ivl=3000)
