@@ -21,6 +21,7 @@ import trio
 import zmq
 
 from interop_tests.libzmq import spares
+from interop_tests.node_peer import NodePeer, node_peer
 from interop_tests.raw import RawPeer
 from interop_tests.world import PATIENCE, Peer, World
 from minizmtp import SocketType
@@ -75,6 +76,10 @@ class Scene:
         peer = await self.world.client.socket(socket_type, linger=0, **options)
         await peer.connect(self.endpoint)
         return peer
+
+    async def in_node(self, socket_type: str) -> NodePeer:
+        """A socket of npm's zeromq."""
+        return await self._stack.enter_async_context(node_peer("zeromq", socket_type))
 
     async def heard(self, words: bytes) -> None:
         """Wait until the server's side has sent these octets through the relay."""
@@ -144,6 +149,18 @@ async def plain_refused(scene: Scene) -> None:
     await scene.server("PULL", plain_server=1)
     await scene.client("PUSH", plain_username="admin", plain_password="guess")
     await scene.heard(b"400")
+
+
+async def ws(scene: Scene) -> None:
+    """Both ends are npm's zeromq, because pyzmq's libzmq has no WebSocket."""
+    xpub, sub = await scene.in_node("XPUB"), await scene.in_node("SUB")
+    bound = await xpub.bind("ws://127.0.0.1:*/news")
+    await scene.relay(bound.removesuffix("/news"))
+    await sub.connect(f"{scene.endpoint.replace('tcp', 'ws')}/news")
+    await sub.subscribe(b"news")
+    assert await xpub.receive() == [b"\x01news"]
+    await xpub.send(b"news", b"rain")
+    await sub.receive()
 
 
 async def refused(scene: Scene) -> None:
@@ -242,6 +259,15 @@ SCRIPTS = {
         refused,
         """Under NULL a server can refuse a client, too, for example because of its address. It sends ERROR
         where the client expects READY.""",
+    ),
+    "ws": Script(
+        "A SUB subscribes over a WebSocket.",
+        "XPUB, libzmq 4.3.5 in npm's zeromq 6.8",
+        "SUB, libzmq 4.3.5 in npm's zeromq 6.8",
+        "NULL",
+        ws,
+        """An HTTP request becomes a ZeroMQ connection. A browser can do the same, so a page can be a subscriber. What
+        the client sends is masked; the trace also shows it without the mask.""",
     ),
     "plain": Script(
         "A PUSH logs in with a username and a password.",

@@ -24,6 +24,7 @@ Read next: `patterns.queue`.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -85,6 +86,10 @@ SHORT = Rule("1 to 255 octets", lambda value: 0 < len(value) < 256)
 UP_TO_255 = Rule("up to 255 octets", lambda value: len(value) < 256)
 KEY = Rule("a key: 32 octets, or 40 characters of Z85", lambda value: _is_key(value))
 ANY_OCTETS = Rule("any octets", lambda value: True)
+ORIGINS = Rule(
+    "SCHEME://HOST or SCHEME://HOST:PORT, as many as needed with spaces between them, or *",
+    lambda value: all(re.fullmatch(rb"\*|null|[\w+.-]+://[^\s/?#]+", origin) for origin in value.split()),
+)
 CONTEXT = Rule("an ssl.SSLContext", lambda value: True)
 NAME = Rule("1 to 255 octets that do not begin with a zero", lambda value: 0 < len(value) < 256 and value[0] != 0)
 
@@ -356,6 +361,13 @@ class Options(metaclass=habits.Listing):
     ssl_context = TlsContext(
         "TLS: a bind needs one with a certificate; without it, a connect trusts what the system trusts"
     )
+    ws_origins = Octets(
+        b"",
+        ORIGINS,
+        "web pages that may connect to us, besides those from an address or localhost that is also where they connect"
+        " to; *: any page. Programs need none. Not in libzmq",
+        over=("ws", "wss"),
+    )
     backlog = Option(100, BACKLOG, "connections that the system queues until they are accepted", over=STREAMS)
     ipv6 = Option(0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4; names may resolve to IPv6", over=TCP)
     sndbuf = Option(-1, SYSTEM, "the system's send buffer, in octets (SO_SNDBUF)", over=STREAMS)
@@ -443,7 +455,7 @@ Keywords = TypedDict("Keywords", {  # noqa: UP013  (as a class it would take fif
     "heartbeat_timeout": int, "heartbeat_ttl": int, "connect_routing_id": Text, "plain_server": int,
     "plain_username": Text, "plain_password": Text, "curve_server": int, "curve_publickey": Text,
     "curve_secretkey": Text, "curve_serverkey": Text, "zap_domain": Text, "zap_enforce_domain": int,
-    "ssl_context": ssl.SSLContext | None, "backlog": int, "ipv6": int, "sndbuf": int, "rcvbuf": int,
+    "ssl_context": ssl.SSLContext | None, "ws_origins": Text, "backlog": int, "ipv6": int, "sndbuf": int, "rcvbuf": int,
     "tcp_keepalive": int, "tcp_keepalive_idle": int, "tcp_keepalive_cnt": int, "tcp_keepalive_intvl": int,
 }, total=False)  # fmt: skip
 Keywords.__doc__ = "The options as keywords of Context.socket(), with their types."

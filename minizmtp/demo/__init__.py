@@ -21,7 +21,8 @@ or recorded a moment before, and each sentence with a tick is a *claim*: it was 
     │ many        `many`        ZeroMQ's Poller, and trio's nursery
     │ wrong       `wrong`       the slow joiner, the stuck REQ, the high-water mark that seems too high
     │ numbers     `numbers`     round trip, rate, requests in flight
-    └ libzmq      `libzmq`      the same conversations with libzmq
+    │ libzmq      `libzmq`      the same conversations with libzmq
+    └ meet        `meet`        an HTTP request that becomes a ZeroMQ connection
     ends          helpers: a server, a relay to it, a publisher that waits for its subscribers
     relay         a relay that records what passes
     stage         where parts print text and make claims

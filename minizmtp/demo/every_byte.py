@@ -16,6 +16,7 @@ import minihttp
 
 from ..constants import SocketType
 from ..sockets.context import Context
+from ..sockets.socket import Socket
 from ..trace import Side, Trace, cover
 from ..trace.http import reader_of_answer, reader_of_questions
 from .ends import endpoint, http_server, port_of, recorded, url
@@ -45,7 +46,7 @@ class Talk(NamedTuple):
     def round_trips(self) -> int:
         """The round trips before the request: the writes that had to arrive at one end before the other end could send
         the next, counted back from the request. Durations aren't used, because a busy machine may take any time."""
-        moment, count = self.first.find(REQUEST).at, 0
+        moment, count = [chunk for chunk in self.first.chunks if chunk.side is Side.CLIENT][-1].at, 0
         while (answer := self._heard(Side.SERVER, moment)) and (question := self._heard(Side.CLIENT, answer.at)):
             moment, count = question.at, count + 1
         return count
@@ -121,13 +122,18 @@ async def over_reqrep() -> Talk:
         async with recorded(port_of(rep.last_endpoint), LATENCY) as relay:
             req = ctx.socket(SocketType.REQ, linger=0)
             req.connect(endpoint(relay))
-            replies, recordings = [], []
-            for _ in range(2):
-                await req.send(REQUEST)
-                await rep.send(REPLY if await rep.recv() == REQUEST else b"what?")
-                replies.append(await req.recv())
-                recordings.append(take(relay.recording))
-            return Talk(replies, *recordings)
+            return await ask_twice(req, rep, relay.recording)
+
+
+async def ask_twice(req: Socket, rep: Socket, recording: Recording) -> Talk:
+    """Two requests and their replies, which are recorded."""
+    replies, recordings = [], []
+    for _ in range(2):
+        await req.send(REQUEST)
+        await rep.send(REPLY if await rep.recv() == REQUEST else b"what?")
+        replies.append(await req.recv())
+        recordings.append(take(recording))
+    return Talk(replies, *recordings)
 
 
 def take(recording: Recording) -> Recording:

@@ -9,7 +9,7 @@ instead.
 pyzmq's sockets block, and a thread that waits in one can't be cancelled. So each socket has a timeout of PATIENCE, is
 used by one thread at a time, and discards unsent messages when it closes (linger 0): nothing here can hang.
 
-Read next: `tour`, which puts the parts in a row.
+Read next: `meet`.
 """
 
 from __future__ import annotations

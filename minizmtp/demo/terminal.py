@@ -55,6 +55,7 @@ MEANING_WIDTH = 39  # the rest of a line after offset, hex and text
 COLOURS = ("yellow", "green")
 CELLS = {"wait": "·", "work": "█", "open": "─", "gone": " ", "mark": "│"}
 NEWLINE = "\n"
+INSIDE = "┊"  # instead of an offset: the octets that stand above, without their mask
 
 
 class Terminal:
@@ -211,26 +212,30 @@ def draw_conversation(block: Conversation) -> RenderableType:
 
 
 def draw_spans(spans: list[Span]) -> Grid:
-    """A row for each span, with as many lines as it needs. The source is shown where it changes."""
+    """A row for each span, with as many lines as it needs, and for what is under a mask. The source is shown where it
+    changes."""
     table = Grid.grid(padding=(0, 2, 0, 0))
     table.add_column(justify="right", width=4, style="dim")
     table.add_column(width=3 * OCTETS_PER_LINE - 1)
     table.add_column(width=OCTETS_PER_LINE)
     table.add_column()
+    source_before = ""
     for number, span in enumerate(spans):
-        offsets, hexes, texts = [], [], []
-        for start in range(0, len(span.octets), OCTETS_PER_LINE):
-            piece = span.octets[start : start + OCTETS_PER_LINE]
-            offsets.append(str(span.offset + start))
-            hexes.append(piece.hex(" "))
-            texts.append(as_text(piece))
         colour = COLOURS[number % len(COLOURS)]
-        meaning = Text.assemble((span.name, f"bold {colour}"), f": {span.value}")
-        if number == 0 or span.source != spans[number - 1].source:
-            source = f"[{short(span.source)}]"
-            fits = len(meaning) + len(f" {source}") <= MEANING_WIDTH
-            meaning.append(f"{' ' if fits else NEWLINE}{source}", "dim")
-        table.add_row("\n".join(offsets), Text("\n".join(hexes), colour), Text("\n".join(texts), colour), meaning)
+        for it in (span, *span.inside):
+            offsets, hexes, texts = [], [], []
+            for start in range(0, len(it.octets), OCTETS_PER_LINE):
+                piece = it.octets[start : start + OCTETS_PER_LINE]
+                offsets.append(str(it.offset + start) if it is span else INSIDE)
+                hexes.append(piece.hex(" "))
+                texts.append(as_text(piece))
+            meaning = Text.assemble((it.name, f"bold {colour}"), f": {it.value}")
+            if it.source != source_before:
+                source = f"[{short(it.source)}]"
+                fits = len(meaning) + len(f" {source}") <= MEANING_WIDTH
+                meaning.append(f"{' ' if fits else NEWLINE}{source}", "dim")
+            source_before = it.source
+            table.add_row("\n".join(offsets), Text("\n".join(hexes), colour), Text("\n".join(texts), colour), meaning)
     return table
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import trio
 
-from . import every_byte, first, libzmq, many, numbers, patterns, pubsub, transports, waiting, wrong
+from . import every_byte, first, libzmq, many, meet, numbers, patterns, pubsub, transports, waiting, wrong
 from .answer import QUESTION, show_answer
 from .blocks import Ending
 from .ends import background
@@ -47,6 +47,7 @@ PARTS = (
     Part("wrong", "What goes wrong, and what helps?", "minizmtp/patterns/queue.py", wrong.run),
     Part("numbers", "How fast is it?", "minizmtp/net/engine.py", numbers.run),
     Part("libzmq", "Does it work with the real libzmq?", "minizmtp/wire/connection.py", libzmq.run),
+    Part("meet", "Where do the two protocols meet?", "minizmtp/wire/upgrade.py", meet.run),
 )
 
 

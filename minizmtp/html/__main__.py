@@ -31,6 +31,7 @@ STORIES = {
     "reqrep": "REQ and REP",
     "pubsub": "PUB and SUB",
     "pubsub-3.0": "PUB and SUB, ZMTP 3.0",
+    "ws": "PUB and SUB over a WebSocket",
     "heartbeat": "PING and PONG",
     "plain": "PLAIN",
     "plain-refused": "PLAIN, refused",

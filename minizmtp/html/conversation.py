@@ -153,6 +153,10 @@ def gist(record: Record) -> str:
     return ", ".join(words)
 
 
+# The names of the lowest bits.
+BITS = {"flags": ("COMMAND", "LONG", "MORE"), "opcode": ("FIN", "", "", "", "", "", "", "")}
+
+
 class Bit(NamedTuple):
     """One bit of a flags octet. name: "" if it has no meaning."""
 
@@ -161,17 +165,17 @@ class Bit(NamedTuple):
 
 
 def bits(span: Span) -> list[Bit]:
-    """The bits of a flags octet, the highest first; none for other fields. Inside the box of a CURVE MESSAGE, COMMAND
-    is another bit than in the header of a frame.
+    """The bits of a flags octet, the highest first; none for other fields. Inside the box of a CURVE MESSAGE, and in a
+    WebSocket, COMMAND is another bit than in the header of a frame.
 
     >>> from ..trace import Side
     >>> span = Span(Side.CLIENT, 0, b"\\x04", "flags", "a command", "", "framing", 0.0, 0)
     >>> [f"{bit.value}{bit.name}" for bit in bits(span)]
     ['0', '0', '0', '0', '0', '1COMMAND', '0LONG', '0MORE']
     """
-    if span.name != "flags" or len(span.octets) != 1:
+    if span.name not in BITS or len(span.octets) != 1:
         return []
-    names = ("COMMAND", "MORE") if "26/" in span.source else ("COMMAND", "LONG", "MORE")
+    names = ("COMMAND", "MORE") if span.source.startswith(("26/", "45/")) else BITS[span.name]
     return [
         Bit(span.octets[0] >> place & 1, names[-1 - place] if place < len(names) else "") for place in range(7, -1, -1)
     ]

@@ -52,7 +52,8 @@ def choose_connection(
     new_mechanism = choose_mechanism(options)
     new: Callable[..., Connection] = Connection
     if isinstance(endpoint, Ws):
-        new = partial(_switched(), target=endpoint.url if dials else None, path=endpoint.path, offers=deque())
+        target, origins = endpoint.url if dials else None, options.ws_origins.lower().split()
+        new = partial(_switched(), target=target, path=endpoint.path, offers=deque(), origins=origins)
     new = partial(
         new,
         socket_type,

@@ -2,10 +2,10 @@
 
     python -m minizmtp.tap tcp://127.0.0.1:5555 ipc:///run/app.sock
 
-    client ── tcp or ipc ──► tap ── tcp or ipc ──► server       any two that speak ZMTP, or HTTP
-                              │
-                              ▼
-               a terminal, HTML, JSON, Wireshark
+    client ── tcp, ipc, ws ──► tap ── tcp, ipc, ws ──► server       any two that speak ZMTP, or HTTP
+                               │
+                               ▼
+                a terminal, HTML, JSON, Wireshark
 
     __main__      the command line
     relay         passes octets on, unchanged and in order

@@ -3,6 +3,7 @@
     python -m minizmtp.tap tcp://127.0.0.1:5555 tcp://127.0.0.1:5556            see what passes
     python -m minizmtp.tap tcp://*:5555 ipc:///run/app.sock --pcap app.pcap     also write it for Wireshark
     python -m minizmtp.tap ipc://@tap tcp://example.org:80 --quiet --html http.html
+    python -m minizmtp.tap ws://127.0.0.1:8080/news ws://127.0.0.1:8081/news            a browser and a PUB
 
     exit code     0   ended by Ctrl-C or SIGTERM, and the files are complete
                   1   ended in the same way, but something is missing, and an error says what
@@ -39,7 +40,7 @@ require("minizmtp.tap", "demo", "rich")
 
 from ..errors import ZMQError
 from ..net.addresses import bound_place
-from ..net.endpoints import Endpoint, Inproc, Ipc, Tcp, parse_endpoint
+from ..net.endpoints import Endpoint, Inproc, Ipc, Tcp, Ws, parse_endpoint
 from ..net.transports import Listener, check_dialable, listen
 from ..options import Options
 from ..trace import Keys
@@ -111,7 +112,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         epilog="Ctrl-C ends it and writes the files.",
     )
     add = parser.add_argument
-    add("listen", metavar="LISTEN", help="where the client connects: tcp://127.0.0.1:5555, ipc://PATH")
+    add(
+        "listen",
+        metavar="LISTEN",
+        help="where the client connects: tcp://127.0.0.1:5555, ipc://PATH, ws://127.0.0.1:5555/PATH",
+    )
     add("connect", metavar="CONNECT", help="where the server is; may use another transport")
     add("--html", metavar="FILE", help="at the end, write the conversations as a page")
     add("--json", metavar="FILE", help="at the end, write the conversations as JSON")
@@ -166,6 +171,10 @@ def leads_back(here: Endpoint | None, there: Endpoint) -> bool:
     >>> leads_back(Tcp("127.0.0.1", 5555), Tcp("localhost", 5555)), leads_back(Ipc("/run/app"), Ipc("/run/../run/app"))
     (True, True)
     """
+    if isinstance(here, Ws):
+        here = here.at
+    if isinstance(there, Ws):
+        there = there.at
     if isinstance(here, Ipc) and isinstance(there, Ipc):
         return os.path.realpath(here.path) == os.path.realpath(there.path)
     if not (isinstance(here, Tcp) and isinstance(there, Tcp) and here.port == there.port):
@@ -189,7 +198,9 @@ def is_ours(family: int, host: str) -> bool:
 def with_octets(endpoint: Endpoint) -> Endpoint:
     """Parse the endpoint, and refuse one that can't be tapped."""
     if isinstance(endpoint, Inproc):
-        raise ValueError(f"{endpoint}: inproc has no octets to tap; expected tcp or ipc")
+        raise ValueError(f"{endpoint}: inproc has no octets to tap; expected tcp, ipc or ws")
+    if isinstance(endpoint, Ws) and endpoint.secure:
+        raise ValueError(f"{endpoint}: the octets of wss are encrypted; expected tcp, ipc or ws")
     return endpoint
 
 

@@ -13,7 +13,8 @@
       writes     the reads that were passed on, in order, each:  side, offset, size, at
       spans      client and server, each a list that contains every octet once, in order. A span:
                  offset, octets, name, value, source, kind, at, write (its index in writes), wrong,
-                 inside (the spans in an opened CURVE box; their offsets count in the plaintext)
+                 inside (the spans in an opened CURVE box, or under the mask of a WebSocket; their
+                 offsets count in the plaintext)
                  A password or a cookie is replaced by as many stars, unless the tap was asked for secrets.
       ends       each:  side, why ("" for an orderly end), at
       left_out   the number of octets that passed after those in spans

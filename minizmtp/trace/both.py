@@ -42,12 +42,11 @@ class Trace:
 
     def __init__(self, *, keys: Keys | None = None, keep: bool = True) -> None:
         self.protocol = ""
-        self._keys = keys
         self._keep = keep
         self._tapes = {side: Tape(side) for side in Side}
         self._speakers: Mapping[Side, Speaker | HttpSpeaker] = {}
         self._writes = 0
-        self._conversation: Conversation | None = None  # of ZMTP
+        self._conversation = Conversation(keys)
 
     def feed(self, side: Side, octets: bytes, at: float) -> list[Span]:
         """Add one write, and return the spans that it completes, in order for each side. (These may belong to the other
@@ -88,7 +87,7 @@ class Trace:
 
     def _may_hide(self, octets: bytes) -> bool:
         """Whether octets that aren't split into fields may hold a secret. In PLAIN, any of them may."""
-        if self._conversation is not None:
+        if self.protocol == "zmtp" or self._conversation.mechanism:
             return b"PLAIN" in self._conversation.mechanism.values()
         return BEGINS_HIDDEN.search(octets, 0, MOST_SEARCHED) is not None
 
@@ -112,11 +111,10 @@ class Trace:
         if not self.protocol:
             return
         if self.protocol == "http":
-            exchange = Exchange()
+            exchange = Exchange(self._conversation)
             self._speakers = {side: HttpSpeaker(tape, exchange) for side, tape in self._tapes.items()}
         else:
-            conversation = self._conversation = Conversation(self._keys)
-            self._speakers = {side: Speaker(tape, conversation) for side, tape in self._tapes.items()}
+            self._speakers = {side: Speaker(tape, self._conversation) for side, tape in self._tapes.items()}
         for side in (last.other, last):
             self._speakers[side].hear(said[side])
 

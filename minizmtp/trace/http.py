@@ -19,7 +19,7 @@ more octet at a time, until it is clear which octet h11 refuses:
     >>> [(span.name, span.octets, span.wrong) for span in speaker.tape.spans[1:]]
     [('Host', b'Host: a\r\n', False), ('field', b'Content-Length: many\r\n', True)]
 
-Below this module: `spans`. Above it: `both`. Read next: `both`.
+Below this module: `spans`, `ws`. Above it: `both`. Read next: `both`.
 """
 
 import re
@@ -32,6 +32,7 @@ import h11
 from ..errors import Secret
 from .spans import AFTERWARDS, NOT_WHOLE, Piece, Side, Tape, as_wrong
 from .ws import FrameSpeaker
+from .zmtp import Conversation
 
 Head = h11.Request | h11.Response | h11.InformationalResponse
 
@@ -45,12 +46,13 @@ NO_LIMIT = 2**62  # with h11's own limit, the result would depend on how a head 
 
 class Exchange:
     """The state that both sides share: which requests have no response yet, and whether the connection has switched to
-    another protocol."""
+    another protocol. zmtp: the state of ZMTP inside a WebSocket."""
 
-    def __init__(self) -> None:
+    def __init__(self, zmtp: Conversation | None = None) -> None:
         self.questions: deque[h11.Request] = deque()
         self.switched = False
-        self.is_zws = False  # … to ZMTP over WebSocket
+        self.subprotocol = ""  # that the server has chosen for a WebSocket
+        self.zmtp = zmtp or Conversation()
         self.waiting: Callable[[], None] | None = None  # resumes a client that waits for this response
 
     def answered(self, switched: bool) -> None:
@@ -100,8 +102,8 @@ class HttpSpeaker:
 
     def _switch(self) -> None:
         """From here on it is no HTTP."""
-        if self._frames is None and not self._deaf and self._exchange.is_zws:
-            self._frames = FrameSpeaker(self.tape)
+        if self._frames is None and not self._deaf and self._exchange.subprotocol.startswith("ZWS2.0"):
+            self._frames = FrameSpeaker(self.tape, self._exchange.zmtp, self._exchange.subprotocol)
         self._stop(SWITCHED)
         if self._frames is not None:
             self._frames.hear()
@@ -153,8 +155,7 @@ class HttpSpeaker:
         self._in_body = not isinstance(event, h11.InformationalResponse)
         self._chunked = any(name == b"transfer-encoding" for name, _ in event.headers)
         if reader.their_state is h11.SWITCHED_PROTOCOL:
-            chosen = dict(event.headers).get(b"sec-websocket-protocol", b"")
-            self._exchange.is_zws = chosen.startswith(b"ZWS2.0")
+            self._exchange.subprotocol = dict(event.headers).get(b"sec-websocket-protocol", b"").decode("latin-1")
             self._exchange.answered(switched=True)
             self._switch()
 

@@ -11,8 +11,8 @@ page shows both beside the octets, and the source of the function that makes the
     ''
 
 The texts are one table, because they are to be read from top to bottom: the greeting, a frame, a command, the three
-mechanisms, the messages, and then HTTP. A key is the name of a field, with its kind or its command in front where the
-name alone is ambiguous.
+mechanisms, the messages, WebSocket, and then HTTP. A key is the name of a field, with its kind or its command in front
+where the name alone is ambiguous.
 
 Below this module: `spans`. Read next: `records`.
 """
@@ -167,6 +167,25 @@ REASONS = {
         octet is 1 to subscribe and 0 to cancel. Publishers still accept it, because the peer may be old.""",
     "body": """What the program passed to send, unchanged. ZMTP does not look into it and states no type or encoding,
         because the two programs agree on the format.""",
+    # -------------------------------------------------------------------------------------------------------- WebSocket
+    "ws opcode": """What this frame is: a message, a ping, a pong or a close. The highest bit, FIN, says that it is the
+        last frame of its message. A browser sends and expects whole messages, so both are decided for each frame.""",
+    "ws size": """The number of octets that follow. The highest bit says whether they are masked. 126 means that the
+        size is in the next two octets, and 127 that it is in the next eight.""",
+    "ws masking key": """Four random octets, new for each frame. The client XORs what follows with them. A page in a
+        browser chooses what it sends, and could choose octets that an old proxy takes for an HTTP request. It cannot
+        choose the key.""",
+    "ws payload": """Masked octets. The mask hides nothing, because the key stands in front of it. A server masks
+        nothing, because no page decides what it sends.""",
+    "ws flags": """Two bits are in use: 1 is MORE, and 2 is COMMAND. The frame of ZMTP has one bit more, LONG, and a
+        size. Here neither is needed, because the WebSocket has a size already.""",
+    "ws part": """A part of a message that was sent in several frames. A browser may cut a large one, and the receiver
+        puts it together before it reads it.""",
+    "ws close code": "Why the WebSocket is closed, as a number: 1000 is the normal end, 1001 a program that ends.",
+    "ws reason": "The same as text, for people.",
+    "ws context": "Octets of the sender's choice, which come back in the pong.",
+    "routing id": """The name by which a ROUTER at the other end can address this socket. It stands alone here, because
+        without READY there are no properties that it could be one of.""",
     # ------------------------------------------------------------------------------------------------------------- HTTP
     "request line": """What the client wants: a method, the path on the server, and the version. It comes first,
         because it decides which part of the server's program will answer.""",
@@ -222,6 +241,8 @@ def reason_for(span: Span, command: str = "", mechanism: str = "") -> str:
         return ""
     if span.kind == "http-field" or span.source.startswith(("RFC 9110", "RFC 9112")):
         return REASONS[_key_of_http(span)]
+    if (of_websocket := f"ws {span.name}") in REASONS and span.source.startswith(("RFC 6455", "45/")):
+        return REASONS[of_websocket]
     return next((REASONS[key] for key in _keys(span, command, mechanism) if key in REASONS), "")
 
 

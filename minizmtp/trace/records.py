@@ -1,8 +1,8 @@
 r"""Records: a greeting, a command or a message, with what happens there and why.           RFC 37, 24, 26, 28, 29, 9112
 
 A conversation is read record by record. TCP may cut a greeting into three writes, or put a greeting and a command into
-one, so writes are no unit for a reader. A record is one greeting, one command, one message with all its frames, or one
-HTTP request or response:
+one, so writes are no unit for a reader. A record is one greeting, one command, one message with all its frames, one
+HTTP request or response, or one ping, pong or close of a WebSocket:
 
     writes      | ff 00 … 7f |  03  |  01 4e 55 4c 4c … 04 26 05 READY …
     records     | greeting                           | READY …
@@ -19,25 +19,31 @@ HTTP request or response:
 `told` adds what a reader wants to know before the octets: a sentence or two about what happens now and why, and the
 functions that make such octets in this project.
 
-Below this module: `spans`, `reasons`. It can be read alone.
+Below this module: `spans`, `ws`, `reasons`. It can be read alone.
 """
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
+from ..wire.websocket import CLOSE, CONTINUATION, PING, PONG
 from .reasons import reason_for
 from .spans import Side, Span
+from .ws import OPCODE
+
+CONTROLS = {PING: "ping", PONG: "pong", CLOSE: "close"}  # of a WebSocket
 
 
 class Record(NamedTuple):
     """The spans of one greeting, command, message, request or response.
 
     at: seconds since the first octet of the conversation. what: "greeting", "message", "request", "response", the name
-    of a command, or "rest" for octets without a name. writes: the number of writes that brought the spans.
+    of a command, "routing id", "ping", "pong" or "close" of a WebSocket, or "rest" for octets without a name. writes:
+    the number of writes that brought the spans.
     """
 
     at: float
@@ -58,38 +64,60 @@ class Record(NamedTuple):
     @property
     def messages(self) -> int:
         """The number of messages: several that came in one write are one record."""
-        return max(1, sum(span.name == "flags" and not more_follows(span) for span in self.spans))
+        return max(1, sum(span.name == "flags" and not more_follows(span) for span in unmasked(self.spans)))
 
 
 def records(spans: Iterable[Span]) -> list[Record]:
     """The records of a conversation, in the order in which they began. spans: those of both sides, each side's in
     order."""
-    found: list[tuple[int, Side, list[Span]]] = []
+    spans = list(spans)
+    found: list[list[list[Span]]] = []
     for side in Side:
-        current: list[Span] = []
-        for span in [span for span in spans if span.side is side]:
-            if not current or begins(span, current):
+        current: list[list[Span]] = []
+        for frame in frames([span for span in spans if span.side is side]):
+            if not current or begins(frame, current):
                 current = []
-                found.append((span.write, side, current))
-            current.append(span)
-    found.sort(key=lambda record: record[0])
-    began = min((spans[0].at for _, _, spans in found), default=0.0)
-    return [Record(spans[0].at - began, side, tuple(spans), what_of(spans)) for _, side, spans in found]
+                found.append(current)
+            current.append(frame)
+    found.sort(key=lambda record: record[0][0].write)
+    began = min((record[0][0].at for record in found), default=0.0)
+    return [
+        Record(record[0][0].at - began, record[0][0].side, tuple(chain(*record)), what_of(record[0]))
+        for record in found
+    ]
 
 
-def begins(span: Span, current: Sequence[Span]) -> bool:
-    """Whether a new record begins with this span, after those in current."""
-    if span.kind == "http-line":
-        return True
-    if span.name != "flags":
+def frames(spans: Iterable[Span]) -> Iterator[list[Span]]:
+    """The spans of each frame, or of each greeting, request or response."""
+    frame: list[Span] = []
+    for span in spans:
+        in_message = bool(frame) and frame[0].name == OPCODE  # of a WebSocket, which has flags of its own
+        if frame and (span.kind == "http-line" or span.name == OPCODE or (span.name == "flags" and not in_message)):
+            yield frame
+            frame = []
+        frame.append(span)
+    if frame:
+        yield frame
+
+
+def begins(frame: Sequence[Span], current: Sequence[Sequence[Span]]) -> bool:
+    """Whether a new record begins with this frame, after those in current."""
+    first, last = frame[0], unmasked(current[-1])
+    if first.name == OPCODE and first.octets[0] & 15 == CONTINUATION:
         return False
-    flags = [it for it in current if it.name == "flags"]
-    if not flags:
+    flags = [span for span in last if span.name == "flags"]
+    if not flags or first.kind == "http-line":
         return True
-    if more_follows(flags[-1], current[-1]):
+    what = what_of(frame)
+    if more_follows(flags[-1], last[-1]) and what in ("message", "MESSAGE"):
         return False
-    is_message = what_of([span]) == what_of(current[:1]) == "message"
-    return not (is_message and span.write == current[0].write)
+    is_message = what == what_of(current[0]) == "message"
+    return not (is_message and first.write == current[0][0].write)
+
+
+def unmasked(spans: Iterable[Span]) -> list[Span]:
+    """The spans, with what a masked payload means instead of the payload."""
+    return [inner for span in spans for inner in (span.inside if span.name == "payload" else (span,))]
 
 
 def more_follows(flags: Span, last: Span | None = None) -> bool:
@@ -102,10 +130,13 @@ def more_follows(flags: Span, last: Span | None = None) -> bool:
 
 def what_of(spans: Sequence[Span]) -> str:
     """The name of a record: see `Record`."""
-    command = next((span for span in spans if span.name == "command" and span.kind == "command"), None)
+    first, within = spans[0], unmasked(spans)
+    command = next((span for span in within if span.name == "command" and span.kind == "command"), None)
     if command is not None:
         return command.value.partition(",")[0]
-    first = spans[0]
+    if first.name == OPCODE:
+        is_greeting = any(span.name == "flags" and "routing id" in span.value for span in within)
+        return CONTROLS.get(first.octets[0] & 15, "routing id" if is_greeting else "message")
     if first.kind == "greeting":
         return "greeting"
     if first.kind == "http-line":
@@ -159,9 +190,9 @@ GREETED_TOO = """The {side} sends a greeting, too. Once each side has read the o
     speak and that they use the same mechanism."""
 # Of PLAIN and CURVE, which have the same steps.
 HELLO = {
-    "PLAIN": """The greetings agree on PLAIN, and in PLAIN the client speaks first: it sends its username and its
+    "PLAIN": """Both sides have named PLAIN, and in PLAIN the client speaks first: it sends its username and its
         password. Nothing is encrypted.""",
-    "CURVE": """The greetings agree on CURVE, and in CURVE the client speaks first: it makes a new key pair for this
+    "CURVE": """Both sides have named CURVE, and in CURVE the client speaks first: it makes a new key pair for this
         connection, sends the public key C', and proves with a box that it knows the server's key S.""",
 }
 WELCOME = {
@@ -177,6 +208,8 @@ INITIATE = {
 READY = {
     "NULL": """The {side} has read the {other}'s greeting and agrees with it. In NULL there is nothing to prove, so it
         says at once that it is ready, and what it is: a {kind}.""",
+    "NULL, ZWS": """From here on it is ZMTP, in the messages of the WebSocket. In NULL there is nothing to prove, so the
+        {side} says at once that it is ready, and what it is: a {kind}.""",
     "PLAIN": """The server answers with its own socket type, and the handshake is over. After the greetings, it took
         two round trips; in NULL both sides send READY at once.""",
     "CURVE": """The server has opened the vouch and accepts the client. It sends its own metadata in a box, and the
@@ -186,6 +219,19 @@ READY_TOO = """The {side} is ready, too: it is a {kind}. Each side now checks th
     messages may go both ways."""
 STEPS = {"HELLO": HELLO, "WELCOME": WELCOME, "INITIATE": INITIATE, "READY": READY}
 OTHERS = {
+    "upgrade": """The client begins with an HTTP request, because a browser can open no other connection, and because a
+        web server can share its port with it. The request asks to go on as a WebSocket, and says what the messages in
+        it are to be.""",
+    "101": """The server agrees, and names the subprotocol that it has chosen: ZWS2.0 is ZMTP, and a slash comes before
+        the mechanism. After the empty line neither side speaks HTTP any more. A greeting is not needed, because this
+        has said what it would say.""",
+    "routing id": """The subprotocol names no mechanism, so there is no READY. The first message of each side is its
+        routing id instead, and neither side knows the type of the other.""",
+    "ping": """The {side} asks whether the {other} is still there. WebSocket has pings of its own, which a browser
+        answers by itself, so ZMTP's PING is not used here.""",
+    "pong": "The {side} answers at once, and both know that the connection works.",
+    "close": """The {side} closes the WebSocket, with a code that says why. Both sides say so before the connection
+        ends, because the end of the octets alone could be a failure of the network.""",
     "ERROR": """The {side} refuses the {other}. It says so before it closes the connection, because the {other} would
         otherwise take it for a failure of the network and try again.""",
     "SUBSCRIBE": """The {side} subscribes. It does so once: until it cancels, the {other} sends every message that
@@ -251,6 +297,13 @@ CODE = {
     ),
     "message": ("minizmtp.wire.frames:", "minizmtp.wire.frames:encode_message"),
     "request": ("minihttp.connection:head_of",),
+    "upgrade": ("minizmtp.wire.upgrade:", "minizmtp.wire.upgrade:ClientUpgrade.__init__"),
+    "101": ("minizmtp.wire.upgrade:ServerUpgrade._send_101",),
+    "NULL READY, ZWS": ("minizmtp.wire.zws:", "minizmtp.wire.zws:Wrapper.wrap"),
+    "routing id": ("minizmtp.wire.switched:", "minizmtp.wire.switched:SwitchedConnection._queue_command"),
+    "ping": ("minizmtp.wire.websocket:", "minizmtp.wire.zws:Wrapper.control"),
+    "pong": ("minizmtp.wire.zws:Wrapper.control",),
+    "close": ("minizmtp.wire.switched:SwitchedConnection.close",),
 }
 
 
@@ -262,6 +315,7 @@ class Story:
 
     def __init__(self, records: Sequence[Record]) -> None:
         self._mechanism = "NULL"
+        self._is_zws = False
         self._kinds: dict[Side, str] = {}
         self._first: dict[str, Side] = {}  # the side that sent the first record of that name
         for record in records:
@@ -270,6 +324,11 @@ class Story:
             for span in spans:
                 if span.name == "mechanism":
                     self._mechanism = span.value.partition(",")[0]
+                if span.name.lower() == "sec-websocket-protocol" and span.octets.find(b"ZWS2.0") > 0:
+                    self._is_zws = True
+                    if record.side is Side.SERVER:
+                        chosen = span.octets.decode("latin-1").strip()
+                        self._mechanism = chosen.partition("/")[2] or "NULL"
                 if found := KIND.search(span.source):
                     self._kinds.setdefault(record.side, found[1])
             for name, _, value in zip(spans, spans[1:], spans[2:], strict=False):
@@ -285,20 +344,28 @@ class Story:
 
     def _text(self, record: Record, kind: str) -> str:
         is_second = self._first.get(record.what) is record.side.other
-        match record.what:
+        match self._name(record):
             case "greeting":
                 return GREETED_TOO if is_second else GREETED
             case "READY" if is_second:
                 return READY_TOO
             case "message":
-                return self._message(record.spans, kind)
+                return self._message(unmasked(record.spans), kind)
             case "MESSAGE":
-                inside = [inner for span in record.spans for inner in span.inside]
+                inside = [inner for span in unmasked(record.spans) for inner in span.inside]
                 return f"{self._message(inside, kind)} {SEALED}"
+            case "READY" if self._is_zws and self._mechanism == "NULL":
+                return READY["NULL, ZWS"]
             case what if what in STEPS:
                 return STEPS[what].get(self._mechanism, "")
             case what:
                 return OTHERS.get(what, "")
+
+    def _name(self, record: Record) -> str:
+        """The record's name; two names of their own are for the HTTP that begins a WebSocket."""
+        if self._is_zws and any(span.name.lower() == "upgrade" for span in record.spans):
+            return {"request": "upgrade", "response": "101"}.get(record.what, record.what)
+        return record.what
 
     @staticmethod
     def _message(spans: Sequence[Span], kind: str) -> str:
@@ -309,8 +376,9 @@ class Story:
 
     def code(self, record: Record) -> tuple[str, ...]:
         """The functions that make such octets in this project."""
-        kind = self._kinds.get(record.side, "")
-        keys = (f"{self._mechanism} {record.what}", f"{kind} {record.what}", record.what)
+        kind, what = self._kinds.get(record.side, ""), self._name(record)
+        zws = [f"{self._mechanism} {what}, ZWS"] if self._is_zws else []
+        keys = (*zws, f"{self._mechanism} {what}", f"{kind} {what}", what)
         return next((CODE[key] for key in keys if key in CODE), ())
 
     def reasons(self, record: Record) -> list[str]:

@@ -33,7 +33,7 @@ Read next: `patterns.queue`.
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from ..constants import SocketType
 from ..errors import ProtocolError, printable
@@ -85,9 +85,10 @@ def switched(
     target: tuple[str, str] | None = None,
     path: str = "/",
     offers: deque[list[str]] | None = None,
+    origins: Collection[bytes] = (),
 ) -> "SwitchedConnection":
-    """target: the host and the path to ask for, on the connecting side. path: that a client has to ask for. The rest is
-    as for a Connection.
+    """target: the host and the path to ask for, on the connecting side. path: that a client has to ask for. origins: of
+    the pages that may connect. The rest is as for a Connection.
 
     offers: what the connections of one client offer, one list after the other. The first is rotated to the end when a
     server refuses it. A strict server refuses `ZWS2.0/NULL`, because RFC 6455 allows no slash in a subprotocol.
@@ -97,7 +98,7 @@ def switched(
     offers = deque([named]) if offers is None else offers
     if not offers:
         offers += [named, named[1:]] if named[1:] else [named]
-    upgrade = ClientUpgrade(*target, offers) if target is not None else ServerUpgrade(named, path)
+    upgrade = ClientUpgrade(*target, offers) if target is not None else ServerUpgrade(named, path, origins)
     return SwitchedConnection(upgrade, socket_type, identity, mechanism, max_message_size, max_unfinished)
 
 

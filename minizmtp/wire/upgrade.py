@@ -32,15 +32,25 @@ names the mechanism, and the version of ZWS. The octets of HTTP are read and wri
     >>> server.data_to_send()[:29]
     b'HTTP/1.1 426 Upgrade Required'
 
+**Any web page can connect to a WebSocket on the machine of its reader**, because browsers allow that: they only add an
+`Origin`, the scheme, host and port that the page came from, and leave the decision to the server. A program sends no
+Origin. So a request with one is refused, unless the program has named that origin, or the page comes from the same
+machine as the socket:
+
+    >>> [is_from_here(origin, b"127.0.0.1:5555") for origin in (b"http://localhost:8000", b"http://evil.example")]
+    [True, False]
+
 Read next: `switched`.
 """
 
 import os
+import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import sha1
+from ipaddress import ip_address
 
 import h11
 
@@ -159,12 +169,13 @@ class ClientUpgrade(Upgrade):
 
 
 class ServerUpgrade(Upgrade):
-    """accepts: subprotocols. path: that must be asked for; "/": any."""
+    """accepts: subprotocols. path: that must be asked for; "/": any. origins: of the pages that may ask; b"*": all."""
 
-    def __init__(self, accepts: Sequence[str], path: str = "/") -> None:
+    def __init__(self, accepts: Sequence[str], path: str = "/", origins: Collection[bytes] = ()) -> None:
         super().__init__(h11.SERVER)
         self._accepts = accepts
         self._path = path
+        self._origins = origins
 
     def step(self) -> str | None:
         """The subprotocol that we have chosen, or None if the request is not complete."""
@@ -191,6 +202,10 @@ class ServerUpgrade(Upgrade):
             raise self._refuse(400, b"Bad Request", f"{asked} without a Sec-WebSocket-Key of 16 octets in base64")
         if self._path not in ("/", request.target.decode("latin-1")):
             raise self._refuse(404, b"Not Found", f"{asked}, expected the path {self._path}")
+        for origin in headers.get(b"origin", []):
+            if not {origin.lower(), b"*"} & set(self._origins) and not is_from_here(origin, headers[b"host"][0]):
+                words = f"{asked} by a page from {printable(origin)}, which is not allowed here (ws_origins)"
+                raise self._refuse(403, b"Forbidden", words)
         offers = [offer.decode("latin-1") for offer in elements(headers, b"sec-websocket-protocol")]
         chosen = next((offer for offer in offers if offer in self._accepts), None)
         if chosen is None:
@@ -237,6 +252,21 @@ def is_key(key: bytes) -> bool:
         return len(b64decode(key, validate=True)) == 16
     except Base64Error:
         return False
+
+
+def is_from_here(origin: bytes, host: bytes) -> bool:
+    """Did the page come from the machine that is asked now? host: that of the request.
+
+    Only addresses and localhost count. For any other name, a stranger's name server could say that it is an address of
+    this machine, and then a stranger's page would have that name as its origin, too (DNS rebinding).
+    """
+    places = (origin.partition(b"://")[2], host)
+    names = (re.sub(r":\d*$", "", place.decode("latin-1").lower()).strip("[]") for place in places)
+    try:
+        one, other = (ip_address("127.0.0.1" if name == "localhost" else name) for name in names)
+    except ValueError:
+        return False
+    return one == other or (one.is_loopback and other.is_loopback)
 
 
 def not_websocket(text: str) -> ProtocolError:

@@ -1,5 +1,7 @@
 """The wire stories: what libzmq said once, heard again by a Connection and by a trace."""
 
+from base64 import b64decode
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from minizmtp.wire import Cancel, Connection, Error, Event, Ping, Pong, Subscrib
 from minizmtp.wire.curve import CurveClient, keypair, scripted
 from minizmtp.wire.mechanisms import Mechanism, Null
 from minizmtp.wire.plain import PlainClient, PlainServer
+from minizmtp.wire.switched import SwitchedConnection, switched
+from minizmtp.wire.upgrade import ClientUpgrade
 from minizmtp.wire.z85 import decode
 from tests.minizmtp.hearing import Heard, agree, flat
 
@@ -23,6 +27,7 @@ TOLD: dict[str, dict[Side, list[Event]]] = {
     "reqrep": {SERVER: [[b"", b"hello"]], CLIENT: [[b"", b"world"]]},
     "pubsub": {SERVER: [Subscribe(b"news"), Cancel(b"news")], CLIENT: [[b"news", b"rain"]]},
     "pubsub-3.0": {SERVER: [[b"\x01news"], [b"\x00news"]], CLIENT: [[b"news", b"rain"]]},
+    "ws": {SERVER: [[b"\x01news"]], CLIENT: [[b"news", b"rain"]]},
     "heartbeat": {SERVER: [Ping(20, b"")], CLIENT: [Pong(b"")]},
     "refused": {SERVER: [], CLIENT: [Error(b"400")]},
     "plain": {SERVER: [[b"work"]], CLIENT: []},
@@ -41,7 +46,18 @@ def ear(story: Story, side: Side) -> Connection:
         keys = {name: decode(key) for name, key in story.keys.items()}
         (server, _), client = keypair(keys["server_secret"]), keypair(keys["client_secret"])
         mechanism = CurveClient(*client, server, scripted(keys["client_transient"], bytes(16)))
+    if story.said(CLIENT).startswith(b"GET "):
+        return over_websocket(story, side, kind)
     return Connection(kind, mechanism=mechanism)
+
+
+def over_websocket(story: Story, side: Side, kind: SocketType) -> Connection:
+    """A client is given the recorded key, because the server's answer fits no other."""
+    if side is CLIENT:
+        return switched(kind, identity=b"", path="/news")
+    (key,) = [span.octets.split()[1] for span in story.trace().spans(CLIENT) if span.name == "Sec-WebSocket-Key"]
+    upgrade = ClientUpgrade("localhost", "/news", deque([["ZWS2.0/NULL"]]), b64decode(key))
+    return SwitchedConnection(upgrade, kind, b"", Null(), -1, 1000)
 
 
 def is_worth_telling(event: object) -> bool:

@@ -19,8 +19,6 @@ from minizmtp import Event
 from minizmtp.net.security import choose_connection
 from minizmtp.net.tls import TlsStream
 from minizmtp.net.transports import Stream
-from minizmtp.trace.both import Trace
-from minizmtp.trace.spans import Side
 from minizmtp.wire.upgrade import accept_token
 from minizmtp.wire.websocket import encode_frame
 from tests.minizmtp.helpers import pair, until
@@ -311,6 +309,58 @@ async def test_a_bad_request_is_told_why(dial: Dial, octets: bytes, status: byte
         assert words in answer
         told = await until(monitor, Event.HANDSHAKE_FAILED_PROTOCOL)
         assert words.decode() in told.reason
+
+
+ORIGINS = [
+    ("http://127.0.0.1:8000", b"", True),
+    ("http://localhost", b"", True),
+    ("https://[::1]:8000", b"", True),
+    ("http://evil.example", b"", False),
+    ("http://127.0.0.1.evil.example", b"", False),
+    ("http://192.0.2.1", b"", False),
+    ("null", b"", False),
+    ("https://app.example", b"http://a.example https://APP.example", True),
+    ("https://app.example:8443", b"https://app.example", False),
+    ("http://evil.example", b"*", True),
+]
+
+
+@pytest.mark.parametrize(("origin", "allowed", "is_accepted"), ORIGINS)
+@pytest.mark.requirement("45-6")
+async def test_a_page_needs_an_origin_that_is_allowed(
+    dial: Dial, origin: str, allowed: bytes, is_accepted: bool
+) -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, linger=0, ws_origins=allowed)
+        pull.bind(WS)
+        peer = await dial(pull)
+        here = pull.last_endpoint.split("/")[2]
+        head = request(offer="ZWS2.0").replace(b"localhost", here.encode())
+        await peer.send(head.replace(b"Upgrade:", f"Origin: {origin}\r\nUpgrade:".encode(), 1))
+        if is_accepted:
+            assert (await peer.head()).startswith(b"HTTP/1.1 101 ")
+            return
+        answer = await peer.all()
+        assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+        assert f"by a page from {origin}, which is not allowed here (ws_origins)".encode() in answer
+
+
+async def test_a_name_that_was_rebound_to_us_is_no_origin(dial: Dial) -> None:
+    """The page's own server says that its name is our address, so Origin and Host are alike."""
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL, linger=0)
+        pull.bind(WS)
+        peer = await dial(pull)
+        head = request(offer="ZWS2.0").replace(b"Host: localhost", b"Host: evil.example\r\nOrigin: http://evil.example")
+        await peer.send(head)
+        assert (await peer.all()).startswith(b"HTTP/1.1 403 Forbidden\r\n")
+
+
+@pytest.mark.parametrize("value", [b"app.example", b"https://app.example/", b"https://app.example,https://b.example/"])
+async def test_an_origin_is_a_scheme_and_a_host(value: bytes) -> None:
+    async with zmq.Context() as ctx:
+        with pytest.raises(zmq.ZMQError, match="expected SCHEME://HOST or SCHEME://HOST:PORT"):
+            ctx.socket(zmq.PULL, ws_origins=value)
 
 
 async def test_half_a_request_ends_after_handshake_ivl(dial: Dial, mock_clock: trio.testing.MockClock) -> None:
@@ -654,51 +704,6 @@ async def test_without_h11_the_error_names_the_extra(monkeypatch: pytest.MonkeyP
 
     with pytest.raises(zmq.ZMQError, match=r"pip install 'minizmtp\[ws\]'"):
         choose_connection(zmq.PULL, Options(), parse_endpoint(WS))
-
-
-# ------------------------------------------------------------------------------------------------------- the trace
-
-
-def traced(client: bytes, server: bytes, late: bytes = b"") -> dict[Side, list[tuple[str, bytes, str]]]:
-    trace = Trace()
-    trace.feed(Side.CLIENT, client, 0.0)
-    trace.feed(Side.SERVER, server, 1.0)
-    trace.feed(Side.CLIENT, late, 2.0)
-    return {side: [(span.name, span.octets, span.value) for span in trace.spans(side)] for side in Side}
-
-
-async def test_the_trace_names_each_octet_from_get_to_message() -> None:
-    client = request() + said(b"\2\5READY") + said(b"\0hi")
-    server = ACCEPTS.replace(b"TOKEN", accept_token(KEY)) + encode_frame(b"\1a")
-    spans = traced(client, server, said(b"\x03\xe8", 8))
-    assert spans[Side.CLIENT][0][:2] == ("request line", b"GET /zws HTTP/1.1\r\n")
-    assert [(name, value) for name, _, value in spans[Side.CLIENT][-14:]] == [
-        ("FIN, opcode", "binary"),
-        ("size", "7, masked"),
-        ("masking key", "XORed with what follows"),
-        ("flags", "COMMAND"),
-        ("command", "b'\\x05READY'"),
-        ("FIN, opcode", "binary"),
-        ("size", "3, masked"),
-        ("masking key", "XORed with what follows"),
-        ("flags", "last frame"),
-        ("frame", "b'hi'"),
-        ("FIN, opcode", "close"),
-        ("size", "2, masked"),
-        ("masking key", "XORed with what follows"),
-        ("payload", "b'\\x03\\xe8'"),
-    ]
-    assert spans[Side.SERVER][-3:] == [("size", b"\x02", "2"), ("flags", b"\x01", "MORE"), ("frame", b"a", "b'a'")]
-    assert b"".join(octets for _, octets, _ in spans[Side.CLIENT]) == client + said(b"\x03\xe8", 8)
-
-
-async def test_the_trace_marks_the_first_broken_rule() -> None:
-    server = ACCEPTS.replace(b"TOKEN", accept_token(KEY))
-    spans = traced(request(), server, b"\x82\x01\0" + said(b"\0after"))
-    name, octets, value = spans[Side.CLIENT][-2]
-    assert (name, octets) == ("FIN, opcode", b"\x82")
-    assert "frame with no mask, expected one" in value
-    assert spans[Side.CLIENT][-1][2] == "not read, because a rule was broken before"
 
 
 # -------------------------------------------------------------------------------------------- a port shared with HTTP

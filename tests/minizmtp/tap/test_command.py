@@ -139,6 +139,23 @@ async def test_http_is_recognized_by_the_clients_first_octets(tmp_path: Path) ->
 
 
 @pytest.mark.slow
+async def test_a_websocket_is_shown_from_get_to_message(tmp_path: Path, server: str) -> None:
+    page, data = tmp_path / "it.html", tmp_path / "it.json"
+    server = server.replace("tcp", "ws") + "/zws"
+    async with tapping("ws://127.0.0.1:*/zws", server, "--all", "--html", page, "--json", data) as tap:
+        await ask(tap.endpoint, server)
+        assert await tap.end() == 0
+    assert re.fullmatch(r"ws://127\.0\.0\.1:\d+/zws", tap.endpoint)
+    names = ["request line:", "status line:", "opcode: a binary", "┊ command: READY", "┊ flags: a message, the"]
+    assert [name for name in [*names, "command: READY", "opcode: a close"] if name not in tap.said] == []
+    assert "68 65 6c 6c 6f           hello     ┊ body: what the program sent" in tap.said
+    assert "77 6f 72 6c 64           world     body: what the program sent" in tap.said
+    (conversation,) = from_json(json.loads(data.read_text("utf-8")))
+    assert not [span for side in Side for span in conversation.spans[side] if span.kind in ("wrong", "partial")]
+    assert "Without the mask:" in page.read_text("utf-8")
+
+
+@pytest.mark.slow
 async def test_ipc_may_be_relayed_to_tcp(tmp_path: Path, server: str) -> None:
     with_tap = f"ipc://{tmp_path}/tap"
     async with tapping(with_tap, server, "--latency", "1") as tap:
@@ -204,6 +221,7 @@ REFUSED = {
     "no endpoint": (["here", "tcp://127.0.0.1:5555"], "expected tcp://HOST:PORT, ipc://PATH, inproc://NAME or ws"),
     "nowhere to go": (["tcp://127.0.0.1:*", "tcp://*:5555"], "connect needs a host to go to"),
     "inproc": (["inproc://a", "tcp://127.0.0.1:5555"], "inproc has no octets to tap"),
+    "wss": (["tcp://127.0.0.1:*", "wss://localhost:5555/"], "the octets of wss are encrypted"),
     "a long path": (["tcp://127.0.0.1:*", "ipc:///" + "x" * 200], "expected a path of at most"),
     "no such key": (["tcp://127.0.0.1:*", "ipc://a", "--curve", "secret=x"], "--curve: expected NAME=KEY"),
     "no key": (
@@ -248,6 +266,7 @@ ITSELF = [
     ("tcp://*:{port}", "tcp://127.0.0.1:{port}"),
     ("tcp://*:{port}", "tcp://127.0.0.9:{port}"),
     ("tcp://*:{port}", "tcp://0.0.0.0:{port}"),
+    ("ws://*:{port}/a", "ws://localhost:{port}/b"),
     ("ipc://{folder}/a", "ipc://{folder}/b/../a"),
     ("ipc://@minizmtp-{port}", "ipc://@minizmtp-{port}"),
 ]
