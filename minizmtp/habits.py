@@ -14,6 +14,7 @@ These names exist for error messages only: neither `dir()` nor a type checker se
 is different. It can be read alone.
 """
 
+from collections.abc import Iterable
 from typing import NoReturn
 
 from .sockopts import SocketOption
@@ -109,8 +110,13 @@ class Missing:
         self.__get__(instance)
 
 
+def without_missing(cls: type, names: Iterable[str]) -> list[str]:
+    """Of names, those that cls has; a socket of a draft type has some that others miss."""
+    return [name for name in names if name not in OF_SOCKET or callable(vars(cls).get(name))]
+
+
 class Listing(type):
     """The type of Options, Socket and Context, whose `dir()` leaves out the missing names."""
 
     def __dir__(cls) -> list[str]:
-        return [name for name in super().__dir__() if name not in OF_SOCKET]
+        return without_missing(cls, super().__dir__())

@@ -6,7 +6,7 @@
 
 The typical use of a PAIR is to connect two parts of one program over inproc, and such a part often has several tasks.
 With a PAIR, two of them must not send messages of several frames at the same time. A CHANNEL has no such messages. As
-with a PAIR, a second peer is ignored (D-14).
+with a PAIR, a second peer is ignored (D-12).
 
     >>> from .pipe import Pipe, Queue
     >>> channel = Channel(on_arrival=print, on_space=lambda: None)

@@ -6,15 +6,15 @@
 
 A CLIENT is a DEALER, and a SERVER is a ROUTER, with these differences:
 
-- **The name of a peer is a number**, and it is not in the message. The SERVER chooses it: 32 bits, and never 0 (D-6). A
+- **The name of a peer is a number**, and it is not in the message. The SERVER chooses it: 32 bits, and never 0 (D-3). A
   peer cannot choose it, so two peers never ask for the same name, and none takes another's place.
-- **No message is dropped silently.** To send to a number that no peer has is the error EHOSTUNREACH (D-7). If the
-  queue of the peer is full, the sender waits (D-8). A ROUTER drops both, unless it has the option router_mandatory.
+- **No message is dropped silently.** To send to a number that no peer has is the error EHOSTUNREACH (D-4). If the
+  queue of the peer is full, the sender waits (D-5). A ROUTER drops both, unless it has the option router_mandatory.
 - **There is no envelope**, which a peer could forget or get wrong. The price: no broker can stand in between. DEALER
   and ROUTER can be chained, because each ROUTER on the way adds a frame, and takes it off on the way back.
 
 A PEER is a SERVER that talks to other PEERs. It may also speak first, because `connect_peer` returns the number of the
-peer that it connects to. Messages may be sent to that number before the connection is there (D-9).
+peer that it connects to. Messages may be sent to that number before the connection is there (D-6).
 
 In this module a message is a list of two frames, the routing id and the body, as in a ROUTER. The number has five
 octets here, the first of them 0, like the names that a ROUTER makes up.

@@ -14,7 +14,7 @@ is here an attribute of the frame: `frame.routing_id`, `frame.group` (see `socke
 They are called drafts because their RFCs may still change. libzmq has them only where it was built with its draft API,
 and pyzmq's wheels are built without. A draft type talks to its own kind only: a SCATTER to a GATHER, never to a PULL.
 
-To send several frames is an error (D-1). If they come from a peer, they are dropped (D-2).
+To send several frames is an error (37-64). If they come from a peer, they are dropped (37-65).
 
     >>> from .pipeline import Pull
     >>> from .queue import Queue

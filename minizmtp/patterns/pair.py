@@ -39,4 +39,5 @@ class Pair(Pattern):
 
     def why_ignored(self, pipe: Pipe) -> str:
         name, several = self.socket_type.name, "DEALER" if type(self) is Pair else "CLIENT"
-        return "" if pipe in self.pipes else f"this {name} has a peer, so it ignores this second one: use a {several}"
+        why = f"this {name} has a peer already, so it ignores this second one: use a {several}"
+        return "" if pipe in self.pipes else why

@@ -6,15 +6,15 @@ r"""RADIO and DISH: news for groups.                                            
 
 A PUB compares the beginning of a message with the subscriptions, so "eu" also brings "europe", and a topic has to be
 the first frame or the first octets of a message. A RADIO sends each message to a **group**, which is beside the message
-and not in it, and a DISH gets those of the groups that it has joined. A group is compared as a whole (D-10). It has 0
-to 255 octets, none of which is zero (D-12).
+and not in it, and a DISH gets those of the groups that it has joined. A group is compared as a whole (D-7). It has 0
+to 255 octets, none of which is zero (D-9).
 
     04 07 04 4a 4f 49 4e 65 75        COMMAND, 7 octets, "JOIN" "eu"; LEAVE ends it
     01 02 65 75 00 04 72 61 69 6e     the group "eu" (MORE), "rain"
 
 All else is as with PUB and SUB. The RADIO filters. It waits for no DISH, and drops what has no room, or what no DISH
-has joined (D-11). A DISH tells its groups to each RADIO, on each connection anew. It drops what comes from a group that
-it has left. In this module, a message is a list of two frames, the group and the body, as on the wire (D-13).
+has joined (D-8). A DISH tells its groups to each RADIO, on each connection anew. It drops what comes from a group that
+it has left. In this module, a message is a list of two frames, the group and the body, as on the wire (37-63).
 
     >>> from .queue import Queue
     >>> radio, peer = Radio(on_arrival=print, on_space=lambda: None), Pipe(Queue(), Queue())
@@ -115,7 +115,7 @@ class Dish(Draft, XSub):
         return False
 
     def join(self, group: bytes) -> None:
-        """Ask for the messages of group. ZMQError (EINVAL) if it is joined already, as in libzmq (D-15)."""
+        """Ask for the messages of group. ZMQError (EINVAL) if it is joined already, as in libzmq (D-10)."""
         if not is_group(group) or group in self._requests.counts:
             raise ZMQError(EINVAL, f"group {printable(group)}: expected {EXPECTED}, which this DISH has not joined yet")
         self._ask(Join(group))
