@@ -5,7 +5,7 @@
                  └───────────► GATHER
 
 A SCATTER waits when no peer has room, and never drops a message (D-1). A GATHER reads from its peers in turn (D-2). On
-the wire they look like PUSH and PULL, but the handshake refuses other types (37-44), because a PUSH may send messages of
+the wire they look like PUSH and PULL, but the handshake refuses those (37-44), because a PUSH may send messages of
 several frames, and a PULL may expect them.
 
     >>> from .pipe import Pipe, Queue
