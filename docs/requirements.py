@@ -38,7 +38,7 @@ DOCUMENT = ROOT / "docs/REQUIREMENTS.md"
 TESTS = ["tests", "interop_tests"]
 COMMAND = "python docs/requirements.py"
 
-ID = r"(?:2[4-9]|3[0-27]|45|L|trap)-\d+"
+ID = r"(?:2[4-9]|3[0-27]|45|L|D|trap)-\d+"
 
 Test = ast.FunctionDef | ast.AsyncFunctionDef
 

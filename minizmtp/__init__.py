@@ -1,9 +1,9 @@
 """ZeroMQ from scratch, in pure Python on trio: the names of pyzmq, and code to be read."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from . import error, habits, sockopts
-from .constants import DONTWAIT, NOBLOCK, POLLERR, POLLIN, POLLOUT, SNDMORE, Event, SocketType
+from .constants import CLASSIC, DONTWAIT, NOBLOCK, POLLERR, POLLIN, POLLOUT, SNDMORE, Event, SocketType
 from .errors import (
     EADDRINUSE,
     EAGAIN,
@@ -22,6 +22,7 @@ from .errors import (
 )
 from .options import KEY
 from .sockets.context import Context
+from .sockets.drafts import AddressedSocket, Frame
 from .sockets.links import PeerStatistics
 from .sockets.monitor import Monitor, MonitorEvent
 from .sockets.poller import Poller
@@ -55,12 +56,19 @@ if not TYPE_CHECKING:  # because a type checker would accept every name then
         habits.advise_module(name)
 
 
-PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB = SocketType
+PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB = CLASSIC
+CLIENT, SCATTER, GATHER, CHANNEL = SocketType.CLIENT, SocketType.SCATTER, SocketType.GATHER, SocketType.CHANNEL
+# Final, so that a type checker knows that their sockets send to an address.
+SERVER: Final = SocketType.SERVER
+PEER: Final = SocketType.PEER
+RADIO: Final = SocketType.RADIO
+DISH: Final = SocketType.DISH
 
 __all__ = [
-    "DEALER", "DONTWAIT", "EADDRINUSE", "EAGAIN", "EFSM", "EHOSTUNREACH", "EINVAL", "ENOENT", "ENOTSOCK", "ENOTSUP",
-    "EPROTONOSUPPORT", "ETERM", "NOBLOCK", "PAIR", "POLLERR", "POLLIN", "POLLOUT", "PUB", "PULL", "PUSH", "REP",
-    "REQ", "ROUTER", "SNDMORE", "SUB", "XPUB", "XSUB", "Again", "Context", "ContextTerminated", "Event", "Message",
+    "CHANNEL", "CLIENT", "DEALER", "DISH", "DONTWAIT", "EADDRINUSE", "EAGAIN", "EFSM", "EHOSTUNREACH", "EINVAL",
+    "ENOENT", "ENOTSOCK", "ENOTSUP", "EPROTONOSUPPORT", "ETERM", "GATHER", "NOBLOCK", "PAIR", "PEER", "POLLERR",
+    "POLLIN", "POLLOUT", "PUB", "PULL", "PUSH", "RADIO", "REP", "REQ", "ROUTER", "SCATTER", "SERVER", "SNDMORE", "SUB",
+    "XPUB", "XSUB", "AddressedSocket", "Again", "Context", "ContextTerminated", "Event", "Frame", "Message",
     "Monitor", "MonitorEvent", "PeerStatistics", "Poller", "ProtocolError", "Socket", "SocketType", "ZMQError",
     "curve_keypair", "curve_public", "error", "proxy", "z85",
 ]  # fmt: skip

@@ -28,6 +28,15 @@ class SocketType(IntEnum):
     PUSH = 8
     XPUB = 9
     XSUB = 10
+    # Drafts: a message is one frame, see `patterns.drafts`.
+    SERVER = 12
+    CLIENT = 13
+    RADIO = 14
+    DISH = 15
+    GATHER = 16
+    SCATTER = 17
+    PEER = 19
+    CHANNEL = 20
 
     def __repr__(self) -> str:
         return f"<SocketType.{self.name}: {self.value}>"
@@ -37,7 +46,8 @@ def _peers() -> dict[SocketType, frozenset[SocketType]]:
     # 37/ZMTP, "Connection Metadata", lists the legal pairs. Each pair is legal in both directions.
     pairs = """
         PAIR PAIR, PUB SUB, PUB XSUB, XPUB SUB, XPUB XSUB, PUSH PULL,
-        REQ REP, REQ ROUTER, DEALER REP, DEALER DEALER, DEALER ROUTER, ROUTER ROUTER
+        REQ REP, REQ ROUTER, DEALER REP, DEALER DEALER, DEALER ROUTER, ROUTER ROUTER,
+        CLIENT SERVER, RADIO DISH, SCATTER GATHER, PEER PEER, CHANNEL CHANNEL
     """
     peers: dict[SocketType, set[SocketType]] = {kind: set() for kind in SocketType}
     for pair in pairs.split(","):
@@ -47,7 +57,8 @@ def _peers() -> dict[SocketType, frozenset[SocketType]]:
     return {kind: frozenset(others) for kind, others in peers.items()}
 
 
-# The socket types that each type may be connected to.
+# The types without drafts, and the types that each may be connected to.
+CLASSIC = tuple(kind for kind in SocketType if kind <= SocketType.XSUB)
 PEERS = _peers()
 
 # Flags for send and recv.

@@ -3,9 +3,9 @@
 A program written for pyzmq may look for a name that this package leaves out. The error then says what to change:
 
     >>> import minizmtp as zmq
-    >>> zmq.Frame
+    >>> zmq.device
     Traceback (most recent call last):
-    AttributeError: minizmtp has no Frame: a frame is bytes
+    AttributeError: minizmtp has no device: use `await minizmtp.proxy(frontend, backend)` in a task of its own
     >>> zmq.Socket.send_pyobj
     Traceback (most recent call last):
     AttributeError: no send_pyobj: unpickling what a peer sent can run any code; use send_json(), or encode it
@@ -14,6 +14,7 @@ These names exist for error messages only: neither `dir()` nor a type checker se
 is different. It can be read alone.
 """
 
+from collections.abc import Iterable
 from typing import NoReturn
 
 from .sockopts import SocketOption
@@ -24,10 +25,8 @@ MONITOR = "use `async with sock.monitor() as events`, and iterate over events"
 PROXY = "use `await minizmtp.proxy(frontend, backend)` in a task of its own"
 VERSION = "there is no libzmq in it; its own version is minizmtp.__version__"
 NO_THREADS = "there are no I/O threads, and the number of sockets has no limit of its own"
-NO_DRAFTS = "it has the types PAIR PUB SUB REQ REP DEALER ROUTER PULL PUSH XPUB XSUB"
+NO_TYPE = "a SERVER or a ROUTER speaks ZMTP, which STREAM and DGRAM do not: use trio's streams and sockets for those"
 MECHANISM = "the options of the socket choose its mechanism: plain_username, curve_serverkey ..."
-
-DRAFTS = ["STREAM", "CLIENT", "SERVER", "RADIO", "DISH", "GATHER", "SCATTER", "DGRAM", "PEER", "CHANNEL"]
 
 OF_MODULE = {
     **dict.fromkeys(["asyncio", "green", "eventloop"], ASYNC),
@@ -36,10 +35,9 @@ OF_MODULE = {
     **dict.fromkeys(["device", "devices", "proxy_steerable", "QUEUE", "FORWARDER", "STREAMER"], PROXY),
     **dict.fromkeys(["zmq_version", "zmq_version_info", "pyzmq_version", "pyzmq_version_info"], VERSION),
     **dict.fromkeys(["IO_THREADS", "MAX_SOCKETS", "MAX_MSGSZ", "SOCKET_LIMIT", "ContextOption"], NO_THREADS),
-    **dict.fromkeys(DRAFTS, NO_DRAFTS),
+    **dict.fromkeys(["STREAM", "DGRAM"], NO_TYPE),
     **dict.fromkeys(["NULL", "PLAIN", "CURVE", "GSSAPI", "MECHANISM"], MECHANISM),
     "auth": "import minizmtp.auth",
-    "Frame": "a frame is bytes",
     "MessageTracker": "a frame is copied, or it is bytes, so its memory need not be tracked",
     "PollEvent": "the flags are POLLIN, POLLOUT and POLLERR",
     "Flag": "the flags are NOBLOCK and SNDMORE",
@@ -48,7 +46,7 @@ OF_MODULE = {
     "has": "it has tcp, ipc, inproc, NULL and PLAIN, and CURVE where PyNaCl is installed",
 }
 
-# Options of libzmq for what does not exist here: I/O threads, multicast, SOCKS, GSSAPI, the draft types ...
+# Options of libzmq for what does not exist here: I/O threads, multicast, SOCKS, GSSAPI ...
 NO_OPTIONS = """
     affinity bindtodevice blocky busy_poll connect_rid delay_attach_on_connect disconnect_msg
     fail_unroutable gssapi_plaintext gssapi_principal gssapi_principal_nametype gssapi_server gssapi_service_principal
@@ -71,7 +69,7 @@ OF_SOCKET = {
     **dict.fromkeys(["getsockopt_string", "getsockopt_unicode", "get_string"], "use getsockopt(option).decode()"),
     **dict.fromkeys(["send_unicode", "recv_unicode", "setsockopt_unicode"], "its name ends in _string"),
     **dict.fromkeys(["send_serialized", "recv_serialized"], "use send_multipart() and recv_multipart()"),
-    **dict.fromkeys(["join", "leave"], "a SUB subscribes; there are no RADIO and DISH"),
+    **dict.fromkeys(["join", "leave"], "it is for a DISH; a SUB subscribes"),
     **dict.fromkeys(["io_threads", "max_sockets"], NO_THREADS),
     **dict.fromkeys([*NO_OPTIONS, *map(str.upper, NO_OPTIONS)], NO_OPTION),
     **{name: f"an option is an attribute in lower case: {name.lower()}" for name in SocketOption.__members__},
@@ -112,8 +110,13 @@ class Missing:
         self.__get__(instance)
 
 
+def without_missing(cls: type, names: Iterable[str]) -> list[str]:
+    """Of names, those that cls has; a socket of a draft type has some that others miss."""
+    return [name for name in names if name not in OF_SOCKET or callable(vars(cls).get(name))]
+
+
 class Listing(type):
     """The type of Options, Socket and Context, whose `dir()` leaves out the missing names."""
 
     def __dir__(cls) -> list[str]:
-        return [name for name in super().__dir__() if name not in OF_SOCKET]
+        return without_missing(cls, super().__dir__())

@@ -406,7 +406,7 @@ class Options(metaclass=habits.Listing):
             """Never called, but `with` looks for it first."""
 
     def __dir__(self) -> list[str]:
-        return [name for name in super().__dir__() if name not in habits.OF_SOCKET]
+        return habits.without_missing(type(self), super().__dir__())
 
     def _option_changed(self, name: str) -> None:
         """Called after an option has been set."""

@@ -21,7 +21,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "everyday"))
 # Folders of slow tests, which run programs or many random inputs. In other folders, single tests are marked.
 SLOW_FOLDERS = {Path(__file__).parent / name for name in ("check", "demo", "fuzz", "learn")}
 
-RULE = re.compile(r"(2[3-9]|3[0-27]|45)-[1-9]\d*|L-[1-9]\d*")
+RULE = re.compile(r"(2[3-9]|3[0-27]|45)-[1-9]\d*|[LD]-[1-9]\d*")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

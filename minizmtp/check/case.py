@@ -24,11 +24,11 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import ClassVar
 
-from ..constants import SocketType
+from ..constants import CLASSIC
 from .peer import Peer, Terms
 
 CLEAR = (b"NULL", b"PLAIN")  # mechanisms that do not encrypt
-EVERY_KIND = tuple(kind.name for kind in SocketType)
+EVERY_KIND = tuple(kind.name for kind in CLASSIC)
 
 
 class Level(Enum):

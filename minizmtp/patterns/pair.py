@@ -38,4 +38,6 @@ class Pair(Pattern):
             self.attach(pipe)  # it was ignored, but a new connection counts as a new peer
 
     def why_ignored(self, pipe: Pipe) -> str:
-        return "" if pipe in self.pipes else "this PAIR has a peer already, so it ignores this second one: use a DEALER"
+        name, several = self.socket_type.name, "DEALER" if type(self) is Pair else "CLIENT"
+        why = f"this {name} has a peer already, so it ignores this second one: use a {several}"
+        return "" if pipe in self.pipes else why

@@ -189,7 +189,7 @@ class Pub(XPub):
     program_receives = False
 
     def take(self) -> Received | None:
-        raise ZMQError(ENOTSUP, "a PUB socket only sends")
+        raise self._only_sends()
 
     def subscribe(self, prefix: bytes) -> None:
         raise self._no_subscriptions()

@@ -36,17 +36,19 @@ class Requests:
     """The subscriptions of one XSUB or SUB.
 
     queues_ahead: requests are queued before there is a connection (XSUB, 29-36), and not only on one (SUB).
-    later: has a function called when other tasks have had their turns.
+    later: has a function called when other tasks have had their turns. asks: the request of a DISH is a Join.
     """
 
     def __init__(
         self,
         queues_ahead: bool,
         later: Callable[[Callable[[], None]], None] = lambda function: function(),
+        asks: type[Subscribe] = Subscribe,
     ) -> None:
         self.counts: dict[bytes, int] = {}  # how often each prefix is subscribed to
         self._queues_ahead = queues_ahead
         self._later = later
+        self._asks = asks
         # What is still to be queued for each publisher: prefixes to subscribe to, and requests behind them.
         self._left: dict[Pipe, deque[bytes | Subscribe | Cancel]] = {}
         self._away: dict[Pipe, int] = {}  # without a connection: how many requests were queued since the list was
@@ -103,6 +105,6 @@ class Requests:
         if self._left.get(pipe) is not left:
             return  # the connection has ended
         some = [left.popleft() for _ in range(min(SLICE, len(left)))]
-        pipe.outbound.put_all([Subscribe(each) if isinstance(each, bytes) else each for each in some])
+        pipe.outbound.put_all([self._asks(each) if isinstance(each, bytes) else each for each in some])
         if left:
             self._later(partial(self._queue_slice, pipe, left))

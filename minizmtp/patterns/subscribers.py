@@ -61,6 +61,8 @@ class Subscribers:
     to a send may have changed. later: has a function called when other tasks have had their turns.
     """
 
+    kinds: tuple[type, ...] = (Subscribe, Cancel)  # of requests; others are ignored
+
     def __init__(
         self,
         options: Options,
@@ -143,6 +145,8 @@ class Subscribers:
             self._go_on(pipe)
 
     def _on_request(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
+        if type(request) not in self.kinds:
+            return
         if pipe in self._unconfirmed:
             self._unconfirmed.remove(pipe)
             for index in {self.given, self.asked}:

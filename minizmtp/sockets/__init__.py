@@ -6,6 +6,7 @@
     changes      waiting for any change of one or several sockets
     sender       messages that cannot be sent in one step, and batches
     socket       send, recv and their relatives
+    drafts       the same for draft types, whose frames have an address
     zap          the question whether a peer may come in
     context      the owner of all sockets and all tasks
     poller       waiting for several sockets at once

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Self, Unpack, overload
 
 import trio
 
@@ -32,6 +32,7 @@ from ..net.reports import log
 from ..net.runtime import Runtime, keep_memory
 from ..options import OPTION_ROWS, Keywords, Options
 from . import zap
+from .drafts import Addressed, AddressedSocket, kind_of_socket
 from .socket import Socket
 
 # Seconds of lingering after which the log says which sockets wait, and for what.
@@ -75,6 +76,10 @@ class Context(Options):
     def closed(self) -> bool:
         return self._closed
 
+    @overload
+    def socket(self, socket_type: Addressed, **options: Unpack[Keywords]) -> AddressedSocket: ...
+    @overload
+    def socket(self, socket_type: SocketType | int, **options: Unpack[Keywords]) -> Socket: ...
     def socket(self, socket_type: SocketType | int, **options: Unpack[Keywords]) -> Socket:
         """Make a socket. Every option can be given as a keyword.
 
@@ -92,7 +97,7 @@ class Context(Options):
             raise ZMQError(EINVAL, f"socket type {socket_type!r}, expected one of {names}") from None
         # Defaults for other socket types are left out, because a Context may have some for each type.
         fitting = {name: value for name, value in self._values.items() if OPTION_ROWS[name].fits(kind)}
-        socket = Socket(self._runtime, kind, {**fitting, **options})
+        socket = kind_of_socket(kind)(self._runtime, kind, {**fitting, **options})
         self._runtime.sockets[socket._links] = socket
         return socket
 

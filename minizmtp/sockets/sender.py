@@ -78,12 +78,14 @@ class Sender:
         if not try_now():
             await self._waiters.park(try_now, flags, self._options.sndtimeo, self._waiters.senders)
 
-    async def send_many(self, messages: Iterable[Any], flags: int) -> int:
-        """See Socket.send_many."""
+    async def send_many(
+        self, messages: Iterable[Any], flags: int, items_of: Callable[[Iterator[Any]], Generator[Item, None, None]]
+    ) -> int:
+        """See Socket.send_many. items_of: gives each message as it is queued."""
         if flags & ~NOBLOCK:
             raise ZMQError(EINVAL, "send_many sends whole messages: the only flag that it knows is NOBLOCK")
         iterator = iter(messages)
-        items, count = _items(iterator), 0
+        items, count = items_of(iterator), 0
         while True:
             self._links.check_open()
             await trio.lowlevel.checkpoint()
@@ -149,7 +151,7 @@ def frame_of(data: Any) -> bytes:
         raise TypeError(f"a frame is bytes or bytes-like, not {type(data).__name__}{hint}") from None
 
 
-def _items(messages: Iterator[Any]) -> Generator[Item, None, None]:
+def items_of(messages: Iterator[Any]) -> Generator[Item, None, None]:
     """Each message as it is queued: a single frame alone, or a list of several."""
     for message in messages:
         if type(message) is bytes:

@@ -46,7 +46,7 @@ from ..wire.events import Message as Frames
 from .changes import timeout_scope, wait_for_change
 from .links import Links, PeerStatistics
 from .monitor import Monitor
-from .sender import TURNS, Sender, frame_of, frames_of
+from .sender import TURNS, Sender, frame_of, frames_of, items_of
 from .waiters import Waiters
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Socket(Options):
         self._rest = pattern.rest
         self._sender = Sender(self._links, pattern, waiters, self)
         self._parts = self._sender.parts
-        if socket_type in (SocketType.SUB, SocketType.XSUB):
+        if socket_type in (SocketType.SUB, SocketType.XSUB, SocketType.DISH):
             self.linger = 0  # because all that a subscriber has queued are subscriptions, which end with it anyway
         set_options(self, options)
 
@@ -296,15 +296,15 @@ class Socket(Options):
         Raises what send() raises, and whatever messages raises: what came before was sent. The message that was refused
         is taken from an iterator, and not sent. A REQ and a REP send one message at a time, so they raise ENOTSUP.
         """
-        return await self._sender.send_many(messages, flags)
+        return await self._sender.send_many(messages, flags, items_of)
 
-    async def send_string(self, text: str, flags: int = 0, encoding: str = "utf-8") -> None:
-        """Send text as one frame."""
-        await self.send(self._encoded(lambda: text.encode(encoding)), flags)
+    async def send_string(self, text: str, flags: int = 0, encoding: str = "utf-8", **address: Any) -> None:
+        """Send text as one frame. address: of a draft type, as for its send()."""
+        await self.send(self._encoded(lambda: text.encode(encoding)), flags, **address)
 
-    async def send_json(self, value: Any, flags: int = 0) -> None:
-        """Send value as one frame of JSON."""
-        await self.send(self._encoded(lambda: json.dumps(value, separators=(",", ":")).encode()), flags)
+    async def send_json(self, value: Any, flags: int = 0, **address: Any) -> None:
+        """Send value as one frame of JSON. address: as for send_string()."""
+        await self.send(self._encoded(lambda: json.dumps(value, separators=(",", ":")).encode()), flags, **address)
 
     def _encoded(self, encode: Callable[[], bytes]) -> bytes:
         try:

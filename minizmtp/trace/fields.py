@@ -75,6 +75,8 @@ SECTIONS = {
     "ERROR": zmtp("Error Handling"),
     "SUBSCRIBE": zmtp("The Publish-Subscribe Pattern"),
     "CANCEL": zmtp("The Publish-Subscribe Pattern"),
+    "JOIN": zmtp("The Radio-Dish Pattern"),
+    "LEAVE": zmtp("The Radio-Dish Pattern"),
     "PING": zmtp("Connection Heartbeating"),
     "PONG": zmtp("Connection Heartbeating"),
 }
@@ -85,6 +87,8 @@ DATA: Layout = (("data", REST),)
 TRAFFIC: dict[str, Layout] = {
     "SUBSCRIBE": (("prefix", REST),),
     "CANCEL": (("prefix", REST),),
+    "JOIN": (("group", REST),),
+    "LEAVE": (("group", REST),),
     "PING": PING,
     "PONG": (("context", REST),),
 }
@@ -107,6 +111,7 @@ WORDS: dict[str, Callable[[bytes], str]] = {
     "value": printable,
     "data": lambda octets: "ignored, because the command is unknown",
     "prefix": lambda octets: f"topics that begin with {printable(octets)}",
+    "group": lambda octets: f"the group {printable(octets)}",
     "ttl": _ttl,
     "context": lambda octets: "the PONG repeats it",
     "reason length": _octets,

@@ -8,6 +8,7 @@ message frames look alike:
 
     REQ, REP     the frames before the first empty one are the envelope, the empty one is the delimiter
     PUB, XPUB    the first frame is the topic
+    RADIO        the first frame is the group
     SUB, XSUB    a message that begins with 01 or 00 subscribes or cancels, because ZMTP 3.0 has no command for it
 
     >>> messages = Messages(Side.CLIENT, {Side.CLIENT: SocketType.SUB})
@@ -82,6 +83,8 @@ class Messages:
             ]
         if ours in (SocketType.PUB, SocketType.XPUB) and is_first:
             return [Piece("topic", body, "compared with the subscriptions", pattern("29/PUBSUB", ours), "body")]
+        if ours is SocketType.RADIO and is_first:
+            return [Piece("group", body, "compared with what was joined", zmtp("The Radio-Dish Pattern"), "body")]
         if more and not delimited and self._has_envelope(ours):
             self._delimited = not body
             name = "envelope" if body else "delimiter"

@@ -62,6 +62,10 @@ REASONS = {
         a message, because it is meant for the library at the other end and not for its program.""",
     "command CANCEL": """CANCEL ends a subscription. Messages that the publisher sent before CANCEL arrived are still
         on their way, so a subscriber may receive a few more.""",
+    "command JOIN": """JOIN tells the RADIO that this DISH wants the messages of a group. It is a command, because it is
+        meant for the library at the other end and not for its program.""",
+    "command LEAVE": """LEAVE takes a JOIN back. Messages that the RADIO sent before are still on their way, and the
+        DISH drops them.""",
     "command PING": """PING asks whether the peer is still there. TCP does not notice when a machine or a cable fails
         while nothing is sent, so without PING a dead connection could stay open for hours.""",
     "command PONG": """PONG answers a PING. It is sent at once and without the program, because it says that the peer's
@@ -163,6 +167,8 @@ REASONS = {
         reply there.""",
     "topic": """The first frame of what is published. The publisher compares it with the prefixes of each subscriber,
         and sends the message where one of them fits. The comparison is octet by octet, so topics need no syntax.""",
+    "group": """The name of a group. It is compared as a whole, so it has no neighbours with longer names, as a prefix
+        has. It is not a part of the message: the program gets it beside the message.""",
     "subscription": """ZMTP 3.0 has no command for subscriptions. A subscriber sends a message, in which the first
         octet is 1 to subscribe and 0 to cancel. Publishers still accept it, because the peer may be old.""",
     "body": """What the program passed to send, unchanged. ZMTP does not look into it and states no type or encoding,

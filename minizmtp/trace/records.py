@@ -237,6 +237,8 @@ OTHERS = {
     "SUBSCRIBE": """The {side} subscribes. It does so once: until it cancels, the {other} sends every message that
         begins with this prefix, and nothing else.""",
     "CANCEL": "The {side} cancels its subscription, and the {other} stops sending messages with this prefix.",
+    "JOIN": "The {side} joins a group: from now on the {other} sends it every message for exactly this group.",
+    "LEAVE": "The {side} leaves the group, and the {other} sends it no more messages for it.",
     "PING": """The {side} does this at regular intervals: it asks whether the {other} is still there, because TCP would
         not tell it that the other machine has failed.""",
     "PONG": "The {side} answers at once, and both know that the connection works.",
@@ -256,6 +258,8 @@ MESSAGES = {
     "subscribe": """The {kind} speaks ZMTP 3.0, which has no commands for subscriptions. So it sends a message that
         begins with 1, and the publisher's library takes it as a subscription.""",
     "cancel": "The {kind} cancels its subscription by a message that begins with 0.",
+    "RADIO": """The RADIO sends a message to a group, which is the first frame. It comes to this {other} because the
+        {other} has joined that group.""",
     "PUSH": """The PUSH sends a message to one of its peers: to each in turn, if there are several. No answer will
         come.""",
     "": """The {side} sends a message. It may do so at any time, because each direction of a connection is independent
@@ -282,7 +286,7 @@ CODE = {
     "MESSAGE": ("minizmtp.wire.curve:Cipher.encrypt",),
     "ERROR": ("minizmtp.wire.commands:", "minizmtp.wire.commands:encode_error"),
     "SUBSCRIBE": ("minizmtp.wire.commands:encode_command",),
-    "CANCEL": ("minizmtp.wire.commands:encode_command",),
+    **dict.fromkeys(["CANCEL", "JOIN", "LEAVE"], ("minizmtp.wire.commands:encode_command",)),
     "PING": ("minizmtp.wire.commands:encode_traffic",),
     "PONG": ("minizmtp.wire.commands:encode_command",),
     "REQ message": (

@@ -10,8 +10,9 @@ The body of a COMMAND frame is a name and data:
     in the handshake (see `mechanisms`)            afterwards, anywhere between two frames
     READY      properties of the peer              SUBSCRIBE  prefix: the peer wants these messages
     HELLO, WELCOME, INITIATE: PLAIN, CURVE         CANCEL     prefix: and no longer these
-    ERROR      length(1) reason: the peer          PING       ttl(2, tenths of a second) context(0–16)
-               refuses us                          PONG       the context of the PING
+    ERROR      length(1) reason: the peer          JOIN LEAVE group: the same, of RADIO and DISH
+               refuses us                          PING       ttl(2, tenths of a second) context(0–16)
+                                                   PONG       the context of the PING
 
     >>> encode_command(b"SUBSCRIBE", b"news")
     b'\tSUBSCRIBEnews'
@@ -36,7 +37,7 @@ Read next: `mechanisms`.
 import re
 
 from ..errors import ProtocolError, Violation
-from .events import Cancel, Error, Ping, Pong, Subscribe
+from .events import REQUESTS, Cancel, Error, Ping, Pong, Subscribe
 from .layout import REST, Layout, split
 
 _COMMAND_NAME = re.compile(rb"[A-Za-z]+")
@@ -97,7 +98,7 @@ def encode_traffic(event: Subscribe | Cancel | Ping | Pong) -> bytes:
         return encode_command(b"PING", event.ttl.to_bytes(2, "big") + event.context)
     if isinstance(event, Pong):
         return encode_command(b"PONG", event.context)
-    return encode_command(b"SUBSCRIBE" if isinstance(event, Subscribe) else b"CANCEL", event.prefix)
+    return encode_command(type(event).__name__.upper().encode(), event.prefix)  # as in REQUESTS
 
 
 def decode_traffic(name: bytes, data: bytes) -> Subscribe | Cancel | Ping | Pong | None:
@@ -106,9 +107,7 @@ def decode_traffic(name: bytes, data: bytes) -> Subscribe | Cancel | Ping | Pong
         return decode_ping(data)
     if name == b"PONG":
         return Pong(data)
-    if name == b"SUBSCRIBE":
-        return Subscribe(data)
-    return Cancel(data) if name == b"CANCEL" else None
+    return REQUESTS[name](data) if name in REQUESTS else None
 
 
 def decode_ping(data: bytes) -> Ping:

@@ -61,7 +61,7 @@ from .batches import BatchDecoder
 from .commands import decode_command, decode_error, decode_traffic, encode_error
 from .decryptor import Decryptor
 from .encoder import Encoded, Encoder
-from .events import NEED_DATA, Event, Item, NeedData, Ping, Pong
+from .events import NEED_DATA, Event, Item, Join, Leave, NeedData, Ping, Pong
 from .frames import COMMAND, MORE, encode_frame
 from .greeting import GREETING_SIZE, check_greeting, check_mechanism, decode_greeting, encode_greeting
 from .mechanisms import Mechanism, Null, Steps
@@ -86,7 +86,7 @@ TRANSITIONS: dict[tuple[State, type], State] = {  # (state, event): next state
     (HANDSHAKE, events.Ready): TRAFFIC,
     (HANDSHAKE, events.Error): CLOSED,  # don't connect again: the peer would refuse again (37-14, 37-15)
     (TRAFFIC, list): TRAFFIC,  # a message
-    **{(TRAFFIC, command): TRAFFIC for command in (events.Subscribe, events.Cancel, Ping, Pong)},
+    **{(TRAFFIC, command): TRAFFIC for command in (events.Subscribe, events.Cancel, Join, Leave, Ping, Pong)},
     **{(state, events.ConnectionClosed): CLOSED for state in State},  # connecting again may help (37-17)
 }
 
@@ -136,7 +136,7 @@ class Connection:
         self.decoder = BatchDecoder(HANDSHAKE_LIMIT, "before READY")
         if 0 <= max_message_size < HANDSHAKE_LIMIT:
             self.decoder = BatchDecoder(max_message_size)
-        self._assembler = Assembler(max_unfinished, is_publisher=socket_type in (SocketType.PUB, SocketType.XPUB))
+        self._assembler = Assembler(max_unfinished, is_publisher=socket_type.name in ("PUB", "XPUB", "RADIO"))
         self._frames: BatchDecoder | Decryptor = self.decoder
         self._next: Event | None = None  # what next_event returns first
         self._ended = False

@@ -19,7 +19,7 @@ from itertools import chain, islice
 from typing import Any
 
 from .commands import encode_traffic
-from .events import Cancel, Item, Ping, Pong, Run, SharedMessage, Subscribe
+from .events import Cancel, Item, Join, Leave, Ping, Pong, Run, SharedMessage, Subscribe
 from .frames import COMMAND, LONG, MORE, encode_message, frame_header
 from .mechanisms import Mechanism
 
@@ -102,7 +102,7 @@ class Encoder:
             pieces[-2] = SHORT[len(frame)] if len(frame) < 256 else frame_header(len(frame))
             return pieces
         flags, body = 0, item
-        if isinstance(item, (Subscribe, Cancel)) and not self._has_subscribe:
+        if isinstance(item, (Subscribe, Cancel)) and not (self._has_subscribe or isinstance(item, (Join, Leave))):
             body = (b"\1" if isinstance(item, Subscribe) else b"\0") + item.prefix
         elif isinstance(item, (Subscribe, Cancel, Ping, Pong)):
             flags, body = COMMAND, encode_traffic(item)

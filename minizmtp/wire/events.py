@@ -4,6 +4,7 @@
     Greeting   Ready   Error           during the handshake
     AuthRequest                        … when a ZAP handler decides
     Message    Subscribe   Cancel      traffic of the socket       the same three
+               Join        Leave       … of RADIO and DISH         the same two
     Ping       Pong                    heartbeats                  the same (a Ping is answered by the Connection)
     ConnectionClosed                   the end
 
@@ -73,6 +74,27 @@ class Cancel(NamedTuple):
     """The peer no longer has the subscription to prefix. Ignored if it had none."""
 
     prefix: bytes
+
+
+class Join(Subscribe):
+    """As Subscribe, but the peer is a DISH, and wants the messages to a group. prefix: the whole name of the group."""
+
+    __slots__ = ()
+
+
+class Leave(Cancel):
+    """The DISH is no longer in this group."""
+
+    __slots__ = ()
+
+
+# By the names of the commands, which are those of the classes.
+REQUESTS: dict[bytes, type[Subscribe | Cancel]] = {
+    b"SUBSCRIBE": Subscribe,
+    b"CANCEL": Cancel,
+    b"JOIN": Join,
+    b"LEAVE": Leave,
+}
 
 
 class Ready(NamedTuple):

@@ -19,7 +19,7 @@ from zmq.auth.asyncio import AsyncioAuthenticator
 
 import minizmtp
 import minizmtp.auth
-from minizmtp.habits import DRAFTS, OF_MODULE, OF_SOCKET
+from minizmtp.habits import OF_MODULE, OF_SOCKET
 from minizmtp.options import OPTION_NAMES, OPTION_ROWS, Alias, Keywords, Options
 
 pytest.importorskip("nacl", reason="two programs use CURVE")
@@ -311,7 +311,7 @@ def test_what_is_explained_is_not_there() -> None:
 
 def test_each_type_of_pyzmqs_sockets_is_here_or_explained() -> None:
     for kind in pyzmq.SocketType:
-        assert kind.name in DRAFTS or getattr(minizmtp, kind.name) == kind
+        assert kind.name in OF_MODULE or getattr(minizmtp, kind.name) == kind
 
 
 def test_an_unknown_name_refers_to_the_table_of_differences() -> None:

@@ -1,0 +1,138 @@
+r"""RADIO and DISH: news for groups.                                                          RFC 48/RADIO-DISH
+
+                          ┌── JOIN "eu" ──  DISH
+    "rain" to "eu" RADIO ─┤                          gets "rain", of the group "eu"
+                          └── JOIN "us" ──  DISH
+
+A PUB compares the beginning of a message with the subscriptions, so "eu" also brings "europe", and a topic has to be
+the first frame or the first octets of a message. A RADIO sends each message to a **group**, which is beside the message
+and not in it, and a DISH gets those of the groups that it has joined. A group is compared as a whole (D-7). It has 0
+to 255 octets, none of which is zero (D-9).
+
+    04 07 04 4a 4f 49 4e 65 75        COMMAND, 7 octets, "JOIN" "eu"; LEAVE ends it
+    01 02 65 75 00 04 72 61 69 6e     the group "eu" (MORE), "rain"
+
+All else is as with PUB and SUB. The RADIO filters. It waits for no DISH, and drops what has no room, or what no DISH
+has joined (D-8). A DISH tells its groups to each RADIO, on each connection anew. It drops what comes from a group that
+it has left. In this module, a message is a list of two frames, the group and the body, as on the wire (37-63).
+
+    >>> from .queue import Queue
+    >>> radio, peer = Radio(on_arrival=print, on_space=lambda: None), Pipe(Queue(), Queue())
+    >>> radio.attach(peer)
+    >>> peer.inbound.put(Join(b"eu"))
+    >>> [radio.try_send([group, b"rain"]) for group in (b"eu", b"europe", b"")], peer.outbound.take_batch(9)
+    ([True, True, True], [[b'eu', b'rain']])
+
+Read next: `net`, the engine on one page.
+"""
+
+from collections.abc import Callable, Collection
+
+from ..constants import SocketType
+from ..errors import EINVAL, ENOTSUP, ProtocolError, ZMQError, printable
+from ..options import Options
+from ..wire.events import Cancel, Join, Leave, Subscribe
+from .drafts import Draft
+from .pipe import Pipe
+from .pubsub import Pub, XSub
+from .requests import Requests
+from .subscribers import Subscribers
+from .subscriptions import SHARED, Subscriptions
+
+LONGEST_GROUP = 255
+EXPECTED = "a group of at most 255 octets, none of them zero"
+
+
+def is_group(name: bytes) -> bool:
+    """Is this the name of a group? (48/RADIO-DISH, "Group")"""
+    return len(name) <= LONGEST_GROUP and 0 not in name
+
+
+class Groups(Subscriptions[Pipe]):
+    """As Subscriptions, but what is looked up has to be equal."""
+
+    def _find(self, topic: bytes) -> tuple[Pipe, ...]:
+        node, rest = self._path(topic)[-1]
+        number = node.wanted.get(rest)
+        numbers = () if number is None else node.shared[rest] if number == SHARED else (number,)
+        members = map(self._named.__getitem__, numbers)
+        return tuple(member for member in members if member in self._holdings)
+
+
+class Members(Subscribers):
+    """The peers of a RADIO, and the groups that they have joined."""
+
+    kinds = (Join, Leave)
+
+    def __init__(self, options: Options, later: Callable[[Callable[[], None]], None]) -> None:
+        super().__init__(options, later=later)
+        self.given = self.asked = Groups()
+
+    def _on_request(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
+        if type(request) in self.kinds and not is_group(request.prefix):
+            raise ProtocolError(
+                f"{printable(request.prefix[:16])} of {len(request.prefix)} octets, expected {EXPECTED}"
+                ' (48/RADIO-DISH, "Group")'
+            )
+        super()._on_request(pipe, request)
+
+
+class Radio(Draft, Pub):
+    """Sends each message to all peers that have joined its group."""
+
+    socket_type = SocketType.RADIO
+    frames = 2
+
+    def __init__(
+        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
+    ) -> None:
+        super().__init__(on_arrival, on_space, options)
+        self._subscribers = Members(self._options, lambda step: self.later(step))
+        self.subscriptions = self._subscribers.given
+
+    def _audience(self, topic: bytes) -> Collection[Pipe]:
+        return self.subscriptions.matching(topic)  # whatever invert_matching says
+
+
+class Dish(Draft, XSub):
+    """Receives the messages of the groups that it has joined."""
+
+    socket_type = SocketType.DISH
+    frames = 2
+    queues_ahead = False
+
+    def __init__(
+        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
+    ) -> None:
+        super().__init__(on_arrival, on_space, options)
+        self._requests = Requests(self.queues_ahead, lambda step: self.later(step), Join)
+        self._update_filter()
+
+    def check_send(self) -> None:
+        raise ZMQError(ENOTSUP, "a DISH socket only receives")
+
+    def can_send(self) -> bool:
+        return False
+
+    def join(self, group: bytes) -> None:
+        """Ask for the messages of group. ZMQError (EINVAL) if it is joined already, as in libzmq (D-10)."""
+        if not is_group(group) or group in self._requests.counts:
+            raise ZMQError(EINVAL, f"group {printable(group)}: expected {EXPECTED}, which this DISH has not joined yet")
+        self._ask(Join(group))
+
+    def leave(self, group: bytes) -> None:
+        """Take join(group) back. ZMQError (EINVAL) if it is not joined."""
+        if group not in self._requests.counts:
+            raise ZMQError(EINVAL, f"group {printable(group)}: this DISH has not joined it")
+        self._ask(Leave(group))
+
+    def _ask(self, request: Join | Leave) -> None:
+        self._requests.count(request)
+        self._update_filter()
+        self.refresh()
+        self._requests.send(request)
+
+    def _update_filter(self) -> None:
+        """Let only messages of joined groups pass."""
+        assert self.incoming is not None
+        self.incoming.set_filter(self._requests.counts.__contains__, self.pipes)
