@@ -166,10 +166,8 @@ class Session:
 
     def finish(self, linger: int) -> None:
         self.finishing = True
-        deadline = trio.current_time() + linger / 1000 if linger >= 0 else math.inf
-        is_sooner, self._deadline = deadline < self._deadline, min(deadline, self._deadline)
-        # What the peer sent is discarded, because the program has said that it wants no more of it. What is queued for
-        # the peer stays in the pipe, and the engine goes on sending it.
+        self._deadline = min(self._deadline, trio.current_time() + linger / 1000 if linger >= 0 else math.inf)
+        # What the peer sent is discarded. What is queued for the peer stays in the pipe, and the engine goes on.
         if self._pipe is not None:
             detach_pipe(self._links.pattern, self._pipe, discard=True)
         if linger == 0 or not self.unsent():
@@ -177,9 +175,8 @@ class Session:
             return
         if self._engine is not None:
             self._engine.tell_when_drained()
-        if is_sooner:
-            self._links.runtime.reactor.cancel(self._alarm)
-            self._alarm = self._links.runtime.reactor.call_at(deadline, self._end)
+        self._links.runtime.reactor.cancel(self._alarm)
+        self._alarm = self._links.runtime.reactor.call_at(self._deadline, self._end)
 
     _end: Callable[[], None]  # at once: each kind of session has its way
 
