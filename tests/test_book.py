@@ -35,9 +35,9 @@ READING_ORDER = """
     patterns.pubsub patterns.reqrep patterns.router
     patterns.drafts patterns.scattergather patterns.channel patterns.clientserver patterns.radiodish
 
-    net.endpoints net.addresses net.transports net.tls net.looking net.runlimits net.reactor net.portable net.states
-    net.writer net.heartbeat net.pulse net.engine net.security net.advice net.reports net.link net.session net.connector
-    net.acceptor net.inproc net.runtime
+    net.endpoints net.addresses net.transports net.parting net.tls net.looking net.runlimits net.reactor net.portable
+    net.states net.writer net.heartbeat net.pulse net.engine net.security net.advice net.reports net.link net.session
+    net.connector net.acceptor net.inproc net.runtime
 
     sockets.monitor sockets.links sockets.waiters sockets.changes sockets.sender sockets.socket sockets.drafts
     sockets.zap sockets.context sockets.poller sockets.proxy

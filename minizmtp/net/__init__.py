@@ -22,7 +22,7 @@ which only a part has left goes back into the queue, and so do all behind it.
 **Ending.** An error ends the connection in which it occurs, and no other. The engine stops and tells its session, which
 keeps the pipe and dials again, or drops it.
 
-    endpoints, addresses, transports, tls  tcp://, ipc://, ws:// and wss:// become streams of octets
+    endpoints, addresses, transports, parting, tls  tcp://, ipc://, ws:// and wss:// become streams of octets
     looking, runlimits, reactor, portable  which connection runs next, and for how long
     states, writer, heartbeat, pulse       two tables of states; one direction; signs of life
     engine                                 all of these together

@@ -74,7 +74,8 @@ class EngineListener(Protocol):
         """All that was queued is with the system. Called only after Engine.tell_when_drained."""
 
     def on_closed(self, reason: Exception) -> None:
-        """The connection has ended, by ProtocolError (Refused, if the peer says so), Disconnected, or our mistake."""
+        """The connection has ended, by ProtocolError (Refused, if the peer says so), Disconnected, or our mistake. The
+        stream is to be closed."""
 
 
 class Engine(Source):
@@ -178,7 +179,6 @@ class Engine(Source):
             self._pipe.source = None
             self._pipe.inbound.set_writer()
         self._writer.close()
-        self._stream.close()
         self._session.on_closed(reason)
 
     def _set_interest(self) -> None:

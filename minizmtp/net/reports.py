@@ -18,10 +18,14 @@ import logging
 import re
 from typing import NamedTuple
 
+import trio
+
 from ..constants import Event
 from ..errors import ProtocolError, Refused
 from ..options import Options
+from ..patterns import Pipe
 from .advice import advice
+from .parting import QUIET
 from .pulse import Disconnected
 
 log = logging.getLogger("minizmtp")
@@ -88,6 +92,14 @@ class Closed(Exception):
 def code_and_reason(error: Exception) -> tuple[int, str]:
     """The number of an error of the system (0 for any other), and what it says."""
     return (error.errno or 0, str(error.strerror)) if isinstance(error, OSError) else (0, repr(error))
+
+
+def may_read_until(reason: Exception, pipe: Pipe | None, end_of_linger: float) -> float:
+    """The time until which the peer may still read what was sent to it (see `parting`); 0: it was nothing of value.
+    pipe: None before the handshake is done."""
+    if pipe is None:
+        return trio.current_time() + QUIET if isinstance(reason, ProtocolError) else 0  # because there may be an ERROR
+    return end_of_linger if isinstance(reason, Closed) and pipe.outbound.taken else 0
 
 
 def explain(

@@ -68,7 +68,7 @@ class Runtime:
 
     def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
         """Run function in the Context's nursery. When the Context is closed and idle, nothing is started any more."""
-        if self._nursery is None or not (self.accepts_tasks or self.working):
+        if self._nursery is None or not (self.accepts_tasks or self.working or self.sockets):
             return
         self.working += 1
         self._nursery.start_soon(self._run, function)

@@ -38,7 +38,7 @@ from ..wire.metadata import metadata_as_text
 from .engine import Engine
 from .link import detach_pipe, new_pipe
 from .pulse import Disconnected
-from .reports import HEARTBEATS_OFF, Closed, LogOnce, explain, log
+from .reports import HEARTBEATS_OFF, Closed, LogOnce, explain, log, may_read_until
 from .transports import Stream
 
 if TYPE_CHECKING:
@@ -84,7 +84,6 @@ class Session:
             if self._engine is not None:
                 self._engine.stop(error)
             else:
-                stream.close()
                 self.on_closed(error)
 
     def on_auth_request(self, question: AuthRequest) -> None:
@@ -151,6 +150,8 @@ class Session:
             self._auth_scope.cancel()
         greeting = self._engine.greeting_octets if self._engine is not None else 0
         self._engine = self._auth_scope = None
+        pipe = self._pipe if self._is_ready else None
+        self._links.partings.add(self._stream, may_read_until(reason, pipe, self._deadline))
         report = explain(
             reason, self.endpoint, self._options, is_ready=self._is_ready, greeting=greeting, dialled=self.dialled
         )
@@ -165,8 +166,8 @@ class Session:
 
     def finish(self, linger: int) -> None:
         self.finishing = True
-        # What the peer sent is discarded, because the program has said that it wants no more of it. What is queued for
-        # the peer stays in the pipe, and the engine goes on sending it.
+        self._deadline = min(self._deadline, trio.current_time() + linger / 1000 if linger >= 0 else math.inf)
+        # What the peer sent is discarded. What is queued for the peer stays in the pipe, and the engine goes on.
         if self._pipe is not None:
             detach_pipe(self._links.pattern, self._pipe, discard=True)
         if linger == 0 or not self.unsent():
@@ -174,10 +175,8 @@ class Session:
             return
         if self._engine is not None:
             self._engine.tell_when_drained()
-        deadline = trio.current_time() + linger / 1000 if linger > 0 else math.inf
-        if deadline < self._deadline:
-            self._links.runtime.reactor.cancel(self._alarm)
-            self._deadline, self._alarm = deadline, self._links.runtime.reactor.call_at(deadline, self._end)
+        self._links.runtime.reactor.cancel(self._alarm)
+        self._alarm = self._links.runtime.reactor.call_at(self._deadline, self._end)
 
     _end: Callable[[], None]  # at once: each kind of session has its way
 

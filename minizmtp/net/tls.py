@@ -25,6 +25,7 @@ import trio
 
 from ..options import Options
 from .endpoints import Ws
+from .parting import QUIET, part
 from .transports import READ_SIZE, Receiver, Stream, dial
 
 # Octets that are encrypted in one call of try_send. More would only wait in memory.
@@ -99,14 +100,22 @@ class TlsStream(Stream):
         self._unsent = octets
         return not octets
 
+    def send_eof(self) -> None:
+        self._say_goodbye()
+        super().send_eof()
+
     def close(self) -> None:
         """Say that it is the end, if there is room for it, and close."""
-        if self._socket.fileno() != -1 and not self._owed:
+        if self._socket.fileno() != -1:
+            self._say_goodbye()
+        super().close()
+
+    def _say_goodbye(self) -> None:
+        if not self._owed:
             with suppress(OSError):
                 with suppress(ssl.SSLWantReadError):
                     self._tls.unwrap()
                 self._flush()
-        super().close()
 
 
 async def dial_wss(endpoint: Ws, options: Options) -> TlsStream:
@@ -140,8 +149,10 @@ async def secure(
             except ssl.SSLWantReadError:
                 is_done = False
             except ssl.SSLError as error:
-                with suppress(OSError):
+                with suppress(OSError), trio.move_on_after(QUIET):
                     stream.try_send(outgoing.read())  # the alert, which says why
+                    stream.send_eof()
+                    await part(stream)
                 raise OSError(0, f"the TLS handshake failed: {error.strerror or error}") from None
             await _send_all(stream, outgoing.read())
             if is_done:

@@ -9,7 +9,7 @@ waking a task; see `engine`.)
 
 Errors are OSErrors with an explanation. Windows has no ipc here, because its Python has no Unix domain sockets.
 
-Read next: `tls`, or `engine` at once.
+Read next: `parting`, or `engine` at once.
 """
 
 import errno
@@ -130,9 +130,20 @@ class Stream:
         """Wait until the system accepts more octets."""
         await trio.lowlevel.wait_writable(self._socket)
 
+    def undelivered(self) -> int:
+        """How many octets the peer's system does not have yet; over ipc it has them at once."""
+        return 0 if self._socket.family not in (socket.AF_INET, socket.AF_INET6) else self.in_flight()
+
     def send_eof(self) -> None:
         """Close our direction; the peer may go on sending. Raises OSError if the peer has disconnected already."""
         self._socket.shutdown(socket.SHUT_WR)
+
+    def try_discard(self) -> int | None:
+        """Drop octets that have arrived. Returns how many, 0 at the end of the stream, None if there are none now."""
+        try:
+            return len(self._socket.recv(READ_SIZE))
+        except BlockingIOError:
+            return None
 
     @property
     def peer(self) -> Endpoint | None:

@@ -133,6 +133,10 @@ class Pattern:
     def can_send(self) -> bool:
         return bool(self.outgoing)
 
+    def may_begin(self) -> bool:
+        """May send_many ask for the next message? It is sent then, or raises, or waits for room at its own peer."""
+        return self.can_send()
+
     def has_room_for(self, beginning: Message) -> bool:
         """What try_send would say of a message that begins with these frames, with nothing done: True, False for "not
         now", or its ZMQError."""
@@ -154,7 +158,7 @@ class Pattern:
             return self.outgoing.send_many(items, most), None
         self.check_send()
         count = 0
-        while count < most and self.can_send() and (message := as_list(next(items, None))) is not None:
+        while count < most and self.may_begin() and (message := as_list(next(items, None))) is not None:
             if not self.try_send(message):
                 return count, message
             count += 1

@@ -143,6 +143,9 @@ class Router(Pattern):
         rooms = [pipe.outbound.room() for pipe in self._by_id.values()]
         return any(rooms)
 
+    def may_begin(self) -> bool:
+        return not self._by_id or self.can_send()  # without peers, any name is an error
+
     def has_room_for(self, beginning: Message) -> bool:
         if not self._options.router_mandatory:
             return True

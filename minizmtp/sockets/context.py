@@ -11,9 +11,9 @@ Leaving it normally closes every socket, and waits until each has sent its queue
 After a second the log names the sockets that still wait, because with a `linger` of −1 and a peer that never comes the
 program would seem to hang. Leaving it by an exception or a cancellation drops everything at once.
 
-Lingering ends when the *operating system* has taken all octets, as in libzmq. TCP may still lose them: if the peer
-sends to a socket that is closed, it gets a reset, and then it may lose what it has not read yet. A program that has to
-know that its last message arrived asks for a reply.
+Lingering ends when the peer has read everything and closes too (see `net.parting`). In libzmq it ends when the
+operating system has taken all octets, and TCP may still lose them. A program that has to know that its last message
+was handled asks for a reply.
 
 Read next: `minihttp.connection`, for comparison.
 """
@@ -113,6 +113,12 @@ class Context(Options):
                     "closing waits for %s %s, which has %d unsent message%s and linger=%d: if they may be dropped, set"
                     " linger=0, or leave by `await ctx.destroy(linger=0)`",
                     socket.socket_type.name, endpoint, messages, "s" * (messages > 1), socket.linger,
+                )  # fmt: skip
+            if octets := links.partings.undelivered():
+                log.warning(
+                    "closing waits for peers of %s %s, which have no room for the last %d octets sent, and linger=%d:"
+                    " if they may be dropped, set linger=0, or leave by `await ctx.destroy(linger=0)`",
+                    socket.socket_type.name, links.last_endpoint, octets, socket.linger,
                 )  # fmt: skip
         await self._runtime.wait_until_idle()
 

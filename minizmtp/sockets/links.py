@@ -29,6 +29,7 @@ from ..net.addresses import bound_place, dialled_place
 from ..net.connector import Connector
 from ..net.endpoints import Endpoint, Inproc, parse_endpoint
 from ..net.link import Link
+from ..net.parting import Partings
 from ..net.reports import log
 from ..net.runtime import Runtime
 from ..net.security import choose_connection
@@ -65,7 +66,9 @@ class PeerStatistics(NamedTuple):
 class Links:
     """The links of one socket. options: the socket's own, as they are now; each link keeps a copy of its own."""
 
-    __slots__ = ("_ended_connects", "_links", "closed", "last_endpoint", "monitors", "options", "pattern", "runtime")
+    __slots__ = (
+        "_ended_connects", "_links", "closed", "last_endpoint", "monitors", "options", "partings", "pattern", "runtime",
+    )  # fmt: skip
 
     def __init__(self, runtime: Runtime, pattern: Pattern, options: Options) -> None:
         self.runtime = runtime
@@ -74,6 +77,7 @@ class Links:
         self.closed = False
         self.last_endpoint = ""  # last bound, as resolved, or last connected
         self.monitors: WeakSet[Monitor] = WeakSet()  # weak, so that an abandoned monitor is freed (see `monitor`)
+        self.partings = Partings(runtime.start_task, self._forget_if_over)
         self._links: dict[Link, None] = {}  # in the order of bind and connect; also those that linger
         self._ended_connects: set[str] = set()  # ended by themselves: the program may still disconnect each once
 
@@ -198,11 +202,15 @@ class Links:
         self.finish(self.options.linger)
         for monitor in list(self.monitors):
             monitor.end()
-        if not self._links:
+        self._forget_if_over()
+
+    def _forget_if_over(self) -> None:
+        if self.closed and not self._links and not self.partings:
             self.runtime.forget(self)
 
     def finish(self, linger: int) -> None:
         """End all links after linger milliseconds. Those that linger already have no longer than this."""
+        self.partings.shorten(linger)
         for link in list(self._links):
             link.finish(linger)
 
@@ -211,6 +219,7 @@ class Links:
         that watch them, the tasks that work for them and the files of ipc endpoints are the parent's."""
         for link in self._links:
             link.abandon()
+        self.partings.abandon()
         self._links.clear()
         self.monitors.clear()
         self.runtime.forget(self)
@@ -263,5 +272,4 @@ class Links:
             del self._links[link]
             if not link.finishing:  # the program has not asked for this end, so it may still ask
                 self._ended_connects.add(link.endpoint)
-        if self.closed and not self._links:
-            self.runtime.forget(self)
+        self._forget_if_over()

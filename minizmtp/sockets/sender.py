@@ -104,11 +104,11 @@ class Sender:
                 # There are no more. A list's iterator tells so, and need not be asked for one when there is no room.
                 return count
             elif left:
-                await self._waiters.park(self._can_send, flags, self._options.sndtimeo, self._waiters.senders)
+                await self._waiters.park(self._may_begin, flags, self._options.sndtimeo, self._waiters.senders)
 
-    def _can_send(self) -> bool | None:
+    def _may_begin(self) -> bool | None:
         self._links.check_open()
-        return self._pattern.can_send() or None
+        return self._pattern.may_begin() or None
 
     def _try_send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
         self._links.check_open()

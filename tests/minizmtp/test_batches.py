@@ -326,6 +326,34 @@ async def test_a_mandatory_router_waits_for_the_named_peer() -> None:
         assert list(messages) == [[b"one", b"10"]]
 
 
+async def test_a_mandatory_router_without_peers_raises_at_once() -> None:
+    """As `send` does, and also when the last peer goes while the batch waits for room."""
+    async with zmq.Context() as ctx:
+        router = ctx.socket(zmq.ROUTER, router_mandatory=1, sndhwm=1)
+        router.bind("inproc://none")
+        with trio.fail_after(1):
+            for call in (router.send_multipart([b"one", b"1"]), router.send_many([[b"one", b"1"]])):
+                with pytest.raises(zmq.ZMQError) as error:
+                    await call
+                assert error.value.errno == zmq.EHOSTUNREACH
+            assert not await router.poll(0, zmq.POLLOUT)
+            dealer = ctx.socket(zmq.DEALER, routing_id=b"one", rcvhwm=1)
+            dealer.connect("inproc://none")
+            errors: list[int] = []
+
+            async def send() -> None:
+                with pytest.raises(zmq.ZMQError) as error:
+                    await router.send_many([b"one", b"%d" % number] for number in range(9))
+                errors.append(error.value.errno)
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(send)
+                await wait_all_tasks_blocked()
+                assert errors == []
+                dealer.close()
+        assert errors == [zmq.EHOSTUNREACH]
+
+
 async def test_with_xpub_nodrop_a_batch_waits() -> None:
     async with zmq.Context() as ctx:
         pub, sub = await pair(ctx, zmq.XPUB, zmq.SUB, "inproc://nodrop", sndhwm=1, rcvhwm=1)
