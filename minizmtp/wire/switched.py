@@ -57,10 +57,9 @@ from .websocket import (
     PING,
     PONG,
     CloseError,
-    encode_header,
     read_header,
 )
-from .zws import TO_ZWS, Unwrapper, Wrapper
+from .zws import Unwrapper, Wrapper
 
 # Without a mechanism.
 BARE = "ZWS2.0"
@@ -287,10 +286,11 @@ class WrappingEncoder(Encoder):
         if len(buffers) == 1:
             return count, [self._wrapper.wrap(buffers[0])]
         front, last = buffers
-        if self._wrapper.masks or self._mechanism.encrypts:
+        if self._mechanism.encrypts:
             return count, [self._wrapper.wrap(front + last)]
         front = self._wrapper.wrap(front[: -len(frame_header(len(last)))])
-        return count, [front + encode_header(1 + len(last)) + TO_ZWS[0], last]
+        header, last = self._wrapper.wrap_large(last)
+        return count, [front + header, last]
 
     def encode_run(self, run: Run) -> bytes:
         return self._wrapper.wrap(self._inner.encode_run(run))

@@ -35,8 +35,8 @@ FIN = MASKED = 0x80
 # A ping, a pong or a close has at most so many octets (section 5.5).
 LARGEST_CONTROL = 125
 
-# Octets that are XORed as one number. Python needs four times as long for 64 KiB in one number as in sixteen.
-STEP = 4096
+# Octets that are XORed as one number. Python takes longer for numbers that do not fit into the processor's cache.
+STEP = 8192
 
 # Status codes of a close (section 7.4.1).
 NORMAL, GOING_AWAY, BROKEN_RULE, WRONG_TYPE, TOO_BIG = 1000, 1001, 1002, 1003, 1009
@@ -115,10 +115,19 @@ def check_header(header: Header, *, masked: bool, in_message: bool) -> None:
         raise ProtocolError(f"frame of {header.size} octets, expected at most 2^63-1 (RFC 6455, 5.2)")
 
 
-def mask(octets: bytes, key: bytes, at: int = 0) -> bytes:
+def mask(octets: bytes | memoryview, key: bytes, at: int = 0) -> bytes:
     """Mask or unmask a part of a payload that begins at this offset of it."""
     key = key[at % 4 :] + key[: at % 4]
-    return xor(octets, key * (min(len(octets), STEP) // 4 + 1))
+    size = len(octets)
+    if size <= STEP:
+        return xor(octets, key * (size // 4 + 1))
+    # The key is turned into a number only once for all steps, because that takes as long as the payload of one.
+    view, stream, whole = memoryview(octets), int.from_bytes(key * (STEP // 4), "little"), size - size % STEP
+    parts = [
+        (int.from_bytes(view[begin : begin + STEP], "little") ^ stream).to_bytes(STEP, "little")
+        for begin in range(0, whole, STEP)
+    ]
+    return b"".join([*parts, mask(view[whole:], key)])
 
 
 def keystream(keys: bytes, header: int, size: int) -> bytes:
@@ -135,11 +144,11 @@ def keystream(keys: bytes, header: int, size: int) -> bytes:
     return bytes(stream)
 
 
-def xor(octets: bytes | memoryview, stream: bytes) -> bytes:
-    """octets XORed with stream, which is as long, or is repeated every STEP octets."""
-    if len(octets) <= STEP:
-        stream = stream[: len(octets)]
-        return (int.from_bytes(octets, "little") ^ int.from_bytes(stream, "little")).to_bytes(len(octets), "little")
-    view, is_whole = memoryview(octets), len(stream) >= len(octets)
-    parts = [stream[at : at + STEP] if is_whole else stream for at in range(0, len(octets), STEP)]
-    return b"".join([xor(view[number * STEP : (number + 1) * STEP], part) for number, part in enumerate(parts)])
+def xor(octets: bytes | memoryview, stream: bytes | memoryview) -> bytes:
+    """octets XORed with the beginning of stream."""
+    size = len(octets)
+    if size <= STEP:
+        stream = stream[:size]
+        return (int.from_bytes(octets, "little") ^ int.from_bytes(stream, "little")).to_bytes(size, "little")
+    one, other = memoryview(octets), memoryview(stream)
+    return b"".join([xor(one[at : at + STEP], other[at : at + STEP]) for at in range(0, size, STEP)])

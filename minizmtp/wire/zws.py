@@ -101,6 +101,13 @@ class Wrapper:
                 at = end
         return b"".join(pieces)
 
+    def wrap_large(self, body: bytes) -> tuple[bytes, bytes]:
+        """The last frame of a message: what comes before the body, and the body, which is copied only for the mask."""
+        if not self.masks:
+            return encode_header(1 + len(body)) + TO_ZWS[0], body
+        key = self.new_keys()
+        return encode_header(1 + len(body), key=key) + mask(TO_ZWS[0], key), mask(body, key, at=1)
+
     def _wrap_run(self, flags: bytes, bodies: list[bytes]) -> bytes:
         """Bodies of one size."""
         size = 1 + len(bodies[0])
@@ -231,12 +238,14 @@ class Unwrapper:
     def _go_on(self, pieces: list[bytes]) -> bool:
         """With the payload of the last frame."""
         header, at = self._frame, self._position
-        part = self._buffer[at : at + self._left]
-        if not part:
+        count = min(self._left, len(self._buffer) - at)
+        if not count:
             return False
-        self._position = at + len(part)
+        self._position = at + count
         if header.key:
-            part = mask(part, header.key, header.size - self._left)
+            part = mask(memoryview(self._buffer)[at : at + count], header.key, header.size - self._left)
+        else:
+            part = self._buffer[at : at + count]
         self._left -= len(part)
         if self._fragments is None:
             pieces.append(part)
