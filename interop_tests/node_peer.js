@@ -43,10 +43,8 @@ class Libzmq {
     for (const [name, value] of Object.entries(options)) this.socket[name] = value;
   }
   async bind(endpoint) {
-    // The lastEndpoint of a draft type is null.
-    const found = this.isDraft ? endpoint.replace("*", await freePort()) : endpoint;
-    await this.socket.bind(found);
-    return this.isDraft ? found : this.socket.lastEndpoint;
+    await this.socket.bind(endpoint);
+    return this.socket.lastEndpoint;
   }
   connect(endpoint) { this.socket.connect(endpoint); }
   subscribe(prefix) { this.socket.subscribe(prefix); }
@@ -57,15 +55,6 @@ class Libzmq {
     else await this.socket.send(frames.length === 1 ? frames[0] : frames);
   }
   async receive() { return await this.socket.receive(); }
-}
-
-async function freePort() {
-  return await new Promise((resolve) => {
-    const probe = require("node:net").createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
 }
 
 class Jszmq {
@@ -79,7 +68,14 @@ class Jszmq {
     });
   }
   async bind(endpoint) {
-    const found = endpoint.replace("*", await freePort());
+    const net = require("node:net");
+    const port = await new Promise((resolve) => {
+      const probe = net.createServer().listen(0, "127.0.0.1", () => {
+        const { port } = probe.address();
+        probe.close(() => resolve(port));
+      });
+    });
+    const found = endpoint.replace("*", port);
     this.socket.bindSync(found);
     return found;
   }
