@@ -12,7 +12,7 @@ from interop_tests.world import World
 
 PAIRS = ["ours-ours", "ours-libzmq", "libzmq-ours", "libzmq-libzmq"]
 TRANSPORTS = ["tcp", "ipc", "inproc"]
-REQUIREMENT = re.compile(r"(2[3-9]|3[0-27]|45)-[1-9]\d*|L-[1-9]\d*")
+REQUIREMENT = re.compile(r"(2[3-9]|3[0-27]|45)-[1-9]\d*|[LD]-[1-9]\d*")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

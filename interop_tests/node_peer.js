@@ -2,9 +2,11 @@
 //
 //   {"number": 1, "do": "make", "library": "zeromq", "type": "PUSH", "options": {}}
 //   {"number": 2, "do": "bind", "endpoint": "ws://127.0.0.1:*/"}               → {"number": 2, "endpoint": …}
-//   {"number": 3, "do": "connect" | "subscribe", …}
-//   {"number": 4, "do": "send", "frames": ["6869"]}                            frames are hexadecimal
+//   {"number": 3, "do": "connect" | "subscribe" | "join" | "leave", …}
+//   {"number": 4, "do": "send", "frames": ["6869"]}                            frames and groups are hexadecimal
 //   {"number": 5, "do": "receive"}                                             → {"number": 5, "frames": […]}
+//
+// A draft type has one frame; routing_id or group goes with it, in both directions.
 "use strict";
 
 const readline = require("node:readline");
@@ -13,12 +15,15 @@ const NAMES = {
   PAIR: "Pair", PUB: "Publisher", SUB: "Subscriber", REQ: "Request", REP: "Reply", DEALER: "Dealer", ROUTER: "Router",
   PULL: "Pull", PUSH: "Push", XPUB: "XPublisher", XSUB: "XSubscriber",
 };
+// zeromq/draft has no class for these two, and its Socket takes any number.
+const NUMBERS = { PEER: 19, CHANNEL: 20 };
 const DRAFTS = { CLIENT: "Client", SERVER: "Server", RADIO: "Radio", DISH: "Dish", SCATTER: "Scatter", GATHER: "Gather" };
 
 const hex = (frame) => Buffer.from(frame).toString("hex");
 const bytes = (text) => Buffer.from(text, "hex");
 
 // libzmq's PLAIN server asks a ZAP handler, and accepts no peer without one. This one accepts all.
+let zap;
 async function handleZap(zmq) {
   const handler = new zmq.Reply();
   await handler.bind("inproc://zeromq.zap.01");
@@ -27,9 +32,14 @@ async function handleZap(zmq) {
 
 class Libzmq {
   constructor(type, options) {
-    const zmq = NAMES[type] ? require("zeromq") : require("zeromq/draft");
-    this.socket = new zmq[NAMES[type] || DRAFTS[type]]();
-    if (options.plainServer) handleZap(zmq);
+    const zmq = require("zeromq");
+    this.isDraft = !NAMES[type];
+    if (NUMBERS[type]) {
+      const Socket = Object.getPrototypeOf(zmq.Push);
+      this.socket = new (class extends Socket {})(NUMBERS[type]);
+    } else if (this.isDraft) this.socket = new (require("zeromq/draft")[DRAFTS[type]])();
+    else this.socket = new zmq[NAMES[type]]();
+    if (options.plainServer) zap ||= handleZap(zmq);
     for (const [name, value] of Object.entries(options)) this.socket[name] = value;
   }
   async bind(endpoint) {
@@ -38,7 +48,12 @@ class Libzmq {
   }
   connect(endpoint) { this.socket.connect(endpoint); }
   subscribe(prefix) { this.socket.subscribe(prefix); }
-  async send(frames) { await this.socket.send(frames.length === 1 ? frames[0] : frames); }
+  join(group) { this.socket.join(group); }
+  leave(group) { this.socket.leave(group); }
+  async send(frames, address) {
+    if (address.group != null || address.routingId != null) await this.socket.send(frames[0], address);
+    else await this.socket.send(frames.length === 1 ? frames[0] : frames);
+  }
   async receive() { return await this.socket.receive(); }
 }
 
@@ -78,13 +93,26 @@ let peer;
 async function answer(request) {
   switch (request.do) {
     case "make":
+      if (peer) peer.socket.close();
       peer = new (request.library === "jszmq" ? Jszmq : Libzmq)(request.type, request.options || {});
       return {};
     case "bind": return { endpoint: await peer.bind(request.endpoint) };
     case "connect": peer.connect(request.endpoint); return {};
     case "subscribe": peer.subscribe(bytes(request.prefix)); return {};
-    case "send": await peer.send(request.frames.map(bytes)); return {};
-    case "receive": return { frames: (await peer.receive()).map(hex) };
+    case "join": peer.join(bytes(request.group)); return {};
+    case "leave": peer.leave(bytes(request.group)); return {};
+    case "send": {
+      const address = { routingId: request.routing_id };
+      if (request.group != null) address.group = bytes(request.group);
+      await peer.send(request.frames.map(bytes), address);
+      return {};
+    }
+    case "receive": {
+      const frames = await peer.receive();
+      if (!peer.isDraft) return { frames: frames.map(hex) };
+      const { routingId, group } = frames[1] || {};
+      return { frames: [hex(frames[0])], routing_id: routingId, group: group && hex(group) };
+    }
   }
 }
 

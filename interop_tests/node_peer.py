@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -78,11 +78,13 @@ class NodePeer:
 
 
 @asynccontextmanager
-async def node_peer(library: str, kind: str, **options: Any) -> AsyncIterator[NodePeer]:
-    """A socket of this kind in a process of its own."""
+async def node_peer(
+    library: str, kind: str, command: Sequence[str] = ("node", "--no-warnings", str(DRIVER)), **options: Any
+) -> AsyncIterator[NodePeer]:
+    """A socket of this kind in a process of its own. command: starts the driver."""
     async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(
-            ["node", "--no-warnings", str(DRIVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(os.environ)
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(os.environ)
         )
         peer = NodePeer(process)
         nursery.start_soon(peer.listen)

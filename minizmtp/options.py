@@ -308,6 +308,7 @@ class Options(metaclass=habits.Listing):
         SPAN_OF_OCTETS,
         "memory for the subscriptions of one peer: 512 for each, and 8 for each octet of its prefix. Not in libzmq",
         *PUBLISHERS,
+        SocketType.RADIO,
         over=STREAMS,
     )
     reconnect_ivl = Option(

@@ -489,6 +489,25 @@ async def test_another_thread() -> None:
 OLD_GREETING = bytes.fromhex("ff 00 00 00 00 00 00 00 01 7f  01  08  00 00")
 
 
+async def test_drafts() -> None:
+    """Where pyzmq has no drafts; `interop_tests/test_drafts.py` talks to one that has."""
+    if not pyzmq.has("draft"):
+        with pyzmq.Context() as theirs, pytest.raises(pyzmq.ZMQError) as caught:
+            theirs.socket(pyzmq.SERVER)
+        assert caught.value.errno == pyzmq.EINVAL
+    async with minizmtp.Context() as ctx:
+        here, there = ctx.socket(minizmtp.PEER), ctx.socket(minizmtp.PEER)
+        there.bind("inproc://peers")
+        number = here.connect_peer("inproc://peers")
+        assert await here.send_many([minizmtp.Frame(b"hello", routing_id=number)]) == 1
+        frame = await there.recv()
+        assert (frame, isinstance(frame, bytes), frame.group) == (b"hello", True, "")
+        await there.send(frame)
+        ((answer,),) = await here.recv_many()
+        assert isinstance(answer, minizmtp.Frame)
+        assert answer.routing_id == number
+
+
 async def test_an_old_peer() -> None:
     def answer(endpoint: str) -> tuple[bytes, bool]:
         """What it says, as far as a greeting of 2.0 goes; and whether a message of 2.0 may follow."""
