@@ -119,7 +119,7 @@ class Writer:
         assert self._queue is not None
         state = self.state
         if state is PROMPT:
-            if (item := self._queue.take_only()) is not None:
+            if len(self._queue) == 1 and (item := self._queue.take()) is not None:
                 self._send_one(item)
             else:
                 self._drain(MANY)

@@ -33,10 +33,7 @@ from itertools import chain, islice, zip_longest
 from ..wire.events import Item, Message
 from .ahead import Ahead, Received, as_list
 from .pipe import Pipe
-from .queue import Queue, ignore
-
-# An inbox that never has anything in it.
-NOTHING: deque[Item] = deque(maxlen=0)
+from .queue import NOTHING, Queue, ignore
 
 
 class FairQueue:
@@ -105,18 +102,14 @@ class FairQueue:
         while row:
             pipe, queue = row[0], row[0].inbound
             ready = queue.ready
-            item = ready.popleft() if len(ready) > 1 else queue.take_only()
-            is_empty = not ready
-            if item is None:
-                item = queue.take()
-                is_empty = not (ready or len(queue))
-            if is_empty:
+            item = ready.popleft() if len(ready) > 1 else queue.take()
+            if not (ready or len(queue)):
                 self.inbox = NOTHING
                 row.popleft()
             elif len(row) > 1:
                 row.rotate(-1)
             elif self._publishes:
-                self.inbox = ready
+                self.inbox = queue.ready
             message = [item] if type(item) is bytes else as_list(item)
             if message is not None:
                 return pipe, message

@@ -101,6 +101,7 @@ class RunQueue(Queue):
     def offer_run(self, run: OpenRun) -> bool:
         """Append run and return True; or do nothing and return False when it has to be split for this queue: its
         messages are to be offered one by one."""
+        self._need_items()
         room = self.room()
         if not room or self._is_special:
             return False
@@ -171,9 +172,6 @@ class RunQueue(Queue):
     def take(self) -> Item | None:
         self._split_runs()
         return super().take()
-
-    def take_only(self) -> Item | None:
-        return None if self.has_runs else super().take_only()
 
     def put_back(self, items: Iterable[Item]) -> None:
         self._split_runs()

@@ -91,7 +91,7 @@ def test_readme_has_the_table_of_the_journey() -> None:
     assert table() in (PACKAGE.parent / "README.md").read_text("utf-8")
 
 
-async def test_an_idle_send_is_8_calls() -> None:
+async def test_an_idle_send_is_9_calls() -> None:
     recorder = Recorder()
     async with zmq.Context() as ctx:
         pull, push = await pair(ctx, zmq.PULL, zmq.PUSH)
@@ -105,10 +105,10 @@ async def test_an_idle_send_is_8_calls() -> None:
         finally:
             sys.setprofile(None)
     print(*recorder.calls, sep="\n")
-    assert len(recorder.calls) <= 8
+    assert len(recorder.calls) <= 9
 
 
-async def test_a_recv_that_waits_is_31_calls() -> None:
+async def test_a_recv_that_waits_is_32_calls() -> None:
     """From the call to the message: waiting, reading, decoding. The peer is no part of it, nor is looking."""
     recorder = Recorder()
 
@@ -131,4 +131,4 @@ async def test_a_recv_that_waits_is_31_calls() -> None:
                 await wait_all_tasks_blocked(0.01)
                 peer.sendall(frame(b"hello"))
     print(*recorder.calls, sep="\n")
-    assert len(recorder.calls) <= 31
+    assert len(recorder.calls) <= 32

@@ -259,7 +259,7 @@ class SendingEveryWay(RuleBasedStateMachine):
     @precondition(lambda self: self.peers)
     @rule(
         which=st.integers(0, 3),
-        way=st.sampled_from(["take", "only", "batch", "pop"]),
+        way=st.sampled_from(["take", "batch", "pop"]),
         most=st.integers(1, 4),
         breaks=st.booleans(),
     )
@@ -272,10 +272,10 @@ class SendingEveryWay(RuleBasedStateMachine):
             assert len(taken) == min(most, len(plain.items))
         elif way == "pop" and len(queue.ready) > 1:
             taken = [queue.ready.popleft()]
-        elif (item := queue.take_only() if way == "only" else queue.take()) is not None:
+        elif (item := queue.take()) is not None:
             taken = [item]
         else:
-            assert way == "only" or not plain.items
+            assert not plain.items
         last = plain.take(len(taken))
         assert [as_list(item) for item in taken] == [[frame] for frame in last]
         self.model.look_at(plain)
