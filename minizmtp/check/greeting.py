@@ -174,7 +174,7 @@ class AsServerIsNotRead(Case):
 
 
 class OtherMechanism(Case):
-    """A peer with another mechanism is left."""
+    """The connection to a peer with another mechanism is closed."""
 
     number, section, mechanisms, difficult = "37-11", MECHANISMS, ANY, True
 
@@ -198,7 +198,7 @@ class AlmostTheMechanism(Case):
 
 
 class OldVersion(Case):
-    """A peer of ZMTP 2.0 is left, or spoken to in 2.0."""
+    """The connection to a peer of ZMTP 2.0 is closed, or goes on in 2.0."""
 
     number, section, mechanisms, difficult = "37-7", VERSIONS, (b"NULL",), True
     first = o.greeting()[:10] + b"\x01\x05\x00\x00"  # version 2.0, a DEALER without identity
@@ -211,7 +211,7 @@ class OldVersion(Case):
 
 
 class OldestVersion(OldVersion):
-    """A peer of ZMTP 1.0 is left, or spoken to in 1.0."""
+    """The connection to a peer of ZMTP 1.0 is closed, or goes on in 1.0."""
 
     number = "37-7"
     first = b"\x01\x00"  # a frame of one octet, the flags: no identity
@@ -224,7 +224,7 @@ class OldestVersion(OldVersion):
 
 
 class NoDowngrade(Case):
-    """A peer of ZMTP 2.0 is left at once where a mechanism other than NULL is used."""
+    """With a mechanism other than NULL, the connection to a peer of ZMTP 2.0 is closed at once."""
 
     number, section = "37-81", '37/ZMTP 3.1, "Detecting ZMTP 1.0 and 2.0 Peers"'
     mechanisms, difficult = (b"PLAIN", b"CURVE"), True
@@ -235,7 +235,7 @@ class NoDowngrade(Case):
 
 
 class OtherProtocol(Case):
-    """A peer that speaks HTTP is left."""
+    """The connection to a peer that speaks HTTP is closed."""
 
     number, section = "37-7", VERSIONS
     level, mechanisms, difficult = Level.SHOULD, ANY, True

@@ -89,7 +89,7 @@ class PongUnasked(Accepted):
 
 
 class TtlRunsOut(Case):
-    """A peer that has announced a ttl and then is silent for that long is left."""
+    """The connection to a peer that has announced a ttl and then is silent for that long is closed."""
 
     number, section, level, minor = "37-76", HEARTBEATS, Level.SHOULD, 1
 

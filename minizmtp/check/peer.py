@@ -140,12 +140,14 @@ class Place(NamedTuple):
 
     connect: to the socket of this case. afresh: to any socket that is made like it. again: the next that the socket
     makes by itself, if it is one that connects. program: what makes the socket's program act, if it can be told to.
+    failed: called when the case has failed, before its connections end.
     """
 
     connect: Connect
     afresh: Connect
     again: Connect
     program: Program | None = None
+    failed: Callable[[], Awaitable[object]] | None = None
 
 
 class Frame(NamedTuple):
@@ -495,8 +497,12 @@ def shown(octets: bytes, most: int = 32) -> str:
 
 
 def listed(frames: list[bytes] | tuple[bytes, ...]) -> str:
-    """The frames of a message in words."""
-    return "[" + ", ".join(printable(frame[:40]) + " …" * (len(frame) > 40) for frame in frames) + "]"
+    """The frames of a message in words.
+
+    >>> listed([b"news", b""])
+    '["news", ""]'
+    """
+    return "[" + ", ".join(f'"{printable(frame[:40])}{" …" * (len(frame) > 40)}"' for frame in frames) + "]"
 
 
 def named(frame: Frame) -> str:

@@ -406,18 +406,19 @@ async def in_force(peer: Peer, prefix: bytes) -> None:
     raise Unlike(f"messages that begin with {listed([prefix])}", "none, though it was asked for")
 
 
-async def next_message(peer: Peer) -> list[bytes]:
-    """The next message that is no marker."""
-    while (frames := await peer.any_message())[0].endswith(MARK):
+async def next_message(peer: Peer, expected: str = "a message") -> list[bytes]:
+    """The next message that is no marker. expected: the words for the report."""
+    while (frames := await peer.any_message(expected))[0].endswith(MARK):
         pass
     return frames
 
 
 async def gets(peer: Peer, *frames: bytes) -> None:
     """The next message that is no marker has these frames."""
-    found = await next_message(peer)
+    expected = f"the message {listed(frames)}"
+    found = await next_message(peer, expected)
     if found != list(frames):
-        raise Unlike(f"the message {listed(frames)}", listed(found))
+        raise Unlike(expected, listed(found))
 
 
 async def next_is(peer: Peer, octets: bytes) -> None:

@@ -109,12 +109,12 @@ def lines_of(result: Result, whole: bool, dials: bool = False) -> Iterator[str]:
         yield from wire_of(result.record, dials)
 
 
-def wire_of(record: Record, dials: bool) -> Iterator[str]:
-    """What crossed the wire, span by span: → was sent by the check, ← came."""
+def wire_of(record: Record, dials: bool, mechanism: bytes = b"") -> Iterator[str]:
+    """What crossed the wire, span by span: → was sent by the check, ← came. mechanism: see spans_of."""
     for number in range(record.connections):
         if record.connections > 1:
             yield f"    connection {number + 1}"
-        for span in spans_of(record, number, dials):
+        for span in spans_of(record, number, dials, mechanism):
             sign = "→" if (span.side is Side.CLIENT) is not dials else "←"
             left = f"… {len(span.octets):,} octets" if len(span.octets) > MOST_OCTETS else ""
             octets = span.octets[: MOST_OCTETS // (1 + bool(left))].hex(" ")
@@ -123,13 +123,18 @@ def wire_of(record: Record, dials: bool) -> Iterator[str]:
             yield "    ← the end of the stream"
 
 
-def spans_of(record: Record, number: int, dials: bool) -> list[Span]:
-    """The spans of one connection, in the order in which they began."""
+def spans_of(record: Record, number: int, dials: bool, mechanism: bytes = b"") -> list[Span]:
+    """The spans of one connection, in the order in which they began. mechanism: the right one. If the check
+    names another on purpose, the other side's greeting is read first, so that it is not called wrong."""
+    writes = [write for write in record.writes if write.connection == number]
+    named = b"".join(write.octets for write in writes if write.ours)[12:32]
+    order = list(range(len(writes)))
+    if mechanism and named.ljust(20, b"\0") != mechanism.ljust(20, b"\0"):
+        order.sort(key=lambda at: writes[at].ours)
     trace = Trace()
-    for write in record.writes:
-        if write.connection == number:
-            trace.feed(Side.CLIENT if write.ours is not dials else Side.SERVER, write.octets, write.at)
-    return sorted((span for side in Side for span in trace.spans(side)), key=lambda span: span.write)
+    for write in (writes[at] for at in order):
+        trace.feed(Side.CLIENT if write.ours is not dials else Side.SERVER, write.octets, write.at)
+    return sorted((span for side in Side for span in trace.spans(side)), key=lambda span: order[span.write])
 
 
 def printable(text: str) -> str:

@@ -273,9 +273,13 @@ class RouterHearsInTurn(Case):
 
 async def receives(peer: Peer, *frames: bytes) -> None:
     """The next message of the program has these frames."""
-    found = await peer.program.receive()
+    expected = f"the message {listed(frames)} for the program"
+    try:
+        found = await peer.program.receive()
+    except Unlike as unlike:
+        raise Unlike(expected, unlike.came) from None
     if found != list(frames):
-        raise Unlike(f"the message {listed(frames)} for the program", listed(found))
+        raise Unlike(expected, listed(found))
 
 
 async def as_it_is(peer: Peer) -> None:

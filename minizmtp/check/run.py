@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import trio
 
 from .case import Case, Level, Verdict
-from .peer import Departure, Ended, NotApplicable, Peer, Record, Terms, Unlike, Unreachable
+from .peer import Departure, Ended, NotApplicable, Peer, Place, Record, Terms, Unlike, Unreachable
 from .program import Driver, DriverEnded, DriverError
 from .target import Driven, Target
 
@@ -68,7 +68,7 @@ async def play(case: type[Case], target: Target) -> Result:
     try:
         with trio.fail_after(LONGEST):
             async with target.place() as place:
-                await _play(case(), Peer(await place.connect(), target.terms, record, place))
+                await _play(case(), Peer(await place.connect(), target.terms, record, place), place)
         result.verdict = Verdict.PASSED
     except* DriverEnded as group:
         raise Gone(str(first_of(group))) from None
@@ -97,9 +97,13 @@ async def play(case: type[Case], target: Target) -> Result:
     return result
 
 
-async def _play(case: Case, peer: Peer) -> None:
+async def _play(case: Case, peer: Peer, place: Place) -> None:
     try:
         await case.play(peer)
+    except Exception:
+        if place.failed is not None:
+            await place.failed()
+        raise
     finally:
         with trio.CancelScope(shield=True):
             for one in peer.opened:

@@ -27,7 +27,7 @@ from . import hook
 from .course import STEPS, Step, step
 from .program import NotStarted
 from .progress import Progress
-from .run import report, run_step
+from .run import ENOUGH, report, run_step
 
 WRITE = "check 1 -- python mine.py"
 
@@ -59,7 +59,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     for each in (shows, checks):
         each.add_argument("step", metavar="STEP", help="its number or name")
     checks.add_argument("--hint", action="store_true", help="say one thing more about what fails")
-    checks.add_argument("--all", action="store_true", help="show the checks that passed, too")
+    checks.add_argument("--all", action="store_true", help="show what passed, too, and all that crossed the wire")
     checks.add_argument("--patience", type=float, default=2.0, metavar="S", help="for an answer (2 seconds)")
     checks.epilog = "After -- follows the command that runs your program, without KIND and ENDPOINT."
     split = [*arguments, "--"].index("--")
@@ -104,10 +104,14 @@ def check(options: argparse.Namespace, progress: Progress) -> int:
         return 2
     failed = [outcome for outcome in outcomes if not outcome.passed]
     for outcome in outcomes:
-        if options.all or not outcome.passed or outcome.result.note:
-            print(*report(this, outcome, options.hint), sep="\n")
+        if options.all or outcome in failed[:ENOUGH] or (outcome.passed and outcome.result.note):
+            print(*report(this, outcome, options.hint, options.all or outcome is failed[0]), sep="\n")
     if failed:
         print("→ was sent to your program, ← came from it.")
+    for outcome in [] if options.all else failed[ENOUGH:]:
+        print(f"  ✗ {outcome.check.kind:6} {outcome.result.name} has failed, too.")
+    if len(failed) > 1:
+        print("Begin with the first: the others may have failed because of it. --all shows each whole.")
     passed = len(outcomes) == len(this.checks) and not failed
     print(f"{len(outcomes) - len(failed)} passed, {len(failed)} failed", end="")
     left_out = len(this.checks) - len(outcomes)

@@ -115,6 +115,7 @@ FRAMES = checks_of("""
 READY = checks_of("""
     PULL:
     ready-octet-by-octet | The octets of READY | Count the lengths again: one octet for names, four for values.
+    ready-comes-first | The octets of READY | If both wait for the other's READY, both wait forever.
     ready-is-answered | The octets of READY | Send READY after your greeting, without waiting for the peer's.
     says-its-type | The octets of READY | The property is Socket-Type.
     type-is-one-of-the-list | The octets of READY | The value is PULL, in capitals.
@@ -129,12 +130,14 @@ READY = checks_of("""
     no-socket-type | Reading metadata | A READY without Socket-Type is accepted, as libzmq does.
     all-partners-fit | Types that fit | The peer of a PULL is a PUSH.
     wrong-types | Types that fit | Close the connection if the peer is no PUSH.
+    wrong-type-in-capitals | Reading metadata | Compare the names of properties in lower case.
     type-in-small-letters | Types that fit | The value of Socket-Type is compared as it is.
     value-that-ends-early | Reading metadata | Check each length against what is left before you cut.
     trailing-octets | Reading metadata | After the last property nothing may be left.
     message-before-ready | What comes first | A message frame before READY is an error.
     other-command-before-ready | What comes first | The name is all its letters: READY, and nothing that resembles it.
     ping-before-ready | What comes first | Any command but READY ends the connection.
+    ready-of-another-length | What comes first | Compare the length octet, 05, as well as the five letters.
     error-ends-the-handshake | What comes first | ERROR is a command other than READY.
     leaves-inside-ready | What comes first | The end of the stream is possible at every read.
     one-peer-for-messages | What comes first | After READY, messages are printed as in step 2.
@@ -170,6 +173,7 @@ MANY = checks_of("""
     a-flood-and-another | Lines stay whole | Let the lock go after each line.
     pull-waits | Back-pressure | Don't read on before the line is written; keep no list of what is to be written.
     REP:
+    one-turn-at-a-time | REP and its turn | Hold the lock from the printing until the line with the reply has been read.
     reply-goes-to-the-asker | REP and its turn | Keep the connection with the request, and send the reply there.
     asker-has-gone | REP and its turn | Let the lock go, whatever happens to the connection.
     PUSH:
@@ -188,17 +192,18 @@ PUBSUB = checks_of("""
     nothing-unasked | Subscriptions | Without a subscription nothing matches.
     first-frame-decides | Subscriptions | The prefix is compared with the first frame; all frames are sent.
     old-subscription | Subscriptions | 00 and a prefix takes it back.
-    subscriptions-add | Subscriptions | Count: two subscriptions to one prefix take two cancellations.
+    counts-subscriptions | Subscriptions | Count: two subscriptions to one prefix take two cancellations.
     long-prefixes | Subscriptions | A long prefix comes in a long frame.
     message-for-a-publisher | Subscriptions | Drop what begins with neither 00 nor 01.
     two-subscribers | A queue for each peer | Subscriptions belong to a connection, and end with it.
-    slow-subscriber | A queue for each peer | Never write to a socket in the thread that reads the lines.
+    slow-subscriber | A queue for each peer | The thread that reads lines waits for no peer: full means dropped.
     wrong-types | SUB | SUB and XSUB, and no other.
     SUB:
     subscribe-to-old-peers | SUB | A subscription is a message of one frame: 01 and the prefix.
     long-subscriptions | SUB | 01 and 255 octets of prefix are 256: a long frame.
     late-publisher | SUB | Lines that came before the handshake are sent after it, each once.
     subscriptions-are-counted | SUB | Send 00 and the prefix when it was taken back as often as asked for.
+    asks-once | SUB | Send 01 and the prefix only if it was not asked for before.
     sub-hands-on | SUB | Print the message with all its frames.
     sub-filters-too | SUB | Compare messages with your own subscriptions, too, before you print them.
 """)
@@ -206,7 +211,7 @@ PUBSUB = checks_of("""
 ROUTER = checks_of("""
     ROUTER:
     name-in-front | Names | The name is the property Identity of the peer's READY, and goes in front of its frames.
-    made-up-names | Names | 00 and four octets at random. With the same name twice, the second peer is not heard.
+    made-up-names | Names | 00 and four octets at random. With the same name twice, the second peer gets no messages.
     requests-and-replies | Names | Add the name, and change nothing else.
     goes-by-the-name | The way back | The first frame of a line is the name, and is not sent.
     unknown-name | The way back | Drop the line, and go on.

@@ -176,7 +176,7 @@ async def many(scene: Scene) -> str:
     push, far = await scene.pair("PUSH", "PULL")
     await push.send(b"x" * 1_000_000)
     await expect(far, b"x" * 1_000_000)
-    return f"ten PUSH of {scene.name} at once were heard by your PULL, and a PULL got a million octets of your PUSH."
+    return f"ten PUSH of {scene.name} at once sent to your PULL, and a PULL got a million octets of your PUSH."
 
 
 async def pubsub(scene: Scene) -> str:

@@ -11,6 +11,7 @@ Below this module: `check.case`. Read next: `course`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import ClassVar
 
@@ -21,7 +22,8 @@ from ..check.case import Case
 from ..check.dialling import back
 from ..check.peer import QUIET, Ended, Peer, Unlike, listed, shown
 from ..check.program import encoded
-from ..check.pubsub import asks, gets, in_force, subscription
+from ..check.pubsub import asks, gets, in_force, next_message, subscription
+from ..wire.frames import COMMAND
 from .program import Learner
 
 APART = 0.004  # seconds between pieces, because the system joins what is sent sooner
@@ -144,7 +146,7 @@ class LaterMinorVersion(StaysOpenFor):
 
 
 class NoSignature(Lesson):
-    """A peer whose greeting has another first octet, or another tenth, is left."""
+    """A connection whose greeting has another first octet than ff, or another tenth than 7f, is closed."""
 
     difficult = True
 
@@ -347,6 +349,38 @@ class ReadyOctetByOctet(Lesson):
         peer.learn(frame.command()[1])
 
 
+class ReadyComesFirst(Lesson):
+    """READY comes after the greeting, without waiting for the peer's READY."""
+
+    mechanisms = (b"NULL",)
+
+    async def play(self, peer: Peer) -> None:
+        await peer.greet()
+        await peer.frame("READY after the two greetings, though the peer's READY has not come yet")
+
+
+class ReadyOfAnotherLength(Lesson):
+    """The name READY has the length 5: a command with another length is another command."""
+
+    mechanisms, difficult = (b"NULL",), True
+
+    async def play(self, peer: Peer) -> None:
+        await peer.greet()
+        await peer.send(o.frame(b"\x04READY" + o.metadata(peer.terms.partner), flags=COMMAND))
+        await peer.closes(asked=False)
+
+
+class WrongTypeInCapitals(Lesson):
+    """A type that does not fit is refused when the property is called SOCKET-TYPE, too."""
+
+    mechanisms, difficult = (b"NULL",), True
+
+    async def play(self, peer: Peer) -> None:
+        await peer.greet()
+        await peer.send(o.command(b"READY", o.properties((b"SOCKET-TYPE", peer.terms.kind.encode()))))
+        await peer.closes(asked=False)
+
+
 class OnePeerForMessages(Lesson):
     """After the handshake, messages are printed; after the first peer comes a second."""
 
@@ -427,6 +461,9 @@ class AnswersInTurn(Lesson):
 
 LUMP = 65_536  # octets of a message that fills buffers
 MOST = 1024  # of them: far more than the buffers of the system and of a careful program
+LUMPS = 256  # of them: more than the buffers of the system
+LITTLE = 3000  # little messages after these: more than a queue of 1000 takes
+AT_A_TIME = 50  # of them
 SECOND = 1.0  # in which attempts are counted
 MOST_ATTEMPTS = 25
 STUCK = 0.6  # seconds without progress
@@ -448,7 +485,7 @@ class SilentPeers(Lesson):
 
 
 class FiftyPeers(Lesson):
-    """Fifty peers at a time are all heard."""
+    """The messages of fifty peers at a time are printed."""
 
     async def play(self, peer: Peer) -> None:
         peers = [peer] + [await peer.another() for _ in range(49)]
@@ -482,7 +519,7 @@ class LinesStayWhole(Lesson):
 
 
 class AFloodAndAnother(Lesson):
-    """A peer that never stops sending does not keep another one from being heard."""
+    """While one peer sends without pause, the message of another one is printed, too."""
 
     async def play(self, peer: Peer) -> None:
         other = await peer.another()
@@ -505,6 +542,24 @@ class AFloodAndAnother(Lesson):
                 nursery.cancel_scope.cancel()
             if not nursery.cancel_scope.cancel_called:
                 raise Unlike("the message of the second peer", "messages of the first one only")
+
+
+class OneTurnAtATime(Lesson):
+    """REP prints the next request after it has read the reply to the one before."""
+
+    async def play(self, peer: Peer) -> None:
+        other = await peer.another()
+        for one in (peer, other):
+            await one.handshake("REQ")
+        await peer.send(o.message(b"", b"first"))
+        await prints(peer, b"first")
+        await other.send(o.message(b"", b"second"))
+        await peer.program.nothing()
+        await peer.program.send(b"to first")
+        await peer.message(b"", b"to first")
+        await prints(peer, b"second")
+        await peer.program.send(b"to second")
+        await other.message(b"", b"to second")
 
 
 class PullWaits(Lesson):
@@ -591,6 +646,34 @@ class TwoSubscribers(Lesson):
         await gets(other, b"b2")
 
 
+class CountsSubscriptions(Lesson):
+    """Two subscriptions to one prefix take two cancellations to undo."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        await peer.send(*(o.message(words) for words in (b"\1ab", b"\1ab", b"\0ab", b"\1z")))
+        await in_force(peer, b"z")
+        await peer.program.send(b"ab after one")
+        await gets(peer, b"ab after one")
+        await peer.send(o.message(b"\0ab"), o.message(b"\1y"))
+        await in_force(peer, b"y")
+        await peer.program.send(b"ab after two")
+        await peer.program.send(b"z")
+        await gets(peer, b"z")
+
+
+class AsksOnce(Lesson):
+    """SUB asks once for a prefix that its program asked for twice."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        for wish in (b"one", b"one", b"two"):
+            await peer.program.subscribe(wish)
+        for wish in (b"\1one", b"\1two"):
+            if (found := await subscription(peer)) != wish:
+                raise Unlike(f"the subscription {listed([wish])}", listed([found]))
+
+
 class SlowSubscriber(Lesson):
     """A subscriber that does not read loses messages; it does not keep others waiting."""
 
@@ -600,17 +683,14 @@ class SlowSubscriber(Lesson):
             await one.handshake()
             await one.send(asks(one, b"n"))
             await in_force(one, b"n")
-        for number in range(MOST // 2):
-            await learner(peer).write(line_for(b"n%d" % number, bytes(LUMP)), peer.terms.patience)
-            await gets(other, b"n%d" % number, bytes(LUMP))
-            other.record.writes.clear()
+        await reads_nothing(peer, other, lambda number, body: line_for(b"n%d" % number, body))
 
 
 # ------------------------------------------------------------------------------------------ step 7: ROUTER and DEALER
 
 
 class NameComesBack(Lesson):
-    """A peer that leaves and comes back under its name is heard, and reached, on its new connection."""
+    """A peer that leaves and comes back under its name sends and gets messages on its new connection."""
 
     async def play(self, peer: Peer) -> None:
         await introduces_itself(peer, b"anna")
@@ -628,10 +708,11 @@ class SlowDealer(Lesson):
         other = await peer.another()
         await introduces_itself(peer, b"slow")
         await introduces_itself(other, b"quick")
-        for number in range(MOST // 4):
-            await learner(peer).write(line_for(b"slow", bytes(LUMP)), peer.terms.patience)
-            await peer.program.send(b"quick", b"%d" % number)
-            await other.message(b"%d" % number)
+        await reads_nothing(
+            peer,
+            other,
+            lambda number, body: line_for(b"slow", b"n%d" % number, body) + line_for(b"quick", b"n%d" % number),
+        )
 
 
 class RequestsAndReplies(Lesson):
@@ -642,7 +723,7 @@ class RequestsAndReplies(Lesson):
         await peer.send(o.message(b"", b"question"))
         name, *frames = await peer.program.receive()
         if frames != [b"", b"question"]:
-            raise Unlike("a name, an empty frame, and question", line_of([name, *frames]))
+            raise Unlike('a name, an empty frame, and "question"', line_of([name, *frames]))
         await peer.program.send(name, b"", b"answer")
         await peer.message(b"", b"answer")
 
@@ -683,6 +764,8 @@ class MessagesGoOn(Lesson):
         second = await back(peer)
         await peer.program.send(b"two")
         await peer.program.send(b"three")
+        await learner(peer).has_read(peer.terms.patience / 2)  # it may also read them later
+        await trio.sleep(QUIET)  # a program that drops what it has read does so now
         await second.handshake()
         await second.message(b"two")
         await second.message(b"three")
@@ -794,7 +877,7 @@ class PingsByItself(Lesson):
 
 
 class SilenceIsTheEnd(Lesson):
-    """With ZMTP_HEARTBEAT=200, a peer that answers nothing is left."""
+    """With ZMTP_HEARTBEAT=200, the connection to a peer that answers nothing is closed."""
 
     async def play(self, peer: Peer) -> None:
         await peer.handshake()
@@ -851,11 +934,11 @@ async def begun(peer: Peer) -> None:
 
 async def prints(peer: Peer, *frames: bytes) -> None:
     """The next line of the program has these frames."""
-    expected = f"{line_of(frames)} on standard output"
+    expected = f"the line {line_of(frames)}, on standard output, flushed"
     try:
         found = await peer.program.receive()
     except Unlike as unlike:
-        raise Unlike(f"{expected}, flushed", unlike.came) from None
+        raise Unlike(expected, unlike.came) from None
     if found != list(frames):
         raise Unlike(expected, line_of(found))
 
@@ -891,6 +974,37 @@ async def stuck(fill: Callable[[], Awaitable[None]], count: Callable[[], int]) -
     return not done
 
 
+async def reads_nothing(slow: Peer, quick: Peer, lines: Callable[[int, bytes], bytes]) -> None:
+    """The program gets lines with messages for two peers, of which one does not read: the other one gets each message,
+    and the slow one loses some, because its queue has a bound. lines: for a number and a body, which fills buffers."""
+    waiting = []
+    for number in range(LUMPS + LITTLE):
+        await learner(slow).write(lines(number, bytes(LUMP) if number < LUMPS else b""), LONGEST)
+        waiting.append(b"n%d" % number)
+        if number < LUMPS or len(waiting) == AT_A_TIME:
+            for name in waiting:
+                await reaches(quick, name)
+            waiting.clear()
+        quick.record.writes.clear()
+    slow.terms = replace(slow.terms, patience=1.0)
+    count = 0
+    with suppress(Unlike):  # nothing comes any more
+        while (await next_message(slow))[0] == b"n%d" % count:
+            count += 1
+            slow.record.writes.clear()
+    if count == LUMPS + LITTLE:
+        expected = f"at most 1000 messages in the queue of a peer that does not read, so that some of {count} are lost"
+        raise Unlike(expected, "all of them, as soon as it reads")
+
+
+async def reaches(quick: Peer, name: bytes) -> None:
+    """The next message begins with this frame."""
+    expected = f"{listed([name])} at once for the peer that reads, while another peer does not"
+    frames = await next_message(quick, expected)
+    if frames[0] != name:
+        raise Unlike(expected, listed(frames))
+
+
 async def introduces_itself(peer: Peer, name: bytes) -> None:
     """A handshake under a name, and a message, after which a ROUTER knows it."""
     await peer.handshake(metadata=o.metadata("DEALER", identity=name))
@@ -902,7 +1016,7 @@ def line_of(frames: Sequence[bytes]) -> str:
     """A line as the program writes it, and its frames in words.
 
     >>> line_of([b"hi", b""])
-    'the line 6869 - [hi, ]'
+    '"6869 -", which is ["hi", ""]'
     """
     words = (f"{word[:16]}…({len(word) // 2} octets)" if len(word) > 32 else word for word in encoded(frames).split())
-    return f"the line {' '.join(words)} {listed(list(frames))}"
+    return f'"{" ".join(words)}", which is {listed(list(frames))}'

@@ -24,7 +24,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import trio
@@ -164,7 +164,7 @@ class Learner:
         patience = self.patience if patience is None else patience
         assert self._process is not None
         assert self._process.stdout is not None
-        expected = "a message on standard output (flushed)"
+        expected = "a line on standard output, flushed"
         try:
             with trio.fail_after(patience):
                 while b"\n" not in self._unread:
@@ -177,6 +177,13 @@ class Learner:
             raise Unlike(expected, f"nothing{part} in {patience:g} s") from None
         line, _, self._unread = self._unread.partition(b"\n")
         return read_line(line)
+
+    async def has_read(self, patience: float) -> None:
+        """Wait until the program has read all lines, or for this time where the system can't tell."""
+        assert self._process is not None
+        with trio.move_on_after(patience):
+            while is_full(self._process.stdin):  # noqa: ASYNC110  the system does not tell when it has
+                await trio.sleep(0.01)
 
     async def nothing(self) -> None:
         """Raises Unlike if a line comes."""
@@ -210,7 +217,7 @@ class Mine:
         self, command: Sequence[str], terms: Terms, settings: Mapping[str, str] | None = None, late: float = 0.0
     ) -> None:
         self._command, self.terms, self._settings, self._late = command, terms, settings, late
-        self.ended, self.words = "", list[str]()
+        self.ended, self.words, self._has_looked = "", list[str](), False
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[Place]:
@@ -221,15 +228,24 @@ class Mine:
             async with place(learners) as found:
                 yield found
         except BaseException:
-            # A program that is about to end with an error gets the moment to do so, because that is the reason.
-            with trio.CancelScope(shield=True):
-                self.ended = await learners[-1].how_it_ended(0.2)
+            if not self._has_looked:
+                await self._look(learners)()
             raise
         finally:
             for learner in learners:
                 await learner.end()
-                self.words = learner.last_words() or self.words
                 learner.close()
+
+    def _look(self, learners: Sequence[Learner]) -> Callable[[], Awaitable[None]]:
+        """What looks how the program has ended, before our connections end, because that may end it, too."""
+
+        async def look() -> None:
+            # A program that is about to end with an error gets the moment to do so, because that is the reason.
+            with trio.CancelScope(shield=True):
+                self.ended = await learners[-1].how_it_ended(0.2)
+            self.words, self._has_looked = learners[-1].last_words(), True
+
+        return look
 
     @asynccontextmanager
     async def _binds(self, learners: list[Learner]) -> AsyncIterator[Place]:
@@ -242,7 +258,7 @@ class Mine:
                 await self._start(learner, endpoint)
             return await _in_time(learner, _dialled(endpoint, learner), f"accept {which} connection at {endpoint}")
 
-        yield Place(connect, connect, connect, learner)
+        yield Place(connect, connect, connect, learner, self._look(learners))
 
     @asynccontextmanager
     async def _connects(self, learners: list[Learner]) -> AsyncIterator[Place]:
@@ -272,7 +288,7 @@ class Mine:
             async def again() -> trio.abc.Stream:
                 return await accept(listeners[-1], self.terms.patience)
 
-            yield Place(connect, afresh, again, learners[0])
+            yield Place(connect, afresh, again, learners[0], self._look(learners))
 
     async def _start(self, learner: Learner, endpoint: str) -> None:
         await learner.start(self.terms.kind, endpoint, environment_of(self.terms, self._settings))
@@ -313,6 +329,18 @@ async def _in_time(learner: Learner, connection: Awaitable[trio.abc.Stream], doe
     ended = await learner.how_it_ended()
     how = f": {ended}" if ended else f" within {START:g} s"
     raise NotStarted("\n    ".join([f"it did not {does}{how}", *learner.last_words()]))
+
+
+def is_full(pipe: object) -> bool:
+    """Whether a pipe that we write into holds octets that were not read yet; True where the system can't tell."""
+    try:
+        import fcntl
+        import termios
+    except ImportError:  # Windows
+        return True
+    assert isinstance(pipe, trio.lowlevel.FdStream)
+    count = fcntl.ioctl(pipe.fileno(), termios.FIONREAD, bytes(4))
+    return any(count)
 
 
 def free_port() -> int:

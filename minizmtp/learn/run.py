@@ -14,7 +14,7 @@ import trio
 
 from ..check import boxes
 from ..check.case import Verdict
-from ..check.peer import Terms
+from ..check.peer import Record, Terms, shown
 from ..check.report import SIGNS, wire_of
 from ..check.run import Gone, Result, play, result_of
 from ..errors import ZMQError
@@ -130,13 +130,13 @@ async def run_step(step: Step, command: Sequence[str], patience: float = 2.0) ->
 # ------------------------------------------------------------------------------------------------------------- report
 
 
-def report(step: Step, outcome: Outcome, hints: bool) -> Iterator[str]:
-    """The lines of one check. hints: with the hint of a check that failed."""
+def report(step: Step, outcome: Outcome, hints: bool, whole: bool = True) -> Iterator[str]:
+    """The lines of one check. hints: with the hint of a check that failed. whole: with all that crossed the wire."""
     result, check = outcome.result, outcome.check
     yield f"  {SIGNS[result.verdict]} {check.kind:6} {result.name}: {result.rule}."
     if outcome.passed:
         if result.note:
-            words = "libzmq does the same: it" if result.verdict is Verdict.LIBZMQ else "left out:"
+            words = "libzmq does the same: it" if result.verdict is Verdict.LIBZMQ else "not run: the check"
             yield f"    {words} {result.note}"
         return
     yield f"    expected: {result.expected}"
@@ -148,10 +148,21 @@ def report(step: Step, outcome: Outcome, hints: bool) -> Iterator[str]:
         yield f"    program:  {outcome.ended}"
     for word in outcome.words:
         yield f"    stderr:   {word}"
-    if result.record:
-        lines = list(wire_of(result.record, check.dials))
+    if result.record and not whole:
+        yield from sent_last(result.record)
+    elif result.record:
+        lines = list(wire_of(result.record, check.dials, check.mechanism))
         if len(lines) > MOST_LINES:
             yield f"    {len(lines) - MOST_LINES} lines before …"
         yield from lines[-MOST_LINES:]
     if hints:
         yield f"    hint:     {check.hint}"
+
+
+def sent_last(record: Record) -> Iterator[str]:
+    """What our side sent last, because the program may have failed by it."""
+    for write in reversed(record.writes):
+        if write.ours:
+            which = f" on connection {write.connection + 1}" if record.connections > 1 else ""
+            yield f"    sent:     last{which}: {shown(write.octets)}"
+            return

@@ -30,5 +30,6 @@ keeps the pipe and dials again, or drops it.
     link, session, connector, acceptor     the life of a connection, from both ends
     inproc, runtime                        two sockets without a connection; what a Context owns
 
-Read next: `session`.
+Try it: in `net.engine.Engine._receive`, write `1000` for `inbound.room()`. A PULL whose program never receives then
+takes all that a PUSH sends, and the PUSH never waits. Read next: `session`.
 """

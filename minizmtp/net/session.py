@@ -12,12 +12,11 @@ connection treat its loss differently, which explains most of what surprises in 
     wholly taken by the system        lost, if the peer has not read it: it is never sent twice, on either side
     received, and not yet read        the program can still read it, on either side
 
-With the option `immediate`, the connecting side keeps no pipe either while it is not connected.
+With the option `immediate`, the connecting side keeps no pipe either while it is not connected. A session starts an
+`engine`, which shakes hands, carries the messages, and calls back. An error ends the connection in which it occurs: it
+is reported (see `reports`) and never raised, so that no connection can harm another.
 
-A session does not work itself: it starts an `engine`, which shakes hands and carries the messages, and calls back. An
-error in a connection ends that connection. It is reported (see `reports`) and never raised, so that no connection can
-harm another.
-
+Try it: in `Session.finish`, write `True` for `linger == 0 or not self.unsent()`. What waits in a queue is lost.
 Read next: `sockets.waiters`, or `connector`.
 """
 

@@ -13,6 +13,7 @@ ignored after the first peer leaves: the next peer that connects takes the place
     >>> pair.try_send([b"hello"]), len(first.outbound), len(second.outbound)
     (True, 1, 0)
 
+Try it: in `Pair.attach`, write `False` for `self.pipes`. A second peer takes part, and gets every second message.
 Read next: `subscriptions`.
 """
 

@@ -6,7 +6,7 @@
                 └───────────► PULL PUSH ──────────┘
         each task to one worker                fair among workers
 
-A message goes to exactly one peer, the next in turn that has room. If no pipe has room, or there is none, because
+A message goes unchanged to one peer, the next in turn that has room. If no pipe has room, or there is none, because
 `connect` was not called and no peer has come, the sender waits: a PUSH never drops a message (30-9 … 30-11). So do
 DEALER, REQ and PAIR. The others (PUB, XPUB, XSUB, ROUTER, REP) drop a message for a peer that has no room, because one
 slow peer must not hold up the rest.
@@ -22,8 +22,7 @@ slow peer must not hold up the rest.
     >>> worker.outbound.take()
     [b'task']
 
-Messages are sent unchanged; the pattern adds no frames.
-
+Try it: in `Push.attach`, write `pass` for `pipe.inbound.close()`. What a peer sends fills a queue, and stays there.
 Read next: `pubsub`, or `pair`.
 """
 

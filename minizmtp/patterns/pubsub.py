@@ -44,6 +44,7 @@ of each and passes on what it receives, in both directions (see `proxy`):
     PUB ──── "eu rain" ───────►  XSUB  program  XPUB  ──── "eu rain" ───────►  SUB
         ◄─── SUBSCRIBE "eu" ───               01 "eu"  ◄─── SUBSCRIBE "eu" ───
 
+Try it: in `Sub._update_filter`, write `else None` for `else matching`. A SUB hands on all that a publisher sends.
 Read next: `reqrep`.
 """
 

@@ -37,7 +37,8 @@ acknowledgement. Its last item is taken by `take`, which sends that acknowledgem
     >>> queue.take(), list(queue.ready), len(queue)
     (b'c', [b'd'], 4)
 
-Read next: `routing`, or `pipe`.
+Try it: in `Queue.set_hwm`, write `1` for `(self.hwm + 1) // 2 or 1`. A writer that waits is woken for each message that
+is taken: 1000 times where it was twice. Read next: `routing`, or `pipe`.
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ takes off the delimiter.
     >>> split_envelope([b"hello"])                   # None: no delimiter, so there is no way back
     >>> split_envelope([b"r1", b""])                 # None: no body
 
-Both sides work in lockstep. A REQ must receive the reply before it sends again, and a REP must send the reply before it
-receives again; anything else is the error EFSM, "not in this state" (28-1, 28-10). DEALER and ROUTER, the same two
-without these rules, are in `router`.
+Both sides work in lockstep: a REQ receives the reply before it sends again, and a REP replies before it receives again.
+Anything else is the error EFSM, "not in this state" (28-1, 28-10). DEALER and ROUTER have no such rule (see `router`).
 
+Try it: in `split_envelope`, write `message` for `message[:-1]`. A REP takes an envelope without a body for a request.
 Read next: `router`.
 """
 

@@ -17,6 +17,8 @@ for days, while its program subscribes and cancels, queues its list anew from ti
     >>> list(publisher.outbound)
     [Subscribe(prefix=b'eu'), Subscribe(prefix=b'us')]
 
+Try it: in `Requests.count`, write `True` for `bool(before) is not bool(after)`. To cancel one of two subscriptions to a
+prefix ends both, because the publisher does not count.
 Read next: `pubsub`.
 """
 

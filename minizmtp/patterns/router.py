@@ -13,9 +13,8 @@ five octets, the first a zero, which no peer may choose. When a connection that 
 peer that asks for the same name keeps it; if another peer answers, the old name is gone.
 
 A message for a name that no peer has, or for a peer whose queue is full, is dropped. With `router_mandatory`, an
-unknown name is an error, and a full queue makes `send` wait. Of two peers that ask for one name the earlier one keeps
-it, and what the later one sends is dropped; with `router_handover` the later one gets the name, and the earlier one's
-connection is closed.
+unknown name is an error, and a full queue makes `send` wait. Of two peers of one name the earlier one keeps it, and
+what the later one sends is dropped; with `router_handover` the later one gets it, and the earlier one is disconnected.
 
     >>> from .queue import Queue
     >>> router = Router(on_arrival=lambda: None, on_space=lambda: None)
@@ -26,7 +25,8 @@ connection is closed.
     >>> router.try_send([b"anna", b"ok"]), anna.outbound.take()
     (True, b'ok')
 
-Read next: `net`, the engine on one page.
+Try it: in `Router._name`, write `None` for `self._by_id.get(routing_id)`. Two peers of one name are then both read, and
+the later one gets what is sent to it. Read next: `net`, the engine on one page.
 """
 
 from collections.abc import Callable, Iterator

@@ -7,9 +7,8 @@
               └──► 2  5  8                                c ──┘
             round robin                                     fair queue
 
-Both keep the pipes that can take part *now* in a row, serve the first and move it to the end. A pipe that is found full
-(or empty) leaves the row, and joins again at its end when its queue has room (or a message). So a turn costs the same
-with three peers and with three thousand.
+Both keep the pipes that can take part *now* in a row, serve the first and move it to the end. A full (or empty) pipe
+leaves the row, and joins again when it has room (or a message), so a turn costs the same with 3 peers and with 3000.
 
     >>> pipes = [Pipe(Queue(hwm=2), Queue()) for _ in range(3)]
     >>> robin = RoundRobin()
@@ -22,6 +21,7 @@ with three peers and with three thousand.
     >>> pipes.index(robin.send([b"more"]))
     1
 
+Try it: in `RoundRobin.send`, write `rotate(0)` for `rotate(-1)`. The example prints [0, 0, 1, 1, 2, 2].
 Read next: `pipeline`, or `pattern`.
 """
 

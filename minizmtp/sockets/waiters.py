@@ -9,10 +9,10 @@
 Waking a task does not hand it a message: the task asks the pattern again, and may find that another task was faster.
 That is why a task that is cancelled while it waits loses nothing: it holds no message, and after a try that succeeded
 there is no further await. A wake-up is not lost either, because trio cancels only a task that is still parked; one that
-was woken tries first. A spurious wake-up costs a moment, but a lost one lets a task hang for ever. So **whatever may
-change the result of a try wakes the tasks that wait**, also if the new result is an error. The pattern wakes them when
-a peer or an option changes something, and `wake_next` does so when another task has.
+was woken tries first. A lost one would let a task hang for ever, so **whatever may change the result of a try wakes the
+tasks that wait**, an error included. The pattern does so for peers and options, and `wake_next` for other tasks.
 
+Try it: in `Waiters.on_arrival`, write `unpark_all()` for `unpark()`. One message wakes every receiver, and one gets it.
 Read next: `changes`, or `sender`.
 """
 

@@ -14,6 +14,8 @@ forever. Therefore the assembler has limits of its own.
     Traceback (most recent call last):
     minizmtp.errors.ProtocolError: 4 frames of a message whose last has not come, 0 octets; expected at most 200 ...
 
+Try it: in `Assembler.add`, write `len(body)` for `len(body) + FRAME_COST`. The last example returns four times None,
+although a thousand million such frames would fill any memory.
 It can be read alone.
 """
 

@@ -23,14 +23,14 @@ The body of a COMMAND frame is a name and data:
 
 (The RFC's prose puts a null between name and data. Its grammar doesn't, and no implementation does.)
 
-A publisher filters: it sends a subscriber only the messages that start with a prefix that it asked for. Peers of
-ZMTP 3.0 have neither SUBSCRIBE nor CANCEL. They send an ordinary message of one frame, 01 to subscribe or 00 to cancel,
-and then the prefix; the PUB socket reads it, and its program does not see it (see `patterns.pubsub`). They have no PING
-either. A command with an unknown name is ignored after the handshake, because later versions may add some.
+Peers of ZMTP 3.0 have neither SUBSCRIBE nor CANCEL. They send an ordinary message of one frame, 01 to subscribe or 00
+to cancel, and then the prefix; the PUB socket reads it, and its program does not see it (see `patterns.pubsub`). They
+have no PING either. Unknown commands are ignored after the handshake, because later versions may add some.
 
 **When is a peer dead?** With the option heartbeat_ivl, a socket sends a PING in each interval, and disconnects if the
 peer then sends nothing for heartbeat_timeout. The ttl asks the peer to disconnect if we are silent for that long.
 
+Try it: in `encode_traffic`, write `"little"` for `"big"`. A ttl of 2 s, 20 tenths, is then 512 s for the peer.
 Read next: `mechanisms`.
 """
 

@@ -6,8 +6,7 @@ r"""One connection: bytes in, events out; messages in, bytes out.               
                     data_to_send()       └────────────┘  send([frames]) → bytes
                     (greeting, READY, PONG)
 
-It does no I/O, and has no clock: how long to wait is the caller's decision. Connect two of them, carry the bytes by
-hand, and they have a conversation:
+It does no I/O, and has no clock. Connect two of them, carry the bytes by hand, and they have a conversation:
 
     >>> req, rep = Connection(SocketType.REQ), Connection(SocketType.REP)
     >>> rep.receive_data(req.data_to_send()); rep.next_event()
@@ -46,7 +45,8 @@ A message is delivered whole or not at all: its frames wait in the `assembler` u
 dropped if the connection ends before. That costs memory, up to max_unfinished, and a program cannot begin to read a
 message that is still arriving.
 
-Read next: `patterns.queue`, where the messages go.
+Try it: in `Connection._read_traffic`, write `pass` for `self._pongs.append(Pong(event.context))`. A PING then gets no
+answer, and libzmq closes such a connection. Read next: `patterns.queue`, where the messages go.
 """
 
 import sys

@@ -35,6 +35,7 @@ The stream may be cut anywhere: the decoder takes what has arrived, and returns 
     >>> decoder.next_frame(), decoder.held          # the 0x01 begins another frame
     ((0, b'hello'), 1)
 
+Try it: in `frame_header`, write `128` for `256`. A frame of 200 octets is then a long one, and every peer can read it.
 Read next: `commands`.
 """
 

@@ -24,7 +24,7 @@ We talk to 3.0 and later only, and these first octets are enough to refuse an ol
     Traceback (most recent call last):
     minizmtp.errors.ProtocolError: octet 10 of the greeting is 01: this peer speaks ZMTP 1.x or 2.x, ...
 
-Read next: `frames`.
+Try it: in `encode_greeting`, write `b" "` for `b"\0"`. No peer takes that for NULL. Read next: `frames`.
 """
 
 from typing import NamedTuple

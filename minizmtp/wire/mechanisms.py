@@ -28,10 +28,9 @@ NULL's READY as octets: a COMMAND frame of 25 octets, the name of the command, a
     >>> null.receive(b"READY", b"\x0bSocket-Type\x00\x00\x00\x03REQ")
     [Ready(metadata={b'socket-type': b'REQ'})]
 
-In the RFC the connecting side sends READY first. In libzmq both sides send it as soon as they have the peer's greeting,
-and so do we: if one side does not wait, the two cannot wait for each other forever (37-28 … 37-32).
-
-Read next: `connection`.
+In the RFC the connecting side sends READY first. In libzmq, and here, both sides send it as soon as they have the
+peer's greeting, so they cannot wait for each other (37-28 … 37-32). Try it: in `Null.open`, write `[]` for
+`self.on_accepted()`. Two such peers wait forever. Read next: `connection`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -57,7 +57,7 @@ async def test_frames_in_another_order_are_found_out(tmp_path: Path) -> None:
         "pair-first-binds": Verdict.FAILED,
         "pair-second-binds": Verdict.PASSED,  # what this one sends there has one frame
     }
-    assert results[2].came == "[, to 0]"
+    assert results[2].came == '["", "to 0"]'
 
 
 async def test_what_a_driver_cannot_do_is_left_out(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ async def test_a_hook_that_fails_says_what_came(program: Callable[[str], list[st
     (said,) = await hook.show(STEPS[2], silent)
     assert said == (
         "The step has passed, but not everything worked with the other end: "
-        "expected a message on standard output (flushed); came: nothing in 5 s"
+        "expected a line on standard output, flushed; came: nothing in 5 s"
     )
 
 
