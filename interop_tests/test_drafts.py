@@ -25,7 +25,7 @@ from minizmtp.auth import CURVE_ALLOW_ANY, Authenticator
 
 HERE = Path(__file__).parent
 PYZMQ = os.environ.get("MINIZMTP_DRAFT_PYTHON", "")
-PYOMQ = str(cache() / "pyomq/venv/bin/python")
+PYOMQ = str(cache().joinpath("pyomq", "venv", "bin", "python"))
 COMMANDS = {
     "zeromq": ["node", "--no-warnings", str(DRIVER)],
     "pyzmq": [PYZMQ, str(HERE / "draft_peer.py"), "zmq"],

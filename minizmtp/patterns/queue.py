@@ -29,9 +29,8 @@ refused. So does `put_back`, because what a broken connection did not send had i
 **Neither side waits here.** Each registers a callback: `on_arrival` is called when an empty queue has got something,
 and `on_space` when a queue that was found full has room again.
 
-**The reader works through a batch.** `take` moves some items to `ready`, which is public: while it holds more than one
-item, the reader may pop the oldest itself, which saves a call for each. A batch never goes past the next
-acknowledgement. Its last item is taken by `take`, which sends that acknowledgement.
+**The reader works through a batch.** `take` moves some items to `ready`, which is public. While it holds more than one,
+the reader may pop the oldest itself, which saves a call. `take` takes the last item, and with it acknowledges the batch.
 
     >>> queue.put_all([b"e", b"f", b"g"])
     >>> queue.take(), list(queue.ready), len(queue)
