@@ -343,7 +343,7 @@ class Engine(Source):
         """A receiver that waits may resume sooner (see `wait`), so a run may be coming already."""
         if not self._is_run_coming:
             self._is_run_coming = True
-            self._reactor.call_soon(self._run_that_resumes)
+            self._reactor.call_later(self._run_that_resumes)
 
     def _run_that_resumes(self, readiness: int) -> None:
         self._is_run_coming = False

@@ -31,6 +31,7 @@ import heapq
 import logging
 import math
 import select
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -71,6 +72,7 @@ class Reactor:
     def __init__(self, start_task: Callable[[Callable[[], Awaitable[object]]], object]) -> None:
         self._start_task = start_task
         self._soon: list[Turn] = []  # to be called when the running task yields
+        self._later: deque[Turn] = deque()  # … one at a time
         self._sleeping: trio.lowlevel.ParkingLot | None = None  # the task that will call them
         self._times: list[tuple[float, int]] = []  # a heap; the number keeps those of the same time in order
         self._calls: dict[int, Callable[[], None]] = {}  # by the number; what is cancelled is not here any more
@@ -106,11 +108,19 @@ class Reactor:
 
     def call_soon(self, turn: Turn) -> None:
         """Call turn(WRITE) as soon as the running task yields."""
+        self._soon.append(turn)
+        self._wake()
+
+    def _wake(self) -> None:
         if self._sleeping is None:
             self._sleeping = trio.lowlevel.ParkingLot()
             self._begin(self._run_soon)
-        self._soon.append(turn)
         self._sleeping.unpark()
+
+    def call_later(self, turn: Turn) -> None:
+        """As call_soon, but one between two checkpoints: for work that a peer can cause, and that is done in parts."""
+        self._later.append(turn)
+        self._wake()
 
     def _begin(self, function: Callable[[], Awaitable[object]]) -> None:
         self._start_task(partial(self._keep_going, function))
@@ -128,12 +138,14 @@ class Reactor:
     async def _run_soon(self) -> None:
         assert self._sleeping is not None
         while True:
-            if not self._soon:
+            if not (self._soon or self._later):
                 await self._sleeping.park()
             some, self._soon = self._soon[:TURNS_PER_CHECKPOINT], self._soon[TURNS_PER_CHECKPOINT:]
             while some:
                 call(some.pop(0), WRITE)
-            if self._soon:
+            if self._later:
+                call(self._later.popleft(), WRITE)
+            if self._soon or self._later:
                 await trio.lowlevel.checkpoint()
 
     # ----------------------------------------------------------------------------------------------------------- time

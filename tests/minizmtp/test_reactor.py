@@ -236,6 +236,22 @@ async def test_callbacks_run_in_order_in_small_groups_between_tasks() -> None:
             nursery.cancel_scope.cancel()
 
 
+async def test_work_in_parts_has_one_turn_between_two_checkpoints() -> None:
+    """However many connections have such work, what another task waits for is one part of one of them."""
+    turns: list[str] = []
+    async with trio.open_nursery() as nursery:
+        reactor = EpollReactor(nursery.start_soon)
+        for index in range(10):
+            reactor.call_later(lambda may: turns.append("part"))
+            reactor.call_soon(lambda may, index=index: turns.append(f"{index}"))  # type: ignore[misc]
+        while len(turns) < 20:
+            before = len(turns)
+            await trio.lowlevel.checkpoint()
+            assert turns[before:].count("part") <= 2  # because the order of tasks within a round of trio is random
+        assert turns == [*"0123", "part", *"4567", "part", *"89", *["part"] * 8]
+        nursery.cancel_scope.cancel()
+
+
 # ------------------------------------------------------------------------------------------------------- time
 
 
