@@ -155,6 +155,9 @@ class XPub(Broadcaster):
         self._subscribers.detach(pipe)
         super().detach(pipe)  # calls on_space, because with xpub_nodrop there may be one peer less to wait for
 
+    def close(self) -> None:
+        self._subscribers.close()
+
     def subscriptions_of(self, pipe: Pipe) -> int:
         return len(self._subscribers.asked.of(pipe).prefixes)
 

@@ -158,6 +158,10 @@ class Rep(Pattern):
     def can_send(self) -> bool:
         return self._return_to is not None and not self.rest
 
+    def close(self) -> None:
+        super().close()
+        self._return_to = None
+
     def has_room_for(self, beginning: Message) -> bool:
         self.check_send()
         return True
