@@ -60,6 +60,10 @@ class Pattern:
         self.rest: list[Received] = []  # of each message of which the program has read the first frames: the others
         # Have a function called soon, when other tasks have had their turns. (Without a socket: at once.)
         self.later: Callable[[Callable[[], None]], None] = lambda function: function()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make what this type has of its own."""
 
     # ------------------------------------------------------------------------------------------------ peers come and go
 
@@ -153,6 +157,10 @@ class Pattern:
         """Send message now and return True; or return False, with nothing done, if that would have to wait."""
         self.check_send()
         return self.outgoing is not None and self.outgoing.send(message) is not None
+
+    def try_send_frame(self, frame: bytes) -> bool:
+        """As try_send, for a message of one frame."""
+        return self.try_send([frame])
 
     def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
         """Send what the iterator gives, at most so many messages, as `try_send` would; how many.

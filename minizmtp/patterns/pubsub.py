@@ -48,12 +48,11 @@ Try it: in `Sub._update_filter`, write `else None` for `else matching`. A SUB ha
 Read next: `reqrep`.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 
 from ..constants import SocketType
 from ..errors import ENOTSUP, ZMQError
-from ..options import Options
 from ..wire.events import Cancel, Item, Message, SharedMessage, Subscribe
 from .ahead import Received
 from .fanout import FanOut, as_item, send_to_each
@@ -91,33 +90,41 @@ class XPub(Broadcaster):
     outbound_queue = RunQueue
     program_receives = True
 
-    def __init__(
-        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
-    ) -> None:
-        super().__init__(on_arrival, on_space, options)
-        self._notices = Notices(self._options, on_arrival, on_all_read=lambda pipe: self._subscribers.on_all_read(pipe))
-        self._subscribers = Subscribers(
-            self._options, self._notices if self.program_receives else None, on_space, lambda step: self.later(step)
-        )
+    def _begin(self) -> None:
+        options = self._options
+        self._notices = Notices(options, self._on_arrival, on_all_read=lambda pipe: self._subscribers.on_all_read(pipe))
+        notices = self._notices if self.program_receives else None
+        self._subscribers = Subscribers(options, notices, self._on_space, lambda step: self.later(step))
         self.subscriptions = self._subscribers.given
         self._fan_out = FanOut()
         self._last_sender: Pipe | None = None  # of what the program received last
+        self._is_plain = not (self._options.invert_matching or self._options.xpub_nodrop)
 
     def try_send(self, message: Message) -> bool:
         """Done at once, to each peer that wants the message and has room; except with xpub_nodrop."""
-        given, wants = self._options._values, self.subscriptions
-        if given.get("invert_matching") or given.get("xpub_nodrop"):
+        if not self._is_plain:
             if not self.has_room_for(message):
                 return False
             send_to_each(self._audience(message[0]), as_item(message))
-        # A recent answer is looked up here, because the calls would cost as much as all the rest.
-        elif audience := wants.found.get(message[0][: wants.longest]) or wants.matching(message[0]):
-            self._fan_out.send(audience, message[0] if len(message) == 1 else message)
+        elif audience := self.subscriptions.matching(message[0]):
+            self._fan_out.send(audience, as_item(message))
         return True
 
+    def try_send_frame(self, frame: bytes) -> bool:
+        wants = self.subscriptions
+        if not self._is_plain:
+            return self.try_send([frame])
+        # A recent answer is looked up here, because the call would cost as much as all the rest.
+        if audience := wants.found.get(frame[: wants.longest]) or wants.matching(frame):
+            self._fan_out.send(audience, frame)
+        return True
+
+    def refresh(self) -> None:
+        self._is_plain = not (self._options.invert_matching or self._options.xpub_nodrop)
+        super().refresh()
+
     def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
-        given = self._options._values
-        if given.get("invert_matching") or given.get("xpub_nodrop"):
+        if not self._is_plain:
             return super().send_many(items, most)
         return self._fan_out.publish(islice(items, most), self.subscriptions), None
 
@@ -208,10 +215,7 @@ class XSub(Broadcaster):
     has_fair_queue = delivers_unchanged = True
     queues_ahead = True
 
-    def __init__(
-        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
-    ) -> None:
-        super().__init__(on_arrival, on_space, options)
+    def _begin(self) -> None:
         self._requests = Requests(self.queues_ahead, lambda step: self.later(step))
 
     def try_send(self, message: Message) -> bool:
@@ -245,10 +249,8 @@ class Sub(XSub):
     socket_type = SocketType.SUB
     queues_ahead = False
 
-    def __init__(
-        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
-    ) -> None:
-        super().__init__(on_arrival, on_space, options)
+    def _begin(self) -> None:
+        super()._begin()
         self._wanted: Subscriptions[None] = Subscriptions()
         self._update_filter()
 

@@ -30,11 +30,9 @@ Read next: `router`.
 """
 
 import random
-from collections.abc import Callable
 
 from ..constants import SocketType
 from ..errors import EFSM, ProtocolError, Violation, ZMQError
-from ..options import Options
 from ..wire.events import Message
 from .ahead import Received
 from .pattern import Pattern
@@ -68,10 +66,7 @@ class Req(Pattern):
     socket_type = SocketType.REQ
     has_round_robin = has_fair_queue = is_lockstep = inspects = True
 
-    def __init__(
-        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
-    ) -> None:
-        super().__init__(on_arrival, on_space, options)
+    def _begin(self) -> None:
         self._awaiting = False
         self._asked: Pipe | None = None  # None while awaiting: it has gone, and any peer may answer (28-7)
         self._number = first_number()

@@ -29,12 +29,11 @@ Try it: in `Router._name`, write `None` for `self._by_id.get(routing_id)`. Two p
 the later one gets what is sent to it. Read next: `net`, the engine on one page.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
 from ..constants import SocketType
 from ..errors import EHOSTUNREACH, ZMQError, printable
-from ..options import Options
 from ..wire.events import Item, Message
 from .ahead import Received, as_list
 from .pattern import Pattern
@@ -60,10 +59,7 @@ class Router(Pattern):
     socket_type = SocketType.ROUTER
     has_fair_queue = True
 
-    def __init__(
-        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
-    ) -> None:
-        super().__init__(on_arrival, on_space, options)
+    def _begin(self) -> None:
         self._by_id: dict[bytes, Pipe] = {}
         self._number = first_number()
 
