@@ -32,6 +32,7 @@ from tempfile import TemporaryDirectory
 import trio
 
 import minizmtp as zmq
+from examples import places
 from examples.lazy_pirate import ask
 
 READY = b"READY"
@@ -146,7 +147,7 @@ async def short_life(ctx: zmq.Context, back: str) -> None:
 async def main() -> None:
     """Run three workers, one of which dies, and six clients, one of which leaves before its answer comes."""
     with TemporaryDirectory() as folder:
-        front, back = f"ipc://{folder}/front", f"ipc://{folder}/back"
+        front, back = places(folder, "front", "back")
 
         async def client(word: bytes, patience: float) -> None:
             with trio.move_on_after(patience):

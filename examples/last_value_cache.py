@@ -33,6 +33,7 @@ from tempfile import TemporaryDirectory
 import trio
 
 import minizmtp as zmq
+from examples import places
 
 SUBSCRIBE = 1  # the first byte of a notification; 0 means unsubscribe
 
@@ -100,7 +101,7 @@ async def listen(ctx: zmq.Context, back: str, prefix: bytes, count: int) -> list
 async def main() -> None:
     """The publisher has already gone when the first subscriber comes."""
     with TemporaryDirectory() as folder:
-        front, back = f"ipc://{folder}/front", f"ipc://{folder}/back"
+        front, back = places(folder, "front", "back")
         async with zmq.Context() as ctx, trio.open_nursery() as nursery:
             nursery.start_soon(cache, ctx, front, back)
             words = [[b"eu.north", b"rain"], [b"us", b"snow"], [b"eu.south", b"wind"], [b"eu.north", b"sun"]]

@@ -41,6 +41,7 @@ from tempfile import TemporaryDirectory
 import trio
 
 import minizmtp as zmq
+from examples import places
 from examples.lazy_pirate import ask
 
 
@@ -145,7 +146,8 @@ async def life(ctx: zmq.Context, news: str, snapshots: str, changes: list[tuple[
 async def main() -> None:
     """A replica joins late, and the publisher is replaced."""
     with TemporaryDirectory() as folder:
-        endpoints = f"ipc://{folder}/news", f"ipc://{folder}/snapshots"
+        news, snapshots = places(folder, "news", "snapshots")
+        endpoints = news, snapshots
         async with zmq.Context() as ctx, trio.open_nursery() as nursery:
             replica = Replica(ctx, *endpoints)
 

@@ -30,6 +30,7 @@ from tempfile import TemporaryDirectory
 import trio
 
 import minizmtp as zmq
+from examples import places
 
 
 class Unanswered(Exception):
@@ -84,7 +85,7 @@ async def two_servers(ctx: zmq.Context, endpoint: str, pause: float) -> None:
 async def main() -> None:
     """Ask three questions; the server dies at the second."""
     with TemporaryDirectory() as folder:
-        endpoint = f"ipc://{folder}/server"
+        [endpoint] = places(folder, "server")
         async with zmq.Context() as ctx, trio.open_nursery() as nursery:
             nursery.start_soon(two_servers, ctx, endpoint, 0.7)
             for word in [b"one", b"two", b"three"]:

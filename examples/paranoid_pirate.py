@@ -34,6 +34,7 @@ from tempfile import TemporaryDirectory
 import trio
 
 import minizmtp as zmq
+from examples import places
 from examples.lazy_pirate import ask
 
 READY, BEAT, WORK, DONE = b"READY", b"BEAT", b"WORK", b"DONE"
@@ -149,7 +150,7 @@ async def two_queues(ctx: zmq.Context, front: str, back: str, lifetime: float, p
 async def main() -> None:
     """Run two workers, one of which is stuck, and a queue that is replaced."""
     with TemporaryDirectory() as folder:
-        front, back = f"ipc://{folder}/front", f"ipc://{folder}/back"
+        front, back = places(folder, "front", "back")
         async with zmq.Context() as ctx, trio.open_nursery() as nursery:
             nursery.start_soon(two_queues, ctx, front, back, 1.2, 0.5)
             nursery.start_soon(frozen, ctx, back)

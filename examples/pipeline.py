@@ -33,6 +33,7 @@ from tempfile import TemporaryDirectory
 import trio
 
 import minizmtp as zmq
+from examples import places
 
 
 async def ventilator(ctx: zmq.Context, work: str, again: str, tasks: list[bytes]) -> None:
@@ -99,7 +100,7 @@ async def short_life(ctx: zmq.Context, work: str, results: str) -> None:
 async def main() -> None:
     """Run twenty tasks on three workers, one of which is killed."""
     with TemporaryDirectory() as folder:
-        work, results, again = (f"ipc://{folder}/{name}" for name in ("work", "results", "again"))
+        work, results, again = places(folder, "work", "results", "again")
         tasks = [b"task %d" % number for number in range(20)]
         async with zmq.Context() as ctx, trio.open_nursery() as nursery:
             nursery.start_soon(ventilator, ctx, work, again, tasks)

@@ -31,11 +31,13 @@ because it tells the peer's close_notify from a connection that was cut:
 Below this module: `config`, `decoders`.  Above it: `connection`, and the server's `session`.  Read next: `connection`.
 """
 
+import errno
 import os
 import select
+import socket
 import ssl
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import trio
@@ -55,6 +57,32 @@ T = TypeVar("T")
 BROKEN = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)  # how a connection that is gone shows
 
 
+@contextmanager
+def _socket_of(fd: int) -> Iterator[socket.socket]:
+    if fd == -1:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    sock = socket.socket(fileno=fd)
+    try:
+        yield sock
+    finally:
+        sock.detach()
+
+
+def read_socket(fd: int, size: int) -> bytes:
+    """os.read, for a system whose sockets are no files: Windows."""
+    with _socket_of(fd) as sock:
+        return sock.recv(size)
+
+
+def write_socket(fd: int, data: Octets) -> int:
+    """os.write, likewise."""
+    with _socket_of(fd) as sock:
+        return sock.send(data)
+
+
+read, write = (read_socket, write_socket) if os.name == "nt" else (os.read, os.write)
+
+
 class Wire:
     """A connected socket.  It is tried first, and waited for only if it must be.
 
@@ -64,9 +92,9 @@ class Wire:
 
     is_cut = False  # without TLS, the end of a stream cannot be told from a cut
 
-    def __init__(self, socket: trio.socket.SocketType) -> None:
-        self.socket = socket
-        self._fd = socket.fileno()  # -1 once it is closed, because its number may then belong to another socket
+    def __init__(self, connected: trio.socket.SocketType) -> None:
+        self.socket = connected
+        self._fd = connected.fileno()  # -1 once it is closed, because its number may then belong to another socket
         self.sent = 0  # octets that the kernel has taken; the number grows as long as the peer goes on reading
         self._unsent = memoryview(b"")
         self._poll: select.poll | None = None
@@ -78,7 +106,7 @@ class Wire:
     def put(self, data: Octets) -> bool:
         """True if the kernel has taken all of it."""
         try:
-            taken = os.write(self._fd, data)
+            taken = write(self._fd, data)
         except BlockingIOError:
             taken = 0
         self.sent += taken
@@ -120,7 +148,7 @@ class Wire:
     def receive_now(self) -> bytes | None:
         """None if nothing is here."""
         try:
-            return os.read(self._fd, READ)
+            return read(self._fd, READ)
         except BlockingIOError:
             return None
 
@@ -141,6 +169,8 @@ class Wire:
     def is_quiet(self) -> bool:
         if self._fd == -1:
             return False
+        if not hasattr(select, "poll"):  # on Windows
+            return not select.select([self._fd], [], [], 0)[0]
         if self._poll is None:
             self._poll = select.poll()
             self._poll.register(self._fd, select.POLLIN)

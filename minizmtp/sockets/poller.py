@@ -146,7 +146,16 @@ def closed(file: HasFileno | int) -> ZMQError:
 def ask_system(files: dict[int, int]) -> dict[int, int]:
     """{file number: mask of what it is ready for now}, including POLLERR. Doesn't wait."""
     masks = dict.fromkeys(files, 0)
-    if files:
+    if not hasattr(select, "poll"):  # on Windows, where they are sockets
+        for number, flags in files.items():
+            try:
+                found = select.select([number] * (flags & POLLIN), [number] * (flags & POLLOUT), [number], 0)
+            except (OSError, ValueError):
+                raise closed(number) from None
+            masks[number] = sum(
+                flag for flag, numbers in zip((POLLIN, POLLOUT, POLLERR), found, strict=True) if numbers
+            )
+    elif files:
         theirs = {POLLIN: select.POLLIN, POLLOUT: select.POLLOUT, POLLERR: select.POLLERR | select.POLLHUP}
         asked = select.poll()
         for number, flags in files.items():

@@ -1,10 +1,14 @@
 """Each recipe runs as it stands: a program that ends by itself, complains of nothing, and shows what it survived."""
 
 import os
+import re
+import socket
 import subprocess
 import sys
 
 import pytest
+
+from examples import places
 
 # What each program prints when it fails, and when it has recovered.
 SAYS = {
@@ -45,3 +49,10 @@ def test_a_recipe_runs(name: str, ran: dict[str, tuple[str, str, int | None]]) -
     assert (err, code) == ("", 0)
     for words in SAYS[name]:
         assert words in out
+
+
+def test_without_unix_sockets_the_places_are_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "AF_UNIX")
+    one, other = places("", "front", "back")
+    assert one != other
+    assert re.fullmatch(r"tcp://127\.0\.0\.1:\d+", one)

@@ -1,5 +1,6 @@
 """What holds for a request holds over TCP, over TLS and over a Unix socket: each scenario runs on all three."""
 
+import select
 import ssl
 from contextlib import suppress
 from functools import partial
@@ -10,6 +11,7 @@ import trio.testing
 import trustme
 
 import minihttp
+from minihttp import streams
 from minihttp.streams import STEPS, Wire
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -387,6 +389,22 @@ async def test_a_slow_reader_meets_no_write_timeout(over, clock, body):
     await over.play(script)
     async with over.client(timeout=minihttp.Timeout(2, write=0.3)) as client:
         assert (await client.post("/", content=body)).status_code == 413
+
+
+@pytest.mark.slow
+async def test_a_system_whose_sockets_are_no_files_has_http(over, monkeypatch):
+    """Windows: os.read and os.write know no socket there, and there is no poll."""
+    monkeypatch.setattr(streams, "read", streams.read_socket)
+    monkeypatch.setattr(streams, "write", streams.write_socket)
+    monkeypatch.delattr(select, "poll")
+
+    async def echo(request):
+        return minihttp.Response(200, content=await request.aread())
+
+    await over.serve(echo)
+    async with over.client() as client:
+        for size in (5, 5_000_000, 5):
+            assert (await client.post("/", content=bytes(size))).content == bytes(size)
 
 
 @pytest.mark.slow

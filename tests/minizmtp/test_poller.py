@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import socket
 from pathlib import Path
 
@@ -339,6 +340,22 @@ async def test_a_poll_of_files_can_be_cancelled_and_repeated(quick_clock: MockCl
         await there.send(b"x")
         assert await poller.poll() == [(here.fileno(), POLLIN)]
         assert await here.recv(1) == b"x"  # and nothing else waits for it any more
+
+
+async def test_sockets_of_a_system_without_poll_are_polled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has select() only."""
+    monkeypatch.delattr(select, "poll")
+    here, there = trio.socket.socketpair()
+    with here, there:
+        poller = zmq.Poller()
+        poller.register(here, POLLIN)
+        poller.register(there, POLLIN | POLLOUT)
+        assert await poller.poll() == [(there.fileno(), POLLOUT)]
+        await there.send(b"x")
+        assert await poller.poll() == [(here.fileno(), POLLIN), (there.fileno(), POLLOUT)]
+        here.close()
+        with pytest.raises(zmq.ZMQError, match="closed: unregister"):
+            await poller.poll()
 
 
 async def test_a_file_that_is_closed_is_an_error_also_during_a_wait() -> None:
