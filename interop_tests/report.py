@@ -119,6 +119,16 @@ DIFFERENCES: dict[str, str] = {
     "one that is set before. In libzmq it is added to the other end's limit at the time of the connect.",
     "large frames before the last": "libzmq keeps any number of frames of any size of an incomplete message. Ours "
     "disconnects a peer that sends more than 128 MiB of one, unless maxunfinished is higher.",
+    "path of ws": "Any path of a URL may be bound, and a client that asks for another gets 404; a bind without a path "
+    "takes any. libzmq 4.3.5 (in npm's zeromq 6.8) refuses a path of two parts, and no server looks at it.",
+    "request of ws": "Our request names host and port, and has a random key. That of libzmq 4.3.5 has no port, and the "
+    "same key in each process.",
+    "web page of another origin": "Ours answers 403 to a page from another machine, unless ws_origins names its "
+    "origin. libzmq 4.3.5 accepts every page.",
+    "SUB over ws with CURVE": "Ours receives. Two sockets of libzmq 4.3.5 shake hands, and the subscription has no "
+    "effect.",
+    "subprotocol of ws": "Ours also talks to servers that refuse ZWS2.0/NULL, because RFC 6455 allows no slash there "
+    "(npm's ws 8), and to jszmq 0.1.2, which accepts it and speaks ZWS2.0. libzmq 4.3.5 talks to neither.",
 }
 
 INTRODUCTION = """\

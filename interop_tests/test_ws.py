@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import trio
 
 import minizmtp as zmq
 import minizmtp.auth
 from interop_tests.node_peer import NodePeer, node_peer, why_missing
+from tests.minizmtp.helpers import until
+from tests.minizmtp.test_ws import request
 
 LIBRARIES = ["zeromq", "jszmq"]
 SECONDS = 10
@@ -113,6 +117,7 @@ SCRIPTS = {
 }
 
 
+@pytest.mark.differs("subprotocol of ws")
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("who_binds", ["ours_binds", "node_binds"])
 @pytest.mark.parametrize("first", ["ours", "node"])
@@ -155,6 +160,49 @@ def in_node(options: dict[str, int | bytes]) -> dict[str, int | str]:
     }
 
 
+@pytest.mark.requirement("45-6")
+@pytest.mark.differs("path of ws")
+@pytest.mark.differs("request of ws")
+async def test_a_client_that_asks_for_another_path_is_refused() -> None:
+    """libzmq's client, whose request is read by hand first: it names no port."""
+    heads: list[bytes] = []
+
+    async def read(stream: trio.SocketStream) -> None:
+        heads.append(bytes(await stream.receive_some()))
+
+    with trio.fail_after(SECONDS):
+        async with trio.open_nursery() as nursery, zmq.Context() as ctx, node_peer("zeromq", "PUSH") as node:
+            (listener,) = await nursery.start(partial(trio.serve_tcp, read, 0, host="127.0.0.1"))
+            await node.connect(f"ws://127.0.0.1:{listener.socket.getsockname()[1]}/x")
+            while not heads:  # noqa: ASYNC110  # another process
+                await trio.sleep(0.01)
+            assert b"Host: 127.0.0.1\r\n" in heads[0]
+            assert b"Origin" not in heads[0]
+            pull = ctx.socket(zmq.PULL, linger=0)
+            pull.bind("ws://127.0.0.1:*/jobs/urgent")
+            monitor = pull.monitor()
+            await node.connect(pull.last_endpoint.replace("/jobs/urgent", "/other"))
+            told = await until(monitor, zmq.Event.HANDSHAKE_FAILED_PROTOCOL)
+            assert "GET /other, expected the path /jobs/urgent" in told.reason
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.requirement("45-6")
+@pytest.mark.differs("web page of another origin")
+@pytest.mark.parametrize("who_binds", ["ours_binds", "node_binds"])
+async def test_only_our_server_looks_at_the_origin(who_binds: str) -> None:
+    with trio.fail_after(SECONDS):
+        async with zmq.Context() as ctx, node_peer("zeromq", "PULL") as node:
+            peer = Ours(ctx.socket(zmq.PULL, linger=0)) if who_binds == "ours_binds" else node
+            endpoint = await peer.bind("ws://127.0.0.1:*/zws")
+            stream = await trio.open_tcp_stream("127.0.0.1", int(endpoint.split(":")[2].split("/")[0]))
+            async with stream:
+                await stream.send_all(request().replace(b"Upgrade:", b"Origin: http://evil.example\r\nUpgrade:", 1))
+                answer = bytes(await stream.receive_some())
+            assert answer.split()[1] == (b"403" if who_binds == "ours_binds" else b"101")
+
+
+@pytest.mark.differs("SUB over ws with CURVE")
 @pytest.mark.parametrize("who_binds", ["ours_binds", "node_binds"])
 @pytest.mark.parametrize("mechanism", ["PLAIN", "CURVE"])
 @pytest.mark.parametrize(("one", "other"), [("REQ", "REP"), ("DEALER", "ROUTER"), ("SUB", "PUB")])

@@ -59,7 +59,7 @@ READING_ORDER = """
 
     demo.blocks demo.terminal demo.stage demo.relay demo.ends
     demo.every_byte demo.waiting demo.pubsub demo.dispatch demo.patterns demo.transports demo.first demo.many demo.wrong
-    demo.numbers demo.libzmq demo.meet demo.answer demo.tour demo.plots demo.page demo.__main__
+    demo.numbers demo.libzmq demo.meet demo.answer demo.tour demo.plots demo.page demo.live demo.__main__
 """.split()  # noqa: SIM905
 
 # The layers below trio: bytes, and messages.

@@ -5,11 +5,13 @@
     python -m minizmtp.demo bytes pubsub    some parts of it
     python -m minizmtp.demo --list          which parts there are
     python -m minizmtp.demo --html FILE     the whole tour, also as a page that is complete in one file
+    python -m minizmtp.demo --live          a page in which your browser is a ZeroMQ peer
 
 Both protocols do the same work side by side, on real sockets, in this one process. What is printed is what was measured
 or recorded a moment before, and each sentence with a tick is a *claim*: it was checked just then.
 
     __main__      the command line
+    live          a page that shows what a browser and the sockets say to each other, as they say it
     page          blocks as a page; `plots` draws what is in it
     tour          the list of parts, and how they are run
     ┌ every_byte  `bytes`       one request and one reply, each octet shown and named

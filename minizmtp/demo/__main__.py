@@ -1,7 +1,7 @@
 """The demo's command line: `python -m minizmtp.demo --help`.
 
     exit code     0   all claims came true                   2     the command line is wrong
-                  1   some did not; they are listed          130   Ctrl-C
+                  1   some did not; they are listed          130   Ctrl-C (with --live that is the end: 0)
 
 This module chooses the parts, runs them on a stage, and turns the result into an exit code for a shell or a CI.
 It can be read alone.
@@ -25,6 +25,7 @@ from ..extras import require
 
 require("minizmtp.demo", "demo", "rich")
 
+from ..errors import ZMQError
 from .answer import run_answer
 from .blocks import Block
 from .stage import Stage
@@ -42,6 +43,13 @@ def main(arguments: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
         return 0
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # an ASCII terminal gets a ? for a ✓, and not a traceback
+    if options.live:
+        try:
+            trio.run(live_runner(), options.host, options.port)
+        except ZMQError as error:
+            print(f"minizmtp.demo: {error}", file=sys.stderr)
+            return 2
+        return 0
     stage = Stage(sys.stdout)
     if options.parts or options.all or options.html:
         chosen = [part for part in parts if part.name in options.parts or not options.parts]
@@ -68,17 +76,29 @@ def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace
     parser.add_argument("--all", action="store_true", help="run all parts: the tour")
     parser.add_argument("--list", action="store_true", help="list the parts")
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write everything as one HTML file")
+    parser.add_argument("--live", action="store_true", help="serve a page in which your browser is a ZeroMQ peer")
+    parser.add_argument(
+        "--port", type=int, default=0, metavar="PORT", help="with --live: where to listen (any that is free)"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="with --live: 0.0.0.0 for all networks (127.0.0.1)"
+    )
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.parts if name not in names]:
         parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(names)}")
     # Check now, because an error after the tour would come too late.
     if options.html and (options.html.is_dir() or not options.html.absolute().parent.is_dir()):
         parser.error(f"--html {options.html}: it is a folder, or the folder where it is to be is not there")
+    if not 0 <= options.port <= 65535:
+        parser.error(f"--port {options.port}: expected a number up to 65535")
     try:
         if options.html:
             page_maker()
+        if options.live:
+            live_runner()
     except ModuleNotFoundError as error:
-        parser.error(f"--html needs Jinja2 and svg.py, and {error.name} is not here: pip install 'minizmtp[html]'")
+        option = "--html" if options.html else "--live"
+        parser.error(f"{option} needs Jinja2 and svg.py, and {error.name} is not here: pip install 'minizmtp[html]'")
     return options
 
 
@@ -88,6 +108,13 @@ def page_maker() -> Callable[[Sequence[Block]], str]:
     from .page import tour_page
 
     return tour_page
+
+
+def live_runner() -> Callable[[str, int], Awaitable[None]]:
+    """The function that serves the live page; it needs the same libraries."""
+    from .live import run_live
+
+    return run_live
 
 
 def perform(show: Callable[[], Awaitable[bool]], stage: Stage) -> int:
