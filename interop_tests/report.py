@@ -137,6 +137,9 @@ INTRODUCTION = """\
 `python -m pytest interop_tests/test_pairings.py --write-interop` writes this page from the tests that passed with
 libzmq {version}. The first of a pair binds, the second connects; `libzmq-libzmq` is the control.
 
+The draft types are not in these tables: `interop_tests/test_drafts.py` has each pair of them in both roles, with npm's
+zeromq 6.8.0 (libzmq 4.3.5) over tcp, ipc and ws, and with pyomq 0.27.3 and a pyzmq built with drafts over tcp and ipc.
+
 """
 
 

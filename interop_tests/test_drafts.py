@@ -19,13 +19,13 @@ import trio.testing
 
 import minizmtp as zmq
 from interop_tests.node_peer import DRIVER, NodePeer, node_peer, why_missing
-from interop_tests.stacks.stacks import cache
+from interop_tests.stacks.stacks import STACKS, cache
 from interop_tests.test_ws import CLIENTS, SERVERS, in_node
 from minizmtp.auth import CURVE_ALLOW_ANY, Authenticator
 
 HERE = Path(__file__).parent
 PYZMQ = os.environ.get("MINIZMTP_DRAFT_PYTHON", "")
-PYOMQ = str(cache().joinpath("pyomq", "venv", "bin", "python"))
+(PYOMQ,) = (stack.command(cache() / "pyomq")[0] for stack in STACKS if stack.key == "pyomq")
 COMMANDS = {
     "zeromq": ["node", "--no-warnings", str(DRIVER)],
     "pyzmq": [PYZMQ, str(HERE / "draft_peer.py"), "zmq"],

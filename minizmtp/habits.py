@@ -25,7 +25,7 @@ MONITOR = "use `async with sock.monitor() as events`, and iterate over events"
 PROXY = "use `await minizmtp.proxy(frontend, backend)` in a task of its own"
 VERSION = "there is no libzmq in it; its own version is minizmtp.__version__"
 NO_THREADS = "there are no I/O threads, and the number of sockets has no limit of its own"
-NO_TYPE = "a SERVER or a ROUTER speaks ZMTP, which STREAM and DGRAM do not: use trio's streams and sockets for those"
+NO_TYPE = "such sockets do not speak ZMTP: use trio's own streams and sockets"
 MECHANISM = "the options of the socket choose its mechanism: plain_username, curve_serverkey ..."
 
 OF_MODULE = {

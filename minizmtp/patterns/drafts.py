@@ -55,6 +55,11 @@ class Draft(Pattern):
     def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
         return super().send_many(map(self._checked, items), most)
 
+    def has_room_for(self, beginning: Message) -> bool:
+        if self.frames == 1:  # the others ask for it themselves
+            raise ZMQError(EINVAL, f"a message of a {self.socket_type.name} is one frame: send it without SNDMORE")
+        return super().has_room_for(beginning)
+
     def _checked(self, item: T) -> T:
         if (len(item) if isinstance(item, list) else 1) != self.frames:
             wanted = "one frame" if self.frames == 1 else "a routing id or a group, and one frame"

@@ -18,7 +18,7 @@ too. A Frame that is sent without another address goes to its own: `await server
 
 A pattern sees a message with an address as two frames, as they are on the wire between RADIO and DISH (see
 `patterns.drafts`). So a `proxy` can forward it from a DISH to a RADIO. CLIENT, SCATTER, GATHER and CHANNEL have no
-address; all that their sockets do differently is to refuse SNDMORE.
+address, and so they are plain Sockets.
 
 Read next: `zap`, then `context`.
 """
@@ -26,9 +26,9 @@ Read next: `zap`, then `context`.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..constants import CLASSIC, SNDMORE, SocketType
+from ..constants import SNDMORE, SocketType
 from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..patterns.clientserver import LARGEST_ID, Peer
 from ..patterns.radiodish import EXPECTED, Dish, is_group
@@ -47,7 +47,7 @@ ID_OCTETS = 5  # of a routing id as the pattern has it
 
 def kind_of_socket(kind: SocketType) -> type[Socket]:
     """The class for sockets of this type."""
-    return Socket if kind in CLASSIC else AddressedSocket if kind in NUMBERED + GROUPED else DraftSocket
+    return AddressedSocket if kind in NUMBERED + GROUPED else Socket
 
 
 class Frame(bytes):
@@ -63,29 +63,7 @@ class Frame(bytes):
         return frame
 
 
-class DraftSocket(Socket):
-    """A socket whose messages are single frames; SNDMORE and longer messages raise ZMQError(EINVAL)."""
-
-    __slots__ = ()
-
-    async def send(self, data: ReadableBuffer, flags: int = 0, copy: bool = True, track: bool = False) -> None:
-        if flags & SNDMORE:
-            self._refuse_parts()
-        await super().send(data, flags, copy, track)
-
-    async def send_multipart(
-        self, parts: Iterable[ReadableBuffer], flags: int = 0, copy: bool = True, track: bool = False
-    ) -> None:
-        """Send the only frame in parts."""
-        if flags & SNDMORE:
-            self._refuse_parts()
-        await super().send_multipart(parts, flags, copy, track)
-
-    def _refuse_parts(self) -> NoReturn:
-        raise ZMQError(EINVAL, f"a message of a {self.socket_type.name} is one frame: send it without SNDMORE")
-
-
-class AddressedSocket(DraftSocket):
+class AddressedSocket(Socket):
     """A SERVER, PEER, RADIO or DISH. routing_id or group says where a message goes; it may be left out for a Frame that
     has one."""
 
@@ -106,7 +84,7 @@ class AddressedSocket(DraftSocket):
         peer has, EINVAL for SNDMORE and for an address that is wrong or is for another type of socket.
         """
         if flags & SNDMORE:
-            self._refuse_parts()
+            raise ZMQError(EINVAL, f"a message of a {self.socket_type.name} is one frame: send it without SNDMORE")
         await Socket.send_multipart(self, [self._address(data, routing_id, group), data], flags, copy, track)
 
     async def send_multipart(

@@ -47,7 +47,7 @@ class PeerStatistics(NamedTuple):
     made: see `patterns.pipe` for how long that is.
 
     sent: given to its connection. queued: waiting for that. dropped: never queued, for want of room.
-    received: taken by the program. unread: waiting for that.
+    received: taken by the program. unread: waiting for that. routing_id: of a SERVER and a PEER, the number in octets.
     subscriptions: prefixes that the peer wants of us now; `maxsubscribed` limits them.
     """
 

@@ -303,6 +303,22 @@ async def test_a_send_to_a_full_peer_waits_and_others_do_not() -> None:
         assert ended == ["sent", zmq.EHOSTUNREACH]
 
 
+async def test_a_batch_that_is_cancelled_has_sent_what_it_took() -> None:
+    async with zmq.Context() as ctx:
+        server, client = ctx.socket(zmq.SERVER, sndhwm=1), ctx.socket(zmq.CLIENT, rcvhwm=1)
+        server.bind("inproc://here")
+        client.connect("inproc://here")
+        await client.send(b"here")
+        number = (await server.recv()).routing_id
+        messages = iter([Frame(b"%d" % count, routing_id=number) for count in range(9)])
+        with trio.move_on_after(0.01):
+            await server.send_many(messages)
+        rest = list(messages)
+        got = await client.recv_many()
+        assert got == [[b"0"], [b"1"], [b"2"]]  # two fit, and one was taken to see where it goes
+        assert [frame for (frame,) in got] + rest == [b"%d" % count for count in range(9)]
+
+
 @pytest.mark.requirement("D-8", "D-13")
 async def test_a_radio_never_waits_for_a_dish() -> None:
     async with zmq.Context() as ctx:

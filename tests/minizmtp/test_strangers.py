@@ -32,6 +32,7 @@ from minizmtp.sockets.monitor import MOST_KEPT
 from minizmtp.wire import NEED_DATA, Connection, ConnectionClosed, Ping, Ready, Subscribe, z85
 from minizmtp.wire.connection import HANDSHAKE_LIMIT
 from minizmtp.wire.curve import CurveClient
+from minizmtp.wire.events import Join
 from minizmtp.wire.mechanisms import Mechanism, Null
 from minizmtp.wire.plain import PlainClient
 from tests.minizmtp.helpers import TRANSPORTS, until
@@ -359,18 +360,23 @@ async def test_a_flood_of_subscriptions_is_counted_until_its_peer_ends(kind: zmq
         assert pattern_of(pub).subscriptions._root.lengths == {4: 1}
 
 
-@pytest.mark.parametrize("kind", [zmq.PUB, zmq.XPUB])
-async def test_a_peer_that_wants_too_much_is_cut_off(kind: zmq.SocketType) -> None:
+WANTS = [(zmq.PUB, zmq.SUB, Subscribe), (zmq.XPUB, zmq.SUB, Subscribe), (zmq.RADIO, zmq.DISH, Join)]
+
+
+@pytest.mark.parametrize(("kind", "other", "ask"), WANTS)
+async def test_a_peer_that_wants_too_much_is_cut_off(
+    kind: zmq.SocketType, other: zmq.SocketType, ask: type[Subscribe]
+) -> None:
     async with zmq.Context() as ctx:
         pub = ctx.socket(kind, linger=0, maxsubscribed=100_000)
         pub.bind(TRANSPORTS[0])
         monitor = pub.monitor()
         async with await RawPeer.dial(pub.last_endpoint) as peer:
-            stranger = Stranger(peer, "NULL", zmq.SUB)
+            stranger = Stranger(peer, "NULL", other)
             assert await stranger.shake_hands()
             with suppress(trio.BrokenResourceError):
                 for number in range(1000):
-                    await peer.send(stranger.connection.send(Subscribe(b"%03d" % number)))
+                    await peer.send(stranger.connection.send(ask(b"%03d" % number)))
             told = await until(monitor, Event.DISCONNECTED)
         # Each costs 512 + 3 * 8.
         assert told.reason.endswith(
