@@ -105,7 +105,7 @@ def check(options: argparse.Namespace, progress: Progress) -> int:
     failed = [outcome for outcome in outcomes if not outcome.passed]
     for outcome in outcomes:
         if options.all or outcome in failed[:ENOUGH] or (outcome.passed and outcome.result.note):
-            print(*report(this, outcome, options.hint, options.all or outcome is failed[0]), sep="\n")
+            print(*report(this, outcome, options.hint, options.all or outcome in failed[:1]), sep="\n")
     if failed:
         print("→ was sent to your program, ← came from it.")
     for outcome in [] if options.all else failed[ENOUGH:]:

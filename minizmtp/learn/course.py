@@ -1,4 +1,4 @@
-"""The ten steps: the cases that check each, the part of its text that explains each case, and one more hint.
+"""The ten steps and an exercise: the cases that check each, the part of the text that explains each case, and a hint.
 
 A line of a table is the name of a case, a heading of the step's text, and the hint; a line with a colon says which kind
 of program the next lines are for. The names are those of `python -m minizmtp.check --list` and of `lessons`.
@@ -354,6 +354,39 @@ ALIVE = (
     ),
 )
 
+SERVER = checks_of(
+    """
+    PULL:
+    as-server-is-set | What changes | Octet 32 is 01 if you bind, for CURVE as for PLAIN.
+    hello-is-answered | HELLO and WELCOME | WELCOME is made with your long-term key for C', and has 160 octets.
+    cookies-are-new | HELLO and WELCOME | Make S' and the cookie for each connection.
+    hello-of-other-size | HELLO and WELCOME | HELLO has 194 octets behind the name.
+    hello-of-other-version | HELLO and WELCOME | The first two octets are 01 00.
+    hello-with-padding | HELLO and WELCOME | The 72 octets after the version are zeros.
+    hello-for-another-server | HELLO and WELCOME | What does not open ends the connection.
+    hello-with-other-content | HELLO and WELCOME | The box holds 64 zeros and nothing else.
+    curve-out-of-turn | HELLO and WELCOME | In each state only one command is right.
+    initiate-is-answered | INITIATE and READY | READY's box is made with s' for C', and its number is 1.
+    initiate-that-does-not-open | INITIATE and READY | What does not open ends the connection.
+    other-cookie | INITIATE and READY | Compare all 96 octets with the cookie that you gave.
+    vouch-for-another-key | INITIATE and READY | The vouch holds C', which is the key of HELLO, and S.
+    initiate-with-old-nonce | INITIATE and READY | The number of INITIATE is greater than HELLO's.
+    initiate-with-bad-metadata | INITIATE and READY | Read the metadata as in step 3.
+    message-that-does-not-open | What changes | What does not open ends the connection.
+    message-again | What changes | A number has to be greater than the one before, from INITIATE's on.
+    message-in-clear | What changes | After the handshake all frames are MESSAGE.
+    message-too-short | What changes | A MESSAGE has 33 octets at least: name, number, and a box with the flags.
+    other-flags-inside | What changes | Of the flags in a box, bits 2 to 7 are 0.
+    nonce-with-a-gap | What changes | A greater number is right, whether it is the next or not.
+    flags-outside-the-box | What changes | MORE is in the box; a frame's own flags say nothing.
+    curve-changes-nothing | What changes | A box may be larger than 255 octets, so its frame is a long one.
+    messages-travel-as-messages | What changes | PONG is sent in a MESSAGE whose inner flags are 02.
+    ROUTER:
+    names-in-boxes | What changes | Your nonces begin with CurveZMQMESSAGES, and count from READY's number on.
+""",
+    b"CURVE",
+)
+
 STEPS = (
     Step(1, "greeting", "The greeting", GREETING),
     Step(2, "frames", "Frames", FRAMES),
@@ -365,6 +398,7 @@ STEPS = (
     Step(8, "back", "Coming back", BACK),
     Step(9, "security", "PLAIN and CURVE", SECURITY),
     Step(10, "alive", "Staying alive", ALIVE),
+    Step(11, "server", "An exercise: the CURVE server", SERVER),
 )
 
 

@@ -22,6 +22,7 @@ from ..check import octets as o
 from ..check.peer import Terms, Unlike, listed
 from ..check.program import Driver, DriverEnded, DriverError, DriverSocket
 from ..check.target import dial, listen
+from ..wire.curve import keypair
 from .course import Step
 from .program import BINDS, SECRETS, Learner, NotStarted, environment_of, free_port
 
@@ -278,6 +279,20 @@ async def alive(scene: Scene) -> str:
     return f"your PULL and a PUSH of {scene.name} have kept each other alive by PING and PONG for a while."
 
 
+async def server(scene: Scene) -> str:
+    """Step 11."""
+    if not find_spec("nacl"):
+        return "CURVE needs PyNaCl: pip install 'minizmtp[curve]'"
+    curve = Terms("ROUTER", b"CURVE")
+    keys = ":".join(key.hex() for key in (*keypair(SECRETS[1]), keypair(SECRETS[0])[0]))
+    router, dealer = await scene.pair("ROUTER", "DEALER", curve, curve_client=keys)
+    await dealer.send(b"in a box")
+    name, text = await router.receive()
+    await router.send(name, b"you said " + text)
+    await expect(dealer, b"you said in a box")
+    return f"a DEALER of {scene.name} has proved its key to your ROUTER, and they have talked in boxes."
+
+
 HOOKS: dict[str, Callable[[Scene], Awaitable[str]]] = {
     "greeting": greeting,
     "frames": frames,
@@ -289,6 +304,7 @@ HOOKS: dict[str, Callable[[Scene], Awaitable[str]]] = {
     "back": back,
     "security": security,
     "alive": alive,
+    "server": server,
 }
 
 

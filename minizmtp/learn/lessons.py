@@ -838,8 +838,20 @@ class MessagesAfterThePassword(Lesson):
         await prints(peer, b"one", b"two")
 
 
+class NamesInBoxes(Lesson):
+    """A ROUTER reads and writes boxes: the name of its peer comes from INITIATE."""
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake(metadata=o.metadata("DEALER", identity=b"anna"))
+        assert peer.box is not None
+        await peer.send(peer.box.seal(1, b"one"), peer.box.seal(1, b""), peer.box.seal(0, b"l" * 300))
+        await prints(peer, b"anna", b"one", b"", b"l" * 300)
+        await peer.program.send(b"anna", b"back", b"", b"l" * 300)
+        await peer.message(b"back", b"", b"l" * 300)
+
+
 class AsServerIsSet(Lesson):
-    """The server of PLAIN sets as-server, and the client does not."""
+    """The server of PLAIN or CURVE sets as-server, and the client does not."""
 
     async def play(self, peer: Peer) -> None:
         octet, right = (await peer.greet())[32], int(peer.terms.serves)
