@@ -162,7 +162,7 @@ class Notices:
     def clear(self) -> None:
         """Nothing of it is read any more."""
         for kept in (self._queue, self._senders, self._backlogs, self._peers, self._opening, self._caused):
-            kept.clear()  # type: ignore[attr-defined]
+            kept.clear()
 
     def put_back(self, pipe: Pipe, message: Message) -> None:
         """Undo the last take. (From now on it counts as a message, not as a notice.)"""
