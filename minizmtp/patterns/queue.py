@@ -30,7 +30,7 @@ refused. So does `put_back`, because what a broken connection did not send had i
 and `on_space` when a queue that was found full has room again.
 
 **The reader works through a batch.** `take` moves some items to `ready`, which is public. While it holds more than one,
-the reader may pop the oldest itself, which saves a call. `take` takes the last item, and acknowledges the batch with it.
+the reader may pop the oldest itself; that saves a call. `take` takes the last item, and acknowledges the batch.
 
     >>> queue.put_all([b"e", b"f", b"g"])
     >>> queue.take(), list(queue.ready), len(queue)
