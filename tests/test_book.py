@@ -51,9 +51,10 @@ READING_ORDER = """
 
     tap.relay tap.pcap tap.show tap.screen tap.conversation tap.page tap.ear tap.watch tap.__main__
 
-    check.octets check.boxes check.peer check.program check.driver check.case check.greeting check.framing
-    check.commands check.null check.heartbeat check.reqrep check.pubsub check.pipeline check.dialling check.plain
-    check.curve check.target check.run check.scenarios check.matrix check.report check.page check.__main__
+    check.octets check.boxes check.peer check.web check.program check.driver check.case check.greeting
+    check.framing check.commands check.null check.heartbeat check.reqrep check.pubsub check.pipeline check.dialling
+    check.plain check.curve check.websocket check.target check.run check.scenarios check.matrix check.report
+    check.page check.__main__
 
     learn.program learn.lessons learn.course learn.libzmq learn.hook learn.progress learn.run learn.__main__
 

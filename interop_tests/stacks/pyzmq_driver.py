@@ -88,6 +88,8 @@ class Driver:
             return f"error {type(error).__name__} {' '.join(str(error).split())}"
 
     def do_name(self) -> str:
+        if MODULE == "zmq" and sys.prefix == "/usr":
+            return f"Debian's libzmq {zmq.zmq_version()} (pyzmq {zmq.__version__})"
         if MODULE == "zmq":
             return f"libzmq {zmq.zmq_version()} (pyzmq {zmq.__version__})"
         from importlib.metadata import version

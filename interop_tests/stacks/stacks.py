@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 HERE = Path(__file__).parent
 PYZMQ_DRIVER = HERE / "pyzmq_driver.py"
+DEBIANS_PYTHON = "/usr/bin/python3"
 LONGEST = 900.0  # seconds for one step of an installation
 
 
@@ -53,15 +54,22 @@ def run(folder: Path, *words: str | Path) -> None:
         raise Missing(f"{name} failed: {''.join(last)}")
 
 
-def newest_python() -> str:
-    """A Python of 3.12 or later."""
-    candidates = [sys.executable, *filter(None, map(shutil.which, ("python3.13", "python3.12")))]
-    candidates += map(str, sorted(Path.home().glob(".pyenv/versions/3.1[2-9]*/bin/python")))
-    for candidate in candidates:
-        check = "import sys, venv; sys.exit(sys.version_info < (3, 12))"
-        if subprocess.run([candidate, "-c", check], stderr=subprocess.DEVNULL).returncode == 0:
-            return candidate
-    raise Missing("Python 3.12 or later is not installed.")
+def python_of(*versions: str) -> Callable[[], str]:
+    """Finds a Python of one of these versions."""
+
+    def find() -> str:
+        candidates = [sys.executable]
+        for version in versions:
+            candidates += map(str, sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python")))
+            candidates += filter(None, [shutil.which(f"python{version}")])
+        check = "import sys, venv; print('%d.%d' % sys.version_info[:2])"
+        for candidate in candidates:
+            found = subprocess.run([candidate, "-c", check], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            if found.stdout.decode().strip() in versions:
+                return candidate
+        raise Missing(f"Python {' or '.join(versions)} is not installed.")
+
+    return find
 
 
 def copied(language: str, folder: Path) -> None:
@@ -84,6 +92,12 @@ def python_stack(
     return Stack(key, title, language, install, command)
 
 
+def install_debian(folder: Path) -> None:
+    """Debian's libzmq, by its package of pyzmq."""
+    run(folder, "apt-get", "install", "--yes", "--quiet", "python3-zmq")
+    run(folder, DEBIANS_PYTHON, "-c", "import zmq")
+
+
 def install_node(folder: Path) -> None:
     """npm's zeromq ships a compiled library."""
     copied("node", folder)
@@ -103,10 +117,14 @@ def install_go(folder: Path) -> None:
     run(folder, "go", "build", "-o", "driver", ".")
 
 
-def install_rust(folder: Path) -> None:
-    """zmq.rs, by cargo."""
-    copied("rust", folder)
-    run(folder, "cargo", "build", "--release", "--quiet")
+def crate(sources: str) -> Callable[[Path], None]:
+    """Installs a driver and its crate, by cargo."""
+
+    def install(folder: Path) -> None:
+        copied(sources, folder)
+        run(folder, "cargo", "build", "--release", "--quiet")
+
+    return install
 
 
 def java_command(folder: Path) -> list[str]:
@@ -132,7 +150,17 @@ STACKS = [
     python_stack(
         "libzmq-4.3.4", "libzmq 4.3.4, by an older pyzmq", "C++", "pyzmq==24.0.1", "zmq", lambda: sys.executable
     ),
-    python_stack("pyomq", "omq.rs, by pyomq", "Rust", "pyomq==0.27.3", "pyomq", newest_python),
+    python_stack("libzmq-4.3.2", "libzmq 4.3.2, by pyzmq 19", "C++", "pyzmq==19.0.2", "zmq", python_of("3.8")),
+    python_stack("libzmq-4.2.5", "libzmq 4.2.5, by pyzmq 17", "C++", "pyzmq==17.1.2", "zmq", python_of("3.7")),
+    python_stack("libzmq-4.1.6", "libzmq 4.1.6, by pyzmq 16", "C++", "pyzmq==16.0.4", "zmq", python_of("3.6")),
+    Stack(
+        "debian",
+        "Debian's libzmq",
+        "C++",
+        install_debian,
+        lambda folder: [DEBIANS_PYTHON, str(PYZMQ_DRIVER)],
+    ),
+    python_stack("pyomq", "omq.rs, by pyomq", "Rust", "pyomq==0.27.3", "pyomq", python_of("3.13", "3.12")),
     Stack(
         "zeromq.js",
         "npm's zeromq",
@@ -142,7 +170,8 @@ STACKS = [
     ),
     Stack("jeromq", "JeroMQ", "Java", install_java, java_command),
     Stack("go-zeromq", "go-zeromq/zmq4", "Go", install_go, lambda folder: [str(folder / "driver")]),
-    Stack("zmq.rs", "zmq.rs", "Rust", install_rust, lambda folder: [str(folder / "target/release/driver")]),
+    Stack("zmq.rs", "zmq.rs", "Rust", crate("rust"), lambda folder: [str(folder / "target/release/driver")]),
+    Stack("rzmq", "rzmq", "Rust", crate("rzmq"), lambda folder: [str(folder / "target/release/driver")]),
 ]
 BUILT_IN = ("minizmtp", "libzmq")
 

@@ -2,6 +2,7 @@
 
     python -m minizmtp.check tcp://127.0.0.1:5555                 the socket that is bound there
     python -m minizmtp.check --listen tcp://127.0.0.1:5555        the socket that will connect to us
+    python -m minizmtp.check ws://127.0.0.1:5555/path             the same over WebSocket, or over TLS by wss://
     python -m minizmtp.check --driver "node driver.js"            every type of socket, both ways
     python -m minizmtp.check tcp://127.0.0.1:5555 framing 37-68   some cases only; --list shows all
     python -m minizmtp.check --driver A --driver B                every scenario between two stacks
@@ -19,16 +20,17 @@ This is the last module of the check. It can be read alone.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import trio
 
-from ..constants import SocketType
 from ..errors import ZMQError
 from ..extras import run_tool
 from ..wire import z85
@@ -45,18 +47,21 @@ from . import (
     null,
     pipeline,
     plain,
+    program,
     pubsub,
     reqrep,
+    websocket,
 )
-from .case import Case, Verdict, chosen
+from .case import EVERY_KIND, Case, Verdict, chosen
 from .peer import Terms, Unlike, Unreachable
 from .program import Driver, DriverEnded
 from .report import LEVELS, SIGNS, Section, from_json, text_of, to_json, to_junit
 from .run import Result, Run, check_driven
-from .target import Endpoint, Listening, accept, announced, dial, listen
+from .target import Endpoint, Listening, accept, announced, dial, listen, path_of
 
-GROUPS = (greeting, framing, commands, null, heartbeat, reqrep, pubsub, pipeline, dialling, plain, curve)
+GROUPS = (greeting, framing, commands, null, heartbeat, reqrep, pubsub, pipeline, dialling, plain, curve, websocket)
 MECHANISMS = ("NULL", "PLAIN", "CURVE")
+TRANSPORTS = {"tcp": "", "ws": "/check"}  # with the path to ask for
 ROLES = {"binds": (False,), "connects": (True,), "both": (False, True)}
 NEEDED = ("jinja2", "svg")  # for --html, under the names by which they are imported
 FIRST_WAIT = 60.0  # seconds for the first connection of a socket that dials us
@@ -70,28 +75,52 @@ def main(arguments: Sequence[str]) -> int:
     if options.list:
         show_cases(options.cases)
         return 0
-    with ExitStack() as files:
+    if options.driver_help:
+        print((program.__doc__ or "").split("    >>> ")[0].rstrip())
+        return 0
+    outputs = {name: Path(path) for name in WRITERS if (path := getattr(options, name))}
+    try:
+        for path in outputs.values():
+            check_writable(path)
+        sections = trio.run(check, options)
+    except BrokenPipeError:
+        raise  # standard output is closed: see extras.run_tool
+    except (OSError, ValueError, ZMQError, Unlike, Unreachable, DriverEnded) as error:
+        print(f"check: {error}", file=sys.stderr)
+        return 2
+    code = exit_code(sections, options.strict)
+    for name, path in outputs.items():
         try:
-            outputs = {
-                name: files.enter_context(open(path, "w", encoding="utf-8"))
-                for name in ("json", "junit", "html")
-                if (path := getattr(options, name))
-            }
-            sections = trio.run(check, options)
-        except BrokenPipeError:
-            raise  # standard output is closed: see extras.run_tool
-        except (OSError, ValueError, ZMQError, Unlike, Unreachable, DriverEnded) as error:
-            print(f"check: {error}", file=sys.stderr)
-            return 2
-        if "json" in outputs:
-            json.dump(to_json(sections), outputs["json"], indent=1)
-        if "junit" in outputs:
-            outputs["junit"].write(to_junit(sections))
-        if "html" in outputs:
-            from .page import check_page
+            path.write_text(WRITERS[name](sections), encoding="utf-8")
+        except OSError as error:
+            print(f"check: the results were not written: {error}", file=sys.stderr)
+            code = 2
+    return code
 
-            outputs["html"].write(check_page("What became of the rules", sections))
-    return exit_code(sections, options.strict)
+
+def check_writable(path: Path) -> None:
+    """Raise OSError if a file can't be written there. Nothing is written."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder, expected a file to write the results to")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} into")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PermissionError(f"{path} may not be written by this user")
+
+
+def json_of(sections: Sequence[Section]) -> str:
+    """For --json."""
+    return json.dumps(to_json(sections), indent=1)
+
+
+def page_of(sections: Sequence[Section]) -> str:
+    """For --html."""
+    from .page import check_page
+
+    return check_page("What became of the rules", sections)
+
+
+WRITERS: dict[str, Callable[[Sequence[Section]], str]] = {"json": json_of, "junit": to_junit, "html": page_of}
 
 
 def exit_code(sections: Sequence[Section], strict: bool) -> int:
@@ -104,9 +133,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line. A wrong one ends the program with exit code 2."""
     parser = argparse.ArgumentParser(
         prog="python -m minizmtp.check",
-        description="Play a careful and a difficult peer against a ZMTP socket, and say which rules it keeps.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Play a careful and a difficult peer against a ZMTP socket, and say which rules it keeps.\n\n"
+        + (__doc__ or "").split("\n\n", 1)[1].split("\n\nThis is the last")[0],
         epilog="CASE is a name, a number or a group, such as framing; --list shows them. A driver is a program that "
-        "makes sockets as its standard input says: see minizmtp/check/program.py.",
+        "makes sockets\nas its standard input says; --driver-help shows what it has to understand.",
     )
     add = parser.add_argument
     add("words", nargs="*", metavar="ENDPOINT | FILE.json | CASE", help="what to check, or to compare, and by what")
@@ -121,6 +152,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--type", default="", metavar="TYPE,...", help="with --driver, which types (all)")
     add("--role", choices=ROLES, default="both", help="with --driver, whether its sockets bind or connect (both)")
     add("--mechanism", default="NULL,PLAIN,CURVE", metavar="NAME,...", help="with --driver, which of them (all three)")
+    add("--transport", default="tcp", metavar="NAME,...", help="with --driver, tcp or ws, or both (tcp)")
     add("--username", default="", help="for PLAIN")
     add("--password", default="", help="for PLAIN")
     add(
@@ -131,8 +163,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     add("--secret-key", default="", metavar="KEY", help="for CURVE: our own secret key, in Z85 (a new one)")
     add("--as-server", action="store_true", help="we are the server of PLAIN or CURVE, and check a client")
+    add("--heartbeat", action="store_true", help="the socket sends heartbeats, at least one a second: check them, too")
     add("--patience", type=float, default=2.0, metavar="S", help="how long something expected may take (2 seconds)")
     add("--list", action="store_true", help="show the cases, and check nothing")
+    add("--driver-help", action="store_true", help="show what a driver has to understand, and check nothing")
     add("--json", metavar="FILE", help="write the results, with every octet that passed")
     add("--junit", metavar="FILE", help="write the results as a JUnit report")
     add("--html", metavar="FILE", help="write the results as a page; with several runs they stand side by side")
@@ -144,6 +178,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     names = [word for word in options.words if "://" not in word and not word.endswith(".json")]
     options.types = [name for name in options.type.split(",") if name]
     options.mechanisms = options.mechanism.split(",")
+    options.transports = options.transport.split(",")
     try:
         options.scenarios = names if len(options.driver) == 2 else []
         matrix.chosen(options.scenarios)
@@ -151,11 +186,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         options.terms = terms_of(options)
     except ValueError as error:
         parser.error(str(error))
-    for given, known in ((options.types, SocketType.__members__), (options.mechanisms, MECHANISMS)):
+    choices = (
+        (options.types, EVERY_KIND),
+        (options.mechanisms, MECHANISMS),
+        (options.transports, TRANSPORTS),
+    )
+    for given, known in choices:
         if unknown := [name for name in given if name not in known]:
             parser.error(f"{', '.join(unknown)} is not known; there are {', '.join(known)}")
     ways = [bool(options.endpoints), bool(options.listen), bool(options.driver), bool(options.files)]
-    if not options.list and sum(ways) != 1:
+    if not (options.list or options.driver_help) and sum(ways) != 1:
         parser.error("expected one of ENDPOINT, --listen ENDPOINT, --driver COMMAND, FILE.json")
     if options.html and (missing := [name for name in NEEDED if not find_spec(name)]):
         parser.error(f"--html needs {' and '.join(missing)}: pip install 'minizmtp[html]'")
@@ -166,6 +206,7 @@ def terms_of(options: argparse.Namespace) -> Terms:
     """The credentials on the command line."""
     terms = Terms(
         patience=options.patience,
+        beats=options.heartbeat,
         serves=not options.as_server,
         username=options.username.encode(),
         password=options.password.encode(),
@@ -211,7 +252,8 @@ async def check(options: argparse.Namespace) -> list[Section]:
             async def next_connection() -> trio.abc.Stream:
                 return await accept(listener, FIRST_WAIT)
 
-            terms = await announced(next_connection, replace(options.terms, dials=True))
+            path = path_of(options.listen)
+            terms = await announced(next_connection, replace(options.terms, dials=True, path=path))
             with progress(len(options.cases)) as done:
                 results = await Run(Listening(listener, terms), options.cases, done).run()
         return [shown(section_of(endpoint, terms, results), options.all)]
@@ -225,7 +267,8 @@ async def check_endpoint(endpoint: str, options: argparse.Namespace) -> Section:
         return await dial(endpoint, options.patience)
 
     try:
-        terms = await announced(connect, options.terms)
+        path = path_of(endpoint, connect=True)
+        terms = await announced(connect, replace(options.terms, path=path))
     except Unreachable as error:
         raise Unreachable(f"{error}. Start the socket first; use --listen if it is one that connects") from None
     except Unlike as unlike:
@@ -239,14 +282,27 @@ async def check_drivers(options: argparse.Namespace) -> list[Section]:
     """Every type of socket of each driver, in both roles, with each mechanism."""
     sections = []
     [command] = options.driver
-    for mechanism in options.mechanisms:
-        for kind in options.types or SocketType.__members__:
-            for dials in ROLES[options.role]:
-                driver = Driver(command)
-                terms, settings = credentials(mechanism, replace(options.terms, kind=kind, dials=dials))
-                with progress(len(options.cases)) as done:
-                    results = await check_driven(driver, terms, options.cases, done, settings)
-                sections.append(shown(section_of(driver.name, terms, results), options.all))
+    kinds = options.types or EVERY_KIND
+    left_out: dict[str, dict[str, None]] = {}
+    for transport, mechanism, kind, dials in product(
+        options.transports, options.mechanisms, kinds, ROLES[options.role]
+    ):
+        driver = Driver(command)
+        terms = replace(options.terms, kind=kind, dials=dials, path=TRANSPORTS[transport])
+        terms, settings = credentials(mechanism, terms)
+        with progress(len(options.cases)) as done:
+            results = await check_driven(driver, terms, options.cases, done, settings)
+        section = section_of(driver.name, terms, results)
+        if results:
+            sections.append(shown(section, options.all))
+        else:
+            left_out.setdefault(f"{mechanism} over {transport}", {})[kind] = None
+    for what, kinds_left_out in left_out.items():
+        kinds_named = "all types" if len(kinds_left_out) == len(kinds) else ", ".join(kinds_left_out)
+        print(f"not checked with {what}, because the driver does not have it: {kinds_named}")
+    if len(sections) > 1:
+        results = [result for section in sections for result in section.results]
+        print(f"all {len(sections)} sockets: {Section(driver.name, '', '', 0, False, results).summary}")
     return sections
 
 
@@ -283,7 +339,8 @@ def credentials(mechanism: str, terms: Terms) -> tuple[Terms, dict[str, str | in
 
 def section_of(stack: str, terms: Terms, results: list[Result]) -> Section:
     """A section from what is known at the end of a run."""
-    return Section(stack, terms.kind, terms.mechanism.decode("latin-1"), terms.minor, terms.dials, results)
+    mechanism = terms.mechanism.decode("latin-1")
+    return Section(stack, terms.kind, mechanism, terms.minor, terms.dials, results, bool(terms.path))
 
 
 def shown(section: Section, whole: bool) -> Section:

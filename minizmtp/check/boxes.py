@@ -53,6 +53,12 @@ class Side:
     """What both sides do with MESSAGE."""
 
     sends = receives = b""
+    transient = ""  # what the trace calls our secret key for one connection
+
+    @property
+    def opens(self) -> dict[str, bytes]:
+        """The keys that open the boxes of this connection alone, as `trace.curve.Keys` names them."""
+        return {self.transient: bytes(self.secret), "server_public": self.keys.server or self.keys.public}
 
     def __init__(self, keys: Keys) -> None:
         curve.check_available()
@@ -87,6 +93,7 @@ class Client(Side):
     """The client's commands."""
 
     sends, receives = b"CurveZMQMESSAGEC", b"CurveZMQMESSAGES"
+    transient = "client_transient"
 
     def __init__(self, keys: Keys) -> None:
         super().__init__(keys)
@@ -143,6 +150,7 @@ class Server(Side):
     """The server's commands."""
 
     sends, receives = b"CurveZMQMESSAGES", b"CurveZMQMESSAGEC"
+    transient = "server_transient"
 
     def __init__(self, keys: Keys) -> None:
         super().__init__(keys)

@@ -28,6 +28,8 @@ from ..constants import CLASSIC
 from .peer import Peer, Terms
 
 CLEAR = (b"NULL", b"PLAIN")  # mechanisms that do not encrypt
+STREAMS_ONLY = ("greeting", "framing", "commands", "heartbeat")  # groups about what a WebSocket has instead of ZMTP's
+INTERVAL = 0.1  # seconds between the heartbeats of a driver's socket, in the cases that need them
 EVERY_KIND = tuple(kind.name for kind in CLASSIC)
 
 
@@ -59,7 +61,9 @@ class Case:
     number: of the requirement. section: where the RFC says so. level: how much it matters. kinds: the socket types of
     the other side that it is for. mechanisms: likewise. minor: the lowest minor version. dials: whether the other side
     has to be the one that dials (True), that binds (False), or either (None). serves: the same for the server of a
-    mechanism. acts: the program behind the socket has to act. difficult: what we send breaks a rule.
+    mechanism. web: whether it is for ws alone (True), for tcp and ipc alone (False), or either (None). beats: the
+    other side has to send heartbeats. acts: the program behind the socket has to act. difficult: what we send breaks a
+    rule.
     """
 
     number: ClassVar[str]
@@ -71,17 +75,26 @@ class Case:
     minor: ClassVar[int] = 0
     dials: ClassVar[bool | None] = None
     serves: ClassVar[bool | None] = None
+    web: ClassVar[bool | None] = None
+    beats: ClassVar[bool] = False
     acts: ClassVar[bool] = False
     difficult: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         cls.group = vars(cls).get("group") or cls.__module__.rpartition(".")[2]
+        if cls.group in STREAMS_ONLY:
+            cls.web = False
         if "number" in vars(cls):
             ALL.append(cls)
 
     async def play(self, peer: Peer) -> None:
         """Play the peer. Raises Unlike where the other side breaks the rule."""
         raise NotImplementedError
+
+    @classmethod
+    def options(cls) -> dict[str, str | int]:
+        """What a driver's socket needs for the case."""
+        return {"heartbeat_ivl": int(INTERVAL * 1000)} if cls.beats else {}
 
     @classmethod
     def name(cls) -> str:
@@ -106,6 +119,10 @@ class Case:
             return f"is for a socket that {'connects' if cls.dials else 'binds'}"
         if cls.serves is not None and cls.serves is not terms.serves:
             return f"is for the {'server' if cls.serves else 'client'} of a mechanism"
+        if cls.beats and not terms.beats:
+            return "is for a socket that sends heartbeats: see --heartbeat"
+        if cls.web is not None and cls.web is not bool(terms.path):
+            return f"is for {'ws and wss' if cls.web else 'tcp and ipc'}"
         return ""
 
 

@@ -14,7 +14,7 @@ import trio
 
 from . import octets as o
 from .case import Case, Level
-from .peer import Peer, Unlike, Unreachable
+from .peer import Peer, Unlike, Unreachable, back
 
 ERRORS = '37/ZMTP 3.1, "Error Handling"'
 AWAY = 1.0  # seconds without a connection that show that it stays away
@@ -41,7 +41,7 @@ class ComesBackInTheHandshake(Case):
     async def play(self, peer: Peer) -> None:
         await peer.close()
         second = await back(peer)
-        await second.send(o.greeting(peer.terms.mechanism)[:30])
+        await second.greet()
         await second.close()
         third = await back(peer)
         await third.handshake()
@@ -74,14 +74,6 @@ class StaysAwayFromTheWrongType(Case):
         await peer.send(o.ready("STRANGE"))
         await peer.closes(asked=False)
         await away(peer)
-
-
-async def back(peer: Peer) -> Peer:
-    """The next connection."""
-    try:
-        return await peer.again()
-    except Unreachable:
-        raise Unlike("another connection", f"none in {peer.terms.patience:g} s") from None
 
 
 async def away(peer: Peer) -> None:

@@ -27,7 +27,7 @@ class GreetingIsSentAtOnce(Case):
     level, mechanisms = Level.SHOULD, ANY
 
     async def play(self, peer: Peer) -> None:
-        came = await peer.hear(QUIET)
+        came = await peer.read_all(QUIET)
         if len(came) in (10, 11):
             raise Departure("sends the signature, and the rest when it has read ours, because it also speaks ZMTP 2.0")
         if len(came) < 64:
@@ -41,7 +41,7 @@ class VersionComesBeforeOurs(Case):
 
     async def play(self, peer: Peer) -> None:
         await peer.send(o.greeting(peer.terms.mechanism)[:11])
-        came = await peer.hear(QUIET)
+        came = await peer.read_all(QUIET)
         if len(came) < 11:
             raise Unlike("at least 11 octets", shown(came) or "nothing")
 
@@ -137,7 +137,7 @@ class PaddingIsNotRead(Case):
 
 
 class NewerMajorVersion(Case):
-    """A peer of version 4.0 is spoken to in 3.1."""
+    """A peer of version 4.0 is answered in 3.1."""
 
     number, section, mechanisms = "37-5", VERSIONS, (b"NULL",)
 
@@ -146,7 +146,7 @@ class NewerMajorVersion(Case):
 
 
 class NewerMinorVersion(Case):
-    """A peer of version 3.9 is spoken to in 3.1."""
+    """A peer of version 3.9 is answered in 3.1."""
 
     number, section, mechanisms = "37-6", VERSIONS, (b"NULL",)
 
@@ -155,7 +155,7 @@ class NewerMinorVersion(Case):
 
 
 class OlderMinorVersion(Case):
-    """A peer of version 3.0 is spoken to."""
+    """A peer of version 3.0 is accepted."""
 
     number, section, mechanisms = "37-28", '23/ZMTP 3.0, "Version Negotiation"', (b"NULL",)
 
@@ -205,7 +205,7 @@ class OldVersion(Case):
 
     async def play(self, peer: Peer) -> None:
         await peer.send(self.first)
-        came = await peer.hear(peer.terms.patience)
+        came = await peer.read_all(peer.terms.patience)
         if not peer.ended and (len(came) <= 11 or came[12:16] == peer.terms.mechanism[:4]):
             raise Unlike("the end of the connection, or an answer of that version", shown(came) or "nothing")
 
@@ -218,7 +218,7 @@ class OldestVersion(OldVersion):
 
     async def play(self, peer: Peer) -> None:
         await peer.send(self.first)
-        came = await peer.hear(peer.terms.patience)
+        came = await peer.read_all(peer.terms.patience)
         if not peer.ended and len(came) in (0, 11, 64):
             raise Unlike("the end of the connection, or an answer of that version", shown(came) or "nothing")
 
@@ -248,7 +248,7 @@ class OtherProtocol(Case):
 
 
 class LeavesInsideTheGreeting(Case):
-    """A peer that leaves inside its greeting does no harm: the next one is served."""
+    """After a peer has gone inside its greeting, the next one is answered."""
 
     number, section, mechanisms = "37-17", '37/ZMTP 3.1, "Error Handling"', ANY
 

@@ -2,6 +2,8 @@ r"""Heartbeats: PING, PONG, and how long silence may last.                37/ZMT
 
     04 size 04 "PING" ttl(2, tenths of a second) context(0 to 16)      answered with      04 size 04 "PONG" context
 
+In the last cases the other side's own heartbeats are on, with an interval of 0.1 s: a driver's socket is made so.
+
 These rules are about time, so their cases wait: up to a second and a half, of which others are played meanwhile. Where
 the other side has to close after a ttl of 0.3 s, it has the patience of the check to do so.
 
@@ -13,8 +15,8 @@ from collections.abc import Iterable
 import trio
 
 from . import octets as o
-from .case import Accepted, Case, Level
-from .peer import Ended, Peer, Unlike, named, shown
+from .case import INTERVAL, Accepted, Case, Level
+from .peer import Ended, Peer, Unlike, back, named, shown
 
 HEARTBEATS = '37/ZMTP 3.1, "Connection Heartbeating"'
 
@@ -80,7 +82,7 @@ class LongContext(Case):
 
 
 class PongUnasked(Accepted):
-    """A PONG without a PING does no harm."""
+    """A PONG without a PING is ignored."""
 
     number, section, minor = "37-79", HEARTBEATS, 1
 
@@ -89,7 +91,7 @@ class PongUnasked(Accepted):
 
 
 class TtlRunsOut(Case):
-    """The connection to a peer that has announced a ttl and then is silent for that long is closed."""
+    """The connection to a peer that is silent for its ttl is closed."""
 
     number, section, level, minor = "37-76", HEARTBEATS, Level.SHOULD, 1
 
@@ -112,7 +114,7 @@ class TtlAfterOtherTraffic(Case):
 
 
 class TrafficIsLife(Case):
-    """Whatever comes from a peer is a sign of life: here a PONG each 0.3 s with a ttl of 1 s."""
+    """Any traffic starts a ttl anew: here a PONG each 0.3 s, with a ttl of 1 s."""
 
     number, section, level, minor = "37-73", HEARTBEATS, Level.SHOULD, 1
 
@@ -126,7 +128,7 @@ class TrafficIsLife(Case):
 
 
 class NoTtl(Case):
-    """A ttl of zero announces nothing."""
+    """A ttl of zero sets no limit."""
 
     number, section, minor = "37-71", HEARTBEATS, 1
 
@@ -147,6 +149,87 @@ class LongTtl(Case):
         await peer.send(o.ping(ttl=656))
         await trio.sleep(0.5)
         await peer.goes_on("counts milliseconds in 16 bits, so 65.6 s are 64 ms")
+
+
+class Beating(Case):
+    """A case for a socket that sends heartbeats: a driver makes one; otherwise it has to be told by --heartbeat."""
+
+    section, minor, beats = HEARTBEATS, 1, True
+
+
+class PingIsSent(Beating):
+    """A socket with heartbeats sends PING with a ttl and at most 16 octets of context."""
+
+    number = "37-67"
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        data = await next_ping(peer)
+        if not 2 <= len(data) <= 18:
+            raise Unlike("a ttl of two octets and at most 16 octets behind it", shown(data) or "nothing behind PING")
+
+
+class NoPingBeforeReady(Beating):
+    """A socket with heartbeats sends no PING before READY has come."""
+
+    number, mechanisms = "37-66", (b"NULL",)
+
+    async def play(self, peer: Peer) -> None:
+        await peer.greet()
+        with trio.move_on_after(5 * INTERVAL):
+            while True:
+                frame = await peer.any_frame(float("inf"))
+                if frame.is_command and frame.command()[0] == b"PING":
+                    raise Unlike("no PING before our READY", named(frame))
+        await peer.send(o.ready(peer.terms.partner))
+        await next_ping(peer)
+
+
+class PeerThatAnswersIsKept(Beating):
+    """A peer that answers each PING with PONG is kept."""
+
+    number = "37-73"
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        for _ in range(5):
+            await peer.send(o.pong((await next_ping(peer))[2:]))
+        await peer.goes_on()
+
+
+class SilentPeerIsDropped(Beating):
+    """The connection to a peer that answers no PING, and sends nothing else, is closed."""
+
+    number = "37-75"
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        await peer.closes(asked=False)
+
+
+class ComesBackAfterSilence(Beating):
+    """A socket that connects dials again after it has dropped a silent peer."""
+
+    number, dials = "37-77", True
+
+    async def play(self, peer: Peer) -> None:
+        await peer.handshake()
+        await peer.closes(asked=False)
+        await (await back(peer)).handshake()
+
+
+async def next_ping(peer: Peer) -> bytes:
+    """The data of the next PING; other commands are passed over."""
+    expected = "the command PING"
+    try:
+        while True:
+            frame = await peer.any_frame()
+            if frame.is_command and frame.command()[0] == b"PING":
+                return frame.command()[1]
+    except Ended:
+        raise Unlike(expected, "the connection was closed") from None
+    except trio.TooSlowError:
+        raise Unlike(expected, f"none in {peer.terms.patience:g} s") from None
 
 
 async def answer(peer: Peer) -> bytes:

@@ -19,8 +19,9 @@ import trio
 from .case import Level, Verdict
 from .peer import NotApplicable, Unlike
 from .program import Driver, DriverEnded, DriverError
-from .run import Result, first_of
+from .run import Result
 from .scenarios import ALL, Scenario, Stage, Which
+from .target import first_of
 
 LONGEST = 60.0  # seconds for one cell
 

@@ -11,7 +11,7 @@ Below this module: `case`. Read next: `heartbeat`.
 
 from collections.abc import Iterable
 
-from ..constants import PEERS, SocketType
+from ..constants import CLASSIC, PEERS, SocketType
 from . import octets as o
 from .case import AcceptedReady, Case, Level, RefusedReady
 from .peer import Departure, Ended, Peer, Unlike, named, shown
@@ -23,7 +23,7 @@ ERRORS = '37/ZMTP 3.1, "Error Handling"'
 
 
 class ReadyIsAnswered(Case):
-    """A READY in order is answered with READY."""
+    """A right READY is answered with READY."""
 
     number, section, mechanisms = "37-32", NULL, (b"NULL",)
 
@@ -119,7 +119,7 @@ class LongReady(AcceptedReady):
 
 
 class OtherProperties(AcceptedReady):
-    """Properties of applications are left alone, and so are requests for resources."""
+    """Unknown properties are ignored: those of applications (X-…), and Resource."""
 
     number, section = "37-42", METADATA
 
@@ -170,7 +170,7 @@ class WrongTypes(Case):
 
     async def play(self, peer: Peer) -> None:
         fitting = PEERS[SocketType[peer.terms.kind]]
-        for number, kind in enumerate(kind.name for kind in SocketType if kind not in fitting):
+        for number, kind in enumerate(kind.name for kind in CLASSIC if kind not in fitting):
             one = await peer.afresh() if number else peer
             await one.greet()
             await one.send(o.ready(kind))
@@ -178,13 +178,13 @@ class WrongTypes(Case):
 
 
 class WrongTypeIsTold(Case):
-    """A peer whose type does not fit is told so by ERROR."""
+    """A peer whose type does not fit gets ERROR."""
 
     number, section, level, mechanisms, difficult = "37-45", TYPES, Level.SHOULD, (b"NULL",), True
 
     async def play(self, peer: Peer) -> None:
         fitting = PEERS[SocketType[peer.terms.kind]]
-        kind = next(kind.name for kind in SocketType if kind not in fitting)
+        kind = next(kind.name for kind in CLASSIC if kind not in fitting)
         await peer.greet()
         await peer.send(o.ready(kind))
         try:
@@ -208,7 +208,7 @@ class TypeInSmallLetters(RefusedReady):
 
 
 class WrongTypeInCapitals(RefusedReady):
-    """A type that does not fit is refused in whatever case its name is written."""
+    """A type that does not fit is refused although the property's name is in lower case."""
 
     number, section = "37-35", METADATA
     libzmq = "knows its own spelling of a name only, so it does not see the type"
@@ -255,18 +255,20 @@ class IdentityTooLong(RefusedReady):
 
 
 class MessageBeforeReady(RefusedReady):
-    """No message comes before READY."""
+    """A message before READY ends the connection."""
 
     number, section = "37-33", NULL
+    web = False
 
     def wrong(self, partner: str) -> Iterable[bytes]:
         yield o.message(b"hi")
 
 
 class PingBeforeReady(RefusedReady):
-    """PING has its place after the handshake only."""
+    """A PING before READY ends the connection."""
 
     number, section = "37-66", '37/ZMTP 3.1, "Connection Heartbeating"'
+    web = False
 
     def wrong(self, partner: str) -> Iterable[bytes]:
         yield o.ping()
@@ -296,7 +298,7 @@ class ErrorEndsTheHandshake(Case):
 
 
 class LeavesInsideReady(Case):
-    """A peer that leaves inside its READY does no harm: the next one is served."""
+    """After a peer has gone inside its READY, the next one is answered."""
 
     number, section, mechanisms = "37-17", ERRORS, (b"NULL",)
 

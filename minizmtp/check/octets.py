@@ -21,6 +21,8 @@ from ..wire.frames import COMMAND, LONG, MORE
 # The types that send Identity, empty or not, as libzmq does: not every peer bears its absence.
 WITH_IDENTITY = ("REQ", "DEALER", "ROUTER")
 
+CHECK = b"check"  # the context of our PINGs
+
 
 def greeting(
     mechanism: bytes = b"NULL",
@@ -107,7 +109,7 @@ def cancel(prefix: bytes) -> bytes:
 
 
 def partner(socket_type: str) -> str:
-    """The type to play to a socket of that type, so that it hears as much as possible.
+    """The type to play to a socket of that type, so that it receives as much as possible.
 
     >>> [partner(kind) for kind in ("REP", "REQ", "PUB", "DEALER")]
     ['DEALER', 'ROUTER', 'XSUB', 'ROUTER']

@@ -16,12 +16,13 @@ shown by what comes next wherever that is possible, because silence takes time a
     >>> str(Unlike("a PONG", "nothing in 2 s"))
     'expected a PONG; came: nothing in 2 s'
 
-Below this module: `octets`, `boxes`. Read next: `program`.
+Below this module: `octets`, `boxes`. Read next: `web`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, NoReturn, Protocol, TypeVar
 
 import trio
 
@@ -35,8 +36,10 @@ from . import octets as o
 
 # Anything but a whole greeting is answered at once, so a peer that is still quiet after this time waits for something.
 QUIET = 0.3
-CHECK = b"check"  # the context of our PINGs
-PONG = b"\x04PONG" + CHECK
+PONG = b"\x04PONG" + o.CHECK
+
+# What is expected most often.
+CLOSED, GOES_ON = "the connection to be closed", "the connection to go on"
 
 T = TypeVar("T")
 
@@ -94,7 +97,8 @@ class Terms:
 
     kind: its socket type. mechanism: from its greeting. minor: its minor version. dials: whether it opens connections.
     serves: whether it is the server of PLAIN or CURVE. username, password: for PLAIN. curve: for CURVE.
-    patience: how long something expected may take, in seconds.
+    patience: how long something expected may take, in seconds. path: what to ask for over WebSocket; "" over tcp and
+    ipc. beats: whether it sends heartbeats, every second or more often.
     """
 
     kind: str = ""
@@ -106,6 +110,13 @@ class Terms:
     password: bytes = b""
     curve: boxes.Keys | None = None
     patience: float = 2.0
+    path: str = ""
+    beats: bool = False
+
+    @property
+    def answers_ping(self) -> bool:
+        """Whether a PING can be used to ask if it reads on. A WebSocket has its own."""
+        return self.minor > 0 or bool(self.path)
 
     @property
     def partner(self) -> str:
@@ -124,12 +135,13 @@ class Write(NamedTuple):
 
 @dataclass
 class Record:
-    """All that passed in one case."""
+    """All that passed in one case. keys: by connection, what CURVE's boxes open with; see `trace.curve.Keys`."""
 
     began: float = field(default_factory=trio.current_time)
     writes: list[Write] = field(default_factory=list)
     closed: list[tuple[int, float]] = field(default_factory=list)  # by the other side
     connections: int = 0
+    keys: dict[int, dict[str, bytes]] = field(default_factory=dict)
 
 
 Connect = Callable[[], Awaitable[trio.abc.Stream]]
@@ -180,6 +192,7 @@ class Peer:
         self._number = record.connections
         record.connections += 1
         self._unread = bytearray()
+        self._taken = bytearray()  # of the frame that is being read
         self._ended = False
         self.theirs: dict[bytes, bytes] = {}  # the other side's metadata
         self.opened: list[Peer] = [self]
@@ -205,7 +218,7 @@ class Peer:
         return await self._more(self._place.again)
 
     async def _more(self, connect: Connect) -> "Peer":
-        peer = Peer(await connect(), self.terms, self.record, self._place)
+        peer = type(self)(await connect(), self.terms, self.record, self._place)
         peer.opened = self.opened
         self.opened.append(peer)
         return peer
@@ -250,9 +263,20 @@ class Peer:
                 await self._receive()
         octets = bytes(self._unread[:count])
         del self._unread[:count]
+        self._taken += octets
         return octets
 
-    async def hear(self, patience: float) -> bytes:
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """What was read inside is put back if the rest of it does not come in time."""
+        self._taken.clear()
+        try:
+            yield
+        except trio.TooSlowError:
+            self._unread[:0] = self._taken
+            raise
+
+    async def read_all(self, patience: float) -> bytes:
         """All octets that come until the end of the connection or of the patience."""
         with trio.move_on_after(patience):
             try:
@@ -277,11 +301,15 @@ class Peer:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             octets = b""
         if not octets:
-            self._ended = True
-            self.record.closed.append((self._number, trio.current_time() - self.record.began))
-            raise Ended
+            self.end()
         self._note(False, octets)
         self._unread += octets
+
+    def end(self) -> NoReturn:
+        """Note that the other side has ended the connection. Raises Ended."""
+        self._ended = True
+        self.record.closed.append((self._number, trio.current_time() - self.record.began))
+        raise Ended
 
     def _note(self, ours: bool, octets: bytes) -> None:
         at = trio.current_time() - self.record.began
@@ -291,9 +319,10 @@ class Peer:
 
     async def any_frame(self, patience: float | None = None) -> Frame:
         """The next frame, whatever it is. Raises Ended, or trio.TooSlowError."""
-        flags = await self.read(1, patience)
-        size = await self.read(8 if flags[0] & LONG else 1, patience)
-        body = await self.read(int.from_bytes(size, "big"), patience)
+        with self.whole():
+            flags = await self.read(1, patience)
+            size = await self.read(8 if flags[0] & LONG else 1, patience)
+            body = await self.read(int.from_bytes(size, "big"), patience)
         octets = flags + size + body
         if self.box is None:
             return Frame(flags[0] & ~LONG, body, octets)
@@ -394,24 +423,40 @@ class Peer:
         return self.theirs
 
     async def _curve(self, metadata: bytes) -> None:
-        assert self.terms.curve is not None
         if self.terms.serves:
             client = await self.curve_welcomed()
             await self.send(client.initiate(metadata))
             self.learn(await self.opened_by(client.read_ready, b"READY"))
             self.box = client
         else:
-            server = boxes.Server(self.terms.curve)
+            server = self.curve_server()
             await self.opened_by(server.read_hello, b"HELLO")
             await self.send(server.welcome())
             self.learn(await self.opened_by(server.read_initiate, b"INITIATE"))
             await self.send(server.ready(metadata))
             self.box = server
 
-    async def curve_welcomed(self) -> boxes.Client:
-        """As CURVE's client, HELLO and WELCOME; after the greetings."""
+    def curve_client(self) -> boxes.Client:
+        """CURVE's client, for this connection."""
         assert self.terms.curve is not None
         client = boxes.Client(self.terms.curve)
+        self.note_keys(client)
+        return client
+
+    def curve_server(self) -> boxes.Server:
+        """CURVE's server, for this connection."""
+        assert self.terms.curve is not None
+        server = boxes.Server(self.terms.curve)
+        self.note_keys(server)
+        return server
+
+    def note_keys(self, side: boxes.Side) -> None:
+        """Keep the keys that this connection's boxes open with, for the report."""
+        self.record.keys[self._number] = side.opens
+
+    async def curve_welcomed(self) -> boxes.Client:
+        """As CURVE's client, HELLO and WELCOME; after the greetings."""
+        client = self.curve_client()
         await self.send(client.hello())
         await self.opened_by(client.read_welcome, b"WELCOME")
         return client
@@ -426,7 +471,7 @@ class Peer:
 
     async def ask(self) -> None:
         """Send a PING, in a box where there is one."""
-        ping = o.ping(context=CHECK)
+        ping = o.ping(context=o.CHECK)
         await self.send(ping if self.box is None else self.box.seal(boxes.INNER_COMMAND, ping[2:]))
 
     async def plain_hello(self) -> None:
@@ -448,14 +493,16 @@ class Peer:
 
         libzmq: what libzmq does instead.
         """
-        expected = "the connection to go on"
+        expected, patience = GOES_ON, self.terms.patience
         try:
-            if self.terms.minor:
+            if self.terms.answers_ping:
                 await self.ask()
                 while True:
-                    frame = await self.any_frame()
+                    frame = await self.any_frame(patience)
                     if frame.is_command and frame.body == PONG:
                         return
+                    if frame.is_command and frame.body.startswith(b"\x04PONG"):
+                        patience = QUIET  # with another context: the answer to an earlier PING, or a wrong one to ours
             with trio.move_on_after(QUIET):
                 while True:
                     await self._receive()
@@ -463,32 +510,43 @@ class Peer:
             self._departs(libzmq)
             raise Unlike(expected, "the connection was closed") from None
         except trio.TooSlowError:
-            raise Unlike(expected, f"no PONG in {self.terms.patience:g} s") from None
+            if patience != QUIET:
+                raise Unlike(expected, f"no PONG in {self.terms.patience:g} s") from None
 
-    async def closes(self, libzmq: str = "", *, asked: bool = True) -> None:
+    async def closes(self, libzmq: str = "", *, asked: bool = True, stalls: str = "") -> None:
         """The other side closes the connection. An ERROR may come before that.
 
-        libzmq: what libzmq does instead. asked: a PING is sent, whose answer shows at once that it reads on.
+        libzmq: what libzmq does instead. asked: a PING is sent, whose answer shows at once that it reads on. stalls:
+        what libzmq does if it does not even answer that.
         """
-        expected = "the connection to be closed"
-        if asked and self.terms.minor:
+        expected = CLOSED
+        asked = asked and self.terms.answers_ping
+        if asked:
             await self.ask()
-        came = f"it was still open after {self.terms.patience:g} s"
+        came = f"it was still open after {self.terms.patience:g} s" + ", and a PING was not answered" * asked
         with trio.move_on_after(self.terms.patience):
             try:
                 while True:
                     frame = await self.any_frame(float("inf"))
                     if frame.is_command and frame.body == PONG:
-                        came = "it went on, and a PING was answered"
+                        came, stalls = "it went on, and a PING was answered", ""
                         break
             except Ended:
                 return
-        self._departs(libzmq)
+        self._departs(stalls or libzmq)
         raise Unlike(expected, came)
 
     def _departs(self, libzmq: str) -> None:
         if libzmq:
             raise Departure(libzmq)
+
+
+async def back(peer: Peer) -> Peer:
+    """The next connection that the other side makes."""
+    try:
+        return await peer.again()
+    except Unreachable:
+        raise Unlike("another connection", f"none in {peer.terms.patience:g} s") from None
 
 
 def shown(octets: bytes, most: int = 32) -> str:

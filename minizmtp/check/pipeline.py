@@ -11,14 +11,14 @@ import trio
 from . import octets as o
 from .case import Case, Level
 from .peer import QUIET, Ended, Peer, Unlike, listed, named, shown
-from .reqrep import as_it_is, heard_in_turn, in_turn, receives
+from .reqrep import as_it_is, in_turn, received_in_turn, receives
 
 PIPELINE, EXPAIR = "30/PIPELINE, ", "31/EXPAIR, "
 SIZES = (0, 1, 255, 256, 8192, 65_535, 65_536, 1_048_576)
 
 
 class PushChangesNothing(Case):
-    """PUSH sends messages as they are."""
+    """PUSH sends messages unchanged."""
 
     number, section, kinds, acts = "30-2", PIPELINE + '"The PUSH Socket Type"', ("PUSH",), True
 
@@ -38,7 +38,7 @@ class PushSendsInTurn(Case):
 
 
 class PullChangesNothing(Case):
-    """PULL hands messages to its program as they are."""
+    """PULL passes messages to its program unchanged."""
 
     number, section, kinds, acts = "30-13", PIPELINE + '"The PULL Socket Type"', ("PULL",), True
 
@@ -48,17 +48,17 @@ class PullChangesNothing(Case):
         await receives(peer, b"\x01a", b"", b"\0\xff", b"x" * 256)
 
 
-class PullHearsInTurn(Case):
-    """PULL hears its peers in turn."""
+class PullReceivesInTurn(Case):
+    """PULL receives from its peers in turn."""
 
     number, section, kinds, acts = "30-18", PIPELINE + '"The PULL Socket Type"', ("PULL",), True
 
     async def play(self, peer: Peer) -> None:
-        await heard_in_turn(peer)
+        await received_in_turn(peer)
 
 
 class WhatCameBeforeTheEnd(Case):
-    """PULL hands on what had come whole from a peer that has left."""
+    """PULL passes on complete messages of a peer that has gone."""
 
     number, section, kinds, acts = "L-9", PIPELINE + '"The PULL Socket Type"', ("PULL",), True
     level = Level.LIBZMQ
@@ -72,7 +72,7 @@ class WhatCameBeforeTheEnd(Case):
 
 
 class HalfAMessage(Case):
-    """Nothing of a message is handed on if its sender leaves before the last frame."""
+    """Of a message whose sender goes before the last frame, the program gets nothing."""
 
     number, section, acts = "37-27", '37/ZMTP 3.1, "Messages"', True
     kinds = ("PULL", "DEALER")
@@ -89,7 +89,7 @@ class HalfAMessage(Case):
 
 
 class CommandInsideAMessage(Case):
-    """A message is handed on whole, whatever commands come between its frames."""
+    """Commands between the frames of a message do not change it."""
 
     number, section, acts, minor = "L-12", '37/ZMTP 3.1, "Messages"', True, 1
     kinds = ("PULL", "DEALER", "PAIR")
@@ -101,7 +101,7 @@ class CommandInsideAMessage(Case):
 
 
 class ReceivesInOrder(Case):
-    """Between two peers messages stay in order, and each comes once: to the socket."""
+    """Messages of one peer reach the program in order, and once each."""
 
     number, section, acts = "37-55", '37/ZMTP 3.1, "Socket Semantics"', True
     kinds = ("PULL", "DEALER", "PAIR")
@@ -115,7 +115,7 @@ class ReceivesInOrder(Case):
 
 
 class SendsInOrder(Case):
-    """Between two peers messages stay in order, and each comes once: from the socket."""
+    """Messages reach a peer in order, and once each."""
 
     number, section, acts = "37-54", '37/ZMTP 3.1, "Socket Semantics"', True
     kinds = ("PUSH", "DEALER", "PAIR")
@@ -185,7 +185,7 @@ class NoMessageBeforeReady(Case):
 
 
 class PairChangesNothing(Case):
-    """PAIR sends and hands on messages as they are."""
+    """PAIR sends and receives messages unchanged."""
 
     number, section, kinds, acts = "31-2", EXPAIR + '"The PAIR Socket Type"', ("PAIR",), True
 
@@ -194,7 +194,7 @@ class PairChangesNothing(Case):
 
 
 class OnePeerAtATime(Case):
-    """PAIR hears one peer at a time: a second one is not heard."""
+    """PAIR has one peer at a time: messages of a second one are not received."""
 
     number, section, kinds, acts = "31-1", EXPAIR + '"The PAIR Socket Type"', ("PAIR",), True
     dials = False
@@ -215,7 +215,7 @@ class OnePeerAtATime(Case):
 
 
 class NextPair(Case):
-    """When the peer of a PAIR has left, another is heard."""
+    """When the peer of a PAIR has gone, another can take its place."""
 
     number, section, kinds, acts = "31-5", EXPAIR + '"The PAIR Socket Type"', ("PAIR",), True
     dials = False

@@ -24,6 +24,7 @@ class PlainServerSaysSo(Case):
     """The server of PLAIN sets as-server."""
 
     number, section, mechanisms, serves = "24-1", PLAIN, ONLY, True
+    web = False
 
     async def play(self, peer: Peer) -> None:
         if (await peer.greet())[32] != 1:
@@ -145,7 +146,7 @@ class PlainOutOfTurn(ServerRefuses):
     def wrong(self, peer: Peer) -> Iterable[bytes]:
         yield o.command(b"INITIATE", o.metadata(peer.terms.partner))
         yield o.command(b"READY", o.metadata(peer.terms.partner))
-        yield o.ping()
+        yield o.command(b"PANG")
 
 
 class MessageBeforeWelcome(ServerRefuses):

@@ -42,7 +42,7 @@ import trio
 from .peer import NotApplicable, Unlike, listed
 
 END = 0.1  # seconds that a process has to end when its connections have ended
-POLL = 50  # milliseconds that a driver may wait for a message, because meanwhile it hears nothing else
+POLL = 50  # milliseconds that a driver may wait for a message, because it reads no other line meanwhile
 
 
 class DriverError(Exception):
@@ -73,10 +73,11 @@ def words_of(command: str) -> list[str]:
 
 
 class Driver:
-    """A driver's process. command: a command line. patience: seconds for an answer."""
+    """A driver's process. command: a command line. patience: seconds for an answer. quiet: drop its standard error."""
 
-    def __init__(self, command: str, patience: float = 5.0) -> None:
+    def __init__(self, command: str, patience: float = 5.0, *, quiet: bool = False) -> None:
         self.command, self._patience = command, patience
+        self._stderr = subprocess.DEVNULL if quiet else None
         self._process: trio.Process | None = None
         self._unread = b""
         self._turn = trio.Lock()
@@ -86,7 +87,9 @@ class Driver:
         """Start the process, and learn the name of its stack."""
         words = words_of(self.command)
         try:
-            self._process = await trio.lowlevel.open_process(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._process = await trio.lowlevel.open_process(
+                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr
+            )
         except OSError as error:
             raise DriverEnded(f"{words[0]}: {error.strerror}") from None
         self._unread = b""

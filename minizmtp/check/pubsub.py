@@ -64,7 +64,7 @@ class FirstFrameDecides(Case):
 
 
 class OldSubscription(Case):
-    """A publisher takes subscriptions as messages too, as in ZMTP 3.0."""
+    """A publisher accepts subscriptions as messages, too, as in ZMTP 3.0."""
 
     number, section, kinds, acts = "37-58", PUBSUB, PUBLISHERS, True
     level = Level.LIBZMQ
@@ -78,7 +78,7 @@ class OldSubscription(Case):
 
 
 class CancelTakesItBack(Case):
-    """CANCEL takes a subscription back."""
+    """CANCEL ends a subscription."""
 
     number, section, kinds, acts, minor = "37-59", PUBSUB, PUBLISHERS, True, 1
 
@@ -91,7 +91,7 @@ class CancelTakesItBack(Case):
 
 
 class CancelOfNothing(Case):
-    """CANCEL for a prefix that was not asked for does no harm."""
+    """CANCEL for a prefix without a subscription is ignored."""
 
     number, section, kinds, acts, minor = "37-59", PUBSUB, PUBLISHERS, True, 1
 
@@ -104,7 +104,7 @@ class CancelOfNothing(Case):
 
 
 class SubscriptionsAdd(Case):
-    """Two subscriptions to one prefix take two CANCELs to undo."""
+    """Of two subscriptions to one prefix, a CANCEL ends one."""
 
     number, section, kinds, acts, minor = "37-61", PUBSUB, PUBLISHERS, True, 1
 
@@ -142,7 +142,7 @@ class NothingWithoutSubscription(Case):
         await peer.handshake()
         await peer.goes_on()
         await publishes(peer, b"ab too early")
-        if peer.terms.minor:
+        if peer.terms.answers_ping:
             await peer.ask()
             if not (frame := await peer.any_frame()).is_command:
                 raise Unlike("no message", named(frame))
@@ -164,7 +164,7 @@ class MessageForAPublisher(Case):
 
 
 class NoticeOfSubscription(Case):
-    """XPUB tells its program of subscriptions and cancellations."""
+    """XPUB passes subscriptions and cancellations to its program."""
 
     number, section, kinds, acts = "29-24", '29/PUBSUB, "The XPUB Socket Type"', ("XPUB",), True
 
@@ -177,7 +177,7 @@ class NoticeOfSubscription(Case):
 
 
 class SubscriberLeaves(Case):
-    """XPUB makes up a cancellation when a subscriber has gone."""
+    """XPUB gives its program a cancellation when a subscriber has gone."""
 
     number, section, kinds, acts = "29-25", '29/PUBSUB, "The XPUB Socket Type"', ("XPUB",), True
     dials = False  # one that connects may wait for the same subscriber to come back
@@ -191,7 +191,7 @@ class SubscriberLeaves(Case):
 
 
 class SecondSubscriber(Case):
-    """XPUB tells of a prefix once, however many have asked for it."""
+    """XPUB passes on a prefix once, however many peers subscribe to it."""
 
     number, section, kinds, acts = "L-36", '29/PUBSUB, "The XPUB Socket Type"', ("XPUB",), True
     level = Level.LIBZMQ
@@ -208,7 +208,7 @@ class SecondSubscriber(Case):
 
 
 class MessageForAnXpub(Case):
-    """XPUB hands other messages of subscribers to its program."""
+    """XPUB passes other messages of subscribers to its program."""
 
     number, section, kinds, acts = "29-22", '29/PUBSUB, "The XPUB Socket Type"', ("XPUB",), True
 
@@ -219,7 +219,7 @@ class MessageForAnXpub(Case):
 
 
 class SubscribeIsACommand(Case):
-    """SUB asks a peer of ZMTP 3.1 by SUBSCRIBE, and takes it back by CANCEL."""
+    """To a peer of ZMTP 3.1, SUB sends SUBSCRIBE and CANCEL."""
 
     number, section, kinds, acts, minor = "37-58", PUBSUB, ("SUB",), True, 1
 
@@ -291,7 +291,7 @@ class LatePublisher(Case):
 
 
 class SubscriptionsAreCounted(Case):
-    """SUB takes back a prefix that its program asked for twice when the program has taken it back twice."""
+    """After two subscriptions to a prefix, SUB sends CANCEL at the second unsubscribe."""
 
     number, section, kinds, acts = "37-61", PUBSUB, ("SUB",), True
 
@@ -312,7 +312,7 @@ class SubscriptionsAreCounted(Case):
 
 
 class SubHandsOn(Case):
-    """SUB hands messages to its program as they are."""
+    """SUB passes messages to its program unchanged."""
 
     number, section, kinds, acts = "29-33", '29/PUBSUB, "The SUB Socket Type"', ("SUB",), True
 
@@ -352,7 +352,7 @@ class XsubPassesOn(Case):
 
 
 class XsubHandsOnAll(Case):
-    """XSUB hands all messages to its program, asked for or not."""
+    """XSUB passes every message to its program, with or without a subscription."""
 
     number, section, kinds, acts = "29-42", '29/PUBSUB, "The XSUB Socket Type"', ("XSUB",), True
 

@@ -6,20 +6,22 @@ can be read again:
     format     "minizmtp.check/1"
     sections   each:
       stack    the name of the stack, or the endpoint
-      kind, mechanism, minor, dials        of the socket under test; kind is "" for two stacks
+      kind, mechanism, minor, dials, web   of the socket under test; kind is "" for two stacks
       results  each: number, name, group, level, section, rule, verdict, expected, came, note, seconds, and
         writes   what passed, in order, each: connection, ours, octets (in hex), at; left out of a case that passed
                  if it is much
+        keys     by connection, the keys with which CURVE's boxes open; each was made for that connection
         closed   by the other side, each: connection, at
 
-    >>> result = Result("37-68", "ping-is-answered", "heartbeat", verdict=Verdict.FAILED, expected="PONG", came="PING")
+    >>> result = Result("37-68", "ping-is-answered", section="37", verdict=Verdict.FAILED, expected="PONG", came="PING")
     >>> [section] = from_json(to_json([Section("here", "PULL", "NULL", 1, False, [result])]))
     >>> section.title, section.results[0].came
     ('here: PULL that binds, NULL', 'PING')
     >>> print(*text_of(section), sep="\n")
-    ✗ 37-68  ping-is-answered: . [MUST, ]
+    ✗ 37-68  ping-is-answered: . [MUST, 37]
         expected: PONG
         came:     PING
+        to do:    make it as expected: 37 has the rule
 
 The octets are named by `trace`, which reads them as a socket would: what we sent wrong on purpose is marked as wrong.
 
@@ -33,6 +35,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from ..trace import Side, Span, Trace
+from ..trace.curve import Keys
 from .case import Level, Verdict
 from .peer import Record, Write
 from .run import Result
@@ -46,12 +49,13 @@ SIGNS = {
     Verdict.ENDED: "☠",
 }
 MOST_OCTETS = 16  # of a span, on a line
+WIDTH = 53  # columns up to the end of the octets
 MOST_KEPT = 4096  # octets of a case that passed, in JSON
 
 
 @dataclass
 class Section:
-    """The results for one socket."""
+    """The results for one socket. web: over WebSocket."""
 
     stack: str
     kind: str
@@ -59,13 +63,15 @@ class Section:
     minor: int
     dials: bool
     results: list[Result]
+    web: bool = False
 
     @property
     def title(self) -> str:
         """The socket in words."""
         if not self.kind:
             return self.stack
-        return f"{self.stack}: {self.kind} that {'connects' if self.dials else 'binds'}, {self.mechanism}"
+        over = " over ws" if self.web else ""
+        return f"{self.stack}: {self.kind} that {'connects' if self.dials else 'binds'}{over}, {self.mechanism}"
 
     def counts(self) -> dict[Verdict, int]:
         """How often each verdict was given."""
@@ -100,8 +106,11 @@ def lines_of(result: Result, whole: bool, dials: bool = False) -> Iterator[str]:
     level = LEVELS[result.level]
     yield f"{SIGNS[result.verdict]} {result.number:6} {result.name}: {result.rule}. [{level}, {result.section}]"
     if result.expected:
+        if result.sent:
+            yield f"    sent:     {result.sent}"
         yield f"    expected: {result.expected}"
         yield f"    came:     {result.came}"
+        yield f"    to do:    {result.to_do}"
     if result.note:
         words = "libzmq:   " if result.verdict is Verdict.LIBZMQ else ""
         yield from wrap(f"{words}{result.note}", 110, initial_indent="    ", subsequent_indent="    ")
@@ -116,11 +125,18 @@ def wire_of(record: Record, dials: bool, mechanism: bytes = b"") -> Iterator[str
             yield f"    connection {number + 1}"
         for span in spans_of(record, number, dials, mechanism):
             sign = "→" if (span.side is Side.CLIENT) is not dials else "←"
-            left = f"… {len(span.octets):,} octets" if len(span.octets) > MOST_OCTETS else ""
-            octets = span.octets[: MOST_OCTETS // (1 + bool(left))].hex(" ")
-            yield f"    {sign} {octets + left:47}  {span.name}: {printable(span.value)}"
+            yield from lines_of_span(span, f"    {sign} ")
         if any(number == each for each, _ in record.closed):
             yield "    ← the end of the stream"
+
+
+def lines_of_span(span: Span, front: str) -> Iterator[str]:
+    """A line for a span, and indented ones for what is in its box."""
+    left = f"… {len(span.octets):,} octets" if len(span.octets) > MOST_OCTETS else ""
+    octets = span.octets[: MOST_OCTETS // (1 + bool(left))].hex(" ")
+    yield f"{front}{octets + left:{WIDTH - len(front)}}  {span.name}: {printable(span.value)}"
+    for inner in span.inside:
+        yield from lines_of_span(inner, f"{front}   ")
 
 
 def spans_of(record: Record, number: int, dials: bool, mechanism: bytes = b"") -> list[Span]:
@@ -131,7 +147,7 @@ def spans_of(record: Record, number: int, dials: bool, mechanism: bytes = b"") -
     order = list(range(len(writes)))
     if mechanism and named.ljust(20, b"\0") != mechanism.ljust(20, b"\0"):
         order.sort(key=lambda at: writes[at].ours)
-    trace = Trace()
+    trace = Trace(keys=Keys(**record.keys[number]) if number in record.keys else None)
     for write in (writes[at] for at in order):
         trace.feed(Side.CLIENT if write.ours is not dials else Side.SERVER, write.octets, write.at)
     return sorted((span for side in Side for span in trace.spans(side)), key=lambda span: order[span.write])
@@ -163,7 +179,8 @@ def _result(result: Result) -> dict[str, Any]:
         record = Record(began=0.0)
     writes = [write._asdict() | {"octets": write.octets.hex(), "at": round(write.at, 6)} for write in record.writes]
     closed = [{"connection": number, "at": round(at, 6)} for number, at in record.closed]
-    return {**fields, "connections": record.connections, "writes": writes, "closed": closed}
+    keys = {str(number): {name: key.hex() for name, key in known.items()} for number, known in record.keys.items()}
+    return {**fields, "connections": record.connections, "keys": keys, "writes": writes, "closed": closed}
 
 
 def from_json(document: dict[str, Any]) -> list[Section]:
@@ -180,7 +197,11 @@ def _read_result(fields: dict[str, Any]) -> Result:
     fields = dict(fields)
     writes = [Write(**write | {"octets": bytes.fromhex(write["octets"])}) for write in fields.pop("writes")]
     closed = [(each["connection"], each["at"]) for each in fields.pop("closed")]
-    record = Record(0.0, writes, closed, fields.pop("connections"))
+    keys = {
+        int(number): {name: bytes.fromhex(key) for name, key in known.items()}
+        for number, known in fields.pop("keys", {}).items()
+    }
+    record = Record(0.0, writes, closed, fields.pop("connections"), keys)
     fields |= {"level": Level[fields["level"]], "verdict": Verdict[fields["verdict"]]}
     return Result(**fields, record=record)
 

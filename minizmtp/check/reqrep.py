@@ -34,7 +34,7 @@ class RequestHasDelimiter(Case):
 
 
 class ReplyReachesTheProgram(Case):
-    """REQ takes the delimiter off a reply and hands the rest to its program."""
+    """REQ removes the delimiter of a reply and gives the rest to its program."""
 
     number, section, kinds, acts = "28-2", REQREP + '"The REQ Socket Type"', ("REQ",), True
 
@@ -47,7 +47,7 @@ class ReplyReachesTheProgram(Case):
 
 
 class OnlyThePeerAsked(Case):
-    """REQ takes a reply from the peer that it asked, and no other."""
+    """REQ accepts a reply only from the peer that it asked."""
 
     number, section, kinds, acts = "28-7", REQREP + '"The REQ Socket Type"', ("REQ",), True
 
@@ -79,7 +79,7 @@ class ReplyBeforeTheRequest(Case):
 
 
 class ReplyWithoutDelimiter(Case):
-    """REQ does not hand a reply without a delimiter to its program."""
+    """REQ does not give a reply without a delimiter to its program."""
 
     number, section, kinds, acts = "L-33", REQREP + '"The REQ Socket Type"', ("REQ",), True
     difficult = True
@@ -160,7 +160,7 @@ class AskerHasGone(Case):
 
 
 class DealerChangesNothing(Case):
-    """DEALER sends and hands on messages as they are."""
+    """DEALER sends and receives messages unchanged."""
 
     number, section, kinds, acts = "28-20", REQREP + '"The DEALER Socket Type"', ("DEALER",), True
 
@@ -177,13 +177,13 @@ class DealerSendsInTurn(Case):
         await in_turn(peer)
 
 
-class DealerHearsInTurn(Case):
-    """DEALER hears its peers in turn."""
+class DealerReceivesInTurn(Case):
+    """DEALER receives from its peers in turn."""
 
     number, section, kinds, acts = "28-30", REQREP + '"The DEALER Socket Type"', ("DEALER",), True
 
     async def play(self, peer: Peer) -> None:
-        await heard_in_turn(peer)
+        await received_in_turn(peer)
 
 
 class NameInFront(Case):
@@ -231,7 +231,7 @@ class GoesByTheName(Case):
 
 
 class UnknownName(Case):
-    """ROUTER drops a message for a peer that it does not know, or its program is told."""
+    """ROUTER drops a message for an unknown peer, or reports an error to its program."""
 
     number, section, kinds, acts = "28-43", REQREP + '"The ROUTER Socket Type"', ("ROUTER",), True
 
@@ -244,7 +244,7 @@ class UnknownName(Case):
 
 
 class TakenName(Case):
-    """ROUTER does not hear the second of two peers with one name, and goes on with the first."""
+    """Of two peers with one name, ROUTER keeps the first and ignores the second."""
 
     number, section, kinds, acts = "L-28", REQREP + '"The ROUTER Socket Type"', ("ROUTER",), True
     level, difficult = Level.LIBZMQ, True
@@ -259,13 +259,13 @@ class TakenName(Case):
         await receives(peer, b"anna", b"from the first")
 
 
-class RouterHearsInTurn(Case):
-    """ROUTER hears its peers in turn."""
+class RouterReceivesInTurn(Case):
+    """ROUTER receives from its peers in turn."""
 
     number, section, kinds, acts = "28-38", REQREP + '"The ROUTER Socket Type"', ("ROUTER",), True
 
     async def play(self, peer: Peer) -> None:
-        await heard_in_turn(peer)
+        await received_in_turn(peer)
 
 
 # ---------------------------------------------------------------------------------------- what several types have to do
@@ -312,17 +312,17 @@ async def in_turn(peer: Peer) -> None:
 
 async def _some(peer: Peer) -> list[bytes]:
     """All messages of one frame that have come to a peer: a PONG comes after them, or silence."""
-    if peer.terms.minor:
+    if peer.terms.answers_ping:
         await peer.ask()
     found: list[bytes] = []
     with suppress(trio.TooSlowError):
-        while (frame := await peer.any_frame(None if peer.terms.minor else QUIET)).body != PONG:
+        while (frame := await peer.any_frame(None if peer.terms.answers_ping else QUIET)).body != PONG:
             if not frame.is_command:
                 found.append(frame.body)
     return found
 
 
-async def heard_in_turn(peer: Peer) -> None:
+async def received_in_turn(peer: Peer) -> None:
     """Of two peers that have sent ten messages each, neither is kept waiting: the program gets some of each among the
     first five, or all in the order in which they came."""
     other = await peer.another()

@@ -20,9 +20,24 @@ from dataclasses import dataclass, field
 import trio
 
 from .case import Case, Level, Verdict
-from .peer import Departure, Ended, NotApplicable, Peer, Place, Record, Terms, Unlike, Unreachable
+from .octets import CHECK
+from .peer import (
+    CLOSED,
+    GOES_ON,
+    Departure,
+    Ended,
+    NotApplicable,
+    Peer,
+    Place,
+    Record,
+    Terms,
+    Unlike,
+    Unreachable,
+    shown,
+)
 from .program import Driver, DriverEnded, DriverError
-from .target import Driven, Target
+from .target import Driven, Target, first_of
+from .web import meet
 
 # Seconds for a whole case. Each wait in a case has a bound of its own, so this one is for what was not foreseen.
 LONGEST = 20.0
@@ -30,8 +45,8 @@ LONGEST = 20.0
 
 @dataclass
 class Result:
-    """What came of one case. expected, came: where it is not as the rule has it. note: why it did not run, or the words
-    for libzmq's way. record: what passed."""
+    """What came of one case. expected, came: where the rule is not kept. note: why it did not run, or what libzmq does
+    instead. record: what passed."""
 
     number: str = ""
     name: str = ""
@@ -51,6 +66,31 @@ class Result:
         """Whether a check with this result has failed."""
         return self.verdict.is_failure(self.level)
 
+    @property
+    def sent(self) -> str:
+        """What the check sent last, on which connection; its own PINGs do not count."""
+        ours = [write for write in self.record.writes if write.ours] if self.record else []
+        told = [write for write in ours if CHECK not in write.octets] or ours
+        if self.record is None or not told:
+            return ""
+        many = f" (connection {told[-1].connection + 1})" if self.record.connections > 1 else ""
+        return shown(told[-1].octets, 24) + many
+
+    @property
+    def to_do(self) -> str:
+        """What the author of the stack may do about a failure."""
+        if self.verdict is Verdict.ENDED:
+            return f"play {self.name} alone, and look at what the process wrote to its standard error"
+        if self.expected == CLOSED:
+            return "close the connection after this"
+        if self.expected == GOES_ON:
+            return "accept this, and read on"
+        if self.came.startswith(("nothing", "no ", "none")):
+            return f"send {self.expected}; if it comes later than that, give the check more --patience"
+        if self.expected.startswith("no ") or self.expected.startswith("the program to do"):
+            return f"read {self.section} about what should happen instead"
+        return f"make it as expected: {self.section} has the rule"
+
 
 class Gone(Exception):
     """The other side can't be reached any more."""
@@ -67,8 +107,8 @@ async def play(case: type[Case], target: Target) -> Result:
     record = result.record = Record()
     try:
         with trio.fail_after(LONGEST):
-            async with target.place() as place:
-                await _play(case(), Peer(await place.connect(), target.terms, record, place), place)
+            async with target.place(case.options()) as place:
+                await _play(case(), meet(await place.connect(), target.terms, record, place), place)
         result.verdict = Verdict.PASSED
     except* DriverEnded as group:
         raise Gone(str(first_of(group))) from None
@@ -108,14 +148,6 @@ async def _play(case: Case, peer: Peer, place: Place) -> None:
         with trio.CancelScope(shield=True):
             for one in peer.opened:
                 await one.leave()
-
-
-def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first exception in a group, however deep."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 class Run:

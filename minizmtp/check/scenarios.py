@@ -11,7 +11,7 @@ written by hand: what is checked is that the programs understand each other.
         async def play(self, stage: Stage) -> None:
             req, rep = await stage.both()
             await req.send(b"ask")
-            await hears(rep, b"ask")
+            await receives(rep, b"ask")
 
 Each is played four times for two stacks: either stack is the first, and either type binds. What takes time is only what
 is about time: heartbeats, restarts, and peers that have to stay apart.
@@ -128,9 +128,9 @@ class Requests(Scenario):
         for i in range(10):
             request, reply = [b"request %d" % i] + [b""] * (i % 2), [b"reply %d" % i] + [b"more"] * (i % 3)
             await req.send(*request)
-            await hears(rep, *request)
+            await receives(rep, *request)
             await rep.send(*reply)
-            await hears(req, *reply)
+            await receives(req, *reply)
 
 
 class RequestsWithEnvelopes(Scenario):
@@ -141,9 +141,9 @@ class RequestsWithEnvelopes(Scenario):
     async def play(self, stage: Stage) -> None:
         dealer, rep = await stage.both()
         await dealer.send(b"name", b"", b"request")
-        await hears(rep, b"request")
+        await receives(rep, b"request")
         await rep.send(b"reply")
-        await hears(dealer, b"name", b"", b"reply")
+        await receives(dealer, b"name", b"", b"reply")
 
 
 class RequestsToARouter(Scenario):
@@ -156,7 +156,7 @@ class RequestsToARouter(Scenario):
         await req.send(b"request")
         name = await from_somebody(router, b"", b"request")
         await router.send(name, b"", b"reply")
-        await hears(req, b"reply")
+        await receives(req, b"reply")
 
 
 class NamedDealer(Scenario):
@@ -167,9 +167,9 @@ class NamedDealer(Scenario):
     async def play(self, stage: Stage) -> None:
         dealer, router = await stage.both({"routing_id": b"anna".hex()})
         await dealer.send(b"hello", b"", b"router")
-        await hears(router, b"anna", b"hello", b"", b"router")
+        await receives(router, b"anna", b"hello", b"", b"router")
         await router.send(b"anna", b"hello", b"anna")
-        await hears(dealer, b"hello", b"anna")
+        await receives(dealer, b"hello", b"anna")
 
 
 class NamelessDealer(Scenario):
@@ -183,7 +183,7 @@ class NamelessDealer(Scenario):
             await dealer.send(b"hello %d" % i)
             name = await from_somebody(router, b"hello %d" % i)
             await router.send(name, b"you", b"there")
-            await hears(dealer, b"you", b"there")
+            await receives(dealer, b"you", b"there")
 
 
 class Prefixes(Scenario):
@@ -219,7 +219,7 @@ class Unsubscribing(Scenario):
 
 
 class LateJoiner(Scenario):
-    """A subscriber that comes late misses what was, and hears what comes."""
+    """A subscriber that comes late misses what was sent before, and receives what is sent afterwards."""
 
     number, first, second, section, roles = "S-8", "PUB", "SUB", "29/PUBSUB", ("first",)
 
@@ -250,18 +250,18 @@ class LongTopics(Scenario):
 
 
 class Notices(Scenario):
-    """An XPUB hears of the subscriptions of a SUB."""
+    """An XPUB receives the subscriptions of a SUB."""
 
     number, first, second, section = "S-10", "XPUB", "SUB", "29/PUBSUB"
 
     async def play(self, stage: Stage) -> None:
         xpub, sub = await stage.both()
         await sub.subscribe(b"news")
-        await hears(xpub, b"\x01news")
+        await receives(xpub, b"\x01news")
         await xpub.send(b"news", b"today")
-        await hears(sub, b"news", b"today")
+        await receives(sub, b"news", b"today")
         await sub.unsubscribe(b"news")
-        await hears(xpub, b"\x00news")
+        await receives(xpub, b"\x00news")
 
 
 class SubscriptionsAsMessages(Scenario):
@@ -285,11 +285,11 @@ class Upstream(Scenario):
     async def play(self, stage: Stage) -> None:
         xpub, xsub = await stage.both()
         await xsub.send(b"\x01ab")
-        await hears(xpub, b"\x01ab")
+        await receives(xpub, b"\x01ab")
         await xsub.send(b"upstream")
-        await hears(xpub, b"upstream")
+        await receives(xpub, b"upstream")
         await xpub.send(b"ab downstream")
-        await hears(xsub, b"ab downstream")
+        await receives(xsub, b"ab downstream")
 
 
 class TenThousand(Scenario):
@@ -312,8 +312,8 @@ class Pair(Scenario):
         for i in range(5):
             await one.send(b"to %d" % i, b"")
             await other.send(b"fro %d" % i)
-            await hears(other, b"to %d" % i, b"")
-            await hears(one, b"fro %d" % i)
+            await receives(other, b"to %d" % i, b"")
+            await receives(one, b"fro %d" % i)
 
 
 class EverySize(Scenario):
@@ -325,9 +325,9 @@ class EverySize(Scenario):
         push, pull = await stage.both()
         for size in SIZES:
             await push.send(b"s" * size)
-            await hears(pull, b"s" * size)
+            await receives(pull, b"s" * size)
         await push.send(*(b"s" * size for size in SIZES))
-        await hears(pull, *(b"s" * size for size in SIZES))
+        await receives(pull, *(b"s" * size for size in SIZES))
 
 
 async def live_through_heartbeats(stage: Stage, first: Options, second: Options) -> None:
@@ -404,9 +404,9 @@ class Encrypted(Scenario):
         one, other = await stage.both(*curve(stage))
         await to_and_fro(one, other)
         await one.send(b"one", b"", b"three")
-        await hears(other, b"one", b"", b"three")
+        await receives(other, b"one", b"", b"three")
         await other.send(b"one", b"two")
-        await hears(one, b"one", b"two")
+        await receives(one, b"one", b"two")
 
 
 class EncryptedThousand(Scenario):
@@ -426,7 +426,7 @@ class EncryptedMebibyte(Scenario):
     async def play(self, stage: Stage) -> None:
         push, pull = await stage.both(*curve(stage))
         await push.send(b"s" * 1_048_576)
-        await hears(pull, b"s" * 1_048_576)
+        await receives(pull, b"s" * 1_048_576)
 
 
 class EncryptedHeartbeats(Scenario):
@@ -459,7 +459,7 @@ class WrongType(Scenario):
 # --------------------------------------------------------------------------------------------- what they have in common
 
 
-async def hears(socket: DriverSocket, *frames: bytes) -> None:
+async def receives(socket: DriverSocket, *frames: bytes) -> None:
     """The next message of a program has these frames."""
     found = await socket.receive()
     if found != list(frames):
@@ -475,7 +475,7 @@ async def from_somebody(router: DriverSocket, *frames: bytes) -> bytes:
 
 
 async def in_force(pub: DriverSocket, sub: DriverSocket, prefix: bytes) -> None:
-    """Publish markers until the subscriber hears one, so that its subscription is known to be in force."""
+    """Publish markers until the subscriber receives one, so that its subscription is known to be in force."""
     deadline = trio.current_time() + PATIENCE
     while trio.current_time() < deadline:
         await pub.send(prefix + MARK)
@@ -496,9 +496,9 @@ async def gets(sub: DriverSocket, *frames: bytes) -> None:
 async def to_and_fro(one: DriverSocket, other: DriverSocket) -> None:
     """A message each way."""
     await one.send(b"to")
-    await hears(other, b"to")
+    await receives(other, b"to")
     await other.send(b"fro")
-    await hears(one, b"fro")
+    await receives(one, b"fro")
 
 
 async def passes(push: DriverSocket, pull: DriverSocket, word: bytes) -> None:

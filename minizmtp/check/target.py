@@ -4,27 +4,36 @@
     Listening   something dials us; each case takes the next connection
     Driven      a driver makes a socket for each case, which binds or connects
 
+Over ws the connection to it is switched to a WebSocket by the case, see `web`; over wss it is encrypted before that.
+
 A target tells what the socket announces: its mechanism from the greeting, and its type from READY. For that, the
 signature and the version are sent first, and the rest of our greeting when theirs has come, because a socket that
-connects may never come back to a peer with another mechanism.
+connects may never come back to a peer with another mechanism. Over ws, the subprotocol names the mechanism.
 
     >>> Terms(kind="REP").partner
     'DEALER'
 
-Below this module: `peer`, `program`. Read next: `run`.
+Below this module: `case`, `web`, `program`. Read next: `run`.
 """
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import trio
 
 from ..net.endpoints import Inproc, Ipc, Tcp, Ws, parse_endpoint
 from . import octets as o
-from .peer import QUIET, Connect, Ended, Peer, Place, Record, Terms, Unlike, Unreachable
+from .case import EVERY_KIND
+from .peer import QUIET, Connect, Ended, NotApplicable, Peer, Place, Record, Terms, Unlike, Unreachable
 from .program import Driver, DriverEnded, DriverError, DriverSocket
+from .web import WebPeer, meet
+
+Options = dict[str, str | int]  # of a socket, as in `program`
+KINDS = ", ".join(EVERY_KIND)
 
 
 class Target(Protocol):
@@ -36,8 +45,8 @@ class Target(Protocol):
     def at_once(self) -> int:
         """How many cases may be played at a time."""
 
-    def place(self) -> AbstractAsyncContextManager[Place]:
-        """A place for one case."""
+    def place(self, options: Options | None = None) -> AbstractAsyncContextManager[Place]:
+        """A place for one case. options: that its socket needs; a driver makes it so."""
 
     async def gone(self) -> str:
         """Why the other side can't be reached any more; "" if it can."""
@@ -55,7 +64,7 @@ class Endpoint:
         return 1 if self.terms.kind == "PAIR" else 8
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[Place]:
+    async def place(self, options: Options | None = None) -> AsyncIterator[Place]:
         """Each connection is dialled."""
 
         async def connect() -> trio.abc.Stream:
@@ -85,7 +94,7 @@ class Listening:
         self._listener, self.terms = listener, replace(terms, dials=True)
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[Place]:
+    async def place(self, options: Options | None = None) -> AsyncIterator[Place]:
         """Each connection is the next that comes."""
 
         async def first() -> trio.abc.Stream:
@@ -99,31 +108,32 @@ class Listening:
 
 
 class Driven:
-    """A socket that a driver makes anew for each case. options: of the socket, as in `program`."""
+    """A socket that a driver makes anew for each case."""
 
     @property
     def at_once(self) -> int:
         """Each case has its own socket."""
         return 8
 
-    def __init__(self, driver: Driver, terms: Terms, options: dict[str, str | int] | None = None) -> None:
-        self.driver, self.terms, self._options = driver, terms, options or {}
+    def __init__(self, driver: Driver, terms: Terms, options: Options | None = None) -> None:
+        self.driver, self.terms, self._options = driver, replace(terms, beats=True), options or {}
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[Place]:
+    async def place(self, options: Options | None = None) -> AsyncIterator[Place]:
         """A new socket, which binds, or connects to listeners of ours, each time to another one."""
-        sockets = [await self._make()]
+        make = partial(self._make, {**self._options, **(options or {})})
+        sockets = [await make()]
         listeners: list[trio.SocketListener] = []
         async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
 
             async def connect() -> trio.abc.Stream:
-                listener, endpoint = await stack.enter_async_context(listen("tcp://127.0.0.1:0"))
+                listener, endpoint = await stack.enter_async_context(listen(self._anywhere))
                 listeners.append(listener)
                 nursery.start_soon(tell_to_connect, sockets[-1], endpoint)
                 return await accept(listener, self.terms.patience)
 
             async def afresh() -> trio.abc.Stream:
-                sockets.append(await self._make())
+                sockets.append(await make())
                 return await connect()
 
             async def again() -> trio.abc.Stream:
@@ -133,7 +143,7 @@ class Driven:
                 if self.terms.dials:
                     yield Place(connect, afresh, again, sockets[0])
                 else:
-                    endpoint = await sockets[0].bind("tcp://127.0.0.1:0")
+                    endpoint = await sockets[0].bind(self._anywhere)
 
                     async def bound() -> trio.abc.Stream:
                         return await dial(endpoint, self.terms.patience)
@@ -146,19 +156,32 @@ class Driven:
                             await each.close()
                 nursery.cancel_scope.cancel()
 
-    async def _make(self) -> DriverSocket:
-        socket = await self.driver.socket(self.terms.kind, **self._options)
+    @property
+    def _anywhere(self) -> str:
+        return f"ws://127.0.0.1:0{self.terms.path}" if self.terms.path else "tcp://127.0.0.1:0"
+
+    async def _make(self, options: Options) -> DriverSocket:
+        socket = await self.driver.socket(self.terms.kind, **options)
         socket.patience = self.terms.patience
         return socket
 
     async def announce(self) -> None:
-        """Learn the minor version from a first socket's greeting. Raises NotApplicable if there is no such type."""
-        theirs = await self._greeting()
+        """Learn the minor version from a first socket's greeting. Raises NotApplicable if there is no such type, or no
+        WebSocket."""
+        if self.terms.path:
+            self.terms.minor = 0
+            try:
+                await self._answer()
+            except* (DriverError, Unreachable) as group:
+                raise NotApplicable(str(first_of(group))) from None
+            return
+        theirs = await self._answer()
         self.terms.minor = theirs[11] if theirs[10:11] == b"\x03" else self.terms.minor
 
-    async def _greeting(self) -> bytes:
+    async def _answer(self) -> bytes:
+        """The first that a new socket says: its greeting, or its side of the upgrade."""
         async with self.place() as place:
-            peer = Peer(await place.connect(), self.terms, Record(), place)
+            peer = meet(await place.connect(), self.terms, Record(), place)
             theirs = await _their_greeting(peer)
             await peer.close()
         return theirs
@@ -167,10 +190,21 @@ class Driven:
         """The process may have ended, or its sockets may be dead: then a new one does not greet."""
         if why := await self.driver.how_it_ended():
             return why
+        why = ""
         try:
-            return "" if await self._greeting() else "new sockets of the process do not answer any more"
-        except (Unreachable, DriverEnded, DriverError, LookupError) as error:
-            return str(error) or "a new socket of the process can't be used"
+            if not await self._answer():
+                why = "new sockets of the process do not answer any more"
+        except* (Unlike, Unreachable, DriverEnded, DriverError, LookupError) as group:
+            why = str(first_of(group)) or "a new socket of the process can't be used"
+        return why
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first exception in a group, however deep."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def tell_to_connect(socket: DriverSocket, endpoint: str) -> None:
@@ -179,26 +213,43 @@ async def tell_to_connect(socket: DriverSocket, endpoint: str) -> None:
         await socket.connect(endpoint)
 
 
-def _checkable(endpoint: str, *, connect: bool = False) -> Tcp | Ipc:
+def checkable(endpoint: str, *, connect: bool = False) -> Tcp | Ipc | Ws:
     """The endpoint. Raises ValueError for a transport that is not checked."""
     place = parse_endpoint(endpoint, connect=connect)
     if isinstance(place, Inproc):
-        raise ValueError(f"{endpoint}: inproc has no octets to check; expected tcp or ipc")
-    if isinstance(place, Ws):
-        raise ValueError(f"{endpoint}: ZMTP over WebSocket is not checked; expected tcp or ipc")
+        raise ValueError(f"{endpoint}: inproc has no octets to check; expected tcp, ipc or ws")
+    if isinstance(place, Ws) and place.secure and not connect:
+        raise ValueError(f"{endpoint}: the check has no certificate to listen with; expected ws, tcp or ipc")
     return place
+
+
+def path_of(endpoint: str, *, connect: bool = False) -> str:
+    """What to ask for at an endpoint of ws or wss; "" at any other. Raises ValueError as `checkable` does."""
+    place = checkable(endpoint, connect=connect)
+    return place.path if isinstance(place, Ws) else ""
 
 
 async def dial(endpoint: str, patience: float) -> trio.abc.Stream:
     """A connection to an endpoint. Raises Unreachable; ValueError for a transport that is not checked."""
-    place = _checkable(endpoint, connect=True)
+    place = checkable(endpoint, connect=True)
     try:
         with trio.fail_after(patience):
             if isinstance(place, Ipc):
                 return await trio.open_unix_socket(place.path)
-            return await trio.open_tcp_stream(place.host, place.port)
-    except (OSError, trio.TooSlowError) as error:
-        raise Unreachable(f"{endpoint}: {error}") from None
+            at = place.at if isinstance(place, Ws) else place
+            stream = await trio.open_tcp_stream(at.host, at.port)
+            return await encrypted(stream, at.host) if isinstance(place, Ws) and place.secure else stream
+    except (OSError, trio.TooSlowError, trio.BrokenResourceError) as error:
+        raise Unreachable(f"{endpoint}: {error.__cause__ or error}") from None
+
+
+async def encrypted(stream: trio.SocketStream, host: str) -> trio.abc.Stream:
+    """TLS on a connection. Any certificate will do, because the check has nothing to hide."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    tls = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+    await tls.do_handshake()
+    return tls
 
 
 async def accept(listener: trio.SocketListener, patience: float) -> trio.abc.Stream:
@@ -213,9 +264,9 @@ async def accept(listener: trio.SocketListener, patience: float) -> trio.abc.Str
 @asynccontextmanager
 async def listen(endpoint: str) -> AsyncIterator[tuple[trio.SocketListener, str]]:
     """A listener, and the endpoint where it listens. Raises ValueError for a transport that is not checked."""
-    place = _checkable(endpoint)
+    place = checkable(endpoint)
     if isinstance(place, Ipc):
-        path = trio.Path(place.path)
+        socket_file = trio.Path(place.path)
         sock = trio.socket.socket(trio.socket.AF_UNIX)
         await sock.bind(place.path)
         sock.listen(100)
@@ -223,30 +274,20 @@ async def listen(endpoint: str) -> AsyncIterator[tuple[trio.SocketListener, str]
             try:
                 yield listener, endpoint
             finally:
-                await path.unlink(missing_ok=True)
+                await socket_file.unlink(missing_ok=True)
         return
-    host = None if place.host in ("*", "") else place.host
-    (listener, *_) = await trio.open_tcp_listeners(place.port, host=host or "0.0.0.0")
+    scheme, at, path = ("ws", place.at, place.path) if isinstance(place, Ws) else ("tcp", place, "")
+    host = None if at.host in ("*", "") else at.host
+    (listener, *_) = await trio.open_tcp_listeners(at.port, host=host or "0.0.0.0")
     async with listener:
-        yield listener, f"tcp://{host or '127.0.0.1'}:{listener.socket.getsockname()[1]}"
+        yield listener, f"{scheme}://{host or '127.0.0.1'}:{listener.socket.getsockname()[1]}{path}"
 
 
 async def announced(connect: Connect, terms: Terms) -> Terms:
     """What the socket there says about itself. Raises Unlike or Unreachable; ValueError if credentials are missing."""
-    peer = await _meet(connect, terms)
-    try:
-        theirs = await _their_greeting(peer)
-        mechanism = theirs[12:32].rstrip(b"\0") if theirs else terms.mechanism
-        terms = replace(terms, mechanism=mechanism, minor=theirs[11] if theirs and theirs[10] == 3 else 1)
-        if mechanism == b"PLAIN" and not terms.username:
-            raise ValueError("it speaks PLAIN: --username and --password are needed")
-        if mechanism == b"CURVE" and terms.curve is None:
-            raise ValueError("it speaks CURVE: --server-key is needed, or --secret-key where it is the client")
-        kind = await _unasked(peer, theirs) if mechanism == b"NULL" else ""
-    finally:
-        await peer.close()
+    terms, kind = await (_switched if terms.path else _greeted)(connect, terms)
     if kind:
-        return replace(terms, kind=kind)
+        return _with_kind(terms, kind)
     # It waits for our metadata. Few sockets mind if a type is missing; otherwise, one of these will do.
     for ours in ("", "DEALER", "ROUTER", "XSUB", "XPUB", "PULL", "PUSH", "PAIR"):
         peer = await _meet(connect, replace(terms, kind="PAIR"))
@@ -257,16 +298,76 @@ async def announced(connect: Connect, terms: Terms) -> Terms:
             continue
         finally:
             await peer.close()
-        return replace(terms, kind=metadata.get(b"socket-type", b"").decode("latin-1"))
+        return _with_kind(terms, metadata.get(b"socket-type", b"").decode("latin-1"))
     raise last
 
 
+def _with_kind(terms: Terms, kind: str) -> Terms:
+    if kind not in EVERY_KIND:
+        raise ValueError(f"the socket says that it is a {kind or 'socket without a type'}; the check is for {KINDS}")
+    return replace(terms, kind=kind)
+
+
+async def _greeted(connect: Connect, terms: Terms) -> tuple[Terms, str]:
+    """Terms from its greeting, and its type if it says it unasked."""
+    peer = await _meet(connect, terms)
+    try:
+        theirs = await _their_greeting(peer)
+        mechanism = theirs[12:32].rstrip(b"\0") if theirs else terms.mechanism
+        terms = replace(terms, mechanism=mechanism, minor=theirs[11] if theirs and theirs[10] == 3 else 1)
+        check_credentials(terms)
+        if mechanism != b"NULL":
+            return terms, ""
+        await peer.send(o.greeting()[11:])
+        if not theirs:
+            await peer.greeting()
+        return terms, await _unasked(peer)
+    finally:
+        await peer.close()
+
+
+async def _switched(connect: Connect, terms: Terms) -> tuple[Terms, str]:
+    """The same over WebSocket. A client offers its mechanism; a server is offered one after the other."""
+    terms = replace(terms, minor=0)
+    for mechanism in dict.fromkeys((terms.mechanism, b"NULL", b"PLAIN", b"CURVE")):
+        terms = replace(terms, mechanism=mechanism)
+        peer = await _meet(connect, terms)
+        assert isinstance(peer, WebPeer)
+        try:
+            if terms.dials:
+                await peer.read_head("a request")
+                offers = peer.field("sec-websocket-protocol").split(",")
+                named = [offer.strip()[7:].encode() for offer in offers if offer.strip().startswith("ZWS2.0/")]
+                terms = replace(terms, mechanism=named[0] if named else b"NULL")
+                check_credentials(terms)
+                return terms, ""
+            await peer.greet()
+            check_credentials(terms)
+            return terms, await _unasked(peer) if mechanism == b"NULL" else ""
+        except Unlike as unlike:
+            last = unlike
+        finally:
+            await peer.close()
+    raise last
+
+
+def check_credentials(terms: Terms) -> None:
+    """Raise ValueError if those for the mechanism are missing."""
+    if terms.mechanism == b"PLAIN" and not terms.username:
+        raise ValueError("the socket speaks PLAIN, which needs --username and --password")
+    if terms.mechanism == b"CURVE" and terms.curve is None:
+        raise ValueError("the socket speaks CURVE, which needs --server-key, or --secret-key where it is the client")
+
+
 async def _meet(connect: Connect, terms: Terms) -> Peer:
-    return Peer(await connect(), terms, Record(), Place(connect, connect, connect))
+    return meet(await connect(), terms, Record(), Place(connect, connect, connect))
 
 
 async def _their_greeting(peer: Peer) -> bytes:
-    """Their greeting, if it comes before our mechanism is known."""
+    """Their greeting, if it comes before our mechanism is known; over WebSocket, the head of their upgrade."""
+    if isinstance(peer, WebPeer):
+        await peer.switch()
+        return peer.head
     await peer.send(o.greeting()[:11])
     try:
         return await peer.read(64, QUIET * 2)
@@ -274,11 +375,8 @@ async def _their_greeting(peer: Peer) -> bytes:
         return b""
 
 
-async def _unasked(peer: Peer, theirs: bytes) -> str:
-    """The type in a READY that comes before ours; "" if none comes. Raises Unlike if no greeting comes either."""
-    await peer.send(o.greeting()[11:])
-    if not theirs:
-        await peer.greeting()
+async def _unasked(peer: Peer) -> str:
+    """The type in a READY that comes before ours; "" if none comes."""
     try:
         frame = await peer.frame(patience=QUIET)
     except Unlike:

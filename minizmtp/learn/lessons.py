@@ -19,8 +19,7 @@ import trio
 
 from ..check import octets as o
 from ..check.case import Case
-from ..check.dialling import back
-from ..check.peer import QUIET, Ended, Peer, Unlike, listed, shown
+from ..check.peer import QUIET, Ended, Peer, Unlike, back, listed, shown
 from ..check.program import encoded
 from ..check.pubsub import asks, gets, in_force, next_message, subscription
 from ..wire.frames import COMMAND
@@ -86,7 +85,7 @@ class NothingAfterTheGreeting(Lesson):
 
     async def play(self, peer: Peer) -> None:
         await peer.greet()
-        more = await peer.hear(QUIET)
+        more = await peer.read_all(QUIET)
         if more and more[0] not in (4, 6):
             raise Unlike("nothing, or a command, after the 64 octets", shown(more))
 
@@ -436,7 +435,7 @@ class OneRequestAtATime(Lesson):
         await peer.program.send(b"one")
         await peer.program.send(b"two")
         await peer.message(b"", b"one")
-        if more := await peer.hear(QUIET):
+        if more := await peer.read_all(QUIET):
             raise Unlike("nothing before the reply", shown(more))
         await peer.send(o.message(b"", b"reply"))
         await prints(peer, b"reply")
@@ -618,7 +617,7 @@ class NothingUnasked(Lesson):
         await peer.handshake()
         await stays(peer)
         await peer.program.send(b"ab too early")
-        if more := await peer.hear(QUIET):
+        if more := await peer.read_all(QUIET):
             raise Unlike("no message without a subscription", shown(more))
         await peer.send(asks(peer, b"ab"))
         await in_force(peer, b"ab")
@@ -901,7 +900,7 @@ class NoPingToOldPeers(Lesson):
 
     async def play(self, peer: Peer) -> None:
         await peer.handshake(greeting=o.greeting(version=(3, 0)))
-        if came := await peer.hear(2 * QUIET):
+        if came := await peer.read_all(2 * QUIET):
             raise Unlike("nothing to a peer of 3.0", shown(came))
 
 
@@ -916,7 +915,7 @@ async def whole(peer: Peer, count: int, expected: str) -> bytes:
         how = "the connection was closed"
     except trio.TooSlowError:
         how = f"nothing in {peer.terms.patience:g} s"
-    came = await peer.hear(0.0)
+    came = await peer.read_all(0.0)
     if not came:
         raise Unlike(expected, how)
     return came
@@ -933,7 +932,7 @@ async def trickle(peer: Peer, octets: bytes) -> None:
 
 async def stays(peer: Peer) -> None:
     """The connection stays open for a moment."""
-    await peer.hear(QUIET)
+    await peer.read_all(QUIET)
     if peer.ended:
         raise Unlike("the connection to stay open", "it was closed")
 

@@ -31,7 +31,7 @@ import trio
 
 from ..check.peer import QUIET, NotApplicable, Place, Terms, Unlike, Unreachable, listed
 from ..check.program import decoded, encoded
-from ..check.target import accept, dial, listen
+from ..check.target import Options, accept, dial, listen
 from ..wire.curve import keypair
 
 BINDS = ("PULL", "REP", "PUB", "ROUTER")
@@ -220,7 +220,7 @@ class Mine:
         self.ended, self.words, self._has_looked = "", list[str](), False
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[Place]:
+    async def place(self, options: Options | None = None) -> AsyncIterator[Place]:
         """One process for a socket that binds; one for each fresh connection of a socket that connects."""
         learners = [Learner(self._command, self.terms.patience)]
         place = self._connects if self.terms.dials else self._binds

@@ -190,17 +190,18 @@ class SwitchedConnection(Connection):
         while (event := super().next_event(most)) is NEED_DATA and self.decoder.allowance > 0:
             if self.awaiting_auth and not self._is_over:
                 break
-            before = self._unwrapper.held
+            if (control := self._unwrapper.take_control()) is not None:
+                self.decoder.allowance -= CONTROL_WORK
+                if (found := self._read_control(*control)) is not None:
+                    return found
+                continue
+            before = self._unwrapper.unread
             # One by one before READY, because a message behind it, in the same read, has another limit.
             frames = self.decoder.allowance if self.state is State.TRAFFIC else 1
             octets = self._unwrapper.unwrap(self.decoder.limit, self._max_unfinished, frames)
             if octets:
                 super().receive_data(octets)
-            if (control := self._unwrapper.take_control()) is not None:
-                self.decoder.allowance -= CONTROL_WORK
-                if (found := self._read_control(*control)) is not None:
-                    return found
-            elif not octets and self._unwrapper.held == before:
+            elif self._unwrapper.unread == before:
                 if not self._is_over or self._ended:
                     break
                 super().receive_data(b"")

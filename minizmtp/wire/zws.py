@@ -146,8 +146,12 @@ class Unwrapper:
     @property
     def held(self) -> int:
         """How many octets have been received and not passed on."""
-        waiting = len(self._buffer) - self._position + sum(map(len, self._parts))
-        return waiting + len(self._fragments or b"")
+        return self.unread + len(self._fragments or b"")
+
+    @property
+    def unread(self) -> int:
+        """How many of them have not been looked at."""
+        return len(self._buffer) - self._position + sum(map(len, self._parts))
 
     @property
     def is_idle(self) -> bool:

@@ -7,7 +7,7 @@ All streams are in memory, so that with a virtual clock every wait costs nothing
 
 import math
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import trio
@@ -53,7 +53,7 @@ class Model:
         self.subscriptions: list[bytes] = []
         self.notices: deque[list[bytes]] = deque()
         self.names = 0
-        self.is_deaf = False
+        self.is_deaf = self.beats = False
 
     def wrong(self, case: str) -> bool:
         """Whether this mistake is to be made."""
@@ -62,8 +62,9 @@ class Model:
     # ---------------------------------------------------------------------------------------------------- the target
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[Place]:
+    async def place(self, options: dict[str, str | int] | None = None) -> AsyncIterator[Place]:
         self.reset()
+        self.beats = bool(options)
         async with trio.open_nursery() as self.nursery:
             yield Place(self.connect, self.connect, self.again, self)
             self.nursery.cancel_scope.cancel()
@@ -72,8 +73,16 @@ class Model:
         await trio.testing.wait_all_tasks_blocked()  # so that the end of the connection before has been noticed
         ours, theirs = trio.testing.memory_stream_pair()
         assert self.nursery is not None
-        self.nursery.start_soon(Link(self, ours).run)
+        self.nursery.start_soon(self.link(ours).run)
         return theirs
+
+    def start(self, does: Callable[[], Awaitable[None]]) -> None:
+        """Run it beside everything else, as long as the case."""
+        assert self.nursery is not None
+        self.nursery.start_soon(does)
+
+    def link(self, stream: trio.abc.Stream) -> "Link":
+        return Link(self, stream)
 
     async def again(self) -> trio.abc.Stream:
         with trio.move_on_after(self.terms.patience):
@@ -165,7 +174,7 @@ class Model:
     def _take(self) -> list[bytes] | None:
         if self.notices:
             return self.notices.popleft()
-        in_turn = not any(self.wrong(f"{kind}-hears-in-turn") for kind in ("dealer", "router", "pull"))
+        in_turn = not any(self.wrong(f"{kind}-receives-in-turn") for kind in ("dealer", "router", "pull"))
         count = len(self.links)
         for step in range(count):
             index = (self.heard + step) % count if in_turn else count - 1 - step
@@ -229,6 +238,7 @@ class Link:
         self.deadline = math.inf
         self.ttl = 0.0
         self.box: boxes.Side | None = None
+        self.unanswered = 0  # PINGs since the peer has sent anything
         self.sending = trio.Lock()
 
     async def run(self) -> None:
@@ -242,6 +252,7 @@ class Link:
             self.model.is_deaf |= self.wrong("leaves-inside-ready") and not self.ready and self.greeted
             comes_back = not (self.wrong("comes-back-in-the-handshake") and not self.ready)
             comes_back = comes_back and not (self.wrong("comes-back-after-a-close") and self.ready)
+            comes_back = comes_back and not (self.wrong("comes-back-after-silence") and self.unanswered > 2)
         except Refused as refused:
             comes_back = self.wrong("stays-away-from-the-wrong-type") and str(refused) == "type"
             comes_back = comes_back or (self.wrong("stays-away-after-an-error") and str(refused) == "error")
@@ -286,6 +297,8 @@ class Link:
             raise Gone from None
         if not octets:
             raise Gone
+        if not self.wrong("peer-that-answers-is-kept"):
+            self.unanswered = 0
         if self.ttl and not self.wrong("traffic-is-life"):
             self.deadline = trio.current_time() + self.ttl
         self.unread += octets
@@ -468,10 +481,23 @@ class Link:
             pairs.append((b"Identity", b"\0" if self.wrong("identity-is-short") else b""))
         return z.metadata(*pairs)
 
+    async def beat(self) -> None:
+        """A PING each 0.1 s; after three without an answer, the peer is considered dead."""
+        while self.unanswered < 3:
+            context = b"c" * (17 if self.wrong("ping-is-sent") else 4)
+            await self.say(z.command(b"PING", b"\0\0" + context))
+            self.unanswered += not self.wrong("silent-peer-is-dropped")
+            await trio.sleep(0.1)
+        await self.stream.aclose()
+
     async def handshake(self) -> None:
+        if self.model.beats and self.wrong("no-ping-before-ready"):
+            self.model.start(self.beat)
         mechanism = self.model.terms.mechanism.decode()
         await getattr(self, f"{mechanism}_{'server' if self.model.terms.serves else 'client'}".lower())()
         self.ready = True
+        if self.model.beats and not self.wrong("no-ping-before-ready"):
+            self.model.start(self.beat)
         if self.model.kind == "ROUTER" and not self.name:
             self.model.names += not self.wrong("made-up-names")
             self.name = b"\0" + self.model.names.to_bytes(4, "big")

@@ -11,6 +11,7 @@ from minizmtp.check.case import ALL, CLEAR, Case, Verdict
 from minizmtp.check.peer import Terms
 from minizmtp.check.run import Result, Run
 from tests.check.model import CLIENT, SERVER, Model
+from tests.check.web_model import WebModel
 
 # What a mistake spoils as well, because the cases need what it breaks.
 COMPANIONS = {
@@ -22,10 +23,20 @@ COMPANIONS = {
     "version-comes-before-ours": {"greeting-is-sent-at-once"},
     "ttl-runs-out": {"ttl-after-other-traffic"},
     "client-speaks-first": {"stays-away-after-an-error", "stays-away-from-the-wrong-type"},
+    "more-is-one": {"dealer-changes-nothing"},
     "notice-of-subscription": {"second-subscriber", "subscriber-leaves"},
 }
 # A peer that makes these mistakes can't be talked to, so more or less every case fails.
-FUNDAMENTAL = {"greeting-is-answered", "ready-is-answered", "hello-is-answered", "password-is-accepted", "client-hello"}
+FUNDAMENTAL = {
+    "greeting-is-answered",
+    "ready-is-answered",
+    "hello-is-answered",
+    "password-is-accepted",
+    "client-hello",
+    "upgrade-is-answered",
+    "flags-are-one-octet",
+    "sent-as-binary",
+}
 
 
 def terms_for(case: type[Case], kind: str = "") -> Terms:
@@ -38,8 +49,21 @@ def terms_for(case: type[Case], kind: str = "") -> Terms:
     serves = True if case.serves is None else case.serves
     keys = boxes.Keys(*CLIENT, SERVER[0]) if serves else boxes.Keys(*SERVER)
     return Terms(
-        kind, mechanism, dials=dials, serves=serves, username=b"anna", password=b"secret", curve=keys, patience=2.0
+        kind,
+        mechanism,
+        minor=0 if case.web else 1,
+        dials=dials,
+        serves=serves,
+        username=b"anna",
+        password=b"secret",
+        curve=keys,
+        path="/check" if case.web else "",
+        beats=case.beats,
     )
+
+
+def model_for(terms: Terms, mistake: str = "") -> Model:
+    return (WebModel if terms.path else Model)(terms, mistake)
 
 
 async def played(model: Model, cases: Sequence[type[Case]] = ALL) -> list[Result]:
@@ -50,24 +74,35 @@ def failures(results: Sequence[Result]) -> set[str]:
     return {result.name for result in results if result.verdict in (Verdict.FAILED, Verdict.LIBZMQ, Verdict.ENDED)}
 
 
-EVERY_TERMS = [
-    pytest.param(mechanism, dials, id=f"{mechanism.decode()}-{'connects' if dials else 'binds'}")
+SOCKETS = [
+    pytest.param(kind, mechanism, dials, path, id=f"{kind}-{mechanism.decode()}-{'dials' if dials else 'binds'}{path}")
+    for kind in ("REQ", "REP", "DEALER", "ROUTER", "PUB", "SUB", "XPUB", "XSUB", "PUSH", "PULL", "PAIR")
     for mechanism in (*CLEAR, b"CURVE")
     for dials in (False, True)
+    for path in ("", "/check")
+    if not path or kind in ("REQ", "DEALER", "XPUB", "SUB")
 ]
 
 
-@pytest.mark.parametrize(("mechanism", "dials"), EVERY_TERMS)
-@pytest.mark.parametrize(
-    "kind", ["REQ", "REP", "DEALER", "ROUTER", "PUB", "SUB", "XPUB", "XSUB", "PUSH", "PULL", "PAIR"]
-)
+@pytest.mark.parametrize(("kind", "mechanism", "dials", "path"), SOCKETS)
 async def test_a_right_peer_passes_every_case(
-    kind: str, mechanism: bytes, dials: bool, autojump_clock: trio.abc.Clock
+    kind: str, mechanism: bytes, dials: bool, path: str, autojump_clock: trio.abc.Clock
 ) -> None:
     serves = not dials
     keys = boxes.Keys(*CLIENT, SERVER[0]) if serves else boxes.Keys(*SERVER)
-    terms = Terms(kind, mechanism, dials=dials, serves=serves, username=b"anna", password=b"secret", curve=keys)
-    results = await played(Model(terms))
+    terms = Terms(
+        kind,
+        mechanism,
+        minor=0 if path else 1,
+        dials=dials,
+        serves=serves,
+        username=b"anna",
+        password=b"secret",
+        curve=keys,
+        path=path,
+        beats=True,
+    )
+    results = await played(model_for(terms))
     assert len(results) > 15
     assert [
         (result.name, result.expected, result.came) for result in results if result.verdict is not Verdict.PASSED
@@ -76,7 +111,7 @@ async def test_a_right_peer_passes_every_case(
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name())
 async def test_a_wrong_peer_is_caught_by_its_case_alone(case: type[Case], autojump_clock: trio.abc.Clock) -> None:
-    caught = failures(await played(Model(terms_for(case), case.name())))
+    caught = failures(await played(model_for(terms_for(case), case.name())))
     if case.name() in FUNDAMENTAL:
         assert case.name() in caught
     else:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,12 @@ from xml.etree import ElementTree
 
 import pytest
 import trio
+import trustme
 
-from minizmtp.check.__main__ import main
+import minizmtp as zmq
+from minizmtp.check.__main__ import WRITERS, main
 from minizmtp.check.case import ALL, Level, Verdict
-from minizmtp.check.peer import Terms
+from minizmtp.check.peer import CLOSED, Terms
 from minizmtp.check.report import Section, from_json, lines_of, to_json
 from minizmtp.check.run import Result, Run
 from tests.check.model import Model
@@ -61,10 +64,11 @@ def test_nothing_to_check_ends_with_2(capsys: pytest.CaptureFixture[str]) -> Non
     assert "Start the socket first" in told
 
 
-@pytest.mark.parametrize("endpoint", ["ws://127.0.0.1:5555/here", "inproc://here"])
-def test_a_transport_that_is_not_checked_is_named(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert (main([endpoint]), main(["--listen", endpoint])) == (2, 2)
-    assert capsys.readouterr().err.count("expected tcp or ipc") == 2
+def test_a_transport_that_is_not_checked_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (main(["inproc://here"]), main(["--listen", "inproc://here"]), main(["--listen", "wss://*:0"])) == (2, 2, 2)
+    told = capsys.readouterr().err
+    assert told.count("expected tcp, ipc or ws") == 2
+    assert "the check has no certificate to listen with; expected ws, tcp or ipc" in told
 
 
 def test_a_server_that_is_silent_is_asked_about(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,6 +76,36 @@ def test_a_server_that_is_silent_is_asked_about(capsys: pytest.CaptureFixture[st
         endpoint = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         assert main([endpoint, "--patience", "0.1"]) == 2
     assert f"Is {endpoint} a ZMTP socket, and the right port?" in capsys.readouterr().err
+
+
+def test_a_check_that_does_not_start_leaves_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inproc://here", "--json", str(tmp_path / "it.json")]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "words"), [("", "is a folder, expected a file"), ("none/it.json", "there is no folder")]
+)
+def test_a_file_that_cannot_be_written_is_told_at_once(
+    path: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tcp://127.0.0.1:1", "--json", str(tmp_path / path)]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_results_are_written_though_one_file_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, disk = tmp_path / "old.json", tmp_path / "it.json"
+    old.write_text(json.dumps(to_json([])), "utf-8")
+
+    def is_full(sections: object) -> str:
+        raise OSError("No space left on device")
+
+    monkeypatch.setitem(WRITERS, "json", is_full)
+    assert main([str(old), "--json", str(disk), "--junit", str(tmp_path / "it.xml")]) == 2
+    assert capsys.readouterr().err == "check: the results were not written: No space left on device\n"
+    assert (tmp_path / "it.xml").read_text("utf-8").startswith("<?xml")
 
 
 def test_a_list_that_is_cut_off_ends_without_a_word() -> None:
@@ -115,6 +149,34 @@ def test_a_socket_that_connects_is_checked_by_listening(tmp_path: Path) -> None:
     assert f"ipc://{path}: PUSH that connects, NULL: " in printed
 
 
+def test_a_bound_socket_of_ours_is_checked_over_wss() -> None:
+    """The socket has a certificate that the check does not know."""
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+
+    async def check() -> str:
+        async with zmq.Context() as ctx:
+            pull = ctx.socket(zmq.PULL, linger=0, ssl_context=context)
+            pull.bind("wss://127.0.0.1:*/jobs")
+            words = [pull.last_endpoint, "websocket", "null", "--all"]
+            command = [sys.executable, "-m", "minizmtp.check", *words]
+            return (await trio.run_process(command, capture_stdout=True)).stdout.decode()
+
+    assert "PULL that binds over ws, NULL: " in trio.run(check)
+
+
+def test_what_is_in_a_box_is_shown_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The keys of one connection are kept with its octets, so that a report that is read again shows the same."""
+    path = tmp_path / "it.json"
+    arguments = [*ONE_SOCKET[:-1], "CURVE", "initiate-is-answered", "--json", str(path)]
+    assert main([*arguments, "--all"]) == 0
+    printed = capsys.readouterr().out
+    assert "    ←    50 55 4c 4c                                   value: PULL\n" in printed
+    [section] = from_json(json.loads(path.read_text("utf-8")))
+    assert "\n".join(lines_of(section.results[0], True)) in printed
+
+
 def broken() -> Result:
     """The result of a PULL that overlooks reserved bits."""
 
@@ -124,14 +186,20 @@ def broken() -> Result:
         ).run()
 
     [result] = trio.run(run)
-    result.verdict, result.expected, result.came = Verdict.FAILED, "the end", "a PONG"
+    result.verdict, result.expected = Verdict.FAILED, CLOSED
+    result.came = "it went on, and a PING was answered"
     return result
 
 
 def test_a_failure_shows_every_octet_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = broken()
     lines = list(lines_of(result, False))
-    assert lines[1:3] == ["    expected: the end", "    came:     a PONG"]
+    assert lines[1:5] == [
+        "    sent:     05 05 04 50 4f 4e 47",
+        "    expected: the connection to be closed",
+        "    came:     it went on, and a PING was answered",
+        "    to do:    close the connection after this",
+    ]
     assert any("05" in line and "flags: frame flags are 05: a command is one frame" in line for line in lines)
     path, page = tmp_path / "it.json", tmp_path / "it.html"
     path.write_text(json.dumps(to_json([Section("it", "PULL", "NULL", 1, False, [result])])), "utf-8")

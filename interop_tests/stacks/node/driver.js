@@ -117,7 +117,7 @@ const verbs = {
   },
   async bind(number, endpoint) {
     const socket = sockets.get(number)
-    await socket.bind(endpoint.replace(/:0$/, ":*"))
+    await socket.bind(endpoint.replace(/:0(?=\/|$)/, ":*"))
     return socket.lastEndpoint
   },
   async connect(number, endpoint) {

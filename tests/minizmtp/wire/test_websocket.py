@@ -10,9 +10,11 @@ from wsproto.frame_protocol import FrameProtocol, Opcode
 from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError
 from minizmtp.wire import ConnectionClosed
+from minizmtp.wire.events import NEED_DATA, Greeting, Ping, Ready
 from minizmtp.wire.frames import COMMAND, MORE, encode_frame
-from minizmtp.wire.switched import switched
+from minizmtp.wire.switched import SwitchedConnection, switched
 from minizmtp.wire.websocket import CloseError
+from minizmtp.wire.websocket import encode_frame as encode_ws
 from minizmtp.wire.zws import Unwrapper, Wrapper
 
 KEY = b"\x01\x02\x03\x04"
@@ -98,6 +100,39 @@ def test_a_ping_may_stand_between_the_frames_of_a_message() -> None:
     assert unwrapper.unwrap(-1, 1000, 9) == b""
     assert unwrapper.take_control() == (9, b"p")
     assert unwrapper.unwrap(-1, 1000, 9) == b"\0\2ab"
+
+
+READY = b"\2\5READY\x0bSocket-Type\0\0\0\4PUSH"
+
+
+def pull_that_has_switched() -> SwitchedConnection:
+    pull = switched(SocketType.PULL, identity=b"")
+    push = switched(SocketType.PUSH, identity=b"", target=("localhost", "/"))
+    pull.receive_data(push.data_to_send())
+    assert isinstance(pull.next_event(), Greeting)
+    return pull
+
+
+@pytest.mark.requirement("45-3")
+@pytest.mark.parametrize("cut", [1, 10, 20, 35])
+def test_what_follows_a_message_in_several_frames_is_read(cut: int) -> None:
+    """The last read has the rest of a frame that goes on with READY, and a ping behind it."""
+    pull = pull_that_has_switched()
+    first = bytes([2]) + encode_ws(READY[:9], key=KEY)[1:]
+    octets = first + encode_ws(READY[9:], 0, KEY) + encode_ws(b"", 9, KEY)
+    pull.receive_data(octets[:cut])
+    assert pull.next_event() is NEED_DATA
+    pull.receive_data(octets[cut:])
+    assert isinstance(pull.next_event(), Ready)
+    assert pull.next_event() == Ping(0, b"")
+
+
+def test_a_ping_is_read_after_the_messages_before_it() -> None:
+    pull = pull_that_has_switched()
+    pull.receive_data(encode_ws(READY, key=KEY) + encode_ws(b"\0hi", key=KEY) + encode_ws(b"", 9, KEY))
+    assert isinstance(pull.next_event(), Ready)
+    assert pull.next_event() == [b"hi"]
+    assert pull.next_event() == Ping(0, b"")
 
 
 @pytest.mark.requirement("45-4")
