@@ -54,10 +54,6 @@ class Accepted(Session):
         super().__init__(links, endpoint, options, acceptor.new_connection, acceptor.log_once)
         self._acceptor = acceptor
 
-    def begin(self, stream: Stream) -> None:
-        """Start the greeting."""
-        self._start_engine(stream)
-
     def _end(self) -> None:
         if self._engine is not None:
             self._engine.stop(Closed())
@@ -105,7 +101,7 @@ class Acceptor:
         if isinstance(self.place, Ws) and self.place.secure:
             self.links.runtime.start_task(partial(self._secure, stream))
         else:
-            self._start_session(stream)
+            self.start_session(stream)
 
     async def _secure(self, stream: Stream) -> None:
         """Shake hands for TLS. In a task of its own, because it waits for the peer."""
@@ -116,7 +112,7 @@ class Acceptor:
             with scope:
                 secured = await secure(stream, self.options.ssl_context, server_side=True)
                 if not self.finishing:
-                    self._start_session(secured)
+                    self.start_session(secured)
             if scope.cancelled_caught and not self.finishing:
                 self._report_no_tls(errno.ETIMEDOUT, no_handshake(self.options))
         except OSError as error:
@@ -129,15 +125,12 @@ class Acceptor:
         self.log_once(text, logging.INFO)
         self.links.tell(Event.HANDSHAKE_FAILED_NO_DETAIL, self.endpoint, code, text)
 
-    def adopt(self, stream: Stream) -> None:
-        """A connection that another server has accepted."""
-        self._start_session(stream)
-
-    def _start_session(self, stream: Stream) -> None:
+    def start_session(self, stream: Stream) -> None:
+        """A connection was accepted, here or by another server."""
         self.links.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
         session = Accepted(self)
         self._sessions[session] = None
-        session.begin(stream)
+        session.start_engine(stream)
 
     def _report_failure(self, error: Exception) -> None:
         code, reason = code_and_reason(error)

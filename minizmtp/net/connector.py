@@ -87,7 +87,7 @@ class Connector(Session):
                     stream = await self._dial()
                     if stream is not None:
                         self._is_over = trio.Event()
-                        self._start_engine(stream)
+                        self.start_engine(stream)
                         await self._is_over.wait()
                     pause = self._next_pause()
                     if pause is None:

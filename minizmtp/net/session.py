@@ -72,7 +72,7 @@ class Session:
         self._is_ready = False
         self._deadline, self._alarm = math.inf, 0  # the end of its linger, and the reactor's number for that timer
 
-    def _start_engine(self, stream: Stream) -> None:
+    def start_engine(self, stream: Stream) -> None:
         """Start an engine. It calls back: `on_ready` after the handshake, `on_closed` in the end."""
         self._stream = stream
         self._is_ready = self._refused_by_us = False

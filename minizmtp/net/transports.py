@@ -201,7 +201,7 @@ class HandedListener:
         self.endpoint: Final = Ws(Tcp(spelling(name), name[1]), "/", secure=False)
 
     async def accept(self) -> Stream:
-        """No stream comes from here: see Acceptor.adopt."""
+        """No stream comes from here: see Acceptor.start_session."""
         raise trio.ClosedResourceError
 
     def abandon(self) -> None:

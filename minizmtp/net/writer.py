@@ -63,19 +63,9 @@ class Writer:
     """
 
     __slots__ = (
-        "_connection",
-        "_early_flush_at",
-        "_owner",
-        "_pieces",
-        "_queue",
-        "_stream",
-        "_taken",
-        "protocol_bytes",
-        "sent",
-        "size",
-        "state",
-        "tells_when_drained",
-    )
+        "_connection", "_early_flush_at", "_owner", "_pieces", "_queue", "_stream", "_taken", "protocol_bytes", "sent",
+        "size", "state", "tells_when_drained",
+    )  # fmt: skip
 
     def __init__(self, stream: Stream, connection: Connection, owner: WriterOwner) -> None:
         self._stream = stream

@@ -121,11 +121,11 @@ class Links:
         stream = HandedStream(sock, octets)
         for link in self._links:
             if isinstance(link, Acceptor) and link.place == listener.endpoint and not link.finishing:
-                link.adopt(stream)
+                link.start_session(stream)
                 return
         acceptor = Acceptor(self, listener, snapshot(self.options))
         self._links[acceptor] = None
-        acceptor.adopt(stream)
+        acceptor.start_session(stream)
 
     def connect(self, endpoint: str) -> None:
         """See Socket.connect."""
