@@ -118,7 +118,8 @@ class Upgrade:
         try:
             return self._http.next_event()
         except h11.RemoteProtocolError as error:
-            raise not_websocket(f"no valid HTTP/1.1: {error}") from None
+            words, *_ = str(error).split(": bytearray(")  # without the line of the peer, which may be long, or secret
+            raise not_websocket(f"no valid HTTP/1.1: {words}") from None
 
 
 class ClientUpgrade(Upgrade):

@@ -191,3 +191,13 @@ def test_a_refused_upgrade_is_the_end_of_a_connection() -> None:
     assert ours.data_to_send().startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert ours.next_event() == ConnectionClosed("")
     assert ours.data_to_send() == b""
+
+
+@pytest.mark.parametrize("line", [b"GET /" + bytes(8000), b"GET / HTTP/1.1\r\nAuthorization : Basic YWxpY2U"])
+def test_a_line_that_is_no_http_is_not_repeated(line: bytes) -> None:
+    """It may be long, or secret, and what is said goes into the log."""
+    ours = switched(SocketType.PULL, identity=b"")
+    ours.receive_data(line + b"\r\n\r\n")
+    with pytest.raises(ProtocolError, match=r"^no valid HTTP/1.1: illegal (request|header) line$"):
+        ours.next_event()
+    assert b"YWx" not in ours.data_to_send()
