@@ -307,6 +307,9 @@ class FlagsOutsideTheBox(Case):
         assert peer.box is not None
         await peer.send(peer.box.seal(INNER_MORE, b"one", outer=1), peer.box.seal(0, b"two"))
         await receives(peer, b"one", b"two")
+        await peer.send(peer.box.seal(0, b"three", outer=1), peer.box.seal(0, b"four"))
+        await receives(peer, b"three")
+        await receives(peer, b"four")
 
 
 class CurveChangesNothing(Case):

@@ -207,16 +207,23 @@ class Learner:
 class Mine:
     """The target of one case: the program is started when the case wants its first connection.
 
-    late: seconds between the start of a program that connects and the start of our listener. ended: how the process
-    ended, if it did by itself. words: the end of its standard error.
+    late: seconds between the start of a program that connects and the start of our listener. serves_on: a program that
+    binds has to serve another peer after the case. ended: how the process ended, if it did by itself. words: the end of
+    its standard error.
     """
 
     at_once = 1
 
     def __init__(
-        self, command: Sequence[str], terms: Terms, settings: Mapping[str, str] | None = None, late: float = 0.0
+        self,
+        command: Sequence[str],
+        terms: Terms,
+        settings: Mapping[str, str] | None = None,
+        late: float = 0.0,
+        serves_on: bool = False,
     ) -> None:
         self._command, self.terms, self._settings, self._late = command, terms, settings, late
+        self._serves_on = serves_on
         self.ended, self.words, self._has_looked = "", list[str](), False
 
     @asynccontextmanager
@@ -259,6 +266,14 @@ class Mine:
             return await _in_time(learner, _dialled(endpoint, learner), f"accept {which} connection at {endpoint}")
 
         yield Place(connect, connect, connect, learner, self._look(learners))
+        if self._serves_on:
+            stream = await connect()  # which the system may accept for a program that is about to end
+            octets = b""
+            with trio.move_on_after(self.terms.patience), suppress(trio.BrokenResourceError):
+                octets = bytes(await stream.receive_some(1))
+            await trio.aclose_forcefully(stream)
+            if not octets:
+                raise Unlike("the next peer to get a greeting, too", "none")
 
     @asynccontextmanager
     async def _connects(self, learners: list[Learner]) -> AsyncIterator[Place]:

@@ -72,14 +72,15 @@ async def run_check(check: Check, command: Sequence[str], minor: int = 0, patien
     if why := check.case.why_not(terms):
         outcome.result.note = why
         return outcome
-    mine = Mine(command, terms, check.settings, check.late)
+    mine = Mine(command, terms, check.settings, check.late, serves_on=check.case.difficult)
     try:
         with trio.fail_after(LONGEST):
             outcome.result = await play(check.case, mine)
     except* NotStarted as group:
-        does = "connect" if check.dials else "bind"
-        outcome.result.verdict, outcome.result.expected = Verdict.ENDED, f"{check.kind} to {does} to the endpoint"
-        outcome.result.came = str(_first(group)).partition("\n")[0]  # its standard error comes below
+        came = str(_first(group)).partition("\n")[0]  # its standard error comes below
+        does = "accept the next peer" if "another" in came else "connect" if check.dials else "bind to the endpoint"
+        outcome.result.verdict, outcome.result.expected = Verdict.ENDED, f"{check.kind} to {does}"
+        outcome.result.came = came
     except* Gone as group:
         outcome.result.verdict, outcome.result.expected = Verdict.FAILED, "another connection"
         outcome.result.came = str(_first(group))
