@@ -94,6 +94,12 @@ class Pattern:
             self.incoming.discard(pipe)
         self.detach(pipe)
 
+    def close(self) -> None:
+        """The socket is closed: forget what was not read, and with it the pipes of peers that have gone."""
+        self.rest.clear()
+        if self.incoming is not None:
+            self.incoming = FairQueue()
+
     def ignore(self, pipe: Pipe) -> None:
         """Drop what comes from this peer, because nothing will ever take it.
 

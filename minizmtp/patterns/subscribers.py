@@ -95,6 +95,14 @@ class Subscribers:
             index.leave(pipe)
         self._tidy()
 
+    def close(self) -> None:
+        """The publisher is closed: what its peers have asked for need not be removed one by one."""
+        self._due.clear()
+        for index in {self.given, self.asked}:
+            index.clear()
+        if self._notices is not None:
+            self._notices.clear()
+
     def _go_on(self, work: Pipe | None) -> None:
         """Read on from a pipe, or tidy, when other tasks have had their turn."""
         if work not in self._due:

@@ -187,7 +187,8 @@ class Socket(Options):
         self._links.close()
         self._parts.clear()
         if not in_child:
-            self._rest.clear()
+            self._pattern.close()
+            self._fair, self._take = self._pattern.incoming or FairQueue(), self._pattern.take
             self._waiters.wake_all()
 
     async def __aenter__(self) -> Self:

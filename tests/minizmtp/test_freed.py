@@ -159,3 +159,33 @@ async def test_a_rep_that_has_answered_keeps_nothing_of_its_client(endpoint: str
         del client
         await wait_all_tasks_blocked()
         assert kept() == before
+
+
+UNREAD = [(zmq.ROUTER, zmq.DEALER), (zmq.REP, zmq.REQ), (zmq.PULL, zmq.PUSH), (zmq.XPUB, zmq.SUB)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:*", "inproc://here"])
+@pytest.mark.parametrize(("binds", "connects"), UNREAD)
+async def test_a_close_forgets_what_peers_sent_before_they_went(
+    binds: zmq.SocketType, connects: zmq.SocketType, endpoint: str
+) -> None:
+    async with zmq.Context() as ctx:
+        before = kept()
+        server, client = ctx.socket(binds, linger=0), ctx.socket(connects, linger=0)
+        server.bind(endpoint)
+        client.connect(server.last_endpoint)
+        with trio.fail_after(10):
+            for number in range(500):
+                if connects is zmq.SUB:
+                    client.subscribe(b"%d" % number)
+                elif number == 0 or connects is not zmq.REQ:
+                    await client.send(b"unread")
+            while sum(peer.unread for peer in server.peers()) < (1 if connects is zmq.REQ else 500):
+                await trio.lowlevel.checkpoint()
+            client.close()
+            while server.peers():
+                await trio.lowlevel.checkpoint()
+            server.close()
+            await wait_all_tasks_blocked(0.02)
+        assert kept() == before
