@@ -11,8 +11,7 @@ because a publisher goes on sending until it has our CANCEL (29-34).
 
 **What does a subscriber send?** A program may subscribe to one prefix twice; a SUB counts, and sends the first
 subscription and the last cancellation only (L-38). A new connection gets the whole list (see `requests`). In ZMTP 2.0
-and 3.0 a subscription is a message of one frame, 0x01 and the prefix; 0x00 and the prefix cancels it. ZMTP 3.1 (libzmq
-since 4.3.3) has commands:
+and 3.0 a subscription is a message of one frame, 01 and the prefix; 00 cancels it. ZMTP 3.1 (libzmq 4.3.3) has commands:
 
     04 0c 09 53 55 42 53 43 52 49 42 45 65 75        COMMAND, 12 octets, "SUBSCRIBE" "eu"
     01 02 65 75 00 03 73 75 6e                       the message "eu" (MORE), "sun"
@@ -25,8 +24,7 @@ and looks up the first frame of the message there. That takes the same time with
 
 - a message without subscribers (29-10): above all the first ones, because subscriptions take time to arrive;
 - a message for a peer whose queue is full, for that peer alone and as a whole (29-9); with xpub_nodrop it waits;
-- what is queued for a peer when its connection breaks, on the bound side (29-4). On the connecting side, the queue and
-  the peer's subscriptions stay until the next connection (29-3).
+- on the bound side, what is queued when a connection breaks (29-4); the other side keeps it for the next one (29-3).
 
     >>> from .pipe import Pipe, Queue
     >>> pub = Pub(on_arrival=print, on_space=lambda: None)

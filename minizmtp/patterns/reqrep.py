@@ -51,8 +51,7 @@ def split_envelope(message: Message) -> tuple[Message, Message] | None:
 
 
 def first_number() -> int:
-    """Where to begin to count: at random, because a restarted program must not use the numbers that it used before
-    (L-25, L-32)."""
+    """Where to begin to count: at random, because a restarted program must not repeat its numbers (L-25, L-32)."""
     return random.getrandbits(32)
 
 

@@ -98,6 +98,8 @@ class Subscribers:
     def close(self) -> None:
         """The publisher is closed: what its peers have asked for need not be removed one by one."""
         self._due.clear()
+        for index in {self.given, self.asked}:
+            index.clear()
         if self._notices is not None:
             self._notices.clear()
 
