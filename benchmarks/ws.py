@@ -9,8 +9,8 @@
     down      minizmtp over ws; the server sends
     npm       npm's zeromq over ws; the client sends
 
-The ends are two processes.  Contenders take turns.  A cell has the median of the rounds, and in brackets the CPU time of
-the sender and of the receiver for a message, in microseconds.
+The ends are two processes.  Contenders take turns.  A cell has the median of the rounds, and in brackets the CPU time
+of the sender and of the receiver for a message, in microseconds.
 """
 
 import json
