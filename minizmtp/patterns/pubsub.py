@@ -11,7 +11,7 @@ because a publisher goes on sending until it has our CANCEL (29-34).
 
 **What does a subscriber send?** A program may subscribe to one prefix twice; a SUB counts, and sends the first
 subscription and the last cancellation only (L-38). A new connection gets the whole list (see `requests`). In ZMTP 2.0
-and 3.0 it is a message of one frame, 01 and the prefix; 00 cancels it. ZMTP 3.1 (libzmq 4.3.3) has commands:
+and 3.0 a subscription is a frame, 01 and the prefix; 00 cancels it. ZMTP 3.1 (libzmq 4.3.3) has commands:
 
     04 0c 09 53 55 42 53 43 52 49 42 45 65 75        COMMAND, 12 octets, "SUBSCRIBE" "eu"
     01 02 65 75 00 03 73 75 6e                       the message "eu" (MORE), "sun"
