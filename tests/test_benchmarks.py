@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from benchmarks import looking, report, soak, strangers, tap
+from benchmarks import looking, report, soak, strangers, tap, ws
 from benchmarks.messages import ROWS, Bench, Figures, Row, chosen
 from benchmarks.rivals import RIVALS, installed
 
@@ -61,6 +61,14 @@ def test_every_relay_carries_floods_and_round_trips(capsys: pytest.CaptureFixtur
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split() == list(tap.CONTENDERS)
     assert [line.count("×") for line in lines] == [len(tap.CONTENDERS)] * 2
+
+
+@pytest.mark.slow
+def test_each_way_over_a_websocket_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    ws.table(ws.ROWS[:2], rounds=1, divide=1000)
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split()[1:] == ws.contenders()
+    assert all(line.count("(") == len(ws.contenders()) for line in lines[:2])
 
 
 def test_kinds_of_strangers_have_names_of_their_own() -> None:
