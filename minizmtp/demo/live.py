@@ -74,7 +74,13 @@ class Glass:
         trace = self._traces.get(connection)
         if trace is not None and not trace.protocol and octets.startswith(UNSEEN):
             self._traces[connection] = trace = None
-        if trace is not None and (spans := [masked(span) for span in trace.feed(side, octets, at)]):
+        try:
+            spans = [masked(span) for span in trace.feed(side, octets, at)] if trace is not None else []
+        except Exception as error:  # a fault of the trace must not end the connection
+            self._traces[connection] = None
+            self._screen.say(self._show.line(connection, at - self._began, f"not named from here on: {error!r}"))
+            return
+        if spans:
             if spans[0].name == "request line":
                 self._paths[connection] = spans[0].octets.split()[1].decode("latin-1")
             for one in Side:

@@ -24,8 +24,6 @@ ROOT = Path(__file__).parents[2]
 LIVE = [sys.executable, "-W", "error", "-m", "minizmtp.demo", "--live"]
 PATIENCE = 30
 
-pytestmark = pytest.mark.slow
-
 
 class Live:
     """The command while it runs. said: what it has printed."""

@@ -10,8 +10,6 @@ from minizmtp.trace.records import records
 from minizmtp.wire.zws import Wrapper
 from tests.markup import check_page
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.requirement("45-2", "45-6")
 async def test_get_becomes_ready_and_then_messages():

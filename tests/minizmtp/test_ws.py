@@ -151,6 +151,7 @@ async def test_messages_of_all_sizes_arrive_whole() -> None:
                 assert await other.recv_multipart() == [b"", b"x" * size, b"y" * size]
 
 
+@pytest.mark.slow
 async def test_a_flood_arrives_in_order_in_both_directions() -> None:
     async with zmq.Context() as ctx:
         bound, connected = await pair(ctx, zmq.PAIR, zmq.PAIR, WS)
@@ -563,6 +564,7 @@ def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
 
+@pytest.mark.slow
 async def test_wss_carries_large_and_many_messages_both_ways(contexts: Contexts) -> None:
     async with zmq.Context() as ctx:
         bound = ctx.socket(zmq.PAIR, linger=0, ssl_context=contexts[0])
