@@ -96,7 +96,7 @@ def code_and_reason(error: Exception) -> tuple[int, str]:
 
 
 def may_read_until(reason: Exception, pipe: Pipe | None, end_of_linger: float) -> tuple[float, float]:
-    """The time until which the peer may still read what was sent to it (0: it was nothing of value), and how much it may
+    """The time until which the peer may still read what was sent to it (0: nothing was of value), and how much it may
     send meanwhile; see `parting`. pipe: None before the handshake is done."""
     if pipe is None:  # there may be an ERROR, or an answer of HTTP
         return trio.current_time() + QUIET if isinstance(reason, ProtocolError) else 0, REFUSED_OCTETS
