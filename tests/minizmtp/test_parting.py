@@ -1,6 +1,7 @@
 """Closing without loss: what was sent last can be read, whatever the peer sends meanwhile. RFC 9112, section 9.6."""
 
 import math
+from contextlib import suppress
 
 import pytest
 import trio
@@ -162,6 +163,6 @@ async def test_a_peer_that_was_refused_and_floods_is_cut_off() -> None:
         with trio.fail_after(10):
             async with await RawPeer.dial(pull.last_endpoint) as peer:
                 await peer.send(GREETING + ready(b"REQ"))
-                with pytest.raises(trio.BrokenResourceError):
-                    while True:
+                with suppress(trio.BrokenResourceError):
+                    while True:  # until that comes
                         await peer.send(bytes(REFUSED_OCTETS))
