@@ -36,6 +36,7 @@ import minihttp
 import minizmtp as zmq
 from minizmtp.wire import NEED_DATA, Connection, Ping, Ready
 from minizmtp.wire.curve import CurveClient, keypair
+from minizmtp.wire.websocket import encode_frame
 
 GREETING = bytes.fromhex("ff00000000000000007f0301") + b"NULL".ljust(52, b"\0")
 SERVER, CLIENT = keypair(b"\1" * 32), keypair(b"\2" * 32)  # public and secret; the attacker knows them
@@ -56,10 +57,10 @@ class Kind(NamedTuple):
 
 
 def port_of(sock: zmq.Socket) -> int:
-    return int(sock.last_endpoint.rpartition(":")[2])
+    return int(sock.last_endpoint.split(":")[2].partition("/")[0])
 
 
-def pulls(**options: int | bytes) -> Server:
+def pulls(endpoint: str = "tcp://127.0.0.1:*", **options: int | bytes) -> Server:
     """A program that reads all messages."""
 
     async def serve(ctx: zmq.Context, nursery: trio.Nursery) -> AsyncIterator[int]:
@@ -68,7 +69,7 @@ def pulls(**options: int | bytes) -> Server:
                 pass
 
         pull = ctx.socket(zmq.PULL, linger=0, **options)
-        pull.bind("tcp://127.0.0.1:*")
+        pull.bind(endpoint)
         nursery.start_soon(read)
         yield port_of(pull)
 
@@ -186,6 +187,21 @@ def floods(kind: bytes, flood: bytes) -> Peer:
     return attack
 
 
+def floods_ws(flood: bytes) -> Peer:
+    """A PUSH over a WebSocket that repeats `flood`."""
+
+    def attack(port: int) -> None:
+        octets = flood * max(1, 65536 // len(flood))
+        command = ready(b"PUSH")[2:]
+        while True:
+            with suppress(OSError), connected(port) as peer:
+                peer.sendall(UPGRADE + encode_frame(b"\2" + command, key=bytes(4)))
+                while True:
+                    peer.sendall(octets)
+
+    return attack
+
+
 def repeats(say: Callable[[], Iterator[bytes]]) -> Peer:
     """A peer that sends everything that `say` yields, disconnects, and starts again."""
 
@@ -258,6 +274,11 @@ def asks(head: bytes, more: bytes) -> Peer:
 
 
 CHUNKED_POST = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ZWS2.0/NULL\r\n\r\n"
+)
+TWO_FRAGMENTS = bytes.fromhex("0281 00000000 00  8081 00000000 78")  # of a message with one octet
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n"
 ONE_OCTET_CHUNKS = b"1\r\nx\r\n" * 500_000 + b"0\r\n\r\n"
 GZIP_IN_GZIP = gzip.compress(gzip.compress(bytes(50_000_000)))
@@ -273,6 +294,9 @@ KINDS = [
     Kind("messages-empty", pulls(rcvhwm=0), floods(b"PUSH", b"\0\0")),
     Kind("messages-unwanted", wants_nothing, floods(b"PUB", b"\0\1x")),
     Kind("messages-1m", pulls(), floods(b"PUSH", frame(bytes(1 << 20)))),
+    Kind("ws-pings", pulls("ws://127.0.0.1:*/"), floods_ws(encode_frame(b"", opcode=9, key=bytes(4)))),
+    Kind("ws-fragments", pulls("ws://127.0.0.1:*/"), floods_ws(TWO_FRAGMENTS)),
+    Kind("ws-more", pulls("ws://127.0.0.1:*/"), floods_ws(encode_frame(b"\1", key=bytes(4)) * 4999)),
     Kind("handshakes", pulls(), repeats(strangers)),
     Kind("subscribe", publishes, floods(b"SUB", b"".join(frame(b"\x09SUBSCRIBE" + each, 4) for each in DISTINCT))),
     Kind("subscribe-3.0", publishes, floods(b"SUB", b"".join(frame(b"\1" + each) for each in DISTINCT))),

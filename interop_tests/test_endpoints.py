@@ -166,3 +166,22 @@ async def test_a_connect_that_gave_up_may_be_disconnected(world: World) -> None:
         await push.wait_event("DISCONNECTED")
         await trio.sleep(0.05)  # libzmq's socket notices it in the program's thread
         await push.disconnect(listener.endpoint)
+
+
+@OURS
+@over_tcp
+@pytest.mark.differs("close")
+@pytest.mark.requirement("L-21")
+async def test_a_slow_peer_that_talks_loses_nothing_at_a_close(world: World) -> None:
+    async with RawListener.listen() as listener:
+        listener.listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        push = await world.server.socket("PUSH", sndbuf=1 << 20)
+        await push.connect(listener.endpoint)
+        async with await listener.accept() as raw:
+            await raw.greet(b"PULL")
+            await push.send_many([[bytes(1000)]] * 300)
+            await push.close()
+            for _ in range(300):
+                await raw.send(b"\4\5\4PONG")
+                assert await raw.message() == [bytes(1000)]
+            assert await raw.ended()

@@ -30,6 +30,9 @@ from .transports import Stream
 QUIET = 1.0
 MOST = 30.0
 
+# Octets of a peer that was refused are dropped up to so many. A peer that keeps to the protocol sends nothing more.
+REFUSED_OCTETS = 1 << 18
+
 
 class Partings:
     """The streams of one socket that are being closed.
@@ -49,23 +52,23 @@ class Partings:
     def __len__(self) -> int:
         return len(self._scopes)
 
-    def add(self, stream: Stream, deadline: float) -> None:
-        """Close stream when its peer has read what was sent, or at the deadline."""
+    def add(self, stream: Stream, deadline: float, most: float = math.inf) -> None:
+        """Close stream when its peer has read what was sent, at the deadline, or after it has sent so many octets."""
         try:
             if trio.current_time() < deadline:
                 stream.send_eof()
                 stream.call_away()
                 self._scopes[stream] = trio.CancelScope(deadline=deadline)
-                self._start_task(partial(self._run, stream))
+                self._start_task(partial(self._run, stream, most))
                 return
         except OSError:  # the peer has gone
             pass
         stream.close()
 
-    async def _run(self, stream: Stream) -> None:
+    async def _run(self, stream: Stream, most: float) -> None:
         try:
             with self._scopes[stream]:
-                await part(stream)
+                await part(stream, most)
         finally:
             stream.close()
             del self._scopes[stream]
@@ -88,16 +91,18 @@ class Partings:
         return sum(stream.undelivered() for stream in self._scopes)
 
 
-async def part(stream: Stream) -> None:
-    """Our direction is closed: drop what comes until the peer closes, or until to wait longer is of no use."""
+async def part(stream: Stream, most: float = math.inf) -> None:
+    """Our direction is closed: drop what comes, up to so many octets, until the peer closes, or until to wait longer is
+    of no use."""
     has_all = trio.current_time()  # the peer's system, since then
     with suppress(OSError):  # the peer has gone
-        while trio.current_time() < has_all + MOST:
+        while most > 0 and trio.current_time() < has_all + MOST:
             with trio.move_on_after(QUIET) as silence:
                 await stream.wait_receivable()
             if stream.undelivered():
                 has_all = trio.current_time()
             elif silence.cancelled_caught:
                 return
-            if stream.try_discard() == 0:
+            if (count := stream.try_discard()) == 0:
                 return
+            most -= count or 0

@@ -15,6 +15,7 @@ Read next: `link`.
 """
 
 import logging
+import math
 import re
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from ..errors import ProtocolError, Refused
 from ..options import Options
 from ..patterns import Pipe
 from .advice import advice
-from .parting import QUIET
+from .parting import QUIET, REFUSED_OCTETS
 from .pulse import Disconnected
 
 log = logging.getLogger("minizmtp")
@@ -94,12 +95,12 @@ def code_and_reason(error: Exception) -> tuple[int, str]:
     return (error.errno or 0, str(error.strerror)) if isinstance(error, OSError) else (0, repr(error))
 
 
-def may_read_until(reason: Exception, pipe: Pipe | None, end_of_linger: float) -> float:
-    """The time until which the peer may still read what was sent to it (see `parting`); 0: it was nothing of value.
-    pipe: None before the handshake is done."""
-    if pipe is None:
-        return trio.current_time() + QUIET if isinstance(reason, ProtocolError) else 0  # because there may be an ERROR
-    return end_of_linger if isinstance(reason, Closed) and pipe.outbound.taken else 0
+def may_read_until(reason: Exception, pipe: Pipe | None, end_of_linger: float) -> tuple[float, float]:
+    """The time until which the peer may still read what was sent to it (0: nothing was of value), and how much it may
+    send meanwhile; see `parting`. pipe: None before the handshake is done."""
+    if pipe is None:  # there may be an ERROR, or an answer of HTTP
+        return trio.current_time() + QUIET if isinstance(reason, ProtocolError) else 0, REFUSED_OCTETS
+    return end_of_linger if isinstance(reason, Closed) and pipe.outbound.taken else 0, math.inf
 
 
 def explain(

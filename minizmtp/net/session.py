@@ -150,7 +150,7 @@ class Session:
         greeting = self._engine.greeting_octets if self._engine is not None else 0
         self._engine = self._auth_scope = None
         pipe = self._pipe if self._is_ready else None
-        self._links.partings.add(self._stream, may_read_until(reason, pipe, self._deadline))
+        self._links.partings.add(self._stream, *may_read_until(reason, pipe, self._deadline))
         report = explain(
             reason, self.endpoint, self._options, is_ready=self._is_ready, greeting=greeting, dialled=self.dialled
         )

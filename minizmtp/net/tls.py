@@ -25,7 +25,7 @@ import trio
 
 from ..options import Options
 from .endpoints import Ws
-from .parting import QUIET, part
+from .parting import QUIET, REFUSED_OCTETS, part
 from .transports import READ_SIZE, Receiver, Stream, dial
 
 # Octets that are encrypted in one call of try_send. More would only wait in memory.
@@ -152,7 +152,7 @@ async def secure(
                 with suppress(OSError), trio.move_on_after(QUIET):
                     stream.try_send(outgoing.read())  # the alert, which says why
                     stream.send_eof()
-                    await part(stream)
+                    await part(stream, REFUSED_OCTETS)
                 raise OSError(0, f"the TLS handshake failed: {error.strerror or error}") from None
             await _send_all(stream, outgoing.read())
             if is_done:

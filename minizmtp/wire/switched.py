@@ -199,6 +199,7 @@ class SwitchedConnection(Connection):
             # One by one before READY, because a message behind it, in the same read, has another limit.
             frames = self.decoder.allowance if self.state is State.TRAFFIC else 1
             octets = self._unwrapper.unwrap(self.decoder.limit, self._max_unfinished, frames)
+            self.decoder.allowance -= self._unwrapper.spent
             if octets:
                 super().receive_data(octets)
             elif self._unwrapper.unread == before:

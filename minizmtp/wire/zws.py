@@ -32,6 +32,7 @@ import os
 from struct import iter_unpack
 
 from ..errors import ProtocolError
+from .connection import FRAME_WORK
 from .frames import COMMAND, LONG, MORE, frame_header
 from .websocket import (
     BINARY,
@@ -130,7 +131,18 @@ class Unwrapper:
     last, because only then its size is known.
     """
 
-    __slots__ = ("_buffer", "_control", "_error", "_fragments", "_frame", "_left", "_masked", "_parts", "_position")
+    __slots__ = (
+        "_buffer",
+        "_control",
+        "_error",
+        "_fragments",
+        "_frame",
+        "_left",
+        "_masked",
+        "_parts",
+        "_position",
+        "spent",
+    )
 
     def __init__(self, masked: bool) -> None:
         self._masked = masked
@@ -141,6 +153,7 @@ class Unwrapper:
         self._left = 0  # octets of its payload that have not arrived
         self._fragments: bytearray | None = None  # of a message in several frames
         self._control: tuple[int, bytes] | None = None
+        self.spent = 0  # work of the last call of unwrap
         self._error: ProtocolError | None = None
 
     @property
@@ -172,12 +185,16 @@ class Unwrapper:
         return control
 
     def unwrap(self, limit: int, max_unfinished: int, most: int) -> bytes:
-        """The next frames, at most so many, as octets of ZMTP. The last may be incomplete; the rest of it comes next.
+        """The next frames, as octets of ZMTP. The last may be incomplete; the rest of it comes next.
+
+        most: work, in short frames: a frame in a run of equal ones is 1, and any other FRAME_WORK. `spent` is the work
+        of the others.
 
         limit: the largest body; −1: any. max_unfinished: the largest of a message in several frames, which is kept here
         until it is whole. Raises ProtocolError.
         """
         pieces: list[bytes] = []
+        self.spent = 0
         if self._parts:
             self._buffer, self._position = b"".join([self._buffer[self._position :], *self._parts]), 0
             self._parts = []
@@ -189,7 +206,9 @@ class Unwrapper:
                     break
             except ProtocolError as error:
                 self._error = error  # raised when what came before it has been passed on
-            most -= count or 1
+            if not count:
+                self.spent += FRAME_WORK
+            most -= count or FRAME_WORK
         if self._error is not None and not pieces:
             raise self._error
         if self._position == len(self._buffer):
@@ -275,8 +294,16 @@ class Unwrapper:
             return 0
         length, size = header.length, header.size
         step = length + size
+        if octets[at + length : at + length + 1] != (header.key[:1] or b"\0"):
+            return 0  # at once, because to count costs more than the frame
         count = count_run(octets, at, length - len(header.key), step, most)
-        if count < SHORTEST_RUN or size > MOST_COLUMNS * count or 0 <= limit < size - 1:
+        if count < SHORTEST_RUN or 0 <= limit < size - 1:
+            return 0
+        flags = octets[at + length : at + count * step : step]
+        none = octets[at + length - 4 : at + count * step - 4 : step] if header.key else bytes(count)
+        if flags != none:
+            count = next(number for number in range(count) if flags[number] != none[number])
+        if count < SHORTEST_RUN or size > MOST_COLUMNS * count:
             return 0
         frames = octets[at : at + count * step]
         if header.key:
@@ -284,8 +311,6 @@ class Unwrapper:
             for column in range(4):
                 keys[column::4] = frames[length - 4 + column :: step]
             frames = xor(frames, keystream(bytes(keys), length, size))
-        if frames[length::step].count(0) != count:
-            return 0
         front = frame_header(size - 1)
         pieces.append(front + front.join([body for (body,) in iter_unpack(f"{length + 1}x{size - 1}s", frames)]))
         self._position = at + count * step

@@ -1,6 +1,7 @@
 """Closing without loss: what was sent last can be read, whatever the peer sends meanwhile. RFC 9112, section 9.6."""
 
 import math
+from contextlib import suppress
 
 import pytest
 import trio
@@ -8,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 import minizmtp as zmq
 from minizmtp.net import runtime
-from minizmtp.net.parting import MOST, QUIET
+from minizmtp.net.parting import MOST, QUIET, REFUSED_OCTETS
 from minizmtp.net.portable import TaskReactor
 from tests.minizmtp.helpers import logged, pair
 from tests.minizmtp.inside import sessions_of
@@ -153,3 +154,15 @@ async def test_a_refusal_can_be_read_by_a_peer_that_sends_more() -> None:
                 assert (await peer.frame())[1].startswith(b"\5READY")
                 assert (await peer.frame())[1].startswith(b"\5ERROR")
                 assert await peer.stream.receive_some() == b""
+
+
+async def test_a_peer_that_was_refused_and_floods_is_cut_off() -> None:
+    async with zmq.Context() as ctx:
+        pull = ctx.socket(zmq.PULL)
+        pull.bind("tcp://127.0.0.1:*")
+        with trio.fail_after(10):
+            async with await RawPeer.dial(pull.last_endpoint) as peer:
+                await peer.send(GREETING + ready(b"REQ"))
+                with suppress(trio.BrokenResourceError):
+                    while True:  # until that comes
+                        await peer.send(bytes(REFUSED_OCTETS))

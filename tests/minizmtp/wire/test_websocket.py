@@ -97,9 +97,9 @@ def test_a_message_in_several_frames_is_one_frame() -> None:
 def test_a_ping_may_stand_between_the_frames_of_a_message() -> None:
     unwrapper = Unwrapper(masked=False)
     unwrapper.receive_data(bytes.fromhex("02 02 00 61   89 01 70   80 01 62"))
-    assert unwrapper.unwrap(-1, 1000, 9) == b""
+    assert unwrapper.unwrap(-1, 1000, 99) == b""
     assert unwrapper.take_control() == (9, b"p")
-    assert unwrapper.unwrap(-1, 1000, 9) == b"\0\2ab"
+    assert unwrapper.unwrap(-1, 1000, 99) == b"\0\2ab"
 
 
 READY = b"\2\5READY\x0bSocket-Type\0\0\0\4PUSH"
@@ -201,3 +201,35 @@ def test_a_line_that_is_no_http_is_not_repeated(line: bytes) -> None:
     with pytest.raises(ProtocolError, match=r"^no valid HTTP/1.1: illegal (request|header) line$"):
         ours.next_event()
     assert b"YWx" not in ours.data_to_send()
+
+
+def part(payload: bytes, opcode: int = 0) -> bytes:
+    """A frame that does not end its message."""
+    frame = encode_ws(payload, opcode, KEY)
+    return bytes([frame[0] & 0x7F]) + frame[1:]
+
+
+TINY = {
+    "fragments of no octet": part(b"\0", 2) + part(b"") * 9000,
+    "fragments of an octet": part(b"\0", 2) + part(b"x") * 9000,
+    "messages in two fragments": (part(b"\0", 2) + encode_ws(b"x", 0, KEY)) * 4500,
+    "frames of an endless message": encode_ws(b"\1", 2, KEY) * 9000,
+    "unknown commands": encode_ws(b"\2\1X", 2, KEY) * 7000,
+    "frames with and without flags": (encode_ws(b"\1x", 2, KEY) + encode_ws(b"\0x", 2, KEY)) * 4000,
+    "pings": encode_ws(b"", 9, KEY) * 9000,
+}
+
+
+@pytest.mark.parametrize("octets", TINY.values(), ids=TINY)
+def test_one_run_takes_few_tiny_frames(octets: bytes) -> None:
+    """Counted in octets: a run stops after some 64 frames, whatever a peer sends."""
+    ours = pull_that_has_switched()
+    ours.receive_data(encode_ws(READY, key=KEY))
+    assert isinstance(ours.next_event(), Ready)
+    ours.receive_data(octets)
+    for _ in range(9):
+        before = ours.held
+        ours.decoder.allowance = 1024
+        while ours.next_event(256) is not NEED_DATA:
+            pass
+        assert before - ours.held <= 70 * 9
