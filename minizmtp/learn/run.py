@@ -78,7 +78,9 @@ async def run_check(check: Check, command: Sequence[str], minor: int = 0, patien
             outcome.result = await play(check.case, mine)
     except* NotStarted as group:
         came = str(_first(group)).partition("\n")[0]  # its standard error comes below
-        does = "accept the next peer" if "another" in came else "connect" if check.dials else "bind to the endpoint"
+        does = "connect to the endpoint" if check.dials else "bind to the endpoint"
+        if "another" in came:
+            does = "accept the next peer"
         outcome.result.verdict, outcome.result.expected = Verdict.ENDED, f"{check.kind} to {does}"
         outcome.result.came = came
     except* Gone as group:
