@@ -164,6 +164,7 @@ class XPub(Broadcaster):
 
     def close(self) -> None:
         self._subscribers.close()
+        self.subscriptions = self._subscribers.given
 
     def subscriptions_of(self, pipe: Pipe) -> int:
         return len(self._subscribers.asked.of(pipe).prefixes)

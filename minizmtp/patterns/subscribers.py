@@ -98,6 +98,7 @@ class Subscribers:
     def close(self) -> None:
         """The publisher is closed: what its peers have asked for need not be removed one by one."""
         self._due.clear()
+        self.given = self.asked = Subscriptions()
         if self._notices is not None:
             self._notices.clear()
 
