@@ -22,7 +22,7 @@ class ProcessEnded(Exception):
 
 
 class Spares:
-    """Processes that are started in advance: while one test runs, the process for the next one loads libzmq."""
+    """Processes that wait for a test: started in advance, or given back by a test that left nothing in them."""
 
     def __init__(self) -> None:
         self._started: deque[subprocess.Popen[bytes]] = deque()
@@ -44,6 +44,9 @@ class Spares:
             )
         return self._started.popleft()
 
+    def give_back(self, process: subprocess.Popen[bytes]) -> None:
+        self._started.appendleft(process)
+
     def close(self) -> None:
         while self._started:
             with self._started.popleft() as process:
@@ -62,6 +65,8 @@ class LibzmqProcess:
         self._answers: dict[int, trio.MemorySendChannel[tuple[Header, list[bytes]]]] = {}
         self._outgoing, self._to_write = trio.open_memory_channel[bytes](math.inf)
         self._killed = False
+        self._is_clean = False
+        self._scope = trio.CancelScope()
         self.logs: dict[str, EventLog] = {}
         nursery.start_soon(self._run)
 
@@ -89,17 +94,27 @@ class LibzmqProcess:
 
     def kill(self) -> None:
         self._killed = True
-        self._process.kill()
-        self._process.wait()  # returns at once after SIGKILL
+        with self._process:  # closes the pipes, and waits, which after SIGKILL is no time
+            self._process.kill()
+
+    async def retire(self) -> None:
+        """Close all that the test has left in the process, so that the next test can use it; or kill it."""
+        with trio.move_on_after(1):
+            self._is_clean, _ = await self.ask("reset")
+        self._scope.cancel()
 
     async def _run(self) -> None:
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write)
-                await self._read()
-                nursery.cancel_scope.cancel()
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    await self._read()
+                    nursery.cancel_scope.cancel()
         finally:
-            self.kill()  # even if the test has failed
+            if self._is_clean:
+                spares.give_back(self._process)
+            else:
+                self.kill()  # even if the test has failed
 
     async def _write(self) -> None:
         async with trio_stream(self._process.stdin) as stdin:
@@ -132,8 +147,7 @@ class LibzmqProcess:
 def trio_stream(pipe: IO[bytes] | None) -> trio.lowlevel.FdStream:
     """The pipe as a trio stream. It gets a copy of the file descriptor, because it closes the one it is given."""
     assert pipe is not None
-    with pipe:
-        return trio.lowlevel.FdStream(os.dup(pipe.fileno()))
+    return trio.lowlevel.FdStream(os.dup(pipe.fileno()))
 
 
 def as_text(value: int | bytes) -> int | str:
@@ -197,6 +211,11 @@ class LibzmqSide(Side):
     async def crash(self) -> None:
         if self._process is not None:
             self._process.kill()
+            self._process = None
+
+    async def retire(self) -> None:
+        if self._process is not None:
+            await self._process.retire()
             self._process = None
 
     async def term(self) -> None:

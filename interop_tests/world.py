@@ -246,6 +246,10 @@ class Side(abc.ABC):
     async def crash(self) -> None:
         """End at once, without sending anything. The next call of `socket` starts the side again."""
 
+    async def retire(self) -> None:
+        """The test is over."""
+        await self.crash()
+
     @abc.abstractmethod
     async def term(self) -> None:
         """Close every socket and wait until each has lingered as its options say."""
@@ -276,8 +280,8 @@ class World:
                 # Both sides use the same Context, because an inproc name is known only inside one Context.
                 two = one if transport == "inproc" else kinds[client](nursery)
                 yield cls(one, two, transport, folder)
-                await one.crash()
-                await two.crash()
+                await one.retire()
+                await two.retire()
                 nursery.cancel_scope.cancel()
         finally:
             shutil.rmtree(folder, ignore_errors=True)

@@ -32,9 +32,10 @@ KINDS = (Engine, Pipe, Queue, Accepted, Connector, InprocLink, Stream, Connectio
 
 @pytest.fixture(autouse=True)
 def _no_collector() -> Iterator[None]:
-    gc.collect()
     gc.disable()
+    gc.freeze()  # so that `kept` looks only at what the test makes
     yield
+    gc.unfreeze()
     gc.enable()
 
 
