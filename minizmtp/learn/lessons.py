@@ -521,11 +521,8 @@ class AFloodAndAnother(Lesson):
     """While one peer sends without pause, the message of another one is printed, too."""
 
     async def play(self, peer: Peer) -> None:
-        other = await peer.another()
-        for one in (peer, other):
-            await one.handshake()
-
-        peer.terms = replace(peer.terms, patience=LONGEST)
+        await peer.handshake()
+        terms, peer.terms = peer.terms, replace(peer.terms, patience=LONGEST)
 
         async def flood() -> None:
             while True:
@@ -534,8 +531,11 @@ class AFloodAndAnother(Lesson):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(flood)
             await peer.program.receive()
+            other = await peer.another()
+            other.terms = terms
+            await other.handshake()
             await other.send(o.message(b"heard"))
-            with trio.move_on_after(2 * other.terms.patience):
+            with trio.move_on_after(2 * terms.patience):
                 while await peer.program.receive() != [b"heard"]:
                     peer.record.writes.clear()
                 nursery.cancel_scope.cancel()
