@@ -74,6 +74,7 @@ class Arriving(Protocol):
     elapsed: float | None
     trailers: list[tuple[bytes, bytes]] | None  # None until the end of the body
 
+    def at_hand(self) -> bytes | None: ...
     def __aiter__(self) -> AsyncIterator[bytes]: ...
     async def aclose(self) -> None: ...
 
@@ -275,6 +276,9 @@ class Response:
 
     async def aread(self) -> bytes:
         """The whole body, decoded; kept, so it may be asked again."""
+        if self._arriving is not None and not self.is_stream_consumed:
+            self._held = self._arriving.at_hand()
+            self.is_stream_consumed = self._held is not None
         if self._content is None and self._held is not None and not self._codings:
             self._content = decoded(self._held, [], self.max_content_size)
         if self._content is None:
