@@ -32,6 +32,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import count
+from random import sample
 from statistics import median
 from typing import Any
 
@@ -186,7 +187,7 @@ class Floor:
                 size += len(event.data)
                 if size < PIECE:  # the 100 MB are streamed, so they are counted and not kept
                     pieces.append(event.data)
-            else:
+            elif type(event) is h11.Response:
                 status = event.status_code
         connection.start_next_cycle()
         self.idle.append((stream, connection))
@@ -388,7 +389,9 @@ def table(scenario: str, port: int) -> None:
             command = [sys.executable, __file__, "--one", name, scenario, str(port)]
             child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             children[name] = stack.enter_context(child)
-        taken = [{name: one_round(child) for name, child in children.items()} for _ in range(rounds + 1)][1:]
+        # In another order each time, because the server may still be busy with what the last one left behind.
+        orders = [sample(list(CONTENDERS), len(CONTENDERS)) for _ in range(rounds + 1)]
+        taken = [{name: one_round(children[name]) for name in order} for order in orders][1:]
     for name in CONTENDERS:
         wall, cpu, grown = (median(column) for column in zip(*(one[name] for one in taken), strict=True))
         speed, speed_cpu = (median(one["floor"][i] / one[name][i] for one in taken) for i in (0, 1))

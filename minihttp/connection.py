@@ -213,7 +213,8 @@ class Connection:
         self._came = b""  # what has come; h11 was given all before `_at`
         self._at = 0
         self._lines = 0  # given to h11 since its last event
-        self.trailers: list[tuple[bytes, bytes]] = []  # of the last response
+        self.headers: list[tuple[bytes, bytes]] = []  # of the last response
+        self.trailers: list[tuple[bytes, bytes]] = []  # of the last body
         self._is_chunked = False  # the body of the response
         self._left: int | None = None  # octets of a body that is only counted; None if h11 finds its end
         self._untold: h11.Request | None = None  # the request, if h11 does not know yet that it was sent
@@ -329,11 +330,11 @@ class Connection:
 
         Otherwise one of them may take a part of a body for the next response, and give it to another client.
         """
-        items = response.headers.raw_items()
-        check_header_size(items)
+        self.headers, self.trailers = response.headers.raw_items(), []
+        check_header_size(self.headers)
         length = None
         self._is_chunked, is_plain = False, response.http_version == b"1.1"
-        for name, value in items:
+        for name, value in self.headers:
             name = name.lower()
             if name == b"content-length":
                 length = int(value)
@@ -346,7 +347,6 @@ class Connection:
         if not response.http_version.startswith(b"1."):
             version = response.http_version.decode()
             raise RemoteProtocolError(f"response in HTTP/{version}: expected HTTP/1.1 or 1.0")
-        self.trailers = []
         is_plain &= response.status_code not in BODILESS and request.method not in (b"HEAD", b"CONNECT")
         if length is not None and is_plain:
             # h11 would count these octets and copy each of them twice, so it is given no more of this response.
@@ -472,8 +472,8 @@ class Connection:
             self._at = len(came)
         self.h11.receive_data(came if start == 0 and self._at >= len(came) else came[start : self._at])
 
-    async def _receive_more(self, timeout: float | None) -> None:
-        await (self._receive(timeout) if self.upload is None else self._read_while_sending(self.upload, timeout))
+    def _receive_more(self, timeout: float | None) -> Awaitable[None]:
+        return self._receive(timeout) if self.upload is None else self._read_while_sending(self.upload, timeout)
 
     async def _receive(self, timeout: float | None) -> None:
         """What comes next; the end of the stream goes to h11 at once."""

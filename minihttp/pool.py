@@ -208,7 +208,7 @@ class Pool:
                 self._close(neighbour)
         return Response(
             answer.status_code,
-            headers=Headers.received(answer.headers.raw_items()),
+            headers=Headers.received(connection.headers),
             request=request,
             arriving=Body(self, connection, timeout.read, started),
             reason=answer.reason,

@@ -280,7 +280,8 @@ class Response:
             self._held = self._arriving.at_hand()
             self.is_stream_consumed = self._held is not None
         if self._content is None and self._held is not None and not self._codings:
-            self._content = decoded(self._held, [], self.max_content_size)
+            check_size(len(self._held), self.max_content_size)
+            self._content = self._held
         if self._content is None:
             body = io.BytesIO()  # to join 100 MB at the end would hold up all other tasks for a tenth of a second
             try:
