@@ -278,10 +278,7 @@ class Body:
         try:
             if connection.upload is not None:
                 connection.upload.check()
-            piece = connection.piece_at_hand() if connection.turn.spent < TURN else None
-            if piece is None:
-                piece = await connection.next_piece(self._timeout)
-            if piece:
+            if piece := await connection.next_piece(self._timeout):
                 return piece
             self._is_complete, self.trailers = True, connection.trailers
             if connection.turn.spent >= TURN:
