@@ -35,12 +35,11 @@ import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from functools import lru_cache
 
 import trio
 
 from .config import Limits, Timeout, seconds
-from .connection import Connection, Origin, head_of
+from .connection import Connection, Heads, Origin
 from .errors import PoolTimeout, RemoteProtocolError, StreamClosed, TimeoutException, TransportError
 from .headers import Headers
 from .request import BodyStream, Request
@@ -67,8 +66,7 @@ class Pool:
         self._limits = limits
         self._uds = uds
         self._verify = verify
-        # Most programs ask the same few heads again and again: without the cache, a kept-alive GET takes 25 % longer.
-        self._head_of = lru_cache(128)(head_of)
+        self._heads = Heads()
         self._places: set[Connection] = set()
         # OrderedDicts, because a dict needs the more time to find its first entry, the more were deleted before it.
         self._idle: OrderedDict[Connection, float] = OrderedDict()  # since when; the longest idle first
@@ -185,7 +183,7 @@ class Pool:
     async def send(self, request: Request, timeout: Timeout) -> Response:
         """The response, its body still to come; until that has been read or closed, it owns a connection."""
         raw = tuple(request.headers.raw)
-        head = self._head_of(request.method, request.url.raw_path, raw, is_all=not request.stream)
+        head = self._heads.head(request.method, request.url.raw_path, raw, is_all=not request.stream)
         origin = request.url.origin
         started = trio.current_time()
         is_repeated = False
