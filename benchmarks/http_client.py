@@ -5,16 +5,19 @@
 
 All contenders use the same server: nginx with one worker or, if nginx isn't installed, a child process that sends
 prepared octets, so that nearly all the time is the client's.  The floor is bare h11 on a bare trio stream, without
-timeouts, a pool, merged headers or translated errors.  Contenders take turns in each of several rounds, and the median
-of the rounds counts.  The wall-clock time includes the server's work; the CPU time is the client's alone, so it varies
-less if other programs use the machine.
+timeouts, a pool, merged headers or translated errors; it makes the request, parses the response and returns its body.
+Each contender runs in a process of its own, and they take turns in many rounds of a tenth of a second, so that all meet
+the same load of other programs.  The medians of the rounds are printed, and the medians of the ratios within a round.
+The wall-clock time includes the server's work; the CPU time is the client's alone.
 
-A kept-alive GET takes 241 calls of Python functions, and the floor's 284.  minihttp is as fast as the floor, because
-its own work costs as much as it saves: it need not check and write the head of an equal request again.  Of the time
-outside the kernel (py-spy), h11 takes 40 % for parsing the response, minihttp 40 % with at most 4 % in one function,
-and trio 10 %.  A new URL takes 30 µs more, because minihttp has to parse it and h11 has to check it.
+A kept-alive GET takes 195 calls of Python functions, and the floor's 284.  minihttp is faster than the floor, because
+its own work costs less than it saves: the headers of an equal request are not checked and written again, a body of
+known length does not go through h11, and the response is most often here when it is first looked for.  Of the time
+outside the kernel, h11 takes a third for the head of the response, minihttp a half in many small functions, and trio
+the rest.  A new URL takes 30 µs more, because minihttp has to parse it and h11 has to check it.
 
-The limit of a download is copying: from the kernel into bytes, from these into h11's buffer, and out of it.
+aiohttp ends an upload in pieces as soon as the server has answered, and nginx answers this one at once; the others
+send the whole body, so its figure for "up" is no rate.
 """
 
 import asyncio
@@ -28,9 +31,10 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import count
+from random import sample
 from statistics import median
 from typing import Any
 
@@ -41,7 +45,6 @@ import trio
 
 import minihttp
 
-ROUNDS = 5
 BIG = 100_000_000
 PIECE = 65536
 ZEROS = bytes(BIG)
@@ -164,7 +167,8 @@ class Floor:
         self.idle: list[tuple[trio.SocketStream, h11.Connection]] = []
         self.numbers = count()
 
-    async def exchange(self, request: h11.Request, body: bytes = b"", times: int = 1) -> None:
+    async def exchange(self, request: h11.Request, body: bytes = b"", times: int = 1) -> tuple[int, bytes]:
+        """The size of the response's body, and the body if it is small."""
         if self.idle:
             stream, connection = self.idle.pop()
         else:
@@ -177,11 +181,20 @@ class Floor:
             for _ in range(times):
                 await stream.send_all(connection.send(h11.Data(data=body)))
             connection.send(h11.EndOfMessage())
+        status, size, pieces = 0, 0, []
         while type(event := connection.next_event()) is not h11.EndOfMessage:
             if event is h11.NEED_DATA:
                 connection.receive_data(await stream.receive_some(PIECE))
+            elif type(event) is h11.Data:
+                size += len(event.data)
+                if size < PIECE:  # the 100 MB are streamed, so they are counted and not kept
+                    pieces.append(event.data)
+            elif type(event) is h11.Response:
+                status = event.status_code
         connection.start_next_cycle()
         self.idle.append((stream, connection))
+        assert status == 200
+        return size, b"".join(pieces)
 
     def request(self, method: str, target: str, *more: tuple[str, str]) -> h11.Request:
         headers = [  # the same headers as minihttp's, because h11's cost per header is part of the floor
@@ -201,7 +214,8 @@ class Floor:
         await self.exchange(self.request("GET", f"/items/{next(self.numbers)}"))
 
     async def down(self) -> None:
-        await self.exchange(self.request("GET", "/big"))
+        size, _ = await self.exchange(self.request("GET", "/big"))
+        assert size == BIG
 
     async def up(self) -> None:
         size = ("Content-Length", str(BIG // PIECE * PIECE))
@@ -312,19 +326,19 @@ CONTENDERS: dict[str, tuple[Callable[[int], Any], str]] = {
     "httpx": (Httpx, "trio"),
     "aiohttp": (Aiohttp, "asyncio"),
 }
-SCENARIOS = {  # (action, how often, number of tasks, description)
-    "get": ("get", 2000, 1, "one kept-alive GET after the other"),
-    "new": ("new", 2000, 1, "the same, each of another URL"),
-    "many": ("get", 2000, 50, "50 tasks, kept-alive GETs"),
-    "fresh": ("fresh", 500, 1, "a new connection for each GET"),
-    "down": ("down", 3, 1, "100 MB down"),
-    "up_bytes": ("up_bytes", 10, 1, "100 MB up, from bytes"),
-    "up": ("up", 3, 1, "100 MB up, in pieces of 64 KiB"),
+SCENARIOS = {  # (action, rounds, how often in each, number of tasks, description)
+    "get": ("get", 25, 400, 1, "one kept-alive GET after the other"),
+    "new": ("new", 25, 400, 1, "the same, each of another URL"),
+    "many": ("get", 25, 400, 50, "50 tasks, kept-alive GETs"),
+    "fresh": ("fresh", 15, 200, 1, "a new connection for each GET"),
+    "down": ("down", 7, 1, 1, "100 MB down"),
+    "up_bytes": ("up_bytes", 9, 2, 1, "100 MB up, from bytes"),
+    "up": ("up", 7, 1, 1, "100 MB up, in pieces of 64 KiB"),
 }
 
 
 async def measure(contender: Any, action: str, times: int, tasks: int, nursery: Any) -> None:
-    """Print the seconds and CPU seconds per action, and the growth of the process in MB."""
+    """For each line of stdin, print the seconds and CPU seconds per action, and how far the process has grown in MB."""
     act = getattr(contender, action)
 
     async def some(count: int) -> None:
@@ -337,18 +351,19 @@ async def measure(contender: Any, action: str, times: int, tasks: int, nursery: 
             for _ in range(tasks):
                 start(some, count // tasks)
 
-    await all_tasks(tasks)  # open connections, fill caches
+    await all_tasks(tasks if times < 100 else times)  # open connections, fill caches
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started, cpu = time.perf_counter(), time.process_time()
-    await all_tasks(times)
-    seconds, cpu = (time.perf_counter() - started) / times, (time.process_time() - cpu) / times
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print(seconds, cpu, grown)
+    while sys.stdin.readline():  # nothing else has to run meanwhile
+        started, cpu = time.perf_counter(), time.process_time()
+        await all_tasks(times)
+        seconds, cpu = (time.perf_counter() - started) / times, (time.process_time() - cpu) / times
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        print(seconds, cpu, grown, flush=True)
 
 
 def run_one(name: str, scenario: str, port: int) -> None:
     make, library = CONTENDERS[name]
-    action, times, tasks, _ = SCENARIOS[scenario]
+    action, _, times, tasks, _ = SCENARIOS[scenario]
     nursery = trio.open_nursery if library == "trio" else asyncio.TaskGroup
 
     async def main() -> None:
@@ -359,20 +374,32 @@ def run_one(name: str, scenario: str, port: int) -> None:
     trio.run(main) if library == "trio" else asyncio.run(main())
 
 
-def table(scenarios: list[str], port: int) -> None:
-    for scenario in scenarios:
-        rounds: dict[str, list[list[float]]] = {}
-        for _ in range(ROUNDS):
-            for name in CONTENDERS:
-                command = [sys.executable, __file__, "--one", name, scenario, str(port)]
-                figures = [float(figure) for figure in subprocess.check_output(command).split()]
-                rounds.setdefault(name, []).append(figures)
-        print(f"\n{SCENARIOS[scenario][3]}")
-        medians = {name: [median(column) for column in zip(*rows, strict=True)] for name, rows in rounds.items()}
-        for name, (seconds, cpu, grown) in medians.items():
-            floor, floor_cpu, _ = medians["floor"]
-            wall = f"{seconds * 1e6:8.0f} µs, {floor / seconds:5.2f} of the floor's speed"
-            print(f"  {name:9}{wall}   CPU {cpu * 1e6:8.0f} µs, {floor_cpu / cpu:5.2f}   grew {grown:.0f} MB")
+def one_round(child: subprocess.Popen[str]) -> tuple[float, ...]:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write("\n")
+    child.stdin.flush()
+    return tuple(map(float, child.stdout.readline().split()))
+
+
+def table(scenario: str, port: int) -> None:
+    _, rounds, _, _, description = SCENARIOS[scenario]
+    print(f"\n{description}")
+    with ExitStack() as stack:
+        children = {}
+        for name in CONTENDERS:
+            command = [sys.executable, __file__, "--one", name, scenario, str(port)]
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            children[name] = stack.enter_context(child)
+        # In another order each time, because the server may still be busy with what the last one left behind.
+        orders = [sample(list(CONTENDERS), len(CONTENDERS)) for _ in range(rounds + 1)]
+        taken = [{name: one_round(children[name]) for name in order} for order in orders][1:]
+    for name in CONTENDERS:
+        wall, cpu, grown = (median(column) for column in zip(*(one[name] for one in taken), strict=True))
+        speed, speed_cpu = (median(one["floor"][i] / one[name][i] for one in taken) for i in (0, 1))
+        figures = f"{wall * 1e6:8.0f} µs, {speed:5.2f} of the floor's speed   CPU {cpu * 1e6:8.0f} µs, {speed_cpu:5.2f}"
+        ahead, ahead_cpu = (median(one[name][i] / one["minihttp"][i] for one in taken) for i in (0, 1))
+        print(f"  {name:9}{figures}   minihttp is {ahead:.2f} × as fast, CPU {ahead_cpu:.2f}   grew {grown:.0f} MB")
 
 
 def main() -> None:
@@ -380,7 +407,8 @@ def main() -> None:
         run_one(sys.argv[2], sys.argv[3], int(sys.argv[4]))
         return
     with server() as port:
-        table(sys.argv[1:] or list(SCENARIOS), port)
+        for scenario in sys.argv[1:] or SCENARIOS:
+            table(scenario, port)
 
 
 if __name__ == "__main__":

@@ -35,13 +35,11 @@ import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from functools import lru_cache
 
-import h11
 import trio
 
 from .config import Limits, Timeout, seconds
-from .connection import Connection, Origin, check_header_size, head_of
+from .connection import Connection, Heads, Origin
 from .errors import PoolTimeout, RemoteProtocolError, StreamClosed, TimeoutException, TransportError
 from .headers import Headers
 from .request import BodyStream, Request
@@ -68,8 +66,7 @@ class Pool:
         self._limits = limits
         self._uds = uds
         self._verify = verify
-        # Most programs ask the same few heads again and again: without the cache, a kept-alive GET takes 25 % longer.
-        self._head_of = lru_cache(128)(head_of)
+        self._heads = Heads()
         self._places: set[Connection] = set()
         # OrderedDicts, because a dict needs the more time to find its first entry, the more were deleted before it.
         self._idle: OrderedDict[Connection, float] = OrderedDict()  # since when; the longest idle first
@@ -186,7 +183,7 @@ class Pool:
     async def send(self, request: Request, timeout: Timeout) -> Response:
         """The response, its body still to come; until that has been read or closed, it owns a connection."""
         raw = tuple(request.headers.raw)
-        head = self._head_of(request.method, request.url.raw_path, raw, is_all=not request.stream)
+        head = self._heads.head(request.method, request.url.raw_path, raw, is_all=not request.stream)
         origin = request.url.origin
         started = trio.current_time()
         is_repeated = False
@@ -209,7 +206,7 @@ class Pool:
                 self._close(neighbour)
         return Response(
             answer.status_code,
-            headers=Headers.received(answer.headers.raw_items()),
+            headers=Headers.received(connection.headers),
             request=request,
             arriving=Body(self, connection, timeout.read, started),
             reason=answer.reason,
@@ -256,6 +253,17 @@ class Body:
         self.elapsed: float | None = None
         self.trailers: list[tuple[bytes, bytes]] | None = None
 
+    def at_hand(self) -> bytes | None:
+        """The whole body, if nothing has to be waited for; to be asked before any piece of it."""
+        connection = self._connection
+        if connection is None or connection.upload is not None or connection.turn.spent >= TURN:
+            return None
+        if (body := connection.body_at_hand()) is None:
+            return None
+        self._is_complete, self.trailers = True, []
+        self._let_go(keep=True)
+        return body
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
@@ -268,12 +276,9 @@ class Body:
         try:
             if connection.upload is not None:
                 connection.upload.check()
-            event = connection.event_at_hand() if connection.turn.spent < TURN else None
-            event = event or await connection.next_event(self._timeout)
-            if type(event) is h11.Data:
-                return bytes(event.data)
-            self._is_complete = True
-            self._take_trailers(event)
+            if piece := await connection.next_piece(self._timeout):
+                return piece
+            self._is_complete, self.trailers = True, connection.trailers
             if connection.turn.spent >= TURN:
                 await connection.turn.end()
             keep = connection.upload is None or await connection.upload.finish()
@@ -292,20 +297,14 @@ class Body:
         keep = False
         try:
             with suppress(RemoteProtocolError):  # of a body that is not wanted, what is wrong does not matter
-                if (end := _end_at_hand(connection)) is not None:
-                    self._take_trailers(end)
+                if _is_end_at_hand(connection):
+                    self.trailers = connection.trailers
                     keep = connection.upload is None or await connection.upload.finish()
             await connection.stop_upload()
         finally:
             self._let_go(keep)
         if connection.upload is not None:
             connection.upload.check()
-
-    def _take_trailers(self, event: h11.Event) -> None:
-        trailers = list(event.headers.raw_items()) if isinstance(event, h11.EndOfMessage) and event.headers else []
-        if trailers:
-            check_header_size(trailers)
-        self.trailers = trailers
 
     def _let_go(self, keep: bool) -> None:
         connection, self._connection = self._connection, None
@@ -315,12 +314,12 @@ class Body:
         (self._pool.release if keep else self._pool.drop)(connection)
 
 
-def _end_at_hand(connection: Connection) -> h11.Event | None:
-    """The end of the body, if the rest of it is here; as much as one turn may take is looked at."""
+def _is_end_at_hand(connection: Connection) -> bool:
+    """Whether the rest of the body is here; as much as one turn may take is looked at."""
     for _ in range(TURN // EVENT):
-        if not isinstance(event := connection.event_at_hand(), h11.Data):
-            return event if isinstance(event, h11.EndOfMessage) else None
-    return None
+        if not (piece := connection.piece_at_hand()):
+            return piece is not None
+    return False
 
 
 def _was_idle_too_long(error: BaseException, connection: Connection) -> bool:

@@ -74,6 +74,7 @@ class Arriving(Protocol):
     elapsed: float | None
     trailers: list[tuple[bytes, bytes]] | None  # None until the end of the body
 
+    def at_hand(self) -> bytes | None: ...
     def __aiter__(self) -> AsyncIterator[bytes]: ...
     async def aclose(self) -> None: ...
 
@@ -275,8 +276,12 @@ class Response:
 
     async def aread(self) -> bytes:
         """The whole body, decoded; kept, so it may be asked again."""
+        if self._arriving is not None and not self.is_stream_consumed:
+            self._held = self._arriving.at_hand()
+            self.is_stream_consumed = self._held is not None
         if self._content is None and self._held is not None and not self._codings:
-            self._content = decoded(self._held, [], self.max_content_size)
+            check_size(len(self._held), self.max_content_size)
+            self._content = self._held
         if self._content is None:
             body = io.BytesIO()  # to join 100 MB at the end would hold up all other tasks for a tenth of a second
             try:

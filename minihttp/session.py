@@ -49,6 +49,7 @@ from .request import BodyStream, Request, not_given
 from .response import BODILESS, Handover, Response
 from .streams import BROKEN, TLS, Wire
 from .turns import EVENT, TURN, Turn, bite, cost_of_lines
+from .urls import URL
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -308,11 +309,12 @@ class Session:
             self.rules.serving[self] = trio.current_time() + WATCH_AFTER
             self.rules.has_begun.set()
         try:
-            response = await self._answer(request)
+            asked = request.method, request.url  # a handler may change its request
+            response = await self._answer(request, *asked)
             if isinstance(response, Handover):
                 self._handover = response.to
                 return False
-            await self._send(request, response)
+            await self._send(response, *asked)
         finally:
             self.rules.serving.pop(self, None)
             self._close_body()
@@ -325,7 +327,7 @@ class Session:
             self._body = None
             self._wake()
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, method: str, url: URL) -> Response:
         try:
             response = await self.rules.handler(request)
             if not isinstance(response, Response):
@@ -337,7 +339,7 @@ class Session:
             await self._give_way(error)
             if self.fault is not None and self._is_not_to_blame(error):
                 return _refused(_refusal_for(self.fault))
-            log.error("the handler failed for %s", _in_words(request), exc_info=error)
+            log.error("the handler failed for %s", _in_words(method, url), exc_info=error)
             return _plain(500, "Internal Server Error")
 
     async def _give_way(self, error: BaseException) -> None:
@@ -367,12 +369,12 @@ class Session:
 
     # ── responses ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _send(self, request: Request, response: Response) -> None:
-        is_head = request.method == "HEAD"
+    async def _send(self, response: Response, method: str, url: URL) -> None:
+        is_head = method == "HEAD"
         try:
             head, body = self._prepared(response, is_head=is_head)
         except Exception:
-            log.exception("the response to %s cannot be sent", _in_words(request))
+            log.exception("the response to %s cannot be sent", _in_words(method, url))
             head, body = self._prepared(_plain(500, "Internal Server Error"), is_head=is_head)
         if isinstance(body, bytes) and len(body) <= PIECE:
             await self._write(self._whole(head, body))
@@ -386,7 +388,7 @@ class Session:
         except BaseException as error:
             await self._give_way(error)
             if not self._is_not_to_blame(error):
-                log.error("the body of the response to %s failed", _in_words(request), exc_info=error)
+                log.error("the body of the response to %s failed", _in_words(method, url), exc_info=error)
             self._cut(head)
 
     async def _write_pieces(self, body: bytes | AsyncIterator[bytes]) -> None:
@@ -653,9 +655,9 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _in_words(request: Request) -> str:
+def _in_words(method: str, url: URL) -> str:
     """A request as the log has it: without the password that a URL may hold, and not longer than one can read."""
-    return shortened(f"{request.method[:20]} {request.url!r}", 200)
+    return shortened(f"{method[:20]} {url!r}", 200)
 
 
 def _passed_on(response: Response) -> Response:

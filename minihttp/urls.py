@@ -321,8 +321,8 @@ def _checked_port(port: str | None, scheme: str) -> int | None:
 def _without_dots(path: str) -> str:
     """What a server would do anyway: `.` stays here, `..` goes one up, never above the root.  RFC 3986 §5.2.4
 
-    >>> _without_dots("/path/./to/somewhere/..")
-    '/path/to'
+    >>> _without_dots("/path/./to/somewhere/.."), _without_dots("/a/b/../c")
+    ('/path/to/', '/a/c')
     """
     if "/." not in path:
         return path
@@ -333,6 +333,8 @@ def _without_dots(path: str) -> str:
                 kept.pop()
         elif segment != ".":
             kept.append(segment)
+    if segment in (".", ".."):  # what these name is a directory
+        kept.append("")
     return "/".join(kept)
 
 

@@ -237,9 +237,12 @@ async def test_some_responses_have_no_body_despite_their_headers(start_script, a
         ("GET", b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 1),
         ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n", 1),
         ("GET", b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", 0),
+        ("GET", b"HTTP/1.1 200 OK\r\nConnection: close\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nok", 0),
+        ("GET", b"HTTP/1.1 200 OK\r\nConnection: x, close\r\nContent-Length: 2\r\n\r\nok", 0),
+        ("GET", b"HTTP/1.1 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 2, 2\r\n\r\nok", 1),
         ("GET", b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", 0),
     ],
-    ids=["plain", "HEAD", "interim", "304", "close", "1.0"],
+    ids=["plain", "HEAD", "interim", "304", "close", "close and keep", "close in a list", "kept", "1.0"],
 )
 async def test_a_connection_is_kept_if_its_response_allows_it(start_script, read_head, method, answer, idle, piece):
     """Three in a row: h11 learns of a plain request only when the response begins, and of others before."""

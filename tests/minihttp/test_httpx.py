@@ -301,6 +301,13 @@ async def test_port_0():
         await minihttp.get("http://127.0.0.1:0/")
 
 
+def test_a_path_that_ends_with_dots():
+    paths = {"/a/b/..": b"/a/", "/a/.": b"/a/", "/..": b"/", "/a/..": b"/", "/a/../b": b"/b"}
+    for path, target in paths.items():
+        assert minihttp.URL(f"http://h{path}").raw_path == target
+        assert httpx.URL(f"http://h{path}").raw_path == (target.rstrip(b"/") or b"/")
+
+
 def test_a_zone():
     url = "http://[fe80::1%25eth0]/"
     assert httpx.Request("GET", url).headers["host"] == "[fe80::1%25eth0]"

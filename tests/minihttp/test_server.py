@@ -992,6 +992,23 @@ async def test_ctrl_c_in_a_handler_ends_the_server():
     assert caught.value.split(KeyboardInterrupt)[1] is None
 
 
+async def test_a_handler_may_change_its_request(tcp, caplog):
+    """The response is framed, and the log is written, for the request that came."""
+
+    async def handler(request):
+        fails = request.url.path == "/fails"
+        request.method, request.url, request.headers = "HEAD", None, None
+        if fails:
+            request.method = None
+            raise ValueError("no")
+        return minihttp.Response(200, content=b"hello")
+
+    await tcp.serve(handler)
+    assert (await tcp.talk(GET + LAST)).count(b"hello") == 2
+    assert b" 500 " in await tcp.talk(LAST.replace(b"GET / ", b"GET /fails "))
+    assert "GET URL('http://" in caplog.text
+
+
 async def test_headers_may_be_any_mapping(tcp):
     async def handler(request):
         return with_headers({"X-Tag": "a"})
