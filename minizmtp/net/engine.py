@@ -347,6 +347,9 @@ class Engine(Source):
 
     def _run_that_resumes(self, readiness: int) -> None:
         self._is_run_coming = False
+        self._resume(readiness)
+
+    def _resume(self, readiness: int) -> None:
         if self._limits.is_sharing:
             self._reactor.poll()  # what the other connections have goes first
         self.run_once(readiness)
@@ -371,11 +374,11 @@ class Engine(Source):
         """Lend the stream to a receiver that has no other peer, until it can be read or the receiver is called away;
         then it does a run."""
         if self._state is RESUMING:
-            if self._connection.decoder.allowance > 0:
-                self.run_once(READ)
-            # Whatever came may be of no use to the receiver, such as what a SUB did not subscribe to: then it asks
-            # again at once, and other tasks are to have their turns before that.
+            # Other tasks have their turns first, because what comes may be of no use to the receiver, such as what a
+            # SUB did not subscribe to, and then it is here again at once.
             await trio.lowlevel.checkpoint()
+            if self._state is RESUMING:
+                self._resume(READ)
             return
         self._state = READING[self._state, LENT_OUT]
         self._interest = self._interest & ~READ or IDLE

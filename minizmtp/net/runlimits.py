@@ -1,6 +1,6 @@
 """Run limits: how much one connection may do before other connections and tasks have their turns.
 
-    among floods, or alone      ├─── decode 1024 ───┤├─── decode 1024 ───┤        more messages a second
+    among floods, or alone      ├─── decode 512 ────┤├─── decode 512 ────┤        more messages a second
     beside a dialogue           ├ 32 ┤ · ├ 32 ┤ · ├ 32 ┤ ·                        · other connections and tasks
 
 One read may bring a thousand messages, sixteen thousand PINGs, or a message of thirty thousand frames, because a peer
@@ -14,13 +14,13 @@ runs as long ones since the last long run of this connection, its runs are limit
 
     >>> shared = RunCounts()
     >>> flood, dialogue = RunLimits(shared), RunLimits(shared)
-    >>> flood.note(work=1024, octets=65536, now=0.0); flood.work
-    1024
+    >>> flood.note(work=512, octets=65536, now=0.0); flood.work
+    512
     >>> dialogue.note(work=1, octets=66, now=0.01)
-    >>> flood.note(work=1024, octets=65536, now=0.02); flood.work
+    >>> flood.note(work=512, octets=65536, now=0.02); flood.work
     32
     >>> flood.note(work=32, octets=65536, now=0.2); flood.work
-    1024
+    512
 
 `python -m benchmarks.strangers` measures what a flood costs the other peers.
 
@@ -33,9 +33,10 @@ READS = 16
 OCTETS = 1 << 20
 MESSAGES = 256
 
-# What a run may decode, in short frames: about 0.25 ms. One read of messages of 64 octets holds a thousand of them, and
-# is to be one run.
-WORK = 1024
+# What a run may decode, in short frames: about 0.12 ms. A read of messages of 64 octets holds twice as many. To decode
+# them in one run would save little, and it costs a `recv_many` more: its messages are lists, and Python's garbage
+# collector looks at all new lists when there are 700. (With a hundred SUB sockets that is a fifth of their time.)
+WORK = 512
 
 # Beside a dialogue: the work of a run, and the octets of its only read. A round trip takes longer than either.
 SHORT_WORK = 32

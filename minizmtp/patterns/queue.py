@@ -60,9 +60,8 @@ def ignore() -> None:
 class Queue:
     """Messages and subscriptions from a writer to a reader, oldest first, at most hwm of them (0: any number).
 
-    conflate: hold the newest message only, without a limit. `on_arrival` is called inside the writer's call, `on_space`
-    inside the reader's. A callback must not put into this queue, because the new item could overtake the one that is
-    being taken. `on_arrival` may take.
+    conflate: hold the newest message only, without a limit. `on_arrival` is called inside the writer's call, and may
+    take; `on_space` inside the reader's. Neither may put: the new item could overtake the one that is being taken.
     """
 
     __slots__ = (
@@ -305,8 +304,9 @@ class Queue:
 
     def _end_batch(self) -> None:
         """Give up the batch, because it would end at the wrong item now."""
-        self._items.extendleft(reversed(self.ready))
-        self.ready.clear()
+        if self.ready:
+            self._items.extendleft(reversed(self.ready))
+            self.ready.clear()
 
     def _acknowledge(self) -> None:
         """Let the writer know how far the reader has come: in steps of half the limit (L-3)."""

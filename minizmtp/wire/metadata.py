@@ -161,5 +161,6 @@ def metadata_as_text(metadata: Mapping[bytes, bytes]) -> Mapping[str, str]:
     >>> metadata_as_text({b"socket-type": b"REQ", b"x-a": b"\xff"})
     {'Socket-Type': 'REQ', 'X-A': '\\xff'}
     """
-    named = LongMetadata({name.decode().title(): value for name, value in metadata.items()})
-    return dict(named) if sum(map(len, metadata.values())) <= MOST_AS_TEXT else named
+    if sum(map(len, metadata.values())) > MOST_AS_TEXT:
+        return LongMetadata({name.decode().title(): value for name, value in metadata.items()})
+    return {name.decode().title(): value.decode("utf-8", "backslashreplace") for name, value in metadata.items()}

@@ -1,5 +1,8 @@
 """Run limits: who may do much at once, and beside whom; counted, not timed."""
 
+import socket
+from contextlib import AsyncExitStack
+
 import pytest
 import trio
 
@@ -9,7 +12,7 @@ from minizmtp.net.engine import Engine
 from minizmtp.net.runlimits import SHARING, SHORT_OCTETS, SHORT_WORK, WORK, RunCounts, RunLimits
 from minizmtp.net.transports import Receiver, Stream
 from tests.minizmtp.inside import engine_of
-from tests.zmtp_bytes import command, frame
+from tests.zmtp_bytes import GREETING, command, frame, ready
 from tests.zmtp_peer import RawPeer
 
 
@@ -50,6 +53,42 @@ def test_a_dialogue_that_is_over_does_not_limit_a_flood() -> None:
     assert long_run(flood, 1.02) == SHORT_WORK
     assert long_run(flood, 1.02 + 0.9 * SHARING) == SHORT_WORK
     assert long_run(flood, 1.03 + SHARING) == WORK
+
+
+class Steps(trio.abc.Instrument):
+    """Counts the steps of all tasks."""
+
+    count = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.count += 1
+
+
+@pytest.mark.slow
+async def test_receivers_of_many_floods_do_not_spin() -> None:
+    """After a run that used up its limit, each receiver waits for one round of other tasks, and not for all runs."""
+    peers, runs = 50, 4
+    steps = Steps()
+
+    async def receive(pull: zmq.Socket) -> None:
+        left = runs * WORK
+        while left:
+            left -= len(await pull.recv_many())
+
+    async with zmq.Context() as ctx, trio.open_nursery() as nursery, AsyncExitStack() as stack:
+        socks = []
+        for _ in range(peers):
+            pull = ctx.socket(zmq.PULL, rcvhwm=0, spin_time=0)
+            pull.bind("tcp://127.0.0.1:*")
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", int(pull.last_endpoint.split(":")[2]))))
+            sock.sendall(GREETING + ready(b"PUSH") + frame(b"warm"))
+            assert await pull.recv() == b"warm"
+            socks.append((pull, sock))
+        for pull, sock in socks:
+            sock.sendall(frame(b"") * runs * WORK)
+            nursery.start_soon(receive, pull)
+        trio.lowlevel.add_instrument(steps)
+    assert steps.count < 3 * runs * peers
 
 
 FLOODS = {"messages": frame(b"") * 20_000, "frames": (b"\1\0" * 999 + frame(b"")) * 20, "large": frame(bytes(1 << 20))}
