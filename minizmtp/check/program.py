@@ -126,7 +126,7 @@ class Driver:
             if process is None or process.stdin is None:
                 raise DriverEnded("the driver is not running")
             try:
-                with trio.fail_after((patience or 0) + self._patience), trio.CancelScope(shield=True):
+                with trio.CancelScope(shield=True), trio.fail_after((patience or 0) + self._patience):
                     await process.stdin.send_all(line.encode() + b"\n")
                     answer = await self._line(process)
             except trio.TooSlowError:
@@ -181,7 +181,10 @@ class DriverSocket:
 
     async def bind(self, endpoint: str) -> str:
         """Bind; returns the endpoint to connect to."""
-        return await self.ask("bind", endpoint)
+        answer = await self.ask("bind", endpoint)
+        if "://" not in answer:
+            raise DriverError(f'bind: the driver answered "ok {answer}", expected ok and the endpoint to connect to')
+        return answer
 
     async def connect(self, endpoint: str) -> None:
         """Connect."""
