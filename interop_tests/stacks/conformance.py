@@ -97,7 +97,8 @@ SURPRISES: dict[str, list[str]] = {
         "A REP takes the last empty frame of a request for the end of its envelope",
         "(`findings/go-zeromq-rep-takes-the-last-empty-frame.sh`). It says 3.0, and a PING is handed to the program",
         "as a message (`findings/go-zeromq-gives-heartbeats-to-the-program.sh`). What comes before READY is not",
-        "looked at closely. A message is sent to all peers of a PUSH or DEALER, not to one of them.",
+        "looked at closely. A PUSH or DEALER sends each message to all of its peers",
+        "(`findings/go-zeromq-push-sends-to-every-peer.sh`).",
     ],
     "zmq.rs": [
         "A connection that was lost is not made again, and the names of properties are known in one spelling only.",
