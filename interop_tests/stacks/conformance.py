@@ -21,7 +21,7 @@ HEAD = """\
 # Conformance
 
 What `python -m minizmtp.check` makes of other stacks, each through a driver in its own language. Made by
-`python -m interop_tests.stacks install`, `check` and `conformance`, in one run. What needs a registry that was not
+`python -m interop_tests.stacks install`, `check` and `conformance`. What needs a registry that was not
 reachable is left out: NetMQ (NuGet) and chumak (Hex).
 
 What failed was played once more. *Second try* counts what passed then: this machine was busy, and some stacks fail only
