@@ -42,6 +42,7 @@ import trio
 from .peer import NotApplicable, Unlike, listed
 
 END = 0.1  # seconds that a process has to end when its connections have ended
+STARTS = 25.0  # seconds more that a process has for its first answer: some load a virtual machine first
 POLL = 50  # milliseconds that a driver may wait for a message, because it reads no other line meanwhile
 
 
@@ -94,7 +95,7 @@ class Driver:
             raise DriverEnded(f"{words[0]}: {error.strerror}") from None
         self._unread = b""
         nursery.start_soon(self._watch, self._process)
-        self.name = await self.ask("name")
+        self.name = await self.ask("name", STARTS)
 
     async def _watch(self, process: trio.Process) -> None:
         """Kill the process at the end of the nursery."""
