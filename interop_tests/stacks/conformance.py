@@ -21,7 +21,7 @@ HEAD = """\
 # Conformance
 
 What `python -m minizmtp.check` makes of other stacks, each through a driver in its own language. Made by
-`python -m interop_tests.stacks install`, `check` and `conformance`, in one run. What needs a registry that was not
+`python -m interop_tests.stacks install`, `check` and `conformance`. What needs a registry that was not
 reachable is left out: NetMQ (NuGet) and chumak (Hex).
 
 What failed was played once more. *Second try* counts what passed then: this machine was busy, and some stacks fail only
@@ -70,13 +70,23 @@ many of them went well, of those for which both stacks have the means; in bracke
 SURPRISES: dict[str, list[str]] = {
     "libzmq-4.3.4": [
         "A SUB frames SUBSCRIBE for a prefix of 246 to 255 octets wrongly, so such a subscription never works, with",
-        "any publisher. 4.3.5 has it right.",
+        "any publisher. Over ws, a bound socket refuses `Connection: keep-alive, Upgrade`, which Firefox sends",
+        "(`findings/libzmq-4.3.4-ws-refuses-keep-alive-upgrade.sh`). 4.3.5 has both right. This wheel of pyzmq has ws;",
+        "that of 4.3.5 has not.",
     ],
+    "debian": ["It is libzmq 4.3.4, and shows the same."],
     "pyomq": [
         "A REQ hands a second reply to its first request to the program as the answer to its second request",
         "(`findings/omq.rs-req-takes-a-late-reply-for-the-next.sh`). An XSUB sends subscriptions only, where libzmq's",
         "also sends messages to its publishers. A second peer of one name takes the name at a ROUTER, and the first",
-        "is closed. Two subscriptions to one prefix are taken back by one unsubscribe.",
+        "is closed. Two subscriptions to one prefix are ended by one unsubscribe.",
+    ],
+    "zeromq.js": [
+        "It is libzmq, and shows what libzmq does, but for one case: with PLAIN, after a peer has gone inside a",
+        "message, the next peer's message does not reach the program, as if it were not woken. Over ws it answers a",
+        "ping with an empty pong (`findings/libzmq-ws-pongs-are-empty.sh`), its client does not compare",
+        "Sec-WebSocket-Accept with its key, and where a frame breaks a rule, it reads no more, but keeps the",
+        "connection.",
     ],
     "jeromq": [
         "About one connect in twenty never finishes its handshake, with libzmq as with ours",
@@ -87,15 +97,18 @@ SURPRISES: dict[str, list[str]] = {
         "A REP takes the last empty frame of a request for the end of its envelope",
         "(`findings/go-zeromq-rep-takes-the-last-empty-frame.sh`). It says 3.0, and a PING is handed to the program",
         "as a message (`findings/go-zeromq-gives-heartbeats-to-the-program.sh`). What comes before READY is not",
-        "looked at closely.",
+        "looked at closely. A PUSH or DEALER sends each message to all of its peers",
+        "(`findings/go-zeromq-push-sends-to-every-peer.sh`).",
     ],
     "zmq.rs": [
         "A connection that was lost is not made again, and the names of properties are known in one spelling only.",
         "What it has means for works with ours and with libzmq alike.",
     ],
-    "zeromq.js": [
-        "It is libzmq, and shows what libzmq does, but for one case: with PLAIN, after a peer has left inside a",
-        "message, the next peer's message does not reach the program, as if it were not woken.",
+    "rzmq": [
+        "Unless the option AUTO_DELIMITER is off, a DEALER puts an empty frame in front of each message, and a ROUTER",
+        "takes one away; the driver sets it. A socket that binds sets as-server with NULL, waits for the other's",
+        "READY before it sends its own, and closes the connection to a peer of version 4.0. Types that do not fit are",
+        "accepted. A REQ sends messages of one frame only.",
     ],
 }
 

@@ -19,17 +19,33 @@ OURS = next(stack for stack in STACKS if stack.key == "minizmtp")
 # What fails with ours fails with libzmq, too: docs/CONFORMANCE.md has the table.
 KNOWN_SCENARIOS: dict[str, set[str]] = {
     "libzmq-4.3.4": {"long-topics"},
+    "debian": {"long-topics"},
     "pyomq": {"upstream"},
     "go-zeromq": {
         "notices",
         "requests",
+        "requests-to-a-router",
         "restart-of-the-one-that-binds",
         "restart-of-the-one-that-connects",
         "upstream",
     },
+    "rzmq": {"encrypted-heartbeats", "long-topics"},
     "zmq.rs": {"restart-of-the-one-that-binds"},
 }
+# So many scenarios may end the other stack's process; docs/CONFORMANCE.md counts them.
+KNOWN_ENDS = {"libzmq-4.3.2": 2}
 KNOWN_CASES: dict[str, set[str]] = {
+    "libzmq-4.1.6": {"size-above-all"},
+    "libzmq-4.2.5": {"size-above-all"},
+    "rzmq": {
+        "as-server-is-zero",
+        "newer-major-version",
+        "server-speaks-too",
+        "size-above-all",
+        "type-in-small-letters",
+        "wrong-type-is-told",
+        "wrong-types",
+    },
     "jeromq": {"size-above-all"},
     "zmq.rs": {
         "almost-the-mechanism",
@@ -76,7 +92,7 @@ async def test_every_scenario_with_ours(stack: Stack, ours_binds: bool) -> None:
     results = await play_pair(*(drivers if ours_binds else drivers[::-1]))
     names = {name.removesuffix("-first-binds").removesuffix("-second-binds") for name in failed(results)}
     assert names <= KNOWN_SCENARIOS.get(stack.key, set())
-    assert ended(results) == 0
+    assert ended(results) <= KNOWN_ENDS.get(stack.key, 0)
     assert sum(result.verdict is Verdict.PASSED for result in results) > 10
 
 

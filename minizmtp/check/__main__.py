@@ -172,7 +172,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--html", metavar="FILE", help="write the results as a page; with several runs they stand side by side")
     add("--strict", action="store_true", help="a SHOULD that is not followed is a failure too")
     add("--all", action="store_true", help="show the cases that passed, and their octets, as well")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     options.endpoints = [word for word in options.words if "://" in word]
     options.files = [Path(word) for word in options.words if word.endswith(".json")]
     names = [word for word in options.words if "://" not in word and not word.endswith(".json")]

@@ -45,19 +45,23 @@ async def play_pair(
     names: Sequence[str] = (),
     done: Callable[[Result], object] = lambda result: None,
 ) -> list[Result]:
-    """All cells in which the sockets of one driver bind and those of the other connect."""
+    """All cells in which the sockets of one driver bind and those of the other connect. Raises DriverEnded if one of
+    them does not start."""
     results = []
-    async with trio.open_nursery() as nursery:
-        for scenario in chosen(names):
-            for binds in scenario.roles:
-                for driver in (binder, connecter):
-                    if not driver.is_running:
-                        await driver.start(nursery)
-                sides = (binder, connecter) if binds == "first" else (connecter, binder)
-                result = await play(scenario, Stage(*sides, binds, nursery))
-                results.append(result)
-                done(result)
-        nursery.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as nursery:
+            for scenario in chosen(names):
+                for binds in scenario.roles:
+                    for driver in (binder, connecter):
+                        if not driver.is_running:
+                            await driver.start(nursery)
+                    sides = (binder, connecter) if binds == "first" else (connecter, binder)
+                    result = await play(scenario, Stage(*sides, binds, nursery))
+                    results.append(result)
+                    done(result)
+            nursery.cancel_scope.cancel()
+    except* DriverEnded as group:
+        raise DriverEnded(str(first_of(group))) from None
     return results
 
 

@@ -42,6 +42,7 @@ import trio
 from .peer import NotApplicable, Unlike, listed
 
 END = 0.1  # seconds that a process has to end when its connections have ended
+STARTS = 25.0  # seconds more that a process has for its first answer: some load a virtual machine first
 POLL = 50  # milliseconds that a driver may wait for a message, because it reads no other line meanwhile
 
 
@@ -94,7 +95,7 @@ class Driver:
             raise DriverEnded(f"{words[0]}: {error.strerror}") from None
         self._unread = b""
         nursery.start_soon(self._watch, self._process)
-        self.name = await self.ask("name")
+        self.name = await self.ask("name", STARTS)
 
     async def _watch(self, process: trio.Process) -> None:
         """Kill the process at the end of the nursery."""
@@ -126,7 +127,7 @@ class Driver:
             if process is None or process.stdin is None:
                 raise DriverEnded("the driver is not running")
             try:
-                with trio.fail_after((patience or 0) + self._patience), trio.CancelScope(shield=True):
+                with trio.CancelScope(shield=True), trio.fail_after((patience or 0) + self._patience):
                     await process.stdin.send_all(line.encode() + b"\n")
                     answer = await self._line(process)
             except trio.TooSlowError:
@@ -181,7 +182,10 @@ class DriverSocket:
 
     async def bind(self, endpoint: str) -> str:
         """Bind; returns the endpoint to connect to."""
-        return await self.ask("bind", endpoint)
+        answer = await self.ask("bind", endpoint)
+        if "://" not in answer:
+            raise DriverError(f'bind: the driver answered "ok {answer}", expected ok and the endpoint to connect to')
+        return answer
 
     async def connect(self, endpoint: str) -> None:
         """Connect."""

@@ -296,9 +296,10 @@ async def as_it_is(peer: Peer) -> None:
 
 async def in_turn(peer: Peer) -> None:
     """Of six messages, two peers get some each, each in order."""
+    await peer.handshake()
     other = await peer.another()
+    await other.handshake()
     for one in (peer, other):
-        await one.handshake()
         await one.goes_on()
     for i in range(6):
         await peer.program.send(b"%d" % i)
@@ -325,9 +326,10 @@ async def _some(peer: Peer) -> list[bytes]:
 async def received_in_turn(peer: Peer) -> None:
     """Of two peers that have sent ten messages each, neither is kept waiting: the program gets some of each among the
     first five, or all in the order in which they came."""
+    await peer.handshake()
     other = await peer.another()
+    await other.handshake()
     for one, text in ((peer, b"a"), (other, b"b")):
-        await one.handshake()
         await one.send(o.message(text) * 10)
         await one.goes_on()
     found = [(await peer.program.receive())[-1] for _ in range(20)]

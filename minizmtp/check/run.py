@@ -15,6 +15,7 @@ Below this module: `case`, `target`. Read next: `scenarios`.
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import trio
@@ -248,20 +249,23 @@ async def check_driven(
     done: Callable[[Result], object] = lambda result: None,
     options: dict[str, str | int] | None = None,
 ) -> list[Result]:
-    """All cases against sockets that a driver makes; none if it has no such type, or the mechanism is not for it."""
-    async with trio.open_nursery() as nursery:
+    """All cases against sockets that a driver makes; none if it does not have such a type or mechanism. Raises
+    DriverEnded if it does not start."""
+    results: list[Result] = []
+    try:
+        async with trio.open_nursery() as nursery:
 
-        async def restart() -> None:
-            driver.kill()
-            await driver.start(nursery)
+            async def restart() -> None:
+                driver.kill()
+                await driver.start(nursery)
 
-        if not driver.is_running:
-            await driver.start(nursery)
-        target = Driven(driver, terms, options)
-        try:
-            await target.announce()
-            return await Run(target, cases, done, restart).run()
-        except NotApplicable:
-            return []
-        finally:
+            if not driver.is_running:
+                await driver.start(nursery)
+            target = Driven(driver, terms, options)
+            with suppress(NotApplicable):
+                await target.announce()
+                results = await Run(target, cases, done, restart).run()
             nursery.cancel_scope.cancel()
+    except* DriverEnded as group:
+        raise DriverEnded(str(first_of(group))) from None
+    return results

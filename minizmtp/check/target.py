@@ -168,15 +168,19 @@ class Driven:
     async def announce(self) -> None:
         """Learn the minor version from a first socket's greeting. Raises NotApplicable if there is no such type, or no
         WebSocket."""
+        theirs = b""
+        try:
+            theirs = await self._answer()
+        except* (DriverError, Unreachable, Unlike) as group:
+            if self.terms.path:
+                raise NotApplicable(str(first_of(group))) from None
+            raise
+        except* DriverEnded as group:
+            raise DriverEnded(f"the driver did not make a first {self.terms.kind}: {first_of(group)}") from None
         if self.terms.path:
             self.terms.minor = 0
-            try:
-                await self._answer()
-            except* (DriverError, Unreachable) as group:
-                raise NotApplicable(str(first_of(group))) from None
-            return
-        theirs = await self._answer()
-        self.terms.minor = theirs[11] if theirs[10:11] == b"\x03" else self.terms.minor
+        elif theirs[10:11] == b"\x03":
+            self.terms.minor = theirs[11]
 
     async def _answer(self) -> bytes:
         """The first that a new socket says: its greeting, or its side of the upgrade."""
@@ -239,7 +243,9 @@ async def dial(endpoint: str, patience: float) -> trio.abc.Stream:
             at = place.at if isinstance(place, Ws) else place
             stream = await trio.open_tcp_stream(at.host, at.port)
             return await encrypted(stream, at.host) if isinstance(place, Ws) and place.secure else stream
-    except (OSError, trio.TooSlowError, trio.BrokenResourceError) as error:
+    except trio.TooSlowError:
+        raise Unreachable(f"{endpoint}: no connection in {patience:g} s") from None
+    except (OSError, trio.BrokenResourceError) as error:
         raise Unreachable(f"{endpoint}: {error.__cause__ or error}") from None
 
 

@@ -15,7 +15,7 @@ import trio.testing
 
 from minizmtp.check import boxes
 from minizmtp.check.peer import Place, Terms, Unlike, Unreachable
-from minizmtp.constants import PEERS, SocketType
+from minizmtp.constants import CLASSIC, PEERS, SocketType
 from minizmtp.errors import ProtocolError
 from tests import zmtp_bytes as z
 
@@ -583,7 +583,7 @@ class Link:
         if kind in SocketType.__members__:
             if not self.wrong("wrong-type-is-told"):
                 await self.send(z.command(b"ERROR", b"\x03bad"))
-            last = [each.name for each in SocketType if each not in PEERS[SocketType[self.model.kind]]][-1]
+            last = [each.name for each in CLASSIC if each not in PEERS[SocketType[self.model.kind]]][-1]
             if kind == last:
                 await self.refuse("wrong-types")
         elif kind.islower():

@@ -159,11 +159,11 @@ def test_a_bound_socket_of_ours_is_checked_over_wss() -> None:
         async with zmq.Context() as ctx:
             pull = ctx.socket(zmq.PULL, linger=0, ssl_context=context)
             pull.bind("wss://127.0.0.1:*/jobs")
-            words = [pull.last_endpoint, "websocket", "null", "--all"]
+            words = [pull.last_endpoint, "--patience", "20", "upgrade-is-answered", "ready-is-answered", "text-frame"]
             command = [sys.executable, "-m", "minizmtp.check", *words]
-            return (await trio.run_process(command, capture_stdout=True)).stdout.decode()
+            return (await trio.run_process(command, capture_stdout=True, check=False)).stdout.decode()
 
-    assert "PULL that binds over ws, NULL: " in trio.run(check)
+    assert "PULL that binds over ws, NULL: 3 passed" in trio.run(check)
 
 
 def test_what_is_in_a_box_is_shown_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,6 +237,29 @@ for line in sys.stdin:
     answers = {"name": "fragile 1", "socket": "1", "bind": f"tcp://127.0.0.1:{listener.getsockname()[1]}"}
     print("ok", answers.get(word, ""), flush=True)
 """
+
+
+HANGS = """
+import sys, time
+
+for line in sys.stdin:
+    if line.split()[0] == "bind":
+        time.sleep(60)
+    print("ok 1", flush=True)
+"""
+
+
+@pytest.mark.parametrize("drivers", [["no-such-program"], ["no-such-program", OURS]], ids=["alone", "in-a-pair"])
+def test_a_driver_that_is_not_there_is_told(drivers: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([word for driver in drivers for word in ("--driver", driver)]) == 2
+    assert capsys.readouterr().err == "check: no-such-program: No such file or directory\n"
+
+
+def test_a_driver_that_hangs_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    driver = tmp_path / "driver.py"
+    driver.write_text(HANGS)
+    assert main(["--driver", f"{sys.executable} {driver}", *ONE_SOCKET[2:], "37-10"]) == 2
+    assert "the driver did not make a first PULL: " in capsys.readouterr().err
 
 
 def test_a_process_that_ends_is_a_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,6 +105,7 @@ async fn set(socket: &Socket, name: &str, value: &str) -> Result<(), Failure> {
 struct Driver {
     context: Context,
     sockets: HashMap<String, Socket>,
+    kinds: HashMap<String, String>,
     count: u32,
 }
 
@@ -116,8 +117,18 @@ impl Driver {
         }
     }
 
-    async fn send(&self, number: &str, frames: Vec<Msg>) -> Result<(), Failure> {
-        match timeout(SEND_TIMEOUT, self.sockets[number].send_multipart(frames)).await {
+    async fn send(&self, number: &str, mut frames: Vec<Msg>) -> Result<(), Failure> {
+        // A REQ sends a message of one frame only.
+        if self.kinds[number] == "REQ" && frames.len() > 1 {
+            return Err(no("a REQ sends one frame only".to_string()));
+        }
+        let socket = &self.sockets[number];
+        let sent = if self.kinds[number] == "REQ" {
+            timeout(SEND_TIMEOUT, socket.send(frames.remove(0))).await
+        } else {
+            timeout(SEND_TIMEOUT, socket.send_multipart(frames)).await
+        };
+        match sent {
             Err(_) | Ok(Err(ZmqError::ResourceLimitReached)) => Err(Failure::None),
             Ok(result) => Ok(result?),
         }
@@ -141,6 +152,7 @@ impl Driver {
                 }
                 self.count += 1;
                 self.sockets.insert(self.count.to_string(), socket);
+                self.kinds.insert(self.count.to_string(), number.to_string());
                 return Ok(self.count.to_string());
             }
             "bind" => {
@@ -184,7 +196,7 @@ impl Driver {
 
 #[tokio::main]
 async fn main() {
-    let mut driver = Driver { context: Context::new().unwrap(), sockets: HashMap::new(), count: 0 };
+    let mut driver = Driver { context: Context::new().unwrap(), sockets: HashMap::new(), kinds: HashMap::new(), count: 0 };
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
