@@ -6,6 +6,8 @@ It writes one line for each message into its log, with a clock that all processe
 
     1234.567890 push-null sent 17
     1234.567990 push-null got 17
+    1239.567990 push-null broke 0        a connection of the sender has ended
+    1240.567990 push-null done 0         it sends no more
 
 A line is one write, so a killed node has logged everything that it did. When its standard input says `stop`, the node
 stops sending; when it says `close` or ends, the node closes its sockets, logs `closed`, and ends.
@@ -27,6 +29,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
+import trio.testing
 import zmq
 import zmq.asyncio
 
@@ -77,6 +80,7 @@ async def push(node: Node, sock: Any, say: dict[str, Any]) -> None:
         node.note(say["name"], "sent", number)
         number += 1
         await node.sleep(1 / say["rate"])
+    node.note(say["name"], "done")
 
 
 async def pull(node: Node, sock: Any, say: dict[str, Any]) -> None:
@@ -121,6 +125,22 @@ ROLES: dict[str, list[Callable[[Node, Any, dict[str, Any]], Awaitable[None]]]] =
 }  # fmt: skip
 
 
+SENDERS = ("PUSH", "PUB", "REQ", "DEALER")
+
+
+async def breaks_of_ours(node: Node, sock: minizmtp.Socket, name: str) -> None:
+    async with sock.monitor() as events:
+        async for told in events:
+            if told.event is minizmtp.Event.DISCONNECTED:
+                node.note(name, "broke")
+
+
+async def breaks_of_libzmq(node: Node, monitor: Any, name: str) -> None:
+    while True:
+        await monitor.recv_multipart()
+        node.note(name, "broke")
+
+
 # ── the two libraries ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -130,6 +150,9 @@ async def play_ours(log: str, conversations: list[dict[str, Any]]) -> None:
     async with minizmtp.Context() as context, trio.open_nursery() as nursery:
         for say in conversations:
             sock = context.socket(getattr(minizmtp, say["type"]), **options_of(say))
+            if say["type"] in SENDERS:
+                nursery.start_soon(breaks_of_ours, node, sock, say["name"])
+                await trio.testing.wait_all_tasks_blocked()
             join(sock, say)
             for role in ROLES[say["type"]]:
                 nursery.start_soon(role, node, sock, say)
@@ -149,6 +172,9 @@ async def play_libzmq(log: str, conversations: list[dict[str, Any]]) -> None:
         sock = context.socket(getattr(zmq, say["type"]))
         for name, value in options_of(say).items():
             sock.setsockopt(getattr(zmq, name.upper()), value)
+        if say["type"] in SENDERS:
+            monitor = sock.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            tasks.append(asyncio.ensure_future(breaks_of_libzmq(node, monitor, say["name"])))
         join(sock, say)
         tasks += [asyncio.ensure_future(role(node, sock, say)) for role in ROLES[say["type"]]]
     node.note("-", "ready")

@@ -8,7 +8,9 @@ import json
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
+from itertools import takewhile
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -16,8 +18,7 @@ from typing import Any
 import trio
 import zmq
 
-from . import account
-from .account import Account
+from .account import LIFE, Account, Books, lines_behind
 from .network import ADDRESSES, Network, network
 
 A, B = 0, 1
@@ -40,9 +41,7 @@ NOTICED = 2.5  # seconds: an interval until the next PING, its timeout, and half
 RECONNECTED = (
     4.0  # seconds at most after the trouble: TCP's SYN that was lost is sent again after 1 s and 3 s, L-5's pause
 )
-EARLY = 0.5  # seconds: what was sent so long before the trouble had arrived
 LINGER = 1000
-LIFE = 1_000_000  # the numbers of a node that was started again begin at the next multiple
 
 
 class Stage:
@@ -52,6 +51,7 @@ class Stage:
         self.net, self.folder = net, folder
         self.says: dict[tuple[int, str], list[dict[str, Any]]] = {(h, s): [] for h in (A, B) for s in STACKS}
         self.nodes: dict[tuple[int, str], trio.Process] = {}
+        self.starts = Counter[tuple[int, str]]()
         self.names: list[str] = []
         self.ports: list[int] = []
         for pattern in PATTERNS + BACKWARDS:
@@ -60,6 +60,7 @@ class Stage:
                     self._add(pattern, stacks, mechanism, options, rate)
         for pattern in OVER_WS:
             self._add(pattern, ("ours", "ours"), "WS", options, rate)
+        self.books = Books(self.names)
 
     def _add(
         self,
@@ -89,13 +90,14 @@ class Stage:
     async def start(self, host: int, stack: str) -> None:
         """Start a node, and wait until its sockets are open."""
         log = self.log(host, stack)
-        starts = text_of(log).count(" ready ")
+        starts, size = self.starts[host, stack], log.stat().st_size if log.exists() else 0
+        self.starts[host, stack] += 1
         says = [{**say, "first": starts * LIFE} for say in self.says[host, stack]]
         job = json.dumps({"stack": stack, "log": str(log), "conversations": says})
         command = self.net.command(host, sys.executable, "-m", "tests.weather.node", job)
         self.nodes[host, stack] = await trio.lowlevel.open_process(command, stdin=PIPE)
         with trio.fail_after(STARTED):
-            while text_of(log).count(" ready ") == starts:  # noqa: ASYNC110  # another process writes it
+            while not any(b" ready " in line for line in lines_behind(log, size)):  # noqa: ASYNC110  # another writes it
                 await trio.sleep(0.05)
 
     async def start_host(self, host: int) -> None:
@@ -114,18 +116,22 @@ class Stage:
             await self.nodes[host, stack].wait()
 
     async def until_all_flow(self, seconds: float, *, but: Callable[[str], bool] = lambda _: False) -> None:
-        """Wait until a message that is sent from now on has made its way in each conversation, but for some of them."""
+        """Wait until a message that is sent from now on has made its way in each conversation, but for some of them.
+
+        seconds: until anything arrives; a slow machine may take longer for all that waited."""
         now = time.monotonic()
-        with trio.move_on_after(seconds):
-            while self.still(now, but):  # noqa: ASYNC110  # other processes write the logs
-                await trio.sleep(0.2)
-        if late := self.still(now, but):
-            raise AssertionError(f"expected new messages to arrive within {seconds:.1f} s, but none did in {late}")
+        while late := self.still(now, but):
+            accounts = self.accounts()
+            stuck = [name for name in late if time.monotonic() - max(now, accounts[name].last_arrival()) > seconds]
+            if stuck:
+                raise AssertionError(f"expected messages to arrive within {seconds:.1f} s, but none did in {stuck}")
+            await trio.sleep(0.2)
 
     def accounts(self) -> dict[str, Account]:
-        logs = [self.log(host, stack) for host in (A, B) for stack in STACKS]
-        found = account.read([log for log in logs if log.exists()])
-        return {name: found.get(name, Account()) for name in self.names}
+        for host in (A, B):
+            for stack in STACKS:
+                self.books.read(self.log(host, stack))
+        return self.books.accounts
 
     async def stop_sending(self) -> None:
         for node in self.nodes.values():
@@ -151,32 +157,33 @@ class Stage:
         """The conversations in which no message that was sent since then has arrived."""
         return [name for name, one in self.accounts().items() if not (flows(one, since) or but(name))]
 
-    def is_missing_any(self) -> bool:
-        """Whether a message has not arrived. A REQ asks again after a second, so its requests may be missing."""
-        return any(one.lost() for name, one in self.accounts().items() if not name.startswith("REQ"))
+    def is_drained(self, since: float, patience: float) -> bool:
+        """Whether the last message of each conversation has arrived, or nothing has for so many seconds."""
+        now = time.monotonic()
+        return all(
+            (one.done and one.sent[-1][0] in dict(one.got[-50:])) or now - max(since, one.last_arrival()) > patience
+            for name, one in self.accounts().items()
+            if one.sent and not name.startswith("REQ")  # which asks again after a second
+        )
 
-    async def finish(self, drained: float) -> dict[str, Account]:
-        """Stop sending, wait until all has arrived or this time is over, close, and return the accounts."""
+    async def finish(self, patience: float) -> dict[str, Account]:
+        """Stop sending, wait until all has arrived or nothing comes for so many seconds, close, return the accounts."""
         await self.stop_sending()
-        with trio.move_on_after(drained):
-            while self.is_missing_any():  # noqa: ASYNC110  # other processes write the logs
-                await trio.sleep(0.2)
+        since = time.monotonic()
+        while not self.is_drained(since, patience):  # noqa: ASYNC110  # other processes write the logs
+            await trio.sleep(0.2)
         await self.close(LINGER / 1000 + 3)
         return self.accounts()
 
 
 def flows(one: Account, since: float) -> bool:
     """Whether a message that was sent after a moment has arrived, and its reply, if there are replies."""
-    new = {number for number, at in one.sent if at > since}
+    new = {number for number, _ in takewhile(lambda message: message[1] > since, reversed(one.sent))}
     return any(number in new for number, _ in (one.reply if one.reply else one.got)[-50:])
 
 
-def text_of(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
-
-
 @contextlib.asynccontextmanager
-async def stage(folder: Path, options: dict[str, Any], rate: float = 20) -> AsyncIterator[Stage]:
+async def stage(folder: Path, options: dict[str, Any], rate: float = 10) -> AsyncIterator[Stage]:
     """All conversations, under way. At the end of the block no node is left."""
     async with network() as net:
         one = Stage(net, folder, options, rate)
@@ -193,17 +200,10 @@ async def stage(folder: Path, options: dict[str, Any], rate: float = 20) -> Asyn
                     await node.wait()
 
 
-def check_losses(
-    accounts: dict[str, Account], began: float, mended: float, *, connections: int = 2, noticed: float = NOTICED
-) -> None:
-    """Only what was sent during the trouble is missing, and nothing came twice or out of order within a connection.
-
-    noticed: how long after its beginning a connecting sender may take a message that is lost.
-    """
+def check_losses(accounts: dict[str, Account]) -> None:
+    """Only what the rules allow is missing, and nothing came twice or out of order within a connection."""
     for name, one in accounts.items():
-        sender_keeps = name.startswith(("PUSH", "DEALER"))  # because it is the connecting side
-        end = began + noticed if sender_keeps else mended + RECONNECTED
-        wrong = [at - began for at in one.lost() if not began - EARLY <= at <= end]
-        assert wrong == [], f"{name}: messages are missing that were sent so many seconds after the trouble began"
-        assert one.twice() == [], name
-        assert one.strands() <= connections, name
+        if name.startswith("REQ"):  # it gives up a question after a second, so each may be missing
+            assert one.twice() == [], name
+        else:
+            assert one.faults() == [], (name, one.faults())

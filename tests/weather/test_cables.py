@@ -1,6 +1,5 @@
 """The cable between two hosts is cut: for a while, and for good."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -29,11 +28,9 @@ async def test_without_heartbeats_a_cut_delays_all_and_loses_none(tmp_path: Path
 async def test_with_heartbeats_a_cut_is_noticed_and_mended(tmp_path: Path, seconds: float) -> None:
     async with stage(tmp_path, HEARTBEATS) as play:
         await play.until_all_flow(5)
-        began = time.monotonic()
         await play.net.cut_for(seconds)
-        mended = time.monotonic()
         await play.until_all_flow(RECONNECTED + 3)
-        check_losses(await play.finish(8), began, mended)
+        check_losses(await play.finish(8))
 
 
 async def test_with_heartbeats_a_cut_of_a_second_loses_nothing(tmp_path: Path) -> None:
@@ -76,12 +73,10 @@ async def test_a_bad_line_delays_but_loses_nothing(tmp_path: Path) -> None:
 async def test_a_host_without_power_comes_back(tmp_path: Path) -> None:
     """No FIN, no RST: only silence, and then a host that knows nothing of the old connections."""
     async with stage(tmp_path, HEARTBEATS) as play:
-        began = time.monotonic()
         play.net.weather.cut = True
         await play.kill(B)
         await trio.sleep(4)
         play.net.weather.cut = False
         await play.start_host(B)
-        mended = time.monotonic()
         await play.until_all_flow(RECONNECTED + 3)
-        check_losses(await play.finish(8), began, mended)
+        check_losses(await play.finish(8))

@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -28,13 +27,11 @@ while True:
 async def test_a_killed_program_loses_only_what_was_under_way(tmp_path: Path, host: int) -> None:
     """Its kernel closes the connections at once, so heartbeats are not needed."""
     async with stage(tmp_path, {}) as play:
-        began = time.monotonic()
         await play.kill(host)
         await trio.sleep(1)
         await play.start_host(host)
-        mended = time.monotonic()
         await play.until_all_flow(RECONNECTED + 3)
-        check_losses(await play.finish(8), began, mended, noticed=1.0 if host == B else mended - began)
+        check_losses(await play.finish(8))
 
 
 @pytest.mark.timeout(120)
@@ -42,20 +39,16 @@ async def test_a_stopped_program_is_dropped_and_found_again(tmp_path: Path) -> N
     """SIGSTOP: its kernel goes on to acknowledge, and only heartbeats notice."""
     async with stage(tmp_path, HEARTBEATS) as play:
         await play.until_all_flow(5)
-        began = time.monotonic()
         play.send_signal(B, signal.SIGSTOP)
         await trio.sleep(6)
         play.send_signal(B, signal.SIGCONT)
-        mended = time.monotonic()
         await play.until_all_flow(RECONNECTED + 3)
-        # Each attempt to dial the stopped program was accepted by its kernel, and may have been sent messages.
-        check_losses(await play.finish(8), began, mended, connections=8, noticed=mended - began)
+        check_losses(await play.finish(8))
 
 
 @pytest.mark.timeout(120)
 async def test_a_wrong_server_at_the_port_does_not_end_a_connect(tmp_path: Path) -> None:
     async with stage(tmp_path, {}) as play:
-        began = time.monotonic()
         await play.kill(B)
         words = [sys.executable, "-c", WRONG_SERVER, *map(str, play.ports)]
         server = await trio.lowlevel.open_process(play.net.command(B, *words))
@@ -63,12 +56,11 @@ async def test_a_wrong_server_at_the_port_does_not_end_a_connect(tmp_path: Path)
         server.kill()
         await server.wait()
         await play.start_host(B)
-        mended = time.monotonic()
         await play.until_all_flow(RECONNECTED + 3, but=given_up)
         accounts = await play.finish(8)
         # A libzmq 4.3.5 without a mechanism takes an HTTP server for a peer of ZMTP 1.0 and sends it its messages.
         ours = {name: one for name, one in accounts.items() if "-libzmq-ours-" not in name}
-        check_losses(ours, began, mended, noticed=1.0)
+        check_losses(ours)
 
 
 def given_up(name: str) -> bool:
@@ -81,11 +73,9 @@ def given_up(name: str) -> bool:
 async def test_files_run_out_and_come_back(tmp_path: Path, host: int) -> None:
     """With no file left, accept and connect fail with EMFILE. When there are files again, all conversations go on."""
     async with stage(tmp_path, HEARTBEATS) as play:
-        began = time.monotonic()
         play.send_signal(host, signal.SIGUSR1, ["ours"])
         await play.net.cut_for(NOTICED + 1)  # ends the connections, so that new ones are needed
         await trio.sleep(2)
         play.send_signal(host, signal.SIGUSR2, ["ours"])
-        mended = time.monotonic()
         await play.until_all_flow(RECONNECTED + 3)
-        check_losses(await play.finish(8), began, mended)
+        check_losses(await play.finish(8))
