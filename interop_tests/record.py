@@ -81,10 +81,10 @@ class Scene:
         """A socket of npm's zeromq."""
         return await self._stack.enter_async_context(node_peer("zeromq", socket_type))
 
-    async def heard(self, words: bytes) -> None:
-        """Wait until the server's side has sent these octets through the relay."""
+    async def heard(self, words: bytes, side: Side = Side.SERVER) -> None:
+        """Wait until this side has sent these octets through the relay."""
         with trio.fail_after(PATIENCE):
-            while words not in self.recording.said(Side.SERVER):  # noqa: ASYNC110  # because the relay has no event for it
+            while words not in self.recording.said(side):  # noqa: ASYNC110  # because the relay has no event for it
                 await trio.sleep(0.001)
 
     def writes(self) -> list[Write]:
@@ -172,6 +172,7 @@ async def refused(scene: Scene) -> None:
         pull = Connection(SocketType.PULL, mechanism=Null(ask=True))
         async with await listener.accept() as stream:
             await hear(pull, stream, lambda event: isinstance(event, AuthRequest))
+            await scene.heard(b"READY", Side.CLIENT)  # because a client that has read ERROR doesn't send it
             with suppress(Refused):
                 pull.receive_auth_reply(AuthReply(400, "nobody comes in here"))
             await stream.send_all(pull.data_to_send())

@@ -138,7 +138,7 @@ async def test_the_ttl_that_we_promise(world: World, ttl: int, octets: bytes) ->
 @pytest.mark.differs("ttl above 65.5 seconds")
 @pytest.mark.requirement("37-72")
 async def test_a_ttl_that_libzmq_would_misread_is_not_sent(world: World) -> None:
-    pull = await world.server.socket("PULL", heartbeat_ivl=20, heartbeat_ttl=6_553_599)
+    pull = await world.server.socket("PULL", heartbeat_ivl=20, heartbeat_timeout=60_000, heartbeat_ttl=6_553_599)
     push = await world.client.socket("PUSH")
     await pull.bind(world.endpoint())
     async with Wiretap.between(pull.last_endpoint) as tap:

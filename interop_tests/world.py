@@ -14,9 +14,7 @@ import abc
 import contextlib
 import errno
 import itertools
-import os
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +22,8 @@ from typing import Any, Self
 
 import pytest
 import trio
+
+from tests.ports import free_port
 
 PATIENCE = 10.0
 """Seconds that any one wait may take. Two noisy cores and 64 MiB need about one."""
@@ -331,23 +331,6 @@ class World:
         await server.wait_event("HANDSHAKE_SUCCEEDED", times=len(clients))
         for client in clients:
             await client.wait_event("HANDSHAKE_SUCCEEDED")
-
-
-_ports = iter(range(20000 + os.getpid() % 8000, 32768))
-
-
-def free_port() -> int:
-    """A free TCP port, for a server that is started later.
-
-    It isn't a port that the kernel chooses (`:*`), because the kernel takes those from the ephemeral range, like the
-    ports that clients dial *from*. A client that keeps dialling an unused ephemeral port sooner or later dials from
-    that port, and then TCP connects it to itself. These ports are below that range, and each is used once.
-    """
-    for port in _ports:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port below the ephemeral range")
 
 
 @contextlib.contextmanager

@@ -76,7 +76,7 @@ def test_kinds_of_strangers_have_names_of_their_own() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ping", "ping-sealed", "subscribe-lengths", "http-chunks-client"])
+@pytest.mark.parametrize("name", ["ping-sealed", "subscribe-lengths", "http-chunks-client"])
 def test_a_stranger_attacks_and_an_honest_client_is_served(name: str) -> None:
     (kind,) = [kind for kind in strangers.KINDS if kind.name == name]
     longest, alone, attacked = trio.run(strangers.measure, kind, 0.2)
@@ -96,10 +96,10 @@ def test_round_trips_are_measured_with_looking_and_without(capsys: pytest.Captur
 
 @pytest.mark.slow
 async def test_a_short_soak_passes_everything_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(soak, "EVERY", 1.0)
-    rows, wrong = await soak.soak(2, seed=1)
-    assert (len(rows), wrong) == (2, [])
-    assert all(rows[0][name] > 0 for name in soak.COLUMNS)
+    monkeypatch.setattr(soak, "EVERY", 1.5)
+    (row,), wrong = await soak.soak(1, seed=1)
+    assert wrong == []
+    assert all(row[name] > 0 for name in soak.COLUMNS)
 
 
 def test_the_verdict_of_a_soak_names_what_is_wrong() -> None:

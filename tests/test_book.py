@@ -339,6 +339,7 @@ def test_each_chapter_of_the_path_names_the_next_one_first(name: str, following:
     assert following in (sentence[1], f"{folder}.{sentence[1]}")
 
 
+@pytest.mark.slow
 def test_the_programs_in_the_readme_print_what_it_says() -> None:
     program, printed = re.findall(r"```python\n(import.*?)```\n\n```\n(.*?)```", README, re.DOTALL)[0]
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)

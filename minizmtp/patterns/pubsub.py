@@ -80,8 +80,7 @@ class Broadcaster(Pattern):
 class XPub(Broadcaster):
     """Sends each message to all peers that subscribed to it, and gives the program the subscriptions to read.
 
-    With xpub_manual the program decides: nothing is subscribed until it calls subscribe(), which acts for the peer
-    whose message it received last (L-37).
+    With xpub_manual only subscribe() subscribes: the peer whose message the program received last (L-37).
     """
 
     socket_type = SocketType.XPUB

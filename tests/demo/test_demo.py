@@ -5,9 +5,7 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 import trio
@@ -17,34 +15,15 @@ from minizmtp.demo.answer import ROWS, Row, run_answer
 from minizmtp.demo.stage import Stage
 from minizmtp.demo.terminal import WIDTH
 from minizmtp.demo.tour import PARTS, PATIENCE, Part, run_tour
+from tests.demo.program import DEMO, ROOT, run, run_here
 
-ROOT = Path(__file__).parents[2]
 NAMES = [part.name for part in PARTS]
-# Warnings are errors there, too: none may reach a reader.
-DEMO = [sys.executable, "-W", "error", "-m", "minizmtp.demo"]
 ESCAPE = "\x1b"
 
 
-def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONIOENCODING": "utf-8"} | environment,
-    )
-
-
-def run_here(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The demo after something has been done to its process."""
-    start = "; from minizmtp.demo.__main__ import main; sys.exit(main(sys.argv[1:]))"
-    return run(sys.executable, "-c", f"import sys; {code}{start}", *arguments)
-
-
 @pytest.fixture(scope="module")
-def whole() -> subprocess.CompletedProcess[str]:
-    return run(*DEMO, "--all")
+def whole(toured) -> subprocess.CompletedProcess[str]:
+    return toured.result
 
 
 # ------------------------------------------------------------------------------------------------------ the whole tour
@@ -67,7 +46,6 @@ def test_the_whole_tour_ends_with_the_answer(whole):
         else:
             assert re.search(rf"^  ✓ {row.aspect} +{row.http} +{row.zeromq} +{row.see}$", answer, re.MULTILINE)
             assert row.see in NAMES
-    assert "── the answer ─" not in run(*DEMO, "many").stdout
 
 
 def test_its_last_line_names_a_file_that_is_there(whole):
@@ -106,34 +84,43 @@ def test_every_octet_that_is_shown_is_one_that_is_counted(whole):
 # ---------------------------------------------------------------------------------------------------- the command line
 
 
-def test_list_names_the_parts():
-    result = run(*DEMO, "--list")
-    assert result.returncode == 0
-    assert [line.split()[0] for line in result.stdout.splitlines()] == NAMES
+def test_list_names_the_parts(capsys):
+    assert main(["--list"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == NAMES
 
 
-def test_help_names_them_too():
-    result = run(*DEMO, "--help")
-    assert result.returncode == 0
-    assert all(name in result.stdout for name in NAMES)
+def test_help_names_them_too(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in NAMES)
 
 
-def test_parts_are_chosen_by_name():
-    result = run(*DEMO, "transports")
-    assert result.returncode == 0
-    assert [name for name in NAMES if f"── {name} ─" in result.stdout] == ["transports"]
-    assert result.stdout.endswith("Read next: minizmtp/net/transports.py\n")
+@pytest.fixture(scope="module")
+def part() -> subprocess.CompletedProcess[str]:
+    """One part, into a pipe, although the environment asks for colours."""
+    return run(*DEMO, "many", FORCE_COLOR="1", CLICOLOR_FORCE="1")
 
 
-def test_an_unknown_part_is_an_error_that_names_the_known():
-    result = run(*DEMO, "bytes", "btyes")
-    assert (result.returncode, result.stdout) == (2, "")
-    assert "there is no part btyes; there are bytes, waiting," in " ".join(result.stderr.split())
+def test_parts_are_chosen_by_name(part):
+    assert (part.returncode, part.stderr) == (0, "")
+    assert [name for name in [*NAMES, "the answer"] if f"── {name} ─" in part.stdout] == ["many"]
+    assert part.stdout.endswith("Read next: minizmtp/sockets/poller.py\n")
+
+
+def test_an_unknown_part_is_an_error_that_names_the_known(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["bytes", "btyes"])
+    printed = capsys.readouterr()
+    assert (ended.value.code, printed.out) == (2, "")
+    assert "there is no part btyes; there are bytes, waiting," in " ".join(printed.err.split())
 
 
 def test_an_ascii_terminal_gets_question_marks_and_no_traceback():
-    result = run(*DEMO, "transports", PYTHONIOENCODING="ascii")
+    result = run(*DEMO, "many", PYTHONIOENCODING="ascii")
     assert (result.returncode, result.stderr) == (0, "")
+    assert "?" in result.stdout
 
 
 # ------------------------------------------------------------------------------------------------------- colour, or not
@@ -161,7 +148,7 @@ def run_on_terminal(*parts: str, **environment: str) -> str:
 
 
 def test_a_terminal_gets_colours_and_the_same_width():
-    text = run_on_terminal("transports")
+    text = run_on_terminal("many")
     assert ESCAPE in text
     # Progress comes and goes (a cursor that is hidden, a line that is erased), and the rest is colours.
     visible = re.sub(r"\x1b\[([0-9;]*m|\?25[lh]|1A)|\r", "", text)
@@ -177,11 +164,11 @@ def test_a_bar_shows_how_far_the_answer_is_checked():
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_color_means_none_on_a_terminal(environment):
-    assert ESCAPE not in run_on_terminal("transports", **environment)
+    assert ESCAPE not in run_on_terminal("many", **environment)
 
 
-def test_a_pipe_gets_none_even_where_others_force_them():
-    assert ESCAPE not in run(*DEMO, "transports", FORCE_COLOR="1", CLICOLOR_FORCE="1").stdout
+def test_a_pipe_gets_none_even_where_others_force_them(part):
+    assert ESCAPE not in part.stdout
 
 
 # ---------------------------------------------------------------------------------------------------- with and without
@@ -299,16 +286,11 @@ async def test_a_part_that_hangs_is_not_waited_for(autojump_clock):
     assert stage.broken == [f"part one is done within {PATIENCE:.0f} s"]
 
 
-def test_main_can_be_called(capsys):
-    assert main(["--list"]) == 0
-    assert capsys.readouterr().out.startswith("bytes")
-
-
-def test_the_octets_in_the_readme_are_those_of_the_demo():
+def test_the_octets_in_the_readme_are_those_of_the_demo(whole):
     row = re.search(
         r"octets of a second `hello` and its reply \| (\d+) \| (\d+) \|", ROOT.joinpath("README.md").read_text()
     )
-    printed = re.search(r"octets of a second request and reply +(\d+) +(\d+)", run(*DEMO, "bytes").stdout)
+    printed = re.search(r"octets of a second request and reply +(\d+) +(\d+)", whole.stdout)
     assert printed.groups() == row.groups()
 
 

@@ -1,8 +1,6 @@
 """The tour as a page: everything that was said is there, and it can be read in a real browser, on paper and by ear."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +31,7 @@ from minizmtp.demo.plots import draw_bars, draw_timeline
 from minizmtp.demo.tour import QUESTION, Part
 from minizmtp.trace import Side, Span
 from tests.browser import CONTRASTS
+from tests.demo.program import run_here
 from tests.markup import Element, check_page, with_all_open
 
 LONG = "a-word-that-does-not-end" * 8
@@ -253,18 +252,15 @@ def test_a_page_that_cannot_be_written_fails_before_the_tour(tmp_path, capsys):
 
 @pytest.mark.parametrize("missing", ["jinja2", "svg"])
 def test_without_its_libraries_only_the_page_is_unavailable(missing, tmp_path):
-    """The option says what to install, and the tour runs without the page."""
-    without = f"import sys; sys.modules['{missing}'] = None; from minizmtp.demo.__main__ import main; sys.exit(main("
-    command = [sys.executable, "-c"]
-    refused = subprocess.run(
-        [*command, f"{without}['--html', 'tour.html']))"], capture_output=True, text=True, timeout=60, cwd=tmp_path
+    """The option says what to install, and all else goes on."""
+    result = run_here(
+        f"sys.modules['{missing}'] = None; from minizmtp.demo.__main__ import main; main(['--list'])",
+        "--html",
+        str(tmp_path / "tour.html"),
     )
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert f"--html needs Jinja2 and svg.py, and {missing} is not here: pip install 'minizmtp[html]'" in refused.stderr
-    listed = subprocess.run(
-        [*command, f"{without}['--list']))"], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert listed.stdout.startswith("bytes ")
+    assert result.returncode == 2
+    assert result.stdout.startswith("bytes ")
+    assert f"--html needs Jinja2 and svg.py, and {missing} is not here: pip install 'minizmtp[html]'" in result.stderr
 
 
 # ------------------------------------------------------------------------------------------------------ in a browser
@@ -279,13 +275,9 @@ def awkward(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory) -> Path:
+def real(toured) -> Path:
     """The page of the tour itself."""
-    path = tmp_path_factory.mktemp("pages") / "tour.html"
-    command = [sys.executable, "-W", "error", "-m", "minizmtp.demo", "--html", str(path)]
-    # Whether all came true is for the tour's own tests: its page has to be right in either case.
-    assert subprocess.run(command, capture_output=True, timeout=100).returncode in (0, 1)
-    return path
+    return toured.page
 
 
 @pytest.fixture(params=["awkward", "real"])
@@ -326,12 +318,9 @@ def test_every_explanation_is_on_paper_without_scripts(browser, file):
     assert all(seen)
 
 
-def test_every_explanation_is_reached_with_the_tab_key(browser, real, tmp_path):
-    path = tmp_path / "opened.html"
-    path.write_text(with_all_open(real.read_text("utf-8")), "utf-8")
-    browser.open(path)
+def test_every_explanation_is_reached_with_the_tab_key(browser, awkward, page):
+    browser.open(awkward)
     stops = browser.tab_through()
-    page = check_page(real.read_text("utf-8"))
     assert sum("<summary>" in it for it in stops) == len(list(page.all("details")))
     assert sum('class="source"' in it for it in stops) == len(list(page.all("a", "source")))
 

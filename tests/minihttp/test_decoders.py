@@ -130,6 +130,7 @@ def test_characters_cut_in_two_are_put_together(text, size):
     assert "".join(run(TextDecoder("utf-8"), pieces)) == text
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(alphabet="ab\r\n\v\x85\u2028", max_size=5)))
 def test_lines_are_those_of_splitlines_however_cut(pieces):
     assert run(LineSplitter(), pieces) == "".join(pieces).splitlines()

@@ -11,6 +11,7 @@ import trio
 
 import minizmtp as zmq
 from minizmtp import Event
+from tests.ports import free_port
 
 TRANSPORTS = ["tcp://127.0.0.1:*", "ipc://*", "inproc://here"]
 WIRES = TRANSPORTS[:2]
@@ -18,9 +19,7 @@ WIRES = TRANSPORTS[:2]
 
 def free_endpoint() -> str:
     """A tcp endpoint without a listener."""
-    with trio.socket.socket() as sock:
-        sock._sock.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{sock.getsockname()[1]}"
+    return f"tcp://127.0.0.1:{free_port()}"
 
 
 async def until(monitor: zmq.Monitor, event: Event) -> zmq.MonitorEvent:

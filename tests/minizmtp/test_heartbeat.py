@@ -87,6 +87,7 @@ def test_a_ttl_of_zero_revokes_an_earlier_one() -> None:
     assert heart.due() == NEVER
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.floats(0.01, 5), st.booleans()), max_size=50), st.floats(0.1, 3), st.floats(0.1, 3))
 def test_only_an_unanswered_ping_makes_a_peer_dead(
     steps: list[tuple[float, bool]], interval: float, timeout: float

@@ -178,6 +178,7 @@ async def test_xpub_nodrop_spares_a_slow_subscriber_behind_a_proxy(transport: st
                 assert [int((await listener.recv())[:6]) for _ in range(100)] == list(range(100))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [False, True], ids=["woken", "waiting"])
 @every_transport
 async def test_a_proxy_cancelled_at_any_checkpoint_holds_nothing(transport: str, late: bool) -> None:

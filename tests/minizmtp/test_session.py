@@ -775,6 +775,7 @@ async def test_what_was_queued_is_sent_before_a_context_is_left() -> None:
         assert [int(number) for number, _ in got] == list(range(500))
 
 
+@pytest.mark.slow
 async def test_a_second_of_lingering_logs_the_socket_and_the_reason(
     quick_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -322,6 +322,7 @@ def test_the_vector_of_two_hands_on_the_way() -> None:
 frames = st.lists(st.sampled_from([b"", b"a", b"bc"]), min_size=1, max_size=6)
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("28-11", "28-13", "28-14")
 @given(frames)
 def test_splitting_an_envelope_loses_nothing(message: Message) -> None:

@@ -104,6 +104,7 @@ def test_a_departed_peer_gets_nothing_when_its_queue_drains() -> None:
     assert {robin.send([b"x"]) for _ in range(5)} == {stays}
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=5), st.lists(st.integers(-1, 4), max_size=60))
 def test_each_peer_with_room_gets_exactly_its_turns(hwms: list[int], steps: list[int]) -> None:
     """−1 sends; any other number has that peer take one message. Between two messages to the same peer, every other
@@ -188,6 +189,7 @@ def test_a_discarded_pipe_is_forgotten_with_all_that_it_holds() -> None:
     assert list(iter(fair.take, None)) == [(b, [b"b"])]
 
 
+@pytest.mark.slow
 @pytest.mark.requirement("30-18", "37-55")
 @given(st.integers(1, 5), st.lists(st.integers(-2, 4), max_size=80))
 @example(2, [0, 0, -1, -2, 0, 0, 0, 1, -1, -1, -1])  # one that was emptied without asking is not in the row twice

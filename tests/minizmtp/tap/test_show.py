@@ -3,6 +3,7 @@
 import io
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,7 @@ def flat(some: list[Span]) -> list[Span]:
     return [each for span in some for each in [span, *flat(list(span.inside))]]
 
 
+@pytest.mark.slow
 @given(st.lists(spans, max_size=5))
 def test_lines_of_any_spans_are_printable_and_hold_every_octet(some: list[Span]) -> None:
     plain = Show(whole=True).spans(1, CLIENT, some, 1.5, writes=1)

@@ -294,6 +294,7 @@ def test_one_write_of_tiny_frames_stays_within_the_memory_limit() -> None:
     assert conversation.left_out == len(HANDSHAKE) + 60_002 - len(kept(conversation, CLIENT))
 
 
+@pytest.mark.slow
 def test_what_is_kept_costs_as_much_memory_as_is_counted() -> None:
     tap = a_tap(keep=1 << 20)
     number = converse(tap, (CLIENT, HANDSHAKE))

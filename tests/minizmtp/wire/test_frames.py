@@ -230,6 +230,7 @@ def test_what_is_encoded_is_decoded(frames: list[Frame]) -> None:
     assert [(flags & ~2, body) for flags, body in frames_of(octets)] == frames
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary() | st.integers(200, 300).map(bytes), min_size=1))
 def test_a_message_is_encoded_as_its_frames_are(message: list[bytes]) -> None:
     *front, last = message
