@@ -13,13 +13,13 @@ the translation of the frames, in both directions, is all that this chapter does
     >>> wrapper.wrap(b"\x01\x02id\x00\x05hello").hex(" ")
     '82 03 01 69 64 82 06 00 68 65 6c 6c 6f'
     >>> unwrapper.receive_data(bytes.fromhex("82 03 01 69 64   82 06 00 68 65 6c 6c 6f"))
-    >>> unwrapper.unwrap(-1, 1000, most=9)
+    >>> unwrapper.unwrap(-1, 1000, most=100)
     b'\x01\x02id\x00\x05hello'
 
 Pings, pongs and closes belong to the WebSocket. The unwrapper stops at one:
 
     >>> unwrapper.receive_data(bytes.fromhex("89 01 61   82 02 00 62"))
-    >>> unwrapper.unwrap(-1, 1000, most=9), unwrapper.take_control()
+    >>> unwrapper.unwrap(-1, 1000, most=100), unwrapper.take_control()
     (b'', (9, b'a'))
 
 A run of frames of one size is translated in a single step, as in `batches`. That includes the masks, because there the
