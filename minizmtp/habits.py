@@ -70,6 +70,7 @@ OF_SOCKET = {
     **dict.fromkeys(["send_unicode", "recv_unicode", "setsockopt_unicode"], "its name ends in _string"),
     **dict.fromkeys(["send_serialized", "recv_serialized"], "use send_multipart() and recv_multipart()"),
     **dict.fromkeys(["join", "leave"], "it is for a DISH; a SUB subscribes"),
+    "connect_peer": "it is for a PEER; use connect()",
     **dict.fromkeys(["io_threads", "max_sockets"], NO_THREADS),
     **dict.fromkeys([*NO_OPTIONS, *map(str.upper, NO_OPTIONS)], NO_OPTION),
     **{name: f"an option is an attribute in lower case: {name.lower()}" for name in SocketOption.__members__},

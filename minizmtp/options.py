@@ -87,8 +87,9 @@ UP_TO_255 = Rule("up to 255 octets", lambda value: len(value) < 256)
 KEY = Rule("a key: 32 octets, or 40 characters of Z85", lambda value: _is_key(value))
 ANY_OCTETS = Rule("any octets", lambda value: True)
 ORIGINS = Rule(
-    "SCHEME://HOST or SCHEME://HOST:PORT, as many as needed with spaces between them, or *",
-    lambda value: all(re.fullmatch(rb"\*|null|[\w+.-]+://[^\s/?#]+", origin) for origin in value.split()),
+    "SCHEME://HOST as a browser sends it, with :PORT unless it is 80 of http or 443 of https; null; or *. Separate"
+    " several by spaces",
+    lambda value: all(_is_origin(origin.lower()) for origin in value.split()),
 )
 CONTEXT = Rule("an ssl.SSLContext", lambda value: True)
 NAME = Rule("1 to 255 octets that do not begin with a zero", lambda value: 0 < len(value) < 256 and value[0] != 0)
@@ -221,6 +222,12 @@ class Tenths(Option[int]):
     def __set__(self, instance: Options, value: int) -> None:
         super().__set__(instance, value)
         instance._values[self.name] -= instance._values[self.name] % 100
+
+
+def _is_origin(origin: bytes) -> bool:
+    """Can a browser send this as an Origin (RFC 6454, 6.2)? A pattern, or the usual port, would never match."""
+    usual = re.match(rb"http://.*:80$|https://.*:443$", origin)
+    return not usual and re.fullmatch(rb"\*|null|[\w+.-]+://[\w.:\[\]-]+", origin) is not None
 
 
 def _is_key(text: bytes) -> bool:

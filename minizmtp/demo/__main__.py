@@ -88,7 +88,11 @@ def parse(arguments: Sequence[str], parts: Sequence[Part]) -> argparse.Namespace
         parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(names)}")
     # Check now, because an error after the tour would come too late.
     if options.html and (options.html.is_dir() or not options.html.absolute().parent.is_dir()):
-        parser.error(f"--html {options.html}: it is a folder, or the folder where it is to be is not there")
+        parser.error(f"--html {options.html}: it is a folder, or its folder does not exist")
+    if options.live and (options.parts or options.all or options.html):
+        parser.error("--live is a page of its own, without the parts of the tour: leave out PART, --all and --html")
+    if not options.live and (options.port or options.host != parser.get_default("host")):
+        parser.error("--port and --host say where --live listens: add --live, or leave them out")
     if not 0 <= options.port <= 65535:
         parser.error(f"--port {options.port}: expected a number up to 65535")
     try:

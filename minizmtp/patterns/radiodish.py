@@ -48,6 +48,12 @@ def is_group(name: bytes) -> bool:
     return len(name) <= LONGEST_GROUP and 0 not in name
 
 
+def check_group(name: bytes) -> None:
+    """Raise ZMQError (EINVAL) if this is not the name of a group."""
+    if not is_group(name):
+        raise ZMQError(EINVAL, f"group {printable(name[:16])} has {len(name)} octets: expected {EXPECTED}")
+
+
 class Groups(Subscriptions[Pipe]):
     """As Subscriptions, but what is looked up has to be equal."""
 
@@ -116,8 +122,9 @@ class Dish(Draft, XSub):
 
     def join(self, group: bytes) -> None:
         """Ask for the messages of group. ZMQError (EINVAL) if it is joined already, as in libzmq (D-10)."""
-        if not is_group(group) or group in self._requests.counts:
-            raise ZMQError(EINVAL, f"group {printable(group)}: expected {EXPECTED}, which this DISH has not joined yet")
+        if group in self._requests.counts:
+            raise ZMQError(EINVAL, f"group {printable(group)}: this DISH has joined it already")
+        check_group(group)
         self._ask(Join(group))
 
     def leave(self, group: bytes) -> None:

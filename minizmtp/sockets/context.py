@@ -8,7 +8,7 @@ libzmq has I/O threads in its context; here they are tasks in a nursery. So no t
 block is left, each has ended or was cancelled.
 
 Leaving it normally closes every socket, and waits until each has sent its queued messages or its `linger` is over.
-After a second the log names the sockets that still wait, because with a `linger` of −1 and a peer that never comes the
+After 1.5 s the log names the sockets that still wait, because with a `linger` of −1 and a peer that never comes the
 program would seem to hang. Leaving it by an exception or a cancellation drops everything at once.
 
 Lingering ends when the peer has read everything and closes too (see `net.parting`). In libzmq it ends when the
@@ -28,6 +28,7 @@ import trio
 
 from ..constants import SocketType
 from ..errors import EINVAL, ContextTerminated, ZMQError
+from ..net.parting import MOST, QUIET
 from ..net.reports import log
 from ..net.runtime import Runtime, keep_memory
 from ..options import OPTION_ROWS, Keywords, Options
@@ -35,8 +36,8 @@ from . import zap
 from .drafts import Addressed, AddressedSocket, kind_of_socket
 from .socket import Socket
 
-# Seconds of lingering after which the log says which sockets wait, and for what.
-LINGER_WARNING_AFTER = 1.0
+# Seconds of lingering after which the log says which sockets wait, and for what. By then a silent peer is given up.
+LINGER_WARNING_AFTER = QUIET + 0.5
 
 # For Context.instance(): each trio.run has its own value.
 _instance: trio.lowlevel.RunVar[Context | None] = trio.lowlevel.RunVar("minizmtp.Context.instance", None)
@@ -119,6 +120,12 @@ class Context(Options):
                     "closing waits for peers of %s %s, which have no room for the last %d octets sent, and linger=%d:"
                     " if they may be dropped, set linger=0, or leave by `await ctx.destroy(linger=0)`",
                     socket.socket_type.name, links.last_endpoint, octets, socket.linger,
+                )  # fmt: skip
+            elif links.partings:
+                log.warning(
+                    "closing waits for peers of %s %s, which go on sending and do not close: for at most %d s; to wait"
+                    " no longer, set a linger, or leave by `await ctx.destroy(linger=0)`",
+                    socket.socket_type.name, links.last_endpoint, MOST,
                 )  # fmt: skip
         await self._runtime.wait_until_idle()
 

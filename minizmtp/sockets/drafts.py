@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..constants import SNDMORE, SocketType
 from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..patterns.clientserver import LARGEST_ID, Peer
-from ..patterns.radiodish import EXPECTED, Dish, is_group
+from ..patterns.radiodish import Dish, check_group
 from ..wire.events import Item
 from .sender import frame_of
 from .socket import Message, Socket
@@ -117,13 +117,18 @@ class AddressedSocket(Socket):
         """The first frame of the message as the pattern has it. What is not given is that of data, if it is a Frame."""
         name = self.socket_type.name
         if self.socket_type in NUMBERED:
+            if group is not None:
+                raise ZMQError(EINVAL, f"{group=}: a {name} sends to the routing_id of a peer, and has no groups")
             number = getattr(data, "routing_id", 0) if routing_id is None else routing_id
-            if group is not None or not 0 <= number <= LARGEST_ID:
-                raise ZMQError(EINVAL, f"{routing_id=}, {group=}: a {name} sends to the routing id of a peer")
+            if not isinstance(number, int):
+                raise TypeError(f"routing_id={number!r}: expected an int, that of a frame which the peer has sent")
+            if not 0 <= number <= LARGEST_ID:
+                raise ZMQError(EINVAL, f"routing_id={number}: expected 1 to {LARGEST_ID}, as in a frame of that peer")
             return number.to_bytes(ID_OCTETS, "big")
+        if routing_id is not None:
+            raise ZMQError(EINVAL, f"{routing_id=}: a {name} sends to a group, and its peers have no numbers")
         octets = group_octets(getattr(data, "group", "") if group is None else group)
-        if routing_id is not None or not is_group(octets):
-            raise ZMQError(EINVAL, f"{routing_id=}, {group=}: a {name} sends to {EXPECTED}")
+        check_group(octets)
         return octets
 
     # ------------------------------------------------------------------------------------------------------- receiving
@@ -178,5 +183,10 @@ class AddressedSocket(Socket):
 
 
 def group_octets(group: str | bytes) -> bytes:
-    """A group as it is on the wire. A str that came from one that is not UTF-8 is the same again."""
-    return group.encode("utf-8", "surrogateescape") if isinstance(group, str) else frame_of(group)
+    """A group as it is on the wire. If octets that are not UTF-8 became a str, these are the same octets again."""
+    try:
+        return group.encode("utf-8", "surrogateescape") if isinstance(group, str) else memoryview(group).tobytes()
+    except UnicodeEncodeError:
+        raise ZMQError(EINVAL, f"group {group!r}: expected text that UTF-8 can encode, or bytes") from None
+    except TypeError:
+        raise TypeError(f"group {group!r}: expected a str or bytes") from None

@@ -160,6 +160,11 @@ def test_it_listens_on_loopback_at_the_port_that_is_asked_for(capsys: pytest.Cap
         assert host == "127.0.0.1"
         assert main(["--live", "--port", port]) == 2
         assert "EADDRINUSE" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(["--live", "--port", "65536"])
-    assert "expected a number up to 65535" in capsys.readouterr().err
+    for wrong, words in [
+        (["--live", "--port", "65536"], "expected a number up to 65535"),
+        (["--live", "meet"], "leave out PART, --all and --html"),
+        (["--port", "8000"], "add --live, or leave them out"),
+    ]:
+        with pytest.raises(SystemExit):
+            main(wrong)
+        assert words in capsys.readouterr().err

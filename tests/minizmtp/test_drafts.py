@@ -1,5 +1,8 @@
 """Draft types on real sockets: addresses of frames, what crosses the wire, and several tasks on one socket."""
 
+import re
+from typing import Any
+
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -214,10 +217,12 @@ async def test_what_a_draft_does_not_send_is_einval() -> None:
             (server.send(b"x", zmq.SNDMORE), "without SNDMORE"),
             (server.send_multipart([b"two", b"frames"]), "2 frames: a message of a SERVER is one frame"),
             (radio.send_many([[b"two", b"frames"]]), "2 frames: a message of a RADIO is one frame"),
-            (server.send(b"x", group="g"), "group='g': a SERVER sends to the routing id of a peer"),
-            (server.send(b"x", routing_id=2**32), "routing_id=4294967296"),
-            (radio.send(b"x", routing_id=1), "routing_id=1, group=None: a RADIO sends to a group"),
-            (radio.send(b"x", group="g" * 256), "of at most 255 octets"),
+            (server.send(b"x", group="g"), "group='g': a SERVER sends to the routing_id of a peer"),
+            (server.send(b"x", routing_id=2**32), "routing_id=4294967296: expected 1 to 4294967295"),
+            (server.send(b"x", routing_id=-1), "routing_id=-1: expected 1 to 4294967295"),
+            (radio.send(b"x", routing_id=1), "routing_id=1: a RADIO sends to a group"),
+            (radio.send(b"x", group="g" * 256), "group g{16} has 256 octets: expected a group of at most 255 octets"),
+            (radio.send(b"x", group="\ud800"), "expected text that UTF-8 can encode, or bytes"),
         ]:
             with pytest.raises(zmq.ZMQError, match=words) as caught:
                 await wrong
@@ -233,6 +238,27 @@ async def test_what_a_draft_does_not_send_is_einval() -> None:
                 call()
         with pytest.raises(TypeError):
             Frame("text")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("routing_id", ["7", b"\0\7", 7.0])
+async def test_a_routing_id_is_an_int(routing_id: Any) -> None:
+    async with zmq.Context() as ctx:
+        server = ctx.socket(zmq.SERVER)
+        with pytest.raises(TypeError, match=re.escape(f"routing_id={routing_id!r}: expected an int")):
+            await server.send(b"x", routing_id=routing_id)
+        with pytest.raises(TypeError, match="expected an int"):
+            await server.send(Frame(b"x", routing_id))
+
+
+@pytest.mark.parametrize("group", [7, ["eu"]])
+async def test_a_group_is_a_str_or_bytes(group: Any) -> None:
+    async with zmq.Context() as ctx:
+        radio, dish = ctx.socket(zmq.RADIO), ctx.socket(zmq.DISH)
+        words = re.escape(f"group {group!r}: expected a str or bytes")
+        with pytest.raises(TypeError, match=words):
+            await radio.send(b"x", group=group)
+        with pytest.raises(TypeError, match=words):
+            dish.join(group)
 
 
 # ------------------------------------------------------------------------------------- several tasks, and what waits

@@ -91,7 +91,9 @@ async def test_a_silent_peer_is_waited_for_a_moment(quick_clock: MockClock) -> N
 
 
 @pytest.mark.slow
-async def test_a_peer_that_never_stops_talking_has_some_time(quick_clock: MockClock) -> None:
+async def test_a_peer_that_never_stops_talking_has_some_time(
+    quick_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
     async with RawListener.listen() as server, zmq.Context() as ctx, trio.open_nursery() as nursery:
         push = ctx.socket(zmq.PUSH)
         push.connect(server.endpoint)
@@ -105,7 +107,10 @@ async def test_a_peer_that_never_stops_talking_has_some_time(quick_clock: MockCl
                     await peer.send(PING)
 
             nursery.start_soon(talk)
-            assert await leave(ctx) == pytest.approx(MOST, abs=QUIET)
+            with logged(caplog) as words:
+                assert await leave(ctx) == pytest.approx(MOST, abs=QUIET)
+            (told,) = words
+            assert told.startswith(f"closing waits for peers of PUSH {server.endpoint}, which go on sending")
             nursery.cancel_scope.cancel()
 
 

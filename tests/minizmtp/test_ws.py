@@ -357,11 +357,24 @@ async def test_a_name_that_was_rebound_to_us_is_no_origin(dial: Dial) -> None:
         assert (await peer.all()).startswith(b"HTTP/1.1 403 Forbidden\r\n")
 
 
-@pytest.mark.parametrize("value", [b"app.example", b"https://app.example/", b"https://app.example,https://b.example/"])
-async def test_an_origin_is_a_scheme_and_a_host(value: bytes) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"app.example",
+        b"https://app.example/",
+        b"https://app.example,https://b.example",
+        b"https://*.example",
+        b"https://app.example:443",
+        b"HTTP://app.example:80 https://app.example",
+        "https://größe.example".encode(),
+    ],
+)
+async def test_an_origin_that_no_browser_sends_is_refused(value: bytes) -> None:
+    """It would never match, and so the page would not get in."""
     async with zmq.Context() as ctx:
-        with pytest.raises(zmq.ZMQError, match="expected SCHEME://HOST or SCHEME://HOST:PORT"):
+        with pytest.raises(zmq.ZMQError, match="expected SCHEME://HOST as a browser sends it"):
             ctx.socket(zmq.PULL, ws_origins=value)
+        ctx.socket(zmq.PULL, ws_origins=b"null http://app.example:443 https://[2001:db8::1]:8443 moz-extension://a-b")
 
 
 async def test_half_a_request_ends_after_handshake_ivl(dial: Dial, mock_clock: trio.testing.MockClock) -> None:
