@@ -300,7 +300,7 @@ CODE = {
         "minizmtp.wire.frames:encode_message",
     ),
     "message": ("minizmtp.wire.frames:", "minizmtp.wire.frames:encode_message"),
-    "request": ("minihttp.connection:head_of",),
+    "request": ("minihttp.connection:Heads._head",),
     "upgrade": ("minizmtp.wire.upgrade:", "minizmtp.wire.upgrade:ClientUpgrade.__init__"),
     "101": ("minizmtp.wire.upgrade:ServerUpgrade._send_101",),
     "NULL READY, ZWS": ("minizmtp.wire.zws:", "minizmtp.wire.zws:Wrapper.wrap"),
