@@ -6,10 +6,11 @@
                   │                  └── GET /octets   … to a PUB of what the relay has seen
                   └── Glass ──► the terminal, and that PUB
 
-All is on one port. The page has a script of its own, which speaks ZWS 2.0, and loads nothing else. What the page is
-told of octets is not shown, because that would be told again.
+Everything is on one port. The page has its own script, which speaks ZWS 2.0, and loads nothing else. Connections to
+/octets are not shown, because showing one record would send the next.
 
-Only programs of this machine and the page itself may connect: a request with a foreign Origin or Host gets 403.
+A request gets 403 if its Origin is another page, or if its Host is a name other than localhost. Only this machine can
+connect, unless --host says otherwise.
 
 Read next: `__main__`.
 """
@@ -46,14 +47,14 @@ from .relay import LOCALHOST
 LARGEST = 65536  # octets of a question, and of any request
 MOST_OBSERVED = 50  # connections at a time; what passes on others is not shown
 MOST_SHOWN = 200  # records in the page; older ones are removed
-MOST_SPANS, MOST_OCTETS = 64, 64  # of a record, and of a span, that the page is told
+MOST_SPANS, MOST_OCTETS = 64, 64  # of a record, and of a span, that the page gets
 UNSEEN = b"GET /octets "
 WELCOME = b"welcome"
 FORBIDDEN = "Expected an address or localhost as the host, and no page of another origin.\n"
 
 
 class Glass:
-    """What the relay tells: names the octets, and passes them on. screen: of the terminal. records: for the page."""
+    """Listens to the relay, and passes on what each octet means. screen: of the terminal. records: for the page."""
 
     def __init__(self, screen: Screen, records: trio.MemorySendChannel[bytes]) -> None:
         self._screen = screen
@@ -89,7 +90,7 @@ class Glass:
     def _tell(self, connection: int, side: Side, spans: Sequence[Span], at: float) -> None:
         if spans:
             self._screen.say(self._show.spans(connection, side, spans, at, writes=1))
-            with suppress(trio.WouldBlock):  # a flood: the page is told of as much as it can take
+            with suppress(trio.WouldBlock):  # in a flood, the page gets as many records as it can take
                 record = as_record(self._paths.get(connection, ""), side, spans, at)
                 self._records.send_nowait(json.dumps(record).encode())
 
@@ -103,7 +104,7 @@ class Glass:
 
 
 def as_record(path: str, side: Side, spans: Sequence[Span], at: float) -> dict[str, Any]:
-    """For the script of the page: what came at once from one side."""
+    """What the script of the page gets: the octets that came from one side at one time."""
     size, left = sum(len(span.octets) for span in spans), len(spans[MOST_SPANS:])
     title = f"{path}, {at:.3f} s: {side.value} → {side.other.value}, {size} octet{'s' * (size != 1)}"
     title += f", {left} more fields" * (left > 0)
@@ -159,7 +160,7 @@ class Server:
             await self.news.send_multipart([b"said", question])
 
     async def publish(self, records: trio.MemoryReceiveChannel[bytes]) -> None:
-        """Tell the pages of octets."""
+        """Send the pages the records of octets."""
         async for record in records:
             await self.octets.send_multipart([b"record", record])
 

@@ -59,7 +59,7 @@ async def run(stage: Stage) -> None:
         all(cover(trace.spans(side), ws.first.said(side)) for side in Side),
     )
     stage.claim(
-        "the 101 carries a hash of the random key in the request, so it is no old answer out of a cache",
+        "the 101 carries a hash of the random key in the request, so it cannot be an old answer from a cache",
         accept_token(field(ws, Side.CLIENT, b"Sec-WebSocket-Key")) == field(ws, Side.SERVER, b"Sec-WebSocket-Accept"),
     )
     key, hello = masked_request(ws)

@@ -4,16 +4,18 @@
          ◄── PONG, messages, PONG …           dropped, because the program wants no more of it
          ◄── end of stream                    the peer has read everything: close
 
-If octets arrive for a socket that is closed, its system answers by a reset, and the reset destroys what the peer has
-not read yet. libzmq closes at once: a PULL that is slow, and answers PINGs, loses most of what a PUSH sent before it
-closed. Here a stream is closed in these steps after messages were sent, or the reason of a refusal.
+If octets arrive for a socket that is closed, the system answers with a reset, and the reset destroys what the peer has
+not read yet. libzmq closes at once: a slow PULL that answers PINGs loses most of what a PUSH sent before it closed.
+Here a stream is closed in these steps if messages were sent on it, or the reason for a refusal.
 
-**How long?** Until the deadline, which is the end of `linger`, and not longer than it is of use:
+**How long does it take?** At most until the deadline, which is the end of `linger`. It is over earlier
 
-- until the peer closes. Most do at once, because they have read to the end of the stream.
-- If the peer's system has everything: until the peer is silent for QUIET seconds. What is silent causes no reset soon,
-  and the system goes on by itself. A peer that goes on sending, and does not read, has MOST seconds.
-- If the peer's system has no room for the rest, and `linger` is −1: without a limit.
+- when the peer closes. Most peers do so at once, because they have read to the end of the stream.
+- when the peer's system has everything, and the peer has sent nothing for QUIET seconds. Then a reset is not likely,
+  and our system finishes without us.
+- when the peer's system has had everything for MOST seconds. This bounds a peer that goes on sending and does not read.
+
+If the peer's system has no room for the rest, only the deadline counts, and with a `linger` of −1 there is none.
 
 Read next: `tls`, or `engine` at once.
 """
@@ -30,14 +32,14 @@ from .transports import Stream
 QUIET = 1.0
 MOST = 30.0
 
-# Octets of a peer that was refused are dropped up to so many. A peer that keeps to the protocol sends nothing more.
+# From a peer that was refused, at most so many octets are read. A peer that keeps to the protocol sends fewer.
 REFUSED_OCTETS = 1 << 18
 
 
 class Partings:
     """The streams of one socket that are being closed.
 
-    start_task: begins a task that ends with the Context. on_end: called when one is closed.
+    start_task: starts a task that ends with the Context. on_end: called each time that a stream is closed.
     """
 
     __slots__ = ("_on_end", "_scopes", "_start_task")
@@ -53,7 +55,7 @@ class Partings:
         return len(self._scopes)
 
     def add(self, stream: Stream, deadline: float, most: float = math.inf) -> None:
-        """Close stream when its peer has read what was sent, at the deadline, or after it has sent so many octets."""
+        """Close stream when the peer closes, at the deadline, or when the peer has sent `most` octets."""
         try:
             if trio.current_time() < deadline:
                 stream.send_eof()
@@ -92,9 +94,9 @@ class Partings:
 
 
 async def part(stream: Stream, most: float = math.inf) -> None:
-    """Our direction is closed: drop what comes, up to so many octets, until the peer closes, or until to wait longer is
-    of no use."""
-    has_all = trio.current_time()  # the peer's system, since then
+    """Our direction is closed: drop what comes, until the peer closes or has sent `most` octets, or until it is of no
+    use to wait longer."""
+    has_all = trio.current_time()  # since then, the peer's system has everything
     with suppress(OSError):  # the peer has gone
         while most > 0 and trio.current_time() < has_all + MOST:
             with trio.move_on_after(QUIET) as silence:

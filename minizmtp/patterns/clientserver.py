@@ -9,9 +9,9 @@ A CLIENT is a DEALER, and a SERVER is a ROUTER, with these differences:
 - **The name of a peer is a number**, and it is not in the message. The SERVER chooses it: 32 bits, and never 0 (D-3). A
   peer cannot choose it, so two peers never ask for the same name, and none takes another's place.
 - **No message is dropped silently.** To send to a number that no peer has is the error EHOSTUNREACH (D-4). If the
-  queue of the peer is full, the sender waits (D-5). A ROUTER drops both, unless it has the option router_mandatory.
-- **There is no envelope**, which a peer could forget or get wrong. The price: no broker can stand in between. DEALER
-  and ROUTER can be chained, because each ROUTER on the way adds a frame, and takes it off on the way back.
+  queue of the peer is full, the sender waits (D-5). In both cases, a ROUTER without router_mandatory drops the message.
+- **There is no envelope**, which a peer could forget or get wrong. The price is that no broker can stand in between.
+  DEALER and ROUTER can be chained, because each ROUTER on the way adds a frame, and takes it off on the way back.
 
 A PEER is a SERVER that talks to other PEERs. It may also speak first, because `connect_peer` returns the number of the
 peer that it connects to. Messages may be sent to that number before the connection is there (D-6).
@@ -53,7 +53,7 @@ class Client(Draft, Dealer):
 
 
 class Server(Draft, Router):
-    """Numbers its peers, and sends to the one with the number that is given."""
+    """Numbers its peers, and sends to the peer with the number that is given."""
 
     socket_type = SocketType.SERVER
     frames = 2
@@ -65,7 +65,7 @@ class Server(Draft, Router):
         self._name(pipe)
 
     def connected(self, pipe: Pipe) -> None:
-        """It keeps its number, whichever peer is there now."""
+        """The pipe keeps its number, even if this is another peer than before."""
 
     def has_room_for(self, beginning: Message) -> bool:
         pipe = self._by_id.get(beginning[0])

@@ -1,10 +1,10 @@
 """Draft types: one message is one frame.                                 37/ZMTP 3.1, "Thread-Safe Socket Types"
 
-    classic          what hurts                                               draft
-    PUSH PULL        two tasks that send by parts mix their parts             SCATTER GATHER        `scattergather`
+    classic          the problem                                              draft
+    PUSH PULL        two tasks that send messages in parts mix the parts      SCATTER GATHER        `scattergather`
     PAIR             the same                                                 CHANNEL               `channel`
-    DEALER ROUTER    the name of a peer is a frame among those of a message   CLIENT SERVER PEER    `clientserver`
-    PUB SUB          who wants "eu" gets "europe", too                        RADIO DISH            `radiodish`
+    DEALER ROUTER    the name of a peer is one of the frames of a message     CLIENT SERVER PEER    `clientserver`
+    PUB SUB          a subscription to "eu" also brings "europe"              RADIO DISH            `radiodish`
 
 A message of several frames is sent in several steps (SNDMORE), and between two of them another task may send. So a
 classic socket of libzmq belongs to one thread. A draft type has no parts: each send and each receive is one step, and
@@ -14,7 +14,7 @@ is here an attribute of the frame: `frame.routing_id`, `frame.group` (see `socke
 They are called drafts because their RFCs may still change. libzmq has them only where it was built with its draft API,
 and pyzmq's wheels are built without. A draft type talks to its own kind only: a SCATTER to a GATHER, never to a PULL.
 
-To send several frames is an error (37-64). If they come from a peer, they are dropped (37-65).
+To send several frames is an error (37-64). A message of several frames from a peer is dropped (37-65).
 
     >>> from .pipeline import Pull
     >>> from .queue import Queue
@@ -41,7 +41,7 @@ T = TypeVar("T", bound=Item)
 
 
 class Draft(Pattern):
-    """Stands in front of a classic type: only messages of the right number of frames are sent and received.
+    """A base class in front of a classic type. Only messages of the right number of frames are sent and received.
 
     frames: how many they have here; 2 where the first is a routing id or a group, which is no frame to the program.
     """
@@ -56,7 +56,7 @@ class Draft(Pattern):
         return super().send_many(map(self._checked, items), most)
 
     def has_room_for(self, beginning: Message) -> bool:
-        if self.frames == 1:  # the others ask for it themselves
+        if self.frames == 1:  # the sockets of the others have refused SNDMORE already
             raise ZMQError(EINVAL, f"a message of a {self.socket_type.name} is one frame: send it without SNDMORE")
         return super().has_room_for(beginning)
 

@@ -12,9 +12,10 @@ to 255 octets, none of which is zero (D-9).
     04 07 04 4a 4f 49 4e 65 75        COMMAND, 7 octets, "JOIN" "eu"; LEAVE ends it
     01 02 65 75 00 04 72 61 69 6e     the group "eu" (MORE), "rain"
 
-All else is as with PUB and SUB. The RADIO filters. It waits for no DISH, and drops what has no room, or what no DISH
-has joined (D-8). A DISH tells its groups to each RADIO, on each connection anew. It drops what comes from a group that
-it has left. In this module, a message is a list of two frames, the group and the body, as on the wire (37-63).
+All else is as with PUB and SUB. The RADIO filters, and never waits: it drops a message to a group that no DISH has
+joined, and sends nothing to a DISH whose queue is full (D-8). A DISH sends its groups to each RADIO, again on each
+connection, and drops messages of a group that it has left. In this module, a message is a list of two frames, the group
+and the body, as on the wire (37-63).
 
     >>> from .queue import Queue
     >>> radio, peer = Radio(on_arrival=print, on_space=lambda: None), Pipe(Queue(), Queue())
@@ -55,7 +56,7 @@ def check_group(name: bytes) -> None:
 
 
 class Groups(Subscriptions[Pipe]):
-    """As Subscriptions, but what is looked up has to be equal."""
+    """As Subscriptions, but a message goes only to those that asked for exactly its group."""
 
     def _find(self, topic: bytes) -> tuple[Pipe, ...]:
         node, rest = self._path(topic)[-1]

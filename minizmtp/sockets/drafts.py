@@ -8,9 +8,9 @@
     frame = await dish.recv()                                   bytes, and frame.group
 
 The names are those of pyzmq. There, a plain `recv()` loses the address, and `recv(copy=False)` returns a Frame with it.
-Here it always comes with the frame, because a Frame is bytes. So `recv_multipart`, `recv_many` and `async for` give it,
-too. A Frame that is sent without another address goes to its own: `await server.send(frame)` echoes, and
-`radio.send_many(Frame(text, group="eu") for text in news)` sends a batch.
+Here it always comes with the frame, because a Frame is bytes with attributes. So `recv_multipart`, `recv_many` and
+`async for` give it, too. A Frame that is sent without an address goes to the one that it has:
+`await server.send(frame)` echoes, and `radio.send_many(Frame(text, group="eu") for text in news)` sends a batch.
 
     >>> frame = Frame(b"rain", group="eu")
     >>> frame == b"rain", frame.group, frame.routing_id
@@ -79,6 +79,7 @@ class AddressedSocket(Socket):
         group: str | bytes | None = None,
     ) -> None:
         """Send one frame: to the peer of that routing id (SERVER, PEER), or to all that joined the group (RADIO).
+        Without a group it goes to the group "".
 
         A SERVER and a PEER wait while that peer's queue is full. Raises ZMQError: EHOSTUNREACH for a routing id that no
         peer has, EINVAL for SNDMORE and for an address that is wrong or is for another type of socket.
