@@ -392,5 +392,7 @@ class Handover(Response):
     """
 
     def __init__(self, to: Callable[[socket.socket, bytes], None]) -> None:
+        if not callable(to):
+            raise TypeError(f"Handover({to!r}): expected a function that takes a socket and octets, such as sock.adopt")
         super().__init__(101)
         self.to = to

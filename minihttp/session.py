@@ -172,7 +172,12 @@ class Session:
                     self._is_over = await self._serve()
                 self._nursery.cancel_scope.cancel()
             if self._handover is not None:
-                self._handover(socket.socket(fileno=self.wire.socket.detach()), self._head + self._inbox)
+                connected = socket.socket(fileno=self.wire.socket.detach())
+                try:
+                    self._handover(connected, self._head + self._inbox)
+                except BaseException:  # it has not taken the connection over, so its end is ours
+                    connected.close()
+                    raise
                 return
             if self._is_over:
                 with trio.move_on_after(LINGER):

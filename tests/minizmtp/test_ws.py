@@ -763,3 +763,33 @@ async def test_a_plain_request_that_is_handed_over_is_told_why(nursery: trio.Nur
         assert response.status_code == 426
         assert "GET /zmq without `Upgrade: websocket`" in response.text
         nursery.cancel_scope.cancel()
+
+
+async def test_a_handover_to_a_closed_socket_closes_the_connection(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    connections = []
+    async with zmq.Context() as ctx:
+        rep = ctx.socket(zmq.REP)
+        rep.close()
+
+        def to(sock: socket.socket, octets: bytes) -> None:
+            connections.append(sock)
+            rep.adopt(sock, octets)
+
+        async def handler(request: minihttp.Request) -> minihttp.Response:
+            return minihttp.Handover(to)
+
+        (listener,) = await nursery.start(partial(minihttp.serve, handler, "127.0.0.1"))
+        async with minihttp.AsyncClient() as client:
+            with pytest.raises(minihttp.RemoteProtocolError):
+                await client.get(f"http://127.0.0.1:{listener.socket.getsockname()[1]}/zmq")
+        assert [sock.fileno() for sock in connections] == [-1]
+        assert "this REP socket is closed" in caplog.text
+        caplog.clear()
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_handover_is_to_a_function() -> None:
+    with pytest.raises(TypeError, match=r"such as sock\.adopt"):
+        minihttp.Handover(None)  # type: ignore[arg-type]
