@@ -155,9 +155,9 @@ class Server:
     async def answer(self) -> None:
         """Answer questions, and publish them."""
         while True:
-            question = await self.ask.recv()
-            await self.ask.send(question.decode(errors="replace").upper().encode())
-            await self.news.send_multipart([b"said", question])
+            question = await self.ask.recv_multipart()  # because a request may have any number of frames
+            await self.ask.send_multipart([frame.decode(errors="replace").upper().encode() for frame in question])
+            await self.news.send_multipart([b"said", *question])
 
     async def publish(self, records: trio.MemoryReceiveChannel[bytes]) -> None:
         """Send the pages the records of octets."""

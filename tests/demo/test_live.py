@@ -149,6 +149,8 @@ async def test_a_program_may_ask_and_is_shown_too() -> None:
             req.connect(server.url.replace("http", "ws") + "ask")
             await req.send(b"hello")
             assert await req.recv() == b"HELLO"
+            await req.send_multipart([b"two", b"frames"])
+            assert await req.recv_multipart() == [b"TWO", b"FRAMES"]
         until(lambda: "closed" in server.said)
         assert "┊ command: READY" in server.said
         assert server.end() == (0, "")
