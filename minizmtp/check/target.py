@@ -246,7 +246,9 @@ async def dial(endpoint: str, patience: float) -> trio.abc.Stream:
     except trio.TooSlowError:
         raise Unreachable(f"{endpoint}: no connection in {patience:g} s") from None
     except (OSError, trio.BrokenResourceError) as error:
-        raise Unreachable(f"{endpoint}: {error.__cause__ or error}") from None
+        cause = error.__cause__ or error
+        attempts = cause.exceptions if isinstance(cause, ExceptionGroup) else [cause]  # one for each address
+        raise Unreachable(f"{endpoint}: {'; '.join(map(str, attempts))}") from None
 
 
 async def encrypted(stream: trio.SocketStream, host: str) -> trio.abc.Stream:

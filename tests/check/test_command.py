@@ -61,6 +61,7 @@ def test_nothing_to_check_ends_with_2(capsys: pytest.CaptureFixture[str]) -> Non
     assert main([endpoint]) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"check: {endpoint}: ")
+    assert "Error connecting to" in told  # the cause, and not only that all attempts failed
     assert "Start the socket first" in told
 
 
