@@ -16,6 +16,7 @@ import errno
 import math
 import os
 import socket
+import ssl
 import stat
 import sys
 import tempfile
@@ -272,7 +273,7 @@ def listen(endpoint: Endpoint, options: Options) -> Listener:
     Raises ZMQError: EADDRINUSE, ENODEV (no such interface), EMFILE, ENAMETOOLONG, EACCES …
     """
     assert not isinstance(endpoint, Inproc)
-    _check_bindable(endpoint, options)
+    check_tls(endpoint, options, dials=False)
     try:
         if isinstance(endpoint, Ipc):
             return _listen_ipc(endpoint, options)
@@ -440,11 +441,18 @@ def check_dialable(endpoint: Endpoint) -> None:
         _check_ipc(endpoint)
 
 
-def _check_bindable(endpoint: Endpoint, options: Options) -> None:
-    """Raise ZMQError if an option is missing without which no peer could connect."""
-    if isinstance(endpoint, Ws) and endpoint.secure and options.ssl_context is None:
+def check_tls(endpoint: Endpoint, options: Options, *, dials: bool) -> None:
+    """Raise ZMQError if no handshake of TLS could succeed: a bind has no ssl_context, or it is for the other side."""
+    if not (isinstance(endpoint, Ws) and endpoint.secure):
+        return
+    context = options.ssl_context
+    if context is None and not dials:
         words = "bind needs a certificate: set ssl_context, to an ssl.SSLContext that has loaded one"
         raise ZMQError(EINVAL, f"{endpoint}: {words}")
+    if context is not None and context.protocol == (ssl.PROTOCOL_TLS_SERVER if dials else ssl.PROTOCOL_TLS_CLIENT):
+        method, purpose = ("connect", "SERVER_AUTH") if dials else ("bind", "CLIENT_AUTH")
+        words = f"{method} needs ssl.create_default_context(ssl.Purpose.{purpose}), or another for that side"
+        raise ZMQError(EINVAL, f"{endpoint}: ssl_context has {context.protocol.name}: {words}")
 
 
 def _check_ipc(endpoint: Ipc) -> None:

@@ -33,7 +33,7 @@ from ..net.parting import Partings
 from ..net.reports import log
 from ..net.runtime import Runtime
 from ..net.security import choose_connection
-from ..net.transports import HandedListener, HandedStream, check_dialable, listen
+from ..net.transports import HandedListener, HandedStream, check_dialable, check_tls, listen
 from ..options import Options, snapshot, without_effect
 from ..patterns import Pattern
 from .monitor import Monitor, MonitorEvent
@@ -135,6 +135,7 @@ class Links:
         choose_connection(self.socket_type, options, address, dials=True)()
         if not isinstance(address, Inproc):
             check_dialable(address)
+            check_tls(address, options, dials=True)
         # All that may raise comes before this line, because a connect that raises must change nothing.
         self.last_endpoint = endpoint
         once = self.socket_type in CONNECT_ONCE and not isinstance(address, Inproc)

@@ -679,6 +679,17 @@ async def test_a_bind_to_wss_needs_a_certificate() -> None:
             sock.bind(WSS)
 
 
+async def test_an_ssl_context_for_the_other_side_is_refused() -> None:
+    async with zmq.Context() as ctx:
+        sock = ctx.socket(zmq.REP, linger=0, ssl_context=ssl.create_default_context())
+        with pytest.raises(zmq.ZMQError, match=r"has PROTOCOL_TLS_CLIENT: bind needs .*CLIENT_AUTH"):
+            sock.bind(WSS)
+        sock.ssl_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        with pytest.raises(zmq.ZMQError, match=r"has PROTOCOL_TLS_SERVER: connect needs .*SERVER_AUTH"):
+            sock.connect("wss://127.0.0.1:1")
+        assert sock.last_endpoint == ""
+
+
 async def test_a_context_of_another_type_is_refused() -> None:
     async with zmq.Context() as ctx:
         with pytest.raises(TypeError, match="expected SSLContext"):
