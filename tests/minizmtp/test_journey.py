@@ -123,12 +123,11 @@ async def test_a_recv_that_waits_is_32_calls() -> None:
         pull = ctx.socket(zmq.PULL, spin_time=0)
         pull.bind("tcp://127.0.0.1:*")
         with socket.create_connection(("127.0.0.1", int(pull.last_endpoint.rpartition(":")[2]))) as peer:
-            peer.sendall(GREETING + ready(b"PUSH") + frame(b"warm"))
-            assert await pull.recv() == b"warm"
-            await wait_all_tasks_blocked(0.01)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(receive)
-                await wait_all_tasks_blocked(0.01)
-                peer.sendall(frame(b"hello"))
+            peer.sendall(GREETING + ready(b"PUSH"))
+            for call, body in ((pull.recv, b"warm"), (receive, b"hello")):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(call)
+                    await wait_all_tasks_blocked(0.01)  # so that the next call does not look
+                    peer.sendall(frame(body))
     print(*recorder.calls, sep="\n")
     assert len(recorder.calls) <= 32
