@@ -202,17 +202,20 @@ class Run:
         """Play the cases that could not be played again, alone. With a driver, its process is started anew."""
         gone, suspects = self._gone, self._suspects
         self._gone, self._suspects = "", []
-        for case in suspects:
+        for number, case in enumerate(suspects):
             if self._restart is not None:
                 await self._restart()
             try:
                 self._finish(await play(case, self._target))
             except Gone as again:
-                result = result_of(case)
                 if self._restart is None and self._target.terms.dials:
-                    result.note = "it has not connected again; a driver can make it"
-                    self._finish(result)
-                    continue
+                    left, self._left = [*suspects[number:], *self._left], []
+                    for case in left:  # because each would wait as long
+                        result = result_of(case)
+                        result.note = "it has not connected again; a driver can make it"
+                        self._finish(result)
+                    return
+                result = result_of(case)
                 result.verdict, result.came = Verdict.ENDED, str(again)
                 result.expected = "the other side to be there afterwards"
                 self._finish(result)
