@@ -72,8 +72,9 @@ DIFFERENCES: dict[str, str] = {
     "back-off": "With reconnect_ivl_max, the pause doubles until a handshake is finished. In libzmq, each TCP "
     "connection resets the pause, so libzmq dials a server that accepts and closes at full speed.",
     "close": "We close our direction, and close the socket when the peer has closed its own, which shows that it has "
-    "read everything; at the latest at the end of linger. libzmq closes at once. If the peer sends anything then, such "
-    "as a PONG, its unread messages are lost, whatever linger is.",
+    "read everything; at the latest at the end of linger. If the peer's system has everything, a second of silence is "
+    "enough, and 30 s are the most. libzmq closes at once. If the peer sends anything then, such as a PONG, its unread "
+    "messages are lost, whatever linger is.",
     "spelling of an endpoint": "unbind, disconnect and a second connect accept any spelling of an endpoint: `*`, the "
     "name of an interface, a mapped address, capitals. libzmq accepts some. With ipv6, our last_endpoint of an IPv4 "
     "address is tcp://127.0.0.1:5555, and libzmq's is tcp://[::ffff:127.0.0.1]:5555.",

@@ -42,18 +42,10 @@ def command(path: Path) -> list[str]:
 @pytest.mark.timeout(300)
 @every_step
 async def test_a_solution_passes_its_own_step(step: Step) -> None:
+    """All earlier steps: see `thorough`."""
     outcomes = await run_step(step, command(solution(step.number)), PATIENCE)
     assert [outcome.result for outcome in outcomes if not outcome.passed] == []
     assert len(outcomes) == len(step.checks)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("step", STEPS[1:], ids=lambda step: step.name)
-async def test_a_solution_passes_the_step_before(step: Step) -> None:
-    """All earlier steps: see `thorough`."""
-    outcomes = await run_step(STEPS[step.number - 2], command(solution(step.number)), PATIENCE)
-    assert [outcome.result for outcome in outcomes if not outcome.passed] == []
 
 
 @pytest.mark.slow
