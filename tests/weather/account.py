@@ -74,8 +74,9 @@ class Account:
         for count, gap in enumerate(gaps):
             first, last = self.sent[gap.start], self.sent[gap.stop - 1]
             words = f"{len(gap)} lost, from {first[0]} to {last[0]}, sent at {first[1]:.2f} to {last[1]:.2f}"
-            # Each of the gaps from here on has an end of a connection of its own, after its first message.
-            if sum(at >= first[1] for at in ends) < len(gaps) - count:
+            # Each of the gaps from here on has an end of a connection of its own, after the last message that arrived
+            # before it: a PUB also drops what it is given when its peer has just gone.
+            if sum(at >= self.sent[max(gap.start - 1, 0)][1] for at in ends) < len(gaps) - count:
                 found.append(f"{words}; connections ended at {ends}")
             # One message may have been with the system, and noted only after the end of the connection.
             if self.keeps and not any(self.sent[max(gap.start, gap.stop - 2)][1] <= at for at in ends):
