@@ -36,6 +36,11 @@ MOST = 30.0
 REFUSED_OCTETS = 1 << 18
 
 
+def end_of(linger: int) -> float:
+    """The time at which so many milliseconds are over; −1: never."""
+    return trio.current_time() + linger / 1000 if linger >= 0 else math.inf
+
+
 class Partings:
     """The streams of one socket that are being closed.
 
@@ -78,7 +83,7 @@ class Partings:
 
     def shorten(self, linger: int) -> None:
         """Go on for at most linger milliseconds (−1: no limit)."""
-        deadline = trio.current_time() + linger / 1000 if linger >= 0 else math.inf
+        deadline = end_of(linger)
         for scope in self._scopes.values():
             scope.deadline = min(scope.deadline, deadline)
 

@@ -36,6 +36,7 @@ from ..wire import AuthRequest, Connection, Ready
 from ..wire.metadata import metadata_as_text
 from .engine import Engine
 from .link import detach_pipe, new_pipe
+from .parting import end_of
 from .pulse import Disconnected
 from .reports import HEARTBEATS_OFF, Closed, LogOnce, explain, log, may_read_until
 from .transports import Stream
@@ -165,7 +166,7 @@ class Session:
 
     def finish(self, linger: int) -> None:
         self.finishing = True
-        self._deadline = min(self._deadline, trio.current_time() + linger / 1000 if linger >= 0 else math.inf)
+        self._deadline = min(self._deadline, end_of(linger))
         # What the peer sent is discarded. What is queued for the peer stays in the pipe, and the engine goes on.
         if self._pipe is not None:
             detach_pipe(self._links.pattern, self._pipe, discard=True)
