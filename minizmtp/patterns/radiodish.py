@@ -90,10 +90,8 @@ class Radio(Draft, Pub):
     socket_type = SocketType.RADIO
     frames = 2
 
-    def __init__(
-        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
-    ) -> None:
-        super().__init__(on_arrival, on_space, options)
+    def _begin(self) -> None:
+        super()._begin()
         self._subscribers = Members(self._options, lambda step: self.later(step))
         self.subscriptions = self._subscribers.given
 
@@ -108,10 +106,7 @@ class Dish(Draft, XSub):
     frames = 2
     queues_ahead = False
 
-    def __init__(
-        self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
-    ) -> None:
-        super().__init__(on_arrival, on_space, options)
+    def _begin(self) -> None:
         self._requests = Requests(self.queues_ahead, lambda step: self.later(step), Join)
         self._update_filter()
 
