@@ -108,7 +108,6 @@ class Engine(Source):
         """Begin with the greeting; the peer has patience seconds to be ready."""
         if patience < NEVER:
             self._alarm = self._reactor.call_at(trio.current_time() + patience, self._too_slow)
-        self._set_interest()
         self.run_once(READ)  # a quick peer may have spoken already: then our greeting and READY are one write
         if self._state is not CLOSED:
             self.send_protocol_output()
@@ -234,18 +233,21 @@ class Engine(Source):
             if count < READ_SIZE or reads == limits.reads or messages >= MESSAGES or octets >= OCTETS:
                 break
         if reads or resumes:
-            now = trio.current_time()
             if self._pulse is not None:
-                self._pulse.heard(now)
+                self._pulse.heard(trio.current_time())
             if messages > 1 or writer.state is GATHERING:  # or else there is nothing that it would change
                 writer.heard(messages)
-            limits.note(work - connection.decoder.allowance, octets, now)
+            limits.note(work - connection.decoder.allowance, octets, trio.current_time)
 
     def _advance(self) -> int:
         """Make events of what has come; how many messages there were."""
-        if self._pipe is None:
+        messages = 0
+        if (pipe := self._pipe) is None:
             self._shake_hands()
-        messages = self._receive(self._pipe) if self._pipe is not None else 0
+            # Most peers send nothing right behind READY.
+            pipe = self._pipe if self._connection.held else None
+        if pipe is not None:
+            messages = self._receive(pipe)
         self.send_protocol_output()
         return messages
 

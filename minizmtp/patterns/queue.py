@@ -84,7 +84,10 @@ class Queue:
         self._sieve: Callable[[bytes], object] | None = None
         self._on_arrival: Callable[[], None] = ignore
         self._on_space: Callable[[], None] = ignore
-        self.set_hwm(hwm)
+        # As set_hwm does. To call it would be a tenth of what a new connection costs, which has two queues.
+        self.hwm = 0 if conflate else hwm  # 0: no limit
+        self._half = (self.hwm + 1) // 2 or 1
+        self._limit = self.hwm or sys.maxsize
 
     def set_reader(self, on_arrival: Callable[[], None] = ignore) -> None:
         """Call on_arrival when an empty queue has got something. Without an argument, the reader no longer listens."""

@@ -30,13 +30,14 @@ Try it: in `encode_greeting`, write `b" "` for `b"\0"`. No peer takes that for N
 from typing import NamedTuple
 
 from ..errors import ProtocolError, Violation, printable
-from .layout import Layout, offset, split, width
+from .layout import Layout, offset, width
 
 GREETING: Layout = (
     ("signature", 1), ("padding", 8), ("signature", 1), ("version", 2), ("mechanism", 20), ("as-server", 1),
     ("filler", 31),
 )  # fmt: skip
 GREETING_SIZE = width(GREETING)
+VERSIONS, MECHANISM, AS_SERVER = (offset(GREETING, name) for name in ("version", "mechanism", "as-server"))
 VERSION = (3, 1)
 
 
@@ -82,9 +83,8 @@ def decode_greeting(octets: bytes) -> Greeting:
     """Decode the peer's greeting, 64 octets; raises ProtocolError as `check_greeting` does."""
     check_greeting(octets)
     # Only the zeros at the end are padding: b"NULL\0X" isn't the name NULL, so don't cut it at the first zero.
-    fields = dict(split(GREETING, octets))
-    major, minor = fields["version"]
-    return Greeting(major, minor, fields["mechanism"].rstrip(b"\0"), fields["as-server"] == b"\x01")
+    mechanism = octets[MECHANISM : MECHANISM + 20].rstrip(b"\0")
+    return Greeting(octets[VERSIONS], octets[VERSIONS + 1], mechanism, octets[AS_SERVER] == 1)
 
 
 def check_mechanism(greeting: Greeting, ours: bytes) -> None:
@@ -101,6 +101,6 @@ def check_mechanism(greeting: Greeting, ours: bytes) -> None:
     raise ProtocolError(
         f'{found} (37/ZMTP "Authentication and Confidentiality")',
         Violation.MECHANISM_MISMATCH,
-        at=offset(GREETING, "mechanism"),
+        at=MECHANISM,
         is_zmtp=is_name,
     )

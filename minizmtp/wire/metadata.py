@@ -25,6 +25,7 @@ Read next: `mechanisms`.
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from ..constants import PEERS, SocketType
 from ..errors import ProtocolError, Violation, printable
@@ -86,18 +87,16 @@ def decode_metadata(data: bytes) -> dict[bytes, bytes]:
     {b'socket-type': b'REQ', b'identity': b''}
     """
     properties: dict[bytes, bytes] = {}
-    property_name = b""
-    for number, (field, octets) in enumerate(metadata_fields(data)):
-        if number == 4 * MOST_PROPERTIES:
+    fields = metadata_fields(data)
+    for number, _ in enumerate(fields):  # the length of a name
+        if number == MOST_PROPERTIES:
             raise ProtocolError(
                 f"metadata of more than {MOST_PROPERTIES} properties, expected at most as many"
                 ' (a limit of ours, 37/ZMTP "Connection Metadata" sets none)',
                 Violation.INVALID_METADATA,
             )
-        if field == "property":
-            property_name = octets.lower()
-        elif field == "value":
-            properties.setdefault(property_name, octets)
+        (_, name), _, (_, value) = islice(fields, 3)
+        properties.setdefault(name.lower(), value)
     return properties
 
 

@@ -17,8 +17,12 @@ from tests.zmtp_peer import RawPeer
 
 
 def long_run(limits: RunLimits, now: float) -> int:
-    limits.note(limits.work, 65536, now)
+    limits.note(limits.work, 65536, lambda: now)
     return limits.work
+
+
+def short_run(limits: RunLimits, now: float) -> None:
+    limits.note(1, 66, lambda: now)
 
 
 def test_floods_do_not_limit_each_other() -> None:
@@ -31,7 +35,7 @@ def test_floods_do_not_limit_each_other() -> None:
 def test_one_flood_alone_is_not_limited_by_its_own_short_runs() -> None:
     one = RunLimits(RunCounts())
     for number in range(10):
-        one.note(1, 66, number * 0.001)
+        short_run(one, number * 0.001)
         assert long_run(one, number * 0.001) == WORK
 
 
@@ -40,16 +44,16 @@ def test_two_floods_beside_a_dialogue_are_limited() -> None:
     floods, dialogue = [RunLimits(counts) for _ in range(2)], RunLimits(counts)
     for number in range(4):
         works = [long_run(one, number * 0.001) for one in floods]
-        dialogue.note(1, 66, number * 0.001)
+        short_run(dialogue, number * 0.001)
     assert works == [SHORT_WORK] * 2
 
 
 def test_a_dialogue_that_is_over_does_not_limit_a_flood() -> None:
     counts = RunCounts()
     flood, dialogue = RunLimits(counts), RunLimits(counts)
-    dialogue.note(1, 66, 0.0)
+    short_run(dialogue, 0.0)
     assert long_run(flood, 1.0) == WORK  # it was over before the flood began
-    dialogue.note(1, 66, 1.01)
+    short_run(dialogue, 1.01)
     assert long_run(flood, 1.02) == SHORT_WORK
     assert long_run(flood, 1.02 + 0.9 * SHARING) == SHORT_WORK
     assert long_run(flood, 1.03 + SHARING) == WORK
