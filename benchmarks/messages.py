@@ -128,6 +128,20 @@ def idle(connections: int) -> Row:
     )
 
 
+def connect(name: str, words: str, target: float, **more: Any) -> Row:
+    return Row(
+        name,
+        f"{words}connect to libzmq's REP, one round trip, close",
+        ("reply_to_all", "request_each_anew"),
+        units=("µs",),
+        targets=({"pyzmq": target},),
+        rivals=tuple(name for name in RIVALS if name != "raw"),
+        others=("pyzmq", ""),
+        most=500,  # because each connection uses up a local port
+        **more,
+    )
+
+
 def curve() -> list[Row]:
     """Rows with libzmq at the other end for every rival."""
     keys: Any = None
@@ -146,16 +160,7 @@ def curve() -> list[Row]:
         one_way("curve-push-64k", "CURVE, PUSH→ libzmq's PULL, 64 KiB", large, units=("MB/s",), targets=fast, **out),
         one_way("curve-pull-64", "CURVE, libzmq's PUSH →PULL, 64 B", small, targets=slow, **into),
         one_way("curve-pull-64k", "CURVE, libzmq's PUSH →PULL, 64 KiB", large, units=("MB/s",), targets=fast, **into),
-        Row(
-            "curve-connect",
-            "CURVE, connect to libzmq's REP, one round trip",
-            ("reply_to_all", "request_each_anew"),
-            Work(10, curve=keys),
-            units=("µs",),
-            targets=({"pyzmq": 0.8},),
-            most=500,  # because each connection uses up a local port
-            **out,
-        ),
+        connect("curve-connect", "CURVE, ", 0.9, work=Work(10, curve=keys), missing=missing),
     ]
 
 
@@ -205,6 +210,7 @@ ROWS = [
     many(routed(100, 0), 4.4),
     idle(5000),
     idle(10_000),
+    connect("connect", "", 0.8, work=Work(20)),
     *curve(),
 ]
 
