@@ -28,7 +28,6 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from .certificates import create_certificates, load_certificate, load_certificates
@@ -41,9 +40,6 @@ from .wire import z85
 from .wire.events import Message
 
 CURVE_ALLOW_ANY = "*"
-
-# A handler's decision about a peer: status, text, user id.
-Answer = tuple[bytes, bytes, bytes]
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -74,9 +70,7 @@ class Authenticator:
         self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self.stop()
 
     def allow(self, *addresses: str) -> None:
@@ -124,7 +118,8 @@ class Authenticator:
                     # An overridden method may raise anything. It must not end this task, because the handler's endpoint
                     # would stay bound without an answer, and no peer could connect any more.
                     if not server.closed:
-                        await server.send_multipart(_after_error(request))
+                        log.exception("ZAP: error while judging %s: answered 500", _peer_of(request))
+                        await server.send_multipart(_reply(request, b"500", b"Internal error"))
         except ZMQError as error:
             if error.errno != ENOTSOCK:
                 raise
@@ -132,48 +127,48 @@ class Authenticator:
     def answer(self, request: Message) -> Message:
         """The reply to a request, both without the delimiter. May be overridden."""
         if len(request) < 6 or request[0] != zap.VERSION:
-            return [zap.VERSION, request[1] if len(request) > 1 else b"", b"500", b"malformed request", b"", b""]
-        _, request_id, domain, address, _, mechanism, *credentials = request
-        where = address.decode("utf-8", "replace")
-        status, text, user_id = self._judge(domain.decode("utf-8", "replace"), where, mechanism, credentials)
-        if len(user_id) > zap.LONGEST:
-            raise ValueError(f"a user id of {len(user_id)} octets, expected at most {zap.LONGEST} (27/ZAP)")
-        if status != b"200":
-            log.info("ZAP: %s from %s refused: %s", printable(mechanism), where or "ipc", text.decode())
-        return [zap.VERSION, request_id, status, text, user_id, b""]
+            return _reply(request, b"500", b"malformed request")
+        _, _, domain, address, _, mechanism, *credentials = request
+        verdict = self._judge(
+            domain.decode("utf-8", "replace"), address.decode("utf-8", "replace"), mechanism, credentials
+        )
+        if isinstance(verdict, str):
+            log.info("ZAP: %s refused: %s", _peer_of(request), verdict)
+            return _reply(request, b"400", verdict.encode())
+        if len(verdict) > zap.LONGEST:
+            raise ValueError(f"a user id of {len(verdict)} octets, expected at most {zap.LONGEST} (27/ZAP)")
+        return _reply(request, b"200", b"OK", verdict)
 
-    def _judge(self, domain: str, address: str, mechanism: bytes, credentials: list[bytes]) -> Answer:
+    def _judge(self, domain: str, address: str, mechanism: bytes, credentials: list[bytes]) -> bytes | str:
+        """The user id of a peer that may connect; or, as a str, why it may not."""
         if is_one_of(address, self._denied) or (self._allowed and not is_one_of(address, self._allowed)):
-            return b"400", b"Address denied", b""
+            return "Address denied"
         if mechanism == b"NULL":
-            return b"200", b"OK", b"anonymous"
+            return b"anonymous"
         if mechanism == b"PLAIN" and len(credentials) == 2:
-            return self._judge_plain(domain, *credentials)
+            username, password = credentials
+            passwords = self._passwords.get(domain, self._passwords.get("*", {}))
+            known = passwords.get(username.decode("utf-8", "surrogateescape"))
+            # Don't use ==, because its duration tells how much of the password is right.
+            is_right = known is not None and hmac.compare_digest(known, password)
+            return username if is_right else "Invalid username or password"
         if mechanism == b"CURVE" and len(credentials) == 1:
-            return self._judge_curve(domain, credentials[0])
-        return b"400", b"Security mechanism not supported", b""
-
-    def _judge_plain(self, domain: str, username: bytes, password: bytes) -> Answer:
-        passwords = self._passwords.get(domain, self._passwords.get("*", {}))
-        known = passwords.get(username.decode("utf-8", "surrogateescape"))
-        # Don't use ==, because its duration tells how much of the password is right.
-        if known is not None and hmac.compare_digest(known, password):
-            return b"200", b"OK", username
-        return b"400", b"Invalid username or password", b""
-
-    def _judge_curve(self, domain: str, key: bytes) -> Answer:
-        keys = self._keys.get(domain, self._keys.get("*", {}))
-        if keys is None or key in keys:
-            return b"200", b"OK", self.curve_user_id(key).encode()
-        return b"400", b"Unknown key", b""
+            keys = self._keys.get(domain, self._keys.get("*", {}))
+            is_known = keys is None or credentials[0] in keys
+            return self.curve_user_id(credentials[0]).encode() if is_known else "Unknown key"
+        return "Security mechanism not supported"
 
 
-def _after_error(request: Message) -> Message:
-    """Log the present exception, and return the reply to the request that caused it."""
-    _, request_id, _, address, _, mechanism, *_ = [*request, *[b""] * 6]
-    where = address.decode("utf-8", "replace")
-    log.exception("ZAP: error while judging %s from %s: answered 500", printable(mechanism), where or "ipc")
-    return [zap.VERSION, request_id, b"500", b"Internal error", b"", b""]
+def _reply(request: Message, status: bytes, text: bytes, user_id: bytes = b"") -> Message:
+    """The reply to a request, which may be malformed."""
+    request_id = request[1] if len(request) > 1 else b""
+    return [zap.VERSION, request_id, status, text, user_id, b""]
+
+
+def _peer_of(request: Message) -> str:
+    """For the log: the mechanism and the address of the peer, as far as the request has them."""
+    _, _, _, address, _, mechanism, *_ = [*request, *[b""] * 6]
+    return f"{printable(mechanism)} from {address.decode('utf-8', 'replace') or 'ipc'}"
 
 
 def as_password(name: str, password: str) -> Secret:
