@@ -19,6 +19,7 @@ Read next: `waiters`.
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from typing import NamedTuple
 from weakref import WeakSet
 
@@ -29,7 +30,7 @@ from ..net.addresses import bound_place, dialled_place
 from ..net.connector import Connector
 from ..net.endpoints import Endpoint, Inproc, parse_endpoint
 from ..net.link import Link
-from ..net.parting import Partings
+from ..net.parting import MOST, Partings
 from ..net.reports import log
 from ..net.runtime import Runtime
 from ..net.security import choose_connection
@@ -256,9 +257,24 @@ class Links:
             for pipe, connected in link.pipes()
         ]
 
-    def unsent(self) -> dict[str, int]:
-        """{endpoint: messages not yet sent}, for all that have some."""
-        return {link.endpoint: link.unsent() for link in self._links if link.unsent()}
+    def waits_for(self) -> Iterator[str]:
+        """What keeps the closed socket from ending, and what the program can do about each."""
+        name, linger = self.socket_type.name, self.options.linger
+        for link in self._links:
+            if count := link.unsent():
+                unsent = f"{count} unsent message{'s' * (count > 1)}"
+                yield f"{name} {link.endpoint}, which has {unsent} and {linger=}: if they may be dropped, set linger=0"
+        peers = f"peers of {name} {self.last_endpoint}"
+        if octets := self.partings.undelivered():
+            yield (
+                f"{peers}, which have no room for the last {octets} octets sent, and {linger=}: if they may be dropped,"
+                " set linger=0"
+            )
+        elif self.partings:
+            yield (
+                f"{peers}, which go on sending and do not close: for at most {MOST:.0f} s; to wait no longer, set a"
+                " linger"
+            )
 
     # --------------------------------------------------------------------------------------------- what sessions call
 
