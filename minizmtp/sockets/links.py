@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 from weakref import WeakSet
 
@@ -28,7 +29,7 @@ from ..errors import ENOENT, ENOTSOCK, ZMQError
 from ..net.acceptor import Acceptor
 from ..net.addresses import bound_place, dialled_place
 from ..net.connector import Connector
-from ..net.endpoints import Endpoint, Inproc, parse_endpoint
+from ..net.endpoints import Inproc, parse_endpoint
 from ..net.link import Link
 from ..net.parting import MOST, Partings
 from ..net.reports import log
@@ -139,9 +140,10 @@ class Links:
             check_tls(address, options, dials=True)
         # All that may raise comes before this line, because a connect that raises must change nothing.
         self.last_endpoint = endpoint
-        once = self.socket_type in CONNECT_ONCE and not isinstance(address, Inproc)
-        if once and dialled_place(address, self.options) in self._connected():
-            return
+        if self.socket_type in CONNECT_ONCE and not isinstance(address, Inproc):
+            place = dialled_place(address, options)
+            if any(isinstance(link, Connector) and link.place == place and not link.finishing for link in self._links):
+                return
         self._ended_connects.discard(endpoint)
         del self.options.connect_routing_id  # because it names one peer
         self._warn_of_idle(options, endpoint)
@@ -158,18 +160,9 @@ class Links:
         for reason in without_effect(options, self.socket_type, endpoint.partition("://")[0]):
             log.warning("%s: %s", endpoint, reason)
 
-    def _connected(self) -> list[Endpoint]:
-        return [link.place for link in self._links if isinstance(link, Connector) and not link.finishing]
-
-    def unbind(self, endpoint: str) -> None:
-        """See Socket.unbind."""
-        self._finish_link(endpoint, "bound to")
-
-    def disconnect(self, endpoint: str) -> None:
-        """See Socket.disconnect."""
-        self._finish_link(endpoint, "connected to")
-
-    def _finish_link(self, endpoint: str, how: str) -> None:
+    def finish_at(self, endpoint: str, how: str) -> None:
+        """See Socket.unbind and Socket.disconnect. They do the same, because libzmq ends an endpoint by its text alone.
+        how: for the error if there is none, "bound to" or "connected to"."""
         self.check_open()
         links = [link for link in self._links if not link.finishing]
         # By its text first, because that is cheap and usual; only then by the place that the text means.
@@ -185,22 +178,17 @@ class Links:
 
     def _at(self, text: str, links: list[Link]) -> list[Link]:
         """The links of an endpoint that the program spells otherwise now than it did when it bound or connected it."""
-        try:
-            endpoint = parse_endpoint(text)
-        except ZMQError:
-            try:
-                endpoint = parse_endpoint(text, connect=True)  # it may name a source, which a bind refuses
-            except ZMQError:
-                return []
-        places = (dialled_place(endpoint, self.options), bound_place(endpoint, self.options))
-        return [link for link in links if link.place in places]
+        # As a connect as well, because it may name a source then, which a bind refuses.
+        for connect in (False, True):
+            with suppress(ZMQError):
+                endpoint = parse_endpoint(text, connect=connect)
+                places = (dialled_place(endpoint, self.options), bound_place(endpoint, self.options))
+                return [link for link in links if link.place in places]
+        return []
 
     def close(self) -> None:
         """Close now. What is queued is sent in the background for `linger` milliseconds (L-21)."""
         self.closed = True
-        if not self.runtime.owner_threads:
-            self._abandon()
-            return
         self.finish(self.options.linger)
         for monitor in list(self.monitors):
             monitor.end()
@@ -216,9 +204,10 @@ class Links:
         for link in list(self._links):
             link.finish(linger)
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """In a child of a fork: close our copies of the descriptors, and nothing else. The connections, the selectors
         that watch them, the tasks that work for them and the files of ipc endpoints are the parent's."""
+        self.closed = True
         for link in self._links:
             link.abandon()
         self.partings.abandon()
@@ -232,11 +221,6 @@ class Links:
         """Make every pipe as deep as the socket's options say now."""
         for link in self._links:
             link.set_hwms()
-
-    def monitor(self) -> Monitor:
-        """See Socket.monitor."""
-        self.check_open()
-        return Monitor(self.monitors)
 
     def peers(self) -> list[PeerStatistics]:
         """See Socket.peers."""

@@ -167,13 +167,13 @@ class Socket(Options):
     def unbind(self, endpoint: str) -> None:
         """Stop listening at endpoint, however it is spelled, and disconnect the peers that came by it (L-19). ENOENT if
         it is not bound."""
-        self._links.unbind(endpoint)
+        self._links.finish_at(endpoint, "bound to")
 
     def disconnect(self, endpoint: str) -> None:
         """Disconnect from the peer at endpoint, however it is spelled. What is queued for the peer lingers, what came
         from it and was not read is dropped (L-18). ENOENT if it is not connected; a connect that has ended by itself
         may be disconnected once."""
-        self._links.disconnect(endpoint)
+        self._links.finish_at(endpoint, "connected to")
 
     def close(self, linger: int | None = None) -> None:
         """Close now; may be repeated. What is queued is sent in the background for `linger` milliseconds (L-21). Tasks
@@ -182,14 +182,15 @@ class Socket(Options):
             return
         if linger is not None:
             self.linger = linger
-        in_child = not self._owner_threads  # of a fork, where no task of the parent may be woken
-        self._owner_threads = []
-        self._links.close()
         self._parts.clear()
-        if not in_child:
-            self._pattern.close()
-            self._fair, self._take = self._pattern.incoming or FairQueue(), self._pattern.take
-            self._waiters.wake_all()
+        if not self._owner_threads:  # in a child of a fork, where no task of the parent may be woken
+            self._links.abandon()
+            return
+        self._owner_threads = []  # because send and recv look here, and only if it fails ask whether the socket is open
+        self._links.close()
+        self._pattern.close()
+        self._fair, self._take = self._pattern.incoming or FairQueue(), self._pattern.take
+        self._waiters.wake_all()
 
     async def __aenter__(self) -> Self:
         return self
@@ -200,7 +201,8 @@ class Socket(Options):
     def monitor(self) -> Monitor:
         """What happens to this socket's connections from now on, as an iterator: see `monitor`. `async with
         sock.monitor() as events:` ends it with the block."""
-        return self._links.monitor()
+        self._links.check_open()
+        return Monitor(self._links.monitors)
 
     def peers(self) -> list[PeerStatistics]:
         """What has passed between this socket and each of its peers, as it stands now."""
@@ -228,11 +230,15 @@ class Socket(Options):
     def _is_readable(self) -> bool:
         return bool(self._rest) or self._pattern.can_receive()
 
-    async def _checkpoint(self) -> None:
-        """A point of cancellation, and a chance for the other tasks."""
-        self._turns.left = TURNS
-        self._links.check_open()
-        await trio.lowlevel.checkpoint()
+    async def _checkpoint(self, turns: int = TURNS) -> None:
+        """A point of cancellation. Also a chance for the other tasks, unless so many turns are left."""
+        if self._turns.left >= turns and not self._rest:
+            self._turns.left -= turns
+            await checkpoint_if_cancelled()
+        else:
+            self._turns.left = TURNS
+            self._links.check_open()
+            await trio.lowlevel.checkpoint()
 
     # --------------------------------------------------------------------------------------------------------- sending
 
@@ -376,12 +382,7 @@ class Socket(Options):
 
     async def recv_message(self, flags: int = 0) -> Message:
         """The next message, or what recv() has left of one, with what is known of its sender."""
-        turns = self._turns
-        if turns.left and not self._rest:
-            turns.left -= 1
-            await checkpoint_if_cancelled()
-        else:
-            await self._checkpoint()
+        await self._checkpoint(1)
         received = self._take_rest() if self._rest else self._try_receive()
         if received is None:
             received = await self._waiters.park(self._try_receive, flags, self.rcvtimeo)
@@ -399,16 +400,10 @@ class Socket(Options):
         if max_messages is not None and max_messages < 1:
             raise ZMQError(EINVAL, f"max_messages is {max_messages}: expected at least 1, or None for no limit")
         most = sys.maxsize if max_messages is None else max_messages
-        turns = self._turns
-        if turns.left >= TURNS_OF_MANY and not self._rest:
-            turns.left -= TURNS_OF_MANY
-            await checkpoint_if_cancelled()
-        else:
-            await self._checkpoint()
-        found = self._try_receive_many(most)
-        if found is None:
-            found = await self._waiters.park(partial(self._try_receive_many, most), flags, self.rcvtimeo)
-        return found
+        await self._checkpoint(TURNS_OF_MANY)
+        attempt = partial(self._try_receive_many, most)
+        found = attempt()
+        return await self._waiters.park(attempt, flags, self.rcvtimeo) if found is None else found
 
     def _try_receive_many(self, most: int) -> list[Frames] | None:
         self._links.check_open()
