@@ -24,7 +24,6 @@ It can be read alone.
 
 import hmac
 import ipaddress
-import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +32,7 @@ from typing import Self
 from .certificates import create_certificates, load_certificate, load_certificates
 from .constants import SocketType
 from .errors import ENOTSOCK, Secret, ZMQError, printable
+from .net.addresses import numeric
 from .net.reports import log
 from .sockets import zap
 from .sockets.context import Context
@@ -41,8 +41,6 @@ from .wire.events import Message
 
 CURVE_ALLOW_ANY = "*"
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 
 class Authenticator:
     """Decides for all servers in a Context. Call start and stop, or use `async with`."""
@@ -50,8 +48,8 @@ class Authenticator:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._socket = context.socket(SocketType.REP, linger=0)
-        self._allowed: set[IPAddress] = set()
-        self._denied: set[IPAddress] = set()
+        self._allowed: set[str] = set()
+        self._denied: set[str] = set()
         self._passwords: dict[str, dict[str, Secret]] = {}
         self._keys: dict[str, dict[bytes, str] | None] = {}  # by domain: {public key: user id}, None: any key
 
@@ -181,41 +179,31 @@ def as_password(name: str, password: str) -> Secret:
     raise ValueError(f"the password of {name!r}: expected text that UTF-8 can encode")
 
 
-def read_address(text: str) -> IPAddress:
-    """Parse an address; an IPv4 address mapped into IPv6 becomes IPv4. Raises ValueError for any other text.
+def read_address(text: str) -> str:
+    """An IP address in the one spelling by which two can be compared; see `net.addresses`. Raises ValueError for any
+    other text.
 
     >>> read_address("::FFFF:192.0.2.1"), read_address("0:0:0:0:0:0:0:1")
-    (IPv4Address('192.0.2.1'), IPv6Address('::1'))
+    ('192.0.2.1', '::1')
     >>> read_address("127.1")
     Traceback (most recent call last):
     ValueError: '127.1': expected one IP address, such as 192.0.2.1 or 2001:db8::1; no name, no port, no network
     """
     try:
-        address = ipaddress.ip_address(str(text))
+        address = str(ipaddress.ip_address(str(text)))
     except ValueError:
         words = "expected one IP address, such as 192.0.2.1 or 2001:db8::1; no name, no port, no network"
         raise ValueError(f"{text!r}: {words}") from None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return address.ipv4_mapped
-        if (zone := address.scope_id or "").isdecimal():  # the number of an interface, or its name: both are used
-            with suppress(OSError):
-                return ipaddress.IPv6Address(f"{without_zone(address)}%{socket.if_indextoname(int(zone))}")
-    return address
+    return numeric(address) or address  # the system knows no zone of an interface that is not there yet
 
 
-def without_zone(address: IPAddress) -> IPAddress:
-    """fe80::1%eth0 as fe80::1."""
-    return ipaddress.ip_address(address.packed)
-
-
-def is_one_of(text: str, addresses: set[IPAddress]) -> bool:
+def is_one_of(text: str, addresses: set[str]) -> bool:
     """True if the text is one of the addresses. It may be empty, because ipc peers have no address."""
     try:
         address = read_address(text)
     except ValueError:
         return False
-    return address in addresses or without_zone(address) in addresses
+    return address in addresses or address.partition("%")[0] in addresses
 
 
 __all__ = ["CURVE_ALLOW_ANY", "Authenticator", "create_certificates", "load_certificate", "load_certificates"]

@@ -20,7 +20,6 @@ Read next: `links`, or `socket` at once.
 """
 
 from collections import deque
-from types import TracebackType
 from typing import NamedTuple, Self
 from weakref import WeakSet
 
@@ -82,9 +81,7 @@ class Monitor:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self._events.clear()
         self.end()
 

@@ -131,12 +131,9 @@ class Sender:
 
 def frames_of(parts: Iterable[Any]) -> Message:
     """The parts of a message as its frames."""
-    frames = list(parts)
+    frames = [part if type(part) is bytes else frame_of(part) for part in parts]
     if not frames:
         raise ZMQError(EINVAL, "a message has at least one frame; it may be empty: [b'']")
-    for part in frames:
-        if type(part) is not bytes:
-            return [frame_of(part) for part in frames]
     return frames
 
 
