@@ -113,14 +113,13 @@ class Context(Options):
 
     async def destroy(self, linger: int | None = None) -> None:
         """As term(), with this linger, in milliseconds, for every open socket; None: each has its own."""
-        for socket in list(self._runtime.sockets.values()):
-            socket.close(linger)
+        self._close_sockets(linger)
         await self.term()
 
-    def _close_sockets(self) -> None:
+    def _close_sockets(self, linger: int | None = None) -> None:
         self._runtime.closed = True
         for socket in list(self._runtime.sockets.values()):
-            socket.close()
+            socket.close(linger)
 
     async def __aenter__(self) -> Self:
         check_in_trio()

@@ -27,7 +27,7 @@ import trio
 
 from ..constants import POLLERR, POLLIN, POLLOUT
 from ..errors import EINVAL, ZMQError
-from .changes import timeout_scope, wait_for_change
+from .changes import poll_until, wait_for_change
 from .socket import Socket
 
 if TYPE_CHECKING:
@@ -77,12 +77,7 @@ class Poller:
         another task waits for the same file.
         """
         self._able()  # raises for closed sockets and files before we wait
-        with timeout_scope(timeout):
-            await trio.lowlevel.checkpoint()
-            while not (able := self._able()):
-                await self._wait()
-            return able
-        return self._able()
+        return await poll_until(self._able, self._wait, timeout)
 
     def _able(self) -> list[tuple[Any, int]]:
         masks = ask_system(self._files())

@@ -43,7 +43,7 @@ from ..patterns.ahead import Received
 from ..patterns.routing import FairQueue, RoundRobin
 from ..sockopts import EVENTS, LAST_ENDPOINT, RCVMORE, SUBSCRIBE, TYPE, UNSUBSCRIBE, SocketOption
 from ..wire.events import Message as Frames
-from .changes import timeout_scope, wait_for_change
+from .changes import poll_until, wait_for_change
 from .links import Links, PeerStatistics
 from .monitor import Monitor
 from .sender import TURNS, Sender, frame_of, frames_of, items_of
@@ -214,12 +214,7 @@ class Socket(Options):
         """Wait until the socket can do what flags ask for, POLLIN or POLLOUT or both; what it can do, 0 if nothing
         within timeout milliseconds (None or negative: wait for ever)."""
         self._links.check_open()  # before the checkpoint, because in a child of a fork not even that may run
-        with timeout_scope(timeout):
-            await trio.lowlevel.checkpoint()
-            while not (mask := self.events & flags):
-                await wait_for_change(self._waiters)
-            return mask
-        return self.events & flags
+        return await poll_until(lambda: self.events & flags, partial(wait_for_change, self._waiters), timeout)
 
     @property
     def events(self) -> int:
@@ -279,13 +274,7 @@ class Socket(Options):
         """Send a message of several frames: all of it or none, if it raises or is cancelled. copy, track: see send."""
         try:
             frames = frames_of(parts)
-            # As in send. To share these lines would cost a call for each message, some 6 % of what it takes.
-            turns = self._turns
-            if turns.left:
-                turns.left -= 1
-                await checkpoint_if_cancelled()
-            else:
-                await self._checkpoint()
+            await self._checkpoint(1)
         except BaseException:
             self._give_up()
             raise
