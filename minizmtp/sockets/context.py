@@ -106,6 +106,7 @@ class Context(Options):
         with trio.move_on_after(LINGER_WARNING_AFTER):
             await self._runtime.wait_until_idle()
             return
+        # With a linger of −1 and a peer that never comes, the program would wait here for ever without a word.
         for links in self._runtime.sockets:
             for reason in links.waits_for():
                 log.warning("closing waits for %s, or leave by `await ctx.destroy(linger=0)`", reason)
@@ -127,7 +128,7 @@ class Context(Options):
             raise RuntimeError("a Context can be entered once: make a new one")
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
-        keep_memory()
+        keep_memory()  # not at import, because only a program that has sockets needs it
         self._runtime.start(self._nursery)
         return self
 
@@ -144,7 +145,7 @@ class Context(Options):
             self._nursery.cancel_scope.cancel()
             self._close_sockets()
             for links in list(self._runtime.sockets):
-                links.finish(0)
+                links.finish(0)  # even those with a linger, because the tasks that would send are cancelled
             await self._manager.__aexit__(None, None, None)
             self._runtime.reactor.close()
 

@@ -107,6 +107,7 @@ class Links:
             link = self.runtime.inproc.bind(self, endpoint, options)
         else:
             try:
+                # Here and not in the Acceptor's task, because EADDRINUSE is an error of this call.
                 listener = listen(address, options)
             except ZMQError as error:
                 self.tell(Event.BIND_FAILED, endpoint, error.errno, str(error))
@@ -121,6 +122,7 @@ class Links:
         self.check_open()
         listener = HandedListener(sock)
         stream = HandedStream(sock, octets)
+        # All connections of one address of the server are one link, because unbind() ends an endpoint as a whole.
         for link in self._links:
             if isinstance(link, Acceptor) and link.place == listener.endpoint and not link.finishing:
                 link.start_session(stream)
@@ -144,7 +146,7 @@ class Links:
             place = dialled_place(address, options)
             if any(isinstance(link, Connector) and link.place == place and not link.finishing for link in self._links):
                 return
-        self._ended_connects.discard(endpoint)
+        self._ended_connects.discard(endpoint)  # because a disconnect is for the new link from now on
         del self.options.connect_routing_id  # because it names one peer
         self._warn_of_idle(options, endpoint)
         link: Link
@@ -168,6 +170,7 @@ class Links:
         # By its text first, because that is cheap and usual; only then by the place that the text means.
         meant = [link for link in links if link.endpoint == endpoint] or self._at(endpoint, links)
         if not meant and endpoint in self._ended_connects:
+            # No error, because the program cannot know that the link ended by itself a moment ago.
             self._ended_connects.discard(endpoint)
             return
         if not meant:
@@ -190,6 +193,7 @@ class Links:
         """Close now. What is queued is sent in the background for `linger` milliseconds (L-21)."""
         self.closed = True
         self.finish(self.options.linger)
+        # After the links, because a monitor still tells of the connections that close() has ended.
         for monitor in list(self.monitors):
             monitor.end()
         self._forget_if_over()
@@ -201,7 +205,7 @@ class Links:
     def finish(self, linger: int) -> None:
         """End all links after linger milliseconds. Those that linger already have no longer than this."""
         self.partings.shorten(linger)
-        for link in list(self._links):
+        for link in list(self._links):  # a copy, because a link without unsent messages ends at once
             link.finish(linger)
 
     def abandon(self) -> None:
@@ -209,7 +213,7 @@ class Links:
         that watch them, the tasks that work for them and the files of ipc endpoints are the parent's."""
         self.closed = True
         for link in self._links:
-            link.abandon()
+            link.abandon()  # and not finish(), which would tell the peer that the connection ends
         self.partings.abandon()
         self._links.clear()
         self.monitors.clear()
@@ -228,11 +232,12 @@ class Links:
             PeerStatistics(
                 endpoint=link.endpoint,
                 address=pipe.metadata.get("Peer-Address", ""),
-                routing_id=pipe.routing_id or pipe.identity,
+                routing_id=pipe.routing_id or pipe.identity,  # by our name for it, or else by the one that it sent
                 connected=connected,
                 sent=pipe.outbound.taken,
                 queued=len(pipe.outbound),
                 dropped=pipe.outbound.dropped,
+                # What poll() or recv() has taken out of the queue, and the program has not read to its end, is unread.
                 received=pipe.inbound.taken - self.pattern.held_back(pipe),
                 unread=len(pipe.inbound) + self.pattern.held_back(pipe),
                 subscriptions=self.pattern.subscriptions_of(pipe),
@@ -271,7 +276,7 @@ class Links:
 
     def ended(self, link: Link) -> None:
         """The link is over: by itself, or because its lingering is."""
-        if link in self._links:
+        if link in self._links:  # an InprocLink that was accepted is not, because its InprocBinding keeps it
             del self._links[link]
             if not link.finishing:  # the program has not asked for this end, so it may still ask
                 self._ended_connects.add(link.endpoint)

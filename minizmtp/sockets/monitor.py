@@ -63,7 +63,7 @@ class Monitor:
     def tell(self, event: MonitorEvent) -> None:
         """Add an event."""
         if len(self._events) == MOST_KEPT:
-            self._events.popleft()
+            self._events.popleft()  # the oldest, because the newest say how the connection stands now
             self._dropped += 1
         self._events.append(event)
         self._wake()
@@ -82,7 +82,7 @@ class Monitor:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self._events.clear()
+        self._events.clear()  # because the program that leaves the block wants no more of them
         self.end()
 
     def __aiter__(self) -> Self:
@@ -109,7 +109,7 @@ class Monitor:
         return event
 
     async def _wait(self) -> None:
-        if self._arrival is not None:
+        if self._arrival is not None:  # two tasks would share the events at random
             raise trio.BusyResourceError(
                 "another task is waiting for the next event of this monitor: call sock.monitor() once for each task"
             )

@@ -55,13 +55,14 @@ class Sender:
         """
         self._links.check_open()
         message, begun = self.parts + frames, bool(self.parts)
-        self.parts.clear()
+        self.parts.clear()  # before anything can raise or wait, so that no error leaves half a message behind
         if track:
             raise TypeError("track=True is not available, because a frame's memory need not be tracked: leave it out")
         if not flags & SNDMORE:
             await self._when(self._pattern.try_send, message, flags)
             return
         if not begun:
+            # Only before the first part, because a message counts once in a queue, as in libzmq.
             await self._when(self._pattern.has_room_for, message, flags)
         self.parts.extend(message)
 
@@ -69,10 +70,10 @@ class Sender:
         """Call attempt with message until it succeeds."""
 
         def try_now() -> bool | None:
-            self._links.check_open()
+            self._links.check_open()  # each time, because the socket may be closed while this task waits
             if not attempt(message):
                 return None
-            self._waiters.wake_next()
+            self._waiters.wake_next()  # because a REQ or a REP that has sent may receive now
             return True
 
         if not try_now():
@@ -87,12 +88,13 @@ class Sender:
         iterator = iter(messages)
         items, count = items_of(iterator), 0
         while True:
-            self._links.check_open()
+            self._links.check_open()  # before the checkpoint, because in a child of a fork not even that may run
             await trio.lowlevel.checkpoint()
             if self.parts:
                 raise ZMQError(EINVAL, "a message was begun with SNDMORE: send its last part before send_many()")
             self._pattern.check_batch()
             left, some, waiting = TURNS, 1, None
+            # Until none is sent, because only a queue that was found full will call on_space.
             while left and some and waiting is None:
                 some, waiting = self._try_send_many(items, left)
                 count += some
@@ -101,7 +103,8 @@ class Sender:
                 await self._send_taken(waiting, flags)
                 count += 1
             elif getgeneratorstate(items) == GEN_CLOSED or length_hint(iterator, 1) == 0:
-                # There are no more. A list's iterator tells so, and need not be asked for one when there is no room.
+                # There are no more. A list's iterator tells so without being asked for one: otherwise, a batch that
+                # fills the queue exactly would wait for room that it does not need.
                 return count
             elif left:
                 await self._waiters.park(self._may_begin, flags, self._options.sndtimeo, self._waiters.senders)
@@ -112,11 +115,11 @@ class Sender:
 
     def _try_send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
         self._links.check_open()
-        some = 1  # perhaps, if it raises
+        some = 1  # if it raises, messages may have been sent before
         try:
             some, waiting = self._pattern.send_many(items, most)
         finally:
-            if some:  # and not always, because a proxy that is woken may wake this task
+            if some:  # because a proxy that is woken for nothing would wake this task, and so on for ever
                 self._waiters.wake_next()
         return some, waiting
 
@@ -125,6 +128,7 @@ class Sender:
         try:
             await self._when(self._pattern.try_send, message, flags)
         except (Again, trio.Cancelled, KeyboardInterrupt):
+            # The iterator cannot take it back, and send_many promises that all that it took were sent.
             self._pattern.send_past_limit(message)
             raise
 

@@ -96,6 +96,7 @@ class Socket(Options):
         # Where nothing but turns decides about a message, the round robin and the fair queue may be asked directly.
         self._fair = FairQueue() if pattern.incoming is None else pattern.incoming
         self._robin = RoundRobin() if pattern.outgoing is None or pattern.is_lockstep else pattern.outgoing
+        # Looked up once and not for each message.
         self._offer, self._offer_frame = pattern.try_send, pattern.try_send_frame
         self._take = self._fair.take if pattern.delivers_unchanged else pattern.take
         self._rest = pattern.rest
@@ -113,7 +114,7 @@ class Socket(Options):
         """Called by each option when it is set. Most act at the next bind or connect; these act at once."""
         if name in ("sndhwm", "rcvhwm"):
             self._links.set_hwms()
-        self._pattern.refresh()
+        self._pattern.refresh()  # because a task may wait for what the option allows now
 
     def setsockopt(self, option: int, value: Any) -> None:
         """Set an option by its constant, such as `zmq.LINGER`, as in pyzmq; also SUBSCRIBE and UNSUBSCRIBE.
@@ -189,8 +190,9 @@ class Socket(Options):
         self._owner_threads = []  # because send and recv look here, and only if it fails ask whether the socket is open
         self._links.close()
         self._pattern.close()
+        # The pattern has a new fair queue, without the messages that were not read.
         self._fair, self._take = self._pattern.incoming or FairQueue(), self._pattern.take
-        self._waiters.wake_all()
+        self._waiters.wake_all()  # last, because the tasks that wait are to find a socket that is closed
 
     async def __aenter__(self) -> Self:
         return self
@@ -232,7 +234,7 @@ class Socket(Options):
             await checkpoint_if_cancelled()
         else:
             self._turns.left = TURNS
-            self._links.check_open()
+            self._links.check_open()  # first, because in a child of a fork not even a checkpoint may run
             await trio.lowlevel.checkpoint()
 
     # --------------------------------------------------------------------------------------------------------- sending
@@ -333,7 +335,7 @@ class Socket(Options):
                 item = inbox.popleft()
                 if type(item) is bytes:
                     return item
-                inbox.appendleft(item)
+                inbox.appendleft(item)  # a message of several frames, of which the socket keeps the rest
         else:
             await self._checkpoint()
         if self._rest:  # as long as it has frames, it belongs to the socket
@@ -399,7 +401,7 @@ class Socket(Options):
         self._pattern.check_batch()
         begun = [frames for _, frames in self._rest[:most]] if self._rest else []
         found = self._pattern.take_many(most - len(begun))
-        if begun:
+        if begun:  # removed only now, because take_many() may raise
             found[:0] = begun
             del self._rest[: len(begun)]
         if found:
@@ -408,7 +410,7 @@ class Socket(Options):
 
     async def recv_string(self, flags: int = 0, encoding: str = "utf-8") -> str:
         """The next frame as text. A frame that is no such text is taken all the same, and UnicodeDecodeError raised."""
-        codecs.lookup(encoding)  # raises before a frame is taken
+        codecs.lookup(encoding)  # so that an unknown encoding raises before a frame is taken
         return (await self.recv(flags)).decode(encoding)
 
     async def recv_json(self, flags: int = 0) -> Any:
@@ -427,12 +429,12 @@ class Socket(Options):
         try:
             return await self.recv_multipart()
         except ZMQError as error:
-            if error.errno == ENOTSOCK:
+            if error.errno == ENOTSOCK:  # no error here, because closing is how another task ends this loop
                 raise StopAsyncIteration from None
             raise
 
     def _try_receive(self) -> Received | None:
-        if get_ident() not in self._owner_threads:
+        if get_ident() not in self._owner_threads:  # another thread, a child of a fork, or closed: see close()
             self._links.check_open()
         found = self._take()
         if self._waiters.count and found is not None:
