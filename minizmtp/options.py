@@ -201,8 +201,8 @@ class Key(Octets):
     hidden = True
 
     def __set__(self, instance: Options, value: bytes | bytearray | memoryview | str) -> None:
-        if isinstance(value, bytes) and len(value) == 32:
-            value = z85.encode(value)
+        if isinstance(value, (bytes, bytearray, memoryview)) and len(octets := bytes(value)) == 32:
+            value = z85.encode(octets)
         super().__set__(instance, value)
 
 

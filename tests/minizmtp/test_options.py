@@ -162,6 +162,14 @@ def test_the_public_key_of_a_malformed_key_is_einval(wrong: bytes | str) -> None
     assert caught.value.errno == zmq.EINVAL
 
 
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_a_key_of_32_octets_is_kept_as_z85(kind: Callable[[bytes], Any]) -> None:
+    public, _ = zmq.curve_keypair()
+    values = Options()
+    values.curve_serverkey = kind(zmq.z85.decode(public))
+    assert values.curve_serverkey == public
+
+
 def test_the_public_key_of_octets_is_that_of_their_z85() -> None:
     public, secret = zmq.curve_keypair()
     assert zmq.curve_public(secret) == zmq.curve_public(zmq.z85.decode(secret)) == public
