@@ -375,11 +375,10 @@ class Options(metaclass=habits.Listing):
             try:
                 object.__setattr__(self, name, value)
             except AttributeError:
-                if name in habits.OF_SOCKET:
-                    raise
-                if callable(getattr(type(self), name, None)):
+                known = getattr(type(self), name, None)
+                if callable(known):
                     raise AttributeError(f"{name} is a method: call {name}(...)") from None
-                if hasattr(type(self), name):
+                if known is not None or name in habits.OF_SOCKET:
                     raise
                 # A class with slots refuses an unknown name, but doesn't suggest a similar one.
                 raise AttributeError(unknown_option(name)) from None
