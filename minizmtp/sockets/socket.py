@@ -399,11 +399,9 @@ class Socket(Options):
     def _try_receive_many(self, most: int) -> list[Frames] | None:
         self._links.check_open()
         self._pattern.check_batch()
-        begun = [frames for _, frames in self._rest[:most]] if self._rest else []
-        found = self._pattern.take_many(most - len(begun))
-        if begun:  # removed only now, because take_many() may raise
-            found[:0] = begun
-            del self._rest[: len(begun)]
+        begun = [frames for _, frames in self._rest[:most]]
+        found = begun + self._pattern.take_many(most - len(begun))
+        del self._rest[: len(begun)]  # only now, because take_many() may raise
         if found:
             self._waiters.wake_next()
         return found or None
