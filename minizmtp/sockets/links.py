@@ -99,7 +99,7 @@ class Links:
         """See Socket.bind."""
         self.check_open()
         address = parse_endpoint(endpoint)
-        options = snapshot(self.options)
+        options = snapshot(self.options)  # because a value that is set later is for the next bind, as in libzmq
         choose_connection(self.socket_type, options, address)()  # because what is missing is to be reported now
         self._warn_of_idle(options, endpoint)
         link: Link
@@ -145,7 +145,7 @@ class Links:
         if self.socket_type in CONNECT_ONCE and not isinstance(address, Inproc):
             place = dialled_place(address, options)
             if any(isinstance(link, Connector) and link.place == place and not link.finishing for link in self._links):
-                return
+                return  # and no error, as in libzmq
         self._ended_connects.discard(endpoint)  # because a disconnect is for the new link from now on
         del self.options.connect_routing_id  # because it names one peer
         self._warn_of_idle(options, endpoint)
@@ -185,6 +185,7 @@ class Links:
         for connect in (False, True):
             with suppress(ZMQError):
                 endpoint = parse_endpoint(text, connect=connect)
+                # Both, because the text does not say whether it was bound or connected.
                 places = (dialled_place(endpoint, self.options), bound_place(endpoint, self.options))
                 return [link for link in links if link.place in places]
         return []
@@ -253,6 +254,7 @@ class Links:
             if count := link.unsent():
                 unsent = f"{count} unsent message{'s' * (count > 1)}"
                 yield f"{name} {link.endpoint}, which has {unsent} and {linger=}: if they may be dropped, set linger=0"
+        # The messages are with the system, but a peer that has not read them could still lose them (see `net.parting`).
         peers = f"peers of {name} {self.last_endpoint}"
         if octets := self.partings.undelivered():
             yield (

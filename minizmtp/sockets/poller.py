@@ -103,7 +103,7 @@ class Poller:
         """Wait until any of them may have become ready."""
         sockets = [each._waiters for each in self.sockets if isinstance(each, Socket)]
         files = self._files()
-        if not files:
+        if not files:  # the usual case, which needs no other tasks
             await wait_for_change(*sockets)
             return
         failures: list[Exception] = []
@@ -148,7 +148,7 @@ def ask_system(files: dict[int, int]) -> dict[int, int]:
             masks[number] = sum(
                 flag for flag, numbers in zip((POLLIN, POLLOUT, POLLERR), found, strict=True) if numbers
             )
-    elif files:
+    elif files:  # not select(2) here, because it takes no file with a number of 1024 or more
         theirs = {POLLIN: select.POLLIN, POLLOUT: select.POLLOUT, POLLERR: select.POLLERR | select.POLLHUP}
         asked = select.poll()
         for number, flags in files.items():

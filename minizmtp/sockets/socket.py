@@ -78,8 +78,8 @@ class Socket(Options):
     """One socket. Made by `Context.socket`; options are its attributes (see `options`)."""
 
     __slots__ = (
-        "_fair", "_links", "_offer", "_offer_frame", "_owner_threads", "_parts", "_pattern", "_rest", "_robin",
-        "_sender", "_take", "_turns", "_waiters", "socket_type",
+        "_fair", "_links", "_owner_threads", "_parts", "_pattern", "_rest", "_robin", "_sender", "_take", "_turns",
+        "_waiters", "socket_type",
     )  # fmt: skip
     socket_type: SocketType
 
@@ -96,8 +96,6 @@ class Socket(Options):
         # Where nothing but turns decides about a message, the round robin and the fair queue may be asked directly.
         self._fair = FairQueue() if pattern.incoming is None else pattern.incoming
         self._robin = RoundRobin() if pattern.outgoing is None or pattern.is_lockstep else pattern.outgoing
-        # Looked up once and not for each message.
-        self._offer, self._offer_frame = pattern.try_send, pattern.try_send_frame
         self._take = self._fair.take if pattern.delivers_unchanged else pattern.take
         self._rest = pattern.rest
         self._sender = Sender(self._links, pattern, waiters, self)
@@ -267,7 +265,7 @@ class Socket(Options):
             await self._sender.send([frame], flags, track)
         elif only is not None and only.offer(frame):
             return
-        elif self._waiters.count or not self._offer_frame(frame):  # the sender wakes other tasks
+        elif self._waiters.count or not self._pattern.try_send_frame(frame):  # the sender wakes other tasks
             await self._sender.send([frame], flags)
 
     async def send_multipart(
@@ -281,7 +279,7 @@ class Socket(Options):
             self._give_up()
             raise
         is_slow = flags or track or self._parts or self._waiters.count or get_ident() not in self._owner_threads
-        if is_slow or not self._offer(frames):
+        if is_slow or not self._pattern.try_send(frames):
             await self._sender.send(frames, flags, track)
 
     async def send_many(self, messages: Iterable[ReadableBuffer | Sequence[ReadableBuffer]], flags: int = 0) -> int:
