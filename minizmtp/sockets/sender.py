@@ -47,15 +47,17 @@ class Sender:
         self._options = options
         self.parts: Message = []  # given with SNDMORE, until the last one comes
 
-    async def send(self, frames: Message, flags: int, track: bool = False) -> None:
-        """Send frames with the parts before them; or keep them as parts of a message that goes on.
+    def take_parts(self) -> Message:
+        """The parts so far. A call takes them out of the socket before all else: if it raises or is cancelled they are
+        gone with it, and while it waits another task may begin a message of its own."""
+        self._links.check_open()  # because a call that is refused in another thread gives up nothing
+        parts = self.parts.copy()
+        self.parts.clear()
+        return parts
 
-        This call takes the earlier parts out of the socket at once. If it raises or is cancelled they are gone with it,
-        and while it waits another task may begin a message of its own.
-        """
+    async def send(self, message: Message, flags: int, track: bool = False, begun: bool = False) -> None:
+        """Send message; or keep it as the parts of one that goes on. begun: its first parts came with earlier calls."""
         self._links.check_open()
-        message, begun = self.parts + frames, bool(self.parts)
-        self.parts.clear()  # before anything can raise or wait, so that no error leaves half a message behind
         if track:
             raise TypeError("track=True is not available, because a frame's memory need not be tracked: leave it out")
         if not flags & SNDMORE:
