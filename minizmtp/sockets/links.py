@@ -250,22 +250,18 @@ class Links:
     def waits_for(self) -> Iterator[str]:
         """What keeps the closed socket from ending, and what the program can do about each."""
         name, linger = self.socket_type.name, self.options.linger
+        remedy = "if they may be dropped, set linger=0"
         for link in self._links:
             if count := link.unsent():
                 unsent = f"{count} unsent message{'s' * (count > 1)}"
-                yield f"{name} {link.endpoint}, which has {unsent} and {linger=}: if they may be dropped, set linger=0"
+                yield f"{name} {link.endpoint}, which has {unsent} and {linger=}: {remedy}"
         # The messages are with the system, but a peer that has not read them could still lose them (see `net.parting`).
         peers = f"peers of {name} {self.last_endpoint}"
         if octets := self.partings.undelivered():
-            yield (
-                f"{peers}, which have no room for the last {octets} octets sent, and {linger=}: if they may be dropped,"
-                " set linger=0"
-            )
+            yield f"{peers}, which have no room for the last {octets} octets sent, and {linger=}: {remedy}"
         elif self.partings:
-            yield (
-                f"{peers}, which go on sending and do not close: for at most {MOST:.0f} s; to wait no longer, set a"
-                " linger"
-            )
+            remedy = f"for at most {MOST:.0f} s; to wait no longer, set a linger"
+            yield f"{peers}, which go on sending and do not close: {remedy}"
 
     # --------------------------------------------------------------------------------------------- what sessions call
 
