@@ -267,8 +267,6 @@ class Links:
 
     def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
         """Give an event to all monitors of the socket."""
-        if not len(self.monitors):  # because to iterate over a WeakSet is slow, even if it is empty
-            return
         for monitor in self.monitors:
             monitor.tell(MonitorEvent(event, endpoint, value, reason))
 

@@ -95,12 +95,8 @@ class Sender:
             if self.parts:
                 raise ZMQError(EINVAL, "a message was begun with SNDMORE: send its last part before send_many()")
             self._pattern.check_batch()
-            left, some, waiting = TURNS, 1, None
-            # Until none is sent, because only a queue that was found full will call on_space.
-            while left and some and waiting is None:
-                some, waiting = self._try_send_many(items, left)
-                count += some
-                left -= some
+            some, waiting = self._try_send_many(items)
+            count += some
             if waiting is not None:
                 await self._send_taken(waiting, flags)
                 count += 1
@@ -108,18 +104,18 @@ class Sender:
                 # There are no more. A list's iterator tells so without being asked for one: otherwise, a batch that
                 # fills the queue exactly would wait for room that it does not need.
                 return count
-            elif left:
+            elif not some:  # only a queue that was found full will call on_space
                 await self._waiters.park(self._may_begin, flags, self._options.sndtimeo, self._waiters.senders)
 
     def _may_begin(self) -> bool | None:
         self._links.check_open()
         return self._pattern.may_begin() or None
 
-    def _try_send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
+    def _try_send_many(self, items: Iterator[Item]) -> tuple[int, Message | None]:
         self._links.check_open()
         some = 1  # if it raises, messages may have been sent before
         try:
-            some, waiting = self._pattern.send_many(items, most)
+            some, waiting = self._pattern.send_many(items, TURNS)
         finally:
             if some:  # because a proxy that is woken for nothing would wake this task, and so on for ever
                 self._waiters.wake_next()
