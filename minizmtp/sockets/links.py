@@ -181,7 +181,7 @@ class Links:
 
     def _at(self, text: str, links: list[Link]) -> list[Link]:
         """The links of an endpoint that the program spells otherwise now than it did when it bound or connected it."""
-        # As a connect as well, because it may name a source then, which a bind refuses.
+        # Parsed as a connect, too, because a connect may name a source, which a bind refuses.
         for connect in (False, True):
             with suppress(ZMQError):
                 endpoint = parse_endpoint(text, connect=connect)
