@@ -113,6 +113,7 @@ class Links:
                 self.tell(Event.BIND_FAILED, endpoint, error.errno, str(error))
                 raise
             link = acceptor = Acceptor(self, listener, options)
+            # A task of the Context accepts the peers, because bind() is a plain call, which cannot wait for them.
             self.runtime.start_task(acceptor.run)
         self._links[link] = None
         self.last_endpoint = link.endpoint  # not the text given, because that may leave the port to the system
@@ -167,7 +168,8 @@ class Links:
         how: for the error if there is none, "bound to" or "connected to"."""
         self.check_open()
         links = [link for link in self._links if not link.finishing]
-        # By its text first, because that is cheap and usual; only then by the place that the text means.
+        # By its text first, because that is cheap and usual. Only then by the place that the text means, because that
+        # may ask the system for the address of an interface.
         meant = [link for link in links if link.endpoint == endpoint] or self._at(endpoint, links)
         if not meant and endpoint in self._ended_connects:
             # No error, because the program cannot know that the link ended by itself a moment ago.
@@ -200,11 +202,13 @@ class Links:
         self._forget_if_over()
 
     def _forget_if_over(self) -> None:
+        """The Context waits for closed sockets until each is forgotten, so it is told when nothing lingers any more."""
         if self.closed and not self._links and not self.partings:
             self.runtime.forget(self)
 
     def finish(self, linger: int) -> None:
         """End all links after linger milliseconds. Those that linger already have no longer than this."""
+        # A stream that is being closed belongs to no link any more, so it is told by itself.
         self.partings.shorten(linger)
         for link in list(self._links):  # a copy, because a link without unsent messages ends at once
             link.finish(linger)

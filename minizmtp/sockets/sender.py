@@ -88,7 +88,7 @@ class Sender:
         if flags & ~NOBLOCK:
             raise ZMQError(EINVAL, "send_many sends whole messages: the only flag that it knows is NOBLOCK")
         iterator = iter(messages)
-        items, count = items_of(iterator), 0
+        items, count = items_of(iterator), 0  # a generator, because its state tells whether there are no more
         while True:
             self._links.check_open()  # before the checkpoint, because in a child of a fork not even that may run
             await trio.lowlevel.checkpoint()
@@ -108,6 +108,7 @@ class Sender:
                 await self._waiters.park(self._may_begin, flags, self._options.sndtimeo, self._waiters.senders)
 
     def _may_begin(self) -> bool | None:
+        """Is there room for a message that is not asked for yet? None: no, as for Waiters.park()."""
         self._links.check_open()
         return self._pattern.may_begin() or None
 
@@ -126,7 +127,8 @@ class Sender:
         try:
             await self._when(self._pattern.try_send, message, flags)
         except (Again, trio.Cancelled, KeyboardInterrupt):
-            # The iterator cannot take it back, and send_many promises that all that it took were sent.
+            # The iterator cannot take it back, and send_many promises that all that it took were sent. (trio raises
+            # KeyboardInterrupt in the task that runs, so it may come here, too.)
             self._pattern.send_past_limit(message)
             raise
 
