@@ -72,4 +72,4 @@ __all__ = [
     "Monitor", "MonitorEvent", "PeerStatistics", "Poller", "ProtocolError", "Socket", "SocketType", "ZMQError",
     "curve_keypair", "curve_public", "error", "proxy", "z85",
 ]  # fmt: skip
-__all__ += sockopts.__all__
+__all__ += ["SocketOption", *sockopts.SocketOption.__members__]  # noqa: F405

@@ -24,16 +24,15 @@ It can be read alone.
 
 import hmac
 import ipaddress
-import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from .certificates import create_certificates, load_certificate, load_certificates
 from .constants import SocketType
 from .errors import ENOTSOCK, Secret, ZMQError, printable
+from .net.addresses import numeric
 from .net.reports import log
 from .sockets import zap
 from .sockets.context import Context
@@ -42,11 +41,6 @@ from .wire.events import Message
 
 CURVE_ALLOW_ANY = "*"
 
-# A handler's decision about a peer: status, text, user id.
-Answer = tuple[bytes, bytes, bytes]
-
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 
 class Authenticator:
     """Decides for all servers in a Context. Call start and stop, or use `async with`."""
@@ -54,8 +48,8 @@ class Authenticator:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._socket = context.socket(SocketType.REP, linger=0)
-        self._allowed: set[IPAddress] = set()
-        self._denied: set[IPAddress] = set()
+        self._allowed: set[str] = set()
+        self._denied: set[str] = set()
         self._passwords: dict[str, dict[str, Secret]] = {}
         self._keys: dict[str, dict[bytes, str] | None] = {}  # by domain: {public key: user id}, None: any key
 
@@ -74,9 +68,7 @@ class Authenticator:
         self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self.stop()
 
     def allow(self, *addresses: str) -> None:
@@ -124,7 +116,8 @@ class Authenticator:
                     # An overridden method may raise anything. It must not end this task, because the handler's endpoint
                     # would stay bound without an answer, and no peer could connect any more.
                     if not server.closed:
-                        await server.send_multipart(_after_error(request))
+                        log.exception("ZAP: error while judging %s: answered 500", _peer_of(request))
+                        await server.send_multipart(_reply(request, b"500", b"Internal error"))
         except ZMQError as error:
             if error.errno != ENOTSOCK:
                 raise
@@ -132,48 +125,48 @@ class Authenticator:
     def answer(self, request: Message) -> Message:
         """The reply to a request, both without the delimiter. May be overridden."""
         if len(request) < 6 or request[0] != zap.VERSION:
-            return [zap.VERSION, request[1] if len(request) > 1 else b"", b"500", b"malformed request", b"", b""]
-        _, request_id, domain, address, _, mechanism, *credentials = request
-        where = address.decode("utf-8", "replace")
-        status, text, user_id = self._judge(domain.decode("utf-8", "replace"), where, mechanism, credentials)
-        if len(user_id) > zap.LONGEST:
-            raise ValueError(f"a user id of {len(user_id)} octets, expected at most {zap.LONGEST} (27/ZAP)")
-        if status != b"200":
-            log.info("ZAP: %s from %s refused: %s", printable(mechanism), where or "ipc", text.decode())
-        return [zap.VERSION, request_id, status, text, user_id, b""]
+            return _reply(request, b"500", b"malformed request")
+        _, _, domain, address, _, mechanism, *credentials = request
+        verdict = self._judge(
+            domain.decode("utf-8", "replace"), address.decode("utf-8", "replace"), mechanism, credentials
+        )
+        if isinstance(verdict, str):
+            log.info("ZAP: %s refused: %s", _peer_of(request), verdict)
+            return _reply(request, b"400", verdict.encode())
+        if len(verdict) > zap.LONGEST:
+            raise ValueError(f"a user id of {len(verdict)} octets, expected at most {zap.LONGEST} (27/ZAP)")
+        return _reply(request, b"200", b"OK", verdict)
 
-    def _judge(self, domain: str, address: str, mechanism: bytes, credentials: list[bytes]) -> Answer:
+    def _judge(self, domain: str, address: str, mechanism: bytes, credentials: list[bytes]) -> bytes | str:
+        """The user id of a peer that may connect; or, as a str, why it may not."""
         if is_one_of(address, self._denied) or (self._allowed and not is_one_of(address, self._allowed)):
-            return b"400", b"Address denied", b""
+            return "Address denied"
         if mechanism == b"NULL":
-            return b"200", b"OK", b"anonymous"
+            return b"anonymous"
         if mechanism == b"PLAIN" and len(credentials) == 2:
-            return self._judge_plain(domain, *credentials)
+            username, password = credentials
+            passwords = self._passwords.get(domain, self._passwords.get("*", {}))
+            known = passwords.get(username.decode("utf-8", "surrogateescape"))
+            # Don't use ==, because its duration tells how much of the password is right.
+            is_right = known is not None and hmac.compare_digest(known, password)
+            return username if is_right else "Invalid username or password"
         if mechanism == b"CURVE" and len(credentials) == 1:
-            return self._judge_curve(domain, credentials[0])
-        return b"400", b"Security mechanism not supported", b""
-
-    def _judge_plain(self, domain: str, username: bytes, password: bytes) -> Answer:
-        passwords = self._passwords.get(domain, self._passwords.get("*", {}))
-        known = passwords.get(username.decode("utf-8", "surrogateescape"))
-        # Don't use ==, because its duration tells how much of the password is right.
-        if known is not None and hmac.compare_digest(known, password):
-            return b"200", b"OK", username
-        return b"400", b"Invalid username or password", b""
-
-    def _judge_curve(self, domain: str, key: bytes) -> Answer:
-        keys = self._keys.get(domain, self._keys.get("*", {}))
-        if keys is None or key in keys:
-            return b"200", b"OK", self.curve_user_id(key).encode()
-        return b"400", b"Unknown key", b""
+            keys = self._keys.get(domain, self._keys.get("*", {}))
+            is_known = keys is None or credentials[0] in keys
+            return self.curve_user_id(credentials[0]).encode() if is_known else "Unknown key"
+        return "Security mechanism not supported"
 
 
-def _after_error(request: Message) -> Message:
-    """Log the present exception, and return the reply to the request that caused it."""
-    _, request_id, _, address, _, mechanism, *_ = [*request, *[b""] * 6]
-    where = address.decode("utf-8", "replace")
-    log.exception("ZAP: error while judging %s from %s: answered 500", printable(mechanism), where or "ipc")
-    return [zap.VERSION, request_id, b"500", b"Internal error", b"", b""]
+def _reply(request: Message, status: bytes, text: bytes, user_id: bytes = b"") -> Message:
+    """The reply to a request, which may be malformed."""
+    request_id = request[1] if len(request) > 1 else b""
+    return [zap.VERSION, request_id, status, text, user_id, b""]
+
+
+def _peer_of(request: Message) -> str:
+    """For the log: the mechanism and the address of the peer, as far as the request has them."""
+    _, _, _, address, _, mechanism, *_ = [*request, *[b""] * 6]
+    return f"{printable(mechanism)} from {address.decode('utf-8', 'replace') or 'ipc'}"
 
 
 def as_password(name: str, password: str) -> Secret:
@@ -186,41 +179,31 @@ def as_password(name: str, password: str) -> Secret:
     raise ValueError(f"the password of {name!r}: expected text that UTF-8 can encode")
 
 
-def read_address(text: str) -> IPAddress:
-    """Parse an address; an IPv4 address mapped into IPv6 becomes IPv4. Raises ValueError for any other text.
+def read_address(text: str) -> str:
+    """An IP address in the one spelling by which two can be compared; see `net.addresses`. Raises ValueError for any
+    other text.
 
     >>> read_address("::FFFF:192.0.2.1"), read_address("0:0:0:0:0:0:0:1")
-    (IPv4Address('192.0.2.1'), IPv6Address('::1'))
+    ('192.0.2.1', '::1')
     >>> read_address("127.1")
     Traceback (most recent call last):
     ValueError: '127.1': expected one IP address, such as 192.0.2.1 or 2001:db8::1; no name, no port, no network
     """
     try:
-        address = ipaddress.ip_address(str(text))
+        address = str(ipaddress.ip_address(str(text)))
     except ValueError:
         words = "expected one IP address, such as 192.0.2.1 or 2001:db8::1; no name, no port, no network"
         raise ValueError(f"{text!r}: {words}") from None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return address.ipv4_mapped
-        if (zone := address.scope_id or "").isdecimal():  # the number of an interface, or its name: both are used
-            with suppress(OSError):
-                return ipaddress.IPv6Address(f"{without_zone(address)}%{socket.if_indextoname(int(zone))}")
-    return address
+    return numeric(address) or address  # the system knows no zone of an interface that is not there yet
 
 
-def without_zone(address: IPAddress) -> IPAddress:
-    """fe80::1%eth0 as fe80::1."""
-    return ipaddress.ip_address(address.packed)
-
-
-def is_one_of(text: str, addresses: set[IPAddress]) -> bool:
+def is_one_of(text: str, addresses: set[str]) -> bool:
     """True if the text is one of the addresses. It may be empty, because ipc peers have no address."""
     try:
         address = read_address(text)
     except ValueError:
         return False
-    return address in addresses or without_zone(address) in addresses
+    return address in addresses or address.partition("%")[0] in addresses
 
 
 __all__ = ["CURVE_ALLOW_ANY", "Authenticator", "create_certificates", "load_certificate", "load_certificates"]

@@ -44,17 +44,14 @@ class SocketType(IntEnum):
 
 def _peers() -> dict[SocketType, frozenset[SocketType]]:
     # 37/ZMTP, "Connection Metadata", lists the legal pairs. Each pair is legal in both directions.
-    pairs = """
+    text = """
         PAIR PAIR, PUB SUB, PUB XSUB, XPUB SUB, XPUB XSUB, PUSH PULL,
         REQ REP, REQ ROUTER, DEALER REP, DEALER DEALER, DEALER ROUTER, ROUTER ROUTER,
         CLIENT SERVER, RADIO DISH, SCATTER GATHER, PEER PEER, CHANNEL CHANNEL
     """
-    peers: dict[SocketType, set[SocketType]] = {kind: set() for kind in SocketType}
-    for pair in pairs.split(","):
-        one, other = (SocketType[name] for name in pair.split())
-        peers[one].add(other)
-        peers[other].add(one)
-    return {kind: frozenset(others) for kind, others in peers.items()}
+    pairs = [pair.split() for pair in text.split(",")]
+    pairs += [[other, one] for one, other in pairs]
+    return {kind: frozenset(SocketType[other] for one, other in pairs if one == kind.name) for kind in SocketType}
 
 
 # The types without drafts, and the types that each may be connected to.

@@ -110,12 +110,7 @@ class ProtocolError(Exception):
     """
 
     def __init__(
-        self,
-        words: str,
-        violation: Violation = Violation.UNSPECIFIED,
-        *,
-        at: int | None = None,
-        is_zmtp: bool = True,
+        self, words: str, violation: Violation = Violation.UNSPECIFIED, *, at: int | None = None, is_zmtp: bool = True
     ) -> None:
         super().__init__(words)
         self.violation = violation

@@ -8,9 +8,6 @@ to do. (As `python -m pytest` does for an unknown option, code 2 means that the 
 
 A tool whose output is cut off, as by `| head`, ends without a word.
 
-    >>> missing("trio", "h11")
-    []
-
 It can be read alone.
 """
 
@@ -22,14 +19,9 @@ from importlib.util import find_spec
 from typing import NoReturn
 
 
-def missing(*modules: str) -> list[str]:
-    """Those of modules that are not installed."""
-    return [module for module in modules if find_spec(module) is None]
-
-
 def require(tool: str, extra: str, *modules: str) -> None:
     """End the program with exit code 2 unless all modules are installed."""
-    if absent := missing(*modules):
+    if absent := [module for module in modules if find_spec(module) is None]:
         print(f"{tool} needs {', '.join(absent)}: pip install 'minizmtp[{extra}]'", file=sys.stderr)
         sys.exit(2)
 

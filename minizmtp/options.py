@@ -17,7 +17,7 @@ from that row. Names, units and defaults are libzmq's; times are in milliseconds
     b'worker-7'
 
 `bind` and `connect` copy the options, so a new value of most options takes effect at the next bind or connect (as in
-libzmq). `ACTS` lists the options that take effect at once or at another time.
+libzmq). `acts` in a row says when the value takes effect otherwise.
 
 Read next: `patterns.queue`.
 """
@@ -29,6 +29,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, NoReturn, TypedDict, TypeVar
 
 from . import habits
@@ -52,6 +53,10 @@ ANY_TRANSPORT = (*STREAMS, "inproc")
 # Without one of these, some other options have no effect.
 HEARTBEAT, KEEPALIVE = ("heartbeat_ivl",), ("tcp_keepalive",)
 CURVE = ("curve_serverkey", "curve_server")
+
+# When a new value takes effect, if not at the next bind or connect.
+AT_ONCE, NEXT_SEND, NEXT_RECV, NEXT_PEER = "at once", "next send", "next recv", "next peer"
+NEXT_CLOSE, NEXT_CONNECT = "next close, unbind, disconnect", "next connect, once"
 
 # The socket types for which conflate has an effect, as in libzmq.
 CONFLATE = (SocketType.PUSH, SocketType.PULL, SocketType.PUB, SocketType.SUB, SocketType.DEALER)
@@ -114,6 +119,7 @@ class Option(Generic[T]):
         over: tuple[str, ...] = ANY_TRANSPORT,
         acts_on: tuple[SocketType, ...] = (),
         needs: tuple[str, ...] = (),
+        acts: str = "next bind, connect",
     ) -> None:
         self.type = type(default)
         self.default = default
@@ -124,6 +130,7 @@ class Option(Generic[T]):
         # libzmq accepts options that have no effect, and so do we. The option has an effect only over these transports,
         # on these socket types (empty: on all), and if one of these options is set (empty: always).
         self.over, self.acts_on, self.needs = over, acts_on, needs
+        self.acts = acts  # when a new value takes effect on a socket in use
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -164,6 +171,9 @@ class Option(Generic[T]):
         return f"{self.name}={text[:80]}{'...' * (len(text) > 80)}"
 
 
+Switch = partial(Option[int], 0, SWITCH)
+
+
 class Octets(Option[bytes]):
     """A row for bytes. Text may be given, too, and is taken for its UTF-8."""
 
@@ -191,8 +201,8 @@ class Key(Octets):
     hidden = True
 
     def __set__(self, instance: Options, value: bytes | bytearray | memoryview | str) -> None:
-        if isinstance(value, bytes) and len(value) == 32:
-            value = z85.encode(value)
+        if isinstance(value, (bytes, bytearray, memoryview)) and len(octets := bytes(value)) == 32:
+            value = z85.encode(octets)
         super().__set__(instance, value)
 
 
@@ -257,137 +267,104 @@ class Options(metaclass=habits.Listing):
     __slots__: ClassVar[tuple[str, ...]] = ("_values",)
     _values: dict[str, Any]  # the values that were set, by name; often empty, so looking one up is fast
 
-    sndhwm = Option(1000, COUNT, "send high-water mark: messages queued for one peer before it counts as full")
-    rcvhwm = Option(1000, COUNT, "receive high-water mark: messages queued from one peer before reading from it stops")
+    # Not formatted, because one argument on each line would make it three times as long.
+    # fmt: off
+    sndhwm = Option(
+        1000, COUNT, "send high-water mark: messages queued for one peer before it counts as full", acts=AT_ONCE)
+    rcvhwm = Option(
+        1000, COUNT, "receive high-water mark: messages queued from one peer before reading from it stops",
+        acts=AT_ONCE)
     hwm: Alias[int] = Alias("sndhwm", "rcvhwm")
-    linger = Option(FOREVER, TIME, "how long close() tries to send unsent messages; 0 on SUB and XSUB unless set")
-    sndtimeo = Option(FOREVER, TIME, "how long send() waits before it raises Again")
-    rcvtimeo = Option(FOREVER, TIME, "how long recv() waits before it raises Again")
+    linger = Option(
+        FOREVER, TIME, "how long close() tries to send unsent messages; 0 on SUB and XSUB unless set", acts=NEXT_CLOSE)
+    sndtimeo = Option(FOREVER, TIME, "how long send() waits before it raises Again", acts=NEXT_SEND)
+    rcvtimeo = Option(FOREVER, TIME, "how long recv() waits before it raises Again", acts=NEXT_RECV)
     spin_time = Option(
-        150, LOOK, "how long recv() may poll before it blocks; 0: not at all. Not in libzmq", over=STREAMS
-    )
+        150, LOOK, "how long recv() may poll before it blocks; 0: not at all. Not in libzmq", over=STREAMS,
+        acts=NEXT_RECV)
     routing_id = Octets(b"", NAME, "the name by which a ROUTER at the other end knows us; empty: it makes one up")
     identity: Alias[bytes] = Alias("routing_id")
-    immediate = Option(0, SWITCH, "1: queue messages for a peer only while it is connected")
-    conflate = Option(
-        0,
-        SWITCH,
-        "1: keep only the newest message for and from each peer; not for multipart messages",
-        acts_on=CONFLATE,
-    )
-    router_mandatory = Option(
-        0, SWITCH, "1: send() raises EHOSTUNREACH for an unknown peer, and waits for a full one; 0: it drops", ROUTER
-    )
-    router_handover = Option(
-        0, SWITCH, "1: a new peer takes over a routing id in use, and the old peer is disconnected", ROUTER
-    )
-    probe_router = Option(0, SWITCH, "1: send an empty message to each new peer", *ASKERS)
-    req_relaxed = Option(0, SWITCH, "1: a new request may be sent before the last one is answered", REQ)
-    req_correlate = Option(0, SWITCH, "1: number the requests, accept only the reply with the same number", REQ)
-    xpub_verbose = Option(
-        0, SWITCH, "1: report each subscription, not only the first to a prefix", *PUBLISHERS, acts_on=(XPUB,)
-    )
-    xpub_verboser = Option(0, SWITCH, "1: report each subscription and each cancellation", *PUBLISHERS, acts_on=(XPUB,))
-    xpub_manual = Option(
-        0, SWITCH, "1: the program itself decides what each peer is subscribed to", *PUBLISHERS, acts_on=(XPUB,)
-    )
-    xpub_nodrop = Option(
-        0, SWITCH, "1: send() waits for a slow subscriber; 0: it drops the message for it", *PUBLISHERS
-    )
+    immediate = Switch("1: queue messages for a peer only while it is connected")
+    conflate = Switch(
+        "1: keep only the newest message for and from each peer; not for multipart messages", acts_on=CONFLATE)
+    router_mandatory = Switch(
+        "1: send() raises EHOSTUNREACH for an unknown peer, and waits for a full one; 0: it drops", ROUTER,
+        acts=AT_ONCE)
+    router_handover = Switch(
+        "1: a new peer takes over a routing id in use, and the old peer is disconnected", ROUTER, acts=AT_ONCE)
+    probe_router = Switch("1: send an empty message to each new peer", *ASKERS, acts=NEXT_PEER)
+    req_relaxed = Switch("1: a new request may be sent before the last one is answered", REQ, acts=AT_ONCE)
+    req_correlate = Switch("1: number the requests, accept only the reply with the same number", REQ, acts=NEXT_SEND)
+    xpub_verbose = Switch(
+        "1: report each subscription, not only the first to a prefix", *PUBLISHERS, acts_on=(XPUB,), acts=AT_ONCE)
+    xpub_verboser = Switch(
+        "1: report each subscription and each cancellation", *PUBLISHERS, acts_on=(XPUB,), acts=AT_ONCE)
+    xpub_manual = Switch(
+        "1: the program itself decides what each peer is subscribed to", *PUBLISHERS, acts_on=(XPUB,), acts=AT_ONCE)
+    xpub_nodrop = Switch(
+        "1: send() waits for a slow subscriber; 0: it drops the message for it", *PUBLISHERS, acts=AT_ONCE)
     xpub_welcome_msg = Octets(
-        b"", ANY_OCTETS, "a message that each new subscriber gets first; empty: none", *PUBLISHERS
-    )
-    invert_matching = Option(
-        0, SWITCH, "1: only messages that match no subscription pass", acts_on=(*PUBLISHERS, *SUBSCRIBERS)
-    )
+        b"", ANY_OCTETS, "a message that each new subscriber gets first; empty: none", *PUBLISHERS, acts=NEXT_PEER)
+    invert_matching = Switch(
+        "1: only messages that match no subscription pass", acts_on=(*PUBLISHERS, *SUBSCRIBERS), acts=AT_ONCE)
     maxmsgsize = Option(
-        -1, SIZE, "the largest frame to accept; a peer that sends a larger one is disconnected", over=STREAMS
-    )
+        -1, SIZE, "the largest frame to accept; a peer that sends a larger one is disconnected", over=STREAMS)
     maxunfinished = Option(
-        2**27,
-        SPAN_OF_OCTETS,
-        "memory for an incomplete message: its frames so far, and 64 octets more for each, because that is what a frame"
-        " costs; a peer that sends more is disconnected. Not in libzmq",
-        over=STREAMS,
-    )
+        2**27, SPAN_OF_OCTETS, "memory for an incomplete message: its frames so far, and 64 octets more for each,"
+        " because that is what a frame costs; a peer that sends more is disconnected. Not in libzmq", over=STREAMS)
     maxsubscribed = Option(
-        2**30,
-        SPAN_OF_OCTETS,
-        "memory for the subscriptions of one peer: 512 for each, and 8 for each octet of its prefix. Not in libzmq",
-        *PUBLISHERS,
-        SocketType.RADIO,
-        over=STREAMS,
-    )
+        2**30, SPAN_OF_OCTETS, "memory for the subscriptions of one peer: 512 for each, and 8 for each octet of its"
+        " prefix. Not in libzmq", *PUBLISHERS, SocketType.RADIO, over=STREAMS, acts=AT_ONCE)
     reconnect_ivl = Option(
-        100, INTERVAL, "pause before the next attempt to connect, plus a random time up to as much again", over=STREAMS
-    )
+        100, INTERVAL, "pause before the next attempt to connect, plus a random time up to as much again", over=STREAMS)
     reconnect_ivl_max = Option(
-        0, SPAN, "above 0: each failure doubles the pause, up to this value, and nothing random is added", over=STREAMS
-    )
+        0, SPAN, "above 0: each failure doubles the pause, up to this value, and nothing random is added", over=STREAMS)
     connect_timeout = Option(
         0, SPAN, "how long one attempt of tcp to connect may take; 0: as long as the system tries, often two minutes",
-        over=STREAMS,
-    )  # fmt: skip
+        over=STREAMS)
     handshake_ivl = Option(30000, SPAN, "how long greeting and handshake may take; 0: no limit", over=STREAMS)
     heartbeat_ivl = Option(
-        0, SPAN, "pause between two PINGs, which the peer has to answer; 0: no PINGs are sent", over=STREAMS
-    )
-    heartbeat_old_peers = Option(
-        0,
-        SWITCH,
+        0, SPAN, "pause between two PINGs, which the peer has to answer; 0: no PINGs are sent", over=STREAMS)
+    heartbeat_old_peers = Switch(
         "1: send PINGs to ZMTP 3.0 peers too. libzmq from 4.2.0, JeroMQ and NetMQ answer; libzmq 4.1 takes a PING for a"
-        " message. 0: they get PINGs only after they have sent one. Not in libzmq",
-        over=STREAMS,
-        needs=HEARTBEAT,
-    )
+        " message. 0: they get PINGs only after they have sent one. Not in libzmq", over=STREAMS, needs=HEARTBEAT)
     heartbeat_timeout = Option(
         -1, SPAN, "how long a peer may be silent after a PING; not set: heartbeat_ivl; 0: no limit", over=STREAMS,
-        needs=HEARTBEAT,
-    )  # fmt: skip
+        needs=HEARTBEAT)
     heartbeat_ttl = Tenths(
         0, TTL, "after how long a silence the peer should disconnect us, in steps of 100 ms; 0: not sent", over=STREAMS,
-        needs=HEARTBEAT,
-    )  # fmt: skip
+        needs=HEARTBEAT)
     connect_routing_id = Octets(
-        b"", NAME, "the routing id of the peer of the next connect; it can be used before the peer has answered", ROUTER
-    )
-    plain_server = Option(0, SWITCH, "1: PLAIN server: clients must send a username and a password", over=STREAMS)
+        b"", NAME, "the routing id of the peer of the next connect; it can be used before the peer has answered",
+        ROUTER, acts=NEXT_CONNECT)
+    plain_server = Switch("1: PLAIN server: clients must send a username and a password", over=STREAMS)
     plain_username = Octets(b"", SHORT, "PLAIN: the client's username; setting it selects PLAIN", over=STREAMS)
     plain_password = Password(b"", SHORT, "PLAIN: the client's password", over=STREAMS)
-    curve_server = Option(0, SWITCH, "1: CURVE server: clients must know our public key", over=STREAMS)
+    curve_server = Switch("1: CURVE server: clients must know our public key", over=STREAMS)
     curve_publickey = Key(b"", KEY, "CURVE: our public key", over=STREAMS, needs=CURVE)
     curve_secretkey = SecretKey(b"", KEY, "CURVE: our secret key", over=STREAMS, needs=CURVE)
     curve_serverkey = Key(
-        b"", KEY, "CURVE: the server's public key; setting it selects CURVE, as a client", over=STREAMS
-    )
+        b"", KEY, "CURVE: the server's public key; setting it selects CURVE, as a client", over=STREAMS)
     zap_domain = Octets(
-        b"", UP_TO_255, "the domain for the ZAP handler; with NULL, it is asked only if this is set", over=STREAMS
-    )
-    zap_enforce_domain = Option(
-        0, SWITCH, "1: with NULL, a peer is refused if there is no ZAP handler", over=STREAMS, needs=("zap_domain",)
-    )
+        b"", UP_TO_255, "the domain for the ZAP handler; with NULL, it is asked only if this is set", over=STREAMS)
+    zap_enforce_domain = Switch(
+        "1: with NULL, a peer is refused if there is no ZAP handler", over=STREAMS, needs=("zap_domain",))
     ssl_context = TlsContext(
-        "TLS: a bind needs one with a certificate; without it, a connect trusts what the system trusts"
-    )
+        "TLS: a bind needs one with a certificate; without it, a connect trusts what the system trusts")
     ws_origins = Octets(
-        b"",
-        ORIGINS,
-        "web pages that may connect to us, besides those from an address or localhost that is also where they connect"
-        " to; *: any page. Programs need none. Not in libzmq",
-        over=("ws", "wss"),
-    )
+        b"", ORIGINS, "web pages that may connect to us, besides those from an address or localhost that is also where"
+        " they connect to; *: any page. Programs need none. Not in libzmq", over=("ws", "wss"))
     backlog = Option(100, BACKLOG, "connections that the system queues until they are accepted", over=STREAMS)
-    ipv6 = Option(0, SWITCH, "1: `*` means all interfaces of IPv6 and IPv4; names may resolve to IPv6", over=TCP)
+    ipv6 = Switch("1: `*` means all interfaces of IPv6 and IPv4; names may resolve to IPv6", over=TCP)
     sndbuf = Option(-1, SYSTEM, "the system's send buffer, in octets (SO_SNDBUF)", over=STREAMS)
     rcvbuf = Option(-1, SYSTEM, "the system's receive buffer, in octets (SO_RCVBUF)", over=STREAMS)
     tcp_keepalive = Option(-1, TERNARY, "SO_KEEPALIVE", over=TCP)
     tcp_keepalive_idle = Option(
-        -1, PROBE_TIME, "seconds of silence before the first probe (TCP_KEEPIDLE)", over=TCP, needs=KEEPALIVE
-    )
+        -1, PROBE_TIME, "seconds of silence before the first probe (TCP_KEEPIDLE)", over=TCP, needs=KEEPALIVE)
     tcp_keepalive_cnt = Option(
-        -1, PROBE_COUNT, "probes before the peer counts as gone (TCP_KEEPCNT)", over=TCP, needs=KEEPALIVE
-    )
+        -1, PROBE_COUNT, "probes before the peer counts as gone (TCP_KEEPCNT)", over=TCP, needs=KEEPALIVE)
     tcp_keepalive_intvl = Option(-1, PROBE_TIME, "seconds between probes (TCP_KEEPINTVL)", over=TCP, needs=KEEPALIVE)
+    # fmt: on
 
     def __init__(self) -> None:
         self._values = {}
@@ -398,11 +375,10 @@ class Options(metaclass=habits.Listing):
             try:
                 object.__setattr__(self, name, value)
             except AttributeError:
-                if name in habits.OF_SOCKET:
-                    raise
-                if callable(getattr(type(self), name, None)):
+                known = getattr(type(self), name, None)
+                if callable(known):
                     raise AttributeError(f"{name} is a method: call {name}(...)") from None
-                if hasattr(type(self), name):
+                if known is not None or name in habits.OF_SOCKET:
                     raise
                 # A class with slots refuses an unknown name, but doesn't suggest a similar one.
                 raise AttributeError(unknown_option(name)) from None
@@ -522,44 +498,9 @@ def unknown_option(name: str) -> str:
     return f"no option {name!r}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(OPTION_NAMES)}")
 
 
-def table() -> str:
-    """All options as a table in Markdown, for docs/OPTIONS.md (a test compares the two)."""
-    lines = [
-        "| option | for | over | type | values | default | acts | meaning |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for name, row in OPTION_ROWS.items():
-        kinds = " ".join(kind.name for kind in row.socket_types) or "all"
-        if row.acts_on:
-            kinds += f"; acts on {' '.join(kind.name for kind in row.acts_on)}"
-        over = "all" if row.over == ANY_TRANSPORT else " ".join(row.over)
-        needs = f"; needs {' or '.join(f'`{need}`' for need in row.needs)}" if row.needs else ""
-        lines.append(
-            f"| `{name}` | {kinds} | {over} | {row.type.__name__} | {row.rule.words} | {row.default!r}"
-            f" | {ACTS.get(name, 'next bind, connect')} | {row.meaning}{needs} |"
-        )
-    aliases = [(name, row) for name, row in vars(Options).items() if isinstance(row, Alias)]
-    lines += ["", *(f"`{name}` sets {' and '.join(f'`{other}`' for other in row.names)}." for name, row in aliases)]
-    return "\n".join(lines) + "\n"
-
-
 for _name in habits.OF_SOCKET:
     setattr(Options, _name, habits.Missing(_name))
 
 # Every name that can be set, and the row for each option.
 OPTION_NAMES = [name for name, row in vars(Options).items() if isinstance(row, (Option, Alias))]
 OPTION_ROWS: dict[str, Option[Any]] = {name: row for name, row in vars(Options).items() if isinstance(row, Option)}
-
-# When a new value takes effect, if not at the next bind or connect.
-ACTS = {
-    **dict.fromkeys(["sndhwm", "rcvhwm", "router_mandatory", "router_handover", "req_relaxed"], "at once"),
-    **dict.fromkeys(
-        ["xpub_verbose", "xpub_verboser", "xpub_manual", "xpub_nodrop", "invert_matching", "maxsubscribed"], "at once"
-    ),
-    **dict.fromkeys(["sndtimeo", "req_correlate"], "next send"),
-    "rcvtimeo": "next recv",
-    "spin_time": "next recv",
-    "linger": "next close, unbind, disconnect",
-    "connect_routing_id": "next connect, once",
-    **dict.fromkeys(["probe_router", "xpub_welcome_msg"], "next peer"),
-}

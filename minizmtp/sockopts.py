@@ -12,10 +12,11 @@ They are libzmq's (zmq.h), for programs that were written for pyzmq. A new progr
 Read next: `options`.
 """
 
-from enum import IntEnum
+# By a private name, because the package takes every public name of this module.
+from enum import IntEnum as _IntEnum
 
 
-class SocketOption(IntEnum):
+class SocketOption(_IntEnum):
     """libzmq's numbers, under the names that pyzmq gives them."""
 
     HWM = 1
@@ -86,15 +87,3 @@ class SocketOption(IntEnum):
     HEARTBEAT_TIMEOUT, XPUB_VERBOSER, CONNECT_TIMEOUT, ZAP_ENFORCE_DOMAIN,
 ) = SocketOption  # fmt: skip
 IDENTITY = ROUTING_ID
-
-__all__ = [
-    "BACKLOG", "CONFLATE", "CONNECT_ROUTING_ID", "CONNECT_TIMEOUT", "CURVE_PUBLICKEY", "CURVE_SECRETKEY",
-    "CURVE_SERVER", "CURVE_SERVERKEY", "EVENTS", "HANDSHAKE_IVL", "HEARTBEAT_IVL", "HEARTBEAT_TIMEOUT",
-    "HEARTBEAT_TTL", "HWM",
-    "IDENTITY", "IMMEDIATE", "INVERT_MATCHING", "IPV6", "LAST_ENDPOINT", "LINGER", "MAXMSGSIZE", "PLAIN_PASSWORD",
-    "PLAIN_SERVER", "PLAIN_USERNAME", "PROBE_ROUTER", "RCVBUF", "RCVHWM", "RCVMORE", "RCVTIMEO", "RECONNECT_IVL",
-    "RECONNECT_IVL_MAX", "REQ_CORRELATE", "REQ_RELAXED", "ROUTER_HANDOVER", "ROUTER_MANDATORY", "ROUTING_ID",
-    "SNDBUF", "SNDHWM", "SNDTIMEO", "SUBSCRIBE", "TCP_KEEPALIVE", "TCP_KEEPALIVE_CNT", "TCP_KEEPALIVE_IDLE",
-    "TCP_KEEPALIVE_INTVL", "TYPE", "UNSUBSCRIBE", "XPUB_MANUAL", "XPUB_NODROP", "XPUB_VERBOSE", "XPUB_VERBOSER",
-    "XPUB_WELCOME_MSG", "ZAP_DOMAIN", "ZAP_ENFORCE_DOMAIN", "SocketOption",
-]  # fmt: skip

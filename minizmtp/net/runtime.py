@@ -53,7 +53,7 @@ class Runtime:
         self.sockets: dict[Links, Socket] = {}
         self.owner_threads: list[int] = []  # the thread that entered the Context; empty before, and in a forked child
         self.working = 0  # tasks that run
-        self.accepts_tasks = False
+        self.closed = False  # what is open may still linger
         self._authenticate = authenticate
         self._nursery: trio.Nursery | None = None
         self._changed = trio.Event()  # a task or a socket has ended
@@ -61,14 +61,13 @@ class Runtime:
     def start(self, nursery: trio.Nursery) -> None:
         """Work in this nursery, for sockets of this thread."""
         self._nursery = nursery
-        self.accepts_tasks = True
         self.owner_threads.append(threading.get_ident())
         _clear_in_children(self.owner_threads)
         self.reactor = new_reactor(nursery.start_soon)
 
     def start_task(self, function: Callable[[], Awaitable[object]]) -> None:
         """Run function in the Context's nursery. When the Context is closed and idle, nothing is started any more."""
-        if self._nursery is None or not (self.accepts_tasks or self.working or self.sockets):
+        if self._nursery is None or (self.closed and not self.working and not self.sockets):
             return
         self.working += 1
         self._nursery.start_soon(self._run, function)

@@ -9,16 +9,27 @@ A change may make no difference to the answer; then the caller waits for the nex
 Read next: `sender`.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+import math
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import trio
 
 from .waiters import Waiters
 
+T = TypeVar("T")
 
-def timeout_scope(milliseconds: float | None) -> AbstractContextManager[object]:
-    """A block that is left when the time is over. None, or less than 0: no limit."""
-    return nullcontext() if milliseconds is None or milliseconds < 0 else trio.move_on_after(milliseconds / 1000)
+
+async def poll_until(look: Callable[[], T], wait: Callable[[], Awaitable[None]], milliseconds: float | None) -> T:
+    """What look() finds, as soon as that is true or the time is over (None or negative: no limit)."""
+    limit = math.inf if milliseconds is None or milliseconds < 0 else milliseconds / 1000
+    with trio.move_on_after(limit):
+        # Before the first look, because a program that polls again and again must let the other tasks run.
+        await trio.lowlevel.checkpoint()
+        while not (found := look()):
+            await wait()
+        return found
+    return look()  # once more, because what was waited for may have come in the moment in which the time was over
 
 
 async def wait_for_change(*sockets: Waiters) -> None:

@@ -21,14 +21,13 @@ Read next: `minihttp.connection`, for comparison.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from types import TracebackType
 from typing import Self, Unpack, overload
 
 import trio
 
 from ..constants import SocketType
 from ..errors import EINVAL, ContextTerminated, ZMQError
-from ..net.parting import MOST, QUIET
+from ..net.parting import QUIET
 from ..net.reports import log
 from ..net.runtime import Runtime, keep_memory
 from ..options import OPTION_ROWS, Keywords, Options
@@ -49,15 +48,14 @@ class Context(Options):
     An option that is set on a Context is the default of the sockets that it makes afterwards, as in pyzmq.
     """
 
-    __slots__ = ("__weakref__", "_closed", "_manager", "_nursery", "_runtime")
+    __slots__ = ("__weakref__", "_manager", "_nursery", "_runtime")
+    _nursery: trio.Nursery  # there from the moment that the Context is entered
 
     def __init__(self, io_threads: int = 1) -> None:
         """io_threads: pyzmq has this parameter. It has no effect, because the work is done by tasks."""
         super().__init__()
         self._runtime = Runtime(zap.authenticate)
-        self._nursery: trio.Nursery | None = None
         self._manager: AbstractAsyncContextManager[trio.Nursery] | None = None
-        self._closed = False
 
     @classmethod
     def instance(cls) -> Self:
@@ -75,7 +73,7 @@ class Context(Options):
 
     @property
     def closed(self) -> bool:
-        return self._closed
+        return self._runtime.closed
 
     @overload
     def socket(self, socket_type: Addressed, **options: Unpack[Keywords]) -> AddressedSocket: ...
@@ -87,9 +85,9 @@ class Context(Options):
         Raises ContextTerminated if the Context is closed, RuntimeError before it is entered, TypeError for an unknown
         option, ZMQError(EINVAL) for a wrong socket type or value.
         """
-        if self._closed:
+        if self.closed:
             raise ContextTerminated()
-        if self._nursery is None:
+        if self._manager is None:
             raise RuntimeError("use this Context inside `async with`: `async with Context() as ctx:`")
         try:
             kind = SocketType(socket_type)
@@ -108,38 +106,21 @@ class Context(Options):
         with trio.move_on_after(LINGER_WARNING_AFTER):
             await self._runtime.wait_until_idle()
             return
-        for links, socket in self._runtime.sockets.items():
-            for endpoint, messages in links.unsent().items():
-                log.warning(
-                    "closing waits for %s %s, which has %d unsent message%s and linger=%d: if they may be dropped, set"
-                    " linger=0, or leave by `await ctx.destroy(linger=0)`",
-                    socket.socket_type.name, endpoint, messages, "s" * (messages > 1), socket.linger,
-                )  # fmt: skip
-            if octets := links.partings.undelivered():
-                log.warning(
-                    "closing waits for peers of %s %s, which have no room for the last %d octets sent, and linger=%d:"
-                    " if they may be dropped, set linger=0, or leave by `await ctx.destroy(linger=0)`",
-                    socket.socket_type.name, links.last_endpoint, octets, socket.linger,
-                )  # fmt: skip
-            elif links.partings:
-                log.warning(
-                    "closing waits for peers of %s %s, which go on sending and do not close: for at most %d s; to wait"
-                    " no longer, set a linger, or leave by `await ctx.destroy(linger=0)`",
-                    socket.socket_type.name, links.last_endpoint, MOST,
-                )  # fmt: skip
+        # With a linger of −1 and a peer that never comes, the program would wait here for ever without a word.
+        for links in self._runtime.sockets:
+            for reason in links.waits_for():
+                log.warning("closing waits for %s, or leave by `await ctx.destroy(linger=0)`", reason)
         await self._runtime.wait_until_idle()
 
     async def destroy(self, linger: int | None = None) -> None:
         """As term(), with this linger, in milliseconds, for every open socket; None: each has its own."""
-        for socket in list(self._runtime.sockets.values()):
-            socket.close(linger)
+        self._close_sockets(linger)
         await self.term()
 
-    def _close_sockets(self) -> None:
-        self._closed = True
-        self._runtime.accepts_tasks = False
+    def _close_sockets(self, linger: int | None = None) -> None:
+        self._runtime.closed = True
         for socket in list(self._runtime.sockets.values()):
-            socket.close()
+            socket.close(linger)
 
     async def __aenter__(self) -> Self:
         check_in_trio()
@@ -147,15 +128,12 @@ class Context(Options):
             raise RuntimeError("a Context can be entered once: make a new one")
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
-        keep_memory()
+        keep_memory()  # not at import, because only a program that has sockets needs it
         self._runtime.start(self._nursery)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *error: object) -> None:
         assert self._manager is not None
-        assert self._nursery is not None
         try:
             if kind is None:
                 await self.term()
@@ -167,7 +145,7 @@ class Context(Options):
             self._nursery.cancel_scope.cancel()
             self._close_sockets()
             for links in list(self._runtime.sockets):
-                links.finish(0)
+                links.finish(0)  # even those with a linger, because the tasks that would send are cancelled
             await self._manager.__aexit__(None, None, None)
             self._runtime.reactor.close()
 

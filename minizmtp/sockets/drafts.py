@@ -89,16 +89,10 @@ class AddressedSocket(Socket):
         await Socket.send_multipart(self, [self._address(data, routing_id, group), data], flags, copy, track)
 
     async def send_multipart(
-        self,
-        parts: Iterable[ReadableBuffer],
-        flags: int = 0,
-        copy: bool = True,
-        track: bool = False,
-        routing_id: int | None = None,
-        group: str | bytes | None = None,
+        self, parts: Iterable[ReadableBuffer], flags: int = 0, copy: bool = True, track: bool = False, **address: Any
     ) -> None:
-        """send() the only frame in parts."""
-        await self.send(self._only(list(parts)), flags, copy, track, routing_id, group)
+        """send() the only frame in parts. address: as for send()."""
+        await self.send(self._only(list(parts)), flags, copy, track, **address)
 
     async def send_many(self, messages: Iterable[ReadableBuffer | Sequence[ReadableBuffer]], flags: int = 0) -> int:
         """As Socket.send_many. Each of messages is a Frame with its address."""

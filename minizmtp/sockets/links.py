@@ -19,6 +19,8 @@ Read next: `waiters`.
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 from weakref import WeakSet
 
@@ -27,9 +29,9 @@ from ..errors import ENOENT, ENOTSOCK, ZMQError
 from ..net.acceptor import Acceptor
 from ..net.addresses import bound_place, dialled_place
 from ..net.connector import Connector
-from ..net.endpoints import Endpoint, Inproc, parse_endpoint
+from ..net.endpoints import Inproc, parse_endpoint
 from ..net.link import Link
-from ..net.parting import Partings
+from ..net.parting import MOST, Partings
 from ..net.reports import log
 from ..net.runtime import Runtime
 from ..net.security import choose_connection
@@ -97,7 +99,7 @@ class Links:
         """See Socket.bind."""
         self.check_open()
         address = parse_endpoint(endpoint)
-        options = snapshot(self.options)
+        options = snapshot(self.options)  # because a value that is set later is for the next bind, as in libzmq
         choose_connection(self.socket_type, options, address)()  # because what is missing is to be reported now
         self._warn_of_idle(options, endpoint)
         link: Link
@@ -105,11 +107,13 @@ class Links:
             link = self.runtime.inproc.bind(self, endpoint, options)
         else:
             try:
+                # Here and not in the Acceptor's task, because EADDRINUSE is an error of this call.
                 listener = listen(address, options)
             except ZMQError as error:
                 self.tell(Event.BIND_FAILED, endpoint, error.errno, str(error))
                 raise
             link = acceptor = Acceptor(self, listener, options)
+            # A task of the Context accepts the peers, because bind() is a plain call, which cannot wait for them.
             self.runtime.start_task(acceptor.run)
         self._links[link] = None
         self.last_endpoint = link.endpoint  # not the text given, because that may leave the port to the system
@@ -119,6 +123,7 @@ class Links:
         self.check_open()
         listener = HandedListener(sock)
         stream = HandedStream(sock, octets)
+        # All connections of one address of the server are one link, because unbind() ends an endpoint as a whole.
         for link in self._links:
             if isinstance(link, Acceptor) and link.place == listener.endpoint and not link.finishing:
                 link.start_session(stream)
@@ -138,10 +143,11 @@ class Links:
             check_tls(address, options, dials=True)
         # All that may raise comes before this line, because a connect that raises must change nothing.
         self.last_endpoint = endpoint
-        once = self.socket_type in CONNECT_ONCE and not isinstance(address, Inproc)
-        if once and dialled_place(address, self.options) in self._connected():
-            return
-        self._ended_connects.discard(endpoint)
+        if self.socket_type in CONNECT_ONCE and not isinstance(address, Inproc):
+            place = dialled_place(address, options)
+            if any(isinstance(link, Connector) and link.place == place and not link.finishing for link in self._links):
+                return  # and no error, as in libzmq
+        self._ended_connects.discard(endpoint)  # because a disconnect is for the new link from now on
         del self.options.connect_routing_id  # because it names one peer
         self._warn_of_idle(options, endpoint)
         link: Link
@@ -157,23 +163,16 @@ class Links:
         for reason in without_effect(options, self.socket_type, endpoint.partition("://")[0]):
             log.warning("%s: %s", endpoint, reason)
 
-    def _connected(self) -> list[Endpoint]:
-        return [link.place for link in self._links if isinstance(link, Connector) and not link.finishing]
-
-    def unbind(self, endpoint: str) -> None:
-        """See Socket.unbind."""
-        self._finish_link(endpoint, "bound to")
-
-    def disconnect(self, endpoint: str) -> None:
-        """See Socket.disconnect."""
-        self._finish_link(endpoint, "connected to")
-
-    def _finish_link(self, endpoint: str, how: str) -> None:
+    def finish_at(self, endpoint: str, how: str) -> None:
+        """See Socket.unbind and Socket.disconnect. They do the same, because libzmq ends an endpoint by its text alone.
+        how: for the error if there is none, "bound to" or "connected to"."""
         self.check_open()
         links = [link for link in self._links if not link.finishing]
-        # By its text first, because that is cheap and usual; only then by the place that the text means.
+        # By its text first, because that is cheap and usual. Only then by the place that the text means, because that
+        # may ask the system for the address of an interface.
         meant = [link for link in links if link.endpoint == endpoint] or self._at(endpoint, links)
         if not meant and endpoint in self._ended_connects:
+            # No error, because the program cannot know that the link ended by itself a moment ago.
             self._ended_connects.discard(endpoint)
             return
         if not meant:
@@ -184,42 +183,42 @@ class Links:
 
     def _at(self, text: str, links: list[Link]) -> list[Link]:
         """The links of an endpoint that the program spells otherwise now than it did when it bound or connected it."""
-        try:
-            endpoint = parse_endpoint(text)
-        except ZMQError:
-            try:
-                endpoint = parse_endpoint(text, connect=True)  # it may name a source, which a bind refuses
-            except ZMQError:
-                return []
-        places = (dialled_place(endpoint, self.options), bound_place(endpoint, self.options))
-        return [link for link in links if link.place in places]
+        # Parsed as a connect, too, because a connect may name a source, which a bind refuses.
+        for connect in (False, True):
+            with suppress(ZMQError):
+                endpoint = parse_endpoint(text, connect=connect)
+                # Both, because the text does not say whether it was bound or connected.
+                places = (dialled_place(endpoint, self.options), bound_place(endpoint, self.options))
+                return [link for link in links if link.place in places]
+        return []
 
     def close(self) -> None:
         """Close now. What is queued is sent in the background for `linger` milliseconds (L-21)."""
         self.closed = True
-        if not self.runtime.owner_threads:
-            self._abandon()
-            return
         self.finish(self.options.linger)
+        # After the links, because a monitor still tells of the connections that close() has ended.
         for monitor in list(self.monitors):
             monitor.end()
         self._forget_if_over()
 
     def _forget_if_over(self) -> None:
+        """The Context waits for closed sockets until each is forgotten, so it is told when nothing lingers any more."""
         if self.closed and not self._links and not self.partings:
             self.runtime.forget(self)
 
     def finish(self, linger: int) -> None:
         """End all links after linger milliseconds. Those that linger already have no longer than this."""
+        # A stream that is being closed belongs to no link any more, so it is told by itself.
         self.partings.shorten(linger)
-        for link in list(self._links):
+        for link in list(self._links):  # a copy, because a link without unsent messages ends at once
             link.finish(linger)
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """In a child of a fork: close our copies of the descriptors, and nothing else. The connections, the selectors
         that watch them, the tasks that work for them and the files of ipc endpoints are the parent's."""
+        self.closed = True
         for link in self._links:
-            link.abandon()
+            link.abandon()  # and not finish(), which would tell the peer that the connection ends
         self.partings.abandon()
         self._links.clear()
         self.monitors.clear()
@@ -232,22 +231,18 @@ class Links:
         for link in self._links:
             link.set_hwms()
 
-    def monitor(self) -> Monitor:
-        """See Socket.monitor."""
-        self.check_open()
-        return Monitor(self.monitors)
-
     def peers(self) -> list[PeerStatistics]:
         """See Socket.peers."""
         return [
             PeerStatistics(
                 endpoint=link.endpoint,
                 address=pipe.metadata.get("Peer-Address", ""),
-                routing_id=pipe.routing_id or pipe.identity,
+                routing_id=pipe.routing_id or pipe.identity,  # by our name for it, or else by the one that it sent
                 connected=connected,
                 sent=pipe.outbound.taken,
                 queued=len(pipe.outbound),
                 dropped=pipe.outbound.dropped,
+                # What poll() or recv() has taken out of the queue, and the program has not read to its end, is unread.
                 received=pipe.inbound.taken - self.pattern.held_back(pipe),
                 unread=len(pipe.inbound) + self.pattern.held_back(pipe),
                 subscriptions=self.pattern.subscriptions_of(pipe),
@@ -256,22 +251,32 @@ class Links:
             for pipe, connected in link.pipes()
         ]
 
-    def unsent(self) -> dict[str, int]:
-        """{endpoint: messages not yet sent}, for all that have some."""
-        return {link.endpoint: link.unsent() for link in self._links if link.unsent()}
+    def waits_for(self) -> Iterator[str]:
+        """What keeps the closed socket from ending, and what the program can do about each."""
+        name, linger = self.socket_type.name, self.options.linger
+        remedy = "if they may be dropped, set linger=0"
+        for link in self._links:
+            if count := link.unsent():
+                unsent = f"{count} unsent message{'s' * (count > 1)}"
+                yield f"{name} {link.endpoint}, which has {unsent} and {linger=}: {remedy}"
+        # The messages are with the system, but a peer that has not read them could still lose them (see `net.parting`).
+        peers = f"peers of {name} {self.last_endpoint}"
+        if octets := self.partings.undelivered():
+            yield f"{peers}, which have no room for the last {octets} octets sent, and {linger=}: {remedy}"
+        elif self.partings:
+            remedy = f"for at most {MOST:.0f} s; to wait no longer, set a linger"
+            yield f"{peers}, which go on sending and do not close: {remedy}"
 
     # --------------------------------------------------------------------------------------------- what sessions call
 
     def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
         """Give an event to all monitors of the socket."""
-        if not len(self.monitors):  # because to iterate over a WeakSet is slow, even if it is empty
-            return
         for monitor in self.monitors:
             monitor.tell(MonitorEvent(event, endpoint, value, reason))
 
     def ended(self, link: Link) -> None:
         """The link is over: by itself, or because its lingering is."""
-        if link in self._links:
+        if link in self._links:  # an InprocLink that was accepted is not, because its InprocBinding keeps it
             del self._links[link]
             if not link.finishing:  # the program has not asked for this end, so it may still ask
                 self._ended_connects.add(link.endpoint)

@@ -20,7 +20,6 @@ Read next: `links`, or `socket` at once.
 """
 
 from collections import deque
-from types import TracebackType
 from typing import NamedTuple, Self
 from weakref import WeakSet
 
@@ -56,7 +55,7 @@ class Monitor:
         self._events: deque[MonitorEvent] = deque()
         self._dropped = 0  # events dropped since the last one was read
         self._hurried = 0  # how many more events are returned before other tasks run
-        self._arrival: trio.Event | None = None  # set to wake the waiting task
+        self._waiting = trio.lowlevel.ParkingLot()  # for the task that waits for the next event
         self._ended = False
         self._watching = WeakSet() if watching is None else watching
         self._watching.add(self)
@@ -64,28 +63,22 @@ class Monitor:
     def tell(self, event: MonitorEvent) -> None:
         """Add an event."""
         if len(self._events) == MOST_KEPT:
-            self._events.popleft()
+            self._events.popleft()  # the oldest, because the newest say how the connection stands now
             self._dropped += 1
         self._events.append(event)
-        self._wake()
+        self._waiting.unpark_all()
 
     def end(self) -> None:
         """No more events will follow: the iteration ends after the unread ones."""
         self._ended = True
         self._watching.discard(self)
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._arrival is not None:
-            self._arrival.set()
+        self._waiting.unpark_all()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._events.clear()
+    async def __aexit__(self, *error: object) -> None:
+        self._events.clear()  # because the program that leaves the block wants no more of them
         self.end()
 
     def __aiter__(self) -> Self:
@@ -104,20 +97,13 @@ class Monitor:
         while not self._events:
             if self._ended:
                 raise StopAsyncIteration
-            await self._wait()
+            if self._waiting:  # two tasks would share the events at random
+                raise trio.BusyResourceError(
+                    "another task is waiting for the next event of this monitor: call sock.monitor() once for each task"
+                )
+            await self._waiting.park()
         event = self._events.popleft()
         if self._dropped:
             event = event._replace(dropped=self._dropped)
             self._dropped = 0
         return event
-
-    async def _wait(self) -> None:
-        if self._arrival is not None:
-            raise trio.BusyResourceError(
-                "another task is waiting for the next event of this monitor: call sock.monitor() once for each task"
-            )
-        self._arrival = trio.Event()
-        try:
-            await self._arrival.wait()
-        finally:
-            self._arrival = None

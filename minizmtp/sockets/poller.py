@@ -16,33 +16,31 @@ other end of a pipe is closed.
 It can be read alone.
 """
 
+from __future__ import annotations
+
 import errno
 import select
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from ..constants import POLLERR, POLLIN, POLLOUT
 from ..errors import EINVAL, ZMQError
-from .changes import timeout_scope, wait_for_change
+from .changes import poll_until, wait_for_change
 from .socket import Socket
 
-
-class HasFileno(Protocol):
-    """An object around a file descriptor."""
-
-    def fileno(self) -> int:
-        """The number of the descriptor. A closed file returns −1 or raises ValueError."""
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike  # an int, or an object with fileno()
 
 
 class Poller:
     """Sockets and file descriptors, and the flags to wait for on each: POLLIN, POLLOUT or both."""
 
     def __init__(self) -> None:
-        self.sockets: dict[Socket | HasFileno | int, int] = {}
+        self.sockets: dict[Socket | FileDescriptorLike, int] = {}
 
-    def register(self, socket: Socket | HasFileno | int, flags: int = POLLIN | POLLOUT) -> None:
+    def register(self, socket: Socket | FileDescriptorLike, flags: int = POLLIN | POLLOUT) -> None:
         """Watch socket for flags. A second call replaces the flags; flags=0 removes the socket.
 
         Raises TypeError if it is neither a socket nor a file descriptor. Raises ZMQError(EINVAL) for flags without
@@ -59,13 +57,13 @@ class Poller:
         else:
             raise ZMQError(EINVAL, f"flags={flags}: expected POLLIN ({POLLIN}), POLLOUT ({POLLOUT}) or both")
 
-    def modify(self, socket: Socket | HasFileno | int, flags: int) -> None:
+    def modify(self, socket: Socket | FileDescriptorLike, flags: int) -> None:
         """Change the flags of a registered socket. Raises KeyError if it isn't registered."""
         if socket not in self.sockets:
             raise KeyError(f"{socket!r} is not registered with this Poller: register() it first")
         self.register(socket, flags)
 
-    def unregister(self, socket: Socket | HasFileno | int) -> None:
+    def unregister(self, socket: Socket | FileDescriptorLike) -> None:
         """Stop watching a socket. Raises KeyError if it isn't registered."""
         self.modify(socket, 0)
 
@@ -79,12 +77,7 @@ class Poller:
         another task waits for the same file.
         """
         self._able()  # raises for closed sockets and files before we wait
-        with timeout_scope(timeout):
-            await trio.lowlevel.checkpoint()
-            while not (able := self._able()):
-                await self._wait()
-            return able
-        return self._able()
+        return await poll_until(self._able, self._wait, timeout)
 
     def _able(self) -> list[tuple[Any, int]]:
         masks = ask_system(self._files())
@@ -110,7 +103,7 @@ class Poller:
         """Wait until any of them may have become ready."""
         sockets = [each._waiters for each in self.sockets if isinstance(each, Socket)]
         files = self._files()
-        if not files:
+        if not files:  # the usual case, which needs no other tasks
             await wait_for_change(*sockets)
             return
         failures: list[Exception] = []
@@ -127,18 +120,18 @@ class Poller:
             raise failures[0]
 
 
-def number_of(file: HasFileno | int) -> int:
+def number_of(file: FileDescriptorLike) -> int:
     """The number of a file descriptor. Raises ZMQError(EBADF) if it is closed."""
     try:
         number = file if isinstance(file, int) else file.fileno()
-    except ValueError:  # a closed Python file
+    except ValueError:  # a closed Python file; other closed files return -1
         number = -1
     if number < 0:
         raise closed(file)
     return number
 
 
-def closed(file: HasFileno | int) -> ZMQError:
+def closed(file: FileDescriptorLike) -> ZMQError:
     """The error for a closed file."""
     return ZMQError(errno.EBADF, f"{file!r} is closed: unregister() it first")
 
@@ -155,7 +148,7 @@ def ask_system(files: dict[int, int]) -> dict[int, int]:
             masks[number] = sum(
                 flag for flag, numbers in zip((POLLIN, POLLOUT, POLLERR), found, strict=True) if numbers
             )
-    elif files:
+    elif files:  # not select(2) here, because it takes no file with a number of 1024 or more
         theirs = {POLLIN: select.POLLIN, POLLOUT: select.POLLOUT, POLLERR: select.POLLERR | select.POLLHUP}
         asked = select.poll()
         for number, flags in files.items():
@@ -174,8 +167,6 @@ async def until_ready(
     and not raised, because the nursery would wrap it in a group."""
     try:
         await wait(number)
-    except (trio.ClosedResourceError, OSError):
-        failures.append(closed(number))
-    except trio.BusyResourceError as error:
-        failures.append(error)
+    except (trio.ClosedResourceError, OSError, trio.BusyResourceError) as error:
+        failures.append(error if isinstance(error, trio.BusyResourceError) else closed(number))
     others.cancel()

@@ -50,6 +50,7 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
     copies: list[Frames] = []  # because over inproc the peer gets the list itself, and may change it
 
     def messages() -> Iterator[Item]:
+        # A REP and a REQ raise EFSM out of turn, and are asked first: they have had their turn after one message.
         while rest or not pattern.is_lockstep or pattern.can_receive():
             was_begun = bool(rest)
             received = rest.pop(0) if was_begun else pattern.take()
@@ -64,7 +65,7 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
     try:
         moved, waiting = target._pattern.send_many(messages(), TURNS)
     except ZMQError:
-        moved = max(0, len(taken) - 1)  # the last one was refused
+        moved = max(0, len(taken) - 1)  # the last one was refused, and the capture gets no copy of it
         raise
     finally:
         if waiting is not None:
@@ -76,6 +77,7 @@ def _move(source: Socket, target: Socket, capture: Socket | None) -> int:
             else:
                 pattern.give_back(received)
         for copy in copies[:moved]:
+            # The capture may miss messages, because a proxy that waits for it would stop both sides.
             if capture is not None and capture.events & POLLOUT:
                 capture._pattern.try_send(copy)
                 capture._waiters.wake_next()

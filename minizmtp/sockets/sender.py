@@ -47,21 +47,24 @@ class Sender:
         self._options = options
         self.parts: Message = []  # given with SNDMORE, until the last one comes
 
-    async def send(self, frames: Message, flags: int, track: bool = False) -> None:
-        """Send frames with the parts before them; or keep them as parts of a message that goes on.
-
-        This call takes the earlier parts out of the socket at once. If it raises or is cancelled they are gone with it,
-        and while it waits another task may begin a message of its own.
-        """
-        self._links.check_open()
-        message, begun = self.parts + frames, bool(self.parts)
+    def take_parts(self) -> Message:
+        """The parts so far. A call takes them out of the socket before all else: if it raises or is cancelled they are
+        gone with it, and while it waits another task may begin a message of its own."""
+        self._links.check_open()  # because a call that is refused in another thread gives up nothing
+        parts = self.parts.copy()
         self.parts.clear()
+        return parts
+
+    async def send(self, message: Message, flags: int, track: bool = False, begun: bool = False) -> None:
+        """Send message; or keep it as the parts of one that goes on. begun: its first parts came with earlier calls."""
+        self._links.check_open()
         if track:
             raise TypeError("track=True is not available, because a frame's memory need not be tracked: leave it out")
         if not flags & SNDMORE:
             await self._when(self._pattern.try_send, message, flags)
             return
         if not begun:
+            # Only before the first part, because a message counts once in a queue, as in libzmq.
             await self._when(self._pattern.has_room_for, message, flags)
         self.parts.extend(message)
 
@@ -69,10 +72,10 @@ class Sender:
         """Call attempt with message until it succeeds."""
 
         def try_now() -> bool | None:
-            self._links.check_open()
+            self._links.check_open()  # each time, because the socket may be closed while this task waits
             if not attempt(message):
                 return None
-            self._waiters.wake_next()
+            self._waiters.wake_next()  # because a REQ or a REP that has sent may receive now
             return True
 
         if not try_now():
@@ -85,38 +88,37 @@ class Sender:
         if flags & ~NOBLOCK:
             raise ZMQError(EINVAL, "send_many sends whole messages: the only flag that it knows is NOBLOCK")
         iterator = iter(messages)
-        items, count = items_of(iterator), 0
+        items, count = items_of(iterator), 0  # a generator, because its state tells whether there are no more
         while True:
-            self._links.check_open()
+            self._links.check_open()  # before the checkpoint, because in a child of a fork not even that may run
             await trio.lowlevel.checkpoint()
             if self.parts:
                 raise ZMQError(EINVAL, "a message was begun with SNDMORE: send its last part before send_many()")
             self._pattern.check_batch()
-            left, some, waiting = TURNS, 1, None
-            while left and some and waiting is None:
-                some, waiting = self._try_send_many(items, left)
-                count += some
-                left -= some
+            some, waiting = self._try_send_many(items)
+            count += some
             if waiting is not None:
                 await self._send_taken(waiting, flags)
                 count += 1
             elif getgeneratorstate(items) == GEN_CLOSED or length_hint(iterator, 1) == 0:
-                # There are no more. A list's iterator tells so, and need not be asked for one when there is no room.
+                # There are no more. A list's iterator tells so without being asked for one: otherwise, a batch that
+                # fills the queue exactly would wait for room that it does not need.
                 return count
-            elif left:
+            elif not some:  # only a queue that was found full will call on_space
                 await self._waiters.park(self._may_begin, flags, self._options.sndtimeo, self._waiters.senders)
 
     def _may_begin(self) -> bool | None:
+        """Is there room for a message that is not asked for yet? None: no, as for Waiters.park()."""
         self._links.check_open()
         return self._pattern.may_begin() or None
 
-    def _try_send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
+    def _try_send_many(self, items: Iterator[Item]) -> tuple[int, Message | None]:
         self._links.check_open()
-        some = 1  # perhaps, if it raises
+        some = 1  # if it raises, messages may have been sent before
         try:
-            some, waiting = self._pattern.send_many(items, most)
+            some, waiting = self._pattern.send_many(items, TURNS)
         finally:
-            if some:  # and not always, because a proxy that is woken may wake this task
+            if some:  # because a proxy that is woken for nothing would wake this task, and so on for ever
                 self._waiters.wake_next()
         return some, waiting
 
@@ -125,6 +127,8 @@ class Sender:
         try:
             await self._when(self._pattern.try_send, message, flags)
         except (Again, trio.Cancelled, KeyboardInterrupt):
+            # The iterator cannot take it back, and send_many promises that all that it took were sent. (trio raises
+            # KeyboardInterrupt in the task that runs, so it may come here, too.)
             self._pattern.send_past_limit(message)
             raise
 
@@ -134,7 +138,7 @@ def frames_of(parts: Iterable[Any]) -> Message:
     frames = list(parts)
     if not frames:
         raise ZMQError(EINVAL, "a message has at least one frame; it may be empty: [b'']")
-    for part in frames:
+    for part in frames:  # a loop and not a comprehension, which is a call, and costs a batch of small messages a sixth
         if type(part) is not bytes:
             return [frame_of(part) for part in frames]
     return frames

@@ -43,7 +43,7 @@ from ..patterns.ahead import Received
 from ..patterns.routing import FairQueue, RoundRobin
 from ..sockopts import EVENTS, LAST_ENDPOINT, RCVMORE, SUBSCRIBE, TYPE, UNSUBSCRIBE, SocketOption
 from ..wire.events import Message as Frames
-from .changes import timeout_scope, wait_for_change
+from .changes import poll_until, wait_for_change
 from .links import Links, PeerStatistics
 from .monitor import Monitor
 from .sender import TURNS, Sender, frame_of, frames_of, items_of
@@ -78,8 +78,8 @@ class Socket(Options):
     """One socket. Made by `Context.socket`; options are its attributes (see `options`)."""
 
     __slots__ = (
-        "_fair", "_links", "_offer", "_offer_frame", "_owner_threads", "_parts", "_pattern", "_rest", "_robin",
-        "_sender", "_take", "_turns", "_waiters", "socket_type",
+        "_fair", "_links", "_owner_threads", "_parts", "_pattern", "_rest", "_robin", "_sender", "_take", "_turns",
+        "_waiters", "socket_type",
     )  # fmt: skip
     socket_type: SocketType
 
@@ -96,7 +96,6 @@ class Socket(Options):
         # Where nothing but turns decides about a message, the round robin and the fair queue may be asked directly.
         self._fair = FairQueue() if pattern.incoming is None else pattern.incoming
         self._robin = RoundRobin() if pattern.outgoing is None or pattern.is_lockstep else pattern.outgoing
-        self._offer, self._offer_frame = pattern.try_send, pattern.try_send_frame
         self._take = self._fair.take if pattern.delivers_unchanged else pattern.take
         self._rest = pattern.rest
         self._sender = Sender(self._links, pattern, waiters, self)
@@ -113,7 +112,7 @@ class Socket(Options):
         """Called by each option when it is set. Most act at the next bind or connect; these act at once."""
         if name in ("sndhwm", "rcvhwm"):
             self._links.set_hwms()
-        self._pattern.refresh()
+        self._pattern.refresh()  # because a task may wait for what the option allows now
 
     def setsockopt(self, option: int, value: Any) -> None:
         """Set an option by its constant, such as `zmq.LINGER`, as in pyzmq; also SUBSCRIBE and UNSUBSCRIBE.
@@ -167,13 +166,13 @@ class Socket(Options):
     def unbind(self, endpoint: str) -> None:
         """Stop listening at endpoint, however it is spelled, and disconnect the peers that came by it (L-19). ENOENT if
         it is not bound."""
-        self._links.unbind(endpoint)
+        self._links.finish_at(endpoint, "bound to")
 
     def disconnect(self, endpoint: str) -> None:
         """Disconnect from the peer at endpoint, however it is spelled. What is queued for the peer lingers, what came
         from it and was not read is dropped (L-18). ENOENT if it is not connected; a connect that has ended by itself
         may be disconnected once."""
-        self._links.disconnect(endpoint)
+        self._links.finish_at(endpoint, "connected to")
 
     def close(self, linger: int | None = None) -> None:
         """Close now; may be repeated. What is queued is sent in the background for `linger` milliseconds (L-21). Tasks
@@ -182,14 +181,16 @@ class Socket(Options):
             return
         if linger is not None:
             self.linger = linger
-        in_child = not self._owner_threads  # of a fork, where no task of the parent may be woken
-        self._owner_threads = []
-        self._links.close()
         self._parts.clear()
-        if not in_child:
-            self._pattern.close()
-            self._fair, self._take = self._pattern.incoming or FairQueue(), self._pattern.take
-            self._waiters.wake_all()
+        if not self._owner_threads:  # in a child of a fork, where no task of the parent may be woken
+            self._links.abandon()
+            return
+        self._owner_threads = []  # because send and recv look here, and only if it fails ask whether the socket is open
+        self._links.close()
+        self._pattern.close()
+        # The pattern has a new fair queue, without the messages that were not read.
+        self._fair, self._take = self._pattern.incoming or FairQueue(), self._pattern.take
+        self._waiters.wake_all()  # last, because the tasks that wait are to find a socket that is closed
 
     async def __aenter__(self) -> Self:
         return self
@@ -200,7 +201,8 @@ class Socket(Options):
     def monitor(self) -> Monitor:
         """What happens to this socket's connections from now on, as an iterator: see `monitor`. `async with
         sock.monitor() as events:` ends it with the block."""
-        return self._links.monitor()
+        self._links.check_open()
+        return Monitor(self._links.monitors)
 
     def peers(self) -> list[PeerStatistics]:
         """What has passed between this socket and each of its peers, as it stands now."""
@@ -212,27 +214,24 @@ class Socket(Options):
         """Wait until the socket can do what flags ask for, POLLIN or POLLOUT or both; what it can do, 0 if nothing
         within timeout milliseconds (None or negative: wait for ever)."""
         self._links.check_open()  # before the checkpoint, because in a child of a fork not even that may run
-        with timeout_scope(timeout):
-            await trio.lowlevel.checkpoint()
-            while not (mask := self.events & flags):
-                await wait_for_change(self._waiters)
-            return mask
-        return self.events & flags
+        return await poll_until(lambda: self.events & flags, partial(wait_for_change, self._waiters), timeout)
 
     @property
     def events(self) -> int:
         """What the socket can do now, without waiting: POLLIN, POLLOUT, both or 0."""
         self._links.check_open()
-        return (POLLIN if self._is_readable() else 0) | (POLLOUT if self._pattern.can_send() else 0)
+        is_readable = self._rest or self._pattern.can_receive()
+        return (POLLIN if is_readable else 0) | (POLLOUT if self._pattern.can_send() else 0)
 
-    def _is_readable(self) -> bool:
-        return bool(self._rest) or self._pattern.can_receive()
-
-    async def _checkpoint(self) -> None:
-        """A point of cancellation, and a chance for the other tasks."""
-        self._turns.left = TURNS
-        self._links.check_open()
-        await trio.lowlevel.checkpoint()
+    async def _checkpoint(self, turns: int = TURNS) -> None:
+        """A point of cancellation. Also a chance for the other tasks, unless so many turns are left."""
+        if self._turns.left >= turns and not self._rest:
+            self._turns.left -= turns
+            await checkpoint_if_cancelled()
+        else:
+            self._turns.left = TURNS
+            self._links.check_open()  # first, because in a child of a fork not even a checkpoint may run
+            await trio.lowlevel.checkpoint()
 
     # --------------------------------------------------------------------------------------------------------- sending
 
@@ -247,45 +246,34 @@ class Socket(Options):
         seldom have to wait. A call that raises or is cancelled, with whatever part, gives up the whole message: the
         next call begins a new one.
         """
-        try:
-            frame = data if type(data) is bytes else frame_of(data)
-            turns = self._turns
-            if turns.left:
-                turns.left -= 1
-                await checkpoint_if_cancelled()
-            else:
-                await self._checkpoint()
-        except BaseException:
-            self._give_up()
-            raise
+        # Taken out first: if anything below raises or is cancelled, the message that was begun is given up.
+        begun = self._sender.take_parts() if self._parts else ()
+        frame = data if type(data) is bytes else frame_of(data)
+        turns = self._turns
+        if turns.left:
+            turns.left -= 1
+            await checkpoint_if_cancelled()
+        else:
+            await self._checkpoint()
         # With only one peer the queue is asked directly: that saves a sixth of what a message of 64 octets costs.
         only = self._robin.only
-        if flags or track or self._parts or get_ident() not in self._owner_threads:
-            await self._sender.send([frame], flags, track)
+        if flags or track or begun or get_ident() not in self._owner_threads:
+            await self._sender.send([*begun, frame], flags, track, bool(begun))
         elif only is not None and only.offer(frame):
             return
-        elif self._waiters.count or not self._offer_frame(frame):  # the sender wakes other tasks
+        elif self._waiters.count or not self._pattern.try_send_frame(frame):  # the sender wakes other tasks
             await self._sender.send([frame], flags)
 
     async def send_multipart(
         self, parts: Iterable[ReadableBuffer], flags: int = 0, copy: bool = True, track: bool = False
     ) -> None:
         """Send a message of several frames: all of it or none, if it raises or is cancelled. copy, track: see send."""
-        try:
-            frames = frames_of(parts)
-            # As in send. To share these lines would cost a call for each message, some 6 % of what it takes.
-            turns = self._turns
-            if turns.left:
-                turns.left -= 1
-                await checkpoint_if_cancelled()
-            else:
-                await self._checkpoint()
-        except BaseException:
-            self._give_up()
-            raise
-        is_slow = flags or track or self._parts or self._waiters.count or get_ident() not in self._owner_threads
-        if is_slow or not self._offer(frames):
-            await self._sender.send(frames, flags, track)
+        begun = self._sender.take_parts() if self._parts else ()
+        frames = frames_of(parts)
+        await self._checkpoint(1)
+        is_slow = flags or track or begun or self._waiters.count or get_ident() not in self._owner_threads
+        if is_slow or not self._pattern.try_send(frames):
+            await self._sender.send([*begun, *frames], flags, track, bool(begun))
 
     async def send_many(self, messages: Iterable[ReadableBuffer | Sequence[ReadableBuffer]], flags: int = 0) -> int:
         """Send each of the messages, which are bytes or lists of frames, and return how many there were.
@@ -308,16 +296,10 @@ class Socket(Options):
         await self.send(self._encoded(lambda: json.dumps(value, separators=(",", ":")).encode()), flags, **address)
 
     def _encoded(self, encode: Callable[[], bytes]) -> bytes:
-        try:
-            return encode()
-        except BaseException:
-            self._give_up()
-            raise
-
-    def _give_up(self) -> None:
-        """A part has failed, and its message with it. (Not where a call is refused because it is in another thread.)"""
-        if get_ident() in self._owner_threads:
-            self._parts.clear()
+        begun = self._sender.take_parts()  # because text that cannot be encoded gives up its message, as in send()
+        data = encode()
+        self._parts.extend(begun)
+        return data
 
     # ------------------------------------------------------------------------------------------------------- receiving
 
@@ -338,7 +320,7 @@ class Socket(Options):
                 item = inbox.popleft()
                 if type(item) is bytes:
                     return item
-                inbox.appendleft(item)
+                inbox.appendleft(item)  # a message of several frames, of which the socket keeps the rest
         else:
             await self._checkpoint()
         if self._rest:  # as long as it has frames, it belongs to the socket
@@ -376,12 +358,7 @@ class Socket(Options):
 
     async def recv_message(self, flags: int = 0) -> Message:
         """The next message, or what recv() has left of one, with what is known of its sender."""
-        turns = self._turns
-        if turns.left and not self._rest:
-            turns.left -= 1
-            await checkpoint_if_cancelled()
-        else:
-            await self._checkpoint()
+        await self._checkpoint(1)
         received = self._take_rest() if self._rest else self._try_receive()
         if received is None:
             received = await self._waiters.park(self._try_receive, flags, self.rcvtimeo)
@@ -399,32 +376,24 @@ class Socket(Options):
         if max_messages is not None and max_messages < 1:
             raise ZMQError(EINVAL, f"max_messages is {max_messages}: expected at least 1, or None for no limit")
         most = sys.maxsize if max_messages is None else max_messages
-        turns = self._turns
-        if turns.left >= TURNS_OF_MANY and not self._rest:
-            turns.left -= TURNS_OF_MANY
-            await checkpoint_if_cancelled()
-        else:
-            await self._checkpoint()
-        found = self._try_receive_many(most)
-        if found is None:
-            found = await self._waiters.park(partial(self._try_receive_many, most), flags, self.rcvtimeo)
-        return found
+        await self._checkpoint(TURNS_OF_MANY)
+        attempt = partial(self._try_receive_many, most)
+        found = attempt()
+        return await self._waiters.park(attempt, flags, self.rcvtimeo) if found is None else found
 
     def _try_receive_many(self, most: int) -> list[Frames] | None:
         self._links.check_open()
         self._pattern.check_batch()
-        begun = [frames for _, frames in self._rest[:most]] if self._rest else []
-        found = self._pattern.take_many(most - len(begun))
-        if begun:
-            found[:0] = begun
-            del self._rest[: len(begun)]
+        begun = [frames for _, frames in self._rest[:most]]
+        found = begun + self._pattern.take_many(most - len(begun))
+        del self._rest[: len(begun)]  # only now, because take_many() may raise
         if found:
             self._waiters.wake_next()
         return found or None
 
     async def recv_string(self, flags: int = 0, encoding: str = "utf-8") -> str:
         """The next frame as text. A frame that is no such text is taken all the same, and UnicodeDecodeError raised."""
-        codecs.lookup(encoding)  # raises before a frame is taken
+        codecs.lookup(encoding)  # so that an unknown encoding raises before a frame is taken
         return (await self.recv(flags)).decode(encoding)
 
     async def recv_json(self, flags: int = 0) -> Any:
@@ -443,12 +412,12 @@ class Socket(Options):
         try:
             return await self.recv_multipart()
         except ZMQError as error:
-            if error.errno == ENOTSOCK:
+            if error.errno == ENOTSOCK:  # no error here, because closing is how another task ends this loop
                 raise StopAsyncIteration from None
             raise
 
     def _try_receive(self) -> Received | None:
-        if get_ident() not in self._owner_threads:
+        if get_ident() not in self._owner_threads:  # another thread, a child of a fork, or closed: see close()
             self._links.check_open()
         found = self._take()
         if self._waiters.count and found is not None:

@@ -82,7 +82,7 @@ def pattern_of(sock: zmq.Socket) -> Any:
 
 
 def is_readable(sock: zmq.Socket) -> bool:
-    return sock._is_readable()
+    return bool(sock.events & zmq.POLLIN)
 
 
 def monitors_of(sock: zmq.Socket) -> Any:

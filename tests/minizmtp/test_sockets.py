@@ -305,7 +305,9 @@ def later_parts_that_fail() -> list[Any]:
         pytest.param(trio.TooSlowError, cancelled_waiting, id="cancelled waiting"),
         pytest.param(TypeError, lambda push: push.send(7), id="no frame"),
         pytest.param(TypeError, lambda push: push.send_multipart([b"b", "text"], zmq.SNDMORE), id="no frames"),
-        pytest.param(ZeroDivisionError, lambda push: push.send_multipart(1 // n for n in (1, 0)), id="iterable raises"),
+        pytest.param(
+            ZeroDivisionError, lambda push: push.send_multipart(bytes(1 // n) for n in (1, 0)), id="iterable raises"
+        ),
         pytest.param(zmq.ZMQError, lambda push: push.send_multipart([]), id="no frame at all"),
         pytest.param(TypeError, lambda push: push.send_json(object()), id="no json"),
         pytest.param(UnicodeEncodeError, lambda push: push.send_string("ü", encoding="ascii"), id="no text"),
