@@ -58,8 +58,8 @@ Here is a handshake in which all keys are given. The tests of this module open e
 (The RFC asks for 70 octets of padding in HELLO, but its total of 200 octets needs 72. It puts MESSAGE into command
 frames; we use message frames, because libzmq does and silently drops command frames.)
 
-Try it: in `Cipher.decrypt`, write `short < self._received` for `short <= self._received`. A MESSAGE that an attacker sends
-once more is then delivered once more.
+Try it: in `Cipher.decrypt`, write `short < self._received` for `short <= self._received`. A MESSAGE that an attacker
+sends once more is then delivered once more.
 The cryptography is NaCl's, from PyNaCl (`pip install 'minizmtp[curve]'`). It can be read alone.
 """
 

@@ -32,6 +32,9 @@ from ..errors import ProtocolError
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN = MASKED = 0x80
 
+# Two octets, eight of size, and a key.
+LONGEST_HEADER = 14
+
 # A ping, a pong or a close has at most so many octets (section 5.5).
 LARGEST_CONTROL = 125
 

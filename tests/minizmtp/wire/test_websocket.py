@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,19 +13,38 @@ from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError
 from minizmtp.wire import ConnectionClosed
 from minizmtp.wire.events import NEED_DATA, Greeting, Ping, Ready
-from minizmtp.wire.frames import COMMAND, MORE, encode_frame
-from minizmtp.wire.switched import SwitchedConnection, switched
+from minizmtp.wire.frames import COMMAND, MORE, encode_frame, encode_message
+from minizmtp.wire.switched import SwitchedConnection
 from minizmtp.wire.websocket import CloseError
 from minizmtp.wire.websocket import encode_frame as encode_ws
-from minizmtp.wire.zws import Unwrapper, Wrapper
+from minizmtp.wire.zws import Wrapper, ZwsDecoder
 
 KEY = b"\x01\x02\x03\x04"
 
 
 def unwrapped(octets: bytes, *, masked: bool = False, limit: int = -1, kept: int = 1000) -> bytes:
-    unwrapper = Unwrapper(masked)
-    unwrapper.receive_data(octets)
-    return unwrapper.unwrap(limit, kept, 1_000_000)
+    """The frames of ZMTP in the octets of a WebSocket, one by one."""
+    decoder = ZwsDecoder(limit, masked=masked, max_unfinished=kept)
+    decoder.receive_data(octets)
+    return frames_of(decoder)
+
+
+def frames_of(decoder: ZwsDecoder) -> bytes:
+    return b"".join([encode_frame(body, flags) for flags, body in iter(decoder.next_frame, None)])
+
+
+def messages_of(decoder: ZwsDecoder, most: int) -> Iterator[bytes]:
+    """What there is now, as much as possible of it in batches; again as octets of ZMTP."""
+    while True:
+        decoder.allowance = 64
+        if messages := decoder.next_messages(most):
+            assert len(messages) <= most
+            assert decoder.is_empty is (decoder.held == 0)
+            yield b"".join([encode_message([it] if isinstance(it, bytes) else it) for it in messages])
+        elif (frame := decoder.next_frame()) is not None:
+            yield encode_frame(frame[1], frame[0])
+        elif decoder.allowance > 0:
+            return
 
 
 @pytest.mark.requirement("45-2")
@@ -49,21 +70,22 @@ FRAMES = st.lists(st.tuples(st.sampled_from([0, 0, 0, MORE, COMMAND]), st.binary
 RUNS = st.tuples(st.sampled_from([0, MORE]), st.binary(max_size=200), st.integers(1, 40))
 
 
-@given(frames=FRAMES, run=RUNS, masks=st.booleans(), step=st.integers(1, 5000))
+@given(frames=FRAMES, run=RUNS, masks=st.booleans(), step=st.integers(1, 5000), most=st.integers(1, 50))
 def test_what_is_wrapped_is_unwrapped(
-    frames: list[tuple[int, bytes]], run: tuple[int, bytes, int], masks: bool, step: int
+    frames: list[tuple[int, bytes]], run: tuple[int, bytes, int], masks: bool, step: int, most: int
 ) -> None:
-    """However the stream is cut, and if frames of one size are in a row."""
+    """However the stream is cut, and if frames of one size are in a row; in batches and one by one."""
     flags, body, count = run
     zmtp = b"".join(encode_frame(body, flags) for flags, body in frames) + encode_frame(body, flags) * count
     octets = Wrapper(masks).wrap(zmtp)
-    unwrapper, found = Unwrapper(masks), b""
+    batches, singles, found = ZwsDecoder(masked=masks), ZwsDecoder(masked=masks), [b"", b""]
     for start in range(0, len(octets), step):
-        unwrapper.receive_data(octets[start : start + step])
-        while part := unwrapper.unwrap(-1, 1000, 7):
-            found += part
-    assert found == zmtp
-    assert unwrapper.held == 0
+        for decoder in (batches, singles):
+            decoder.receive_data(octets[start : start + step])
+        found[0] += b"".join(messages_of(batches, most))
+        found[1] += frames_of(singles)
+    assert found == [zmtp, zmtp]
+    assert batches.held == singles.held == 0
 
 
 @given(frames=FRAMES, run=RUNS, masks=st.booleans())
@@ -95,19 +117,19 @@ def test_a_message_in_several_frames_is_one_frame() -> None:
 
 
 def test_a_ping_may_stand_between_the_frames_of_a_message() -> None:
-    unwrapper = Unwrapper(masked=False)
-    unwrapper.receive_data(bytes.fromhex("02 02 00 61   89 01 70   80 01 62"))
-    assert unwrapper.unwrap(-1, 1000, 99) == b""
-    assert unwrapper.take_control() == (9, b"p")
-    assert unwrapper.unwrap(-1, 1000, 99) == b"\0\2ab"
+    decoder = ZwsDecoder(max_unfinished=1000)
+    decoder.receive_data(bytes.fromhex("02 02 00 61   89 01 70   80 01 62"))
+    assert (decoder.next_frame(), decoder.control) == (None, (9, b"p"))
+    decoder.control = None
+    assert decoder.next_frame() == (0, b"ab")
 
 
 READY = b"\2\5READY\x0bSocket-Type\0\0\0\4PUSH"
 
 
 def pull_that_has_switched() -> SwitchedConnection:
-    pull = switched(SocketType.PULL, identity=b"")
-    push = switched(SocketType.PUSH, identity=b"", target=("localhost", "/"))
+    pull = SwitchedConnection(SocketType.PULL, identity=b"")
+    push = SwitchedConnection(SocketType.PUSH, identity=b"", target=("localhost", "/"))
     pull.receive_data(push.data_to_send())
     assert isinstance(pull.next_event(), Greeting)
     return pull
@@ -184,7 +206,7 @@ def test_fragments_are_kept_up_to_maxunfinished() -> None:
 
 
 def test_a_refused_upgrade_is_the_end_of_a_connection() -> None:
-    ours = switched(SocketType.PULL, identity=b"")
+    ours = SwitchedConnection(SocketType.PULL, identity=b"")
     ours.receive_data(b"no request\r\n\r\n")
     with pytest.raises(ProtocolError, match="no valid HTTP"):
         ours.next_event()
@@ -196,7 +218,7 @@ def test_a_refused_upgrade_is_the_end_of_a_connection() -> None:
 @pytest.mark.parametrize("line", [b"GET /" + bytes(8000), b"GET / HTTP/1.1\r\nAuthorization : Basic YWxpY2U"])
 def test_a_line_that_is_no_http_is_not_repeated(line: bytes) -> None:
     """It may be long, or secret, and what is said goes into the log."""
-    ours = switched(SocketType.PULL, identity=b"")
+    ours = SwitchedConnection(SocketType.PULL, identity=b"")
     ours.receive_data(line + b"\r\n\r\n")
     with pytest.raises(ProtocolError, match=r"^no valid HTTP/1.1: illegal (request|header) line$"):
         ours.next_event()
