@@ -157,6 +157,56 @@ def test_a_ping_is_read_after_the_messages_before_it() -> None:
     assert pull.next_event() == Ping(0, b"")
 
 
+def test_a_command_ping_is_answered_by_a_command() -> None:
+    """As over tcp, because its sender waits for no pong of the WebSocket."""
+    pull = pull_that_has_switched()
+    pull.receive_data(encode_ws(READY, key=KEY) + encode_ws(b"\2\4PING\0\0hi", key=KEY))
+    assert isinstance(pull.next_event(), Ready)
+    pull.data_to_send()
+    assert pull.next_event() == Ping(0, b"hi")
+    assert pull.data_to_send() == encode_ws(b"\2\4PONGhi")
+
+
+def test_nothing_is_sent_after_a_close() -> None:
+    pull = pull_that_has_switched()
+    pull.receive_data(encode_ws(READY, key=KEY))
+    assert isinstance(pull.next_event(), Ready)
+    assert pull.encoder.goodbye().endswith(encode_ws(b"\x03\xe9", 8))
+    pull.receive_data(encode_ws(b"late", 9, KEY))
+    assert pull.next_event() == Ping(0, b"late")
+    assert pull.data_to_send() == b""
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_large_frame_is_read_into_its_place(masked: bool) -> None:
+    """As over tcp: `get_buffer` lends the memory of the body."""
+    push = SwitchedConnection(SocketType.PUSH, identity=b"", target=("localhost", "/"))
+    pull = SwitchedConnection(SocketType.PULL, identity=b"")
+    ends = (push, pull) if masked else (pull, push)
+    for speaker, hearer in [(push, pull), (pull, push), (push, pull)]:
+        hearer.receive_data(speaker.data_to_send())
+        while hearer.next_event() is not NEED_DATA:
+            pass
+    body = bytes(range(256)) * 2048
+    octets = b"".join(ends[0].encode([body])[1])
+    ends[1].receive_data(octets[:100_000])
+    assert ends[1].next_event() is NEED_DATA
+    at, lent = 100_000, 0
+    while at < len(octets):
+        if (room := ends[1].get_buffer()) is not None:
+            part = octets[at : at + len(room)]
+            room[: len(part)] = part
+            room.release()
+            ends[1].buffer_updated(len(part))
+            lent += len(part)
+        else:
+            part = octets[at : at + 1000]
+            ends[1].receive_data(part)
+        at += len(part)
+    assert ends[1].next_event() == [body]
+    assert lent > 300_000
+
+
 @pytest.mark.requirement("45-4")
 @pytest.mark.parametrize(
     ("octets", "words"),
