@@ -154,7 +154,9 @@ async def secure(
                     stream.send_eof()
                     await part(stream, REFUSED_OCTETS)
                 raise OSError(0, f"the TLS handshake failed: {error.strerror or error}") from None
-            await _send_all(stream, outgoing.read())
+            octets = outgoing.read()
+            while octets := octets[stream.try_send(octets) :]:
+                await stream.wait_sendable()
             if is_done:
                 return TlsStream(stream, tls, incoming, outgoing)
             while (data := stream.try_receive()) is None:
@@ -165,10 +167,3 @@ async def secure(
     except BaseException:
         stream.close()
         raise
-
-
-async def _send_all(stream: Stream, octets: bytes) -> None:
-    while octets:
-        octets = octets[stream.try_send(octets) :]
-        if octets:
-            await stream.wait_sendable()

@@ -181,7 +181,7 @@ class SwitchedConnection(Connection):
     def _take_steps(self, steps: Steps) -> events.Ready | events.AuthRequest | None:
         event = super()._take_steps(steps)
         if isinstance(event, events.Ready):
-            self.encoder = WrappingEncoder(self.encoder, self._wrapper, self._mechanism, self._goodbye)
+            self.encoder = WrappingEncoder(self.encoder, self._wrapper, self._goodbye)
         return event
 
     def _truncation(self) -> str:
@@ -222,8 +222,8 @@ class WrappingEncoder(Encoder):
 
     __slots__ = ("_goodbye", "_inner", "_wrapper")
 
-    def __init__(self, inner: Encoder, wrapper: Wrapper, mechanism: Mechanism, goodbye: Callable[[], bytes]) -> None:
-        super().__init__(mechanism, (3, 0))
+    def __init__(self, inner: Encoder, wrapper: Wrapper, goodbye: Callable[[], bytes]) -> None:
+        super().__init__(inner._mechanism, (3, 0))
         self._goodbye = goodbye
         self._inner = inner
         self._wrapper = wrapper
