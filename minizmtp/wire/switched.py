@@ -233,8 +233,8 @@ class WrappingEncoder(Encoder):
         if len(buffers) == 1 or self._mechanism.encrypts:  # a large box is only a part of its frame's body
             return count, [self._wrapper.wrap(b"".join(buffers))]
         octets, last = buffers
-        header, body = self._wrapper.wrap_body(last)
-        return count, [self._wrapper.wrap(octets[: -len(frame_header(len(last)))]) + header, body]
+        front, back = self._wrapper.wrap_body(last)
+        return count, [self._wrapper.wrap(octets[: -len(frame_header(len(last)))]) + front, back]
 
     def encode_run(self, run: Run) -> bytes:
         return self._wrapper.wrap(self._inner.encode_run(run))

@@ -105,12 +105,12 @@ class Wrapper:
         return b"".join(pieces)
 
     def wrap_body(self, body: bytes, flags: int = 0) -> tuple[bytes, bytes]:
-        """One frame: what comes before its body, and the body, which is copied only for the mask."""
+        """One frame, as a front and a back. The body is copied only for the mask."""
         size = 1 + len(body)
-        if not self.masks:
-            return encode_header(size) + TO_ZWS[flags], body
-        key = self.new_keys()
-        return encode_header(size, key=key) + xor(TO_ZWS[flags], key), mask(body, key, at=1)
+        if self.masks:
+            key = self.new_keys()
+            return encode_header(size, key=key), mask(TO_ZWS[flags] + body, key)
+        return encode_header(size) + TO_ZWS[flags], body
 
     def _wrap_run(self, flags: bytes, bodies: list[bytes]) -> bytes:
         """Bodies of one size."""
@@ -251,11 +251,9 @@ class ZwsDecoder(BatchDecoder):
         """The run of messages, up to most, that follow the one that began at this offset and are like it: one frame of
         the same size."""
         octets, at = self._buffer, self._position
-        header = read_header(octets, begin)
-        assert header is not None
-        length, size, step = header.length, header.size, at - begin
-        if octets[at : at + 2] != octets[begin : begin + 2]:
+        if octets[at : at + 2] != octets[begin : begin + 2] or (header := read_header(octets, begin)) is None:
             return []  # at once, because to count costs as much as a frame
+        length, size, step = header.length, header.size, at - begin
         count = count_run(octets, begin, length - len(header.key), step, most + 1) - 1
         flags = octets[at + length : at + count * step : step]
         # Under its mask, an octet of flags that is 0 is the first octet of the key.
