@@ -27,8 +27,7 @@ from ..wire.commands import encode_command
 from ..wire.frames import COMMAND, encode_frame
 from ..wire.greeting import encode_greeting
 from ..wire.metadata import encode_metadata
-from ..wire.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, Header, check_header, read_header
-from ..wire.websocket import mask as xor
+from ..wire.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, Header, check_header, mask, read_header
 from ..wire.zws import read_flags
 from .fields import flag_words
 from .spans import AFTERWARDS, NOT_WHOLE, Piece, Side, Span, Tape, as_wrong, mark
@@ -96,7 +95,7 @@ class FrameSpeaker:
         return pieces
 
     def _payload(self, header: Header, payload: bytes) -> list[Piece]:
-        pieces = self._pieces(header, xor(payload, header.key) if header.key else payload)
+        pieces = self._pieces(header, mask(payload, header.key))
         if not header.key or not payload:
             return pieces
         wrong = next((piece.value for piece in pieces if piece.wrong), "")

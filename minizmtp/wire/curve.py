@@ -83,8 +83,6 @@ try:
         crypto_box_beforenm,
         crypto_box_open_afternm,
         crypto_scalarmult_base,
-        crypto_secretbox,
-        crypto_secretbox_open,
     )
     from nacl.exceptions import CryptoError
 except ImportError:  # check_available reports it when CURVE is used
@@ -167,6 +165,12 @@ def shared_key(theirs: bytes, ours: bytes, whose: str, at: int | None = None) ->
         raise malformed("key", f"the key of {whose} is not safe to use", Violation.CRYPTOGRAPHIC, at) from None
 
 
+def seal(inner: bytes, prefix: bytes, nonce: bytes, key: bytes) -> bytes:
+    """A nonce without its prefix, and the box. key: a shared key, or any that both sides know: NaCl's secretbox, which
+    the RFC asks for in the cookie, is a box with such a key."""
+    return nonce + crypto_box_afternm(inner, prefix + nonce, key)
+
+
 def open_box(what: str, box: bytes, nonce: bytes, shared: bytes, at: int | None = None) -> bytes:
     """Open a box. Raises ProtocolError if it was made with other keys or was changed on the way. at: the offset of the
     box, for the error."""
@@ -179,10 +183,7 @@ def open_box(what: str, box: bytes, nonce: bytes, shared: bytes, at: int | None 
 def open_cookie(cookie: bytes, key: bytes) -> bytes:
     """Open a cookie, which the server encrypted for itself."""
     sealed = dict(split(SEALED, cookie))
-    try:
-        return crypto_secretbox_open(sealed["box"], b"COOKIE--" + sealed["nonce"], key)
-    except CryptoError:
-        raise _closed("cookie") from None
+    return open_box("cookie", sealed["box"], b"COOKIE--" + sealed["nonce"], key)
 
 
 def open_vouch(vouch: bytes, theirs: bytes, ours: bytes) -> bytes:
@@ -301,8 +302,7 @@ class _Curve(Mechanism):
 
     def _box(self, name: str, inner: bytes, number: int) -> bytes:
         """A short nonce and a box."""
-        short = number.to_bytes(8, "big")
-        return short + crypto_box_afternm(inner, COMMANDS[name].prefix + short, self._shared)
+        return seal(inner, COMMANDS[name].prefix, number.to_bytes(8, "big"), self._shared)
 
     def _open(self, name: str, fields: dict[str, bytes]) -> bytes:
         return open_box(name, fields["box"], COMMANDS[name].prefix + fields["nonce"], self._shared)
@@ -338,9 +338,8 @@ class CurveClient(_Curve):
         self._shared = shared_key(opened["S'"], self._our_secret, "WELCOME")
         self._awaits = b"READY"
         # Our permanent key C, the proof that it is ours (the vouch), and our metadata.
-        long, said = self._entropy(16), self._our_public + self._server
         shared = shared_key(opened["S'"], self._secret, "WELCOME")
-        vouch = long + crypto_box_afternm(said, b"VOUCH---" + long, shared)
+        vouch = seal(self._our_public + self._server, b"VOUCH---", self._entropy(16), shared)
         inner = self._public + vouch + encode_metadata(self._metadata)
         return [encode_command(b"INITIATE", opened["cookie"] + self._box("INITIATE", inner, number=2))]
 
@@ -380,11 +379,9 @@ class CurveServer(_Curve):
         self._awaits = b"INITIATE"
         self._our_public, self._our_secret = keypair(self._entropy(KEY_SIZE))
         self._cookie_key = Secret(self._entropy(KEY_SIZE))
-        long, state = self._entropy(16), self._their_public + self._our_secret
-        cookie = long + crypto_secretbox(state, b"COOKIE--" + long, self._cookie_key)
-        long = self._entropy(16)
-        box = crypto_box_afternm(self._our_public + cookie, b"WELCOME-" + long, self._shared)
-        return [encode_command(b"WELCOME", long + box)]
+        cookie = seal(self._their_public + self._our_secret, b"COOKIE--", self._entropy(16), self._cookie_key)
+        box = seal(self._our_public + cookie, COMMANDS["WELCOME"].prefix, self._entropy(16), self._shared)
+        return [encode_command(b"WELCOME", box)]
 
     def _receive_initiate(self, data: bytes) -> Steps:
         fields = fields_of("INITIATE", data)

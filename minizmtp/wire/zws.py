@@ -197,7 +197,7 @@ class ZwsDecoder(BatchDecoder):
                     self._keep(b"")
                 return None
             payload, self._position = octets[begin:end], end
-        return header, mask(payload, header.key) if header.key else payload
+        return header, mask(payload, header.key)
 
     def _check_frame(self, header: Header) -> None:
         """Raise ProtocolError for a frame that is not allowed here, or too large."""
@@ -235,7 +235,7 @@ class ZwsDecoder(BatchDecoder):
             is_plain = octets[at] == FIN | BINARY and bool(header.key) is self._masked and header.size
             if not is_plain or end > len(octets) or 0 <= self.limit < header.size - 1:
                 return None
-            payload = mask(octets[begin:end], header.key) if header.key else octets[begin:end]
+            payload = mask(octets[begin:end], header.key)
             if payload[0] > MORE:  # which is the same bit in both
                 return None
             frames.append(payload[1:])
