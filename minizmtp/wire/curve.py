@@ -225,12 +225,9 @@ def fields_of(name: str, data: bytes) -> dict[str, bytes]:
     without a key."""
     command = COMMANDS[name]
     fields = dict(split(command.layout, data))
-    if name == "HELLO":
-        how = "expected 200 octets, version 1.0 and 72 zeros"
-        if fields["version"] != b"\x01\x00":
-            raise malformed(name, how, command.violation, at=0)
-        if any(fields["padding"]):
-            raise malformed(name, how, command.violation, at=2)
+    if name == "HELLO" and (fields["version"] != b"\x01\x00" or any(fields["padding"])):
+        at = 0 if fields["version"] != b"\x01\x00" else offset(HELLO, "padding")
+        raise malformed(name, "expected 200 octets, version 1.0 and 72 zeros", command.violation, at)
     if len(data) < command.least or (len(data) > command.least and command.layout[-1][1] != REST):
         how = f"{len(data) + 1 + len(name)} octets, expected {command.least + 1 + len(name)}"
         how += " or more" if command.layout[-1][1] == REST else ""

@@ -37,7 +37,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from ..constants import SocketType
 from ..errors import ProtocolError, printable
-from . import events
+from . import events, websocket
 from .assembler import MAX_UNFINISHED
 from .commands import encode_command
 from .connection import COMMAND_WORK, Connection, State
@@ -48,17 +48,7 @@ from .greeting import encode_greeting
 from .mechanisms import Mechanism, Null, Steps
 from .metadata import encode_metadata
 from .upgrade import ClientUpgrade, ServerUpgrade
-from .websocket import (
-    BROKEN_RULE,
-    CLOSE,
-    GOING_AWAY,
-    LARGEST_CONTROL,
-    NORMAL,
-    PING,
-    PONG,
-    CloseError,
-    read_header,
-)
+from .websocket import CloseError, read_header
 from .zws import Wrapper, ZwsDecoder
 
 # Without a mechanism.
@@ -135,7 +125,7 @@ class SwitchedConnection(Connection):
             return super().next_event(most)
         except ProtocolError as error:
             if self._upgrade is None:
-                self.close(error.code if isinstance(error, CloseError) else BROKEN_RULE, str(error))
+                self.close(error.code if isinstance(error, CloseError) else websocket.BROKEN_RULE, str(error))
             self._upgrade = None
             raise
 
@@ -158,18 +148,18 @@ class SwitchedConnection(Connection):
     def _read(self) -> Event | NeedData:
         while (event := super()._read()) is NEED_DATA and (control := self.decoder.control) is not None:
             opcode, payload = control
-            if opcode == CLOSE:
+            if opcode == websocket.CLOSE:
                 code, reason = int.from_bytes(payload[:2], "big"), payload[2:]
                 self._end = f"with close code {code}" + (f": {printable(reason)}" if reason else "") if payload else ""
                 self._ended = True
-                self.close(code if payload else NORMAL)
+                self.close(code if payload else websocket.NORMAL)
                 break  # and the decoder stays where it is
             self.decoder.control = None
             self.decoder.allowance -= COMMAND_WORK  # as for a PING of ZMTP
-            if opcode == PING:
-                self._queue(self._wrapper.control(PONG, payload))
+            if opcode == websocket.PING:
+                self._queue(self._wrapper.control(websocket.PONG, payload))
             if self.state is State.TRAFFIC:
-                return Ping(0, payload) if opcode == PING else Pong(payload)
+                return Ping(0, payload) if opcode == websocket.PING else Pong(payload)
         return event
 
     def _message_in_handshake(self, flags: int, body: bytes) -> bytes:
@@ -203,17 +193,17 @@ class SwitchedConnection(Connection):
 
     def close(self, code: int, reason: str = "") -> None:
         """Send a close, unless one was sent before."""
-        octets = reason.encode("ascii", "replace")[: LARGEST_CONTROL - 2]
-        self._queue(self._wrapper.control(CLOSE, code.to_bytes(2, "big") + octets))
+        octets = reason.encode("ascii", "replace")[: websocket.LARGEST_CONTROL - 2]
+        self._queue(self._wrapper.control(websocket.CLOSE, code.to_bytes(2, "big") + octets))
         self._has_closed = True
 
     def _goodbye(self) -> bytes:
-        self.close(GOING_AWAY)
+        self.close(websocket.GOING_AWAY)
         return self.data_to_send()
 
     def send(self, item: Item | Ping | Pong) -> bytes:
         if isinstance(item, (Ping, Pong)):
-            return self._wrapper.control(PING if isinstance(item, Ping) else PONG, item.context)
+            return self._wrapper.control(websocket.PING if isinstance(item, Ping) else websocket.PONG, item.context)
         return super().send(item)
 
 
