@@ -118,15 +118,15 @@ class SwitchedConnection(Connection):
 
     @property
     def greeting_octets(self) -> int | None:
-        return None  # because the peer sends none
+        return None  # the peer sends none, so a missing one is no sign of another protocol
 
     def next_event(self, most: int = 1) -> Event | NeedData:
         try:
             return super().next_event(most)
         except ProtocolError as error:
-            if self._upgrade is None:
+            if self._upgrade is None:  # before that, a refusal is a response of HTTP
                 self.close(error.code if isinstance(error, CloseError) else websocket.BROKEN_RULE, str(error))
-            self._upgrade = None
+            self._upgrade = None  # so that what comes now is dropped, and not read by h11
             raise
 
     def _read_greeting(self) -> Event | NeedData:
@@ -142,7 +142,7 @@ class SwitchedConnection(Connection):
             self._is_bare = chosen == BARE
             greeting = bytearray(encode_greeting(self._mechanism.name))
             greeting[11] = 0  # ZMTP 3.0, because of SUBSCRIBE
-            super().receive_data(bytes(greeting) + rest)
+            super().receive_data(bytes(greeting) + rest)  # the first frames may have come in one read with the upgrade
         return super()._read_greeting()
 
     def _read(self) -> Event | NeedData:
@@ -151,14 +151,14 @@ class SwitchedConnection(Connection):
             if opcode == websocket.CLOSE:
                 code, reason = int.from_bytes(payload[:2], "big"), payload[2:]
                 self._end = f"with close code {code}" + (f": {printable(reason)}" if reason else "") if payload else ""
-                self._ended = True
+                self._ended = True  # the peer may wait for our close before it ends the stream (RFC 6455, 7.1.1)
                 self.close(code if payload else websocket.NORMAL)
                 break  # and the decoder stays where it is
             self.decoder.control = None
             self.decoder.allowance -= COMMAND_WORK  # as for a PING of ZMTP
             if opcode == websocket.PING:
                 self._queue(self._wrapper.control(websocket.PONG, payload))
-            if self.state is State.TRAFFIC:
+            if self.state is State.TRAFFIC:  # before that, no event but those of the handshake is expected
                 return Ping(0, payload) if opcode == websocket.PING else Pong(payload)
         return event
 
@@ -188,7 +188,7 @@ class SwitchedConnection(Connection):
     def _queue_command(self, command: bytes) -> None:
         if not self._is_bare:
             self._queue(self._wrapper.wrap(encode_frame(command, COMMAND)))
-        elif command.startswith(b"\x05READY"):
+        elif command.startswith(b"\x05READY"):  # an ERROR has no form there
             self._queue(self._wrapper.wrap(encode_frame(self._identity)))
 
     def close(self, code: int, reason: str = "") -> None:
@@ -202,7 +202,7 @@ class SwitchedConnection(Connection):
         return self.data_to_send()
 
     def send(self, item: Item | Ping | Pong) -> bytes:
-        if isinstance(item, (Ping, Pong)):
+        if isinstance(item, (Ping, Pong)):  # libzmq sends those of the WebSocket, too
             return self._wrapper.control(websocket.PING if isinstance(item, Ping) else websocket.PONG, item.context)
         return super().send(item)
 
@@ -227,6 +227,7 @@ class WrappingEncoder(Encoder):
         return count, [self._wrapper.wrap(octets[: -len(frame_header(len(last)))]) + front, back]
 
     def encode_run(self, run: Run) -> bytes:
+        # The octets that are kept in the run are those of ZMTP, because its other peers may be connected over tcp.
         return self._wrapper.wrap(self._inner.encode_run(run))
 
     def goodbye(self) -> bytes:

@@ -150,13 +150,14 @@ class ClientUpgrade(Upgrade):
         while isinstance(event := self._next_event(), h11.InformationalResponse) and event.status_code != 101:
             pass  # a server may say `103 Early Hints` first
         if isinstance(event, h11.Response):
-            self._rotation.rotate(-1)
+            self._rotation.rotate(-1)  # it may have been the offer, and nothing in a response says so
             answer = f"{event.status_code} {printable(bytes(event.reason))}"
             raise not_websocket(f"the server answers {answer}, expected 101 Switching Protocols")
         return self._choice(by_name(event.headers)) if isinstance(event, h11.InformationalResponse) else None
 
     def _choice(self, headers: Headers) -> str:
         """The subprotocol in the headers of a 101."""
+        # The key shows that the server has read this request, and is no cache that answers an older one.
         if headers[b"sec-websocket-accept"] != [accept_token(self._key)]:
             raise not_websocket("the server's Sec-WebSocket-Accept does not fit our key (RFC 6455, 4.1)")
         if not is_upgrade(headers):
@@ -200,6 +201,7 @@ class ServerUpgrade(Upgrade):
         keys = headers[b"sec-websocket-key"]
         if len(keys) != 1 or not is_key(keys[0]):
             raise self._refuse(400, f"{asked} without a Sec-WebSocket-Key of 16 octets in base64")
+        # "/" is also what an endpoint without a path has, and libzmq accepts any path for any endpoint.
         if self._path not in ("/", request.target.decode("latin-1")):
             raise self._refuse(404, f"{asked}, expected the path {self._path}")
         for origin in headers[b"origin"]:  # a program sends none
