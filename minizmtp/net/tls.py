@@ -83,11 +83,11 @@ class TlsStream(Stream):
     def try_send(self, data: bytes | bytearray | memoryview, *more: bytes) -> int:
         if not self._flush():
             return 0
-        octets = memoryview(b"".join((data, *more)))
+        # Cut before they are joined, because the rest of a large message comes here many times.
+        octets = memoryview(b"".join([buffer[:MOST_AT_ONCE] for buffer in (data, *more)]))[:MOST_AT_ONCE]
         taken, self._owed = self._owed, 0
-        end = min(len(octets), taken + MOST_AT_ONCE)
-        while taken < end:
-            taken += self._tls.write(octets[taken:end])
+        while taken < len(octets):
+            taken += self._tls.write(octets[taken:])
         if not self._flush():
             self._owed = 1
         return taken - self._owed
