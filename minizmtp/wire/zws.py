@@ -250,8 +250,8 @@ class ZwsDecoder(BatchDecoder):
     def _equal_messages(self, begin: int, most: int) -> list[bytes]:
         """The run of messages, up to most, that follow the one that began at this offset and are like it: one frame of
         the same size."""
-        octets, at = self._buffer, self._position
-        if octets[at : at + 2] != octets[begin : begin + 2] or (header := read_header(octets, begin)) is None:
+        octets, at, header = self._buffer, self._position, read_header(self._buffer, begin)
+        if header is None or most < SHORTEST_RUN or octets[at : at + 2] != octets[begin : begin + 2]:
             return []  # at once, because to count costs as much as a frame
         length, size, step = header.length, header.size, at - begin
         count = count_run(octets, begin, length - len(header.key), step, most + 1) - 1

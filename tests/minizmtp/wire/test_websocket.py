@@ -36,7 +36,7 @@ def frames_of(decoder: ZwsDecoder) -> bytes:
 def messages_of(decoder: ZwsDecoder, most: int) -> Iterator[bytes]:
     """What there is now, as much as possible of it in batches; again as octets of ZMTP."""
     while True:
-        decoder.allowance = 64
+        decoder.allowance = 200
         if messages := decoder.next_messages(most):
             assert len(messages) <= most
             assert decoder.is_empty is (decoder.held == 0)
@@ -104,6 +104,19 @@ def test_wsproto_reads_what_is_wrapped(
             found.append(payload)
             payload = b""
     assert found == [bytes([{0: 0, MORE: 1, COMMAND: 2}[flags]]) + body for flags, body in frames]
+
+
+@pytest.mark.parametrize("allowance", [1, 16, 17, 30, 200])
+@pytest.mark.parametrize("masks", [False, True])
+def test_a_batch_ends_with_the_allowance(masks: bool, allowance: int) -> None:
+    decoder, found = ZwsDecoder(masked=masks), list[object]()
+    decoder.receive_data(Wrapper(masks).wrap(b"\0\2aa" * 100))
+    while decoder.held:
+        decoder.allowance = allowance
+        messages = decoder.next_messages(1000)
+        assert 0 < len(messages) <= allowance
+        found += messages
+    assert found == [b"aa"] * 100
 
 
 def test_each_frame_of_a_client_has_a_key_of_its_own() -> None:
