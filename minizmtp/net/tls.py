@@ -54,31 +54,27 @@ class TlsStream(Stream):
         data = super().try_receive()
         if data:
             self._incoming.write(data)
-        found, is_over = self._decrypt()
+        pieces, is_over = list[bytes](), data == b""
+        try:
+            # All that can be decrypted now, because no selector reports what is in memory.
+            while piece := self._tls.read(READ_SIZE):
+                pieces.append(piece)
+            is_over = True
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            is_over = True
         if not self._owed:
             with suppress(OSError):  # what has come is passed on first; the next read or write finds out
                 self._flush()  # such as the answer to a key update
-        if found:
-            return found
-        return b"" if is_over or data == b"" else None
+        found = b"".join(pieces)
+        return found if found or is_over else None
 
     def try_receive_into(self, receiver: Receiver, most: int = 0) -> int | None:
         data = self.try_receive()
         if data is not None:
             receiver.receive_data(data)
         return data if data is None else len(data)
-
-    def _decrypt(self) -> tuple[bytes, bool]:
-        """All that can be decrypted now, because no selector would report it later; and whether it is the end."""
-        pieces = []
-        try:
-            while piece := self._tls.read(READ_SIZE):
-                pieces.append(piece)
-            return b"".join(pieces), True
-        except ssl.SSLWantReadError:
-            return b"".join(pieces), False
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            return b"".join(pieces), True
 
     def try_send(self, data: bytes | bytearray | memoryview, *more: bytes) -> int:
         if not self._flush():

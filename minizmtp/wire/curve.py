@@ -294,7 +294,7 @@ class _Curve(Mechanism):
     def __init__(self, entropy: Entropy, awaits: bytes) -> None:
         check_available()
         self._entropy = entropy
-        self._awaits = awaits
+        self._awaits = awaits  # the command that has to be the next
         self._shared = b""  # of c' and S, and later of c' and S'
 
     def _box(self, name: str, inner: bytes, number: int) -> bytes:
