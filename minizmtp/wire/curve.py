@@ -225,6 +225,7 @@ def fields_of(name: str, data: bytes) -> dict[str, bytes]:
     without a key."""
     command = COMMANDS[name]
     fields = dict(split(command.layout, data))
+    # Before the size, because a peer with another version of CURVE may well send another size.
     if name == "HELLO" and (fields["version"] != b"\x01\x00" or any(fields["padding"])):
         at = 0 if fields["version"] != b"\x01\x00" else offset(HELLO, "padding")
         raise malformed(name, "expected 200 octets, version 1.0 and 72 zeros", command.violation, at)
@@ -334,7 +335,7 @@ class CurveClient(_Curve):
         opened = dict(split(WELCOME_BOX, self._open("WELCOME", fields_of("WELCOME", data))))
         self._shared = shared_key(opened["S'"], self._our_secret, "WELCOME")
         self._awaits = b"READY"
-        # Our permanent key C, the proof that it is ours (the vouch), and our metadata.
+        # C is sent in a box for S', because then not even the owner of s can tell later who we were.
         shared = shared_key(opened["S'"], self._secret, "WELCOME")
         vouch = seal(self._our_public + self._server, b"VOUCH---", self._entropy(16), shared)
         inner = self._public + vouch + encode_metadata(self._metadata)
@@ -385,14 +386,14 @@ class CurveServer(_Curve):
         if open_cookie(fields["cookie"], self._cookie_key) != self._their_public + self._our_secret:
             raise malformed("INITIATE", "its cookie is of another connection", Violation.CRYPTOGRAPHIC)
         self._cookie_key = b""  # so that it can't be used again (26-20)
-        self._received = check_nonce(fields["nonce"], self._received)
+        self._received = check_nonce(fields["nonce"], self._received)  # after HELLO's, because one counter has both
         self._shared = shared_key(self._their_public, self._our_secret, "HELLO")
         opened = dict(split(INITIATE_BOX, self._open("INITIATE", fields)))
         # libzmq checks only C' here, so another server could relay to it a client that meant that server (26-26).
         if open_vouch(opened["vouch"], opened["C"], self._our_secret) != self._their_public + self._public:
             raise malformed("INITIATE", "its vouch is for another connection or server", Violation.CRYPTOGRAPHIC)
         self._theirs = decode_metadata(opened["metadata"])
-        self._awaits = b"nothing more"
+        self._awaits = b"nothing more"  # because READY is ours, and traffic does not come here
         return [AuthRequest(self.name, (opened["C"],), self._theirs.get(b"identity", b""))]
 
     def on_accepted(self) -> Steps:

@@ -76,6 +76,7 @@ class Decryptor:
             if message and not flags:
                 found.append(message)
                 message = []
+        # Back in front, because only `next_frame` may return a part of a message.
         frames.extendleft([(MORE, body) for body in reversed(message)])
         return found
 
