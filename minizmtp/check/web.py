@@ -201,7 +201,7 @@ class WebPeer(Peer):
             key = await self.read(4, patience) if first[1] & 128 else b""
             payload = await self.read(int.from_bytes(size, "big"), patience)
         octets = first + size * bool(longer) + key + payload
-        return WebFrame(first[0] & FIN > 0, first[0] & 127, key, mask(payload, key) if key else payload, octets)
+        return WebFrame(first[0] & FIN > 0, first[0] & 127, key, mask(payload, key), octets)
 
     async def any_frame(self, patience: float | None = None) -> Frame:
         """The next message of the WebSocket, as a frame of ZMTP. Its close is the end."""

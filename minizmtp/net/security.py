@@ -67,7 +67,7 @@ def choose_connection(
 def _switched() -> Callable[..., Connection]:
     """Imported only for a WebSocket, because h11 is not needed for anything else."""
     try:
-        from ..wire.switched import switched
+        from ..wire.switched import SwitchedConnection
     except ImportError as error:
         raise ZMQError(EPROTONOSUPPORT, f"ws:// needs {error.name}: pip install 'minizmtp[ws]'") from None
-    return switched
+    return SwitchedConnection

@@ -54,13 +54,21 @@ class TlsStream(Stream):
         data = super().try_receive()
         if data:
             self._incoming.write(data)
-        found, is_over = self._decrypt()
+        pieces, is_over = list[bytes](), data == b""
+        try:
+            # All that can be decrypted now, because no selector reports what is in memory.
+            while piece := self._tls.read(READ_SIZE):
+                pieces.append(piece)
+            is_over = True
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            is_over = True
         if not self._owed:
             with suppress(OSError):  # what has come is passed on first; the next read or write finds out
                 self._flush()  # such as the answer to a key update
-        if found:
-            return found
-        return b"" if is_over or data == b"" else None
+        found = b"".join(pieces)
+        return found if found or is_over else None
 
     def try_receive_into(self, receiver: Receiver, most: int = 0) -> int | None:
         data = self.try_receive()
@@ -68,26 +76,14 @@ class TlsStream(Stream):
             receiver.receive_data(data)
         return data if data is None else len(data)
 
-    def _decrypt(self) -> tuple[bytes, bool]:
-        """All that can be decrypted now, because no selector would report it later; and whether it is the end."""
-        pieces = []
-        try:
-            while piece := self._tls.read(READ_SIZE):
-                pieces.append(piece)
-            return b"".join(pieces), True
-        except ssl.SSLWantReadError:
-            return b"".join(pieces), False
-        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-            return b"".join(pieces), True
-
     def try_send(self, data: bytes | bytearray | memoryview, *more: bytes) -> int:
         if not self._flush():
             return 0
-        octets = memoryview(b"".join((data, *more)))
+        # Cut before they are joined, because the rest of a large message comes here many times.
+        octets = memoryview(b"".join([buffer[:MOST_AT_ONCE] for buffer in (data, *more)]))[:MOST_AT_ONCE]
         taken, self._owed = self._owed, 0
-        end = min(len(octets), taken + MOST_AT_ONCE)
-        while taken < end:
-            taken += self._tls.write(octets[taken:end])
+        while taken < len(octets):
+            taken += self._tls.write(octets[taken:])
         if not self._flush():
             self._owed = 1
         return taken - self._owed
@@ -154,7 +150,9 @@ async def secure(
                     stream.send_eof()
                     await part(stream, REFUSED_OCTETS)
                 raise OSError(0, f"the TLS handshake failed: {error.strerror or error}") from None
-            await _send_all(stream, outgoing.read())
+            octets = outgoing.read()
+            while octets := octets[stream.try_send(octets) :]:
+                await stream.wait_sendable()
             if is_done:
                 return TlsStream(stream, tls, incoming, outgoing)
             while (data := stream.try_receive()) is None:
@@ -165,10 +163,3 @@ async def secure(
     except BaseException:
         stream.close()
         raise
-
-
-async def _send_all(stream: Stream, octets: bytes) -> None:
-    while octets:
-        octets = octets[stream.try_send(octets) :]
-        if octets:
-            await stream.wait_sendable()

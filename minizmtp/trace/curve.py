@@ -142,7 +142,7 @@ class Witness(Mechanism):
         self._awaits = "HELLO" if is_client else "WELCOME"
         self._receives = b"CurveZMQMESSAGEC" if is_client else b"CurveZMQMESSAGES"
         self._received = 0
-        self._cipher: curve.Cipher | None = None
+        self._shared = b""  # what opens the boxes of MESSAGEs, if it is known
 
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
         return []
@@ -165,11 +165,11 @@ class Witness(Mechanism):
     def _decrypt(self, body: bytes) -> Frame:
         """The content of the box; without a key, a frame with unknown content."""
         self.opened, self.inner = None, {}
-        if self._cipher is None:
-            curve.check_message(body)
-            self._received = curve.check_nonce(body[8:16], self._received, at=0)
+        curve.check_message(body)
+        self._received = curve.check_nonce(body[8:16], self._received, at=0)
+        if not self._shared:
             return 0, b""
-        self.opened = next(self._cipher.open([body]))
+        self.opened = curve.open_box("MESSAGE", body[16:], self._receives + body[8:16], self._shared, at=8)
         return curve.read_flags(self.opened)
 
     def _hello(self, data: bytes) -> Steps:
@@ -212,7 +212,7 @@ class Witness(Mechanism):
 
     def _traffic(self, metadata: bytes) -> Steps:
         if keys := self._secrets.for_connection():
-            self._cipher = curve.Cipher(curve.shared_key(*keys, "READY"), b"", self._receives, 0, self._received)
+            self._shared = curve.shared_key(*keys, "READY")
         return [Ready(decode_metadata(metadata))]
 
     def _open(self, name: str, fields: dict[str, bytes], prefix: bytes, keys: KeyPair | None) -> None:

@@ -27,9 +27,8 @@ from ..wire.commands import encode_command
 from ..wire.frames import COMMAND, encode_frame
 from ..wire.greeting import encode_greeting
 from ..wire.metadata import encode_metadata
-from ..wire.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, Header, check_header, read_header
-from ..wire.websocket import mask as xor
-from ..wire.zws import no_flags, zmtp_flags
+from ..wire.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, Header, check_header, mask, read_header
+from ..wire.zws import read_flags
 from .fields import flag_words
 from .spans import AFTERWARDS, NOT_WHOLE, Piece, Side, Span, Tape, as_wrong, mark
 from .zmtp import Conversation, Speaker
@@ -96,7 +95,7 @@ class FrameSpeaker:
         return pieces
 
     def _payload(self, header: Header, payload: bytes) -> list[Piece]:
-        pieces = self._pieces(header, xor(payload, header.key) if header.key else payload)
+        pieces = self._pieces(header, mask(payload, header.key))
         if not header.key or not payload:
             return pieces
         wrong = next((piece.value for piece in pieces if piece.wrong), "")
@@ -130,13 +129,11 @@ class FrameSpeaker:
 
     def _message(self, plain: bytes) -> list[Piece]:
         try:
-            if not plain:
-                raise no_flags()
-            flags = zmtp_flags(plain[0])
+            flags, body = read_flags(plain)
         except ProtocolError as error:
             wrong, rest = as_wrong(Piece("flags", plain[:1], "", ZWS), str(error)), plain[1:]
             return [wrong, AFTERWARDS._replace(octets=rest)]
-        body, is_first, self._may_greet = plain[1:], self._may_greet, False
+        is_first, self._may_greet = self._may_greet, False
         front = Piece("flags", plain[:1], flag_words(flags), ZWS, "framing")
         if is_first and not flags and self._conversation.mechanism.get(self.tape.side) == b"NULL":
             self._translate(encode_frame(encode_command(b"READY", encode_metadata({b"Identity": body})), COMMAND))

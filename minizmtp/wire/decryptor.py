@@ -25,7 +25,7 @@ from typing import Any
 from ..errors import ProtocolError
 from .batches import BatchDecoder
 from .events import Message
-from .frames import COMMAND, Frame
+from .frames import COMMAND, MORE, Frame
 from .mechanisms import Mechanism
 
 # The work for a box, in short frames: 4 for a small one, 132 for one of 64 KiB.
@@ -61,27 +61,23 @@ class Decryptor:
     def next_messages(self, most: int) -> list[bytes | Message]:
         """As `BatchDecoder.next_messages`. The frames of an incomplete message are kept, decrypted, for `next_frame`,
         because whether a box holds the last frame of a message is known only after it has been opened."""
-        frames, found, message, used = self._frames, list[bytes | Message](), list[bytes](), 0
+        frames, found, message = self._frames, list[bytes | Message](), list[bytes]()
         if not frames and self._error is None:
             boxes: list[Any] = self._decoder.next_messages(min(most, max(1, self._decoder.allowance // BOX_WORK)))
-            if list in map(type, boxes):
+            if list in map(type, boxes):  # some peers set MORE outside, too
                 boxes = [body for box in boxes for body in (box if isinstance(box, list) else [box])]
             self._decrypt(boxes)
-        for number, (flags, body) in enumerate(frames, 1):
-            if len(found) == most:
-                break
-            if not flags and not message:
-                found.append(body)
-                used = number
-            elif flags & COMMAND:
-                break
-            else:
+        while frames and len(found) < most and not frames[0][0] & COMMAND:
+            flags, body = frames.popleft()
+            if flags or message:
                 message.append(body)
-                if not flags:
-                    found.append(message)
-                    message, used = [], number
-        for _ in range(used):
-            frames.popleft()
+            else:
+                found.append(body)
+            if message and not flags:
+                found.append(message)
+                message = []
+        # Back in front, because only `next_frame` may return a part of a message.
+        frames.extendleft([(MORE, body) for body in reversed(message)])
         return found
 
     def _decrypt(self, bodies: list[bytes]) -> None:

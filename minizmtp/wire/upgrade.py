@@ -47,9 +47,11 @@ import os
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from hashlib import sha1
+from http import HTTPStatus
 from ipaddress import ip_address
 
 import h11
@@ -62,7 +64,7 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # Octets of a request or a response, up to its empty line. A browser with many cookies sends some thousands.
 MAX_HEAD = 16384
 
-Headers = dict[bytes, list[bytes]]
+Headers = defaultdict[bytes, list[bytes]]  # by name in lower case
 
 
 def accept_token(key: bytes) -> bytes:
@@ -74,22 +76,23 @@ def accept_token(key: bytes) -> bytes:
     return b64encode(sha1(key + GUID, usedforsecurity=False).digest())
 
 
-def elements(headers: Headers, name: bytes) -> list[bytes]:
-    """The elements of all headers of that name, each of which may be a list (RFC 9110, section 5.6.1)."""
-    return [element for line in headers.get(name, []) for part in line.split(b",") if (element := part.strip())]
-
-
-def asks_for(headers: Headers, name: bytes, token: bytes) -> bool:
-    """Does the header of that name list this token? Case does not count."""
-    return token in [element.lower() for element in elements(headers, name)]
-
-
 def by_name(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """{name in lower case: all values}"""
-    found: Headers = {}
+    """All values of each name. h11 gives the names in lower case."""
+    found: Headers = defaultdict(list)
     for name, value in headers:
-        found.setdefault(name.lower(), []).append(value)
+        found[name].append(value)
     return found
+
+
+def elements(values: Iterable[bytes]) -> list[bytes]:
+    """The elements of headers of one name, each of which may be a list (RFC 9110, section 5.6.1)."""
+    return [element for value in values for part in value.split(b",") if (element := part.strip())]
+
+
+def is_upgrade(headers: Headers) -> bool:
+    """Is there `Upgrade: websocket` and `Connection: Upgrade`, each perhaps in a list? Case does not count."""
+    fields = (b"upgrade", b"websocket"), (b"connection", b"upgrade")
+    return all(token in [element.lower() for element in elements(headers[name])] for name, token in fields)
 
 
 class Upgrade:
@@ -126,11 +129,11 @@ class ClientUpgrade(Upgrade):
     """host: as in an URL, with its port. path: what to ask for. offers: subprotocols, best first; the list in front is
     meant, and is moved to the end if the server refuses it."""
 
-    def __init__(self, host: str, path: str, offers: "deque[list[str]]", key: bytes = b"") -> None:
+    def __init__(self, host: str, path: str, offers: deque[list[str]]) -> None:
         super().__init__(h11.CLIENT)
         self._rotation = offers
         self._offers = offers[0]
-        self._key = b64encode(key or os.urandom(16))
+        self._key = b64encode(os.urandom(16))
         headers = [
             ("Host", host),
             ("Upgrade", "websocket"),
@@ -144,25 +147,24 @@ class ClientUpgrade(Upgrade):
 
     def step(self) -> str | None:
         """The subprotocol that the server has chosen, or None if its answer is not complete."""
-        event = self._next_event()
-        if isinstance(event, h11.InformationalResponse) and event.status_code != 101:
-            return self.step()  # it is allowed to say `103 Early Hints` first
-        if isinstance(event, (h11.InformationalResponse, h11.Response)):
-            return self._check(event.status_code, bytes(event.reason), by_name(event.headers))
-        return None
+        while isinstance(event := self._next_event(), h11.InformationalResponse) and event.status_code != 101:
+            pass  # a server may say `103 Early Hints` first
+        if isinstance(event, h11.Response):
+            self._rotation.rotate(-1)  # it may have been the offer, and nothing in a response says so
+            answer = f"{event.status_code} {printable(bytes(event.reason))}"
+            raise not_websocket(f"the server answers {answer}, expected 101 Switching Protocols")
+        return self._choice(by_name(event.headers)) if isinstance(event, h11.InformationalResponse) else None
 
-    def _check(self, status: int, reason: bytes, headers: Headers) -> str:
-        if status != 101:
-            self._rotation.rotate(-1)
-            raise not_websocket(f"the server answers {status} {printable(reason)}, expected 101 Switching Protocols")
-        accepted = headers.get(b"sec-websocket-accept", [])
-        if accepted != [accept_token(self._key)]:
+    def _choice(self, headers: Headers) -> str:
+        """The subprotocol in the headers of a 101."""
+        # The key shows that the server has read this request, and is no cache that answers an older one.
+        if headers[b"sec-websocket-accept"] != [accept_token(self._key)]:
             raise not_websocket("the server's Sec-WebSocket-Accept does not fit our key (RFC 6455, 4.1)")
-        if not (asks_for(headers, b"upgrade", b"websocket") and asks_for(headers, b"connection", b"upgrade")):
+        if not is_upgrade(headers):
             raise not_websocket("101 without `Upgrade: websocket` and `Connection: Upgrade` (RFC 6455, 4.1)")
-        if headers.get(b"sec-websocket-extensions"):
+        if headers[b"sec-websocket-extensions"]:
             raise not_websocket("the server chose an extension, although we offered none (RFC 6455, 4.1)")
-        chosen = [name.decode("latin-1") for name in headers.get(b"sec-websocket-protocol", [])]
+        chosen = [name.decode("latin-1") for name in headers[b"sec-websocket-protocol"]]
         if len(chosen) != 1 or chosen[0] not in self._offers:
             found = printable(", ".join(chosen).encode("latin-1")) or "none"
             raise not_websocket(f"the server chose the subprotocol {found}, expected one of {', '.join(self._offers)}")
@@ -183,67 +185,63 @@ class ServerUpgrade(Upgrade):
         try:
             event = self._next_event()
         except ProtocolError as error:
-            self._refuse(400, b"Bad Request", str(error))
+            self._refuse(400, str(error))
             raise
         return self._answer(event) if isinstance(event, h11.Request) else None
 
     def _answer(self, request: h11.Request) -> str:
         headers = by_name(request.headers)
         asked = f"{printable(request.method)} {printable(request.target)}"
-        version = (b"Sec-WebSocket-Version", b"13")
-        if not (asks_for(headers, b"upgrade", b"websocket") and asks_for(headers, b"connection", b"upgrade")):
-            upgrade = (b"Upgrade", b"websocket")
-            raise self._refuse(426, b"Upgrade Required", f"{asked} without `Upgrade: websocket`", upgrade, version)
-        if headers.get(b"sec-websocket-version") != [b"13"]:
-            raise self._refuse(426, b"Upgrade Required", f"{asked} with another Sec-WebSocket-Version than 13", version)
+        if not is_upgrade(headers):
+            raise self._refuse(426, f"{asked} without `Upgrade: websocket`")
+        if headers[b"sec-websocket-version"] != [b"13"]:
+            raise self._refuse(426, f"{asked} with another Sec-WebSocket-Version than 13")
         if request.method != b"GET" or request.http_version != b"1.1":
-            raise self._refuse(400, b"Bad Request", f"{asked}, expected a GET of HTTP/1.1")
-        keys = headers.get(b"sec-websocket-key", [])
+            raise self._refuse(400, f"{asked}, expected a GET of HTTP/1.1")
+        keys = headers[b"sec-websocket-key"]
         if len(keys) != 1 or not is_key(keys[0]):
-            raise self._refuse(400, b"Bad Request", f"{asked} without a Sec-WebSocket-Key of 16 octets in base64")
+            raise self._refuse(400, f"{asked} without a Sec-WebSocket-Key of 16 octets in base64")
+        # "/" is also what an endpoint without a path has, and libzmq accepts any path for any endpoint.
         if self._path not in ("/", request.target.decode("latin-1")):
-            raise self._refuse(404, b"Not Found", f"{asked}, expected the path {self._path}")
-        for origin in headers.get(b"origin", []):
+            raise self._refuse(404, f"{asked}, expected the path {self._path}")
+        for origin in headers[b"origin"]:  # a program sends none
             if not {origin.lower(), b"*"} & set(self._origins) and not is_from_here(origin, headers[b"host"][0]):
-                words = f"{asked} by a page from {printable(origin)}, which is not allowed here (ws_origins)"
-                raise self._refuse(403, b"Forbidden", words)
-        offers = [offer.decode("latin-1") for offer in elements(headers, b"sec-websocket-protocol")]
+                page = f"a page from {printable(origin)}"
+                raise self._refuse(403, f"{asked} by {page}, which is not allowed here (ws_origins)")
+        offers = [offer.decode("latin-1") for offer in elements(headers[b"sec-websocket-protocol"])]
+        # The first that we speak, because the client puts the best in front.
         chosen = next((offer for offer in offers if offer in self._accepts), None)
         if chosen is None:
             offered = printable(", ".join(offers).encode("latin-1")) or "none"
             expected = " or ".join(self._accepts)
-            raise self._refuse(400, b"Bad Request", f"{asked} offers the subprotocols {offered}, expected {expected}")
+            raise self._refuse(400, f"{asked} offers the subprotocols {offered}, expected {expected}")
         self._send_101(keys[0], chosen)
         return chosen
 
     def _send_101(self, key: bytes, chosen: str) -> None:
         headers = [
-            (b"Upgrade", b"websocket"),
-            (b"Connection", b"Upgrade"),
-            (b"Sec-WebSocket-Accept", accept_token(key)),
-            (b"Sec-WebSocket-Protocol", chosen.encode()),
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Accept", accept_token(key).decode()),
+            ("Sec-WebSocket-Protocol", chosen),
         ]
-        answer = h11.InformationalResponse(status_code=101, headers=headers, reason=b"Switching Protocols")
+        answer = h11.InformationalResponse(status_code=101, headers=headers, reason=HTTPStatus(101).phrase)
         self._to_send = self._http.send(answer) or b""
 
-    def _refuse(self, status: int, reason: bytes, text: str, *headers: tuple[bytes, bytes]) -> ProtocolError:
+    def _refuse(self, status: int, text: str) -> ProtocolError:
         """The response says why, because it may be read by a person with a browser."""
         body = f"{text}. This is a ZeroMQ socket (ZWS 2.0).\n".encode("latin-1", "replace")
-        try:
-            head = h11.Response(
-                status_code=status,
-                reason=reason,
-                headers=[
-                    *headers,
-                    (b"Content-Type", b"text/plain; charset=utf-8"),
-                    (b"Content-Length", str(len(body)).encode()),
-                    (b"Connection", b"close"),
-                ],
-            )
+        headers = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(body))),
+            ("Connection", "close"),
+        ]
+        if status == HTTPStatus.UPGRADE_REQUIRED:  # such a response has to say to what (RFC 9110, 15.5.22)
+            headers += [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+        head = h11.Response(status_code=status, reason=HTTPStatus(status).phrase, headers=headers)
+        with suppress(h11.LocalProtocolError):  # what came may be so far from HTTP that there is nothing to answer
             self._to_send += self._http.send(head) or b""
             self._to_send += self._http.send(h11.Data(data=body)) or b""
-        except h11.LocalProtocolError:
-            pass  # what came was so far from HTTP that there is nothing to answer
         return not_websocket(text)
 
 

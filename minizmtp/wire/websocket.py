@@ -32,6 +32,9 @@ from ..errors import ProtocolError
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN = MASKED = 0x80
 
+# Two octets, eight of size, and a key.
+LONGEST_HEADER = 14
+
 # A ping, a pong or a close has at most so many octets (section 5.5).
 LARGEST_CONTROL = 125
 
@@ -72,7 +75,7 @@ def encode_header(size: int, opcode: int = BINARY, key: bytes = b"") -> bytes:
 
 def encode_frame(payload: bytes, opcode: int = BINARY, key: bytes = b"") -> bytes:
     """A frame that is a whole message."""
-    return encode_header(len(payload), opcode, key) + (mask(payload, key) if key else payload)
+    return encode_header(len(payload), opcode, key) + mask(payload, key)
 
 
 def read_header(octets: bytes, at: int) -> Header | None:
@@ -115,10 +118,11 @@ def check_header(header: Header, *, masked: bool, in_message: bool) -> None:
         raise ProtocolError(f"frame of {header.size} octets, expected at most 2^63-1 (RFC 6455, 5.2)")
 
 
-def mask(octets: bytes | memoryview, key: bytes, at: int = 0) -> bytes:
-    """Mask or unmask a part of a payload that begins at this offset of it."""
-    key = key[at % 4 :] + key[: at % 4]
+def mask(octets: bytes, key: bytes) -> bytes:
+    """Mask or unmask a payload. key: 4 octets; if there is none, the payload is not masked."""
     size = len(octets)
+    if not key:
+        return octets
     if size <= STEP:
         return xor(octets, key * (size // 4 + 1))
     # The key is turned into a number only once for all steps, because that takes as long as the payload of one.
@@ -127,7 +131,7 @@ def mask(octets: bytes | memoryview, key: bytes, at: int = 0) -> bytes:
         (int.from_bytes(view[begin : begin + STEP], "little") ^ stream).to_bytes(STEP, "little")
         for begin in range(0, whole, STEP)
     ]
-    return b"".join([*parts, mask(view[whole:], key)])
+    return b"".join([*parts, mask(octets[whole:], key)])
 
 
 def keystream(keys: bytes, header: int, size: int) -> bytes:

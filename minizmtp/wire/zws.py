@@ -6,21 +6,21 @@ r"""ZWS: ZMTP's frames as messages of a WebSocket.                              
              header, flags, body                     01: MORE            00: the last frame of a message
                      02: COMMAND
 
-A WebSocket message has a size already, so a ZWS frame is one octet of flags and the body. Nothing else differs, and so
-the translation of the frames, in both directions, is all that this chapter does:
+A WebSocket message has a size already, so a ZWS frame is one octet of flags and the body. Nothing else differs:
 
-    >>> wrapper, unwrapper = Wrapper(), Unwrapper(masked=False)
-    >>> wrapper.wrap(b"\x01\x02id\x00\x05hello").hex(" ")
+    >>> Wrapper().wrap(b"\x01\x02id\x00\x05hello").hex(" ")
     '82 03 01 69 64 82 06 00 68 65 6c 6c 6f'
-    >>> unwrapper.receive_data(bytes.fromhex("82 03 01 69 64   82 06 00 68 65 6c 6c 6f"))
-    >>> unwrapper.unwrap(-1, 1000, most=100)
-    b'\x01\x02id\x00\x05hello'
+    >>> decoder = ZwsDecoder()
+    >>> decoder.receive_data(bytes.fromhex("82 03 01 69 64   82 06 00 68 65 6c 6c 6f"))
+    >>> decoder.next_frame(), decoder.next_frame()
+    ((1, b'id'), (0, b'hello'))
 
-Pings, pongs and closes belong to the WebSocket. The unwrapper stops at one:
+The wrapper translates what an `Encoder` has made of messages. The decoder is a `BatchDecoder` with other octets before
+it, so a Connection reads from either. Pings, pongs and closes belong to the WebSocket. The decoder stops at one:
 
-    >>> unwrapper.receive_data(bytes.fromhex("89 01 61   82 02 00 62"))
-    >>> unwrapper.unwrap(-1, 1000, most=100), unwrapper.take_control()
-    (b'', (9, b'a'))
+    >>> decoder.receive_data(bytes.fromhex("89 01 61   82 02 00 62"))
+    >>> decoder.next_frame(), decoder.control
+    (None, (9, b'a'))
 
 A run of frames of one size is translated in a single step, as in `batches`. That includes the masks, because there the
 keys of a thousand frames are applied by one XOR of two long numbers.
@@ -32,13 +32,17 @@ import os
 from struct import iter_unpack
 
 from ..errors import ProtocolError
+from .batches import BatchDecoder
+from .body import Body
 from .connection import FRAME_WORK
-from .frames import COMMAND, LONG, MORE, frame_header
+from .events import Message
+from .frames import COMMAND, LONG, MORE, Frame
 from .websocket import (
     BINARY,
     CLOSE,
     CONTINUATION,
     FIN,
+    LONGEST_HEADER,
     TOO_BIG,
     CloseError,
     Header,
@@ -54,8 +58,8 @@ from .websocket import (
 TO_ZWS = {0: b"\0", MORE: b"\1", COMMAND: b"\2"}
 TO_ZMTP = {0: 0, 1: MORE, 2: COMMAND}
 
-# A shorter run is not worth a step of its own. Nor is one of frames with more octets than this for each frame of it,
-# because each column of octets is a copy.
+# A shorter run is not worth a step of its own. Nor is, with masks, one of frames with more octets than this for each
+# frame of it, because each column of octets is a copy.
 SHORTEST_RUN = 8
 MOST_COLUMNS = 32
 
@@ -73,7 +77,7 @@ class Wrapper:
         """Masking keys, 4 octets each. They are random, because a web page must not know them (RFC 6455, 5.3)."""
         size = 4 * count
         if len(self._keys) < size:
-            self._keys = os.urandom(size + 1024)
+            self._keys = os.urandom(size + 1024)  # many at once, because a call of the system costs as much as a frame
         keys, self._keys = self._keys[:size], self._keys[size:]
         return keys
 
@@ -88,26 +92,25 @@ class Wrapper:
         while at < len(octets):
             flags = octets[at]
             length = 9 if flags & LONG else 2
-            size = int.from_bytes(octets[at + 1 : at + length], "big")
-            count = count_run(octets, at, length, length + size, SHORTEST_RUN * 1000)
+            step = length + int.from_bytes(octets[at + 1 : at + length], "big")
+            count = count_run(octets, at, length, step, SHORTEST_RUN * 1000)
             if count >= SHORTEST_RUN:
-                end = at + count * (length + size)
-                bodies = [body for (body,) in iter_unpack(f"{length}x{size}s", memoryview(octets)[at:end])]
+                run = memoryview(octets)[at : at + count * step]
+                bodies = [body for (body,) in iter_unpack(f"{length}x{step - length}s", run)]
                 pieces.append(self._wrap_run(TO_ZWS[flags & ~LONG], bodies))
-                at = end
             else:
-                end = at + length + size
-                payload = TO_ZWS[flags & ~LONG] + octets[at + length : end]
-                pieces.append(encode_frame(payload, key=self.new_keys() if self.masks else b""))
-                at = end
+                count = 1  # what is too short to be a run is wrapped one by one
+                pieces += self.wrap_body(octets[at + length : at + step], flags & ~LONG)
+            at += count * step
         return b"".join(pieces)
 
-    def wrap_large(self, body: bytes) -> tuple[bytes, bytes]:
-        """The last frame of a message: what comes before the body, and the body, which is copied only for the mask."""
-        if not self.masks:
-            return encode_header(1 + len(body)) + TO_ZWS[0], body
-        key = self.new_keys()
-        return encode_header(1 + len(body), key=key) + mask(TO_ZWS[0], key), mask(body, key, at=1)
+    def wrap_body(self, body: bytes, flags: int = 0) -> tuple[bytes, bytes]:
+        """One frame, as a front and a back. The body is copied only for the mask."""
+        size = 1 + len(body)
+        if self.masks:
+            key = self.new_keys()
+            return encode_header(size, key=key), mask(TO_ZWS[flags] + body, key)
+        return encode_header(size) + TO_ZWS[flags], body
 
     def _wrap_run(self, flags: bytes, bodies: list[bytes]) -> bytes:
         """Bodies of one size."""
@@ -124,197 +127,149 @@ class Wrapper:
         return bytes(frames)
 
 
-class Unwrapper:
-    """Translates what has been received. masked: it comes from a client.
+class ZwsDecoder(BatchDecoder):
+    """Cuts the stream of a WebSocket into frames, with the flags that ZMTP has for them.
 
-    The octets of a large message are passed on as they arrive. Those of a message in several frames are kept until the
-    last, because only then its size is known.
+    masked: the stream comes from a client. max_unfinished: how much is kept of a message in several frames of the
+    WebSocket; only with the last of them its size is known.
+    control: opcode and payload of the ping, the pong or the close at which the decoder has stopped. It goes on when
+    this is None again.
     """
 
-    __slots__ = (
-        "_buffer",
-        "_control",
-        "_error",
-        "_fragments",
-        "_frame",
-        "_left",
-        "_masked",
-        "_parts",
-        "_position",
-        "spent",
-    )
+    __slots__ = ("_fragments", "_masked", "_max_unfinished", "control")
 
-    def __init__(self, masked: bool) -> None:
+    def __init__(
+        self, limit: int = -1, limited_by: str = "maxmsgsize", *, masked: bool = False, max_unfinished: int = 0
+    ) -> None:
+        super().__init__(limit, limited_by)
         self._masked = masked
-        self._buffer = b""
-        self._position = 0  # where in _buffer the next frame, or the rest of a payload, begins
-        self._parts: list[bytes] = []  # octets that come after those in _buffer
-        self._frame = Header(True, BINARY, b"", 0, 0)  # the last one
-        self._left = 0  # octets of its payload that have not arrived
+        self._max_unfinished = max_unfinished
         self._fragments: bytearray | None = None  # of a message in several frames
-        self._control: tuple[int, bytes] | None = None
-        self.spent = 0  # work of the last call of unwrap
-        self._error: ProtocolError | None = None
+        self.control: tuple[int, bytes] | None = None
 
     @property
     def held(self) -> int:
-        """How many octets have been received and not passed on."""
-        return self.unread + len(self._fragments or b"")
+        return super().held + len(self._fragments or b"")
 
-    @property
-    def unread(self) -> int:
-        """How many of them have not been looked at."""
-        return len(self._buffer) - self._position + sum(map(len, self._parts))
+    def next_frame(self) -> Frame | None:
+        """The next frame; None if it isn't complete, or a control stands before it, or the allowance is used up. Each
+        frame of the WebSocket counts against that, because a message may consist of many without an octet."""
+        while self.control is None and self.allowance > 0 and (found := self._next_payload()) is not None:
+            self.allowance -= FRAME_WORK
+            header, payload = found
+            if header.opcode >= CLOSE:
+                self.control = header.opcode, payload
+                if header.opcode == CLOSE:
+                    self._keep(b"")  # because what comes after a close does not count (RFC 6455, 5.5.1)
+            elif header.fin and self._fragments is None:
+                return read_flags(payload)
+            else:
+                self._fragments = self._fragments or bytearray()
+                self._fragments += payload
+                if header.fin:
+                    message, self._fragments = bytes(self._fragments), None
+                    return read_flags(message)
+        return None
 
-    @property
-    def is_idle(self) -> bool:
-        """Is everything that was received passed on?"""
-        is_empty = self._position == len(self._buffer) and not self._parts
-        return is_empty and self._control is None and self._error is None
-
-    def receive_data(self, data: bytes) -> None:
-        """Add octets of the stream."""
-        if self._position == len(self._buffer) and not self._parts:
-            self._buffer, self._position = data, 0
+    def _next_payload(self) -> tuple[Header, bytes] | None:
+        """The next frame of the WebSocket, if it is complete. The payload is without its mask."""
+        if self.body is not None:
+            header = read_header(self._header, 0)
+            if header is None or not self.body.is_complete:
+                return None
+            payload, self.body = self.body.getvalue(), None
         else:
-            self._parts.append(data)
-
-    def take_control(self) -> tuple[int, bytes] | None:
-        """The ping, pong or close at which `unwrap` stopped: opcode and payload."""
-        control, self._control = self._control, None
-        return control
-
-    def unwrap(self, limit: int, max_unfinished: int, most: int) -> bytes:
-        """The next frames, as octets of ZMTP. The last may be incomplete; the rest of it comes next.
-
-        most: work, in short frames: a frame in a run of equal ones is 1, and any other FRAME_WORK. `spent` is the work
-        of the others.
-
-        limit: the largest body; −1: any. max_unfinished: the largest of a message in several frames, which is kept here
-        until it is whole. Raises ProtocolError.
-        """
-        pieces: list[bytes] = []
-        self.spent = 0
-        if self._parts:
-            self._buffer, self._position = b"".join([self._buffer[self._position :], *self._parts]), 0
-            self._parts = []
-        while most > 0 and self._control is None and self._error is None:
-            count = 0
-            try:
-                count = self._unwrap_run(pieces, limit, most) if not self._left and self._fragments is None else 0
-                if not count and not self._unwrap_next(pieces, limit, max_unfinished):
-                    break
-            except ProtocolError as error:
-                self._error = error  # raised when what came before it has been passed on
-            if not count:
-                self.spent += FRAME_WORK
-            most -= count or FRAME_WORK
-        if self._error is not None and not pieces:
-            raise self._error
-        if self._position == len(self._buffer):
-            self._buffer, self._position = b"", 0
-        return b"".join(pieces)
-
-    def _unwrap_next(self, pieces: list[bytes], limit: int, max_unfinished: int) -> bool:
-        """One frame, or a part of its payload. False if there is too little for it."""
-        if self._left:
-            return self._go_on(pieces)
-        octets, at = self._buffer, self._position
-        header = read_header(octets, at)
-        if header is None:
-            if len(octets) - at > 1:  # an error is to be known at once, and not only when the rest has come
-                check_header(
-                    Header(octets[at] & FIN > 0, octets[at] & 0x7F, bytes(4 * (octets[at + 1] >> 7)), 0, 2),
-                    masked=self._masked,
-                    in_message=self._fragments is not None,
-                )
-            return False
-        check_header(header, masked=self._masked, in_message=self._fragments is not None)
-        begin = at + header.length
-        if header.opcode >= CLOSE:
-            end = begin + header.size
+            if self._pending:
+                self._keep(b"".join([self._buffer[self._position :], *self._pending]))
+            octets, at = self._buffer, self._position
+            if len(octets) - at < 2:
+                self._keep(octets[at:])  # so that the frames before it can be freed
+                return None
+            # Zeros stand for the rest of the header, because an error in its first two octets is to be known at once.
+            header = read_header(octets[at : at + LONGEST_HEADER].ljust(LONGEST_HEADER, b"\0"), 0)
+            assert header is not None
+            self._check_frame(header)
+            begin, end = at + header.length, at + header.length + header.size
             if end > len(octets):
-                return False
-            self._control = header.opcode, mask(octets[begin:end], header.key) if header.key else octets[begin:end]
-            self._position = end
-            return True
-        if not header.fin or header.opcode == CONTINUATION:
-            fragments = self._fragments = self._fragments if self._fragments is not None else bytearray()
-            check_size(len(fragments) + header.size - 1, limit, "maxmsgsize")
-            check_size(len(fragments) + header.size - 1, max_unfinished, "maxunfinished, because it comes in parts")
-            self._frame, self._left, self._position = header, header.size, begin
-            if not header.size:
-                self._end_fragment(pieces)
-            return True
-        if not header.size:
-            raise no_flags()
-        check_size(header.size - 1, limit, "maxmsgsize")
-        if begin == len(octets):
-            return False
-        flags = octets[begin] ^ header.key[0] if header.key else octets[begin]
-        pieces.append(frame_header(header.size - 1, zmtp_flags(flags)))
-        self._frame, self._left, self._position = header, header.size - 1, begin + 1
-        if self._left:
-            self._go_on(pieces)
-        return True
+                if begin <= len(octets):
+                    self.body, self._header = Body(header.size), octets[at:begin]
+                    self.body.write(memoryview(octets)[begin:])
+                    self._keep(b"")
+                return None
+            payload, self._position = octets[begin:end], end
+        return header, mask(payload, header.key)
 
-    def _go_on(self, pieces: list[bytes]) -> bool:
-        """With the payload of the last frame."""
-        header, at = self._frame, self._position
-        count = min(self._left, len(self._buffer) - at)
-        if not count:
-            return False
-        self._position = at + count
-        if header.key:
-            part = mask(memoryview(self._buffer)[at : at + count], header.key, header.size - self._left)
-        else:
-            part = self._buffer[at : at + count]
-        self._left -= len(part)
-        if self._fragments is None:
-            pieces.append(part)
-            return True
-        self._fragments += part
-        if not self._left:
-            self._end_fragment(pieces)
-        return True
-
-    def _end_fragment(self, pieces: list[bytes]) -> None:
-        if not self._frame.fin:
+    def _check_frame(self, header: Header) -> None:
+        """Raise ProtocolError for a frame that is not allowed here, or too large."""
+        check_header(header, masked=self._masked, in_message=self._fragments is not None)
+        if header.opcode >= CLOSE:
             return
-        message, self._fragments = self._fragments, None
-        if not message:
-            raise no_flags()
-        pieces += frame_header(len(message) - 1, zmtp_flags(message[0])), bytes(message[1:])
+        size = len(self._fragments or b"") + header.size - 1
+        check_size(size, self.limit, self.limited_by)
+        if not header.fin or header.opcode == CONTINUATION:
+            check_size(size, self._max_unfinished, "maxunfinished, because it comes in parts")
 
-    def _unwrap_run(self, pieces: list[bytes], limit: int, most: int) -> int:
-        """Many frames that have the same size, and flags of 0, in one step; how many."""
-        octets, at = self._buffer, self._position
-        header = read_header(octets, at)
-        if header is None or not header.size or octets[at] != FIN | BINARY or bool(header.key) is not self._masked:
-            return 0
-        length, size = header.length, header.size
-        step = length + size
-        if octets[at + length : at + length + 1] != (header.key[:1] or b"\0"):
-            return 0  # at once, because to count costs more than the frame
-        count = count_run(octets, at, length - len(header.key), step, most)
-        if count < SHORTEST_RUN or 0 <= limit < size - 1:
-            return 0
+    def next_messages(self, most: int) -> list[bytes | Message]:
+        """As `BatchDecoder.next_messages`: what is not a message, breaks a rule or is incomplete is left to
+        `next_frame`."""
+        found: list[bytes | Message] = []
+        if self.body is None and self._fragments is None and self.control is None and not self._pending:
+            while len(found) < most and self.allowance > 0:
+                begin = self._position
+                if (message := self._next_message()) is None:
+                    break
+                found.append(message)
+                if isinstance(message, bytes):
+                    run = self._equal_messages(begin, min(most - len(found), self.allowance))
+                    self.allowance -= len(run)
+                    found += run
+        self.is_empty = self._position == len(self._buffer)
+        return found
+
+    def _next_message(self) -> bytes | Message | None:
+        """One message, if each of its frames is complete, and a whole message of the WebSocket. Else None, and nothing
+        has been read."""
+        octets, at, frames, work = self._buffer, self._position, list[bytes](), 0
+        while work < self.allowance and (header := read_header(octets, at)) is not None:
+            begin, end = at + header.length, at + header.length + header.size
+            is_plain = octets[at] == FIN | BINARY and bool(header.key) is self._masked and header.size
+            if not is_plain or end > len(octets) or 0 <= self.limit < header.size - 1:
+                return None
+            payload = mask(octets[begin:end], header.key)
+            if payload[0] > MORE:  # which is the same bit in both
+                return None
+            frames.append(payload[1:])
+            work += FRAME_WORK
+            at = end
+            if not payload[0]:
+                self._position = end
+                self.allowance -= work
+                return frames if len(frames) > 1 else frames[0]
+        return None
+
+    def _equal_messages(self, begin: int, most: int) -> list[bytes]:
+        """The run of messages, up to most, that follow the one that began at this offset and are like it: one frame of
+        the same size."""
+        octets, at, header = self._buffer, self._position, read_header(self._buffer, begin)
+        if header is None or most < SHORTEST_RUN or octets[at : at + 2] != octets[begin : begin + 2]:
+            return []  # at once, because to count costs as much as a frame
+        length, size, step = header.length, header.size, at - begin
+        count = count_run(octets, begin, length - len(header.key), step, most + 1) - 1
         flags = octets[at + length : at + count * step : step]
-        none = octets[at + length - 4 : at + count * step - 4 : step] if header.key else bytes(count)
-        if flags != none:
-            count = next(number for number in range(count) if flags[number] != none[number])
-        if count < SHORTEST_RUN or size > MOST_COLUMNS * count:
-            return 0
-        frames = octets[at : at + count * step]
+        # Under its mask, an octet of flags that is 0 is the first octet of the key.
+        zeros = octets[at + length - 4 : at + count * step - 4 : step] if header.key else bytes(count)
+        if flags != zeros:
+            count = next(number for number in range(count) if flags[number] != zeros[number])
+        if count < SHORTEST_RUN or (header.key and size > MOST_COLUMNS * count):
+            return []
+        self._position = at + count * step
+        frames = octets[at : self._position]
         if header.key:
             keys = bytearray(4 * count)
             for column in range(4):
                 keys[column::4] = frames[length - 4 + column :: step]
             frames = xor(frames, keystream(bytes(keys), length, size))
-        front = frame_header(size - 1)
-        pieces.append(front + front.join([body for (body,) in iter_unpack(f"{length + 1}x{size - 1}s", frames)]))
-        self._position = at + count * step
-        return count
+        return [body for (body,) in iter_unpack(f"{length + 1}x{size - 1}s", frames)]
 
 
 def count_run(octets: bytes, at: int, fixed: int, step: int, most: int) -> int:
@@ -336,13 +291,11 @@ def check_size(size: int, limit: int, limited_by: str) -> None:
         raise CloseError(f"frame of {size} octets, expected at most {limit} ({limited_by})", TOO_BIG)
 
 
-def zmtp_flags(flags: int) -> int:
-    """The flags of a ZMTP frame for those of a ZWS frame."""
-    if flags not in TO_ZMTP:
-        raise ProtocolError(f"frame flags are {flags:02x}, expected 00, 01 (MORE) or 02 (COMMAND) (45/ZWS, Framing)")
-    return TO_ZMTP[flags]
-
-
-def no_flags() -> ProtocolError:
-    """The error for a message of the WebSocket that has no octets."""
-    return ProtocolError("a message without octets, expected an octet of flags (45/ZWS, Framing)")
+def read_flags(payload: bytes) -> Frame:
+    """The flags, as in a ZMTP frame's header, and the body, from a message of the WebSocket."""
+    if not payload:
+        raise ProtocolError("a message without octets, expected an octet of flags (45/ZWS, Framing)")
+    if payload[0] not in TO_ZMTP:
+        found = f"frame flags are {payload[0]:02x}"
+        raise ProtocolError(f"{found}, expected 00, 01 (MORE) or 02 (COMMAND) (45/ZWS, Framing)")
+    return TO_ZMTP[payload[0]], payload[1:]

@@ -24,7 +24,7 @@ from minizmtp.wire.curve import CurveClient, CurveServer, keypair
 from minizmtp.wire.events import Messages, Ping, Pong, SharedMessage
 from minizmtp.wire.mechanisms import Mechanism, Null
 from minizmtp.wire.plain import PlainClient, PlainServer
-from minizmtp.wire.switched import SwitchedConnection, switched
+from minizmtp.wire.switched import SwitchedConnection
 from minizmtp.wire.websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, encode_frame
 from tests.fuzz import http_targets, trace_target
 
@@ -137,7 +137,7 @@ def web_frames(theirs: SwitchedConnection, said: bytes) -> Iterator[bytes]:
 
 
 def switch(kind: SocketType, mechanism: Mechanism, dials: bool, limit: int = -1) -> SwitchedConnection:
-    return switched(
+    return SwitchedConnection(
         kind,
         identity=b"",
         mechanism=mechanism,

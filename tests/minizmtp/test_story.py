@@ -1,8 +1,8 @@
 """The wire stories: what libzmq said once, heard again by a Connection and by a trace."""
 
 from base64 import b64decode
-from collections import deque
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -13,8 +13,7 @@ from minizmtp.wire import Cancel, Connection, Error, Event, Ping, Pong, Subscrib
 from minizmtp.wire.curve import CurveClient, keypair, scripted
 from minizmtp.wire.mechanisms import Mechanism, Null
 from minizmtp.wire.plain import PlainClient, PlainServer
-from minizmtp.wire.switched import SwitchedConnection, switched
-from minizmtp.wire.upgrade import ClientUpgrade
+from minizmtp.wire.switched import SwitchedConnection
 from minizmtp.wire.z85 import decode
 from tests.minizmtp.hearing import Heard, agree, flat
 
@@ -54,10 +53,10 @@ def ear(story: Story, side: Side) -> Connection:
 def over_websocket(story: Story, side: Side, kind: SocketType) -> Connection:
     """A client is given the recorded key, because the server's answer fits no other."""
     if side is CLIENT:
-        return switched(kind, identity=b"", path="/news")
+        return SwitchedConnection(kind, identity=b"", path="/news")
     (key,) = [span.octets.split()[1] for span in story.trace().spans(CLIENT) if span.name == "Sec-WebSocket-Key"]
-    upgrade = ClientUpgrade("localhost", "/news", deque([["ZWS2.0/NULL"]]), b64decode(key))
-    return SwitchedConnection(upgrade, kind, b"", Null(), -1, 1000)
+    with patch("minizmtp.wire.upgrade.os.urandom", return_value=b64decode(key)):
+        return SwitchedConnection(kind, identity=b"", target=("localhost", "/news"))
 
 
 def is_worth_telling(event: object) -> bool:

@@ -15,7 +15,7 @@ from minizmtp.wire import NEED_DATA, AuthReply, AuthRequest, z85
 from minizmtp.wire.curve import CurveClient, CurveServer, keypair, scripted
 from minizmtp.wire.mechanisms import Mechanism
 from minizmtp.wire.plain import PlainClient, PlainServer
-from minizmtp.wire.switched import switched
+from minizmtp.wire.switched import SwitchedConnection
 from minizmtp.wire.websocket import encode_frame
 from tests.minizmtp.hearing import flat
 
@@ -237,8 +237,8 @@ def test_after_an_error_only_the_frames_are_named() -> None:
 
 def talk(server: Mechanism, client: Mechanism, request: bytes) -> Iterator[tuple[Side, bytes]]:
     """A conversation of two Connections: a PUSH sends one message."""
-    pull = switched(SocketType.PULL, identity=b"", mechanism=server)
-    push = switched(SocketType.PUSH, identity=b"", mechanism=client, target=("localhost", "/"))
+    pull = SwitchedConnection(SocketType.PULL, identity=b"", mechanism=server)
+    push = SwitchedConnection(SocketType.PUSH, identity=b"", mechanism=client, target=("localhost", "/"))
     for _ in range(5):
         for side, one, other in ((CLIENT, push, pull), (SERVER, pull, push)):
             octets = one.data_to_send()

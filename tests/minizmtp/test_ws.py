@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -624,6 +625,25 @@ def send_until_stuck(stream: TlsStream) -> int:
         sent += taken
     assert 0 < taken < 1000
     return sent
+
+
+async def test_over_wss_only_a_part_of_a_large_message_is_copied(contexts: Contexts) -> None:
+    """The rest of it is offered again and again: to copy all each time took seconds for 64 MiB."""
+    stream, client, incoming, _, theirs = tls_pair(contexts)
+    body = memoryview(bytes(range(256)) * 65536)
+    tracemalloc.start()
+    try:
+        taken = stream.try_send(b"front", bytes(body[:99]), body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < len(body) // 4
+    incoming.write(theirs.recv(1 << 20))
+    found = client.read(16384)
+    assert found == (b"front" + body[:99] + body)[: len(found)]
+    assert taken >= len(found) > 104
+    theirs.close()
+    stream.close()
 
 
 async def test_over_wss_what_a_peer_sent_before_it_went_is_read(contexts: Contexts) -> None:

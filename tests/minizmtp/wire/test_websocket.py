@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,19 +13,38 @@ from minizmtp.constants import SocketType
 from minizmtp.errors import ProtocolError
 from minizmtp.wire import ConnectionClosed
 from minizmtp.wire.events import NEED_DATA, Greeting, Ping, Ready
-from minizmtp.wire.frames import COMMAND, MORE, encode_frame
-from minizmtp.wire.switched import SwitchedConnection, switched
+from minizmtp.wire.frames import COMMAND, MORE, encode_frame, encode_message
+from minizmtp.wire.switched import SwitchedConnection
 from minizmtp.wire.websocket import CloseError
 from minizmtp.wire.websocket import encode_frame as encode_ws
-from minizmtp.wire.zws import Unwrapper, Wrapper
+from minizmtp.wire.zws import Wrapper, ZwsDecoder
 
 KEY = b"\x01\x02\x03\x04"
 
 
 def unwrapped(octets: bytes, *, masked: bool = False, limit: int = -1, kept: int = 1000) -> bytes:
-    unwrapper = Unwrapper(masked)
-    unwrapper.receive_data(octets)
-    return unwrapper.unwrap(limit, kept, 1_000_000)
+    """The frames of ZMTP in the octets of a WebSocket, one by one."""
+    decoder = ZwsDecoder(limit, masked=masked, max_unfinished=kept)
+    decoder.receive_data(octets)
+    return frames_of(decoder)
+
+
+def frames_of(decoder: ZwsDecoder) -> bytes:
+    return b"".join([encode_frame(body, flags) for flags, body in iter(decoder.next_frame, None)])
+
+
+def messages_of(decoder: ZwsDecoder, most: int) -> Iterator[bytes]:
+    """What there is now, as much as possible of it in batches; again as octets of ZMTP."""
+    while True:
+        decoder.allowance = 200
+        if messages := decoder.next_messages(most):
+            assert len(messages) <= most
+            assert decoder.is_empty is (decoder.held == 0)
+            yield b"".join([encode_message([it] if isinstance(it, bytes) else it) for it in messages])
+        elif (frame := decoder.next_frame()) is not None:
+            yield encode_frame(frame[1], frame[0])
+        elif decoder.allowance > 0:
+            return
 
 
 @pytest.mark.requirement("45-2")
@@ -49,21 +70,22 @@ FRAMES = st.lists(st.tuples(st.sampled_from([0, 0, 0, MORE, COMMAND]), st.binary
 RUNS = st.tuples(st.sampled_from([0, MORE]), st.binary(max_size=200), st.integers(1, 40))
 
 
-@given(frames=FRAMES, run=RUNS, masks=st.booleans(), step=st.integers(1, 5000))
+@given(frames=FRAMES, run=RUNS, masks=st.booleans(), step=st.integers(1, 5000), most=st.integers(1, 50))
 def test_what_is_wrapped_is_unwrapped(
-    frames: list[tuple[int, bytes]], run: tuple[int, bytes, int], masks: bool, step: int
+    frames: list[tuple[int, bytes]], run: tuple[int, bytes, int], masks: bool, step: int, most: int
 ) -> None:
-    """However the stream is cut, and if frames of one size are in a row."""
+    """However the stream is cut, and if frames of one size are in a row; in batches and one by one."""
     flags, body, count = run
     zmtp = b"".join(encode_frame(body, flags) for flags, body in frames) + encode_frame(body, flags) * count
     octets = Wrapper(masks).wrap(zmtp)
-    unwrapper, found = Unwrapper(masks), b""
+    batches, singles, found = ZwsDecoder(masked=masks), ZwsDecoder(masked=masks), [b"", b""]
     for start in range(0, len(octets), step):
-        unwrapper.receive_data(octets[start : start + step])
-        while part := unwrapper.unwrap(-1, 1000, 7):
-            found += part
-    assert found == zmtp
-    assert unwrapper.held == 0
+        for decoder in (batches, singles):
+            decoder.receive_data(octets[start : start + step])
+        found[0] += b"".join(messages_of(batches, most))
+        found[1] += frames_of(singles)
+    assert found == [zmtp, zmtp]
+    assert batches.held == singles.held == 0
 
 
 @given(frames=FRAMES, run=RUNS, masks=st.booleans())
@@ -84,6 +106,19 @@ def test_wsproto_reads_what_is_wrapped(
     assert found == [bytes([{0: 0, MORE: 1, COMMAND: 2}[flags]]) + body for flags, body in frames]
 
 
+@pytest.mark.parametrize("allowance", [1, 16, 17, 30, 200])
+@pytest.mark.parametrize("masks", [False, True])
+def test_a_batch_ends_with_the_allowance(masks: bool, allowance: int) -> None:
+    decoder, found = ZwsDecoder(masked=masks), list[object]()
+    decoder.receive_data(Wrapper(masks).wrap(b"\0\2aa" * 100))
+    while decoder.held:
+        decoder.allowance = allowance
+        messages = decoder.next_messages(1000)
+        assert 0 < len(messages) <= allowance
+        found += messages
+    assert found == [b"aa"] * 100
+
+
 def test_each_frame_of_a_client_has_a_key_of_its_own() -> None:
     octets = Wrapper(masks=True).wrap(b"\0\3aaa" * 100)
     assert len({octets[start + 2 : start + 6] for start in range(0, len(octets), 10)}) > 95
@@ -95,19 +130,19 @@ def test_a_message_in_several_frames_is_one_frame() -> None:
 
 
 def test_a_ping_may_stand_between_the_frames_of_a_message() -> None:
-    unwrapper = Unwrapper(masked=False)
-    unwrapper.receive_data(bytes.fromhex("02 02 00 61   89 01 70   80 01 62"))
-    assert unwrapper.unwrap(-1, 1000, 99) == b""
-    assert unwrapper.take_control() == (9, b"p")
-    assert unwrapper.unwrap(-1, 1000, 99) == b"\0\2ab"
+    decoder = ZwsDecoder(max_unfinished=1000)
+    decoder.receive_data(bytes.fromhex("02 02 00 61   89 01 70   80 01 62"))
+    assert (decoder.next_frame(), decoder.control) == (None, (9, b"p"))
+    decoder.control = None
+    assert decoder.next_frame() == (0, b"ab")
 
 
 READY = b"\2\5READY\x0bSocket-Type\0\0\0\4PUSH"
 
 
 def pull_that_has_switched() -> SwitchedConnection:
-    pull = switched(SocketType.PULL, identity=b"")
-    push = switched(SocketType.PUSH, identity=b"", target=("localhost", "/"))
+    pull = SwitchedConnection(SocketType.PULL, identity=b"")
+    push = SwitchedConnection(SocketType.PUSH, identity=b"", target=("localhost", "/"))
     pull.receive_data(push.data_to_send())
     assert isinstance(pull.next_event(), Greeting)
     return pull
@@ -133,6 +168,56 @@ def test_a_ping_is_read_after_the_messages_before_it() -> None:
     assert isinstance(pull.next_event(), Ready)
     assert pull.next_event() == [b"hi"]
     assert pull.next_event() == Ping(0, b"")
+
+
+def test_a_command_ping_is_answered_by_a_command() -> None:
+    """As over tcp, because its sender waits for no pong of the WebSocket."""
+    pull = pull_that_has_switched()
+    pull.receive_data(encode_ws(READY, key=KEY) + encode_ws(b"\2\4PING\0\0hi", key=KEY))
+    assert isinstance(pull.next_event(), Ready)
+    pull.data_to_send()
+    assert pull.next_event() == Ping(0, b"hi")
+    assert pull.data_to_send() == encode_ws(b"\2\4PONGhi")
+
+
+def test_nothing_is_sent_after_a_close() -> None:
+    pull = pull_that_has_switched()
+    pull.receive_data(encode_ws(READY, key=KEY))
+    assert isinstance(pull.next_event(), Ready)
+    assert pull.encoder.goodbye().endswith(encode_ws(b"\x03\xe9", 8))
+    pull.receive_data(encode_ws(b"late", 9, KEY))
+    assert pull.next_event() == Ping(0, b"late")
+    assert pull.data_to_send() == b""
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_large_frame_is_read_into_its_place(masked: bool) -> None:
+    """As over tcp: `get_buffer` lends the memory of the body."""
+    push = SwitchedConnection(SocketType.PUSH, identity=b"", target=("localhost", "/"))
+    pull = SwitchedConnection(SocketType.PULL, identity=b"")
+    ends = (push, pull) if masked else (pull, push)
+    for speaker, hearer in [(push, pull), (pull, push), (push, pull)]:
+        hearer.receive_data(speaker.data_to_send())
+        while hearer.next_event() is not NEED_DATA:
+            pass
+    body = bytes(range(256)) * 2048
+    octets = b"".join(ends[0].encode([body])[1])
+    ends[1].receive_data(octets[:100_000])
+    assert ends[1].next_event() is NEED_DATA
+    at, lent = 100_000, 0
+    while at < len(octets):
+        if (room := ends[1].get_buffer()) is not None:
+            part = octets[at : at + len(room)]
+            room[: len(part)] = part
+            room.release()
+            ends[1].buffer_updated(len(part))
+            lent += len(part)
+        else:
+            part = octets[at : at + 1000]
+            ends[1].receive_data(part)
+        at += len(part)
+    assert ends[1].next_event() == [body]
+    assert lent > 300_000
 
 
 @pytest.mark.requirement("45-4")
@@ -184,7 +269,7 @@ def test_fragments_are_kept_up_to_maxunfinished() -> None:
 
 
 def test_a_refused_upgrade_is_the_end_of_a_connection() -> None:
-    ours = switched(SocketType.PULL, identity=b"")
+    ours = SwitchedConnection(SocketType.PULL, identity=b"")
     ours.receive_data(b"no request\r\n\r\n")
     with pytest.raises(ProtocolError, match="no valid HTTP"):
         ours.next_event()
@@ -196,7 +281,7 @@ def test_a_refused_upgrade_is_the_end_of_a_connection() -> None:
 @pytest.mark.parametrize("line", [b"GET /" + bytes(8000), b"GET / HTTP/1.1\r\nAuthorization : Basic YWxpY2U"])
 def test_a_line_that_is_no_http_is_not_repeated(line: bytes) -> None:
     """It may be long, or secret, and what is said goes into the log."""
-    ours = switched(SocketType.PULL, identity=b"")
+    ours = SwitchedConnection(SocketType.PULL, identity=b"")
     ours.receive_data(line + b"\r\n\r\n")
     with pytest.raises(ProtocolError, match=r"^no valid HTTP/1.1: illegal (request|header) line$"):
         ours.next_event()
