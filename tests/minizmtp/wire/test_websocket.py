@@ -15,7 +15,7 @@ from minizmtp.wire import ConnectionClosed
 from minizmtp.wire.events import NEED_DATA, Greeting, Ping, Ready
 from minizmtp.wire.frames import COMMAND, MORE, encode_frame, encode_message
 from minizmtp.wire.switched import SwitchedConnection
-from minizmtp.wire.websocket import CloseError
+from minizmtp.wire.websocket import CloseError, mask
 from minizmtp.wire.websocket import encode_frame as encode_ws
 from minizmtp.wire.zws import Wrapper, ZwsDecoder
 
@@ -190,34 +190,48 @@ def test_nothing_is_sent_after_a_close() -> None:
     assert pull.data_to_send() == b""
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_a_large_frame_is_read_into_its_place(masked: bool) -> None:
+def test_a_large_frame_is_read_into_its_place() -> None:
     """As over tcp: `get_buffer` lends the memory of the body."""
     push = SwitchedConnection(SocketType.PUSH, identity=b"", target=("localhost", "/"))
     pull = SwitchedConnection(SocketType.PULL, identity=b"")
-    ends = (push, pull) if masked else (pull, push)
     for speaker, hearer in [(push, pull), (pull, push), (push, pull)]:
         hearer.receive_data(speaker.data_to_send())
         while hearer.next_event() is not NEED_DATA:
             pass
     body = bytes(range(256)) * 2048
-    octets = b"".join(ends[0].encode([body])[1])
-    ends[1].receive_data(octets[:100_000])
-    assert ends[1].next_event() is NEED_DATA
+    octets = b"".join(pull.encode([body])[1])
+    push.receive_data(octets[:100_000])
+    assert push.next_event() is NEED_DATA
     at, lent = 100_000, 0
     while at < len(octets):
-        if (room := ends[1].get_buffer()) is not None:
+        if (room := push.get_buffer()) is not None:
             part = octets[at : at + len(room)]
             room[: len(part)] = part
             room.release()
-            ends[1].buffer_updated(len(part))
+            push.buffer_updated(len(part))
             lent += len(part)
         else:
             part = octets[at : at + 1000]
-            ends[1].receive_data(part)
+            push.receive_data(part)
         at += len(part)
-    assert ends[1].next_event() == [body]
+    assert push.next_event() == [body]
     assert lent > 300_000
+
+
+def test_a_large_frame_is_unmasked_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To do it at the end would hold up other tasks."""
+    body, sizes = bytes(range(256)) * 2048, list[int]()
+    octets, decoder = (
+        Wrapper(masks=True).wrap(encode_frame(body)) + encode_ws(b"\0next", key=KEY),
+        ZwsDecoder(masked=True),
+    )
+    monkeypatch.setattr("minizmtp.wire.zws.mask", lambda data, key: sizes.append(len(data)) or mask(data, key))
+    for start in range(0, len(octets), 9999):
+        assert decoder.next_frame() is None
+        decoder.receive_data(octets[start : start + 9999])
+    assert decoder.next_frame() == (0, body)
+    assert decoder.next_frame() == (0, b"next")
+    assert max(sizes) <= 9999
 
 
 @pytest.mark.requirement("45-4")
