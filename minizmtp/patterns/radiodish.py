@@ -30,13 +30,13 @@ Read next: `net`, the engine on one page.
 from collections.abc import Callable, Collection
 
 from ..constants import SocketType
-from ..errors import EINVAL, ENOTSUP, ProtocolError, ZMQError, printable
+from ..errors import EINVAL, ProtocolError, ZMQError, printable
 from ..options import Options
 from ..wire.events import Cancel, Join, Leave, Subscribe
 from .drafts import Draft
+from .pattern import Pattern
 from .pipe import Pipe
-from .pubsub import Pub, XSub
-from .requests import Requests
+from .pubsub import Pub, Sub
 from .subscribers import Subscribers
 from .subscriptions import SHARED, Subscriptions
 
@@ -99,43 +99,26 @@ class Radio(Draft, Pub):
         return self.subscriptions.matching(topic)  # whatever invert_matching says
 
 
-class Dish(Draft, XSub):
+class Dish(Draft, Sub):
     """Receives the messages of the groups that it has joined."""
 
     socket_type = SocketType.DISH
     frames = 2
-    queues_ahead = False
-
-    def _begin(self) -> None:
-        self._requests = Requests(self.queues_ahead, lambda step: self.later(step), Join)
-        self._update_filter()
-
-    def check_send(self) -> None:
-        raise ZMQError(ENOTSUP, "a DISH socket only receives")
-
-    def can_send(self) -> bool:
-        return False
+    asks = Join
+    ask = Pattern.ask  # which is an error here, because its program calls join()
 
     def join(self, group: bytes) -> None:
         """Ask for the messages of group. ZMQError (EINVAL) if it is joined already, as in libzmq (D-10)."""
         if group in self._requests.counts:
             raise ZMQError(EINVAL, f"group {printable(group)}: this DISH has joined it already")
         check_group(group)
-        self._ask(Join(group))
+        Sub.ask(self, Join(group))
 
     def leave(self, group: bytes) -> None:
         """Take join(group) back. ZMQError (EINVAL) if it is not joined."""
         if group not in self._requests.counts:
             raise ZMQError(EINVAL, f"group {printable(group)}: this DISH has not joined it")
-        self._ask(Leave(group))
+        Sub.ask(self, Leave(group))
 
-    def _ask(self, request: Join | Leave) -> None:
-        self._requests.count(request)
-        self._update_filter()
-        self.refresh()
-        self._requests.send(request)
-
-    def _update_filter(self) -> None:
-        """Let only messages of joined groups pass."""
-        assert self.incoming is not None
-        self.incoming.set_filter(self._requests.counts.__contains__, self.pipes)
+    def _filter(self) -> Callable[[bytes], object]:
+        return self._requests.counts.__contains__

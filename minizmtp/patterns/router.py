@@ -57,7 +57,7 @@ class Router(Pattern):
     """Names its peers, and sends to the one that the first frame names."""
 
     socket_type = SocketType.ROUTER
-    has_fair_queue = True
+    has_fair_queue = never_waits = True  # but with router_mandatory it may wait
 
     def _begin(self) -> None:
         self._by_id: dict[bytes, Pipe] = {}
@@ -94,7 +94,6 @@ class Router(Pattern):
         pipe.routing_id = routing_id
         self._by_id[routing_id] = pipe
         pipe.outbound.set_writer(self._on_space)
-        assert self.incoming is not None
         self.incoming.attach(pipe)
         self._on_space()
 
@@ -106,7 +105,6 @@ class Router(Pattern):
     def _hand_over(self, pipe: Pipe) -> None:
         """Another peer gets the name of this one. What this one sent is not read any more, because it would seem to
         come from the other; what is queued for it is not sent. Its connection is closed, as libzmq's manual says."""
-        assert self.incoming is not None
         self.incoming.discard(pipe)
         self.detach(pipe)
         pipe.routing_id = b""
@@ -124,13 +122,9 @@ class Router(Pattern):
     def detach(self, pipe: Pipe) -> None:
         if self._by_id.get(pipe.routing_id) is pipe:
             del self._by_id[pipe.routing_id]  # but the pipe keeps its name, for what the peer sent and is not read yet
-        pipe.outbound.set_writer()
         super().detach(pipe)
 
     # ---------------------------------------------------------------------------------------------------------- sending
-
-    def check_send(self) -> None:
-        """A ROUTER may always send."""
 
     def can_send(self) -> bool:
         if not self._options.router_mandatory:
@@ -181,7 +175,6 @@ class Router(Pattern):
     # -------------------------------------------------------------------------------------------------------- receiving
 
     def take(self) -> Received | None:
-        assert self.incoming is not None
         found = self.incoming.take()
         return None if found is None else (found[0], [found[0].routing_id, *found[1]])
 
