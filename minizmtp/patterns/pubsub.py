@@ -75,9 +75,10 @@ class XPub(Pattern):
 
     def _begin(self) -> None:
         options = self._options
-        self._notices = Notices(options, self._on_arrival, on_all_read=lambda pipe: self._subscribers.on_all_read(pipe))
-        notices = self._notices if self.program_receives else None
-        self._subscribers = Subscribers(options, notices, self._on_space, lambda step: self.later(step))
+        self._notices = Notices(
+            options, self.program_receives, self._on_arrival, lambda pipe: self._subscribers.on_all_read(pipe)
+        )
+        self._subscribers = Subscribers(options, self._notices, self._on_space, lambda step: self.later(step))
         self.subscriptions = self._subscribers.given
         self._fan_out = FanOut()
         self._last_sender: Pipe | None = None  # of what the program received last

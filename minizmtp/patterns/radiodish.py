@@ -38,7 +38,7 @@ from .pattern import Pattern
 from .pipe import Pipe
 from .pubsub import Pub, Sub
 from .subscribers import Subscribers
-from .subscriptions import SHARED, Subscriptions
+from .subscriptions import Subscriptions
 
 LONGEST_GROUP = 255
 EXPECTED = "a group of at most 255 octets, none of them zero"
@@ -59,10 +59,8 @@ class Groups(Subscriptions[Pipe]):
     """As Subscriptions, but a message goes only to those that asked for exactly its group."""
 
     def _find(self, topic: bytes) -> tuple[Pipe, ...]:
-        node, rest = self._path(topic)[-1]
-        number = node.wanted.get(rest)
-        numbers = () if number is None else node.shared[rest] if number == SHARED else (number,)
-        members = map(self._named.__getitem__, numbers)
+        numbers = self._root.wanted.get(topic, ())  # which has all of them, because a group is shorter than a piece
+        members = [self._named[number] for number in ((numbers,) if isinstance(numbers, int) else numbers)]
         return tuple(member for member in members if member in self._holdings)
 
 

@@ -126,8 +126,12 @@ class Router(Pattern):
 
     # ---------------------------------------------------------------------------------------------------------- sending
 
+    @property
+    def _is_mandatory(self) -> bool:
+        return bool(self._options.router_mandatory)
+
     def can_send(self) -> bool:
-        if not self._options.router_mandatory:
+        if not self._is_mandatory:
             return True
         # All are asked, and not only up to the first with room, because each that is full has to call on_space.
         rooms = [pipe.outbound.room() for pipe in self._by_id.values()]
@@ -137,12 +141,15 @@ class Router(Pattern):
         return not self._by_id or self.can_send()  # without peers, any name is an error
 
     def has_room_for(self, beginning: Message) -> bool:
-        if not self._options.router_mandatory:
+        if not self._is_mandatory:
             return True
         pipe = self._by_id.get(beginning[0])
         if pipe is None:
-            raise ZMQError(EHOSTUNREACH, f"no connected peer has the routing id {beginning[0]!r}")
+            raise ZMQError(EHOSTUNREACH, self._why_unknown(beginning[0]))
         return pipe.outbound.room() > 0
+
+    def _why_unknown(self, name: bytes) -> str:
+        return f"no connected peer has the routing id {name!r}"
 
     def try_send(self, message: Message) -> bool:
         """Done, or dropped where the peer is unknown or its queue full; with router_mandatory the program is told."""
@@ -151,14 +158,14 @@ class Router(Pattern):
         queue = None if pipe is None or len(message) == 1 else pipe.outbound
         if queue is not None and queue.offer(message[1] if len(message) == 2 else message[1:]):
             return True
-        if self._options.router_mandatory and not self.has_room_for(message):
+        if self._is_mandatory and not self.has_room_for(message):
             return False
         if queue is not None:
             queue.count_dropped()
         return True
 
     def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
-        if self._options.router_mandatory:
+        if self._is_mandatory:
             return super().send_many(items, most)
         count = 0
         for message in map(as_list, islice(items, most)):
