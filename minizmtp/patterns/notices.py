@@ -158,11 +158,6 @@ class Notices:
             del self._backlogs[pipe]
             self._on_all_read(pipe)
 
-    def clear(self) -> None:
-        """Nothing of it is read any more."""
-        for kept in (self._queue, self._senders, self._backlogs, self._opening, self._caused):
-            kept.clear()
-
     def put_back(self, pipe: Pipe, message: Message) -> None:
         """Undo the last take. (From now on it counts as a message, not as a notice.)"""
         self._queue.move_to_end(self.add(pipe, message), last=False)

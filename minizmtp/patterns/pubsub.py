@@ -71,6 +71,7 @@ class XPub(Pattern):
     socket_type = SocketType.XPUB
     never_waits = True  # but with xpub_nodrop it may wait
     outbound_queue = RunQueue
+    subscribers_type = Subscribers
     program_receives = True
 
     def _begin(self) -> None:
@@ -78,7 +79,7 @@ class XPub(Pattern):
         self._notices = Notices(
             options, self.program_receives, self._on_arrival, lambda pipe: self._subscribers.on_all_read(pipe)
         )
-        self._subscribers = Subscribers(options, self._notices, self._on_space, lambda step: self.later(step))
+        self._subscribers = self.subscribers_type(options, self._notices, self._on_space, lambda step: self.later(step))
         self.subscriptions = self._subscribers.given
         self._fan_out = FanOut()
         self._last_sender: Pipe | None = None  # of what the program received last
@@ -147,6 +148,7 @@ class XPub(Pattern):
 
     def close(self) -> None:
         self._subscribers.close()
+        self._begin()  # anew, because to remove what each peer has asked for would take long
         super().close()
 
     def subscriptions_of(self, pipe: Pipe) -> int:

@@ -31,7 +31,6 @@ from collections.abc import Callable, Collection
 
 from ..constants import SocketType
 from ..errors import EINVAL, ProtocolError, ZMQError, printable
-from ..options import Options
 from ..wire.events import Cancel, Join, Leave, Subscribe
 from .drafts import Draft
 from .pattern import Pattern
@@ -68,10 +67,7 @@ class Members(Subscribers):
     """The peers of a RADIO, and the groups that they have joined."""
 
     kinds = (Join, Leave)
-
-    def __init__(self, options: Options, later: Callable[[Callable[[], None]], None]) -> None:
-        super().__init__(options, later=later)
-        self.given = self.asked = Groups()
+    index = Groups
 
     def _on_request(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
         if type(request) in self.kinds and not is_group(request.prefix):
@@ -87,11 +83,7 @@ class Radio(Draft, Pub):
 
     socket_type = SocketType.RADIO
     frames = 2
-
-    def _begin(self) -> None:
-        super()._begin()
-        self._subscribers = Members(self._options, lambda step: self.later(step))
-        self.subscriptions = self._subscribers.given
+    subscribers_type = Members
 
     def _audience(self, topic: bytes) -> Collection[Pipe]:
         return self.subscriptions.matching(topic)  # whatever invert_matching says

@@ -62,6 +62,7 @@ class Subscribers:
     """
 
     kinds: tuple[type, ...] = (Subscribe, Cancel)  # of requests; others are ignored
+    index: type[Subscriptions[Pipe]] = Subscriptions
 
     def __init__(
         self,
@@ -70,8 +71,7 @@ class Subscribers:
         on_change: Callable[[], None] = lambda: None,
         later: Callable[[Callable[[], None]], None] = lambda function: function(),
     ) -> None:
-        self.given: Subscriptions[Pipe] = Subscriptions()
-        self.asked = self.given
+        self.given = self.asked = self.index()
         self._options = options
         self._notices = Notices(options, is_read=False) if notices is None else notices
         self._on_change = on_change
@@ -96,11 +96,8 @@ class Subscribers:
         self._tidy()
 
     def close(self) -> None:
-        """The publisher is closed: what its peers have asked for need not be removed one by one."""
+        """The publisher is closed: nothing that is due is done any more."""
         self._due.clear()
-        for index in {self.given, self.asked}:
-            index.clear()
-        self._notices.clear()
 
     def _go_on(self, work: Pipe | None) -> None:
         """Read on from a pipe, or tidy, when other tasks have had their turn."""

@@ -263,13 +263,6 @@ class Subscriptions(Generic[Subscriber]):
         self.leave(subscriber)
         self._begin(subscriber)
 
-    def clear(self) -> None:
-        """Forget all."""
-        self._root = _Node()
-        for kept in (self._holdings, self._named, self._leaving):
-            kept.clear()
-        self._changed()
-
     @property
     def untidy(self) -> bool:
         """Is there something to tidy?"""
