@@ -96,7 +96,7 @@ class Notices:
         number = self.add(pipe, b"\x01" + prefix)
         if is_new if each else is_first:
             self._opening[(pipe, prefix) if each else prefix] = number
-        if each or verbose:
+        if each or verbose:  # because then one epoch may have any number of notices
             self._caused.setdefault((pipe, prefix), []).append(number)
 
     def add_cancellation(self, pipe: Pipe, prefix: bytes, is_last: bool) -> None:
@@ -112,6 +112,7 @@ class Notices:
                 self._opening.pop(epoch, None)  # because a notice of it stays, its end is to be shown as well
             return
         opening = None if goes_on else self._opening.pop(epoch, None)
+        # If the program has read the beginning of the epoch, there is no opening here: then it has to see the end.
         if goes_on or (is_unread and opening is not None):
             for number in caused if opening is None else (opening, *caused):
                 if number in self._queue:
@@ -144,7 +145,7 @@ class Notices:
             return None
         number, shown = self._queue.popitem(last=False)
         pipe = self._senders[number]
-        if isinstance(shown, bytes):
+        if isinstance(shown, bytes):  # what the program has read cannot be left out any more
             self._opening.pop(shown[1:], None)
             self._opening.pop((pipe, shown[1:]), None)
             self._caused.pop((pipe, shown[1:]), None)

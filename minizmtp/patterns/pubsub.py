@@ -116,6 +116,7 @@ class XPub(Pattern):
     def has_room_for(self, beginning: Message) -> bool:
         if not self._options.xpub_nodrop:
             return True
+        # All are asked, and not only up to the first that is full, because the message waits for each of them.
         full = [pipe.outbound for pipe in self._audience(beginning[0]) if not pipe.outbound.room()]
         for queue in full:
             queue.set_writer(self._on_space)
@@ -134,7 +135,7 @@ class XPub(Pattern):
         if self._options.xpub_welcome_msg:
             pipe.outbound.put([self._options.xpub_welcome_msg])
         pipe.inbound.set_reader(lambda: self._subscribers.read(pipe))
-        self._subscribers.read(pipe)
+        self._subscribers.read(pipe)  # because in this process a peer may have subscribed before
 
     def disconnected(self, pipe: Pipe) -> None:
         self._subscribers.disconnected(pipe)

@@ -74,6 +74,7 @@ class Router(Pattern):
 
     def connected(self, pipe: Pipe) -> None:
         self.pipes[pipe] = None  # it may have lost its place to another peer of its name
+        # A name that we made is "" here: if neither peer asked for one, the second is taken for the first again.
         if pipe.routing_id and chosen_name(pipe.identity) != chosen_name(pipe.routing_id):
             self._take_name(pipe)  # because this is another peer than before …
             pipe.outbound.drop_all()  # … and what is queued was meant for that one
@@ -93,7 +94,7 @@ class Router(Pattern):
             self._hand_over(holder)
         pipe.routing_id = routing_id
         self._by_id[routing_id] = pipe
-        pipe.outbound.set_writer(self._on_space)
+        pipe.outbound.set_writer(self._on_space)  # not of a round robin, because it is the name that decides
         self.incoming.attach(pipe)
         self._on_space()
 

@@ -118,9 +118,10 @@ class Subscribers:
     def read(self, pipe: Pipe) -> None:
         """Read what has come: SLICE frames, and the rest later; but nothing while the program does not read."""
         notices = self._notices
+        # If the pipe is due, what has come waits for its turn, because a flood must not get a turn with each message.
         for _ in () if pipe in self._due else range(SLICE):
             if notices.is_behind(pipe):
-                return
+                return  # on_all_read goes on
             if pipe not in self._begun:
                 item = pipe.inbound.take()
                 if item is None:
@@ -149,7 +150,7 @@ class Subscribers:
     def _on_request(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
         if type(request) not in self.kinds:
             return
-        if pipe in self._unconfirmed:
+        if pipe in self._unconfirmed:  # until now: this is the first request on its new connection
             self._unconfirmed.remove(pipe)
             for index in {self.given, self.asked}:
                 index.renew(pipe)
@@ -157,12 +158,13 @@ class Subscribers:
         is_manual, asked, prefix, notices = self._is_manual(), self.asked, request.prefix, self._notices
         if isinstance(request, Subscribe):
             is_new = prefix not in asked.of(pipe).prefixes
-            if is_new:
+            if is_new:  # because to repeat one takes no memory
                 self._check_limit(pipe, prefix)
             is_first = asked.add(prefix, pipe)
             notices.add_subscription(pipe, prefix, is_new, is_first)
         else:
             asked.remove(prefix, pipe)
+            # Shown also where no peer had it, as by libzmq.
             notices.add_cancellation(pipe, prefix, is_last=prefix not in asked)
         if asked is not self.given and not is_manual:
             self._give(pipe, request)
@@ -195,6 +197,7 @@ class Subscribers:
         """Does the program decide? From then on a peer may get something else than it asked for."""
         if not (self._notices.is_read and self._options._values.get("xpub_manual")):
             return False
+        # The second index is made only now, because it takes as much memory as the first.
         if self.asked is self.given:
             self.asked = self.given.copy()
         return True

@@ -103,7 +103,7 @@ class _Node:
         if not isinstance(subscribers, int):
             del subscribers[subscriber]
             if len(subscribers) == 1:
-                (self.wanted[rest],) = subscribers
+                (self.wanted[rest],) = subscribers  # which is the last one's number
             return False
         del self.wanted[rest]
         _count_down(self.lengths, len(rest))
@@ -123,7 +123,7 @@ class _Node:
         found = self.answers.get(end)
         if found is None:
             if len(self.answers) >= MOST_ANSWERS:
-                self.answers.clear()
+                self.answers.clear()  # all of them, because to find the one that is used least takes longer
             found = self.answers[end] = self._collect(end)
         return found
 
@@ -146,10 +146,9 @@ def _beginnings(prefix: bytes) -> Iterator[bytes]:
 
 
 def _count_down(counts: dict[Subscriber, int], key: Subscriber) -> None:
-    if counts[key] == 1:
-        del counts[key]
-    else:
-        counts[key] -= 1
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]  # because what is looked up are the keys
 
 
 class Holding:
@@ -244,6 +243,7 @@ class Subscriptions(Generic[Subscriber]):
         node, rest = path.pop()
         if not node.remove(rest, number):
             return False
+        # Nodes in which nothing is left go, because a stranger's long prefixes would fill the memory.
         while path and not (node.wanted or node.longer):
             node, piece = path.pop()
             del node.longer[piece]
@@ -297,12 +297,13 @@ class Subscriptions(Generic[Subscriber]):
             found = self._answers.setdefault(found, found)
             if len(self.found) >= MOST_KEPT or len(self._answers) >= MOST_KEPT:
                 self._changed()
-            if len(key) <= LONGEST_KEPT:
+            if len(key) <= LONGEST_KEPT:  # because 4096 keys of a megabyte would be 4 GiB
                 self.found[key] = found
         return found
 
     def _find(self, topic: bytes) -> tuple[Subscriber, ...]:
         node, at = self._root, 0
+        # With prefixes longer than a piece it stays None, because the longest of them cannot be found out cheaply.
         if self.longest is None and not node.longer:
             self.longest = max(node.lengths, default=0)
         numbers = node.matching(topic[:PIECE])
@@ -310,6 +311,7 @@ class Subscriptions(Generic[Subscriber]):
             node, at = longer, at + PIECE
             numbers += node.matching(topic[at : at + PIECE])
         found = dict.fromkeys(map(self._named.__getitem__, numbers))
+        # Who has left has a number until its last prefix is removed, but is to get nothing any more.
         return tuple(subscriber for subscriber in found if subscriber in self._holdings)
 
     def of(self, subscriber: Subscriber) -> Holding:
