@@ -110,8 +110,7 @@ class Req(Pattern):
     def take(self) -> Received | None:
         if not self._awaiting:
             raise ZMQError(EFSM, "this REQ has asked nothing: send() a request before recv()")
-        while (found := self.incoming.take()) is not None:
-            pipe, message = found
+        for pipe, message in iter(self.incoming.take, None):
             if self._asked is not None and pipe is not self._asked:
                 continue  # only the peer that was asked may answer; others are silently dropped (28-8)
             envelope, body = message[: len(self._envelope)], message[len(self._envelope) :]
@@ -155,8 +154,7 @@ class Rep(Pattern):
     def take(self) -> Received | None:
         if self._return_to is not None:
             raise ZMQError(EFSM, "this REP has not replied: send() the reply before the next recv()")
-        while (found := self.incoming.take()) is not None:
-            pipe, message = found
+        for pipe, message in iter(self.incoming.take, None):
             if (parts := split_envelope(message)) is not None:
                 self._return_to = (pipe, parts[0])
                 return pipe, parts[1]
