@@ -171,7 +171,7 @@ class Pattern:
         The next message is not asked for while none can be sent. But where it depends on the message whether there is
         room, a message may have been asked for that must wait now: that is the second part of the answer.
         """
-        if self.has_round_robin and not self.is_lockstep:
+        if self.has_round_robin and not self.is_lockstep:  # a REQ, in a proxy, sends one request at a time
             return self.outgoing.send_many(items, most), None
         self.check_send()
         count = 0

@@ -234,10 +234,13 @@ class Sub(XSub):
 
     def ask(self, request: Subscribe | Cancel) -> None:
         if self._requests.count(request):
-            change = self._wanted.add if isinstance(request, Subscribe) else self._wanted.remove
-            change(request.prefix, None)
+            self._note(request)
             self.refresh()
             self._requests.send(request)
+
+    def _note(self, request: Subscribe | Cancel) -> None:
+        change = self._wanted.add if isinstance(request, Subscribe) else self._wanted.remove
+        change(request.prefix, None)
 
     def refresh(self) -> None:
         self._update_filter()

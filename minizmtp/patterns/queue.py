@@ -153,6 +153,7 @@ class Queue:
         items = self._items
         items.append(item)
         self._written += 1
+        # A reader that has a batch looks for more by itself when the batch is at its end.
         if len(items) == self._notify_at and not self.ready:
             self._on_arrival()
         return True
@@ -234,6 +235,7 @@ class Queue:
                 items.popleft()
         source = ready or items
         item = source.popleft() if source else None
+        # Not while there is a batch, because that ends where the next acknowledgement is due.
         if self._writer_waits and not ready:
             self._acknowledge()
         return item
@@ -251,7 +253,7 @@ class Queue:
     def put_back(self, items: Iterable[Item]) -> None:
         """Undo takes: the items, oldest first, go to the front again. The writer does so with what never left."""
         if self._is_closed or (self._conflate and self._items):
-            return
+            return  # because a newer message is there, and it alone is to be kept
         self._need_items()
         self._end_batch()
         back = list(items)

@@ -110,5 +110,8 @@ class Dish(Draft, Sub):
             raise ZMQError(EINVAL, f"group {printable(group)}: this DISH has not joined it")
         Sub.ask(self, Leave(group))
 
+    def _note(self, request: Subscribe | Cancel) -> None:
+        """Without an index, because the filter looks a group up as a whole."""
+
     def _filter(self) -> Callable[[bytes], object]:
         return self._requests.counts.__contains__

@@ -147,6 +147,7 @@ class Rep(Pattern):
         self.check_send()
         assert self._return_to is not None
         (pipe, envelope), self._return_to = self._return_to, None
+        # A pipe that is kept from connection to connection is here also while its peer is away: then the reply waits.
         if not (pipe in self.pipes and pipe.outbound.offer(envelope + message)):
             pipe.outbound.count_dropped()
         return True
