@@ -252,6 +252,8 @@ class SendingEveryWay(RuleBasedStateMachine):
         expected = 0
         while expected < min(length, most) and self.model.send(messages[expected]):
             expected += 1
+        if expected < most:  # a place for the next message is looked for before it turns out that there is none
+            self.model.can_send()
         assert (sent, waiting, list(iterator)) == (expected, None, messages[expected:])
 
     @precondition(lambda self: self.peers)
