@@ -33,11 +33,7 @@ octets here, the first of them 0, like the names that a ROUTER makes up.
 Read next: `radiodish`.
 """
 
-from collections.abc import Iterator
-
 from ..constants import SocketType
-from ..errors import EHOSTUNREACH, ZMQError
-from ..wire.events import Item, Message
 from .drafts import Draft
 from .pattern import Pattern
 from .pipe import Pipe
@@ -57,6 +53,8 @@ class Server(Draft, Router):
 
     socket_type = SocketType.SERVER
     frames = 2
+    _is_mandatory = True
+    can_send = Pattern.can_send  # always, as in libzmq: which peer has room, is seen when a message names it
 
     def attach(self, pipe: Pipe) -> None:
         pipe.identity = b""  # because a peer does not choose its number
@@ -67,18 +65,9 @@ class Server(Draft, Router):
     def connected(self, pipe: Pipe) -> None:
         """The pipe keeps its number, even if this is another peer than before."""
 
-    def has_room_for(self, beginning: Message) -> bool:
-        pipe = self._by_id.get(beginning[0])
-        if pipe is None:
-            number = int.from_bytes(beginning[0], "big")
-            raise ZMQError(EHOSTUNREACH, f"no peer has the routing id {number}: pass that of a message it has sent")
-        return pipe.outbound.room() > 0
-
-    def try_send(self, message: Message) -> bool:
-        return self.has_room_for(self._checked(message)) and super().try_send(message)
-
-    def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
-        return Pattern.send_many(self, items, most)  # because a ROUTER never waits
+    def _why_unknown(self, name: bytes) -> str:
+        number = int.from_bytes(name, "big")
+        return f"no peer has the routing id {number}: pass that of a message it has sent"
 
 
 class Peer(Server):

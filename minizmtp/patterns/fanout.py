@@ -122,10 +122,9 @@ class FanOut:
             is_apart = source is None or source.in_process
             if is_apart or not isinstance(queue, RunQueue) or not queue.offer_run(run):
                 self._others.append(pipe)
-        if run.queues:
-            run.room -= 1
-        else:
-            run.close()  # because no queue has it, or a reader has taken it already
+        run.room -= 1
+        if not (run.queues and run.room):
+            run.close()  # because no queue has it, or a reader has taken it already, or there is no room for another
         send_to_each(self._others, message)
         return True
 

@@ -43,9 +43,8 @@ MAX_UNREAD = 1000
 
 @dataclass(slots=True)
 class Backlog:
-    """What the program has not read of one peer, which is known here by a number."""
+    """What the program has not read of one peer."""
 
-    number: int
     messages: int = 0  # that the peer sent upstream
     notices: int = 0
     memory: int = 0  # bytes that the notices take, by the same rule as subscriptions
@@ -54,26 +53,28 @@ class Backlog:
 class Notices:
     """A queue of messages for the program of an XPUB.
 
-    options: the socket's, which tell what is shown. on_arrival: called when there is something new to read.
-    on_all_read: called with a pipe of which nothing is left, because more of that peer may be read now.
+    options: the socket's, which tell what is shown. is_read: a program reads them; for a PUB, which has none that does,
+    nothing is queued. on_arrival: called when there is something new to read. on_all_read: called with a pipe of which
+    nothing is left, because more of that peer may be read now.
     """
 
     def __init__(
         self,
         options: Options,
+        is_read: bool = True,
         on_arrival: Callable[[], None] = lambda: None,
         on_all_read: Callable[[Pipe], None] = lambda pipe: None,
     ) -> None:
         self._options = options
+        self.is_read = is_read
         self._on_arrival = on_arrival
         self._on_all_read = on_all_read
-        # By number, oldest first: a notice as its one frame, or a message as a list; and the number of its peer. There
-        # is no object for each, because the garbage collector would visit a hundred thousand of them for 10 ms.
+        # By number, oldest first: a notice as its one frame, or a message as a list; and its peer. There is no object
+        # for each, because the garbage collector would visit a hundred thousand of them for 5 ms.
         self._queue: OrderedDict[int, bytes | Message] = OrderedDict()
-        self._senders: dict[int, int] = {}
+        self._senders: dict[int, Pipe] = {}
         self._numbers = count(1)
         self._backlogs: dict[Pipe, Backlog] = {}
-        self._peers: dict[int, Pipe] = {}
         self._opening: dict[Hashable, int] = {}  # the first notice of each epoch of which nothing has been read
         # The notices of each peer and prefix that may be left out, in the modes that show more than the first.
         self._caused: dict[tuple[Pipe, bytes], list[int]] = {}
@@ -90,16 +91,18 @@ class Notices:
     def add_subscription(self, pipe: Pipe, prefix: bytes, is_new: bool, is_first: bool) -> None:
         """The peer asks for prefix. is_new: it did not have it before. is_first: nor did any other peer."""
         each, verbose = self._shows_each, self._options._values.get("xpub_verbose")
-        if not (each or verbose or is_first):
+        if not self.is_read or not (each or verbose or is_first):
             return
         number = self.add(pipe, b"\x01" + prefix)
         if is_new if each else is_first:
             self._opening[(pipe, prefix) if each else prefix] = number
-        if each or verbose:
+        if each or verbose:  # because then one epoch may have any number of notices
             self._caused.setdefault((pipe, prefix), []).append(number)
 
     def add_cancellation(self, pipe: Pipe, prefix: bytes, is_last: bool) -> None:
         """The peer wants prefix no more, or has gone. is_last: no other peer wants it."""
+        if not self.is_read:
+            return
         each, is_unread = self._shows_each, len(self._queue) > MAX_UNREAD
         epoch = (pipe, prefix) if each else prefix
         caused = self._caused.pop((pipe, prefix), []) if self._caused else []
@@ -109,6 +112,7 @@ class Notices:
                 self._opening.pop(epoch, None)  # because a notice of it stays, its end is to be shown as well
             return
         opening = None if goes_on else self._opening.pop(epoch, None)
+        # If the program has read the beginning of the epoch, there is no opening here: then it has to see the end.
         if goes_on or (is_unread and opening is not None):
             for number in caused if opening is None else (opening, *caused):
                 if number in self._queue:
@@ -119,33 +123,29 @@ class Notices:
     def add(self, pipe: Pipe, shown: bytes | Message) -> int:
         """Queue a notice, or a message of a peer; its number."""
         number = next(self._numbers)
-        self._queue[number] = shown
-        self._senders[number] = self._count(pipe, shown, 1)
-        self._on_arrival()
+        if self.is_read:
+            self._queue[number], self._senders[number] = shown, pipe
+            self._count(pipe, shown, 1)
+            self._on_arrival()
         return number
 
-    def _count(self, pipe: Pipe, shown: bytes | Message, change: int) -> int:
-        """Count what has come, or gone; the number of the peer."""
-        backlog = self._backlogs.get(pipe)
-        if backlog is None:
-            backlog = self._backlogs[pipe] = Backlog(next(self._numbers))
-            self._peers[backlog.number] = pipe
+    def _count(self, pipe: Pipe, shown: bytes | Message, change: int) -> Backlog:
+        """Count what has come, or gone."""
+        backlog = self._backlogs.setdefault(pipe, Backlog())
         if isinstance(shown, bytes):
             backlog.notices += change
             backlog.memory += change * cost(len(shown) - 1)
         else:
             backlog.messages += change
-        if not (backlog.messages or backlog.notices):
-            del self._backlogs[pipe], self._peers[backlog.number]
-        return backlog.number
+        return backlog
 
     def take(self) -> tuple[Pipe, Message] | None:
         """The oldest, and the peer that it is of; None if the program has read all."""
         if not self._queue:
             return None
         number, shown = self._queue.popitem(last=False)
-        pipe = self._peers[self._senders[number]]
-        if isinstance(shown, bytes):
+        pipe = self._senders[number]
+        if isinstance(shown, bytes):  # what the program has read cannot be left out any more
             self._opening.pop(shown[1:], None)
             self._opening.pop((pipe, shown[1:]), None)
             self._caused.pop((pipe, shown[1:]), None)
@@ -153,16 +153,11 @@ class Notices:
         return pipe, [shown] if isinstance(shown, bytes) else shown
 
     def _has_left(self, number: int, shown: bytes | Message) -> None:
-        peer = self._senders.pop(number)
-        pipe = self._peers[peer]
-        self._count(pipe, shown, -1)
-        if peer not in self._peers:
+        pipe = self._senders.pop(number)
+        backlog = self._count(pipe, shown, -1)
+        if not (backlog.messages or backlog.notices):
+            del self._backlogs[pipe]
             self._on_all_read(pipe)
-
-    def clear(self) -> None:
-        """Nothing of it is read any more."""
-        for kept in (self._queue, self._senders, self._backlogs, self._peers, self._opening, self._caused):
-            kept.clear()
 
     def put_back(self, pipe: Pipe, message: Message) -> None:
         """Undo the last take. (From now on it counts as a message, not as a notice.)"""

@@ -27,7 +27,7 @@ from typing import ClassVar
 from ..constants import SocketType
 from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..options import Options
-from ..wire.events import Item, Message
+from ..wire.events import Cancel, Item, Message, Subscribe
 from .ahead import Received, as_list
 from .pipe import Pipe, Source
 from .queue import Queue
@@ -43,6 +43,7 @@ class Pattern:
     socket_type: ClassVar[SocketType]
     has_fair_queue: ClassVar[bool] = False  # for what comes
     has_round_robin: ClassVar[bool] = False  # for what goes
+    never_waits: ClassVar[bool] = False  # it may always send, because it drops what has no room
     is_lockstep: ClassVar[bool] = False  # what it may do depends on what it did last (REQ, REP)
     delivers_unchanged: ClassVar[bool] = False  # what the fair queue has is for the program as it is
     inspects: ClassVar[bool] = False  # inspect() wants to see each message
@@ -52,8 +53,8 @@ class Pattern:
         self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
     ) -> None:
         self.pipes: dict[Pipe, None] = {}  # in the order in which they joined
-        self.incoming = FairQueue(on_arrival, publishes=self.delivers_unchanged) if self.has_fair_queue else None
-        self.outgoing = RoundRobin(on_space) if self.has_round_robin else None
+        self.incoming = FairQueue(on_arrival, publishes=self.delivers_unchanged)  # without pipes in it, unless …
+        self.outgoing = RoundRobin(on_space)  # … has_fair_queue, has_round_robin
         self._options = options or Options()
         self._on_arrival = on_arrival
         self._on_space = on_space
@@ -71,9 +72,9 @@ class Pattern:
         """A peer has come, or will: `connect` attaches a pipe before its peer is there."""
         self.pipes[pipe] = None
         self._probe(pipe)
-        if self.incoming is not None:
+        if self.has_fair_queue:
             self.incoming.attach(pipe)
-        if self.outgoing is not None:
+        if self.has_round_robin:
             self.outgoing.attach(pipe)
 
     def _probe(self, pipe: Pipe) -> None:
@@ -87,22 +88,19 @@ class Pattern:
         """A peer has gone. What it sent before stays to be read (30-16, L-9)."""
         self.pipes.pop(pipe, None)
         pipe.inbound.set_reader()  # because nothing comes any more, and the queue would keep the pipe alive
-        if self.outgoing is not None:
-            self.outgoing.detach(pipe)
+        self.outgoing.detach(pipe)
         self._on_space()
 
     def discard(self, pipe: Pipe) -> None:
         """As detach, but what it sent is not wanted any more (`disconnect`, `unbind`, `close`; L-18)."""
         pipe.inbound.close()
-        if self.incoming is not None:
-            self.incoming.discard(pipe)
+        self.incoming.discard(pipe)
         self.detach(pipe)
 
     def close(self) -> None:
         """The socket is closed: forget what was not read, and with it the pipes of peers that have gone."""
         self.rest.clear()
-        if self.incoming is not None:
-            self.incoming = FairQueue()
+        self.incoming = FairQueue()
 
     def ignore(self, pipe: Pipe) -> None:
         """Drop what comes from this peer, because nothing will ever take it.
@@ -120,7 +118,7 @@ class Pattern:
         """A connection broke, and now there is another peer at the other end of pipe. What the first one sent is still
         read as from that one, with its name and its metadata."""
         # In lockstep an answer counts for the pipe that was asked, whichever peer is there now (L-34).
-        if self.incoming is not None and not self.is_lockstep:
+        if self.has_fair_queue and not self.is_lockstep:
             self.incoming.hand_over(pipe)
 
     def connected(self, pipe: Pipe) -> None:
@@ -137,11 +135,16 @@ class Pattern:
 
     def check_send(self) -> None:
         """Raise ZMQError if this is not the time to send."""
-        if self.outgoing is None:
+        if not (self.has_round_robin or self.never_waits):
             raise ZMQError(ENOTSUP, f"a {self.socket_type.name} socket only receives")
 
     def can_send(self) -> bool:
-        return bool(self.outgoing)
+        """Is this the time to send, and need no message wait?"""
+        try:
+            self.check_send()
+        except ZMQError:
+            return False
+        return self.never_waits or bool(self.outgoing)
 
     def may_begin(self) -> bool:
         """May send_many ask for the next message? It is sent then, or raises, or waits for room at its own peer."""
@@ -151,12 +154,12 @@ class Pattern:
         """What try_send would say of a message that begins with these frames, with nothing done: True, False for "not
         now", or its ZMQError."""
         self.check_send()
-        return bool(self.outgoing)
+        return self.can_send()
 
     def try_send(self, message: Message) -> bool:
         """Send message now and return True; or return False, with nothing done, if that would have to wait."""
         self.check_send()
-        return self.outgoing is not None and self.outgoing.send(message) is not None
+        return self.outgoing.send(message) is not None
 
     def try_send_frame(self, frame: bytes) -> bool:
         """As try_send, for a message of one frame."""
@@ -168,7 +171,7 @@ class Pattern:
         The next message is not asked for while none can be sent. But where it depends on the message whether there is
         room, a message may have been asked for that must wait now: that is the second part of the answer.
         """
-        if self.outgoing is not None and not self.is_lockstep:
+        if self.has_round_robin and not self.is_lockstep:  # a REQ, in a proxy, sends one request at a time
             return self.outgoing.send_many(items, most), None
         self.check_send()
         count = 0
@@ -192,13 +195,13 @@ class Pattern:
 
     def take(self) -> Received | None:
         """The next message for the program, and its pipe; or None. Raises ZMQError if this is no time to receive."""
-        if self.incoming is None:
+        if not self.has_fair_queue:
             raise self._only_sends()
         return self.incoming.take()
 
     def take_many(self, most: int) -> list[Message]:
         """The messages that are there, up to most, in the order in which `take` would give them."""
-        if self.incoming is None:
+        if not self.has_fair_queue:
             raise self._only_sends()
         return self.incoming.take_many(most, self._unwrap)
 
@@ -212,20 +215,21 @@ class Pattern:
 
     def give_back(self, received: Received) -> None:
         """Undo the last take: there was no room for it where it was to go (see `proxy`)."""
-        assert self.incoming is not None
         self.incoming.put_back(received)
 
     def can_receive(self) -> bool:
         """True only if take() will find something. So the next message is looked for, and put back."""
-        if not self.incoming or (received := self.take()) is None:
+        try:
+            received = self.take() if self.incoming else None
+        except ZMQError:  # because it is no time to receive
             return False
-        self.give_back(received)
-        return True
+        if received is not None:
+            self.give_back(received)
+        return received is not None
 
     def held_back(self, pipe: Pipe) -> int:
         """How many of pipe's messages are taken out of its queue, and not yet (or not to their end) by the program."""
-        begun = sum(whose is pipe for whose, _ in self.rest)
-        return begun + (0 if self.incoming is None else self.incoming.ahead.count_of(pipe))
+        return sum(whose is pipe for whose, _ in self.rest) + self.incoming.ahead.count_of(pipe)
 
     def refresh(self) -> None:
         """An option has changed, and with it perhaps every answer: tasks that wait ask again."""
@@ -246,10 +250,11 @@ class Pattern:
         return 0
 
     def subscribe(self, prefix: bytes) -> None:
-        raise self._no_subscriptions()
+        self.ask(Subscribe(prefix))
 
     def unsubscribe(self, prefix: bytes) -> None:
-        raise self._no_subscriptions()
+        self.ask(Cancel(prefix))
 
-    def _no_subscriptions(self) -> ZMQError:
-        return ZMQError(EINVAL, f"a {self.socket_type.name} socket does not subscribe: that is for SUB")
+    def ask(self, request: Subscribe | Cancel) -> None:
+        """The program subscribes, or takes a subscription back."""
+        raise ZMQError(EINVAL, f"a {self.socket_type.name} socket does not subscribe: that is for SUB")

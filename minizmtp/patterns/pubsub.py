@@ -42,15 +42,14 @@ of each and passes on what it receives, in both directions (see `proxy`):
     PUB ──── "eu rain" ───────►  XSUB  program  XPUB  ──── "eu rain" ───────►  SUB
         ◄─── SUBSCRIBE "eu" ───               01 "eu"  ◄─── SUBSCRIBE "eu" ───
 
-Try it: in `Sub._update_filter`, write `else None` for `else matching`. A SUB hands on all that a publisher sends.
+Try it: in `Sub._filter`, write `else None` for `else matching`. A SUB hands on all that a publisher sends.
 Read next: `reqrep`.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 
 from ..constants import SocketType
-from ..errors import ENOTSUP, ZMQError
 from ..wire.events import Cancel, Item, Message, SharedMessage, Subscribe
 from .ahead import Received
 from .fanout import FanOut, as_item, send_to_each
@@ -63,35 +62,24 @@ from .subscribers import Subscribers, read_subscription
 from .subscriptions import Subscriptions
 
 
-class Broadcaster(Pattern):
-    """A socket that sends to many peers and may always send, because what has no room is dropped."""
-
-    def check_send(self) -> None:
-        """It may always send."""
-
-    def can_send(self) -> bool:
-        return True
-
-    def has_room_for(self, beginning: Message) -> bool:
-        self.check_send()
-        return True
-
-
-class XPub(Broadcaster):
+class XPub(Pattern):
     """Sends each message to all peers that subscribed to it, and gives the program the subscriptions to read.
 
     With xpub_manual only subscribe() subscribes: the peer whose message the program received last (L-37).
     """
 
     socket_type = SocketType.XPUB
+    never_waits = True  # but with xpub_nodrop it may wait
     outbound_queue = RunQueue
+    subscribers_type = Subscribers
     program_receives = True
 
     def _begin(self) -> None:
         options = self._options
-        self._notices = Notices(options, self._on_arrival, on_all_read=lambda pipe: self._subscribers.on_all_read(pipe))
-        notices = self._notices if self.program_receives else None
-        self._subscribers = Subscribers(options, notices, self._on_space, lambda step: self.later(step))
+        self._notices = Notices(
+            options, self.program_receives, self._on_arrival, lambda pipe: self._subscribers.on_all_read(pipe)
+        )
+        self._subscribers = self.subscribers_type(options, self._notices, self._on_space, lambda step: self.later(step))
         self.subscriptions = self._subscribers.given
         self._fan_out = FanOut()
         self._last_sender: Pipe | None = None  # of what the program received last
@@ -128,6 +116,7 @@ class XPub(Broadcaster):
     def has_room_for(self, beginning: Message) -> bool:
         if not self._options.xpub_nodrop:
             return True
+        # All are asked, and not only up to the first that is full, because the message waits for each of them.
         full = [pipe.outbound for pipe in self._audience(beginning[0]) if not pipe.outbound.room()]
         for queue in full:
             queue.set_writer(self._on_space)
@@ -146,13 +135,12 @@ class XPub(Broadcaster):
         if self._options.xpub_welcome_msg:
             pipe.outbound.put([self._options.xpub_welcome_msg])
         pipe.inbound.set_reader(lambda: self._subscribers.read(pipe))
-        self._subscribers.read(pipe)
+        self._subscribers.read(pipe)  # because in this process a peer may have subscribed before
 
     def disconnected(self, pipe: Pipe) -> None:
         self._subscribers.disconnected(pipe)
 
     def detach(self, pipe: Pipe) -> None:
-        pipe.outbound.set_writer()
         if self._last_sender is pipe:
             self._last_sender = None
         self._fan_out.close()
@@ -161,6 +149,8 @@ class XPub(Broadcaster):
 
     def close(self) -> None:
         self._subscribers.close()
+        self._begin()  # anew, because to remove what each peer has asked for would take long
+        super().close()
 
     def subscriptions_of(self, pipe: Pipe) -> int:
         return len(self._subscribers.asked.of(pipe).prefixes)
@@ -183,11 +173,8 @@ class XPub(Broadcaster):
     def held_back(self, pipe: Pipe) -> int:
         return self._notices.unread(pipe) + super().held_back(pipe)
 
-    def subscribe(self, prefix: bytes) -> None:
-        self._subscribers.decide(self._last_sender, Subscribe(prefix))
-
-    def unsubscribe(self, prefix: bytes) -> None:
-        self._subscribers.decide(self._last_sender, Cancel(prefix))
+    def ask(self, request: Subscribe | Cancel) -> None:
+        self._subscribers.decide(self._last_sender, request)
 
 
 class Pub(XPub):
@@ -195,25 +182,19 @@ class Pub(XPub):
 
     socket_type = SocketType.PUB
     program_receives = False
-
-    def take(self) -> Received | None:
-        raise self._only_sends()
-
-    def subscribe(self, prefix: bytes) -> None:
-        raise self._no_subscriptions()
-
-    unsubscribe = subscribe
+    take, ask = Pattern.take, Pattern.ask  # which are errors here
 
 
-class XSub(Broadcaster):
+class XSub(Pattern):
     """Receives all that its publishers send, and sends to all of them, also before there is a connection (29-36)."""
 
     socket_type = SocketType.XSUB
-    has_fair_queue = delivers_unchanged = True
+    has_fair_queue = delivers_unchanged = never_waits = True
     queues_ahead = True
+    asks = Subscribe
 
     def _begin(self) -> None:
-        self._requests = Requests(self.queues_ahead, lambda step: self.later(step))
+        self._requests = Requests(self.queues_ahead, lambda step: self.later(step), self.asks)
 
     def try_send(self, message: Message) -> bool:
         """Always done. Subscriptions go to all publishers, other messages to those that have room (29-44, 29-45)."""
@@ -244,31 +225,22 @@ class Sub(XSub):
     """An XSUB whose program only receives: it calls subscribe(), and gets only messages that it subscribed to."""
 
     socket_type = SocketType.SUB
-    queues_ahead = False
+    never_waits = queues_ahead = False
 
     def _begin(self) -> None:
         super()._begin()
         self._wanted: Subscriptions[None] = Subscriptions()
         self._update_filter()
 
-    def check_send(self) -> None:
-        raise ZMQError(ENOTSUP, "a SUB socket only receives")
-
-    def can_send(self) -> bool:
-        return False
-
-    def subscribe(self, prefix: bytes) -> None:
-        if self._requests.count(Subscribe(prefix)):
-            self._wanted.add(prefix, None)
-            if not prefix or self._options.invert_matching:
-                self._update_filter()
-            self._requests.send(Subscribe(prefix))
-
-    def unsubscribe(self, prefix: bytes) -> None:
-        if self._requests.count(Cancel(prefix)):
-            self._wanted.remove(prefix, None)
+    def ask(self, request: Subscribe | Cancel) -> None:
+        if self._requests.count(request):
+            self._note(request)
             self.refresh()
-            self._requests.send(Cancel(prefix))
+            self._requests.send(request)
+
+    def _note(self, request: Subscribe | Cancel) -> None:
+        change = self._wanted.add if isinstance(request, Subscribe) else self._wanted.remove
+        change(request.prefix, None)
 
     def refresh(self) -> None:
         self._update_filter()
@@ -276,9 +248,10 @@ class Sub(XSub):
 
     def _update_filter(self) -> None:
         """Let only those messages pass that the program wants at this moment (29-34)."""
-        assert self.incoming is not None
+        self.incoming.set_filter(self._filter(), self.pipes)
+
+    def _filter(self) -> Callable[[bytes], object] | None:
         matching = self._wanted.matching
         if self._options.invert_matching:
-            self.incoming.set_filter(lambda topic: not matching(topic), self.pipes)
-        else:
-            self.incoming.set_filter(None if b"" in self._requests.counts else matching, self.pipes)
+            return lambda topic: not matching(topic)
+        return None if b"" in self._requests.counts else matching

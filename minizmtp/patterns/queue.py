@@ -36,7 +36,7 @@ the reader may pop the oldest itself; that saves a call. `take` takes the last i
     >>> queue.take(), list(queue.ready), len(queue)
     (b'c', [b'd'], 4)
 
-Try it: in `Queue.set_hwm`, write `1` for `(self.hwm + 1) // 2 or 1`. A writer that waits is woken for each message that
+Try it: in `Queue._half`, write `1` for `(self.hwm + 1) // 2 or 1`. A writer that waits is woken for each message that
 is taken: 1000 times where it was twice. Read next: `routing`, or `pipe`.
 """
 
@@ -65,7 +65,7 @@ class Queue:
     """
 
     __slots__ = (
-        "__weakref__", "_acked", "_conflate", "_half", "_is_closed", "_is_special", "_items", "_limit", "_notify_at",
+        "__weakref__", "_acked", "_conflate", "_is_closed", "_is_special", "_items", "_limit", "_notify_at",
         "_on_arrival", "_on_space", "_sieve", "_writer_waits", "_written", "dropped", "hwm", "ready",
     )  # fmt: skip
     has_runs = False  # see `runs`
@@ -86,7 +86,6 @@ class Queue:
         self._on_space: Callable[[], None] = ignore
         # As set_hwm does. To call it would be a tenth of what a new connection costs, which has two queues.
         self.hwm = 0 if conflate else hwm  # 0: no limit
-        self._half = (self.hwm + 1) // 2 or 1
         self._limit = self.hwm or sys.maxsize
 
     def set_reader(self, on_arrival: Callable[[], None] = ignore) -> None:
@@ -112,7 +111,6 @@ class Queue:
         new limit may be more than the queue holds, and then the writer would wait for ever."""
         self._end_batch()
         self.hwm = 0 if self._conflate else hwm  # 0: no limit
-        self._half = (self.hwm + 1) // 2 or 1
         self._set_acked(self.taken)
 
     @property
@@ -153,6 +151,7 @@ class Queue:
         items = self._items
         items.append(item)
         self._written += 1
+        # A reader that has a batch looks for more by itself when the batch is at its end.
         if len(items) == self._notify_at and not self.ready:
             self._on_arrival()
         return True
@@ -234,6 +233,7 @@ class Queue:
                 items.popleft()
         source = ready or items
         item = source.popleft() if source else None
+        # Not while there is a batch, because that ends where the next acknowledgement is due.
         if self._writer_waits and not ready:
             self._acknowledge()
         return item
@@ -251,7 +251,7 @@ class Queue:
     def put_back(self, items: Iterable[Item]) -> None:
         """Undo takes: the items, oldest first, go to the front again. The writer does so with what never left."""
         if self._is_closed or (self._conflate and self._items):
-            return
+            return  # because a newer message is there, and it alone is to be kept
         self._need_items()
         self._end_batch()
         back = list(items)
@@ -310,6 +310,10 @@ class Queue:
         if self.ready:
             self._items.extendleft(reversed(self.ready))
             self.ready.clear()
+
+    @property
+    def _half(self) -> int:
+        return (self.hwm + 1) // 2 or 1
 
     def _acknowledge(self) -> None:
         """Let the writer know how far the reader has come: in steps of half the limit (L-3)."""

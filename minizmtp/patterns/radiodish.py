@@ -30,15 +30,14 @@ Read next: `net`, the engine on one page.
 from collections.abc import Callable, Collection
 
 from ..constants import SocketType
-from ..errors import EINVAL, ENOTSUP, ProtocolError, ZMQError, printable
-from ..options import Options
+from ..errors import EINVAL, ProtocolError, ZMQError, printable
 from ..wire.events import Cancel, Join, Leave, Subscribe
 from .drafts import Draft
+from .pattern import Pattern
 from .pipe import Pipe
-from .pubsub import Pub, XSub
-from .requests import Requests
+from .pubsub import Pub, Sub
 from .subscribers import Subscribers
-from .subscriptions import SHARED, Subscriptions
+from .subscriptions import Subscriptions
 
 LONGEST_GROUP = 255
 EXPECTED = "a group of at most 255 octets, none of them zero"
@@ -59,10 +58,8 @@ class Groups(Subscriptions[Pipe]):
     """As Subscriptions, but a message goes only to those that asked for exactly its group."""
 
     def _find(self, topic: bytes) -> tuple[Pipe, ...]:
-        node, rest = self._path(topic)[-1]
-        number = node.wanted.get(rest)
-        numbers = () if number is None else node.shared[rest] if number == SHARED else (number,)
-        members = map(self._named.__getitem__, numbers)
+        numbers = self._root.wanted.get(topic, ())  # which has all of them, because a group is shorter than a piece
+        members = [self._named[number] for number in ((numbers,) if isinstance(numbers, int) else numbers)]
         return tuple(member for member in members if member in self._holdings)
 
 
@@ -70,10 +67,7 @@ class Members(Subscribers):
     """The peers of a RADIO, and the groups that they have joined."""
 
     kinds = (Join, Leave)
-
-    def __init__(self, options: Options, later: Callable[[Callable[[], None]], None]) -> None:
-        super().__init__(options, later=later)
-        self.given = self.asked = Groups()
+    index = Groups
 
     def _on_request(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
         if type(request) in self.kinds and not is_group(request.prefix):
@@ -89,53 +83,35 @@ class Radio(Draft, Pub):
 
     socket_type = SocketType.RADIO
     frames = 2
-
-    def _begin(self) -> None:
-        super()._begin()
-        self._subscribers = Members(self._options, lambda step: self.later(step))
-        self.subscriptions = self._subscribers.given
+    subscribers_type = Members
 
     def _audience(self, topic: bytes) -> Collection[Pipe]:
         return self.subscriptions.matching(topic)  # whatever invert_matching says
 
 
-class Dish(Draft, XSub):
+class Dish(Draft, Sub):
     """Receives the messages of the groups that it has joined."""
 
     socket_type = SocketType.DISH
     frames = 2
-    queues_ahead = False
-
-    def _begin(self) -> None:
-        self._requests = Requests(self.queues_ahead, lambda step: self.later(step), Join)
-        self._update_filter()
-
-    def check_send(self) -> None:
-        raise ZMQError(ENOTSUP, "a DISH socket only receives")
-
-    def can_send(self) -> bool:
-        return False
+    asks = Join
+    ask = Pattern.ask  # which is an error here, because its program calls join()
 
     def join(self, group: bytes) -> None:
         """Ask for the messages of group. ZMQError (EINVAL) if it is joined already, as in libzmq (D-10)."""
         if group in self._requests.counts:
             raise ZMQError(EINVAL, f"group {printable(group)}: this DISH has joined it already")
         check_group(group)
-        self._ask(Join(group))
+        Sub.ask(self, Join(group))
 
     def leave(self, group: bytes) -> None:
         """Take join(group) back. ZMQError (EINVAL) if it is not joined."""
         if group not in self._requests.counts:
             raise ZMQError(EINVAL, f"group {printable(group)}: this DISH has not joined it")
-        self._ask(Leave(group))
+        Sub.ask(self, Leave(group))
 
-    def _ask(self, request: Join | Leave) -> None:
-        self._requests.count(request)
-        self._update_filter()
-        self.refresh()
-        self._requests.send(request)
+    def _note(self, request: Subscribe | Cancel) -> None:
+        """Without an index, because the filter looks a group up as a whole."""
 
-    def _update_filter(self) -> None:
-        """Let only messages of joined groups pass."""
-        assert self.incoming is not None
-        self.incoming.set_filter(self._requests.counts.__contains__, self.pipes)
+    def _filter(self) -> Callable[[bytes], object]:
+        return self._requests.counts.__contains__

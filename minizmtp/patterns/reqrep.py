@@ -84,14 +84,8 @@ class Req(Pattern):
         if self.rest:
             raise ZMQError(EFSM, "this REQ has read a part of its reply: recv() the rest before the next send()")
 
-    def can_send(self) -> bool:
-        is_my_turn = bool(self._options.req_relaxed) or not (self._awaiting or self.rest)
-        return is_my_turn and super().can_send()
-
     def try_send(self, message: Message) -> bool:
         self.check_send()
-        assert self.incoming is not None
-        assert self.outgoing is not None
         number = (self._number + 1) % 2**32
         envelope = [number.to_bytes(4, "little"), DELIMITER] if self._options.req_correlate else [DELIMITER]
         asked = self.outgoing.send(envelope + message)
@@ -113,15 +107,10 @@ class Req(Pattern):
                 Violation.MALFORMED_MESSAGE,
             )
 
-    def can_receive(self) -> bool:
-        return self._awaiting and super().can_receive()
-
     def take(self) -> Received | None:
         if not self._awaiting:
             raise ZMQError(EFSM, "this REQ has asked nothing: send() a request before recv()")
-        assert self.incoming is not None
-        while (found := self.incoming.take()) is not None:
-            pipe, message = found
+        for pipe, message in iter(self.incoming.take, None):
             if self._asked is not None and pipe is not self._asked:
                 continue  # only the peer that was asked may answer; others are silently dropped (28-8)
             envelope, body = message[: len(self._envelope)], message[len(self._envelope) :]
@@ -140,7 +129,7 @@ class Rep(Pattern):
     """Receives from its peers in turn, then sends to the one whose request it has, then receives …"""
 
     socket_type = SocketType.REP
-    has_fair_queue = is_lockstep = True
+    has_fair_queue = is_lockstep = never_waits = True
     _return_to: tuple[Pipe, Message] | None = None  # the peer that awaits a reply, and its envelope
 
     def check_send(self) -> None:
@@ -149,35 +138,24 @@ class Rep(Pattern):
         if self.rest:
             raise ZMQError(EFSM, "this REP has read a part of the request: recv() the rest before send()")
 
-    def can_send(self) -> bool:
-        return self._return_to is not None and not self.rest
-
     def close(self) -> None:
         super().close()
         self._return_to = None
-
-    def has_room_for(self, beginning: Message) -> bool:
-        self.check_send()
-        return True
 
     def try_send(self, message: Message) -> bool:
         """Always done, because a peer that has gone, or reads nothing, must not hold up the others (28-19)."""
         self.check_send()
         assert self._return_to is not None
         (pipe, envelope), self._return_to = self._return_to, None
+        # A pipe that is kept from connection to connection is here also while its peer is away: then the reply waits.
         if not (pipe in self.pipes and pipe.outbound.offer(envelope + message)):
             pipe.outbound.count_dropped()
         return True
 
-    def can_receive(self) -> bool:
-        return self._return_to is None and super().can_receive()
-
     def take(self) -> Received | None:
         if self._return_to is not None:
             raise ZMQError(EFSM, "this REP has not replied: send() the reply before the next recv()")
-        assert self.incoming is not None
-        while (found := self.incoming.take()) is not None:
-            pipe, message = found
+        for pipe, message in iter(self.incoming.take, None):
             if (parts := split_envelope(message)) is not None:
                 self._return_to = (pipe, parts[0])
                 return pipe, parts[1]

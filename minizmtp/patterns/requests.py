@@ -67,7 +67,7 @@ class Requests:
     def send(self, request: Subscribe | Cancel) -> None:
         """Ask it of all publishers."""
         for pipe, left in self._left.items():
-            if left:
+            if left:  # it comes behind the list, because a cancellation must not come before its subscription
                 left.append(request)
             else:  # past the high-water mark, because a publisher would never learn of a subscription that was dropped
                 pipe.outbound.put(request)

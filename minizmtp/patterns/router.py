@@ -57,7 +57,7 @@ class Router(Pattern):
     """Names its peers, and sends to the one that the first frame names."""
 
     socket_type = SocketType.ROUTER
-    has_fair_queue = True
+    has_fair_queue = never_waits = True  # but with router_mandatory it may wait
 
     def _begin(self) -> None:
         self._by_id: dict[bytes, Pipe] = {}
@@ -74,6 +74,7 @@ class Router(Pattern):
 
     def connected(self, pipe: Pipe) -> None:
         self.pipes[pipe] = None  # it may have lost its place to another peer of its name
+        # A name that we made is "" here: if neither peer asked for one, the second is taken for the first again.
         if pipe.routing_id and chosen_name(pipe.identity) != chosen_name(pipe.routing_id):
             self._take_name(pipe)  # because this is another peer than before …
             pipe.outbound.drop_all()  # … and what is queued was meant for that one
@@ -93,8 +94,7 @@ class Router(Pattern):
             self._hand_over(holder)
         pipe.routing_id = routing_id
         self._by_id[routing_id] = pipe
-        pipe.outbound.set_writer(self._on_space)
-        assert self.incoming is not None
+        pipe.outbound.set_writer(self._on_space)  # not of a round robin, because it is the name that decides
         self.incoming.attach(pipe)
         self._on_space()
 
@@ -106,7 +106,6 @@ class Router(Pattern):
     def _hand_over(self, pipe: Pipe) -> None:
         """Another peer gets the name of this one. What this one sent is not read any more, because it would seem to
         come from the other; what is queued for it is not sent. Its connection is closed, as libzmq's manual says."""
-        assert self.incoming is not None
         self.incoming.discard(pipe)
         self.detach(pipe)
         pipe.routing_id = b""
@@ -124,16 +123,16 @@ class Router(Pattern):
     def detach(self, pipe: Pipe) -> None:
         if self._by_id.get(pipe.routing_id) is pipe:
             del self._by_id[pipe.routing_id]  # but the pipe keeps its name, for what the peer sent and is not read yet
-        pipe.outbound.set_writer()
         super().detach(pipe)
 
     # ---------------------------------------------------------------------------------------------------------- sending
 
-    def check_send(self) -> None:
-        """A ROUTER may always send."""
+    @property
+    def _is_mandatory(self) -> bool:
+        return bool(self._options.router_mandatory)
 
     def can_send(self) -> bool:
-        if not self._options.router_mandatory:
+        if not self._is_mandatory:
             return True
         # All are asked, and not only up to the first with room, because each that is full has to call on_space.
         rooms = [pipe.outbound.room() for pipe in self._by_id.values()]
@@ -143,12 +142,15 @@ class Router(Pattern):
         return not self._by_id or self.can_send()  # without peers, any name is an error
 
     def has_room_for(self, beginning: Message) -> bool:
-        if not self._options.router_mandatory:
+        if not self._is_mandatory:
             return True
         pipe = self._by_id.get(beginning[0])
         if pipe is None:
-            raise ZMQError(EHOSTUNREACH, f"no connected peer has the routing id {beginning[0]!r}")
+            raise ZMQError(EHOSTUNREACH, self._why_unknown(beginning[0]))
         return pipe.outbound.room() > 0
+
+    def _why_unknown(self, name: bytes) -> str:
+        return f"no connected peer has the routing id {name!r}"
 
     def try_send(self, message: Message) -> bool:
         """Done, or dropped where the peer is unknown or its queue full; with router_mandatory the program is told."""
@@ -157,14 +159,14 @@ class Router(Pattern):
         queue = None if pipe is None or len(message) == 1 else pipe.outbound
         if queue is not None and queue.offer(message[1] if len(message) == 2 else message[1:]):
             return True
-        if self._options.router_mandatory and not self.has_room_for(message):
+        if self._is_mandatory and not self.has_room_for(message):
             return False
         if queue is not None:
             queue.count_dropped()
         return True
 
     def send_many(self, items: Iterator[Item], most: int) -> tuple[int, Message | None]:
-        if self._options.router_mandatory:
+        if self._is_mandatory:
             return super().send_many(items, most)
         count = 0
         for message in map(as_list, islice(items, most)):
@@ -181,7 +183,6 @@ class Router(Pattern):
     # -------------------------------------------------------------------------------------------------------- receiving
 
     def take(self) -> Received | None:
-        assert self.incoming is not None
         found = self.incoming.take()
         return None if found is None else (found[0], [found[0].routing_id, *found[1]])
 

@@ -102,7 +102,7 @@ class FairQueue:
         while row:
             pipe, queue = row[0], row[0].inbound
             ready = queue.ready
-            item = ready.popleft() if len(ready) > 1 else queue.take()
+            item = ready.popleft() if len(ready) > 1 else queue.take()  # which acknowledges a batch with its last item
             if not (ready or len(queue)):
                 self.inbox = NOTHING
                 row.popleft()
@@ -191,7 +191,7 @@ class RoundRobin:
         """Give items to the pipes in turn, at most so many; how many. None is asked for while no pipe has room."""
         count = some = 0
         while count < most and self:
-            if len(self._row) == 1:
+            if len(self._row) == 1:  # the usual case, and then one call is enough for all that there is room for
                 some = self._row[0].outbound.offer_many(items, most - count)
             else:
                 some = sum(self.send(item) is not None for item in islice(items, 1))

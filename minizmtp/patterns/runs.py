@@ -73,8 +73,8 @@ class OpenRun(Run):
             if not self.room:
                 self.close()
             return len(some)
-        for count, message in enumerate(some):
-            if not self.room or not self.append(message):
+        for count, message in enumerate(some):  # until one is too long
+            if not self.append(message):
                 return count
         return len(some)
 
@@ -148,6 +148,8 @@ class RunQueue(Queue):
 
     # ------------------------------------------------------------------------------------------------ as in every queue
 
+    # `full` is the same, and closes no run, because while one is open all its queues have room.
+
     def _close_open_run(self) -> None:
         if self._open_run is not None:
             self._open_run.close()
@@ -155,11 +157,6 @@ class RunQueue(Queue):
     def __len__(self) -> int:
         self._close_open_run()
         return super().__len__() + self._more
-
-    @property
-    def full(self) -> bool:
-        self._close_open_run()
-        return super().full
 
     def room(self) -> int:
         self._close_open_run()

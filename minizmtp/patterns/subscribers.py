@@ -57,11 +57,12 @@ def read_subscription(frame: bytes) -> Subscribe | Cancel | None:
 class Subscribers:
     """The peers of one publisher.
 
-    options: the socket's. notices: what the program of an XPUB reads; a PUB has none. on_change: called when the answer
+    options: the socket's. notices: what the program of an XPUB reads. on_change: called when the answer
     to a send may have changed. later: has a function called when other tasks have had their turns.
     """
 
     kinds: tuple[type, ...] = (Subscribe, Cancel)  # of requests; others are ignored
+    index: type[Subscriptions[Pipe]] = Subscriptions
 
     def __init__(
         self,
@@ -70,10 +71,9 @@ class Subscribers:
         on_change: Callable[[], None] = lambda: None,
         later: Callable[[Callable[[], None]], None] = lambda function: function(),
     ) -> None:
-        self.given: Subscriptions[Pipe] = Subscriptions()
-        self.asked = self.given
+        self.given = self.asked = self.index()
         self._options = options
-        self._notices = notices
+        self._notices = Notices(options, is_read=False) if notices is None else notices
         self._on_change = on_change
         self._later = later
         self._unconfirmed: set[Pipe] = set()  # their subscriptions were made on a connection that broke
@@ -96,12 +96,8 @@ class Subscribers:
         self._tidy()
 
     def close(self) -> None:
-        """The publisher is closed: what its peers have asked for need not be removed one by one."""
+        """The publisher is closed: nothing that is due is done any more."""
         self._due.clear()
-        for index in {self.given, self.asked}:
-            index.clear()
-        if self._notices is not None:
-            self._notices.clear()
 
     def _go_on(self, work: Pipe | None) -> None:
         """Read on from a pipe, or tidy, when other tasks have had their turn."""
@@ -122,9 +118,10 @@ class Subscribers:
     def read(self, pipe: Pipe) -> None:
         """Read what has come: SLICE frames, and the rest later; but nothing while the program does not read."""
         notices = self._notices
+        # If the pipe is due, what has come waits for its turn, because a flood must not get a turn with each message.
         for _ in () if pipe in self._due else range(SLICE):
-            if notices is not None and notices.is_behind(pipe):
-                return
+            if notices.is_behind(pipe):
+                return  # on_all_read goes on
             if pipe not in self._begun:
                 item = pipe.inbound.take()
                 if item is None:
@@ -132,9 +129,7 @@ class Subscribers:
                 if isinstance(item, (Subscribe, Cancel)):
                     self._on_request(pipe, item)
                     continue
-                message = as_list(item)
-                assert message is not None
-                self._begun[pipe] = deque(message), []
+                self._begun[pipe] = deque(as_list(item) or ()), []
             frames, rest = self._begun[pipe]
             frame = frames.popleft()
             if not frames:
@@ -143,7 +138,7 @@ class Subscribers:
                 self._on_request(pipe, request)
             else:
                 rest.append(frame)
-            if rest and not frames and notices is not None:
+            if rest and not frames:
                 notices.add(pipe, rest)
         self._go_on(pipe)
 
@@ -155,7 +150,7 @@ class Subscribers:
     def _on_request(self, pipe: Pipe, request: Subscribe | Cancel) -> None:
         if type(request) not in self.kinds:
             return
-        if pipe in self._unconfirmed:
+        if pipe in self._unconfirmed:  # until now: this is the first request on its new connection
             self._unconfirmed.remove(pipe)
             for index in {self.given, self.asked}:
                 index.renew(pipe)
@@ -163,15 +158,14 @@ class Subscribers:
         is_manual, asked, prefix, notices = self._is_manual(), self.asked, request.prefix, self._notices
         if isinstance(request, Subscribe):
             is_new = prefix not in asked.of(pipe).prefixes
-            if is_new:
+            if is_new:  # because to repeat one takes no memory
                 self._check_limit(pipe, prefix)
             is_first = asked.add(prefix, pipe)
-            if notices is not None:
-                notices.add_subscription(pipe, prefix, is_new, is_first)
+            notices.add_subscription(pipe, prefix, is_new, is_first)
         else:
             asked.remove(prefix, pipe)
-            if notices is not None:
-                notices.add_cancellation(pipe, prefix, is_last=prefix not in asked)
+            # Shown also where no peer had it, as by libzmq.
+            notices.add_cancellation(pipe, prefix, is_last=prefix not in asked)
         if asked is not self.given and not is_manual:
             self._give(pipe, request)
         self._on_change()
@@ -193,8 +187,7 @@ class Subscribers:
     def _tidy(self) -> None:
         """Remove a slice of what has ended, and show it as if the peer had sent cancellations (29-25)."""
         for pipe, prefix, is_last in self.asked.tidy(SLICE):
-            if self._notices is not None:
-                self._notices.add_cancellation(pipe, prefix, is_last)
+            self._notices.add_cancellation(pipe, prefix, is_last)
         if self.asked is not self.given:
             self.given.tidy(SLICE)
         if self.given.untidy or self.asked.untidy:
@@ -202,8 +195,9 @@ class Subscribers:
 
     def _is_manual(self) -> bool:
         """Does the program decide? From then on a peer may get something else than it asked for."""
-        if self._notices is None or not self._options._values.get("xpub_manual"):
+        if not (self._notices.is_read and self._options._values.get("xpub_manual")):
             return False
+        # The second index is made only now, because it takes as much memory as the first.
         if self.asked is self.given:
             self.asked = self.given.copy()
         return True

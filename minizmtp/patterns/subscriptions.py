@@ -65,21 +65,16 @@ def cost(length: int) -> int:
     return 512 + 8 * length
 
 
-# Stands for the subscriber's number where a prefix has several subscribers.
-SHARED = -1
-
-
 class _Node:
     """The prefixes that begin with the same pieces; known here by the rest, which is at most one piece long."""
 
-    __slots__ = ("answers", "lengths", "longer", "shared", "signposts", "wanted")
+    __slots__ = ("answers", "lengths", "longer", "signposts", "wanted")
 
     def __init__(self) -> None:
-        # Most prefixes have one subscriber: its number is in `wanted`. For a prefix with more, that is SHARED. They are
-        # numbers, and in two dicts, because the garbage collector does not visit a dict that holds nothing but numbers
-        # and bytes. To visit a hundred thousand objects would take 10 ms, again and again.
-        self.wanted: dict[bytes, int] = {}
-        self.shared: dict[bytes, dict[int, None]] = {}
+        # Most prefixes have one subscriber: its number is here. For a prefix with more, there is a dict of them. They
+        # are numbers, because the garbage collector does not visit a dict that holds nothing but numbers and bytes. To
+        # visit a hundred thousand objects would take 10 ms, again and again.
+        self.wanted: dict[bytes, int | dict[int, None]] = {}
         self.lengths: Counter[int] = Counter()  # and how many prefixes have each
         self.signposts: dict[bytes, int] = {}  # and for how many prefixes each stands
         self.longer: dict[bytes, _Node] = {}  # by the next whole piece
@@ -94,23 +89,21 @@ class _Node:
             for beginning in _beginnings(rest):
                 self.signposts[beginning] = self.signposts.get(beginning, 0) + 1
             return True
-        number = self.wanted[rest]
-        if number == SHARED:
-            self.shared[rest][subscriber] = None
+        others = self.wanted[rest]
+        if isinstance(others, int):
+            self.wanted[rest] = {others: None, subscriber: None}
         else:
-            self.shared[rest] = {number: None, subscriber: None}
-            self.wanted[rest] = SHARED
+            others[subscriber] = None
         return False
 
     def remove(self, rest: bytes, subscriber: int) -> bool:
         """As Subscriptions.remove, of a subscriber that is there."""
         self.answers.clear()
-        if self.wanted[rest] == SHARED:
-            subscribers = self.shared[rest]
+        subscribers = self.wanted[rest]
+        if not isinstance(subscribers, int):
             del subscribers[subscriber]
             if len(subscribers) == 1:
-                (self.wanted[rest],) = subscribers
-                del self.shared[rest]
+                (self.wanted[rest],) = subscribers  # which is the last one's number
             return False
         del self.wanted[rest]
         _count_down(self.lengths, len(rest))
@@ -130,7 +123,7 @@ class _Node:
         found = self.answers.get(end)
         if found is None:
             if len(self.answers) >= MOST_ANSWERS:
-                self.answers.clear()
+                self.answers.clear()  # all of them, because to find the one that is used least takes longer
             found = self.answers[end] = self._collect(end)
         return found
 
@@ -139,8 +132,8 @@ class _Node:
         size, wanted = len(topic), self.wanted
         found: list[int] = []
         for length in self.lengths:
-            if length <= size and (number := wanted.get(prefix := topic[:length])) is not None:
-                found += self.shared[prefix] if number == SHARED else [number]
+            if length <= size and (subscribers := wanted.get(topic[:length])) is not None:
+                found += (subscribers,) if isinstance(subscribers, int) else subscribers
         return tuple(dict.fromkeys(found))
 
 
@@ -153,10 +146,9 @@ def _beginnings(prefix: bytes) -> Iterator[bytes]:
 
 
 def _count_down(counts: dict[Subscriber, int], key: Subscriber) -> None:
-    if counts[key] == 1:
-        del counts[key]
-    else:
-        counts[key] -= 1
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]  # because what is looked up are the keys
 
 
 class Holding:
@@ -170,7 +162,9 @@ class Holding:
         self.memory = 0  # what they cost
 
 
-NOTHING = Holding(SHARED)
+# Where nothing is: for a subscriber without subscriptions, and for a piece that no prefix has.
+NOTHING = Holding(-1)
+NOWHERE = _Node()
 
 
 class Subscriptions(Generic[Subscriber]):
@@ -221,20 +215,18 @@ class Subscriptions(Generic[Subscriber]):
             self._answers.clear()
 
     def _path(self, prefix: bytes, make: bool = False) -> list[tuple[_Node, bytes]]:
-        """The nodes from the root to that of prefix, each with the part of prefix that is known there. make: add those
-        that are missing. Without it the path ends where there is no further node; then that part is too long."""
-        node, path, at = self._root, [], 0
-        while len(prefix) - at > PIECE:
-            piece = prefix[at : at + PIECE]
+        """The nodes from the root to that of prefix, each with the piece of prefix that is known there. make: add those
+        that are missing."""
+        node, path = self._root, []
+        if len(prefix) <= PIECE:
+            return [(node, prefix)]
+        *pieces, rest = [prefix[at : at + PIECE] for at in range(0, len(prefix), PIECE)]
+        for piece in pieces:
             path.append((node, piece))
-            if piece not in node.longer:
-                if not make:
-                    return [*path, (_Node(), prefix[at + PIECE :])]
+            if make and piece not in node.longer:
                 node.longer[piece] = _Node()
-            node = node.longer[piece]
-            at += PIECE
-        path.append((node, prefix[at:] if at else prefix))
-        return path
+            node = node.longer.get(piece, NOWHERE)
+        return [*path, (node, rest)]
 
     def remove(self, prefix: bytes, subscriber: Subscriber) -> bool:
         """Forget it. True if now no subscriber wants prefix. To forget what was never noted changes nothing."""
@@ -251,6 +243,7 @@ class Subscriptions(Generic[Subscriber]):
         node, rest = path.pop()
         if not node.remove(rest, number):
             return False
+        # Nodes in which nothing is left go, because a stranger's long prefixes would fill the memory.
         while path and not (node.wanted or node.longer):
             node, piece = path.pop()
             del node.longer[piece]
@@ -269,13 +262,6 @@ class Subscriptions(Generic[Subscriber]):
         """subscriber begins anew. What it wanted until now is for `tidy` to remove; until then it gets that, too."""
         self.leave(subscriber)
         self._begin(subscriber)
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._root = _Node()
-        for kept in (self._holdings, self._named, self._leaving):
-            kept.clear()
-        self._changed()
 
     @property
     def untidy(self) -> bool:
@@ -311,19 +297,21 @@ class Subscriptions(Generic[Subscriber]):
             found = self._answers.setdefault(found, found)
             if len(self.found) >= MOST_KEPT or len(self._answers) >= MOST_KEPT:
                 self._changed()
-            if len(key) <= LONGEST_KEPT:
+            if len(key) <= LONGEST_KEPT:  # because 4096 keys of a megabyte would be 4 GiB
                 self.found[key] = found
         return found
 
     def _find(self, topic: bytes) -> tuple[Subscriber, ...]:
         node, at = self._root, 0
+        # With prefixes longer than a piece it stays None, because the longest of them cannot be found out cheaply.
         if self.longest is None and not node.longer:
             self.longest = max(node.lengths, default=0)
-        numbers = node.matching(topic if len(topic) <= PIECE else topic[:PIECE])
+        numbers = node.matching(topic[:PIECE])
         while node.longer and (longer := node.longer.get(topic[at : at + PIECE])) is not None:
             node, at = longer, at + PIECE
             numbers += node.matching(topic[at : at + PIECE])
         found = dict.fromkeys(map(self._named.__getitem__, numbers))
+        # Who has left has a number until its last prefix is removed, but is to get nothing any more.
         return tuple(subscriber for subscriber in found if subscriber in self._holdings)
 
     def of(self, subscriber: Subscriber) -> Holding:

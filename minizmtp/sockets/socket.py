@@ -40,7 +40,7 @@ from ..net.runtime import Runtime
 from ..options import Options, set_options
 from ..patterns import PATTERNS
 from ..patterns.ahead import Received
-from ..patterns.routing import FairQueue, RoundRobin
+from ..patterns.routing import RoundRobin
 from ..sockopts import EVENTS, LAST_ENDPOINT, RCVMORE, SUBSCRIBE, TYPE, UNSUBSCRIBE, SocketOption
 from ..wire.events import Message as Frames
 from .changes import poll_until, wait_for_change
@@ -94,8 +94,8 @@ class Socket(Options):
         self._links = Links(runtime, pattern, self)
         self._turns = Turns()
         # Where nothing but turns decides about a message, the round robin and the fair queue may be asked directly.
-        self._fair = FairQueue() if pattern.incoming is None else pattern.incoming
-        self._robin = RoundRobin() if pattern.outgoing is None or pattern.is_lockstep else pattern.outgoing
+        self._fair = pattern.incoming
+        self._robin = RoundRobin() if pattern.is_lockstep else pattern.outgoing
         self._take = self._fair.take if pattern.delivers_unchanged else pattern.take
         self._rest = pattern.rest
         self._sender = Sender(self._links, pattern, waiters, self)
@@ -189,7 +189,7 @@ class Socket(Options):
         self._links.close()
         self._pattern.close()
         # The pattern has a new fair queue, without the messages that were not read.
-        self._fair, self._take = self._pattern.incoming or FairQueue(), self._pattern.take
+        self._fair, self._take = self._pattern.incoming, self._pattern.take
         self._waiters.wake_all()  # last, because the tasks that wait are to find a socket that is closed
 
     async def __aenter__(self) -> Self:

@@ -17,7 +17,7 @@ id by which a ROUTER should know the peer. A program can add its own, with names
     Traceback (most recent call last):
     minizmtp.errors.ProtocolError: REQ cannot talk to PULL, expected REP or ROUTER ...
 
-Try it: in `decode_metadata`, write `octets` for `octets.lower()`. A peer that writes `socket-type` is understood, but
+Try it: in `decode_metadata`, write `name` for `name.lower()`. A peer that writes `socket-type` is understood, but
 libzmq, which writes `Socket-Type`, seems to have no type, so any two types talk to each other.
 
 Read next: `mechanisms`.

@@ -185,7 +185,7 @@ class World:
     def could_send(self, message: list[bytes]) -> bool:
         pattern = pattern_of(self.sock)
         may_send = self.kind is not zmq.REQ or pattern.can_send()
-        if pattern.outgoing is not None and may_send and any(has_room(pipe.outbound) for pipe in pattern.pipes):
+        if pattern.has_round_robin and may_send and any(has_room(pipe.outbound) for pipe in pattern.pipes):
             return True  # whatever the round robin remembers
         return pattern.has_room_for(message)
 

@@ -93,7 +93,6 @@ class Side:
 
     def _take_one(self, way: str) -> Message | None:
         fair = self.pattern.incoming
-        assert fair is not None
         if way == "pop" and self.pattern.delivers_unchanged and len(fair.inbox) > 1:
             message = as_list(fair.inbox.popleft())
             if message is not None:
@@ -235,7 +234,6 @@ class SendingEveryWay(RuleBasedStateMachine):
 
     def send_one(self, way: str, message: bytes) -> bool:
         robin = self.push.outgoing
-        assert robin is not None
         if way == "only" and robin.only is not None and robin.only.offer(message):
             return True
         return self.push.try_send([message]) if way == "message" else robin.send(message) is not None
@@ -254,6 +252,8 @@ class SendingEveryWay(RuleBasedStateMachine):
         expected = 0
         while expected < min(length, most) and self.model.send(messages[expected]):
             expected += 1
+        if expected < most:  # a place for the next message is looked for before it turns out that there is none
+            self.model.can_send()
         assert (sent, waiting, list(iterator)) == (expected, None, messages[expected:])
 
     @precondition(lambda self: self.peers)

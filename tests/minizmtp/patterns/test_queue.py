@@ -301,4 +301,4 @@ def test_no_other_module_touches_a_private_field() -> None:
         )
     ]
     assert touched == []
-    assert len(private) == 13
+    assert len(private) == 12

@@ -40,7 +40,7 @@ def xsub(*prefixes: bytes, **values: object) -> XSub:
 
 
 # What `Notices` keeps: all empty when the program has read everything.
-LEDGERS = ("_queue", "_senders", "_backlogs", "_peers", "_opening", "_caused")
+LEDGERS = ("_queue", "_senders", "_backlogs", "_opening", "_caused")
 
 both = pytest.mark.parametrize("kind", [Pub, XPub])
 
