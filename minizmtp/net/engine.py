@@ -14,9 +14,6 @@ Nothing in it waits, so a cancellation cannot leave anything half-done.
 either while octets are left that are not decoded: a run has an end, whatever the peer sends (see `runlimits`), and the
 next run goes on after other tasks and other connections had theirs.
 
-**A receiver that waits for its only peer reads for itself.** It need not be woken by the reactor: it is lent the
-stream, waits for it, and does the run in its own task. That saves a switch of tasks for each message.
-
 Read next: `security`, or `session` at once.
 """
 
@@ -54,11 +51,14 @@ from .states import BLOCKED, GATHERING, READING, Reading, ReadingEvent
 from .transports import READ_SIZE, Stream
 from .writer import Writer
 
-OPEN, LENT, FULL, RESUMING, CLOSED = Reading
-LENT_OUT, RETURNED, NO_SPACE, SPACE, USED_UP, RUN, END = ReadingEvent
+OPEN, FULL, RESUMING, CLOSED = Reading
+NO_SPACE, SPACE, USED_UP, RUN, END = ReadingEvent
 
 # PONGs that a peer asks for and does not read: with more than so many octets of them unsent, its PINGs are not read.
 MAX_UNSENT_REPLIES = 65536
+
+# Beside READ and WRITE: go on with octets that were read before.
+RESUME = 8
 
 
 class EngineListener(Protocol):
@@ -82,8 +82,8 @@ class Engine(Source):
     """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats."""
 
     __slots__ = (
-        "__weakref__", "_alarm", "_connection", "_inspect", "_interest", "_is_run_coming", "_limits", "_options",
-        "_pipe", "_pulse", "_reactor", "_session", "_state", "_stream", "_writer",
+        "__weakref__", "_alarm", "_connection", "_inspect", "_interest", "_limits", "_options", "_pipe",
+        "_pulse", "_reactor", "_session", "_state", "_stream", "_writer",
     )  # fmt: skip
 
     def __init__(
@@ -102,7 +102,6 @@ class Engine(Source):
         self._limits = RunLimits(reactor.runs)
         self._state = OPEN
         self._interest = 0  # what the reactor calls us for
-        self._is_run_coming = False  # one that resumes
 
     def start(self, patience: float) -> None:
         """Begin with the greeting; the peer has patience seconds to be ready."""
@@ -138,7 +137,9 @@ class Engine(Source):
         if self._state is CLOSED:
             return
         try:
-            if readiness & READ or self._state is RESUMING:
+            # While RESUMING, only the run that was asked for reads, because each run that reads may ask for one more.
+            # Others come, too: to write, or because a selector always reports a peer that has hung up.
+            if readiness & (RESUME if self._state is RESUMING else READ):
                 self._read()
             if readiness & WRITE:
                 self._writer.run()
@@ -338,23 +339,13 @@ class Engine(Source):
             self.send_protocol_output()
         if connection.decoder.allowance <= 0 and self._state is OPEN:
             self._state = READING[OPEN, USED_UP]
-            self._ask_to_resume()
+            self._reactor.call_later(self._resume)
         return count
-
-    def _ask_to_resume(self) -> None:
-        """A receiver that waits may resume sooner (see `wait`), so a run may be coming already."""
-        if not self._is_run_coming:
-            self._is_run_coming = True
-            self._reactor.call_later(self._run_that_resumes)
-
-    def _run_that_resumes(self, readiness: int) -> None:
-        self._is_run_coming = False
-        self._resume(readiness)
 
     def _resume(self, readiness: int) -> None:
         if self._limits.is_sharing:
             self._reactor.poll()  # what the other connections have goes first
-        self.run_once(readiness)
+        self.run_once(readiness | RESUME)
 
     def _pause_reading(self, pipe: Pipe) -> None:
         """Until the socket has read some of what it has, nothing is read from the peer."""
@@ -368,44 +359,7 @@ class Engine(Source):
         self._state = READING[self._state, SPACE]
         if self._pulse is not None:
             self._pulse.resume()
-        self._ask_to_resume()
-
-    # -------------------------------------------------------------------------------- reading: a receiver that waits
-
-    async def wait(self) -> None:
-        """Lend the stream to a receiver that has no other peer, until it can be read or the receiver is called away;
-        then it does a run."""
-        if self._state is RESUMING:
-            # Other tasks have their turns first, because what comes may be of no use to the receiver, such as what a
-            # SUB did not subscribe to, and then it is here again at once.
-            await trio.lowlevel.checkpoint()
-            if self._state is RESUMING:
-                self._resume(READ)
-            return
-        self._state = READING[self._state, LENT_OUT]
-        self._interest = self._interest & ~READ or IDLE
-        self._reactor.change_interest(self._stream.fileno, self._interest)
-        try:
-            await self._stream.wait_receivable()
-        except trio.ClosedResourceError:
-            pass  # the end of the connection, or called away: the receiver will see
-        except BaseException:
-            if self._state is LENT:
-                self._state = READING[LENT, RETURNED]
-                self._set_interest()
-            raise
-        if self._state is LENT:
-            self._state = READING[LENT, RETURNED]
-        self.run_once(READ)
-
-    def call_away(self) -> None:
-        """There is something else for the receiver that waits here."""
-        if self._state is LENT:
-            self._stream.call_away()
-
-    @property
-    def can_be_waited_for(self) -> bool:
-        return self._state is RESUMING or (self._interest & READ > 0 and self._reactor.lends)
+        self._reactor.call_later(self._resume)
 
     # --------------------------------------------------------------------------------------------------------- writing
 

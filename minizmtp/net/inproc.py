@@ -134,7 +134,6 @@ class InprocBinding:
 class InprocLink(Source):
     """One side of two connected sockets; `other` is the other side's, or None as long as the name is not bound."""
 
-    can_be_waited_for = False
     in_process = True
 
     def __init__(

@@ -64,7 +64,6 @@ class Partings:
         try:
             if trio.current_time() < deadline:
                 stream.send_eof()
-                stream.call_away()
                 self._scopes[stream] = trio.CancelScope(deadline=deadline)
                 self._start_task(partial(self._run, stream, most))
                 return

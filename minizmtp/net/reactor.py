@@ -67,8 +67,6 @@ class Reactor:
     start_task: begins a task that ends with the Context.
     """
 
-    lends = True  # a receiver may wait for a stream itself while the reactor has it IDLE
-
     def __init__(self, start_task: Callable[[Callable[[], Awaitable[object]]], object]) -> None:
         self._start_task = start_task
         self._soon: list[Turn] = []  # to be called when the running task yields

@@ -20,7 +20,7 @@ import ssl
 import stat
 import sys
 import tempfile
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol
 
@@ -101,13 +101,9 @@ class Stream:
             receiver.receive_data(b"")
         return count
 
-    def wait_receivable(self) -> Awaitable[None]:
-        """Wait until there is something to receive. Raises trio.ClosedResourceError after close() or call_away()."""
-        return trio.lowlevel.wait_readable(self._socket)  # noqa: ASYNC105  # the caller awaits it, which saves a coroutine
-
-    def call_away(self) -> None:
-        """Wake the tasks that wait for this stream, with trio.ClosedResourceError."""
-        trio.lowlevel.notify_closing(self._socket)
+    async def wait_receivable(self) -> None:
+        """Wait until there is something to receive. Raises trio.ClosedResourceError after close()."""
+        await trio.lowlevel.wait_readable(self._socket)
 
     def try_send(self, data: bytes | bytearray | memoryview, *more: bytes) -> int:
         """Offer data, and more after it, to the system. Returns how many octets it took, possibly 0."""
