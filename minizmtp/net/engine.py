@@ -103,11 +103,15 @@ class Engine(Source):
         self._state = OPEN
         self._interest = 0  # what the reactor calls us for
 
-    def start(self, patience: float) -> None:
-        """Begin with the greeting; the peer has patience seconds to be ready."""
+    def start(self, patience: float, octets: bytes = b"") -> None:
+        """Begin with the greeting; the peer has patience seconds to be ready. octets: what has been read already."""
         if patience < NEVER:
             self._alarm = self._reactor.call_at(trio.current_time() + patience, self._too_slow)
-        self.run_once(READ)  # a quick peer may have spoken already: then our greeting and READY are one write
+        if octets:
+            self._connection.receive_data(octets)
+            self._state = RESUMING
+        # A quick peer may have spoken already: then our greeting and READY are one write.
+        self.run_once(READ | RESUME)
         if self._state is not CLOSED:
             self.send_protocol_output()
             self._set_interest()

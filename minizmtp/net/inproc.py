@@ -17,7 +17,7 @@ Read next: `runtime`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..constants import PEERS, Event
@@ -26,7 +26,7 @@ from ..options import Options
 from ..patterns import Pipe
 from ..patterns.pipe import Source
 from .endpoints import Inproc
-from .link import detach_pipe, new_pipe
+from .link import Binding, Link, detach_pipe, new_pipe
 from .reports import log
 
 if TYPE_CHECKING:
@@ -76,28 +76,23 @@ class InprocRegistry:
             self._waiting.pop(link.endpoint, None)
 
 
-class InprocBinding:
+class InprocBinding(Binding):
     """A name that a socket has bound."""
 
     def __init__(self, registry: InprocRegistry, links: Links, endpoint: str, options: Options) -> None:
-        self.endpoint = endpoint
-        self.place = Inproc(endpoint.removeprefix("inproc://"))
-        self.finishing = False
+        super().__init__(links, Inproc(endpoint.removeprefix("inproc://")), options)
         self._registry = registry
-        self._links = links
-        self._options = options
-        self._accepted: dict[InprocLink, None] = {}
 
     def connect(self, other: InprocLink) -> None:
         """Make our end of this connection: a pipe that has the other one's queues, crossed."""
         pipe = Pipe(outbound=other.pipe.inbound, inbound=other.pipe.outbound)
         pipe.identity = other.options.routing_id
-        other.pipe.identity = other.pipe.identity or self._options.routing_id
-        link = InprocLink(self._registry, self._links, self.endpoint, self._options, pipe, self._accepted.pop)
+        other.pipe.identity = other.pipe.identity or self.options.routing_id
+        link = InprocLink(self._registry, self.links, self.endpoint, self.options, pipe, self)
         link.other, other.other = other, link
         link.set_hwms()
         self._accepted[link] = None
-        self._links.pattern.attach(pipe)
+        self.links.pattern.attach(pipe)
         for one in (link, other):
             if not one.finishing:
                 one.links.pattern.connected(one.pipe)
@@ -110,29 +105,15 @@ class InprocBinding:
         if other.finishing:
             link.disconnect()
 
-    def abandon(self) -> None:
-        """There is nothing to close."""
-
-    def finish(self, linger: int) -> None:
-        self.finishing = True
+    def _let_no_more_in(self) -> None:
         self._registry.release(self.endpoint)
-        for link in list(self._accepted):
-            link.finish(linger)
-        self._links.ended(self)
-
-    def unsent(self) -> int:
-        return 0
-
-    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
-        return [pipe for link in self._accepted for pipe in link.pipes()]
-
-    def set_hwms(self) -> None:
-        for link in self._accepted:
-            link.set_hwms()
 
 
-class InprocLink(Source):
-    """One side of two connected sockets; `other` is the other side's, or None as long as the name is not bound."""
+class InprocLink(Source, Link):
+    """One side of two connected sockets; `other` is the other side's, or None as long as the name is not bound.
+
+    binding: on the side that has bound the name.
+    """
 
     in_process = True
 
@@ -143,7 +124,7 @@ class InprocLink(Source):
         endpoint: str,
         options: Options,
         pipe: Pipe,
-        on_end: Callable[[InprocLink], object] = lambda link: None,
+        binding: InprocBinding | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.place = Inproc(endpoint.removeprefix("inproc://"))
@@ -155,10 +136,7 @@ class InprocLink(Source):
         self.finishing = False
         self._is_over = False
         self._registry = registry
-        self._on_end = on_end
-
-    def abandon(self) -> None:
-        """There is nothing to close."""
+        self._binding = binding
 
     def finish(self, linger: int) -> None:
         """Disconnect. There is nothing to linger for, because what is queued is the other side's to read. What was
@@ -188,11 +166,9 @@ class InprocLink(Source):
         self._is_over = True
         self.other = None  # which knows us: without this, neither would be freed
         self.pipe.source = None
-        self._on_end(self)
+        if self._binding is not None:
+            self._binding.forget(self)
         self.links.ended(self)
-
-    def unsent(self) -> int:
-        return 0
 
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
         return [] if self._is_over else [(self.pipe, self.other is not None)]

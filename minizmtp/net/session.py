@@ -35,7 +35,7 @@ from ..patterns import Pipe
 from ..wire import AuthRequest, Connection, Ready
 from ..wire.metadata import metadata_as_text
 from .engine import Engine
-from .link import detach_pipe, new_pipe
+from .link import Link, detach_pipe, new_pipe
 from .parting import end_of
 from .pulse import Disconnected
 from .reports import HEARTBEATS_OFF, Closed, LogOnce, explain, log, may_read_until
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ..sockets.links import Links
 
 
-class Session:
+class Session(Link):
     """What both kinds of session have in common. A Connector has one connection after another, an Accepted has one."""
 
     __slots__ = (
@@ -73,13 +73,16 @@ class Session:
         self._is_ready = False
         self._deadline, self._alarm = math.inf, 0  # the end of its linger, and the reactor's number for that timer
 
-    def start_engine(self, stream: Stream) -> None:
-        """Start an engine. It calls back: `on_ready` after the handshake, `on_closed` in the end."""
+    def start_engine(self, stream: Stream, octets: bytes = b"") -> None:
+        """Start an engine. It calls back: `on_ready` after the handshake, `on_closed` in the end.
+
+        octets: what was read from the stream before.
+        """
         self._stream = stream
         self._is_ready = self._refused_by_us = False
         try:
             self._engine = Engine(stream, self._new_connection(), self._options, self._links.runtime.reactor, self)
-            self._engine.start(self._options.handshake_ivl / 1000 or math.inf)
+            self._engine.start(self._options.handshake_ivl / 1000 or math.inf, octets)
         except Exception as error:  # because the system may have no file left for the reactor's selector
             if self._engine is not None:
                 self._engine.stop(error)

@@ -164,48 +164,13 @@ class Stream:
         self._socket.close()
 
 
-class HandedStream(Stream):
-    """A connection that another server has accepted. octets: what that server has read already."""
-
-    __slots__ = ("_octets",)
-
-    def __init__(self, sock: socket.socket, octets: bytes) -> None:
-        sock.setblocking(False)
-        super().__init__(sock, host_of(sock.getpeername()))
-        self._octets = octets
-
-    def try_receive(self) -> bytes | None:
-        octets, self._octets = self._octets, b""
-        return octets or super().try_receive()
-
-    def try_receive_into(self, receiver: Receiver, most: int = 0) -> int | None:
-        if not self._octets:
-            return super().try_receive_into(receiver, most)
-        octets, self._octets = self._octets, b""
-        receiver.receive_data(octets)
-        return len(octets)
-
-
-class HandedListener:
-    """A listener of another server, which hands connections over."""
-
-    fileno: Final = -1
-
-    def __init__(self, sock: socket.socket) -> None:
-        name = sock.getsockname()
-        if not isinstance(name, tuple):
-            raise ZMQError(EINVAL, "only a tcp connection can become a WebSocket")
-        self.endpoint: Final = Ws(Tcp(spelling(name), name[1]), "/", secure=False)
-
-    async def accept(self) -> Stream:
-        """No stream comes from here: see Acceptor.start_session."""
-        raise trio.ClosedResourceError
-
-    def abandon(self) -> None:
-        """The other server is not ours."""
-
-    def close(self) -> None:
-        """The same."""
+def handed_over(sock: socket.socket) -> tuple[Stream, Endpoint]:
+    """The stream of a connection that another server has accepted, and the endpoint at which that server listens."""
+    name = sock.getsockname()
+    if not isinstance(name, tuple):
+        raise ZMQError(EINVAL, "only a tcp connection can become a WebSocket")
+    sock.setblocking(False)
+    return Stream(sock, host_of(sock.getpeername())), Ws(Tcp(spelling(name), name[1]), "/", secure=False)
 
 
 class Listener:

@@ -54,7 +54,7 @@ def links_of(sock: zmq.Socket) -> list[Any]:
 def sessions_of(sock: zmq.Socket) -> Any:
     """The sessions of a socket's only endpoint: a live collection for a bind, a list of one for a connect."""
     (link,) = links_of(sock)
-    return getattr(link, "_sessions", [link])
+    return getattr(link, "_accepted", [link])
 
 
 def inproc_peers(sock: zmq.Socket) -> list[Any]:
