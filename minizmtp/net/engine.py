@@ -47,12 +47,9 @@ from .heartbeat import NEVER
 from .pulse import Disconnected, Pulse
 from .reactor import IDLE, READ, WRITE, Reactor
 from .runlimits import MESSAGES, OCTETS, RunLimits
-from .states import BLOCKED, GATHERING, READING, Reading, ReadingEvent
+from .states import BLOCKED, CLOSED, END, FULL, GATHERING, NO_SPACE, OPEN, READING, RESUMING, RUN, SPACE, USED_UP
 from .transports import READ_SIZE, Stream
 from .writer import Writer
-
-OPEN, FULL, RESUMING, CLOSED = Reading
-NO_SPACE, SPACE, USED_UP, RUN, END = ReadingEvent
 
 # PONGs that a peer asks for and does not read: with more than so many octets of them unsent, its PINGs are not read.
 MAX_UNSENT_REPLIES = 65536
@@ -129,7 +126,7 @@ class Engine(Source):
 
     def tell_when_drained(self) -> None:
         """Call the session's on_drained, from now on, when all is sent."""
-        self._writer.tells_when_drained = True
+        self._writer.on_drained = self._session.on_drained
 
     @property
     def greeting_octets(self) -> int | None:
@@ -156,9 +153,6 @@ class Engine(Source):
 
     def on_blocked(self) -> None:
         self._set_interest()
-
-    def on_drained(self) -> None:
-        self._session.on_drained()
 
     def end(self, why: str) -> None:
         self.stop(Disconnected(errno.ECONNABORTED, why))

@@ -47,8 +47,6 @@ class Partings:
     start_task: starts a task that ends with the Context. on_end: called each time that a stream is closed.
     """
 
-    __slots__ = ("_on_end", "_scopes", "_start_task")
-
     def __init__(
         self, start_task: Callable[[Callable[[], Awaitable[object]]], None], on_end: Callable[[], None]
     ) -> None:

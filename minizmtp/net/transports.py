@@ -21,7 +21,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final, Protocol
 
 import trio
@@ -129,7 +129,7 @@ class Stream:
 
     def undelivered(self) -> int:
         """How many octets the peer's system does not have yet; over ipc it has them at once."""
-        return 0 if self._socket.family not in (socket.AF_INET, socket.AF_INET6) else self.in_flight()
+        return self.in_flight() if _is_tcp(self._socket) else 0
 
     def send_eof(self) -> None:
         """Close our direction; the peer may go on sending. Raises OSError if the peer has disconnected already."""
@@ -174,16 +174,17 @@ def handed_over(sock: socket.socket) -> tuple[Stream, Endpoint]:
 
 
 class Listener:
-    """A bound endpoint. `endpoint` is the bound one, with the port or path that the system chose."""
+    """A bound endpoint. `endpoint` is the bound one, with the port or path that the system chose. directory: was made
+    for the file of an ipc endpoint, and is removed with it."""
 
-    def __init__(self, sock: socket.socket, endpoint: Endpoint, options: Options) -> None:
+    def __init__(self, sock: socket.socket, endpoint: Endpoint, options: Options, directory: str | None = None) -> None:
         self._socket = sock
         self._options = options
+        self._directory = directory
         self.endpoint: Endpoint = endpoint
         self.fileno: Final = sock.fileno()
         # Identifies our file, because close() must not remove a file that another program has put in its place.
         self._file = _file_number(endpoint.path) if isinstance(endpoint, Ipc) else None
-        self.directory: str | None = None  # created for ipc://*, removed together with the file
         self._in_a_row = 0
 
     async def accept(self) -> Stream:
@@ -204,10 +205,9 @@ class Listener:
                 continue
             self._in_a_row = before + 1
             sock.setblocking(False)
-            is_tcp = not isinstance(self.endpoint, Ipc)
-            if not is_tcp or IS_WINDOWS:  # elsewhere it inherits these over tcp from the listener
+            if isinstance(self.endpoint, Ipc) or IS_WINDOWS:  # elsewhere it inherits these over tcp from the listener
                 with _closed_on_error(sock):
-                    _tune(sock, self._options, is_tcp)
+                    _tune(sock, self._options)
             return Stream(sock, host_of(peer))
 
     def abandon(self) -> None:
@@ -224,8 +224,8 @@ class Listener:
             with suppress(OSError):
                 if _file_number(self.endpoint.path) == self._file:
                     os.unlink(self.endpoint.path)
-                if self.directory is not None:
-                    os.rmdir(self.directory)
+                if self._directory is not None:
+                    os.rmdir(self._directory)
 
 
 def listen(endpoint: Endpoint, options: Options) -> Listener:
@@ -259,8 +259,7 @@ def _listen_tcp(endpoint: Tcp, options: Options) -> Listener:
 
 def _listen_at(host: str, port: int, options: Options) -> Listener:
     family = family_of(host)
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    with _closed_on_error(sock):
+    with _closed_on_error(socket.socket(family, socket.SOCK_STREAM)) as sock:
         # Without this, a server could not be restarted at once, because its old connections may stay for minutes. On
         # Windows it can, and the option would let another program take over the port.
         if not IS_WINDOWS:
@@ -270,45 +269,34 @@ def _listen_at(host: str, port: int, options: Options) -> Listener:
             # the default differs between systems.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" and options.ipv6 else 1)
         sock.bind(socket_address(host, port))
-        _start_listening(sock, options, is_tcp=True)
+        _start_listening(sock, options)
         bound = sock.getsockname()
         return Listener(sock, Tcp(spelling(bound), bound[1]), options)
 
 
 def _listen_ipc(endpoint: Ipc, options: Options) -> Listener:
-    directory = None
     _check_ipc(endpoint)
-    if endpoint.path == ANY:
-        directory = tempfile.mkdtemp(prefix="minizmtp-")
-        endpoint = Ipc(os.path.join(directory, "socket"))
-    try:
-        listener = _listen_at_path(endpoint, options)
-    except OSError:
-        if directory is not None:
-            os.rmdir(directory)
-        raise
-    listener.directory = directory
-    return listener
-
-
-def _listen_at_path(endpoint: Ipc, options: Options) -> Listener:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with _closed_on_error(sock):
+    directory = None
+    with ExitStack() as undo:  # because a bind that fails must leave no file behind
+        if endpoint.path == ANY:
+            directory = tempfile.mkdtemp(prefix="minizmtp-")
+            undo.callback(os.rmdir, directory)
+            endpoint = Ipc(os.path.join(directory, "socket"))
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        undo.callback(sock.close)
         _remove_stale(endpoint)
         sock.bind(_unix_address(endpoint))
-        try:
-            _start_listening(sock, options, is_tcp=False)
-        except OSError:
-            if not endpoint.path.startswith("@"):
-                os.unlink(endpoint.path)
-            raise
-        return Listener(sock, endpoint, options)
+        if not endpoint.path.startswith("@"):
+            undo.callback(os.unlink, endpoint.path)
+        _start_listening(sock, options)
+        undo.pop_all()
+        return Listener(sock, endpoint, options, directory)
 
 
-def _start_listening(sock: socket.socket, options: Options, is_tcp: bool) -> None:
+def _start_listening(sock: socket.socket, options: Options) -> None:
     sock.setblocking(False)
     # Before listen, because accepted tcp connections inherit the options (not on Windows, and not over ipc).
-    _tune(sock, options, is_tcp)
+    _tune(sock, options)
     sock.listen(options.backlog)
 
 
@@ -324,10 +312,10 @@ def _remove_stale(endpoint: Ipc) -> None:
             probe.connect(endpoint.path)
         except ConnectionRefusedError:
             os.unlink(endpoint.path)
+            return
         except BlockingIOError:  # a program listens, and its queue is full
-            raise OSError(EADDRINUSE, os.strerror(EADDRINUSE)) from None
-        else:
-            raise OSError(EADDRINUSE, os.strerror(EADDRINUSE))
+            pass
+    raise OSError(EADDRINUSE, os.strerror(EADDRINUSE))
 
 
 def _bind_advice(endpoint: Endpoint, error: OSError) -> str:
@@ -347,7 +335,7 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
     """
     assert not isinstance(endpoint, Inproc)
     if isinstance(endpoint, Ipc):
-        return await _connect(socket.AF_UNIX, _unix_address(endpoint), options, is_tcp=False)
+        return await _connect(socket.AF_UNIX, _unix_address(endpoint), options)
     if isinstance(endpoint, Ws):
         endpoint = endpoint.at
     host = numeric(endpoint.host) or endpoint.host
@@ -365,13 +353,10 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
     raise reason or OSError(errno.EADDRNOTAVAIL, "the host name has no address")
 
 
-async def _connect(
-    family: int, address: object, options: Options, source: tuple[Any, ...] | None = None, is_tcp: bool = True
-) -> Stream:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    with _closed_on_error(sock):
+async def _connect(family: int, address: object, options: Options, source: tuple[Any, ...] | None = None) -> Stream:
+    with _closed_on_error(socket.socket(family, socket.SOCK_STREAM)) as sock:
         sock.setblocking(False)
-        _tune(sock, options, is_tcp)
+        _tune(sock, options)
         if source is not None:
             if source[1]:  # the port may serve several targets, and a reconnect, as in libzmq
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -379,7 +364,7 @@ async def _connect(
         try:
             sock.connect(address)  # type: ignore[arg-type]
         except BlockingIOError:
-            if not is_tcp:
+            if not _is_tcp(sock):
                 raise  # over ipc this means that the listener's queue is full
             # Without a limit, the system repeats a lost SYN later and later: after a cut of 30 s up to 16 s later.
             with trio.move_on_after(options.connect_timeout / 1000 or math.inf) as limit:
@@ -391,7 +376,7 @@ async def _connect(
                 on_windows: dict[int, str] = getattr(socket, "errorTab", {})  # whose strerror does not know them
                 raise OSError(code, on_windows.get(code) or os.strerror(code)) from None
         # For a free port of this machine, the system may choose the same port for our side: TCP connects to itself.
-        if is_tcp and sock.getsockname() == sock.getpeername():
+        if _is_tcp(sock) and sock.getsockname() == sock.getpeername():
             raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself: no program listens there")
         return Stream(sock, host_of(address))
 
@@ -429,8 +414,12 @@ def _unix_address(endpoint: Ipc) -> str:
     return "\0" + endpoint.path[1:] if endpoint.path.startswith("@") else endpoint.path
 
 
-def _tune(sock: socket.socket, options: Options, is_tcp: bool) -> None:
-    if is_tcp:
+def _is_tcp(sock: socket.socket) -> bool:
+    return sock.family in (socket.AF_INET, socket.AF_INET6)
+
+
+def _tune(sock: socket.socket, options: Options) -> None:
+    if _is_tcp(sock):
         # Nagle's algorithm would only delay messages, because we already write them whole.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _set(sock, socket.SOL_SOCKET, "SO_KEEPALIVE", options.tcp_keepalive)
@@ -456,9 +445,9 @@ def _file_number(path: str) -> tuple[int, int] | None:
 
 
 @contextmanager
-def _closed_on_error(sock: socket.socket) -> Iterator[None]:
+def _closed_on_error(sock: socket.socket) -> Iterator[socket.socket]:
     try:
-        yield
+        yield sock
     except BaseException:
         sock.close()
         raise

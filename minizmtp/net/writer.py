@@ -18,7 +18,7 @@ Read next: `heartbeat`, or `engine` at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..patterns.queue import Queue
@@ -51,9 +51,6 @@ class WriterOwner(Protocol):
     def on_blocked(self) -> None:
         """The system has not taken all: call `run` when it can take more."""
 
-    def on_drained(self) -> None:
-        """All that was queued is with the system. Called only if `tells_when_drained` is set."""
-
 
 class Writer:
     """stream: where the octets go. connection: encodes the messages.
@@ -63,8 +60,8 @@ class Writer:
     """
 
     __slots__ = (
-        "_connection", "_early_flush_at", "_owner", "_pieces", "_queue", "_stream", "_taken", "protocol_bytes", "sent",
-        "size", "state", "tells_when_drained",
+        "_connection", "_early_flush_at", "_owner", "_pieces", "_queue", "_stream", "_taken", "on_drained",
+        "protocol_bytes", "sent", "size", "state",
     )  # fmt: skip
 
     def __init__(self, stream: Stream, connection: Connection, owner: WriterOwner) -> None:
@@ -76,7 +73,7 @@ class Writer:
         self._taken = 0  # octets of the first piece that the system has
         self._early_flush_at = 0  # in a SCHEDULED queue, so many messages do not wait for the rest (0: all do)
         self.state = PROMPT
-        self.tells_when_drained = False
+        self.on_drained: Callable[[], None] | None = None  # called when all that was queued is with the system
         self.size = 0  # octets that the system has not taken yet
         self.sent = 0  # octets that it has taken since the beginning
         self.protocol_bytes = 0  # of `size`, what the protocol itself says: no messages
@@ -129,8 +126,8 @@ class Writer:
         if taken == (len(buffers[0]) if len(buffers) == 1 else len(buffers[0]) + len(buffers[1])):
             self.sent += taken
             self.state = WRITING[PROMPT, ONE]
-            if self.tells_when_drained:
-                self._owner.on_drained()
+            if self.on_drained is not None:
+                self.on_drained()
         else:
             self._append(buffers, [item])
             self._took(taken)
@@ -165,8 +162,8 @@ class Writer:
                 return
             if not queue:
                 self.state = WRITING[self.state, happens]
-                if self.tells_when_drained:
-                    self._owner.on_drained()
+                if self.on_drained is not None:
+                    self.on_drained()
                 return
         self._schedule()
 
