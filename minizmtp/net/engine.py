@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -51,6 +51,9 @@ from .states import BLOCKED, CLOSED, END, FULL, GATHERING, NO_SPACE, OPEN, READI
 from .transports import READ_SIZE, Stream
 from .writer import Writer
 
+if TYPE_CHECKING:
+    from .session import Session
+
 # PONGs that a peer asks for and does not read: with more than so many octets of them unsent, its PINGs are not read.
 MAX_UNSENT_REPLIES = 65536
 
@@ -58,33 +61,16 @@ MAX_UNSENT_REPLIES = 65536
 RESUME = 8
 
 
-class EngineListener(Protocol):
-    """What an engine needs of its session: to be told what has happened."""
-
-    def on_auth_request(self, request: AuthRequest) -> None:
-        """It has to be decided whether the peer may come in; see Engine.on_auth_reply."""
-
-    def on_ready(self, ready: Ready) -> None:
-        """The handshake is done. Gives the engine its pipe, by Engine.attach_pipe."""
-
-    def on_drained(self) -> None:
-        """All that was queued is with the system. Called only after Engine.tell_when_drained."""
-
-    def on_closed(self, reason: Exception) -> None:
-        """The connection has ended, by ProtocolError (Refused, if the peer says so), Disconnected, or our mistake. The
-        stream is to be closed."""
-
-
 class Engine(Source):
     """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats."""
 
     __slots__ = (
-        "__weakref__", "_alarm", "_connection", "_inspect", "_interest", "_limits", "_options", "_pipe",
-        "_pulse", "_reactor", "_session", "_state", "_stream", "_writer",
+        "__weakref__", "_alarm", "_connection", "_inspect", "_interest", "_limits", "_options", "_pipe", "_pulse",
+        "_reactor", "_session", "_state", "_stream", "_writer",
     )  # fmt: skip
 
     def __init__(
-        self, stream: Stream, connection: Connection, options: Options, reactor: Reactor, session: EngineListener
+        self, stream: Stream, connection: Connection, options: Options, reactor: Reactor, session: Session
     ) -> None:
         self._stream = stream
         self._connection = connection
@@ -149,9 +135,11 @@ class Engine(Source):
             self.stop(error)
 
     def ask_for_run(self) -> None:
+        """Have the writer's `run` called when the running task yields."""
         self._reactor.call_soon(self.run_once)
 
     def on_blocked(self) -> None:
+        """The system has not taken all: have the writer's `run` called when it can take more."""
         self._set_interest()
 
     def end(self, why: str) -> None:

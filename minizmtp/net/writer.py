@@ -19,13 +19,16 @@ Read next: `heartbeat`, or `engine` at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from ..patterns.queue import Queue
 from ..patterns.runs import OpenRun, RunQueue
 from ..wire import Connection, Item
 from .states import WRITING, Writing, WritingEvent
 from .transports import Stream
+
+if TYPE_CHECKING:
+    from .engine import Engine
 
 PROMPT, GATHERING, SCHEDULED, BLOCKED, BROKEN = Writing
 ONE, MANY, QUEUED, HEARD_ONE, HEARD_MANY, STUCK, FAILED = WritingEvent
@@ -42,16 +45,6 @@ WRITES = 16
 EARLY_FLUSH_MIN = 50
 
 
-class WriterOwner(Protocol):
-    """What a writer needs of its engine."""
-
-    def ask_for_run(self) -> None:
-        """Call the writer's `run` when the running task yields."""
-
-    def on_blocked(self) -> None:
-        """The system has not taken all: call `run` when it can take more."""
-
-
 class Writer:
     """stream: where the octets go. connection: encodes the messages.
 
@@ -60,14 +53,14 @@ class Writer:
     """
 
     __slots__ = (
-        "_connection", "_early_flush_at", "_owner", "_pieces", "_queue", "_stream", "_taken", "on_drained",
+        "_connection", "_early_flush_at", "_engine", "_pieces", "_queue", "_stream", "_taken", "on_drained",
         "protocol_bytes", "sent", "size", "state",
     )  # fmt: skip
 
-    def __init__(self, stream: Stream, connection: Connection, owner: WriterOwner) -> None:
+    def __init__(self, stream: Stream, connection: Connection, engine: Engine) -> None:
         self._stream = stream
         self._connection = connection
-        self._owner = owner
+        self._engine = engine
         self._queue: Queue | None = None  # until the peer is ready
         self._pieces: list[tuple[bytes, Sequence[Item], bool]] = []  # octets, items that end in them, is it protocol
         self._taken = 0  # octets of the first piece that the system has
@@ -93,7 +86,7 @@ class Writer:
                 self.send_protocol(self._connection.encoder.goodbye())
             self._queue.set_reader()
             self._queue.put_back(self.unsent())
-        del self._owner  # which knows us: without this, neither would be freed
+        del self._engine  # which knows us: without this, neither would be freed
 
     def heard(self, messages: int) -> None:
         """The peer has sent so many messages at once, and may expect as many answers."""
@@ -138,7 +131,7 @@ class Writer:
             self._queue.notify_at(self._early_flush_at)
             self._early_flush_at = 0  # because these are the answers to what was heard last
         self.state = WRITING[self.state, QUEUED]
-        self._owner.ask_for_run()
+        self._engine.ask_for_run()
 
     def run(self) -> None:
         """The run that was asked for; or the system can take more."""
@@ -249,7 +242,7 @@ class Writer:
 
     def _stuck(self) -> None:
         self.state = WRITING[self.state, STUCK]
-        self._owner.on_blocked()
+        self._engine.on_blocked()
 
     def unsent(self) -> list[Item]:
         """The items that have not left whole, oldest first. Of one whose last octet is still here the peer has seen a
