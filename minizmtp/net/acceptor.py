@@ -61,7 +61,7 @@ class Accepted(Session):
         try:
             super().on_closed(reason)
             self._release()
-        finally:
+        finally:  # whatever goes wrong, because a link that is never over keeps the Context from ending
             self._acceptor.forget(self)
 
 
@@ -91,6 +91,7 @@ class Acceptor(Binding):
             except trio.ClosedResourceError:
                 return
             except Exception as error:
+                # A pause, because the peer stays in the system's queue: the next accept would fail at once.
                 self._report_failure(error)
                 await trio.sleep(ACCEPT_PAUSE)
 
@@ -108,6 +109,7 @@ class Acceptor(Binding):
         try:
             with scope:
                 secured = await secure(stream, self.options.ssl_context, server_side=True)
+                # `finish` may have cancelled the scope when the handshake was just done.
                 if not self.finishing:
                     self.start_session(secured)
             if scope.cancelled_caught and not self.finishing:
@@ -119,7 +121,7 @@ class Acceptor(Binding):
 
     def _report_no_tls(self, code: int, reason: str) -> None:
         text = f"{self.endpoint}: {reason}"
-        self.log_once(text, logging.INFO)
+        self.log_once(text, logging.INFO)  # no warning, because anything on the network may connect here
         self.links.tell(Event.HANDSHAKE_FAILED_NO_DETAIL, self.endpoint, code, text)
 
     def start_session(self, stream: Stream, octets: bytes = b"") -> None:
@@ -134,14 +136,15 @@ class Acceptor(Binding):
         text = f"{self.endpoint}: {reason}"
         now, before = trio.current_time(), self._failed_at
         self._failed_at = now
-        # Not each time, because accept is tried ten times a second.
+        # Not each time, because accept is tried ten times a second. Not by `log_once`, because a shortage that comes
+        # back an hour later is news.
         if text != self._failed or now - before > QUIET_PERIOD:
             self._failed = text
             log.warning("%s; trying again every %g s", text, ACCEPT_PAUSE, exc_info=None if code else error)
         self.links.tell(Event.ACCEPT_FAILED, self.endpoint, code, text)
 
     def _let_no_more_in(self) -> None:
-        if self._listener is not None:
+        if self._listener is not None:  # otherwise it is another server that listens, and it goes on
             self._listener.close()
             self.links.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
         for scope in self._securing:

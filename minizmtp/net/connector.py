@@ -76,7 +76,7 @@ class Connector(Session):
         self._scope = trio.CancelScope()
         self._may_redial = True
         self._chosen_name = options.connect_routing_id
-        if not options.immediate:
+        if not options.immediate:  # so that the program can send before the server is there
             self._pipe_of_peer(self._chosen_name)
 
     async def run(self) -> None:
@@ -86,7 +86,7 @@ class Connector(Session):
                 while True:
                     stream = await self._dial()
                     if stream is not None:
-                        self._is_over = trio.Event()
+                        self._is_over = trio.Event()  # before the engine, which may end at once
                         self.start_engine(stream)
                         await self._is_over.wait()
                     pause = self._next_pause()
@@ -95,6 +95,7 @@ class Connector(Session):
                     self._links.tell(Event.CONNECT_RETRIED, self.endpoint, round(pause * 1000))
                     await trio.sleep(pause)
         finally:
+            # Also if the Context's nursery was cancelled: the monitors hear of it, and the file is closed.
             if self._engine is not None:
                 self._engine.stop(Closed())
             self._links.runtime.reactor.cancel(self._warning)
@@ -118,6 +119,7 @@ class Connector(Session):
         except Exception as error:
             code, reason = code_and_reason(error)
             text = f"{self.endpoint}: {reason}{advice(error, self._options, None, dialled=True)}"
+            # At once, because no server that starts later will help. Anything else is logged if it lasts (see `_warn`).
             if code in LOCAL_FAILURES or isinstance(error, socket.gaierror):
                 self._log_once(text)
             self._failure = text
@@ -137,6 +139,7 @@ class Connector(Session):
     def on_ready(self, ready: Ready) -> None:
         super().on_ready(ready)
         self._links.runtime.reactor.cancel(self._warning)
+        # Only now, and not when TCP has connected, because any program may listen there.
         self._failures = self._strange_failures = 0
         self._log_once.forget_failures()
 
@@ -153,8 +156,9 @@ class Connector(Session):
                 if self._is_ready:
                     self._expect_server()
                 self._keep_or_drop_pipe()
+                # If the pipe was dropped, there is nothing left to linger for.
                 self.on_drained()
-        finally:
+        finally:  # whatever goes wrong, because the task would wait for ever
             self._is_over.set()
 
     def _keep_or_drop_pipe(self) -> None:

@@ -43,7 +43,6 @@ from ..wire import (
     Ready,
     Subscribe,
 )
-from .heartbeat import NEVER
 from .pulse import Disconnected, Pulse
 from .reactor import IDLE, READ, WRITE, Reactor
 from .runlimits import MESSAGES, OCTETS, RunLimits
@@ -86,21 +85,25 @@ class Engine(Source):
         self._state = OPEN
         self._interest = 0  # what the reactor calls us for
 
-    def start(self, patience: float, octets: bytes = b"") -> None:
-        """Begin with the greeting; the peer has patience seconds to be ready. octets: what has been read already."""
-        if patience < NEVER:
-            self._alarm = self._reactor.call_at(trio.current_time() + patience, self._too_slow)
+    def start(self, octets: bytes = b"") -> None:
+        """Begin with the greeting; the peer has handshake_ivl to be ready. octets: what has been read already."""
+        if self._options.handshake_ivl:
+            self._alarm = self._reactor.call_at(
+                trio.current_time() + self._options.handshake_ivl / 1000, self._too_slow
+            )
         if octets:
             self._connection.receive_data(octets)
-            self._state = RESUMING
+            self._state = RESUMING  # because they are read, and not decoded
         # A quick peer may have spoken already: then our greeting and READY are one write.
         self.run_once(READ | RESUME)
         if self._state is not CLOSED:
+            # The greeting, if it is not sent yet: we do not wait for the peer's, because it might wait for ours.
             self.send_protocol_output()
             self._set_interest()
 
     def _too_slow(self) -> None:
-        self.run_once(READ)  # it may be the program that was slow: what has come meanwhile counts
+        # It may be the program that was slow, and not the peer, so what has come meanwhile counts.
+        self.run_once(READ)
         if self._pipe is None:
             reason = f"no handshake within {self._options.handshake_ivl} ms (handshake_ivl)"
             self.stop(Disconnected(errno.EAGAIN, reason))
@@ -111,7 +114,8 @@ class Engine(Source):
         return self._writer.size > 0
 
     def tell_when_drained(self) -> None:
-        """Call the session's on_drained, from now on, when all is sent."""
+        """Call the session's on_drained, from now on, when all is sent. Only a session that lingers wants that, and a
+        call at each send would cost all others."""
         self._writer.on_drained = self._session.on_drained
 
     @property
@@ -121,17 +125,18 @@ class Engine(Source):
 
     def run_once(self, readiness: int) -> None:
         """Do what can be done now: READ, WRITE or both. Whatever goes wrong in it ends this connection, and no more."""
-        if self._state is CLOSED:
+        if self._state is CLOSED:  # this run was asked for before the end
             return
         try:
             # While RESUMING, only the run that was asked for reads, because each run that reads may ask for one more.
             # Others come, too: to write, or because a selector always reports a peer that has hung up.
             if readiness & (RESUME if self._state is RESUMING else READ):
                 self._read()
-            if readiness & WRITE:
+            if readiness & WRITE:  # after reading, because a PONG that it asks for leaves in the same write
                 self._writer.run()
-            self._set_interest()
+            self._set_interest()  # in here, because it raises OSError if the system has no files left
         except Exception as error:
+            # Every error, also one of this library, because in the reactor's task it would end all connections.
             self.stop(error)
 
     def ask_for_run(self) -> None:
@@ -154,16 +159,20 @@ class Engine(Source):
         if self._state is CLOSED:
             return
         if isinstance(reason, ProtocolError) and self._pipe is None:
-            self.send_protocol_output()  # the reason, if the system takes it; in traffic, a message may be half-way out
-        self._state = READING[self._state, END]
+            # The ERROR that says why. Not in traffic, because a message may be half-way out, and the peer would take
+            # the ERROR for a part of it.
+            self.send_protocol_output()
+        self._state = READING[self._state, END]  # first, because the rest calls us: the writer may be blocked again
         if self._pulse is not None:
             self._pulse.close()
+        # Before the session closes the file, because the system gives its number to the next one that is opened.
         if self._interest:
             self._reactor.unwatch(self._stream.fileno)
         self._reactor.cancel(self._alarm)
         if self._pipe is not None:
             self._pipe.source = None
             self._pipe.inbound.set_writer()
+        # Before the session hears of it, because that may give the pipe to the next connection.
         self._writer.close()
         self._session.on_closed(reason)
 
@@ -173,13 +182,14 @@ class Engine(Source):
         if state is OPEN:
             interest = READ
             if self._writer.protocol_bytes > MAX_UNSENT_REPLIES:
-                interest = 0
+                interest = 0  # because a peer that sends PINGs and does not read would fill our memory with PONGs
             elif self._pipe is None and self._connection.awaiting_auth and self._connection.held:
                 interest = 0  # of a peer that is not let in yet, no more is kept than one read
         elif state is CLOSED:
             return
         else:
-            # A stream that is not read for a moment only stays in the selector, because to put it back costs more.
+            # A stream that is not read for a moment only stays in the selector, because to put it back costs more. If
+            # the queue is full, it may be long, and a peer that has hung up would be reported again and again.
             interest = 0 if state is FULL else IDLE
         if self._writer.state is BLOCKED:
             interest = interest & READ | WRITE
@@ -208,6 +218,7 @@ class Engine(Source):
             try:
                 count = self._stream.try_receive_into(connection, limits.octets)
             except OSError as error:
+                # Of another type, because an OSError is logged as a fault of this system, such as a lack of files.
                 raise Disconnected(error.errno or errno.EIO, str(error.strerror)) from None
             if count is None:
                 break
@@ -217,6 +228,7 @@ class Engine(Source):
                 messages += self._receive(pipe)
             else:
                 messages += self._advance()
+            # A read that was not filled has emptied the system's buffer: to ask again would be a call in vain.
             if count < READ_SIZE or reads == limits.reads or messages >= MESSAGES or octets >= OCTETS:
                 break
         if reads or resumes:
@@ -250,6 +262,7 @@ class Engine(Source):
             if isinstance(event, AuthRequest):
                 self._session.on_auth_request(event)
             if isinstance(event, Error):
+                # A status of ZAP, as libzmq sends (27/ZAP); any other text has no number for the monitors.
                 status = int(event.reason) if event.reason in (b"300", b"400", b"500") else 0
                 raise Refused(f"the peer refuses us: {printable(event.reason)}", status)
             if isinstance(event, ConnectionClosed):
@@ -257,9 +270,10 @@ class Engine(Source):
 
     def on_auth_reply(self, reply: AuthReply) -> None:
         """The answer to the session's on_auth_request."""
-        if self._state is CLOSED:
+        if self._state is CLOSED:  # the peer did not wait for the handler
             return
         try:
+            # Not by run_once, which waits for octets: what follows the credentials may have been read with them.
             self._connection.decoder.allowance = self._limits.work
             self._connection.receive_auth_reply(reply)
             self._advance()
@@ -276,6 +290,7 @@ class Engine(Source):
         self._pipe = pipe
         self._inspect = inspect
         if self._options.heartbeat_old_peers:
+            # libzmq since 4.2 answers PING although it speaks ZMTP 3.0. Its greeting is that of 4.1, which does not.
             self._connection.knows_ping = True
         if self._options.heartbeat_ivl and self._connection.knows_ping:
             self._need_pulse().ask()
@@ -298,12 +313,14 @@ class Engine(Source):
             if not room:
                 self._pause_reading(pipe)
                 break
+            # Never more messages than there is room for, because the queue takes all that it is given.
             event = connection.next_event(room)
             if type(event) is Messages:
                 if inspect is None:
                     inbound.put_all(event.messages)
                 else:
-                    for message in event.messages:  # each is delivered before the next may be refused
+                    # One by one, because each is delivered before the next may be refused.
+                    for message in event.messages:
                         inspect([message] if isinstance(message, bytes) else message)
                         inbound.put(message)
                 count += len(event.messages)
@@ -322,7 +339,8 @@ class Engine(Source):
                 self._need_pulse().heard_ping(event)
                 has_to_answer = True
         if has_to_answer:
-            self.send_protocol_output()
+            self.send_protocol_output()  # once, because one run may meet hundreds of PINGs
+        # If the queue is FULL instead, the program's next recv asks for the run.
         if connection.decoder.allowance <= 0 and self._state is OPEN:
             self._state = READING[OPEN, USED_UP]
             self._reactor.call_later(self._resume)

@@ -82,11 +82,11 @@ class Session(Link):
         self._is_ready = self._refused_by_us = False
         try:
             self._engine = Engine(stream, self._new_connection(), self._options, self._links.runtime.reactor, self)
-            self._engine.start(self._options.handshake_ivl / 1000 or math.inf, octets)
-        except Exception as error:  # because the system may have no file left for the reactor's selector
+            self._engine.start(octets)
+        except Exception as error:  # such as OSError, if the system has no file left for the reactor's selector
             if self._engine is not None:
                 self._engine.stop(error)
-            else:
+            else:  # there is none to call back
                 self.on_closed(error)
 
     def on_auth_request(self, question: AuthRequest) -> None:
@@ -151,6 +151,7 @@ class Session(Link):
         assert self._stream is not None
         if self._auth_scope is not None:  # the peer has gone before the handler answered
             self._auth_scope.cancel()
+        # Before the engine is forgotten, because what is likely to be wrong depends on how far the peer came.
         greeting = self._engine.greeting_octets if self._engine is not None else 0
         self._engine = self._auth_scope = None
         pipe = self._pipe if self._is_ready else None
@@ -170,13 +171,14 @@ class Session(Link):
     def finish(self, linger: int) -> None:
         self.finishing = True
         self._deadline = min(self._deadline, end_of(linger))
-        # What the peer sent is discarded. What is queued for the peer stays in the pipe, and the engine goes on.
+        # What the peer sent is discarded, because the program takes no more from it (L-18). What is queued for the peer
+        # stays in the pipe, and the engine goes on.
         if self._pipe is not None:
             detach_pipe(self._links.pattern, self._pipe, discard=True)
         if linger == 0 or not self.unsent():
             self._end()
             return
-        if self._engine is not None:
+        if self._engine is not None:  # otherwise on_ready does so, if a Connector connects in time
             self._engine.tell_when_drained()
         self._links.runtime.reactor.cancel(self._alarm)
         self._alarm = self._links.runtime.reactor.call_at(self._deadline, self._end)
@@ -194,6 +196,7 @@ class Session(Link):
             self._stream.abandon()
 
     def unsent(self) -> int:
+        # Whatever the writer holds counts as one, because it is some octets, which may be less than a message.
         queued = len(self._pipe.outbound) if self._pipe is not None else 0
         return queued + (self._engine is not None and self._engine.unsent)
 

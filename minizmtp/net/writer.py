@@ -75,13 +75,14 @@ class Writer:
         """From now on send what is, or will be, in this queue."""
         self._queue = queue
         queue.set_reader(self._on_queued)
-        queue.notify_at(1)  # whatever the connection before was waiting for
+        queue.notify_at(1)  # because the connection before may have asked to hear of a later message
         if queue:
             self._on_queued()
 
     def close(self) -> None:
         """The connection has ended: give back to the queue what has not left whole."""
         if self._queue is not None:
+            # The CLOSE of a WebSocket. Not if a frame is half-way out, because it would be taken for a part of that.
             if not self.size:
                 self.send_protocol(self._connection.encoder.goodbye())
             self._queue.set_reader()
@@ -91,7 +92,8 @@ class Writer:
     def heard(self, messages: int) -> None:
         """The peer has sent so many messages at once, and may expect as many answers."""
         self.state = WRITING[self.state, HEARD_ONE if messages <= 1 else HEARD_MANY]
-        # Half of many answers do not wait for the rest, because then the peer has something to do meanwhile.
+        # Half of many answers do not wait for the rest, because then the peer has something to do meanwhile. Few
+        # answers do, because a write costs more than such a moment.
         self._early_flush_at = messages // 2 if messages >= EARLY_FLUSH_MIN else 0
 
     def _on_queued(self) -> None:
@@ -99,6 +101,7 @@ class Writer:
         assert self._queue is not None
         state = self.state
         if state is PROMPT:
+            # (The queue may have several at once: from `send_many`, or when it gets a connection.)
             if len(self._queue) == 1 and (item := self._queue.take()) is not None:
                 self._send_one(item)
             else:
@@ -121,7 +124,7 @@ class Writer:
             self.state = WRITING[PROMPT, ONE]
             if self.on_drained is not None:
                 self.on_drained()
-        else:
+        else:  # now it matters which octets belong to which message, so this is booked as in `_drain`
             self._append(buffers, [item])
             self._took(taken)
             self._stuck()
@@ -136,9 +139,9 @@ class Writer:
     def run(self) -> None:
         """The run that was asked for; or the system can take more."""
         queue = self._queue
-        # A run may come in vain: it was asked for, and then all was sent early.
+        # In another state it comes in vain: after it was asked for, all was sent early.
         if self.state is SCHEDULED or self.state is BLOCKED:
-            if queue is None:
+            if queue is None:  # the handshake did not leave at once
                 self._drain(ONE)
             else:
                 queue.notify_at(1)
@@ -149,6 +152,7 @@ class Writer:
         to the state if nothing is left."""
         queue = self._queue
         for _ in range(WRITES):
+            # No more is taken out of the queue than is written soon, because there it counts for the high-water mark.
             if queue and self.size < BATCH:
                 self._fill(queue)
             if not self._offer():
@@ -192,10 +196,11 @@ class Writer:
         """Send what is no message: the greeting, a command of the handshake, PING, PONG."""
         if not octets or self.state is BROKEN:  # a peer of ZMTP 3.0 is sent nothing for a PING
             return
+        # Ahead of what is queued, but behind what is encoded, because a command cannot stand inside a frame.
         self._pieces.append((octets, (), True))
         self.size += len(octets)
         self.protocol_bytes += len(octets)
-        if self.state is not BLOCKED:
+        if self.state is not BLOCKED:  # otherwise the system would refuse it, and tells when it has room
             self._offer()
 
     def _append(self, buffers: list[bytes], items: Sequence[Item]) -> None:
@@ -232,6 +237,7 @@ class Writer:
             return
         self.size -= taken
         self.sent += taken
+        # Counted from the beginning of the first piece, which stays whole: to cut it would copy what is left each time.
         self._taken += taken
         pieces = self._pieces
         while pieces and self._taken >= len(pieces[0][0]):
@@ -258,6 +264,7 @@ class Writer:
         """Where each of the items ends that are in octets: their own headers tell. (A front has none, and no ends.)"""
         if len(items) == 1:
             return [len(octets)]
+        # (Found only now, because few connections break, and each message would pay for it.)
         found, at = [], 0
         for item in items:
             for _ in item if isinstance(item, list) else (item,):
