@@ -38,7 +38,7 @@ class InprocRegistry:
 
     def __init__(self) -> None:
         self._bound: dict[str, InprocBinding] = {}
-        self._waiting: dict[str, dict[InprocLink, None]] = {}
+        self._waiting: dict[InprocLink, None] = {}
 
     def bind(self, links: Links, endpoint: str, options: Options) -> InprocBinding:
         """Bind a name, and connect the links that wait for it. ZMQError(EADDRINUSE) if it is bound."""
@@ -46,7 +46,8 @@ class InprocRegistry:
             raise ZMQError(EADDRINUSE, f"{endpoint}: bound already in this Context: choose another name")
         bound = self._bound[endpoint] = InprocBinding(self, links, endpoint, options)
         links.tell(Event.LISTENING, endpoint)
-        for link in self._waiting.pop(endpoint, {}):
+        for link in [each for each in self._waiting if each.endpoint == endpoint]:
+            self.forget(link)
             bound.connect(link)
         return bound
 
@@ -57,7 +58,7 @@ class InprocRegistry:
         links.pattern.attach(link.pipe)
         bound = self._bound.get(endpoint)
         if bound is None:
-            self._waiting.setdefault(endpoint, {})[link] = None
+            self._waiting[link] = None
         else:
             bound.connect(link)
         return link
@@ -70,10 +71,7 @@ class InprocRegistry:
 
     def forget(self, link: InprocLink) -> None:
         """This link does not wait any longer for its name to be bound."""
-        waiting = self._waiting.get(link.endpoint, {})
-        waiting.pop(link, None)
-        if not waiting:
-            self._waiting.pop(link.endpoint, None)
+        self._waiting.pop(link, None)
 
 
 class InprocBinding(Binding):

@@ -69,7 +69,7 @@ class Reactor:
 
     def __init__(self, start_task: Callable[[Callable[[], Awaitable[object]]], object]) -> None:
         self._start_task = start_task
-        self._soon: list[Turn] = []  # to be called when the running task yields
+        self._soon: deque[Turn] = deque()  # to be called when the running task yields
         self._later: deque[Turn] = deque()  # … one at a time
         self._sleeping: trio.lowlevel.ParkingLot | None = None  # the task that will call them
         self._times: list[tuple[float, int]] = []  # a heap; the number keeps those of the same time in order
@@ -138,9 +138,8 @@ class Reactor:
         while True:
             if not (self._soon or self._later):
                 await self._sleeping.park()
-            some, self._soon = self._soon[:TURNS_PER_CHECKPOINT], self._soon[TURNS_PER_CHECKPOINT:]
-            while some:
-                call(some.pop(0), WRITE)
+            for _ in range(min(TURNS_PER_CHECKPOINT, len(self._soon))):
+                call(self._soon.popleft(), WRITE)
             if self._later:
                 call(self._later.popleft(), WRITE)
             if self._soon or self._later:

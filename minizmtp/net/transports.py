@@ -15,13 +15,13 @@ Read next: `parting`, or `engine` at once.
 import errno
 import math
 import os
+import shutil
 import socket
 import ssl
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from typing import Any, Final, Protocol
 
 import trio
@@ -174,17 +174,17 @@ def handed_over(sock: socket.socket) -> tuple[Stream, Endpoint]:
 
 
 class Listener:
-    """A bound endpoint. `endpoint` is the bound one, with the port or path that the system chose. directory: was made
-    for the file of an ipc endpoint, and is removed with it."""
+    """A bound endpoint. `endpoint` is the bound one, with the port or path that the system chose.
 
-    def __init__(self, sock: socket.socket, endpoint: Endpoint, options: Options, directory: str | None = None) -> None:
+    undo: closes the socket, and removes what was made for it.
+    """
+
+    def __init__(self, sock: socket.socket, endpoint: Endpoint, options: Options, undo: ExitStack) -> None:
         self._socket = sock
         self._options = options
-        self._directory = directory
+        self._undo = undo
         self.endpoint: Endpoint = endpoint
         self.fileno: Final = sock.fileno()
-        # Identifies our file, because close() must not remove a file that another program has put in its place.
-        self._file = _file_number(endpoint.path) if isinstance(endpoint, Ipc) else None
         self._in_a_row = 0
 
     async def accept(self) -> Stream:
@@ -206,8 +206,11 @@ class Listener:
             self._in_a_row = before + 1
             sock.setblocking(False)
             if isinstance(self.endpoint, Ipc) or IS_WINDOWS:  # elsewhere it inherits these over tcp from the listener
-                with _closed_on_error(sock):
+                try:
                     _tune(sock, self._options)
+                except BaseException:
+                    sock.close()
+                    raise
             return Stream(sock, host_of(peer))
 
     def abandon(self) -> None:
@@ -216,16 +219,9 @@ class Listener:
 
     def close(self) -> None:
         """Close at once, and remove the file of an ipc endpoint."""
-        if self._socket.fileno() == -1:
-            return
-        trio.lowlevel.notify_closing(self._socket)
-        self._socket.close()
-        if isinstance(self.endpoint, Ipc) and self._file is not None:
-            with suppress(OSError):
-                if _file_number(self.endpoint.path) == self._file:
-                    os.unlink(self.endpoint.path)
-                if self._directory is not None:
-                    os.rmdir(self._directory)
+        if self._socket.fileno() != -1:
+            trio.lowlevel.notify_closing(self._socket)
+            self._undo.close()
 
 
 def listen(endpoint: Endpoint, options: Options) -> Listener:
@@ -259,7 +255,8 @@ def _listen_tcp(endpoint: Tcp, options: Options) -> Listener:
 
 def _listen_at(host: str, port: int, options: Options) -> Listener:
     family = family_of(host)
-    with _closed_on_error(socket.socket(family, socket.SOCK_STREAM)) as sock:
+    with ExitStack() as undo:
+        sock = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
         # Without this, a server could not be restarted at once, because its old connections may stay for minutes. On
         # Windows it can, and the option would let another program take over the port.
         if not IS_WINDOWS:
@@ -271,26 +268,23 @@ def _listen_at(host: str, port: int, options: Options) -> Listener:
         sock.bind(socket_address(host, port))
         _start_listening(sock, options)
         bound = sock.getsockname()
-        return Listener(sock, Tcp(spelling(bound), bound[1]), options)
+        return Listener(sock, Tcp(spelling(bound), bound[1]), options, undo.pop_all())
 
 
 def _listen_ipc(endpoint: Ipc, options: Options) -> Listener:
-    _check_ipc(endpoint)
-    directory = None
+    check_dialable(endpoint)
     with ExitStack() as undo:  # because a bind that fails must leave no file behind
         if endpoint.path == ANY:
             directory = tempfile.mkdtemp(prefix="minizmtp-")
-            undo.callback(os.rmdir, directory)
+            undo.callback(shutil.rmtree, directory, ignore_errors=True)
             endpoint = Ipc(os.path.join(directory, "socket"))
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        undo.callback(sock.close)
+        sock = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         _remove_stale(endpoint)
         sock.bind(_unix_address(endpoint))
         if not endpoint.path.startswith("@"):
-            undo.callback(os.unlink, endpoint.path)
+            undo.callback(_remove, endpoint.path, os.stat(endpoint.path))
         _start_listening(sock, options)
-        undo.pop_all()
-        return Listener(sock, endpoint, options, directory)
+        return Listener(sock, endpoint, options, undo.pop_all())
 
 
 def _start_listening(sock: socket.socket, options: Options) -> None:
@@ -298,6 +292,13 @@ def _start_listening(sock: socket.socket, options: Options) -> None:
     # Before listen, because accepted tcp connections inherit the options (not on Windows, and not over ipc).
     _tune(sock, options)
     sock.listen(options.backlog)
+
+
+def _remove(path: str, file: os.stat_result) -> None:
+    """Remove our file, unless another program has put its own in its place."""
+    with suppress(OSError):
+        if os.path.samestat(os.stat(path), file):
+            os.unlink(path)
 
 
 def _remove_stale(endpoint: Ipc) -> None:
@@ -354,7 +355,8 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
 
 
 async def _connect(family: int, address: object, options: Options, source: tuple[Any, ...] | None = None) -> Stream:
-    with _closed_on_error(socket.socket(family, socket.SOCK_STREAM)) as sock:
+    with ExitStack() as undo:
+        sock = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
         sock.setblocking(False)
         _tune(sock, options)
         if source is not None:
@@ -378,13 +380,20 @@ async def _connect(family: int, address: object, options: Options, source: tuple
         # For a free port of this machine, the system may choose the same port for our side: TCP connects to itself.
         if _is_tcp(sock) and sock.getsockname() == sock.getpeername():
             raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself: no program listens there")
+        undo.pop_all()
         return Stream(sock, host_of(address))
 
 
 def check_dialable(endpoint: Endpoint) -> None:
-    """Raise ZMQError for an endpoint that no attempt could connect to."""
-    if isinstance(endpoint, Ipc):
-        _check_ipc(endpoint)
+    """Raise ZMQError for an endpoint that no attempt could connect to, nor bind."""
+    if not isinstance(endpoint, Ipc):
+        return
+    if not hasattr(socket, "AF_UNIX"):
+        raise ZMQError(EPROTONOSUPPORT, f"{endpoint}: {NO_IPC}")
+    if endpoint.path.startswith("@") and not IS_LINUX:
+        raise ZMQError(EINVAL, f"{endpoint}: only Linux has names in no file system; expected a path, ipc:///PATH")
+    if len(os.fsencode(endpoint.path)) > LONGEST_PATH:
+        raise ZMQError(ENAMETOOLONG, f"{endpoint}: expected a path of at most {LONGEST_PATH} octets")
 
 
 def check_tls(endpoint: Endpoint, options: Options, *, dials: bool) -> None:
@@ -399,15 +408,6 @@ def check_tls(endpoint: Endpoint, options: Options, *, dials: bool) -> None:
         method, purpose = ("connect", "SERVER_AUTH") if dials else ("bind", "CLIENT_AUTH")
         words = f"{method} needs ssl.create_default_context(ssl.Purpose.{purpose}), or another for that side"
         raise ZMQError(EINVAL, f"{endpoint}: ssl_context has {context.protocol.name}: {words}")
-
-
-def _check_ipc(endpoint: Ipc) -> None:
-    if not hasattr(socket, "AF_UNIX"):
-        raise ZMQError(EPROTONOSUPPORT, f"{endpoint}: {NO_IPC}")
-    if endpoint.path.startswith("@") and not IS_LINUX:
-        raise ZMQError(EINVAL, f"{endpoint}: only Linux has names in no file system; expected a path, ipc:///PATH")
-    if len(os.fsencode(endpoint.path)) > LONGEST_PATH:
-        raise ZMQError(ENAMETOOLONG, f"{endpoint}: expected a path of at most {LONGEST_PATH} octets")
 
 
 def _unix_address(endpoint: Ipc) -> str:
@@ -434,20 +434,3 @@ def _tune(sock: socket.socket, options: Options) -> None:
 def _set(sock: socket.socket, level: int, name: str, value: int) -> None:
     if value != -1 and hasattr(socket, name):
         sock.setsockopt(level, getattr(socket, name), value)
-
-
-def _file_number(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
-
-
-@contextmanager
-def _closed_on_error(sock: socket.socket) -> Iterator[socket.socket]:
-    try:
-        yield sock
-    except BaseException:
-        sock.close()
-        raise

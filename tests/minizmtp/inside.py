@@ -44,7 +44,7 @@ def bound_names(ctx: zmq.Context) -> list[str]:
 
 
 def names_waited_for(ctx: zmq.Context) -> list[str]:
-    return list(ctx._runtime.inproc._waiting)
+    return [link.endpoint for link in ctx._runtime.inproc._waiting]
 
 
 def links_of(sock: zmq.Socket) -> list[Any]:
