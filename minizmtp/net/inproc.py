@@ -57,7 +57,7 @@ class InprocRegistry:
         link.pipe.identity = options.connect_routing_id
         links.pattern.attach(link.pipe)
         bound = self._bound.get(endpoint)
-        if bound is None:
+        if bound is None:  # connect may come before bind (L-23)
             self._waiting[link] = None
         else:
             bound.connect(link)
@@ -92,15 +92,16 @@ class InprocBinding(Binding):
         self._accepted[link] = None
         self.links.pattern.attach(pipe)
         for one in (link, other):
-            if not one.finishing:
+            if not one.finishing:  # otherwise it is a socket that was closed, whose messages wait for this name
                 one.links.pattern.connected(one.pipe)
                 if why := one.links.pattern.why_ignored(one.pipe):
                     log.warning("%s: %s", self.endpoint, why)
+        # Only a warning, because without a handshake libzmq does not compare the types (L-22).
         if link.links.socket_type not in PEERS[other.links.socket_type]:
             log.warning(
                 "%s: a %s cannot talk to a %s", self.endpoint, other.links.socket_type.name, link.links.socket_type.name
             )
-        if other.finishing:
+        if other.finishing:  # its messages can be read now, and no more will come
             link.disconnect()
 
     def _let_no_more_in(self) -> None:

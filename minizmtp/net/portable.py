@@ -53,6 +53,7 @@ class Watcher:
                     await wait(self._fd)
                 except trio.ClosedResourceError:
                     return
+                # Not by cancelling the wait, because that would end the task, and a new one costs more than this one.
                 while not self._is_wanted:
                     await self._lot.park()
                 async with self._turnstile:

@@ -77,8 +77,8 @@ class Pulse:
             return
         self._asks = True
         interval, timeout = self._options.heartbeat_ivl / 1000, self._options.heartbeat_timeout / 1000
-        if not timeout:
-            timeout = NEVER  # as in libzmq: ask, and do not judge
+        if not timeout:  # as in libzmq: ask, and do not judge
+            timeout = NEVER
         self._heart = Heartbeat(interval, timeout if timeout > 0 else interval, trio.current_time())
         self._set_alarm()
 

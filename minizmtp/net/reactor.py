@@ -110,7 +110,7 @@ class Reactor:
         self._wake()
 
     def _wake(self) -> None:
-        if self._sleeping is None:
+        if self._sleeping is None:  # the first time: a Context whose sockets are all inproc needs no such task
             self._sleeping = trio.lowlevel.ParkingLot()
             self._begin(self._run_soon)
         self._sleeping.unpark()
@@ -138,6 +138,7 @@ class Reactor:
         while True:
             if not (self._soon or self._later):
                 await self._sleeping.park()
+            # Counted before, because a call may ask for the next, which comes after other tasks had their turns.
             for _ in range(min(TURNS_PER_CHECKPOINT, len(self._soon))):
                 call(self._soon.popleft(), WRITE)
             if self._later:
@@ -150,7 +151,7 @@ class Reactor:
     def call_at(self, when: float, function: Callable[[], None]) -> int:
         """Call function at a time of trio's clock. The number is for `cancel`."""
         number = next(self._number)
-        self._calls[number] = function
+        self._calls[number] = function  # not in the heap, out of which a cancelled call could not be taken
         heapq.heappush(self._times, (when, number))
         if self._alarm is None:
             self._alarm = trio.CancelScope(deadline=when)

@@ -97,7 +97,7 @@ class Stream:
             return None
         if count:
             receiver.buffer_updated(count)
-        else:
+        else:  # the end of the stream, which a buffer cannot tell
             receiver.receive_data(b"")
         return count
 
@@ -138,6 +138,7 @@ class Stream:
     def try_discard(self) -> int | None:
         """Drop octets that have arrived. Returns how many, 0 at the end of the stream, None if there are none now."""
         try:
+            # Also of a TlsStream, whose octets are not worth decrypting any more.
             return len(self._socket.recv(READ_SIZE))
         except BlockingIOError:
             return None
@@ -156,6 +157,7 @@ class Stream:
     def close(self) -> None:
         """Close at once. A task that waits on the stream gets trio.ClosedResourceError."""
         if self._socket.fileno() != -1:
+            # First, because once it is closed, the number of the file may be that of another.
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
@@ -170,6 +172,7 @@ def handed_over(sock: socket.socket) -> tuple[Stream, Endpoint]:
     if not isinstance(name, tuple):
         raise ZMQError(EINVAL, "only a tcp connection can become a WebSocket")
     sock.setblocking(False)
+    # The path is not asked for, because the other server has chosen the handler by it.
     return Stream(sock, host_of(sock.getpeername())), Ws(Tcp(spelling(name), name[1]), "/", secure=False)
 
 
@@ -194,7 +197,7 @@ class Listener:
             if self._in_a_row == ACCEPTS_PER_CHECKPOINT:
                 self._in_a_row = 1
                 await trio.lowlevel.checkpoint()
-            if self._socket.fileno() == -1:
+            if self._socket.fileno() == -1:  # closed meanwhile, and no task waited that could be woken
                 raise trio.ClosedResourceError
             if not self._in_a_row:  # after one connection there may be more, so don't wait first
                 await trio.lowlevel.wait_readable(self._socket)
@@ -230,14 +233,14 @@ def listen(endpoint: Endpoint, options: Options) -> Listener:
     Raises ZMQError: EADDRINUSE, ENODEV (no such interface), EMFILE, ENAMETOOLONG, EACCES …
     """
     assert not isinstance(endpoint, Inproc)
-    check_tls(endpoint, options, dials=False)
+    check_tls(endpoint, options, dials=False)  # now, because each peer would only see a handshake that fails
     try:
         if isinstance(endpoint, Ipc):
             return _listen_ipc(endpoint, options)
         listener = _listen_tcp(endpoint.at if isinstance(endpoint, Ws) else endpoint, options)
     except OSError as error:
         raise ZMQError(error.errno or EINVAL, _bind_advice(endpoint, error)) from None
-    if isinstance(endpoint, Ws) and isinstance(listener.endpoint, Tcp):
+    if isinstance(endpoint, Ws) and isinstance(listener.endpoint, Tcp):  # below a WebSocket is a tcp connection
         listener.endpoint = endpoint._replace(at=listener.endpoint)
     return listener
 
@@ -279,6 +282,7 @@ def _listen_ipc(endpoint: Ipc, options: Options) -> Listener:
             undo.callback(shutil.rmtree, directory, ignore_errors=True)
             endpoint = Ipc(os.path.join(directory, "socket"))
         sock = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        # Before bind, which refuses a path that exists, although a Unix socket outlives its program (unix(7)).
         _remove_stale(endpoint)
         sock.bind(_unix_address(endpoint))
         if not endpoint.path.startswith("@"):
@@ -305,7 +309,7 @@ def _remove_stale(endpoint: Ipc) -> None:
     """Remove a socket file that a crashed program left. If a program still listens there, raise OSError(EADDRINUSE)."""
     if endpoint.path.startswith("@") or not os.path.exists(endpoint.path):
         return
-    if not stat.S_ISSOCK(os.stat(endpoint.path).st_mode):
+    if not stat.S_ISSOCK(os.stat(endpoint.path).st_mode):  # never removed: the path may be a mistake
         raise OSError(EADDRINUSE, "the path exists and is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
@@ -340,6 +344,7 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
     if isinstance(endpoint, Ws):
         endpoint = endpoint.at
     host = numeric(endpoint.host) or endpoint.host
+    # Without `ipv6` only IPv4, as in libzmq (zmq_setsockopt(3), ZMQ_IPV6); an address says itself what it is.
     family = socket.AF_UNSPEC if options.ipv6 or ":" in host else socket.AF_INET
     try:
         found = await trio.socket.getaddrinfo(host, endpoint.port, family, socket.SOCK_STREAM)
@@ -358,7 +363,7 @@ async def _connect(family: int, address: object, options: Options, source: tuple
     with ExitStack() as undo:
         sock = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
         sock.setblocking(False)
-        _tune(sock, options)
+        _tune(sock, options)  # before connect, because the size of a buffer is a part of TCP's handshake (tcp(7))
         if source is not None:
             if source[1]:  # the port may serve several targets, and a reconnect, as in libzmq
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -370,7 +375,7 @@ async def _connect(family: int, address: object, options: Options, source: tuple
                 raise  # over ipc this means that the listener's queue is full
             # Without a limit, the system repeats a lost SYN later and later: after a cut of 30 s up to 16 s later.
             with trio.move_on_after(options.connect_timeout / 1000 or math.inf) as limit:
-                await trio.lowlevel.wait_writable(sock)
+                await trio.lowlevel.wait_writable(sock)  # which is how a connect in the background ends (connect(2))
             if limit.cancelled_caught:
                 reason = f"no connection within {options.connect_timeout} ms (connect_timeout)"
                 raise OSError(errno.ETIMEDOUT, reason) from None
@@ -427,6 +432,7 @@ def _tune(sock: socket.socket, options: Options) -> None:
             _set(sock, socket.IPPROTO_TCP, "TCP_KEEPIDLE", options.tcp_keepalive_idle)
             _set(sock, socket.IPPROTO_TCP, "TCP_KEEPCNT", options.tcp_keepalive_cnt)
             _set(sock, socket.IPPROTO_TCP, "TCP_KEEPINTVL", options.tcp_keepalive_intvl)
+    # Only if the program has set them, because Linux no longer adapts a buffer whose size was set.
     _set(sock, socket.SOL_SOCKET, "SO_SNDBUF", options.sndbuf)
     _set(sock, socket.SOL_SOCKET, "SO_RCVBUF", options.rcvbuf)
 
