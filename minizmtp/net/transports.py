@@ -15,7 +15,6 @@ Read next: `parting`, or `engine` at once.
 import errno
 import math
 import os
-import shutil
 import socket
 import ssl
 import stat
@@ -279,7 +278,7 @@ def _listen_ipc(endpoint: Ipc, options: Options) -> Listener:
     with ExitStack() as undo:  # because a bind that fails must leave no file behind
         if endpoint.path == ANY:
             directory = tempfile.mkdtemp(prefix="minizmtp-")
-            undo.callback(shutil.rmtree, directory, ignore_errors=True)
+            undo.callback(_remove_directory, directory)
             endpoint = Ipc(os.path.join(directory, "socket"))
         sock = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         # Before bind, which refuses a path that exists, although a Unix socket outlives its program (unix(7)).
@@ -303,6 +302,11 @@ def _remove(path: str, file: os.stat_result) -> None:
     with suppress(OSError):
         if os.path.samestat(os.stat(path), file):
             os.unlink(path)
+
+
+def _remove_directory(path: str) -> None:
+    with suppress(OSError):  # a file of another program is in it
+        os.rmdir(path)
 
 
 def _remove_stale(endpoint: Ipc) -> None:

@@ -70,7 +70,7 @@ class Steps(trio.abc.Instrument):
 
 @pytest.mark.slow
 async def test_receivers_of_many_floods_do_not_spin() -> None:
-    """After a run that used up its limit, each receiver waits for one round of other tasks, and not for all runs."""
+    """A run that used up its limit takes a step of the reactor, and one of its receiver; none asks again in vain."""
     peers, runs = 50, 4
     steps = Steps()
 
@@ -92,7 +92,7 @@ async def test_receivers_of_many_floods_do_not_spin() -> None:
             sock.sendall(frame(b"") * runs * WORK)
             nursery.start_soon(receive, pull)
         trio.lowlevel.add_instrument(steps)
-    assert steps.count < 3 * runs * peers
+    assert steps.count < 4 * runs * peers
 
 
 FLOODS = {"messages": frame(b"") * 20_000, "frames": (b"\1\0" * 999 + frame(b"")) * 20, "large": frame(bytes(1 << 20))}
