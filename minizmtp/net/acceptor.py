@@ -14,7 +14,6 @@ Read next: `inproc`.
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 from functools import partial
@@ -29,7 +28,7 @@ from .link import Binding
 from .reports import Closed, LogOnce, code_and_reason, log
 from .security import choose_connection
 from .session import Session
-from .tls import no_handshake, secure
+from .tls import secure
 from .transports import Listener, Stream
 
 if TYPE_CHECKING:
@@ -103,26 +102,20 @@ class Acceptor(Binding):
 
     async def _secure(self, stream: Stream) -> None:
         """Shake hands for TLS. In a task of its own, because it waits for the peer."""
-        assert self.options.ssl_context is not None
-        scope = trio.CancelScope(deadline=trio.current_time() + (self.options.handshake_ivl / 1000 or math.inf))
+        scope = trio.CancelScope()
         self._securing[scope] = None
         try:
             with scope:
-                secured = await secure(stream, self.options.ssl_context, server_side=True)
+                secured = await secure(stream, self.options)
                 # `finish` may have cancelled the scope when the handshake was just done.
                 if not self.finishing:
                     self.start_session(secured)
-            if scope.cancelled_caught and not self.finishing:
-                self._report_no_tls(errno.ETIMEDOUT, no_handshake(self.options))
         except OSError as error:
-            self._report_no_tls(error.errno or 0, str(error.strerror))
+            text = f"{self.endpoint}: {error.strerror}"
+            self.log_once(text, logging.INFO)  # no warning, because anything on the network may connect here
+            self.links.tell(Event.HANDSHAKE_FAILED_NO_DETAIL, self.endpoint, error.errno or 0, text)
         finally:
             del self._securing[scope]
-
-    def _report_no_tls(self, code: int, reason: str) -> None:
-        text = f"{self.endpoint}: {reason}"
-        self.log_once(text, logging.INFO)  # no warning, because anything on the network may connect here
-        self.links.tell(Event.HANDSHAKE_FAILED_NO_DETAIL, self.endpoint, code, text)
 
     def start_session(self, stream: Stream, octets: bytes = b"") -> None:
         """A connection was accepted, here or by another server, which may have read octets from it."""
