@@ -121,7 +121,7 @@ class Acceptor(Binding):
         """A connection was accepted, here or by another server, which may have read octets from it."""
         self.links.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
         session = Accepted(self)
-        self._accepted[session] = None
+        self._accepted[session] = None  # before it starts, because it may end at once, and is forgotten then
         session.start_engine(stream, octets)
 
     def _report_failure(self, error: Exception) -> None:

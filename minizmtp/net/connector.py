@@ -90,7 +90,7 @@ class Connector(Session):
                         self.start_engine(stream)
                         await self._is_over.wait()
                     pause = self._next_pause()
-                    if pause is None:
+                    if pause is None:  # for good, with all that still waits in the pipe
                         return
                     self._links.tell(Event.CONNECT_RETRIED, self.endpoint, round(pause * 1000))
                     await trio.sleep(pause)
@@ -103,7 +103,7 @@ class Connector(Session):
             self._links.ended(self)
 
     def _end(self) -> None:
-        self._scope.cancel()
+        self._scope.cancel()  # not the engine alone, because the task may be dialling or pausing, too
 
     async def _dial(self) -> Stream | None:
         """Try once; None if it has failed. Whatever the error is, the next attempt may succeed."""
@@ -153,7 +153,7 @@ class Connector(Session):
         try:
             super().on_closed(reason)
             if self._may_redial:
-                if self._is_ready:
+                if self._is_ready:  # otherwise the time runs since the connection before
                     self._expect_server()
                 self._keep_or_drop_pipe()
                 # If the pipe was dropped, there is nothing left to linger for.
@@ -181,7 +181,7 @@ class Connector(Session):
             return None
         self._failures += 1
         # With a maximum the pause is not random, as in libzmq.
-        if most > 0:
+        if most > 0:  # (at most 2³² times, because a power of some thousand attempts is no float)
             return min(most, base * 2 ** min(self._failures - 1, 32)) if most > base else base
         doublings = min(max(self._strange_failures - 1, 0), MAX_DOUBLINGS)
         return base * (1 << doublings) + random.random() * base

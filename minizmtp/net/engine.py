@@ -286,7 +286,7 @@ class Engine(Source):
 
         inspect: if given, is shown each message that comes, and may raise ProtocolError.
         """
-        self._reactor.cancel(self._alarm)
+        self._reactor.cancel(self._alarm)  # the handshake was in time
         self._pipe = pipe
         self._inspect = inspect
         if self._options.heartbeat_old_peers:
@@ -328,6 +328,8 @@ class Engine(Source):
                     break
             elif event is NEED_DATA:
                 break
+            # A message alone was no part of a batch, such as one that came in several reads. SUBSCRIBE and CANCEL go
+            # into the same queue, because the pattern needs them in their order.
             elif isinstance(event, (list, Subscribe, Cancel)):
                 if inspect is not None and isinstance(event, list):
                     inspect(event)
@@ -347,6 +349,7 @@ class Engine(Source):
         return count
 
     def _resume(self, readiness: int) -> None:
+        """The run that was asked for when the state became RESUMING."""
         if self._limits.is_sharing:
             self._reactor.poll()  # what the other connections have goes first
         self.run_once(readiness | RESUME)
@@ -368,6 +371,7 @@ class Engine(Source):
     # --------------------------------------------------------------------------------------------------------- writing
 
     def _need_pulse(self) -> Pulse:
+        # Made when it is needed, because most of ten thousand idle connections never do.
         if self._pulse is None:
             self._pulse = Pulse(self._options, self._reactor, self._stream, self._writer, self)
         return self._pulse

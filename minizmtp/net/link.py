@@ -76,9 +76,9 @@ class Binding(Link):
         if not self.finishing:
             self.finishing = True
             self._let_no_more_in()
-        for link in list(self._accepted):
+        for link in list(self._accepted):  # a copy, because one that has nothing to send is forgotten at once
             link.finish(linger)
-        if not self._accepted:
+        if not self._accepted:  # otherwise it is over with the last of them, see `forget`
             self.links.ended(self)
 
     def _let_no_more_in(self) -> None:

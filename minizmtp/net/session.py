@@ -79,7 +79,7 @@ class Session(Link):
         octets: what was read from the stream before.
         """
         self._stream = stream
-        self._is_ready = self._refused_by_us = False
+        self._is_ready = self._refused_by_us = False  # again, because a Connector had other connections before
         try:
             self._engine = Engine(stream, self._new_connection(), self._options, self._links.runtime.reactor, self)
             self._engine.start(octets)
@@ -101,7 +101,7 @@ class Session(Link):
         with scope:
             try:
                 reply = await self._links.runtime.authenticate(question, self._options, stream.peer_address)
-                self._refused_by_us = reply.status != 200
+                self._refused_by_us = reply.status != 200  # only 200 lets the peer in (27/ZAP)
                 engine.on_auth_reply(reply)
             except Exception as error:  # a malformed reply, or the handler's socket was closed
                 self._refused_by_us = True
@@ -155,6 +155,7 @@ class Session(Link):
         greeting = self._engine.greeting_octets if self._engine is not None else 0
         self._engine = self._auth_scope = None
         pipe = self._pipe if self._is_ready else None
+        # Not closed at once, because a reset would destroy what the peer has not read yet (see `parting`).
         self._links.partings.add(self._stream, *may_read_until(reason, pipe, self._deadline))
         report = explain(
             reason, self.endpoint, self._options, is_ready=self._is_ready, greeting=greeting, dialled=self.dialled
@@ -180,6 +181,7 @@ class Session(Link):
             return
         if self._engine is not None:  # otherwise on_ready does so, if a Connector connects in time
             self._engine.tell_when_drained()
+        # Another alarm each time, because a later call may leave less time.
         self._links.runtime.reactor.cancel(self._alarm)
         self._alarm = self._links.runtime.reactor.call_at(self._deadline, self._end)
 

@@ -90,6 +90,7 @@ class Stream:
                 data = self._socket.recv(READ_SIZE)
                 receiver.receive_data(data)
                 return len(data)
+            # The view is released before the receiver hears of it, because memory that is viewed cannot be resized.
             with buffer:
                 count = self._socket.recv_into(buffer, most and min(most, len(buffer)))
         except BlockingIOError:
@@ -151,6 +152,7 @@ class Stream:
             return None
         if isinstance(name, tuple):
             return Tcp(name[0], name[1])
+        # An abstract name comes as bytes, with a zero in front (unix(7)).
         return Ipc("@" + os.fsdecode(name[1:]) if isinstance(name, bytes) and name else os.fsdecode(name))
 
     def close(self) -> None:
@@ -317,6 +319,7 @@ def _remove_stale(endpoint: Ipc) -> None:
         raise OSError(EADDRINUSE, "the path exists and is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
+        # To connect is the only way to learn whether a program still listens there.
         try:
             probe.connect(endpoint.path)
         except ConnectionRefusedError:
@@ -351,6 +354,7 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
     # Without `ipv6` only IPv4, as in libzmq (zmq_setsockopt(3), ZMQ_IPV6); an address says itself what it is.
     family = socket.AF_UNSPEC if options.ipv6 or ":" in host else socket.AF_INET
     try:
+        # In a thread of trio, because a name server may take seconds to answer.
         found = await trio.socket.getaddrinfo(host, endpoint.port, family, socket.SOCK_STREAM)
     except ValueError as error:  # not a valid name, such as 70 letters without a dot (UnicodeError)
         raise OSError(EINVAL, f"invalid host name {endpoint.host!r}: {error}") from None
@@ -420,6 +424,7 @@ def check_tls(endpoint: Endpoint, options: Options, *, dials: bool) -> None:
 
 
 def _unix_address(endpoint: Ipc) -> str:
+    # A zero in front makes a name abstract: it is in no file system, and ends with its socket (unix(7)).
     return "\0" + endpoint.path[1:] if endpoint.path.startswith("@") else endpoint.path
 
 
@@ -442,5 +447,6 @@ def _tune(sock: socket.socket, options: Options) -> None:
 
 
 def _set(sock: socket.socket, level: int, name: str, value: int) -> None:
+    # (Python has no name for an option that the system does not have.)
     if value != -1 and hasattr(socket, name):
         sock.setsockopt(level, getattr(socket, name), value)

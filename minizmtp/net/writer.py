@@ -131,6 +131,7 @@ class Writer:
 
     def _schedule(self) -> None:
         if self._queue is not None:
+            # Until the run nothing need be heard of the queue, except that there are enough early answers.
             self._queue.notify_at(self._early_flush_at)
             self._early_flush_at = 0  # because these are the answers to what was heard last
         self.state = WRITING[self.state, QUEUED]
@@ -162,11 +163,12 @@ class Writer:
                 if self.on_drained is not None:
                     self.on_drained()
                 return
-        self._schedule()
+        self._schedule()  # there is more: other connections have their turns first
 
     def _fill(self, queue: Queue) -> None:
         """Encode what is queued, as much as makes a good write."""
         room = BATCH - self.size
+        # Runs are what many subscribers get alike (see `patterns.runs`); most queues never have one.
         if not isinstance(queue, RunQueue) or not queue.has_runs:
             count, buffers = self._connection.encode(queue, room)
             self._append(buffers, queue.take_batch(count))
@@ -223,6 +225,7 @@ class Writer:
             except OSError:
                 taken = -1
             self._took(taken)
+            # A part that is left shows that the system is full: to offer it again would be a call in vain.
             if self._taken or taken <= 0:
                 self._stuck()
                 return False
