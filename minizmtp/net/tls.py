@@ -24,9 +24,10 @@ from typing import Final
 import trio
 
 from ..options import Options
+from ..wire import Connection
 from .endpoints import Ws
 from .parting import QUIET, REFUSED_OCTETS, part
-from .transports import READ_SIZE, Receiver, Stream, dial
+from .transports import READ_SIZE, Stream, dial
 
 # Octets that are encrypted in one call of try_send. More would only wait in memory.
 MOST_AT_ONCE = 1 << 18
@@ -70,10 +71,10 @@ class TlsStream(Stream):
         found = b"".join(pieces)
         return found if found or is_over else None
 
-    def try_receive_into(self, receiver: Receiver, most: int = 0) -> int | None:
+    def try_receive_into(self, connection: Connection, most: int = 0) -> int | None:
         data = self.try_receive()
         if data is not None:
-            receiver.receive_data(data)
+            connection.receive_data(data)
         return data if data is None else len(data)
 
     def try_send(self, data: bytes | bytearray | memoryview, *more: bytes) -> int:

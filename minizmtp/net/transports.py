@@ -21,12 +21,13 @@ import stat
 import sys
 import tempfile
 from contextlib import ExitStack, suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import trio
 
 from ..errors import EADDRINUSE, EINVAL, ENAMETOOLONG, EPROTONOSUPPORT, ZMQError
 from ..options import Options
+from ..wire import Connection
 from .addresses import bind_address, family_of, host_of, numeric, socket_address, source_address, spelling
 from .endpoints import ANY, Endpoint, Inproc, Ipc, Tcp, Ws
 
@@ -51,19 +52,6 @@ NO_IPC = "ipc needs Unix domain sockets, which Python does not have on this syst
 LONGEST_PATH = 107 if IS_LINUX else 103
 
 
-class Receiver(Protocol):
-    """An object that a Stream can fill, such as a Connection. The names are those of asyncio and h11."""
-
-    def get_buffer(self) -> memoryview | None:
-        """The buffer for the next octets, or None if receive_data should be called with them instead."""
-
-    def buffer_updated(self, count: int) -> None:
-        """Called after count octets have been written to the buffer."""
-
-    def receive_data(self, data: bytes) -> None:
-        """Called with octets if there is no buffer, and with b"" at the end of the stream in either case."""
-
-
 class Stream:
     """One connection, as a stream of bytes."""
 
@@ -81,24 +69,24 @@ class Stream:
         except BlockingIOError:
             return None
 
-    def try_receive_into(self, receiver: Receiver, most: int = 0) -> int | None:
-        """Like try_receive, but passes the octets to receiver, if possible into its buffer, and then at most `most` of
+    def try_receive_into(self, connection: Connection, most: int = 0) -> int | None:
+        """Like try_receive, but gives the octets to connection, if possible into its buffer, and then at most `most` of
         them (0: as many as fit). Returns how many."""
-        buffer = receiver.get_buffer()
+        buffer = connection.get_buffer()
         try:
             if buffer is None:
                 data = self._socket.recv(READ_SIZE)
-                receiver.receive_data(data)
+                connection.receive_data(data)
                 return len(data)
-            # The view is released before the receiver hears of it, because memory that is viewed cannot be resized.
+            # The view is released before the connection hears of it, because memory that is viewed cannot be resized.
             with buffer:
                 count = self._socket.recv_into(buffer, most and min(most, len(buffer)))
         except BlockingIOError:
             return None
         if count:
-            receiver.buffer_updated(count)
+            connection.buffer_updated(count)
         else:  # the end of the stream, which a buffer cannot tell
-            receiver.receive_data(b"")
+            connection.receive_data(b"")
         return count
 
     async def wait_receivable(self) -> None:

@@ -16,10 +16,11 @@ from minizmtp.net.engine import MAX_UNSENT_REPLIES, Engine
 from minizmtp.net.pulse import Disconnected
 from minizmtp.net.runlimits import OCTETS, READS
 from minizmtp.net.states import RESUMING
-from minizmtp.net.transports import Receiver, Stream
+from minizmtp.net.transports import Stream
 from minizmtp.net.writer import BATCH, EARLY_FLUSH_MIN
 from minizmtp.patterns.pipe import Pipe
 from minizmtp.sockets.socket import TURNS
+from minizmtp.wire import Connection
 from minizmtp.wire.frames import Frame, FrameDecoder
 from tests.minizmtp.helpers import WIRES, Event, logged, pair, receive_all, until
 from tests.minizmtp.inside import (
@@ -672,9 +673,9 @@ async def test_a_turn_is_a_few_reads_of_large_frames_and_one_of_small(
         in_turn.append(0)
         turn(engine, may)
 
-    def seen(stream: Stream, receiver: Receiver, most: int = 0) -> int | None:
+    def seen(stream: Stream, connection: Connection, most: int = 0) -> int | None:
         in_turn[-1] += 1
-        return try_receive_into(stream, receiver, most)
+        return try_receive_into(stream, connection, most)
 
     monkeypatch.setattr(Engine, "run_once", counted)
     monkeypatch.setattr(Stream, "try_receive_into", seen)
@@ -821,8 +822,8 @@ async def test_a_turn_of_large_frames_ends_after_a_mebibyte(monkeypatch: pytest.
         octets.append(0)
         turn(engine, may)
 
-    def seen(stream: Stream, receiver: Receiver, most: int = 0) -> int | None:
-        count = try_receive_into(stream, receiver, most)
+    def seen(stream: Stream, connection: Connection, most: int = 0) -> int | None:
+        count = try_receive_into(stream, connection, most)
         octets[-1] += count or 0
         return count
 

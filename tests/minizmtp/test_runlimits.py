@@ -10,7 +10,8 @@ import minizmtp as zmq
 from minizmtp.net import runlimits
 from minizmtp.net.engine import Engine
 from minizmtp.net.runlimits import SHARING, SHORT_OCTETS, SHORT_WORK, WORK, RunCounts, RunLimits
-from minizmtp.net.transports import Receiver, Stream
+from minizmtp.net.transports import Stream
+from minizmtp.wire import Connection
 from tests.minizmtp.inside import engine_of
 from tests.zmtp_bytes import GREETING, command, frame, ready
 from tests.zmtp_peer import RawPeer
@@ -114,9 +115,9 @@ async def test_beside_a_dialogue_a_flood_does_little_at_once(flood: str, monkeyp
         if engine is flooded:
             runs.append((allowed - engine._connection.decoder.allowance, read))
 
-    def seen(stream: Stream, receiver: Receiver, most: int = 0) -> int | None:
+    def seen(stream: Stream, connection: Connection, most: int = 0) -> int | None:
         nonlocal read
-        count = try_receive_into(stream, receiver, most)
+        count = try_receive_into(stream, connection, most)
         read += count or 0
         return count
 

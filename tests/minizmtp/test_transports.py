@@ -377,7 +377,7 @@ def test_memory_is_kept_for_the_next_burst() -> None:
 
 
 class Heap:
-    """A Receiver with room for so many octets; what comes when there is none left is `data`."""
+    """A Connection with room for so many octets; what comes when there is none left is `data`."""
 
     def __init__(self, room: int) -> None:
         self.octets = bytearray(room)
