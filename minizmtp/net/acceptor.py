@@ -14,10 +14,8 @@ Read next: `inproc`.
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
-from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,13 +23,13 @@ import trio
 
 from ..constants import Event
 from ..options import Options
-from ..patterns import Pipe
-from .endpoints import Ws
+from .endpoints import Endpoint, Ws
+from .link import Binding
 from .reports import Closed, LogOnce, code_and_reason, log
 from .security import choose_connection
 from .session import Session
-from .tls import no_handshake, secure
-from .transports import HandedListener, Listener, Stream
+from .tls import secure
+from .transports import Listener, Stream
 
 if TYPE_CHECKING:
     from ..sockets.links import Links
@@ -62,31 +60,29 @@ class Accepted(Session):
         try:
             super().on_closed(reason)
             self._release()
-        finally:
+        finally:  # whatever goes wrong, because a link that is never over keeps the Context from ending
             self._acceptor.forget(self)
 
 
-class Acceptor:
-    """A bound endpoint, and the sessions of the peers that connected to it."""
+class Acceptor(Binding):
+    """A bound endpoint, and the sessions of the peers that connected to it.
 
-    def __init__(self, links: Links, listener: Listener | HandedListener, options: Options) -> None:
-        self.endpoint = str(listener.endpoint)
-        self.place = listener.endpoint
-        self.finishing = False
-        self.links = links
-        self.options = options
-        self.new_connection = choose_connection(links.socket_type, options, listener.endpoint)
+    listener: None if another server accepts the connections, and hands them over.
+    """
+
+    def __init__(self, links: Links, endpoint: Endpoint, options: Options, listener: Listener | None = None) -> None:
+        super().__init__(links, endpoint, options)
+        self.new_connection = choose_connection(links.socket_type, options, endpoint)
         self.log_once = LogOnce()  # one for all peers of this endpoint
         self._listener = listener
-        self._sessions: dict[Session, None] = {}
         self._securing: dict[trio.CancelScope, None] = {}  # of the tasks that shake hands for TLS
         self._failed, self._failed_at = "", -math.inf  # the last failed accept: reason and time
-        self.listens = isinstance(listener, Listener)
-        if self.listens:
+        if listener is not None:
             links.tell(Event.LISTENING, self.endpoint, listener.fileno)
 
     async def run(self) -> None:
         """The task: ends when the listener is closed."""
+        assert self._listener is not None
         while True:
             try:
                 # Without a variable, which would keep the last stream in memory while the task waits for the next.
@@ -94,6 +90,7 @@ class Acceptor:
             except trio.ClosedResourceError:
                 return
             except Exception as error:
+                # A pause, because the peer stays in the system's queue: the next accept would fail at once.
                 self._report_failure(error)
                 await trio.sleep(ACCEPT_PAUSE)
 
@@ -105,75 +102,48 @@ class Acceptor:
 
     async def _secure(self, stream: Stream) -> None:
         """Shake hands for TLS. In a task of its own, because it waits for the peer."""
-        assert self.options.ssl_context is not None
-        scope = trio.CancelScope(deadline=trio.current_time() + (self.options.handshake_ivl / 1000 or math.inf))
+        scope = trio.CancelScope()
         self._securing[scope] = None
         try:
             with scope:
-                secured = await secure(stream, self.options.ssl_context, server_side=True)
+                secured = await secure(stream, self.options)
+                # `finish` may have cancelled the scope when the handshake was just done.
                 if not self.finishing:
                     self.start_session(secured)
-            if scope.cancelled_caught and not self.finishing:
-                self._report_no_tls(errno.ETIMEDOUT, no_handshake(self.options))
         except OSError as error:
-            self._report_no_tls(error.errno or 0, str(error.strerror))
+            text = f"{self.endpoint}: {error.strerror}"
+            self.log_once(text, logging.INFO)  # no warning, because anything on the network may connect here
+            self.links.tell(Event.HANDSHAKE_FAILED_NO_DETAIL, self.endpoint, error.errno or 0, text)
         finally:
             del self._securing[scope]
 
-    def _report_no_tls(self, code: int, reason: str) -> None:
-        text = f"{self.endpoint}: {reason}"
-        self.log_once(text, logging.INFO)
-        self.links.tell(Event.HANDSHAKE_FAILED_NO_DETAIL, self.endpoint, code, text)
-
-    def start_session(self, stream: Stream) -> None:
-        """A connection was accepted, here or by another server."""
+    def start_session(self, stream: Stream, octets: bytes = b"") -> None:
+        """A connection was accepted, here or by another server, which may have read octets from it."""
         self.links.tell(Event.ACCEPTED, self.endpoint, stream.fileno)
         session = Accepted(self)
-        self._sessions[session] = None
-        session.start_engine(stream)
+        self._accepted[session] = None  # before it starts, because it may end at once, and is forgotten then
+        session.start_engine(stream, octets)
 
     def _report_failure(self, error: Exception) -> None:
         code, reason = code_and_reason(error)
         text = f"{self.endpoint}: {reason}"
         now, before = trio.current_time(), self._failed_at
         self._failed_at = now
-        # Not each time, because accept is tried ten times a second.
+        # Not each time, because accept is tried ten times a second. Not by `log_once`, because a shortage that comes
+        # back an hour later is news.
         if text != self._failed or now - before > QUIET_PERIOD:
             self._failed = text
             log.warning("%s; trying again every %g s", text, ACCEPT_PAUSE, exc_info=None if code else error)
         self.links.tell(Event.ACCEPT_FAILED, self.endpoint, code, text)
 
-    def forget(self, session: Session) -> None:
-        """The session has ended."""
-        del self._sessions[session]
-        if self.finishing and not self._sessions:
-            self.links.ended(self)
-
-    def finish(self, linger: int) -> None:
-        """Stop listening, and finish all sessions (L-19)."""
-        if not self.finishing:
-            self.finishing = True
+    def _let_no_more_in(self) -> None:
+        if self._listener is not None:  # otherwise it is another server that listens, and it goes on
             self._listener.close()
-            for scope in self._securing:
-                scope.cancel()
-            if self.listens:
-                self.links.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
-        for session in list(self._sessions):
-            session.finish(linger)
-        if not self._sessions:
-            self.links.ended(self)
+            self.links.tell(Event.CLOSED, self.endpoint, self._listener.fileno)
+        for scope in self._securing:
+            scope.cancel()
 
     def abandon(self) -> None:
-        self._listener.abandon()
-        for session in self._sessions:
-            session.abandon()
-
-    def unsent(self) -> int:
-        return sum(session.unsent() for session in self._sessions)
-
-    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
-        return [pipe for session in self._sessions for pipe in session.pipes()]
-
-    def set_hwms(self) -> None:
-        for session in self._sessions:
-            session.set_hwms()
+        if self._listener is not None:
+            self._listener.abandon()
+        super().abandon()

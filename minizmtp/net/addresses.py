@@ -41,14 +41,10 @@ def family_of(host: str) -> int:
 def bind_address(host: str, options: Options) -> str:
     """The address to bind to, in the system's spelling. Raises ZMQError (ENODEV) if host is neither an address nor an
     interface."""
-    if host == ANY:
-        return "::" if options.ipv6 else "0.0.0.0"
-    if host.lower() == "localhost":  # the one name that needs no looking up (RFC 6761, section 6.3)
+    if host.lower() == "localhost":  # also with `ipv6`, as in libzmq
         return "127.0.0.1"
-    if address := numeric(host):
-        return address
     for family in (socket.AF_INET6, socket.AF_INET) if options.ipv6 else (socket.AF_INET,):
-        if address := _interface_address(host, family):
+        if address := _local_address(host, family):
             return address
     raise ZMQError(
         ENODEV,
@@ -85,6 +81,17 @@ def spelling(address: tuple[Any, ...]) -> str:
     if mapped is not None:
         return str(mapped)
     return f"{host}%{socket.if_indextoname(address[3])}" if address[3] else host
+
+
+def _local_address(host: str, family: int) -> str:
+    """What host means on this machine, as an address of that family, or of another one if host is an address; "" if it
+    is none of this machine."""
+    is_ipv6 = family == socket.AF_INET6
+    if host == ANY:
+        return "::" if is_ipv6 else "0.0.0.0"
+    if host.lower() == "localhost":  # the one name that needs no looking up (RFC 6761, section 6.3)
+        return "::1" if is_ipv6 else "127.0.0.1"
+    return numeric(host) or _interface_address(host, family)
 
 
 def _interface_address(name: str, family: int) -> str:
@@ -158,17 +165,12 @@ def source_address(source: Tcp | None, family: int) -> tuple[Any, ...] | None:
     its address later."""
     if source is None:
         return None
-    if source.host == ANY:
-        return ("::" if family == socket.AF_INET6 else "0.0.0.0"), source.port
-    if source.host.lower() == "localhost":
-        return ("::1" if family == socket.AF_INET6 else "127.0.0.1"), source.port
-    if address := numeric(source.host):
-        if family_of(address) == family:
-            return socket_address(address, source.port)
+    address = _local_address(source.host, family)
+    if not address:
+        raise OSError(ENODEV, f"no interface {source.host!r} with an address of that family")
+    if family_of(address) != family:
         raise OSError(errno.EADDRNOTAVAIL, f"the source address {address} is of another family than its target")
-    if address := _interface_address(source.host, family):
-        return socket_address(address, source.port)
-    raise OSError(ENODEV, f"no interface {source.host!r} with an address of that family")
+    return socket_address(address, source.port)
 
 
 def host_of(address: object) -> str:

@@ -76,7 +76,7 @@ class Connector(Session):
         self._scope = trio.CancelScope()
         self._may_redial = True
         self._chosen_name = options.connect_routing_id
-        if not options.immediate:
+        if not options.immediate:  # so that the program can send before the server is there
             self._pipe_of_peer(self._chosen_name)
 
     async def run(self) -> None:
@@ -86,15 +86,16 @@ class Connector(Session):
                 while True:
                     stream = await self._dial()
                     if stream is not None:
-                        self._is_over = trio.Event()
+                        self._is_over = trio.Event()  # before the engine, which may end at once
                         self.start_engine(stream)
                         await self._is_over.wait()
                     pause = self._next_pause()
-                    if pause is None:
+                    if pause is None:  # for good, with all that still waits in the pipe
                         return
                     self._links.tell(Event.CONNECT_RETRIED, self.endpoint, round(pause * 1000))
                     await trio.sleep(pause)
         finally:
+            # Also if the Context's nursery was cancelled: the monitors hear of it, and the file is closed.
             if self._engine is not None:
                 self._engine.stop(Closed())
             self._links.runtime.reactor.cancel(self._warning)
@@ -102,7 +103,7 @@ class Connector(Session):
             self._links.ended(self)
 
     def _end(self) -> None:
-        self._scope.cancel()
+        self._scope.cancel()  # not the engine alone, because the task may be dialling or pausing, too
 
     async def _dial(self) -> Stream | None:
         """Try once; None if it has failed. Whatever the error is, the next attempt may succeed."""
@@ -118,6 +119,7 @@ class Connector(Session):
         except Exception as error:
             code, reason = code_and_reason(error)
             text = f"{self.endpoint}: {reason}{advice(error, self._options, None, dialled=True)}"
+            # At once, because no server that starts later will help. Anything else is logged if it lasts (see `_warn`).
             if code in LOCAL_FAILURES or isinstance(error, socket.gaierror):
                 self._log_once(text)
             self._failure = text
@@ -137,6 +139,7 @@ class Connector(Session):
     def on_ready(self, ready: Ready) -> None:
         super().on_ready(ready)
         self._links.runtime.reactor.cancel(self._warning)
+        # Only now, and not when TCP has connected, because any program may listen there.
         self._failures = self._strange_failures = 0
         self._log_once.forget_failures()
 
@@ -150,11 +153,12 @@ class Connector(Session):
         try:
             super().on_closed(reason)
             if self._may_redial:
-                if self._is_ready:
+                if self._is_ready:  # otherwise the time runs since the connection before
                     self._expect_server()
                 self._keep_or_drop_pipe()
+                # If the pipe was dropped, there is nothing left to linger for.
                 self.on_drained()
-        finally:
+        finally:  # whatever goes wrong, because the task would wait for ever
             self._is_over.set()
 
     def _keep_or_drop_pipe(self) -> None:
@@ -177,7 +181,7 @@ class Connector(Session):
             return None
         self._failures += 1
         # With a maximum the pause is not random, as in libzmq.
-        if most > 0:
+        if most > 0:  # (at most 2³² times, because a power of some thousand attempts is no float)
             return min(most, base * 2 ** min(self._failures - 1, 32)) if most > base else base
         doublings = min(max(self._strange_failures - 1, 0), MAX_DOUBLINGS)
         return base * (1 << doublings) + random.random() * base

@@ -14,9 +14,6 @@ Nothing in it waits, so a cancellation cannot leave anything half-done.
 either while octets are left that are not decoded: a run has an end, whatever the peer sends (see `runlimits`), and the
 next run goes on after other tasks and other connections had theirs.
 
-**A receiver that waits for its only peer reads for itself.** It need not be woken by the reactor: it is lent the
-stream, waits for it, and does the run in its own task. That saves a switch of tasks for each message.
-
 Read next: `security`, or `session` at once.
 """
 
@@ -24,7 +21,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -46,48 +43,33 @@ from ..wire import (
     Ready,
     Subscribe,
 )
-from .heartbeat import NEVER
 from .pulse import Disconnected, Pulse
 from .reactor import IDLE, READ, WRITE, Reactor
 from .runlimits import MESSAGES, OCTETS, RunLimits
-from .states import BLOCKED, GATHERING, READING, Reading, ReadingEvent
+from .states import BLOCKED, CLOSED, END, FULL, GATHERING, NO_SPACE, OPEN, READING, RESUMING, RUN, SPACE, USED_UP
 from .transports import READ_SIZE, Stream
 from .writer import Writer
 
-OPEN, LENT, FULL, RESUMING, CLOSED = Reading
-LENT_OUT, RETURNED, NO_SPACE, SPACE, USED_UP, RUN, END = ReadingEvent
+if TYPE_CHECKING:
+    from .session import Session
 
 # PONGs that a peer asks for and does not read: with more than so many octets of them unsent, its PINGs are not read.
 MAX_UNSENT_REPLIES = 65536
 
-
-class EngineListener(Protocol):
-    """What an engine needs of its session: to be told what has happened."""
-
-    def on_auth_request(self, request: AuthRequest) -> None:
-        """It has to be decided whether the peer may come in; see Engine.on_auth_reply."""
-
-    def on_ready(self, ready: Ready) -> None:
-        """The handshake is done. Gives the engine its pipe, by Engine.attach_pipe."""
-
-    def on_drained(self) -> None:
-        """All that was queued is with the system. Called only after Engine.tell_when_drained."""
-
-    def on_closed(self, reason: Exception) -> None:
-        """The connection has ended, by ProtocolError (Refused, if the peer says so), Disconnected, or our mistake. The
-        stream is to be closed."""
+# Beside READ and WRITE: go on with octets that were read before.
+RESUME = 8
 
 
 class Engine(Source):
     """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats."""
 
     __slots__ = (
-        "__weakref__", "_alarm", "_connection", "_inspect", "_interest", "_is_run_coming", "_limits", "_options",
-        "_pipe", "_pulse", "_reactor", "_session", "_state", "_stream", "_writer",
+        "__weakref__", "_alarm", "_connection", "_inspect", "_interest", "_limits", "_options", "_pipe", "_pulse",
+        "_reactor", "_session", "_state", "_stream", "_writer",
     )  # fmt: skip
 
     def __init__(
-        self, stream: Stream, connection: Connection, options: Options, reactor: Reactor, session: EngineListener
+        self, stream: Stream, connection: Connection, options: Options, reactor: Reactor, session: Session
     ) -> None:
         self._stream = stream
         self._connection = connection
@@ -102,19 +84,26 @@ class Engine(Source):
         self._limits = RunLimits(reactor.runs)
         self._state = OPEN
         self._interest = 0  # what the reactor calls us for
-        self._is_run_coming = False  # one that resumes
 
-    def start(self, patience: float) -> None:
-        """Begin with the greeting; the peer has patience seconds to be ready."""
-        if patience < NEVER:
-            self._alarm = self._reactor.call_at(trio.current_time() + patience, self._too_slow)
-        self.run_once(READ)  # a quick peer may have spoken already: then our greeting and READY are one write
+    def start(self, octets: bytes = b"") -> None:
+        """Begin with the greeting; the peer has handshake_ivl to be ready. octets: what has been read already."""
+        if self._options.handshake_ivl:
+            self._alarm = self._reactor.call_at(
+                trio.current_time() + self._options.handshake_ivl / 1000, self._too_slow
+            )
+        if octets:
+            self._connection.receive_data(octets)
+            self._state = RESUMING  # because they are read, and not decoded
+        # A quick peer may have spoken already: then our greeting and READY are one write.
+        self.run_once(READ | RESUME)
         if self._state is not CLOSED:
+            # The greeting, if it is not sent yet: we do not wait for the peer's, because it might wait for ours.
             self.send_protocol_output()
             self._set_interest()
 
     def _too_slow(self) -> None:
-        self.run_once(READ)  # it may be the program that was slow: what has come meanwhile counts
+        # It may be the program that was slow, and not the peer, so what has come meanwhile counts.
+        self.run_once(READ)
         if self._pipe is None:
             reason = f"no handshake within {self._options.handshake_ivl} ms (handshake_ivl)"
             self.stop(Disconnected(errno.EAGAIN, reason))
@@ -125,8 +114,9 @@ class Engine(Source):
         return self._writer.size > 0
 
     def tell_when_drained(self) -> None:
-        """Call the session's on_drained, from now on, when all is sent."""
-        self._writer.tells_when_drained = True
+        """Call the session's on_drained, from now on, when all is sent. Only a session that lingers wants that, and a
+        call at each send would cost all others."""
+        self._writer.on_drained = self._session.on_drained
 
     @property
     def greeting_octets(self) -> int | None:
@@ -135,25 +125,27 @@ class Engine(Source):
 
     def run_once(self, readiness: int) -> None:
         """Do what can be done now: READ, WRITE or both. Whatever goes wrong in it ends this connection, and no more."""
-        if self._state is CLOSED:
+        if self._state is CLOSED:  # this run was asked for before the end
             return
         try:
-            if readiness & READ or self._state is RESUMING:
+            # While RESUMING, only the run that was asked for reads, because each run that reads may ask for one more.
+            # Others come, too: to write, or because a selector always reports a peer that has hung up.
+            if readiness & (RESUME if self._state is RESUMING else READ):
                 self._read()
-            if readiness & WRITE:
+            if readiness & WRITE:  # after reading, because a PONG that it asks for leaves in the same write
                 self._writer.run()
-            self._set_interest()
+            self._set_interest()  # in here, because it raises OSError if the system has no files left
         except Exception as error:
+            # Every error, also one of this library, because in the reactor's task it would end all connections.
             self.stop(error)
 
     def ask_for_run(self) -> None:
+        """Have the writer's `run` called when the running task yields."""
         self._reactor.call_soon(self.run_once)
 
     def on_blocked(self) -> None:
+        """The system has not taken all: have the writer's `run` called when it can take more."""
         self._set_interest()
-
-    def on_drained(self) -> None:
-        self._session.on_drained()
 
     def end(self, why: str) -> None:
         self.stop(Disconnected(errno.ECONNABORTED, why))
@@ -167,16 +159,20 @@ class Engine(Source):
         if self._state is CLOSED:
             return
         if isinstance(reason, ProtocolError) and self._pipe is None:
-            self.send_protocol_output()  # the reason, if the system takes it; in traffic, a message may be half-way out
-        self._state = READING[self._state, END]
+            # The ERROR that says why. Not in traffic, because a message may be half-way out, and the peer would take
+            # the ERROR for a part of it.
+            self.send_protocol_output()
+        self._state = READING[self._state, END]  # first, because the rest calls us: the writer may be blocked again
         if self._pulse is not None:
             self._pulse.close()
+        # Before the session closes the file, because the system gives its number to the next one that is opened.
         if self._interest:
             self._reactor.unwatch(self._stream.fileno)
         self._reactor.cancel(self._alarm)
         if self._pipe is not None:
             self._pipe.source = None
             self._pipe.inbound.set_writer()
+        # Before the session hears of it, because that may give the pipe to the next connection.
         self._writer.close()
         self._session.on_closed(reason)
 
@@ -186,13 +182,14 @@ class Engine(Source):
         if state is OPEN:
             interest = READ
             if self._writer.protocol_bytes > MAX_UNSENT_REPLIES:
-                interest = 0
+                interest = 0  # because a peer that sends PINGs and does not read would fill our memory with PONGs
             elif self._pipe is None and self._connection.awaiting_auth and self._connection.held:
                 interest = 0  # of a peer that is not let in yet, no more is kept than one read
         elif state is CLOSED:
             return
         else:
-            # A stream that is not read for a moment only stays in the selector, because to put it back costs more.
+            # A stream that is not read for a moment only stays in the selector, because to put it back costs more. If
+            # the queue is full, it may be long, and a peer that has hung up would be reported again and again.
             interest = 0 if state is FULL else IDLE
         if self._writer.state is BLOCKED:
             interest = interest & READ | WRITE
@@ -221,6 +218,7 @@ class Engine(Source):
             try:
                 count = self._stream.try_receive_into(connection, limits.octets)
             except OSError as error:
+                # Of another type, because an OSError is logged as a fault of this system, such as a lack of files.
                 raise Disconnected(error.errno or errno.EIO, str(error.strerror)) from None
             if count is None:
                 break
@@ -230,6 +228,7 @@ class Engine(Source):
                 messages += self._receive(pipe)
             else:
                 messages += self._advance()
+            # A read that was not filled has emptied the system's buffer: to ask again would be a call in vain.
             if count < READ_SIZE or reads == limits.reads or messages >= MESSAGES or octets >= OCTETS:
                 break
         if reads or resumes:
@@ -263,6 +262,7 @@ class Engine(Source):
             if isinstance(event, AuthRequest):
                 self._session.on_auth_request(event)
             if isinstance(event, Error):
+                # A status of ZAP, as libzmq sends (27/ZAP); any other text has no number for the monitors.
                 status = int(event.reason) if event.reason in (b"300", b"400", b"500") else 0
                 raise Refused(f"the peer refuses us: {printable(event.reason)}", status)
             if isinstance(event, ConnectionClosed):
@@ -270,9 +270,10 @@ class Engine(Source):
 
     def on_auth_reply(self, reply: AuthReply) -> None:
         """The answer to the session's on_auth_request."""
-        if self._state is CLOSED:
+        if self._state is CLOSED:  # the peer did not wait for the handler
             return
         try:
+            # Not by run_once, which waits for octets: what follows the credentials may have been read with them.
             self._connection.decoder.allowance = self._limits.work
             self._connection.receive_auth_reply(reply)
             self._advance()
@@ -285,10 +286,11 @@ class Engine(Source):
 
         inspect: if given, is shown each message that comes, and may raise ProtocolError.
         """
-        self._reactor.cancel(self._alarm)
+        self._reactor.cancel(self._alarm)  # the handshake was in time
         self._pipe = pipe
         self._inspect = inspect
         if self._options.heartbeat_old_peers:
+            # libzmq since 4.2 answers PING although it speaks ZMTP 3.0. Its greeting is that of 4.1, which does not.
             self._connection.knows_ping = True
         if self._options.heartbeat_ivl and self._connection.knows_ping:
             self._need_pulse().ask()
@@ -311,12 +313,14 @@ class Engine(Source):
             if not room:
                 self._pause_reading(pipe)
                 break
+            # Never more messages than there is room for, because the queue takes all that it is given.
             event = connection.next_event(room)
             if type(event) is Messages:
                 if inspect is None:
                     inbound.put_all(event.messages)
                 else:
-                    for message in event.messages:  # each is delivered before the next may be refused
+                    # One by one, because each is delivered before the next may be refused.
+                    for message in event.messages:
                         inspect([message] if isinstance(message, bytes) else message)
                         inbound.put(message)
                 count += len(event.messages)
@@ -324,6 +328,8 @@ class Engine(Source):
                     break
             elif event is NEED_DATA:
                 break
+            # A message alone was no part of a batch, such as one that came in several reads. SUBSCRIBE and CANCEL go
+            # into the same queue, because the pattern needs them in their order.
             elif isinstance(event, (list, Subscribe, Cancel)):
                 if inspect is not None and isinstance(event, list):
                     inspect(event)
@@ -335,26 +341,18 @@ class Engine(Source):
                 self._need_pulse().heard_ping(event)
                 has_to_answer = True
         if has_to_answer:
-            self.send_protocol_output()
+            self.send_protocol_output()  # once, because one run may meet hundreds of PINGs
+        # If the queue is FULL instead, the program's next recv asks for the run.
         if connection.decoder.allowance <= 0 and self._state is OPEN:
             self._state = READING[OPEN, USED_UP]
-            self._ask_to_resume()
+            self._reactor.call_later(self._resume)
         return count
 
-    def _ask_to_resume(self) -> None:
-        """A receiver that waits may resume sooner (see `wait`), so a run may be coming already."""
-        if not self._is_run_coming:
-            self._is_run_coming = True
-            self._reactor.call_later(self._run_that_resumes)
-
-    def _run_that_resumes(self, readiness: int) -> None:
-        self._is_run_coming = False
-        self._resume(readiness)
-
     def _resume(self, readiness: int) -> None:
+        """The run that was asked for when the state became RESUMING."""
         if self._limits.is_sharing:
             self._reactor.poll()  # what the other connections have goes first
-        self.run_once(readiness)
+        self.run_once(readiness | RESUME)
 
     def _pause_reading(self, pipe: Pipe) -> None:
         """Until the socket has read some of what it has, nothing is read from the peer."""
@@ -368,48 +366,12 @@ class Engine(Source):
         self._state = READING[self._state, SPACE]
         if self._pulse is not None:
             self._pulse.resume()
-        self._ask_to_resume()
-
-    # -------------------------------------------------------------------------------- reading: a receiver that waits
-
-    async def wait(self) -> None:
-        """Lend the stream to a receiver that has no other peer, until it can be read or the receiver is called away;
-        then it does a run."""
-        if self._state is RESUMING:
-            # Other tasks have their turns first, because what comes may be of no use to the receiver, such as what a
-            # SUB did not subscribe to, and then it is here again at once.
-            await trio.lowlevel.checkpoint()
-            if self._state is RESUMING:
-                self._resume(READ)
-            return
-        self._state = READING[self._state, LENT_OUT]
-        self._interest = self._interest & ~READ or IDLE
-        self._reactor.change_interest(self._stream.fileno, self._interest)
-        try:
-            await self._stream.wait_receivable()
-        except trio.ClosedResourceError:
-            pass  # the end of the connection, or called away: the receiver will see
-        except BaseException:
-            if self._state is LENT:
-                self._state = READING[LENT, RETURNED]
-                self._set_interest()
-            raise
-        if self._state is LENT:
-            self._state = READING[LENT, RETURNED]
-        self.run_once(READ)
-
-    def call_away(self) -> None:
-        """There is something else for the receiver that waits here."""
-        if self._state is LENT:
-            self._stream.call_away()
-
-    @property
-    def can_be_waited_for(self) -> bool:
-        return self._state is RESUMING or (self._interest & READ > 0 and self._reactor.lends)
+        self._reactor.call_later(self._resume)
 
     # --------------------------------------------------------------------------------------------------------- writing
 
     def _need_pulse(self) -> Pulse:
+        # Made when it is needed, because most of ten thousand idle connections never do.
         if self._pulse is None:
             self._pulse = Pulse(self._options, self._reactor, self._stream, self._writer, self)
         return self._pulse

@@ -17,7 +17,7 @@ Read next: `runtime`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..constants import PEERS, Event
@@ -26,7 +26,7 @@ from ..options import Options
 from ..patterns import Pipe
 from ..patterns.pipe import Source
 from .endpoints import Inproc
-from .link import detach_pipe, new_pipe
+from .link import Binding, Link, detach_pipe, new_pipe
 from .reports import log
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class InprocRegistry:
 
     def __init__(self) -> None:
         self._bound: dict[str, InprocBinding] = {}
-        self._waiting: dict[str, dict[InprocLink, None]] = {}
+        self._waiting: dict[InprocLink, None] = {}
 
     def bind(self, links: Links, endpoint: str, options: Options) -> InprocBinding:
         """Bind a name, and connect the links that wait for it. ZMQError(EADDRINUSE) if it is bound."""
@@ -46,7 +46,8 @@ class InprocRegistry:
             raise ZMQError(EADDRINUSE, f"{endpoint}: bound already in this Context: choose another name")
         bound = self._bound[endpoint] = InprocBinding(self, links, endpoint, options)
         links.tell(Event.LISTENING, endpoint)
-        for link in self._waiting.pop(endpoint, {}):
+        for link in [each for each in self._waiting if each.endpoint == endpoint]:
+            self.forget(link)
             bound.connect(link)
         return bound
 
@@ -56,8 +57,8 @@ class InprocRegistry:
         link.pipe.identity = options.connect_routing_id
         links.pattern.attach(link.pipe)
         bound = self._bound.get(endpoint)
-        if bound is None:
-            self._waiting.setdefault(endpoint, {})[link] = None
+        if bound is None:  # connect may come before bind (L-23)
+            self._waiting[link] = None
         else:
             bound.connect(link)
         return link
@@ -70,71 +71,49 @@ class InprocRegistry:
 
     def forget(self, link: InprocLink) -> None:
         """This link does not wait any longer for its name to be bound."""
-        waiting = self._waiting.get(link.endpoint, {})
-        waiting.pop(link, None)
-        if not waiting:
-            self._waiting.pop(link.endpoint, None)
+        self._waiting.pop(link, None)
 
 
-class InprocBinding:
+class InprocBinding(Binding):
     """A name that a socket has bound."""
 
     def __init__(self, registry: InprocRegistry, links: Links, endpoint: str, options: Options) -> None:
-        self.endpoint = endpoint
-        self.place = Inproc(endpoint.removeprefix("inproc://"))
-        self.finishing = False
+        super().__init__(links, Inproc(endpoint.removeprefix("inproc://")), options)
         self._registry = registry
-        self._links = links
-        self._options = options
-        self._accepted: dict[InprocLink, None] = {}
 
     def connect(self, other: InprocLink) -> None:
         """Make our end of this connection: a pipe that has the other one's queues, crossed."""
         pipe = Pipe(outbound=other.pipe.inbound, inbound=other.pipe.outbound)
         pipe.identity = other.options.routing_id
-        other.pipe.identity = other.pipe.identity or self._options.routing_id
-        link = InprocLink(self._registry, self._links, self.endpoint, self._options, pipe, self._accepted.pop)
+        other.pipe.identity = other.pipe.identity or self.options.routing_id
+        link = InprocLink(self._registry, self.links, self.endpoint, self.options, pipe, self)
         link.other, other.other = other, link
         link.set_hwms()
         self._accepted[link] = None
-        self._links.pattern.attach(pipe)
+        self.links.pattern.attach(pipe)
         for one in (link, other):
-            if not one.finishing:
+            if not one.finishing:  # otherwise it is a socket that was closed, whose messages wait for this name
                 one.links.pattern.connected(one.pipe)
                 if why := one.links.pattern.why_ignored(one.pipe):
                     log.warning("%s: %s", self.endpoint, why)
+        # Only a warning, because without a handshake libzmq does not compare the types (L-22).
         if link.links.socket_type not in PEERS[other.links.socket_type]:
             log.warning(
                 "%s: a %s cannot talk to a %s", self.endpoint, other.links.socket_type.name, link.links.socket_type.name
             )
-        if other.finishing:
+        if other.finishing:  # its messages can be read now, and no more will come
             link.disconnect()
 
-    def abandon(self) -> None:
-        """There is nothing to close."""
-
-    def finish(self, linger: int) -> None:
-        self.finishing = True
+    def _let_no_more_in(self) -> None:
         self._registry.release(self.endpoint)
-        for link in list(self._accepted):
-            link.finish(linger)
-        self._links.ended(self)
-
-    def unsent(self) -> int:
-        return 0
-
-    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
-        return [pipe for link in self._accepted for pipe in link.pipes()]
-
-    def set_hwms(self) -> None:
-        for link in self._accepted:
-            link.set_hwms()
 
 
-class InprocLink(Source):
-    """One side of two connected sockets; `other` is the other side's, or None as long as the name is not bound."""
+class InprocLink(Source, Link):
+    """One side of two connected sockets; `other` is the other side's, or None as long as the name is not bound.
 
-    can_be_waited_for = False
+    binding: on the side that has bound the name.
+    """
+
     in_process = True
 
     def __init__(
@@ -144,7 +123,7 @@ class InprocLink(Source):
         endpoint: str,
         options: Options,
         pipe: Pipe,
-        on_end: Callable[[InprocLink], object] = lambda link: None,
+        binding: InprocBinding | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.place = Inproc(endpoint.removeprefix("inproc://"))
@@ -156,10 +135,7 @@ class InprocLink(Source):
         self.finishing = False
         self._is_over = False
         self._registry = registry
-        self._on_end = on_end
-
-    def abandon(self) -> None:
-        """There is nothing to close."""
+        self._binding = binding
 
     def finish(self, linger: int) -> None:
         """Disconnect. There is nothing to linger for, because what is queued is the other side's to read. What was
@@ -189,11 +165,9 @@ class InprocLink(Source):
         self._is_over = True
         self.other = None  # which knows us: without this, neither would be freed
         self.pipe.source = None
-        self._on_end(self)
+        if self._binding is not None:
+            self._binding.forget(self)
         self.links.ended(self)
-
-    def unsent(self) -> int:
-        return 0
 
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
         return [] if self._is_over else [(self.pipe, self.other is not None)]

@@ -13,7 +13,7 @@ Read next: `session`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ..options import CONFLATE, Options
 from ..patterns import Pattern, Pipe
@@ -24,31 +24,79 @@ if TYPE_CHECKING:
     from ..sockets.links import Links
 
 
-class Link(Protocol):
-    """One bind, connect or accepted peer, as its socket sees it. finishing: the program wants it to end."""
+class Link:
+    """One bind, connect or accepted peer, as its socket sees it. finishing: the program wants it to end. place: where
+    endpoint is, in the one spelling by which two can be compared (see `addresses`)."""
 
+    __slots__ = ()
     endpoint: str
     finishing: bool
-
-    @property
-    def place(self) -> Endpoint:
-        """Where endpoint is, in the one spelling by which two can be compared (see `transports`)."""
+    place: Endpoint
 
     def abandon(self) -> None:
-        """In a child of a fork: close the descriptors, and leave all else to the parent."""
+        """In a child of a fork: close the descriptors, if there are any, and leave all else to the parent."""
 
     def finish(self, linger: int) -> None:
         """Accept no more messages, and end when what is queued is sent, or after linger milliseconds (−1: no limit). If
         it is called again, the shorter time counts."""
+        raise NotImplementedError
 
     def unsent(self) -> int:
         """How many messages are still to be sent."""
+        return 0
 
     def pipes(self) -> Iterable[tuple[Pipe, bool]]:
         """Its pipes, each with whether a peer is connected now."""
+        raise NotImplementedError
 
     def set_hwms(self) -> None:
         """Make its pipes as deep as the options of the socket say now."""
+        raise NotImplementedError
+
+
+class Binding(Link):
+    """A bound endpoint, and a link for each peer that connected to it."""
+
+    def __init__(self, links: Links, endpoint: Endpoint, options: Options) -> None:
+        self.endpoint = str(endpoint)
+        self.place = endpoint
+        self.finishing = False
+        self.links = links
+        self.options = options
+        self._accepted: dict[Link, None] = {}
+
+    def forget(self, link: Link) -> None:
+        """The link of one peer has ended."""
+        del self._accepted[link]
+        if self.finishing and not self._accepted:
+            self.links.ended(self)
+
+    def finish(self, linger: int) -> None:
+        """Let no more peers in, and finish those that are here (L-19)."""
+        if not self.finishing:
+            self.finishing = True
+            self._let_no_more_in()
+        for link in list(self._accepted):  # a copy, because one that has nothing to send is forgotten at once
+            link.finish(linger)
+        if not self._accepted:  # otherwise it is over with the last of them, see `forget`
+            self.links.ended(self)
+
+    def _let_no_more_in(self) -> None:
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        for link in self._accepted:
+            link.abandon()
+
+    def unsent(self) -> int:
+        return sum(link.unsent() for link in self._accepted)
+
+    def pipes(self) -> Iterable[tuple[Pipe, bool]]:
+        return [pipe for link in self._accepted for pipe in link.pipes()]
+
+    def set_hwms(self) -> None:
+        for link in self._accepted:
+            link.set_hwms()
 
 
 def new_pipe(links: Links, options: Options) -> Pipe:

@@ -109,8 +109,6 @@ class Looker:
     which knows how long it waited, sets looks_from to rested_at or NEVER after each wait.
     """
 
-    __slots__ = ("_options", "_poll", "_rest", "_rounds", "looks_from", "rested_at")
-
     def __init__(self, rounds: Rounds, poll: Callable[[], bool], options: Options) -> None:
         self._options = options
         self._rounds = rounds

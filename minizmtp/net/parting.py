@@ -47,8 +47,6 @@ class Partings:
     start_task: starts a task that ends with the Context. on_end: called each time that a stream is closed.
     """
 
-    __slots__ = ("_on_end", "_scopes", "_start_task")
-
     def __init__(
         self, start_task: Callable[[Callable[[], Awaitable[object]]], None], on_end: Callable[[], None]
     ) -> None:
@@ -64,7 +62,6 @@ class Partings:
         try:
             if trio.current_time() < deadline:
                 stream.send_eof()
-                stream.call_away()
                 self._scopes[stream] = trio.CancelScope(deadline=deadline)
                 self._start_task(partial(self._run, stream, most))
                 return

@@ -7,8 +7,7 @@
 It needs only what trio offers on every system. On Windows there is nothing else: its selector cannot be waited for. A
 connection costs a waiting task more than with `reactor`, some five kilobytes, and everything else is the same.
 
-Two things are left out here. Receivers do not wait for a stream themselves, because trio lets only one task wait for
-a socket, and they do not look before they wait (see `looking`), because there is no selector that they could poll.
+Receivers do not look before they wait here (see `looking`), because there is no selector that they could poll.
 
 Read next: `states`.
 """
@@ -54,6 +53,7 @@ class Watcher:
                     await wait(self._fd)
                 except trio.ClosedResourceError:
                     return
+                # Not by cancelling the wait, because that would end the task, and a new one costs more than this one.
                 while not self._is_wanted:
                     await self._lot.park()
                 async with self._turnstile:
@@ -64,8 +64,6 @@ class Watcher:
 
 class TaskReactor(Reactor):
     """Watches each socket by a task of its own, and by two while it is to be read and written."""
-
-    lends = False
 
     def __init__(self, start_task: Callable[[Callable[[], Awaitable[object]]], object]) -> None:
         super().__init__(start_task)

@@ -12,9 +12,11 @@ some megabytes for a peer that died long ago, and a peer's system confirms them 
 Read next: `engine`.
 """
 
+from __future__ import annotations
+
 import errno
 import os
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -24,6 +26,9 @@ from .heartbeat import NEVER, Heartbeat, Silence
 from .reactor import Reactor
 from .transports import Stream
 from .writer import Writer
+
+if TYPE_CHECKING:
+    from .engine import Engine
 
 # A PING behind less than so many octets is out at once, on any link.
 LITTLE = 1024
@@ -45,30 +50,20 @@ class Disconnected(Exception):
         self.errno = code
 
 
-class PulseOwner(Protocol):
-    """What a pulse needs of its engine."""
-
-    def send_command(self, command: Ping | Pong) -> None:
-        """Send it now."""
-
-    def stop(self, reason: Exception) -> None:
-        """End the connection."""
-
-
 class Pulse:
     """stream, writer: asked how far our octets have come."""
 
     __slots__ = (
-        "_alarm", "_alarm_at", "_asks", "_gone", "_heart", "_options", "_owner", "_ping_end", "_reactor", "_stream",
+        "_alarm", "_alarm_at", "_asks", "_engine", "_gone", "_heart", "_options", "_ping_end", "_reactor", "_stream",
         "_unread", "_writer",
     )  # fmt: skip
 
-    def __init__(self, options: Options, reactor: Reactor, stream: Stream, writer: Writer, owner: PulseOwner) -> None:
+    def __init__(self, options: Options, reactor: Reactor, stream: Stream, writer: Writer, engine: Engine) -> None:
         self._options = options
         self._reactor = reactor
         self._stream = stream
         self._writer = writer
-        self._owner = owner
+        self._engine = engine
         self._heart = Heartbeat(now=trio.current_time())  # asks nothing yet, but knows the peer's rhythm
         self._alarm, self._alarm_at = 0, NEVER  # the reactor's number for the next beat, and its time
         self._asks = False  # we send PINGs
@@ -82,8 +77,8 @@ class Pulse:
             return
         self._asks = True
         interval, timeout = self._options.heartbeat_ivl / 1000, self._options.heartbeat_timeout / 1000
-        if not timeout:
-            timeout = NEVER  # as in libzmq: ask, and do not judge
+        if not timeout:  # as in libzmq: ask, and do not judge
+            timeout = NEVER
         self._heart = Heartbeat(interval, timeout if timeout > 0 else interval, trio.current_time())
         self._set_alarm()
 
@@ -141,7 +136,7 @@ class Pulse:
         try:
             if self._unread:
                 if not self._writer.size:  # or else what is on its way is sign enough
-                    self._owner.send_command(Pong(b""))
+                    self._engine.send_command(Pong(b""))
             elif self._heart.due() <= now:
                 if self._moves():
                     self._heart.moved(now)
@@ -150,13 +145,13 @@ class Pulse:
                     self._send_ping(is_first)
             self._set_alarm()
         except Silence as silence:
-            self._owner.stop(Disconnected(errno.ETIMEDOUT, str(silence)))
+            self._engine.stop(Disconnected(errno.ETIMEDOUT, str(silence)))
 
     def _send_ping(self, is_first: bool) -> None:
         """is_first: it is the oldest that is not answered."""
         writer = self._writer
         is_idle = not writer.size and self._stream.in_flight() < LITTLE
-        self._owner.send_command(Ping(min(self._options.heartbeat_ttl // 100, LARGEST_TTL), b""))
+        self._engine.send_command(Ping(min(self._options.heartbeat_ttl // 100, LARGEST_TTL), b""))
         if is_first:
             self._ping_end = writer.sent + writer.size
             if is_idle and not writer.size:

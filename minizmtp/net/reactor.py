@@ -67,11 +67,9 @@ class Reactor:
     start_task: begins a task that ends with the Context.
     """
 
-    lends = True  # a receiver may wait for a stream itself while the reactor has it IDLE
-
     def __init__(self, start_task: Callable[[Callable[[], Awaitable[object]]], object]) -> None:
         self._start_task = start_task
-        self._soon: list[Turn] = []  # to be called when the running task yields
+        self._soon: deque[Turn] = deque()  # to be called when the running task yields
         self._later: deque[Turn] = deque()  # … one at a time
         self._sleeping: trio.lowlevel.ParkingLot | None = None  # the task that will call them
         self._times: list[tuple[float, int]] = []  # a heap; the number keeps those of the same time in order
@@ -112,7 +110,7 @@ class Reactor:
         self._wake()
 
     def _wake(self) -> None:
-        if self._sleeping is None:
+        if self._sleeping is None:  # the first time: a Context whose sockets are all inproc needs no such task
             self._sleeping = trio.lowlevel.ParkingLot()
             self._begin(self._run_soon)
         self._sleeping.unpark()
@@ -140,9 +138,9 @@ class Reactor:
         while True:
             if not (self._soon or self._later):
                 await self._sleeping.park()
-            some, self._soon = self._soon[:TURNS_PER_CHECKPOINT], self._soon[TURNS_PER_CHECKPOINT:]
-            while some:
-                call(some.pop(0), WRITE)
+            # Counted before, because a call may ask for the next, which comes after other tasks had their turns.
+            for _ in range(min(TURNS_PER_CHECKPOINT, len(self._soon))):
+                call(self._soon.popleft(), WRITE)
             if self._later:
                 call(self._later.popleft(), WRITE)
             if self._soon or self._later:
@@ -153,7 +151,7 @@ class Reactor:
     def call_at(self, when: float, function: Callable[[], None]) -> int:
         """Call function at a time of trio's clock. The number is for `cancel`."""
         number = next(self._number)
-        self._calls[number] = function
+        self._calls[number] = function  # not in the heap, out of which a cancelled call could not be taken
         heapq.heappush(self._times, (when, number))
         if self._alarm is None:
             self._alarm = trio.CancelScope(deadline=when)

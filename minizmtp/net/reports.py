@@ -53,8 +53,6 @@ class Report(NamedTuple):
 class LogOnce:
     """Logs each reason once for one endpoint, because a peer may come again every 100 ms."""
 
-    __slots__ = ("_logged", "has_warned")
-
     def __init__(self) -> None:
         self.has_warned = False  # of a failure, since the endpoint last worked
         self._logged: dict[str, bool] = {}  # by reason: is it to be kept by forget_failures?

@@ -51,8 +51,6 @@ SHARING = 0.1
 class RunCounts:
     """What the connections of one Context know of each other: how many runs of either kind they made."""
 
-    __slots__ = ("long", "short")
-
     def __init__(self) -> None:
         self.long = self.short = 0
 

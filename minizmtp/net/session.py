@@ -35,7 +35,7 @@ from ..patterns import Pipe
 from ..wire import AuthRequest, Connection, Ready
 from ..wire.metadata import metadata_as_text
 from .engine import Engine
-from .link import detach_pipe, new_pipe
+from .link import Link, detach_pipe, new_pipe
 from .parting import end_of
 from .pulse import Disconnected
 from .reports import HEARTBEATS_OFF, Closed, LogOnce, explain, log, may_read_until
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ..sockets.links import Links
 
 
-class Session:
+class Session(Link):
     """What both kinds of session have in common. A Connector has one connection after another, an Accepted has one."""
 
     __slots__ = (
@@ -73,17 +73,20 @@ class Session:
         self._is_ready = False
         self._deadline, self._alarm = math.inf, 0  # the end of its linger, and the reactor's number for that timer
 
-    def start_engine(self, stream: Stream) -> None:
-        """Start an engine. It calls back: `on_ready` after the handshake, `on_closed` in the end."""
+    def start_engine(self, stream: Stream, octets: bytes = b"") -> None:
+        """Start an engine. It calls back: `on_ready` after the handshake, `on_closed` in the end.
+
+        octets: what was read from the stream before.
+        """
         self._stream = stream
-        self._is_ready = self._refused_by_us = False
+        self._is_ready = self._refused_by_us = False  # again, because a Connector had other connections before
         try:
             self._engine = Engine(stream, self._new_connection(), self._options, self._links.runtime.reactor, self)
-            self._engine.start(self._options.handshake_ivl / 1000 or math.inf)
-        except Exception as error:  # because the system may have no file left for the reactor's selector
+            self._engine.start(octets)
+        except Exception as error:  # such as OSError, if the system has no file left for the reactor's selector
             if self._engine is not None:
                 self._engine.stop(error)
-            else:
+            else:  # there is none to call back
                 self.on_closed(error)
 
     def on_auth_request(self, question: AuthRequest) -> None:
@@ -98,7 +101,7 @@ class Session:
         with scope:
             try:
                 reply = await self._links.runtime.authenticate(question, self._options, stream.peer_address)
-                self._refused_by_us = reply.status != 200
+                self._refused_by_us = reply.status != 200  # only 200 lets the peer in (27/ZAP)
                 engine.on_auth_reply(reply)
             except Exception as error:  # a malformed reply, or the handler's socket was closed
                 self._refused_by_us = True
@@ -148,9 +151,11 @@ class Session:
         assert self._stream is not None
         if self._auth_scope is not None:  # the peer has gone before the handler answered
             self._auth_scope.cancel()
+        # Before the engine is forgotten, because what is likely to be wrong depends on how far the peer came.
         greeting = self._engine.greeting_octets if self._engine is not None else 0
         self._engine = self._auth_scope = None
         pipe = self._pipe if self._is_ready else None
+        # Not closed at once, because a reset would destroy what the peer has not read yet (see `parting`).
         self._links.partings.add(self._stream, *may_read_until(reason, pipe, self._deadline))
         report = explain(
             reason, self.endpoint, self._options, is_ready=self._is_ready, greeting=greeting, dialled=self.dialled
@@ -167,14 +172,16 @@ class Session:
     def finish(self, linger: int) -> None:
         self.finishing = True
         self._deadline = min(self._deadline, end_of(linger))
-        # What the peer sent is discarded. What is queued for the peer stays in the pipe, and the engine goes on.
+        # What the peer sent is discarded, because the program takes no more from it (L-18). What is queued for the peer
+        # stays in the pipe, and the engine goes on.
         if self._pipe is not None:
             detach_pipe(self._links.pattern, self._pipe, discard=True)
         if linger == 0 or not self.unsent():
             self._end()
             return
-        if self._engine is not None:
+        if self._engine is not None:  # otherwise on_ready does so, if a Connector connects in time
             self._engine.tell_when_drained()
+        # Another alarm each time, because a later call may leave less time.
         self._links.runtime.reactor.cancel(self._alarm)
         self._alarm = self._links.runtime.reactor.call_at(self._deadline, self._end)
 
@@ -191,6 +198,7 @@ class Session:
             self._stream.abandon()
 
     def unsent(self) -> int:
+        # Whatever the writer holds counts as one, because it is some octets, which may be less than a message.
         queued = len(self._pipe.outbound) if self._pipe is not None else 0
         return queued + (self._engine is not None and self._engine.unsent)
 

@@ -7,15 +7,13 @@ it cannot happen.
 buffers, TCP slows the peer, the peer's own queue fills, its `send` waits. That is all of back-pressure.
 
     >>> print(drawn(READING))
-                 LENT_OUT   RETURNED   NO_SPACE   SPACE      USED_UP    RUN        END
-    OPEN         LENT       .          FULL       .          RESUMING   .          CLOSED
-    LENT         .          OPEN       .          .          .          .          CLOSED
-    FULL         .          .          .          RESUMING   .          .          CLOSED
-    RESUMING     .          .          .          .          .          OPEN       CLOSED
-    CLOSED       .          .          .          .          .          .          .
+                 NO_SPACE   SPACE      USED_UP    RUN        END
+    OPEN         FULL       .          RESUMING   .          CLOSED
+    FULL         .          RESUMING   .          .          CLOSED
+    RESUMING     .          .          .          OPEN       CLOSED
+    CLOSED       .          .          .          .          .
 
     OPEN       the reactor calls when there is something to read
-    LENT       a receiver waits for the stream itself
     FULL       the inbound queue is full: nothing is read until the program has taken half of it
     RESUMING   octets that were read are not decoded yet: a run that goes on with them was asked for
     CLOSED     the connection has ended
@@ -59,13 +57,13 @@ class _Quick(Enum):
 class Reading(_Quick):
     """Whether an engine reads."""
 
-    OPEN, LENT, FULL, RESUMING, CLOSED = range(5)
+    OPEN, FULL, RESUMING, CLOSED = range(4)
 
 
 class ReadingEvent(_Quick):
     """What changes that."""
 
-    LENT_OUT, RETURNED, NO_SPACE, SPACE, USED_UP, RUN, END = range(7)
+    NO_SPACE, SPACE, USED_UP, RUN, END = range(5)
 
 
 class Writing(_Quick):
@@ -80,19 +78,17 @@ class WritingEvent(_Quick):
     ONE, MANY, QUEUED, HEARD_ONE, HEARD_MANY, STUCK, FAILED = range(7)
 
 
-OPEN, LENT, FULL, RESUMING, CLOSED = Reading
-LENT_OUT, RETURNED, NO_SPACE, SPACE, USED_UP, RUN, END = ReadingEvent
+OPEN, FULL, RESUMING, CLOSED = Reading
+NO_SPACE, SPACE, USED_UP, RUN, END = ReadingEvent
 PROMPT, GATHERING, SCHEDULED, BLOCKED, BROKEN = Writing
 ONE, MANY, QUEUED, HEARD_ONE, HEARD_MANY, STUCK, FAILED = WritingEvent
 
 READING: dict[tuple[Reading, ReadingEvent], Reading] = {
-    (OPEN, LENT_OUT): LENT,
-    (LENT, RETURNED): OPEN,
     (OPEN, NO_SPACE): FULL,
     (FULL, SPACE): RESUMING,
     (OPEN, USED_UP): RESUMING,
     (RESUMING, RUN): OPEN,
-    **{(state, END): CLOSED for state in (OPEN, LENT, FULL, RESUMING)},
+    **{(state, END): CLOSED for state in (OPEN, FULL, RESUMING)},
 }
 
 WRITING: dict[tuple[Writing, WritingEvent], Writing] = {

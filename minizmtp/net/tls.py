@@ -3,7 +3,7 @@
     stream.try_send(octets)    ──► SSLObject ──► outgoing ──► the system
     stream.try_receive()       ◄── SSLObject ◄── incoming ◄── the system
 
-    await secure(stream, context, server_side=False, hostname="server.example")        → TlsStream
+    await secure(stream, options, hostname="server.example")        → TlsStream
 
 Python's `ssl` can work without a socket: an SSLObject reads records from one buffer in memory and writes them to
 another. So a TlsStream has the methods of a `Stream`, none of them waits, and the engine does not know the difference.
@@ -24,9 +24,10 @@ from typing import Final
 import trio
 
 from ..options import Options
+from ..wire import Connection
 from .endpoints import Ws
 from .parting import QUIET, REFUSED_OCTETS, part
-from .transports import READ_SIZE, Receiver, Stream, dial
+from .transports import READ_SIZE, Stream, dial
 
 # Octets that are encrypted in one call of try_send. More would only wait in memory.
 MOST_AT_ONCE = 1 << 18
@@ -70,10 +71,10 @@ class TlsStream(Stream):
         found = b"".join(pieces)
         return found if found or is_over else None
 
-    def try_receive_into(self, receiver: Receiver, most: int = 0) -> int | None:
+    def try_receive_into(self, connection: Connection, most: int = 0) -> int | None:
         data = self.try_receive()
         if data is not None:
-            receiver.receive_data(data)
+            connection.receive_data(data)
         return data if data is None else len(data)
 
     def try_send(self, data: bytes | bytearray | memoryview, *more: bytes) -> int:
@@ -116,50 +117,46 @@ class TlsStream(Stream):
 
 async def dial_wss(endpoint: Ws, options: Options) -> TlsStream:
     """Try once to connect, and to shake hands within handshake_ivl. Raises OSError."""
-    stream = await dial(endpoint, options)
-    context = options.ssl_context or ssl.create_default_context()
-    with trio.move_on_after(options.handshake_ivl / 1000 or math.inf):
-        return await secure(stream, context, hostname=endpoint.at.host)
-    raise OSError(errno.ETIMEDOUT, no_handshake(options))
+    return await secure(await dial(endpoint, options), options, hostname=endpoint.at.host)
 
 
-def no_handshake(options: Options) -> str:
-    """The reason why a peer that has not shaken hands is given up."""
-    return f"no TLS handshake within {options.handshake_ivl} ms (handshake_ivl)"
-
-
-async def secure(
-    stream: Stream, context: ssl.SSLContext, *, server_side: bool = False, hostname: str | None = None
-) -> TlsStream:
-    """Shake hands over this stream. hostname: of the server, whose certificate has to name it; a server has none.
+async def secure(stream: Stream, options: Options, *, hostname: str | None = None) -> TlsStream:
+    """Shake hands over this stream within handshake_ivl. hostname: of the server, whose certificate has to name it;
+    None if we are the server.
 
     Raises OSError; the stream is closed then.
     """
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     try:
-        tls = context.wrap_bio(incoming, outgoing, server_side=server_side, server_hostname=hostname)
-        while True:
-            try:
-                tls.do_handshake()
-                is_done = True
-            except ssl.SSLWantReadError:
-                is_done = False
-            except ssl.SSLError as error:
-                with suppress(OSError), trio.move_on_after(QUIET):
-                    stream.try_send(outgoing.read())  # the alert, which says why
-                    stream.send_eof()
-                    await part(stream, REFUSED_OCTETS)
-                raise OSError(0, f"the TLS handshake failed: {error.strerror or error}") from None
-            octets = outgoing.read()
-            while octets := octets[stream.try_send(octets) :]:
-                await stream.wait_sendable()
-            if is_done:
-                return TlsStream(stream, tls, incoming, outgoing)
-            while (data := stream.try_receive()) is None:
-                await stream.wait_receivable()
-            if not data:
-                raise OSError(errno.ECONNRESET, "closed by the peer in the TLS handshake")
-            incoming.write(data)
+        with trio.move_on_after(options.handshake_ivl / 1000 or math.inf):
+            return await _shake_hands(stream, options.ssl_context or ssl.create_default_context(), hostname)
+        raise OSError(errno.ETIMEDOUT, f"no TLS handshake within {options.handshake_ivl} ms (handshake_ivl)")
     except BaseException:
         stream.close()
         raise
+
+
+async def _shake_hands(stream: Stream, context: ssl.SSLContext, hostname: str | None) -> TlsStream:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_side=hostname is None, server_hostname=hostname)
+    while True:
+        try:
+            tls.do_handshake()
+            is_done = True
+        except ssl.SSLWantReadError:
+            is_done = False
+        except ssl.SSLError as error:
+            with suppress(OSError), trio.move_on_after(QUIET):
+                stream.try_send(outgoing.read())  # the alert, which says why
+                stream.send_eof()
+                await part(stream, REFUSED_OCTETS)
+            raise OSError(0, f"the TLS handshake failed: {error.strerror or error}") from None
+        octets = outgoing.read()
+        while octets := octets[stream.try_send(octets) :]:
+            await stream.wait_sendable()
+        if is_done:
+            return TlsStream(stream, tls, incoming, outgoing)
+        while (data := stream.try_receive()) is None:
+            await stream.wait_receivable()
+        if not data:
+            raise OSError(errno.ECONNRESET, "closed by the peer in the TLS handshake")
+        incoming.write(data)

@@ -20,14 +20,14 @@ import ssl
 import stat
 import sys
 import tempfile
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, Final, Protocol
+from contextlib import ExitStack, suppress
+from typing import Any, Final
 
 import trio
 
 from ..errors import EADDRINUSE, EINVAL, ENAMETOOLONG, EPROTONOSUPPORT, ZMQError
 from ..options import Options
+from ..wire import Connection
 from .addresses import bind_address, family_of, host_of, numeric, socket_address, source_address, spelling
 from .endpoints import ANY, Endpoint, Inproc, Ipc, Tcp, Ws
 
@@ -52,19 +52,6 @@ NO_IPC = "ipc needs Unix domain sockets, which Python does not have on this syst
 LONGEST_PATH = 107 if IS_LINUX else 103
 
 
-class Receiver(Protocol):
-    """An object that a Stream can fill, such as a Connection. The names are those of asyncio and h11."""
-
-    def get_buffer(self) -> memoryview | None:
-        """The buffer for the next octets, or None if receive_data should be called with them instead."""
-
-    def buffer_updated(self, count: int) -> None:
-        """Called after count octets have been written to the buffer."""
-
-    def receive_data(self, data: bytes) -> None:
-        """Called with octets if there is no buffer, and with b"" at the end of the stream in either case."""
-
-
 class Stream:
     """One connection, as a stream of bytes."""
 
@@ -82,32 +69,29 @@ class Stream:
         except BlockingIOError:
             return None
 
-    def try_receive_into(self, receiver: Receiver, most: int = 0) -> int | None:
-        """Like try_receive, but passes the octets to receiver, if possible into its buffer, and then at most `most` of
+    def try_receive_into(self, connection: Connection, most: int = 0) -> int | None:
+        """Like try_receive, but gives the octets to connection, if possible into its buffer, and then at most `most` of
         them (0: as many as fit). Returns how many."""
-        buffer = receiver.get_buffer()
+        buffer = connection.get_buffer()
         try:
             if buffer is None:
                 data = self._socket.recv(READ_SIZE)
-                receiver.receive_data(data)
+                connection.receive_data(data)
                 return len(data)
+            # The view is released before the connection hears of it, because memory that is viewed cannot be resized.
             with buffer:
                 count = self._socket.recv_into(buffer, most and min(most, len(buffer)))
         except BlockingIOError:
             return None
         if count:
-            receiver.buffer_updated(count)
-        else:
-            receiver.receive_data(b"")
+            connection.buffer_updated(count)
+        else:  # the end of the stream, which a buffer cannot tell
+            connection.receive_data(b"")
         return count
 
-    def wait_receivable(self) -> Awaitable[None]:
-        """Wait until there is something to receive. Raises trio.ClosedResourceError after close() or call_away()."""
-        return trio.lowlevel.wait_readable(self._socket)  # noqa: ASYNC105  # the caller awaits it, which saves a coroutine
-
-    def call_away(self) -> None:
-        """Wake the tasks that wait for this stream, with trio.ClosedResourceError."""
-        trio.lowlevel.notify_closing(self._socket)
+    async def wait_receivable(self) -> None:
+        """Wait until there is something to receive. Raises trio.ClosedResourceError after close()."""
+        await trio.lowlevel.wait_readable(self._socket)
 
     def try_send(self, data: bytes | bytearray | memoryview, *more: bytes) -> int:
         """Offer data, and more after it, to the system. Returns how many octets it took, possibly 0."""
@@ -133,7 +117,7 @@ class Stream:
 
     def undelivered(self) -> int:
         """How many octets the peer's system does not have yet; over ipc it has them at once."""
-        return 0 if self._socket.family not in (socket.AF_INET, socket.AF_INET6) else self.in_flight()
+        return self.in_flight() if _is_tcp(self._socket) else 0
 
     def send_eof(self) -> None:
         """Close our direction; the peer may go on sending. Raises OSError if the peer has disconnected already."""
@@ -142,6 +126,7 @@ class Stream:
     def try_discard(self) -> int | None:
         """Drop octets that have arrived. Returns how many, 0 at the end of the stream, None if there are none now."""
         try:
+            # Also of a TlsStream, whose octets are not worth decrypting any more.
             return len(self._socket.recv(READ_SIZE))
         except BlockingIOError:
             return None
@@ -155,11 +140,13 @@ class Stream:
             return None
         if isinstance(name, tuple):
             return Tcp(name[0], name[1])
+        # An abstract name comes as bytes, with a zero in front (unix(7)).
         return Ipc("@" + os.fsdecode(name[1:]) if isinstance(name, bytes) and name else os.fsdecode(name))
 
     def close(self) -> None:
         """Close at once. A task that waits on the stream gets trio.ClosedResourceError."""
         if self._socket.fileno() != -1:
+            # First, because once it is closed, the number of the file may be that of another.
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 
@@ -168,61 +155,28 @@ class Stream:
         self._socket.close()
 
 
-class HandedStream(Stream):
-    """A connection that another server has accepted. octets: what that server has read already."""
-
-    __slots__ = ("_octets",)
-
-    def __init__(self, sock: socket.socket, octets: bytes) -> None:
-        sock.setblocking(False)
-        super().__init__(sock, host_of(sock.getpeername()))
-        self._octets = octets
-
-    def try_receive(self) -> bytes | None:
-        octets, self._octets = self._octets, b""
-        return octets or super().try_receive()
-
-    def try_receive_into(self, receiver: Receiver, most: int = 0) -> int | None:
-        if not self._octets:
-            return super().try_receive_into(receiver, most)
-        octets, self._octets = self._octets, b""
-        receiver.receive_data(octets)
-        return len(octets)
-
-
-class HandedListener:
-    """A listener of another server, which hands connections over."""
-
-    fileno: Final = -1
-
-    def __init__(self, sock: socket.socket) -> None:
-        name = sock.getsockname()
-        if not isinstance(name, tuple):
-            raise ZMQError(EINVAL, "only a tcp connection can become a WebSocket")
-        self.endpoint: Final = Ws(Tcp(spelling(name), name[1]), "/", secure=False)
-
-    async def accept(self) -> Stream:
-        """No stream comes from here: see Acceptor.start_session."""
-        raise trio.ClosedResourceError
-
-    def abandon(self) -> None:
-        """The other server is not ours."""
-
-    def close(self) -> None:
-        """The same."""
+def handed_over(sock: socket.socket) -> tuple[Stream, Endpoint]:
+    """The stream of a connection that another server has accepted, and the endpoint at which that server listens."""
+    name = sock.getsockname()
+    if not isinstance(name, tuple):
+        raise ZMQError(EINVAL, "only a tcp connection can become a WebSocket")
+    sock.setblocking(False)
+    # The path is not asked for, because the other server has chosen the handler by it.
+    return Stream(sock, host_of(sock.getpeername())), Ws(Tcp(spelling(name), name[1]), "/", secure=False)
 
 
 class Listener:
-    """A bound endpoint. `endpoint` is the bound one, with the port or path that the system chose."""
+    """A bound endpoint. `endpoint` is the bound one, with the port or path that the system chose.
 
-    def __init__(self, sock: socket.socket, endpoint: Endpoint, options: Options) -> None:
+    undo: closes the socket, and removes what was made for it.
+    """
+
+    def __init__(self, sock: socket.socket, endpoint: Endpoint, options: Options, undo: ExitStack) -> None:
         self._socket = sock
         self._options = options
+        self._undo = undo
         self.endpoint: Endpoint = endpoint
         self.fileno: Final = sock.fileno()
-        # Identifies our file, because close() must not remove a file that another program has put in its place.
-        self._file = _file_number(endpoint.path) if isinstance(endpoint, Ipc) else None
-        self.directory: str | None = None  # created for ipc://*, removed together with the file
         self._in_a_row = 0
 
     async def accept(self) -> Stream:
@@ -232,7 +186,7 @@ class Listener:
             if self._in_a_row == ACCEPTS_PER_CHECKPOINT:
                 self._in_a_row = 1
                 await trio.lowlevel.checkpoint()
-            if self._socket.fileno() == -1:
+            if self._socket.fileno() == -1:  # closed meanwhile, and no task waited that could be woken
                 raise trio.ClosedResourceError
             if not self._in_a_row:  # after one connection there may be more, so don't wait first
                 await trio.lowlevel.wait_readable(self._socket)
@@ -243,10 +197,12 @@ class Listener:
                 continue
             self._in_a_row = before + 1
             sock.setblocking(False)
-            is_tcp = not isinstance(self.endpoint, Ipc)
-            if not is_tcp or IS_WINDOWS:  # elsewhere it inherits these over tcp from the listener
-                with _closed_on_error(sock):
-                    _tune(sock, self._options, is_tcp)
+            if isinstance(self.endpoint, Ipc) or IS_WINDOWS:  # elsewhere it inherits these over tcp from the listener
+                try:
+                    _tune(sock, self._options)
+                except BaseException:
+                    sock.close()
+                    raise
             return Stream(sock, host_of(peer))
 
     def abandon(self) -> None:
@@ -255,16 +211,9 @@ class Listener:
 
     def close(self) -> None:
         """Close at once, and remove the file of an ipc endpoint."""
-        if self._socket.fileno() == -1:
-            return
-        trio.lowlevel.notify_closing(self._socket)
-        self._socket.close()
-        if isinstance(self.endpoint, Ipc) and self._file is not None:
-            with suppress(OSError):
-                if _file_number(self.endpoint.path) == self._file:
-                    os.unlink(self.endpoint.path)
-                if self.directory is not None:
-                    os.rmdir(self.directory)
+        if self._socket.fileno() != -1:
+            trio.lowlevel.notify_closing(self._socket)
+            self._undo.close()
 
 
 def listen(endpoint: Endpoint, options: Options) -> Listener:
@@ -273,14 +222,14 @@ def listen(endpoint: Endpoint, options: Options) -> Listener:
     Raises ZMQError: EADDRINUSE, ENODEV (no such interface), EMFILE, ENAMETOOLONG, EACCES …
     """
     assert not isinstance(endpoint, Inproc)
-    check_tls(endpoint, options, dials=False)
+    check_tls(endpoint, options, dials=False)  # now, because each peer would only see a handshake that fails
     try:
         if isinstance(endpoint, Ipc):
             return _listen_ipc(endpoint, options)
         listener = _listen_tcp(endpoint.at if isinstance(endpoint, Ws) else endpoint, options)
     except OSError as error:
         raise ZMQError(error.errno or EINVAL, _bind_advice(endpoint, error)) from None
-    if isinstance(endpoint, Ws) and isinstance(listener.endpoint, Tcp):
+    if isinstance(endpoint, Ws) and isinstance(listener.endpoint, Tcp):  # below a WebSocket is a tcp connection
         listener.endpoint = endpoint._replace(at=listener.endpoint)
     return listener
 
@@ -298,8 +247,8 @@ def _listen_tcp(endpoint: Tcp, options: Options) -> Listener:
 
 def _listen_at(host: str, port: int, options: Options) -> Listener:
     family = family_of(host)
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    with _closed_on_error(sock):
+    with ExitStack() as undo:
+        sock = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
         # Without this, a server could not be restarted at once, because its old connections may stay for minutes. On
         # Windows it can, and the option would let another program take over the port.
         if not IS_WINDOWS:
@@ -309,64 +258,64 @@ def _listen_at(host: str, port: int, options: Options) -> Listener:
             # the default differs between systems.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" and options.ipv6 else 1)
         sock.bind(socket_address(host, port))
-        _start_listening(sock, options, is_tcp=True)
+        _start_listening(sock, options)
         bound = sock.getsockname()
-        return Listener(sock, Tcp(spelling(bound), bound[1]), options)
+        return Listener(sock, Tcp(spelling(bound), bound[1]), options, undo.pop_all())
 
 
 def _listen_ipc(endpoint: Ipc, options: Options) -> Listener:
-    directory = None
-    _check_ipc(endpoint)
-    if endpoint.path == ANY:
-        directory = tempfile.mkdtemp(prefix="minizmtp-")
-        endpoint = Ipc(os.path.join(directory, "socket"))
-    try:
-        listener = _listen_at_path(endpoint, options)
-    except OSError:
-        if directory is not None:
-            os.rmdir(directory)
-        raise
-    listener.directory = directory
-    return listener
-
-
-def _listen_at_path(endpoint: Ipc, options: Options) -> Listener:
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with _closed_on_error(sock):
+    check_dialable(endpoint)
+    with ExitStack() as undo:  # because a bind that fails must leave no file behind
+        if endpoint.path == ANY:
+            directory = tempfile.mkdtemp(prefix="minizmtp-")
+            undo.callback(_remove_directory, directory)
+            endpoint = Ipc(os.path.join(directory, "socket"))
+        sock = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        # Before bind, which refuses a path that exists, although a Unix socket outlives its program (unix(7)).
         _remove_stale(endpoint)
         sock.bind(_unix_address(endpoint))
-        try:
-            _start_listening(sock, options, is_tcp=False)
-        except OSError:
-            if not endpoint.path.startswith("@"):
-                os.unlink(endpoint.path)
-            raise
-        return Listener(sock, endpoint, options)
+        if not endpoint.path.startswith("@"):
+            undo.callback(_remove, endpoint.path, os.stat(endpoint.path))
+        _start_listening(sock, options)
+        return Listener(sock, endpoint, options, undo.pop_all())
 
 
-def _start_listening(sock: socket.socket, options: Options, is_tcp: bool) -> None:
+def _start_listening(sock: socket.socket, options: Options) -> None:
     sock.setblocking(False)
     # Before listen, because accepted tcp connections inherit the options (not on Windows, and not over ipc).
-    _tune(sock, options, is_tcp)
+    _tune(sock, options)
     sock.listen(options.backlog)
+
+
+def _remove(path: str, file: os.stat_result) -> None:
+    """Remove our file, unless another program has put its own in its place."""
+    with suppress(OSError):
+        if os.path.samestat(os.stat(path), file):
+            os.unlink(path)
+
+
+def _remove_directory(path: str) -> None:
+    with suppress(OSError):  # a file of another program is in it
+        os.rmdir(path)
 
 
 def _remove_stale(endpoint: Ipc) -> None:
     """Remove a socket file that a crashed program left. If a program still listens there, raise OSError(EADDRINUSE)."""
     if endpoint.path.startswith("@") or not os.path.exists(endpoint.path):
         return
-    if not stat.S_ISSOCK(os.stat(endpoint.path).st_mode):
+    if not stat.S_ISSOCK(os.stat(endpoint.path).st_mode):  # never removed: the path may be a mistake
         raise OSError(EADDRINUSE, "the path exists and is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
+        # To connect is the only way to learn whether a program still listens there.
         try:
             probe.connect(endpoint.path)
         except ConnectionRefusedError:
             os.unlink(endpoint.path)
+            return
         except BlockingIOError:  # a program listens, and its queue is full
-            raise OSError(EADDRINUSE, os.strerror(EADDRINUSE)) from None
-        else:
-            raise OSError(EADDRINUSE, os.strerror(EADDRINUSE))
+            pass
+    raise OSError(EADDRINUSE, os.strerror(EADDRINUSE))
 
 
 def _bind_advice(endpoint: Endpoint, error: OSError) -> str:
@@ -386,12 +335,14 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
     """
     assert not isinstance(endpoint, Inproc)
     if isinstance(endpoint, Ipc):
-        return await _connect(socket.AF_UNIX, _unix_address(endpoint), options, is_tcp=False)
+        return await _connect(socket.AF_UNIX, _unix_address(endpoint), options)
     if isinstance(endpoint, Ws):
         endpoint = endpoint.at
     host = numeric(endpoint.host) or endpoint.host
+    # Without `ipv6` only IPv4, as in libzmq (zmq_setsockopt(3), ZMQ_IPV6); an address says itself what it is.
     family = socket.AF_UNSPEC if options.ipv6 or ":" in host else socket.AF_INET
     try:
+        # In a thread of trio, because a name server may take seconds to answer.
         found = await trio.socket.getaddrinfo(host, endpoint.port, family, socket.SOCK_STREAM)
     except ValueError as error:  # not a valid name, such as 70 letters without a dot (UnicodeError)
         raise OSError(EINVAL, f"invalid host name {endpoint.host!r}: {error}") from None
@@ -404,13 +355,11 @@ async def dial(endpoint: Endpoint, options: Options) -> Stream:
     raise reason or OSError(errno.EADDRNOTAVAIL, "the host name has no address")
 
 
-async def _connect(
-    family: int, address: object, options: Options, source: tuple[Any, ...] | None = None, is_tcp: bool = True
-) -> Stream:
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    with _closed_on_error(sock):
+async def _connect(family: int, address: object, options: Options, source: tuple[Any, ...] | None = None) -> Stream:
+    with ExitStack() as undo:
+        sock = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
         sock.setblocking(False)
-        _tune(sock, options, is_tcp)
+        _tune(sock, options)  # before connect, because the size of a buffer is a part of TCP's handshake (tcp(7))
         if source is not None:
             if source[1]:  # the port may serve several targets, and a reconnect, as in libzmq
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -418,11 +367,11 @@ async def _connect(
         try:
             sock.connect(address)  # type: ignore[arg-type]
         except BlockingIOError:
-            if not is_tcp:
+            if not _is_tcp(sock):
                 raise  # over ipc this means that the listener's queue is full
             # Without a limit, the system repeats a lost SYN later and later: after a cut of 30 s up to 16 s later.
             with trio.move_on_after(options.connect_timeout / 1000 or math.inf) as limit:
-                await trio.lowlevel.wait_writable(sock)
+                await trio.lowlevel.wait_writable(sock)  # which is how a connect in the background ends (connect(2))
             if limit.cancelled_caught:
                 reason = f"no connection within {options.connect_timeout} ms (connect_timeout)"
                 raise OSError(errno.ETIMEDOUT, reason) from None
@@ -430,15 +379,22 @@ async def _connect(
                 on_windows: dict[int, str] = getattr(socket, "errorTab", {})  # whose strerror does not know them
                 raise OSError(code, on_windows.get(code) or os.strerror(code)) from None
         # For a free port of this machine, the system may choose the same port for our side: TCP connects to itself.
-        if is_tcp and sock.getsockname() == sock.getpeername():
+        if _is_tcp(sock) and sock.getsockname() == sock.getpeername():
             raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself: no program listens there")
+        undo.pop_all()
         return Stream(sock, host_of(address))
 
 
 def check_dialable(endpoint: Endpoint) -> None:
-    """Raise ZMQError for an endpoint that no attempt could connect to."""
-    if isinstance(endpoint, Ipc):
-        _check_ipc(endpoint)
+    """Raise ZMQError for an endpoint that no attempt could connect to, nor bind."""
+    if not isinstance(endpoint, Ipc):
+        return
+    if not hasattr(socket, "AF_UNIX"):
+        raise ZMQError(EPROTONOSUPPORT, f"{endpoint}: {NO_IPC}")
+    if endpoint.path.startswith("@") and not IS_LINUX:
+        raise ZMQError(EINVAL, f"{endpoint}: only Linux has names in no file system; expected a path, ipc:///PATH")
+    if len(os.fsencode(endpoint.path)) > LONGEST_PATH:
+        raise ZMQError(ENAMETOOLONG, f"{endpoint}: expected a path of at most {LONGEST_PATH} octets")
 
 
 def check_tls(endpoint: Endpoint, options: Options, *, dials: bool) -> None:
@@ -455,21 +411,17 @@ def check_tls(endpoint: Endpoint, options: Options, *, dials: bool) -> None:
         raise ZMQError(EINVAL, f"{endpoint}: ssl_context has {context.protocol.name}: {words}")
 
 
-def _check_ipc(endpoint: Ipc) -> None:
-    if not hasattr(socket, "AF_UNIX"):
-        raise ZMQError(EPROTONOSUPPORT, f"{endpoint}: {NO_IPC}")
-    if endpoint.path.startswith("@") and not IS_LINUX:
-        raise ZMQError(EINVAL, f"{endpoint}: only Linux has names in no file system; expected a path, ipc:///PATH")
-    if len(os.fsencode(endpoint.path)) > LONGEST_PATH:
-        raise ZMQError(ENAMETOOLONG, f"{endpoint}: expected a path of at most {LONGEST_PATH} octets")
-
-
 def _unix_address(endpoint: Ipc) -> str:
+    # A zero in front makes a name abstract: it is in no file system, and ends with its socket (unix(7)).
     return "\0" + endpoint.path[1:] if endpoint.path.startswith("@") else endpoint.path
 
 
-def _tune(sock: socket.socket, options: Options, is_tcp: bool) -> None:
-    if is_tcp:
+def _is_tcp(sock: socket.socket) -> bool:
+    return sock.family in (socket.AF_INET, socket.AF_INET6)
+
+
+def _tune(sock: socket.socket, options: Options) -> None:
+    if _is_tcp(sock):
         # Nagle's algorithm would only delay messages, because we already write them whole.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _set(sock, socket.SOL_SOCKET, "SO_KEEPALIVE", options.tcp_keepalive)
@@ -477,27 +429,12 @@ def _tune(sock: socket.socket, options: Options, is_tcp: bool) -> None:
             _set(sock, socket.IPPROTO_TCP, "TCP_KEEPIDLE", options.tcp_keepalive_idle)
             _set(sock, socket.IPPROTO_TCP, "TCP_KEEPCNT", options.tcp_keepalive_cnt)
             _set(sock, socket.IPPROTO_TCP, "TCP_KEEPINTVL", options.tcp_keepalive_intvl)
+    # Only if the program has set them, because Linux no longer adapts a buffer whose size was set.
     _set(sock, socket.SOL_SOCKET, "SO_SNDBUF", options.sndbuf)
     _set(sock, socket.SOL_SOCKET, "SO_RCVBUF", options.rcvbuf)
 
 
 def _set(sock: socket.socket, level: int, name: str, value: int) -> None:
+    # (Python has no name for an option that the system does not have.)
     if value != -1 and hasattr(socket, name):
         sock.setsockopt(level, getattr(socket, name), value)
-
-
-def _file_number(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino
-
-
-@contextmanager
-def _closed_on_error(sock: socket.socket) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        sock.close()
-        raise

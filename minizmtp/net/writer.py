@@ -18,14 +18,17 @@ Read next: `heartbeat`, or `engine` at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ..patterns.queue import Queue
 from ..patterns.runs import OpenRun, RunQueue
 from ..wire import Connection, Item
 from .states import WRITING, Writing, WritingEvent
 from .transports import Stream
+
+if TYPE_CHECKING:
+    from .engine import Engine
 
 PROMPT, GATHERING, SCHEDULED, BLOCKED, BROKEN = Writing
 ONE, MANY, QUEUED, HEARD_ONE, HEARD_MANY, STUCK, FAILED = WritingEvent
@@ -42,19 +45,6 @@ WRITES = 16
 EARLY_FLUSH_MIN = 50
 
 
-class WriterOwner(Protocol):
-    """What a writer needs of its engine."""
-
-    def ask_for_run(self) -> None:
-        """Call the writer's `run` when the running task yields."""
-
-    def on_blocked(self) -> None:
-        """The system has not taken all: call `run` when it can take more."""
-
-    def on_drained(self) -> None:
-        """All that was queued is with the system. Called only if `tells_when_drained` is set."""
-
-
 class Writer:
     """stream: where the octets go. connection: encodes the messages.
 
@@ -63,20 +53,20 @@ class Writer:
     """
 
     __slots__ = (
-        "_connection", "_early_flush_at", "_owner", "_pieces", "_queue", "_stream", "_taken", "protocol_bytes", "sent",
-        "size", "state", "tells_when_drained",
+        "_connection", "_early_flush_at", "_engine", "_pieces", "_queue", "_stream", "_taken", "on_drained",
+        "protocol_bytes", "sent", "size", "state",
     )  # fmt: skip
 
-    def __init__(self, stream: Stream, connection: Connection, owner: WriterOwner) -> None:
+    def __init__(self, stream: Stream, connection: Connection, engine: Engine) -> None:
         self._stream = stream
         self._connection = connection
-        self._owner = owner
+        self._engine = engine
         self._queue: Queue | None = None  # until the peer is ready
         self._pieces: list[tuple[bytes, Sequence[Item], bool]] = []  # octets, items that end in them, is it protocol
         self._taken = 0  # octets of the first piece that the system has
         self._early_flush_at = 0  # in a SCHEDULED queue, so many messages do not wait for the rest (0: all do)
         self.state = PROMPT
-        self.tells_when_drained = False
+        self.on_drained: Callable[[], None] | None = None  # called when all that was queued is with the system
         self.size = 0  # octets that the system has not taken yet
         self.sent = 0  # octets that it has taken since the beginning
         self.protocol_bytes = 0  # of `size`, what the protocol itself says: no messages
@@ -85,23 +75,25 @@ class Writer:
         """From now on send what is, or will be, in this queue."""
         self._queue = queue
         queue.set_reader(self._on_queued)
-        queue.notify_at(1)  # whatever the connection before was waiting for
+        queue.notify_at(1)  # because the connection before may have asked to hear of a later message
         if queue:
             self._on_queued()
 
     def close(self) -> None:
         """The connection has ended: give back to the queue what has not left whole."""
         if self._queue is not None:
+            # The CLOSE of a WebSocket. Not if a frame is half-way out, because it would be taken for a part of that.
             if not self.size:
                 self.send_protocol(self._connection.encoder.goodbye())
             self._queue.set_reader()
             self._queue.put_back(self.unsent())
-        del self._owner  # which knows us: without this, neither would be freed
+        del self._engine  # which knows us: without this, neither would be freed
 
     def heard(self, messages: int) -> None:
         """The peer has sent so many messages at once, and may expect as many answers."""
         self.state = WRITING[self.state, HEARD_ONE if messages <= 1 else HEARD_MANY]
-        # Half of many answers do not wait for the rest, because then the peer has something to do meanwhile.
+        # Half of many answers do not wait for the rest, because then the peer has something to do meanwhile. Few
+        # answers do, because a write costs more than such a moment.
         self._early_flush_at = messages // 2 if messages >= EARLY_FLUSH_MIN else 0
 
     def _on_queued(self) -> None:
@@ -109,6 +101,7 @@ class Writer:
         assert self._queue is not None
         state = self.state
         if state is PROMPT:
+            # (The queue may have several at once: from `send_many`, or when it gets a connection.)
             if len(self._queue) == 1 and (item := self._queue.take()) is not None:
                 self._send_one(item)
             else:
@@ -129,26 +122,27 @@ class Writer:
         if taken == (len(buffers[0]) if len(buffers) == 1 else len(buffers[0]) + len(buffers[1])):
             self.sent += taken
             self.state = WRITING[PROMPT, ONE]
-            if self.tells_when_drained:
-                self._owner.on_drained()
-        else:
+            if self.on_drained is not None:
+                self.on_drained()
+        else:  # now it matters which octets belong to which message, so this is booked as in `_drain`
             self._append(buffers, [item])
             self._took(taken)
             self._stuck()
 
     def _schedule(self) -> None:
         if self._queue is not None:
+            # Until the run nothing need be heard of the queue, except that there are enough early answers.
             self._queue.notify_at(self._early_flush_at)
             self._early_flush_at = 0  # because these are the answers to what was heard last
         self.state = WRITING[self.state, QUEUED]
-        self._owner.ask_for_run()
+        self._engine.ask_for_run()
 
     def run(self) -> None:
         """The run that was asked for; or the system can take more."""
         queue = self._queue
-        # A run may come in vain: it was asked for, and then all was sent early.
+        # In another state it comes in vain: after it was asked for, all was sent early.
         if self.state is SCHEDULED or self.state is BLOCKED:
-            if queue is None:
+            if queue is None:  # the handshake did not leave at once
                 self._drain(ONE)
             else:
                 queue.notify_at(1)
@@ -159,20 +153,22 @@ class Writer:
         to the state if nothing is left."""
         queue = self._queue
         for _ in range(WRITES):
+            # No more is taken out of the queue than is written soon, because there it counts for the high-water mark.
             if queue and self.size < BATCH:
                 self._fill(queue)
             if not self._offer():
                 return
             if not queue:
                 self.state = WRITING[self.state, happens]
-                if self.tells_when_drained:
-                    self._owner.on_drained()
+                if self.on_drained is not None:
+                    self.on_drained()
                 return
-        self._schedule()
+        self._schedule()  # there is more: other connections have their turns first
 
     def _fill(self, queue: Queue) -> None:
         """Encode what is queued, as much as makes a good write."""
         room = BATCH - self.size
+        # Runs are what many subscribers get alike (see `patterns.runs`); most queues never have one.
         if not isinstance(queue, RunQueue) or not queue.has_runs:
             count, buffers = self._connection.encode(queue, room)
             self._append(buffers, queue.take_batch(count))
@@ -202,10 +198,11 @@ class Writer:
         """Send what is no message: the greeting, a command of the handshake, PING, PONG."""
         if not octets or self.state is BROKEN:  # a peer of ZMTP 3.0 is sent nothing for a PING
             return
+        # Ahead of what is queued, but behind what is encoded, because a command cannot stand inside a frame.
         self._pieces.append((octets, (), True))
         self.size += len(octets)
         self.protocol_bytes += len(octets)
-        if self.state is not BLOCKED:
+        if self.state is not BLOCKED:  # otherwise the system would refuse it, and tells when it has room
             self._offer()
 
     def _append(self, buffers: list[bytes], items: Sequence[Item]) -> None:
@@ -228,6 +225,7 @@ class Writer:
             except OSError:
                 taken = -1
             self._took(taken)
+            # A part that is left shows that the system is full: to offer it again would be a call in vain.
             if self._taken or taken <= 0:
                 self._stuck()
                 return False
@@ -242,6 +240,7 @@ class Writer:
             return
         self.size -= taken
         self.sent += taken
+        # Counted from the beginning of the first piece, which stays whole: to cut it would copy what is left each time.
         self._taken += taken
         pieces = self._pieces
         while pieces and self._taken >= len(pieces[0][0]):
@@ -252,7 +251,7 @@ class Writer:
 
     def _stuck(self) -> None:
         self.state = WRITING[self.state, STUCK]
-        self._owner.on_blocked()
+        self._engine.on_blocked()
 
     def unsent(self) -> list[Item]:
         """The items that have not left whole, oldest first. Of one whose last octet is still here the peer has seen a
@@ -268,6 +267,7 @@ class Writer:
         """Where each of the items ends that are in octets: their own headers tell. (A front has none, and no ends.)"""
         if len(items) == 1:
             return [len(octets)]
+        # (Found only now, because few connections break, and each message would pay for it.)
         found, at = [], 0
         for item in items:
             for _ in item if isinstance(item, list) else (item,):

@@ -29,7 +29,7 @@ from ..errors import EINVAL, ENOTSUP, ZMQError
 from ..options import Options
 from ..wire.events import Cancel, Item, Message, Subscribe
 from .ahead import Received, as_list
-from .pipe import Pipe, Source
+from .pipe import Pipe
 from .queue import Queue
 from .routing import FairQueue, RoundRobin
 
@@ -235,13 +235,6 @@ class Pattern:
         """An option has changed, and with it perhaps every answer: tasks that wait ask again."""
         self._on_arrival()
         self._on_space()
-
-    def only_source(self) -> Source | None:
-        """Where a receiver may wait by itself: there is one peer, and no other whose message it could miss."""
-        if len(self.pipes) != 1:
-            return None
-        (pipe,) = self.pipes
-        return pipe.source if pipe.source is not None and pipe.source.can_be_waited_for else None
 
     # ---------------------------------------------------------------------------------------------------- subscriptions
 

@@ -32,23 +32,10 @@ from .queue import Queue
 
 
 class Source:
-    """Where a pipe's messages come from: a receiver that has only this peer may wait here by itself (see `engine`)."""
+    """What carries a pipe's messages: a connection, or a socket of this program."""
 
     __slots__ = ()
     in_process = False  # the peer is a socket of this program
-
-    @property
-    def can_be_waited_for(self) -> bool:
-        """May a receiver wait here now? Only one at a time, and not where nothing will come."""
-        raise NotImplementedError
-
-    async def wait(self) -> None:
-        """Wait until something may have come, or the receiver is called away."""
-        raise NotImplementedError
-
-    def call_away(self) -> None:
-        """Wake the receiver that waits here."""
-        raise NotImplementedError
 
     def end(self, why: str) -> None:
         """End the connection, because the socket does not want this peer any more. A connecting side dials again."""

@@ -35,7 +35,7 @@ from ..net.parting import MOST, Partings
 from ..net.reports import log
 from ..net.runtime import Runtime
 from ..net.security import choose_connection
-from ..net.transports import HandedListener, HandedStream, check_dialable, check_tls, listen
+from ..net.transports import check_dialable, check_tls, handed_over, listen
 from ..options import Options, snapshot, without_effect
 from ..patterns import Pattern
 from .monitor import Monitor, MonitorEvent
@@ -112,7 +112,7 @@ class Links:
             except ZMQError as error:
                 self.tell(Event.BIND_FAILED, endpoint, error.errno, str(error))
                 raise
-            link = acceptor = Acceptor(self, listener, options)
+            link = acceptor = Acceptor(self, listener.endpoint, options, listener)
             # A task of the Context accepts the peers, because bind() is a plain call, which cannot wait for them.
             self.runtime.start_task(acceptor.run)
         self._links[link] = None
@@ -121,16 +121,15 @@ class Links:
     def adopt(self, sock: socket.socket, octets: bytes) -> None:
         """See Socket.adopt."""
         self.check_open()
-        listener = HandedListener(sock)
-        stream = HandedStream(sock, octets)
+        stream, place = handed_over(sock)
         # All connections of one address of the server are one link, because unbind() ends an endpoint as a whole.
         for link in self._links:
-            if isinstance(link, Acceptor) and link.place == listener.endpoint and not link.finishing:
-                link.start_session(stream)
+            if isinstance(link, Acceptor) and link.place == place and not link.finishing:
+                link.start_session(stream, octets)
                 return
-        acceptor = Acceptor(self, listener, snapshot(self.options))
+        acceptor = Acceptor(self, place, snapshot(self.options))
         self._links[acceptor] = None
-        acceptor.start_session(stream)
+        acceptor.start_session(stream, octets)
 
     def connect(self, endpoint: str) -> None:
         """See Socket.connect."""

@@ -2,7 +2,6 @@
 
     recv   nothing there   ──►  polls for a moment, if messages come quickly (see `net.looking`); then
                                 parks among the receivers    ◄── on_arrival wakes one
-           one peer only   ──►  waits for its stream itself  ◄── (see `net.engine`)
     send   no room         ──►  parks among the senders      ◄── on_space wakes all
     poll                   ──►  waits for any change         ◄── both, and whatever else may change the answer
 
@@ -26,7 +25,6 @@ from ..constants import NOBLOCK
 from ..errors import Again
 from ..net.looking import NEVER, SOON, Looker
 from ..patterns import Pattern
-from ..patterns.pipe import Source
 
 T = TypeVar("T")
 
@@ -34,7 +32,7 @@ T = TypeVar("T")
 class Waiters:
     """The tasks that wait for one socket. pattern: set by the socket, because the pattern is given our callbacks."""
 
-    __slots__ = ("_looker", "_sources", "count", "pattern", "receivers", "senders", "watchers")
+    __slots__ = ("_looker", "count", "pattern", "receivers", "senders", "watchers")
     pattern: Pattern
 
     def __init__(self, looker: Looker) -> None:
@@ -42,7 +40,6 @@ class Waiters:
         self.count = 0  # of the tasks that wait in any way: a quick look, because usually there are none
         self.receivers = trio.lowlevel.ParkingLot()
         self.senders = trio.lowlevel.ParkingLot()
-        self._sources: list[Source] = []  # where receivers wait that are not in the ParkingLot
         self.watchers: set[trio.Event] = set()  # of the tasks that poll
 
     async def park(
@@ -69,16 +66,11 @@ class Waiters:
         if may_look and (answer := await looker.look(attempt)) is not None:
             return answer
         while True:
-            source = self.pattern.only_source() if receives else None
             self.count += 1
-            if source is not None:
-                self._sources.append(source)
             try:
-                await (lot.park() if source is None else source.wait())
+                await lot.park()
             finally:
                 self.count -= 1
-                if source is not None:
-                    self._sources.remove(source)
             if (answer := attempt()) is not None:
                 looker.looks_from = looker.rested_at if perf_counter() - began < SOON else NEVER
                 return answer
@@ -87,8 +79,6 @@ class Waiters:
         """There is a message where there was none."""
         if self.count:
             self.receivers.unpark()  # one, because one message is for one task; that task wakes the next (wake_next)
-            for source in self._sources:
-                source.call_away()
             for watcher in self.watchers:
                 watcher.set()
 

@@ -44,7 +44,7 @@ def bound_names(ctx: zmq.Context) -> list[str]:
 
 
 def names_waited_for(ctx: zmq.Context) -> list[str]:
-    return list(ctx._runtime.inproc._waiting)
+    return [link.endpoint for link in ctx._runtime.inproc._waiting]
 
 
 def links_of(sock: zmq.Socket) -> list[Any]:
@@ -54,7 +54,7 @@ def links_of(sock: zmq.Socket) -> list[Any]:
 def sessions_of(sock: zmq.Socket) -> Any:
     """The sessions of a socket's only endpoint: a live collection for a bind, a list of one for a connect."""
     (link,) = links_of(sock)
-    return getattr(link, "_sessions", [link])
+    return getattr(link, "_accepted", [link])
 
 
 def inproc_peers(sock: zmq.Socket) -> list[Any]:

@@ -619,9 +619,9 @@ async def test_a_peer_is_judged_only_after_its_input_was_read(quick_clock: MockC
                 assert await pull.recv() == b"three"
 
 
-@pytest.mark.parametrize("lent", [False, True], ids=["program elsewhere", "program in recv"])
+@pytest.mark.parametrize("waits", [False, True], ids=["program elsewhere", "program in recv"])
 @pytest.mark.slow
-async def test_a_peer_outlives_a_program_that_blocks_the_loop(mock_clock: MockClock, lent: bool) -> None:
+async def test_a_peer_outlives_a_program_that_blocks_the_loop(mock_clock: MockClock, waits: bool) -> None:
     """What has come and the alarm are found together, and chance decides which of the two is looked at first."""
     async with zmq.Context() as ctx, trio.open_nursery() as nursery:
         pull = ctx.socket(zmq.PULL, heartbeat_ivl=1000, heartbeat_timeout=1000)
@@ -630,7 +630,7 @@ async def test_a_peer_outlives_a_program_that_blocks_the_loop(mock_clock: MockCl
         async with await RawPeer.dial(pull.last_endpoint) as peer:
             await peer.greet(b"PUSH")
             await until(monitor, Event.HANDSHAKE_SUCCEEDED)
-            if lent:
+            if waits:
                 nursery.start_soon(pull.recv)
             for _ in range(20):
                 mock_clock.jump(1.0)

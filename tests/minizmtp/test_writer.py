@@ -38,8 +38,6 @@ class Owner:
 
     def on_blocked(self) -> None: ...
 
-    def on_drained(self) -> None: ...
-
 
 def a_writer() -> tuple[Writer, Narrow]:
     stream = Narrow()

@@ -72,8 +72,6 @@ def all_received(pattern: Pattern) -> list[Message]:
 class Wire(Source):
     """A connection that notes why the socket has ended it."""
 
-    can_be_waited_for = False
-
     def __init__(self) -> None:
         self.ended: list[str] = []
 
