@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,10 @@ import trio
 
 from ..constants import Event
 from ..options import Options
+from ..wire import Connection
 from .endpoints import Endpoint, Ws
 from .link import Binding
 from .reports import Closed, LogOnce, code_and_reason, log
-from .security import choose_connection
 from .session import Session
 from .tls import secure
 from .transports import Listener, Stream
@@ -70,9 +71,16 @@ class Acceptor(Binding):
     listener: None if another server accepts the connections, and hands them over.
     """
 
-    def __init__(self, links: Links, endpoint: Endpoint, options: Options, listener: Listener | None = None) -> None:
+    def __init__(
+        self,
+        links: Links,
+        endpoint: Endpoint,
+        options: Options,
+        new_connection: Callable[[], Connection],
+        listener: Listener | None = None,
+    ) -> None:
         super().__init__(links, endpoint, options)
-        self.new_connection = choose_connection(links.socket_type, options, endpoint)
+        self.new_connection = new_connection
         self.log_once = LogOnce()  # one for all peers of this endpoint
         self._listener = listener
         self._securing: dict[trio.CancelScope, None] = {}  # of the tasks that shake hands for TLS

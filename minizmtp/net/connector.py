@@ -24,6 +24,7 @@ from __future__ import annotations
 import errno
 import random
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -31,14 +32,13 @@ import trio
 from ..constants import Event
 from ..errors import ProtocolError
 from ..options import Options
-from ..wire import Ready
+from ..wire import Connection, Ready
 from .addresses import dialled_place
 from .advice import NOT_THERE, advice
 from .endpoints import Endpoint, Tcp, Ws
 from .link import detach_pipe
 from .pulse import Disconnected
 from .reports import Closed, LogOnce, code_and_reason
-from .security import choose_connection
 from .session import Session
 from .tls import dial_wss
 from .transports import Stream, dial
@@ -62,10 +62,10 @@ class Connector(Session):
     dialled = True
     _is_over: trio.Event  # the present connection has ended
 
-    def __init__(self, links: Links, endpoint: Endpoint, text: str, options: Options) -> None:
-        super().__init__(
-            links, text, options, choose_connection(links.socket_type, options, endpoint, dials=True), LogOnce()
-        )
+    def __init__(
+        self, links: Links, endpoint: Endpoint, text: str, options: Options, new_connection: Callable[[], Connection]
+    ) -> None:
+        super().__init__(links, text, options, new_connection, LogOnce())
         self.place = dialled_place(endpoint, options)
         self._address = endpoint
         self._failures = 0  # since the last handshake

@@ -48,7 +48,10 @@ def choose_mechanism(options: Options) -> Callable[[], Mechanism]:
 def choose_connection(
     socket_type: SocketType, options: Options, endpoint: Endpoint, *, dials: bool = False
 ) -> Callable[[], Connection]:
-    """A function that makes one `Connection` after another. dials: we are the connecting side."""
+    """A function that makes one `Connection` after another. dials: we are the connecting side.
+
+    Raises ZMQError if an option, or a package, is missing. The first one is made here, because only then that is known.
+    """
     new_mechanism = choose_mechanism(options)
     new: Callable[..., Connection] = Connection
     if isinstance(endpoint, Ws):
@@ -61,7 +64,8 @@ def choose_connection(
         max_message_size=options.maxmsgsize,
         max_unfinished=options.maxunfinished,
     )
-    return lambda: new(mechanism=new_mechanism())
+    first = [new(mechanism=new_mechanism())]
+    return lambda: first.pop() if first else new(mechanism=new_mechanism())
 
 
 def _switched() -> Callable[..., Connection]:

@@ -100,7 +100,7 @@ class Links:
         self.check_open()
         address = parse_endpoint(endpoint)
         options = snapshot(self.options)  # because a value that is set later is for the next bind, as in libzmq
-        choose_connection(self.socket_type, options, address)()  # because what is missing is to be reported now
+        new_connection = choose_connection(self.socket_type, options, address)
         self._warn_of_idle(options, endpoint)
         link: Link
         if isinstance(address, Inproc):
@@ -112,7 +112,7 @@ class Links:
             except ZMQError as error:
                 self.tell(Event.BIND_FAILED, endpoint, error.errno, str(error))
                 raise
-            link = acceptor = Acceptor(self, listener.endpoint, options, listener)
+            link = acceptor = Acceptor(self, listener.endpoint, options, new_connection, listener)
             # A task of the Context accepts the peers, because bind() is a plain call, which cannot wait for them.
             self.runtime.start_task(acceptor.run)
         self._links[link] = None
@@ -127,7 +127,8 @@ class Links:
             if isinstance(link, Acceptor) and link.place == place and not link.finishing:
                 link.start_session(stream, octets)
                 return
-        acceptor = Acceptor(self, place, snapshot(self.options))
+        options = snapshot(self.options)
+        acceptor = Acceptor(self, place, options, choose_connection(self.socket_type, options, place))
         self._links[acceptor] = None
         acceptor.start_session(stream, octets)
 
@@ -136,7 +137,7 @@ class Links:
         self.check_open()
         address = parse_endpoint(endpoint, connect=True)
         options = snapshot(self.options)
-        choose_connection(self.socket_type, options, address, dials=True)()
+        new_connection = choose_connection(self.socket_type, options, address, dials=True)
         if not isinstance(address, Inproc):
             check_dialable(address)
             check_tls(address, options, dials=True)
@@ -153,7 +154,7 @@ class Links:
         if isinstance(address, Inproc):
             link = self.runtime.inproc.connect(self, endpoint, options)
         else:
-            link = connector = Connector(self, address, endpoint, options)
+            link = connector = Connector(self, address, endpoint, options, new_connection)
             self.runtime.start_task(connector.run)
         self._links[link] = None
 
@@ -270,6 +271,8 @@ class Links:
 
     def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
         """Give an event to all monitors of the socket."""
+        if not len(self.monitors):  # because to iterate over a WeakSet is slow, even if it is empty
+            return
         for monitor in self.monitors:
             monitor.tell(MonitorEvent(event, endpoint, value, reason))
 
