@@ -13,7 +13,6 @@ Read next: `parting`, or `engine` at once.
 """
 
 import errno
-import math
 import os
 import socket
 import ssl
@@ -369,12 +368,7 @@ async def _connect(family: int, address: object, options: Options, source: tuple
         except BlockingIOError:
             if not _is_tcp(sock):
                 raise  # over ipc this means that the listener's queue is full
-            # Without a limit, the system repeats a lost SYN later and later: after a cut of 30 s up to 16 s later.
-            with trio.move_on_after(options.connect_timeout / 1000 or math.inf) as limit:
-                await trio.lowlevel.wait_writable(sock)  # which is how a connect in the background ends (connect(2))
-            if limit.cancelled_caught:
-                reason = f"no connection within {options.connect_timeout} ms (connect_timeout)"
-                raise OSError(errno.ETIMEDOUT, reason) from None
+            await _wait_connected(sock, options.connect_timeout)
             if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 on_windows: dict[int, str] = getattr(socket, "errorTab", {})  # whose strerror does not know them
                 raise OSError(code, on_windows.get(code) or os.strerror(code)) from None
@@ -383,6 +377,18 @@ async def _connect(family: int, address: object, options: Options, source: tuple
             raise ConnectionRefusedError(errno.ECONNREFUSED, "connected to itself: no program listens there")
         undo.pop_all()
         return Stream(sock, host_of(address))
+
+
+async def _wait_connected(sock: socket.socket, timeout: int) -> None:
+    """A connect in the background ends when the socket can be written (connect(2)). timeout: in ms; 0: the system's."""
+    if not timeout:
+        await trio.lowlevel.wait_writable(sock)
+        return
+    # Without a limit, the system repeats a lost SYN later and later: after a cut of 30 s up to 16 s later.
+    with trio.move_on_after(timeout / 1000):
+        await trio.lowlevel.wait_writable(sock)
+        return
+    raise OSError(errno.ETIMEDOUT, f"no connection within {timeout} ms (connect_timeout)") from None
 
 
 def check_dialable(endpoint: Endpoint) -> None:

@@ -19,7 +19,7 @@ Read next: `waiters`.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 from weakref import WeakSet
@@ -78,7 +78,7 @@ class Links:
         self.options = options
         self.closed = False
         self.last_endpoint = ""  # last bound, as resolved, or last connected
-        self.monitors: WeakSet[Monitor] = WeakSet()  # weak, so that an abandoned monitor is freed (see `monitor`)
+        self.monitors: Collection[Monitor] = ()
         self.partings = Partings(runtime.start_task, self._forget_if_over)
         self._links: dict[Link, None] = {}  # in the order of bind and connect; also those that linger
         self._ended_connects: set[str] = set()  # ended by themselves: the program may still disconnect each once
@@ -221,7 +221,7 @@ class Links:
             link.abandon()  # and not finish(), which would tell the peer that the connection ends
         self.partings.abandon()
         self._links.clear()
-        self.monitors.clear()
+        self.monitors = ()
         self.runtime.forget(self)
 
     # ----------------------------------------------------------------------------------------------- looking at peers
@@ -269,10 +269,17 @@ class Links:
 
     # --------------------------------------------------------------------------------------------- what sessions call
 
+    def new_monitor(self) -> Monitor:
+        """See Socket.monitor."""
+        self.check_open()
+        if not isinstance(
+            self.monitors, WeakSet
+        ):  # only from the first on, because it is slow to walk through, even empty
+            self.monitors = WeakSet()  # weak, so that an abandoned monitor is freed (see `monitor`)
+        return Monitor(self.monitors)
+
     def tell(self, event: Event, endpoint: str, value: int = 0, reason: str = "") -> None:
         """Give an event to all monitors of the socket."""
-        if not len(self.monitors):  # because to iterate over a WeakSet is slow, even if it is empty
-            return
         for monitor in self.monitors:
             monitor.tell(MonitorEvent(event, endpoint, value, reason))
 

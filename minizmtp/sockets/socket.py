@@ -201,8 +201,7 @@ class Socket(Options):
     def monitor(self) -> Monitor:
         """What happens to this socket's connections from now on, as an iterator: see `monitor`. `async with
         sock.monitor() as events:` ends it with the block."""
-        self._links.check_open()
-        return Monitor(self._links.monitors)
+        return self._links.new_monitor()
 
     def peers(self) -> list[PeerStatistics]:
         """What has passed between this socket and each of its peers, as it stands now."""
