@@ -416,6 +416,17 @@ async def test_a_ping_of_the_websocket_is_answered(dial: Dial) -> None:
         assert await peer.frame() == b"\x8a\x7d" + b"p" * 125
 
 
+@pytest.mark.parametrize("asks_handler", [False, True])
+async def test_pings_before_ready_do_not_stop_the_handshake(dial: Dial, asks_handler: bool) -> None:
+    """They use up the allowance of the run that reads them, and the rest needs another run."""
+    async with zmq.Context() as ctx, _all_allowed(ctx):
+        pull = ctx.socket(zmq.PULL, linger=0, zap_domain=b"test" if asks_handler else b"")
+        pull.bind(WS)
+        peer = await dial(pull)
+        await peer.send(request() + said(b"", 9) * 50 + said(ready(b"PUSH")) + said(b"", 9) * 50 + said(b"\0after"))
+        assert await pull.recv() == b"after"
+
+
 async def test_heartbeats_are_pings_of_the_websocket(dial: Dial, quick_clock: trio.testing.MockClock) -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, linger=0, heartbeat_ivl=1000, heartbeat_timeout=1500)
