@@ -18,8 +18,9 @@ import minihttp
 import minizmtp as zmq
 from minizmtp import Event
 from minizmtp.net.security import choose_connection
-from minizmtp.net.tls import TlsStream
+from minizmtp.net.tls import TlsStream, secure
 from minizmtp.net.transports import Stream
+from minizmtp.options import Options
 from minizmtp.wire.upgrade import accept_token
 from minizmtp.wire.websocket import encode_frame
 from tests.minizmtp.helpers import pair, until
@@ -748,6 +749,26 @@ async def test_a_close_in_the_tls_handshake_leaves_nothing(dial: Dial, contexts:
         await trio.testing.wait_all_tasks_blocked(0.01)
         rep.close()
         assert await peer.all() == b""
+
+
+async def test_an_unbind_at_the_end_of_the_tls_handshake_closes_it(
+    contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the stream were only forgotten, Python would warn of a socket that was not closed."""
+    async with zmq.Context() as ctx:
+        bound = ctx.socket(zmq.REP, linger=0, ssl_context=contexts[0])
+        connected = ctx.socket(zmq.REQ, linger=0, ssl_context=contexts[1])
+
+        async def secure_and_unbind(stream: Stream, options: Options) -> TlsStream:
+            secured = await secure(stream, options)
+            bound.unbind(bound.last_endpoint)
+            return secured
+
+        monkeypatch.setattr("minizmtp.net.acceptor.secure", secure_and_unbind)
+        bound.bind(WSS)
+        monitor = connected.monitor()
+        connected.connect(bound.last_endpoint)
+        await until(monitor, Event.DISCONNECTED)
 
 
 # ------------------------------------------------------------------------------------------------------- the extra
