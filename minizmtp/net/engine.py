@@ -61,7 +61,8 @@ RESUME = 8
 
 
 class Engine(Source):
-    """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats."""
+    """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats and
+    handshake_ivl."""
 
     __slots__ = (
         "__weakref__", "_alarm", "_connection", "_inspect", "_interest", "_limits", "_options", "_pipe", "_pulse",
