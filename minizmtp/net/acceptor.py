@@ -115,8 +115,9 @@ class Acceptor(Binding):
         try:
             with scope:
                 secured = await secure(stream, self.options)
-                # `finish` may have cancelled the scope when the handshake was just done.
-                if not self.finishing:
+                if self.finishing:  # when `finish` cancelled the scope, the handshake was just done
+                    secured.close()
+                else:
                     self.start_session(secured)
         except OSError as error:
             text = f"{self.endpoint}: {error.strerror}"

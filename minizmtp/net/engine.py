@@ -61,7 +61,8 @@ RESUME = 8
 
 
 class Engine(Source):
-    """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats."""
+    """stream: a fresh connection. connection: the protocol, nothing said yet. options: for the heartbeats and
+    handshake_ivl."""
 
     __slots__ = (
         "__weakref__", "_alarm", "_connection", "_inspect", "_interest", "_limits", "_options", "_pipe", "_pulse",
@@ -103,7 +104,7 @@ class Engine(Source):
 
     def _too_slow(self) -> None:
         # It may be the program that was slow, and not the peer, so what has come meanwhile counts.
-        self.run_once(READ)
+        self.run_once(READ | RESUME)
         if self._pipe is None:
             reason = f"no handshake within {self._options.handshake_ivl} ms (handshake_ivl)"
             self.stop(Disconnected(errno.EAGAIN, reason))
@@ -214,7 +215,7 @@ class Engine(Source):
             if self._pulse is not None:
                 self._pulse.restart()
             messages = self._advance()
-        while self._state is OPEN and writer.protocol_bytes <= MAX_UNSENT_REPLIES:
+        while self._state is OPEN and connection.decoder.allowance > 0 and writer.protocol_bytes <= MAX_UNSENT_REPLIES:
             try:
                 count = self._stream.try_receive_into(connection, limits.octets)
             except OSError as error:
@@ -237,6 +238,10 @@ class Engine(Source):
             if messages > 1 or writer.state is GATHERING:  # or else there is nothing that it would change
                 writer.heard(messages)
             limits.note(work - connection.decoder.allowance, octets, trio.current_time)
+        # If the queue is FULL instead, the program's next recv asks for the run.
+        if connection.decoder.allowance <= 0 and self._state is OPEN:
+            self._state = READING[OPEN, USED_UP]
+            self._reactor.call_later(self._resume)
 
     def _advance(self) -> int:
         """Make events of what has come; how many messages there were."""
@@ -269,17 +274,11 @@ class Engine(Source):
                 raise Disconnected(errno.EPIPE, f"closed by the peer {event.where}")
 
     def on_auth_reply(self, reply: AuthReply) -> None:
-        """The answer to the session's on_auth_request."""
-        if self._state is CLOSED:  # the peer did not wait for the handler
-            return
-        try:
-            # Not by run_once, which waits for octets: what follows the credentials may have been read with them.
-            self._connection.decoder.allowance = self._limits.work
+        """The answer to the session's on_auth_request. Raises Refused if it is a no."""
+        if self._state is not CLOSED:  # the peer may not have waited for the handler
             self._connection.receive_auth_reply(reply)
-            self._advance()
-            self._set_interest()
-        except Exception as error:
-            self.stop(error)
+            self._state = RESUMING  # because what follows the credentials may have been read with them
+            self.run_once(RESUME)
 
     def attach_pipe(self, pipe: Pipe, inspect: Callable[[Message], None] | None) -> None:
         """From now on carry messages between pipe and peer.
@@ -342,10 +341,6 @@ class Engine(Source):
                 has_to_answer = True
         if has_to_answer:
             self.send_protocol_output()  # once, because one run may meet hundreds of PINGs
-        # If the queue is FULL instead, the program's next recv asks for the run.
-        if connection.decoder.allowance <= 0 and self._state is OPEN:
-            self._state = READING[OPEN, USED_UP]
-            self._reactor.call_later(self._resume)
         return count
 
     def _resume(self, readiness: int) -> None:

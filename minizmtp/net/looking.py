@@ -105,8 +105,8 @@ class Looker:
 
     options: the socket's, for `spin_time`. poll: handles what has come for any connection of the Context; True if there
     was something.
-    looks_from: no look before that time of perf_counter. rested_at: … also if the last message came soon. The socket,
-    which knows how long it waited, sets looks_from to rested_at or NEVER after each wait.
+    rested_at: the end of the rest after the last look in vain, by perf_counter. looks_from: no look before that time.
+    After each wait, `waiters` sets it to rested_at if the message came soon, and to NEVER if not.
     """
 
     def __init__(self, rounds: Rounds, poll: Callable[[], bool], options: Options) -> None:

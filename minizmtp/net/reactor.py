@@ -57,7 +57,7 @@ PAUSE = 0.1
 # gathered for each: a ROUTER with a hundred clients sends twice as many replies in one write.)
 TURNS_PER_CHECKPOINT = 4
 
-# … and so many calls that have come due: each is a PING, a PONG, or the end of a connection, of up to 50 µs.
+# The same for calls that have come due: each is a PING, a PONG, or the end of a connection, of up to 50 µs.
 CALLS_PER_CHECKPOINT = 16
 
 
@@ -70,7 +70,7 @@ class Reactor:
     def __init__(self, start_task: Callable[[Callable[[], Awaitable[object]]], object]) -> None:
         self._start_task = start_task
         self._soon: deque[Turn] = deque()  # to be called when the running task yields
-        self._later: deque[Turn] = deque()  # … one at a time
+        self._later: deque[Turn] = deque()  # the same, but one between two checkpoints
         self._sleeping: trio.lowlevel.ParkingLot | None = None  # the task that will call them
         self._times: list[tuple[float, int]] = []  # a heap; the number keeps those of the same time in order
         self._calls: dict[int, Callable[[], None]] = {}  # by the number; what is cancelled is not here any more
@@ -78,7 +78,7 @@ class Reactor:
         self._alarm: trio.CancelScope | None = None
         self.rounds = Rounds()  # of trio's loop, for receivers that look before they wait
         self.runs = RunCounts()  # of all connections
-        self.standing = 0  # connections that send PONGs unasked, because they are not read now (see `engine`)
+        self.standing = 0  # connections that send PONGs unasked, because they are not read now (see `pulse`)
 
     # -------------------------------------------------------------------------------------------------------- sockets
 

@@ -103,7 +103,7 @@ class Session(Link):
                 reply = await self._links.runtime.authenticate(question, self._options, stream.peer_address)
                 self._refused_by_us = reply.status != 200  # only 200 lets the peer in (27/ZAP)
                 engine.on_auth_reply(reply)
-            except Exception as error:  # a malformed reply, or the handler's socket was closed
+            except Exception as error:  # Refused, a malformed reply, or the handler's socket was closed
                 self._refused_by_us = True
                 engine.stop(error)
 

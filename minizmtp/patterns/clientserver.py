@@ -54,7 +54,7 @@ class Server(Draft, Router):
     socket_type = SocketType.SERVER
     frames = 2
     _is_mandatory = True
-    can_send = Pattern.can_send  # always, as in libzmq: which peer has room, is seen when a message names it
+    can_send = Pattern.can_send  # always, as in libzmq, because only a message tells whose queue needs room
 
     def attach(self, pipe: Pipe) -> None:
         pipe.identity = b""  # because a peer does not choose its number

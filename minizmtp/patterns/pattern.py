@@ -53,8 +53,9 @@ class Pattern:
         self, on_arrival: Callable[[], None], on_space: Callable[[], None], options: Options | None = None
     ) -> None:
         self.pipes: dict[Pipe, None] = {}  # in the order in which they joined
-        self.incoming = FairQueue(on_arrival, publishes=self.delivers_unchanged)  # without pipes in it, unless …
-        self.outgoing = RoundRobin(on_space)  # … has_fair_queue, has_round_robin
+        # Without has_fair_queue, or has_round_robin, no pipe ever comes into it.
+        self.incoming = FairQueue(on_arrival, publishes=self.delivers_unchanged)
+        self.outgoing = RoundRobin(on_space)
         self._options = options or Options()
         self._on_arrival = on_arrival
         self._on_space = on_space

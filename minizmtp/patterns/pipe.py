@@ -51,7 +51,7 @@ class Pipe:
         self.outbound = outbound
         self.inbound = inbound
         self.metadata: Mapping[str, str] = {}
-        self.identity = b""  # what the peer asks a ROUTER to call it (37-46) …
-        self.routing_id = b""  # … and what a ROUTER does call it, once it does
+        self.identity = b""  # what the peer asks a ROUTER to call it (37-46)
+        self.routing_id = b""  # what a ROUTER calls it; b"" before it has a name
         self.source: Source | None = None  # there is one while there is a connection
         self.successor: Pipe | None = None  # of a peer that has gone: the pipe, which another peer has now

@@ -71,8 +71,8 @@ class Queue:
     has_runs = False  # see `runs`
 
     def __init__(self, hwm: int = 0, conflate: bool = False) -> None:
-        self.ready = NOTHING  # the reader's batch: the same deque from the first batch on …
-        self._items = NOTHING  # … and what comes after it: the same deque from the first item on
+        self.ready = NOTHING  # the reader's batch: the same deque from the first batch on
+        self._items = NOTHING  # what comes after the batch: the same deque from the first item on
         self._written = 0  # items put since the beginning, except what was dropped later
         self._acked = 0  # items taken since the beginning, as far as the writer knows
         self.dropped = 0  # messages lost because there was no room, or because nothing was going to take them

@@ -76,8 +76,8 @@ class Router(Pattern):
         self.pipes[pipe] = None  # it may have lost its place to another peer of its name
         # A name that we made is "" here: if neither peer asked for one, the second is taken for the first again.
         if pipe.routing_id and chosen_name(pipe.identity) != chosen_name(pipe.routing_id):
-            self._take_name(pipe)  # because this is another peer than before …
-            pipe.outbound.drop_all()  # … and what is queued was meant for that one
+            self._take_name(pipe)  # because this is another peer than before
+            pipe.outbound.drop_all()  # because what is queued was meant for the peer before
         if not pipe.routing_id:
             self._name(pipe)
 

@@ -93,8 +93,8 @@ class RunQueue(Queue):
 
     def __init__(self, hwm: int = 0, conflate: bool = False) -> None:
         self._open_run: OpenRun | None = None
-        self._runs = 0  # items that are runs …
-        self._more = 0  # … and how many more messages than items they are
+        self._runs = 0  # items that are runs
+        self._more = 0  # messages in these runs, minus one for each run
         self.has_runs = False
         super().__init__(hwm, conflate)
 

@@ -57,8 +57,8 @@ def read_subscription(frame: bytes) -> Subscribe | Cancel | None:
 class Subscribers:
     """The peers of one publisher.
 
-    options: the socket's. notices: what the program of an XPUB reads. on_change: called when the answer
-    to a send may have changed. later: has a function called when other tasks have had their turns.
+    options: the socket's. notices: what the program of an XPUB reads. on_change: called when the answer to a send may
+    have changed. later: has a function called when other tasks have had their turns.
     """
 
     kinds: tuple[type, ...] = (Subscribe, Cancel)  # of requests; others are ignored

@@ -272,9 +272,8 @@ class Links:
     def new_monitor(self) -> Monitor:
         """See Socket.monitor."""
         self.check_open()
-        if not isinstance(
-            self.monitors, WeakSet
-        ):  # only from the first on, because it is slow to walk through, even empty
+        # Only from the first monitor on, because a WeakSet is slow to walk through, even an empty one.
+        if not isinstance(self.monitors, WeakSet):
             self.monitors = WeakSet()  # weak, so that an abandoned monitor is freed (see `monitor`)
         return Monitor(self.monitors)
 

@@ -89,7 +89,7 @@ class Socket(Options):
         self._owner_threads = runtime.owner_threads  # so that one look tells whether this thread may use the socket
         waiters = self._waiters = Waiters(runtime.reactor.new_looker(self))
         pattern = PATTERNS[socket_type](waiters.on_arrival, waiters.on_space, self)
-        pattern.later = lambda function: runtime.reactor.call_later(lambda may: function())
+        pattern.later = lambda function: runtime.reactor.call_later(lambda readiness: function())
         self._pattern = waiters.pattern = pattern
         self._links = Links(runtime, pattern, self)
         self._turns = Turns()

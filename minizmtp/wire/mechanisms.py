@@ -52,8 +52,8 @@ class Mechanism:
     name: bytes
     as_server = False  # our role in the greeting; False if the mechanism has no roles (37-8)
     explains_refusal = False  # a peer that we refuse is told the reason
-    encrypts = False  # each frame after the handshake is encrypted …
-    overhead = 0  # … and its body is then larger by this
+    encrypts = False  # each frame after the handshake is encrypted
+    overhead = 0  # octets by which encryption makes a frame's body larger
 
     def open(self, metadata: Mapping[bytes, bytes]) -> Steps:
         """Called when both greetings name this mechanism. metadata: our own, to be sent in the handshake. Returns no

@@ -18,8 +18,9 @@ import minihttp
 import minizmtp as zmq
 from minizmtp import Event
 from minizmtp.net.security import choose_connection
-from minizmtp.net.tls import TlsStream
+from minizmtp.net.tls import TlsStream, secure
 from minizmtp.net.transports import Stream
+from minizmtp.options import Options
 from minizmtp.wire.upgrade import accept_token
 from minizmtp.wire.websocket import encode_frame
 from tests.minizmtp.helpers import pair, until
@@ -416,6 +417,17 @@ async def test_a_ping_of_the_websocket_is_answered(dial: Dial) -> None:
         assert await peer.frame() == b"\x8a\x7d" + b"p" * 125
 
 
+@pytest.mark.parametrize("asks_handler", [False, True])
+async def test_pings_before_ready_do_not_stop_the_handshake(dial: Dial, asks_handler: bool) -> None:
+    """They use up the allowance of the run that reads them, and the rest needs another run."""
+    async with zmq.Context() as ctx, _all_allowed(ctx):
+        pull = ctx.socket(zmq.PULL, linger=0, zap_domain=b"test" if asks_handler else b"")
+        pull.bind(WS)
+        peer = await dial(pull)
+        await peer.send(request() + said(b"", 9) * 50 + said(ready(b"PUSH")) + said(b"", 9) * 50 + said(b"\0after"))
+        assert await pull.recv() == b"after"
+
+
 async def test_heartbeats_are_pings_of_the_websocket(dial: Dial, quick_clock: trio.testing.MockClock) -> None:
     async with zmq.Context() as ctx:
         pull = ctx.socket(zmq.PULL, linger=0, heartbeat_ivl=1000, heartbeat_timeout=1500)
@@ -737,6 +749,26 @@ async def test_a_close_in_the_tls_handshake_leaves_nothing(dial: Dial, contexts:
         await trio.testing.wait_all_tasks_blocked(0.01)
         rep.close()
         assert await peer.all() == b""
+
+
+async def test_an_unbind_at_the_end_of_the_tls_handshake_closes_it(
+    contexts: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the stream were only forgotten, Python would warn of a socket that was not closed."""
+    async with zmq.Context() as ctx:
+        bound = ctx.socket(zmq.REP, linger=0, ssl_context=contexts[0])
+        connected = ctx.socket(zmq.REQ, linger=0, ssl_context=contexts[1])
+
+        async def secure_and_unbind(stream: Stream, options: Options) -> TlsStream:
+            secured = await secure(stream, options)
+            bound.unbind(bound.last_endpoint)
+            return secured
+
+        monkeypatch.setattr("minizmtp.net.acceptor.secure", secure_and_unbind)
+        bound.bind(WSS)
+        monitor = connected.monitor()
+        connected.connect(bound.last_endpoint)
+        await until(monitor, Event.DISCONNECTED)
 
 
 # ------------------------------------------------------------------------------------------------------- the extra
