@@ -47,8 +47,9 @@ async def test_credit_bounds_what_is_on_the_way():
 
 
 async def test_a_mark_that_does_not_hold_is_found_out(play, monkeypatch):
-    init = Queue.__init__
+    init, set_hwm = Queue.__init__, Queue.set_hwm
     monkeypatch.setattr(Queue, "__init__", lambda self, hwm=0, conflate=False: init(self, 5 * hwm, conflate))
+    monkeypatch.setattr(Queue, "set_hwm", lambda self, hwm: set_hwm(self, 5 * hwm))  # as inproc does
     broken = (await play("wrong")).broken
     assert [words.partition(":")[0] for words in broken] == [
         "and yet both marks hold",
