@@ -235,7 +235,9 @@ class Sub(XSub):
     def ask(self, request: Subscribe | Cancel) -> None:
         if self._requests.count(request):
             self._note(request)
-            self.refresh()
+            # One more prefix changes nothing for what is queued, which was sent because of the others.
+            if isinstance(request, Cancel) or not request.prefix or self._options.invert_matching:
+                self.refresh()
             self._requests.send(request)
 
     def _note(self, request: Subscribe | Cancel) -> None:
