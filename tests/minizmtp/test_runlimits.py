@@ -144,14 +144,18 @@ async def test_beside_a_dialogue_a_flood_does_little_at_once(flood: str, monkeyp
 
             nursery.start_soon(read_all)
             nursery.start_soon(answer)
-            async with await RawPeer.dial(pull.last_endpoint) as flooder, await RawPeer.dial(rep.last_endpoint) as peer:
+            async with (
+                await RawPeer.dial(pull.last_endpoint) as flooder,
+                await RawPeer.dial(rep.last_endpoint) as peer,
+                trio.open_nursery() as flooding,  # ends before the peers are closed
+            ):
                 await flooder.greet(b"PUSH")
                 await peer.greet(b"REQ")
                 await flooder.send(command(b"X"))
                 while not pull.peers():
                     await trio.lowlevel.checkpoint()
                 flooded = engine_of(pull)
-                nursery.start_soon(send_all)
+                flooding.start_soon(send_all)
                 between: list[int] = []
                 for _ in range(200):
                     before = len(runs)
@@ -163,4 +167,5 @@ async def test_beside_a_dialogue_a_flood_does_little_at_once(flood: str, monkeyp
                 assert limited
                 assert max(work for work, _ in limited) <= SHORT_WORK + 17  # the last frame may count for several
                 assert max(octets for _, octets in limited) <= SHORT_OCTETS
-                nursery.cancel_scope.cancel()
+                flooding.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
