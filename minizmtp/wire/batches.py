@@ -18,7 +18,7 @@ It can be read alone.
 """
 
 from itertools import chain
-from struct import iter_unpack
+from struct import calcsize, iter_unpack
 
 from .events import Message
 from .frames import LONG, MORE, FrameDecoder
@@ -115,8 +115,18 @@ def equal_messages(octets: bytes, begin: int, end: int, most: int) -> list[bytes
     view = memoryview(octets)[end : end + length * step]
     if octets[begin] & MORE:
         return [list(frames) for frames in iter_unpack(form, view)]
+    return cut(form, view)
+
+
+def cut(form: str, octets: bytes | memoryview) -> list[bytes]:
+    r"""The body in each repetition of form, which is that of `struct` for one frame.
+
+    >>> cut("2x3s", b"\0\3aaa\0\3bbb")
+    [b'aaa', b'bbb']
+    """
     # Sixteen at a time, because `iter_unpack` makes a tuple at each step, which costs as much as a message.
-    whole = length // 16 * 16 * step
+    view, some = memoryview(octets), 16 * calcsize(form)
+    whole = len(view) // some * some
     return [
         *chain.from_iterable(iter_unpack(form * 16, view[:whole])),
         *chain.from_iterable(iter_unpack(form, view[whole:])),

@@ -29,10 +29,9 @@ Read next: `upgrade`.
 """
 
 import os
-from struct import iter_unpack
 
 from ..errors import ProtocolError
-from .batches import BatchDecoder
+from .batches import BatchDecoder, cut
 from .body import Body
 from .connection import FRAME_WORK
 from .events import Message
@@ -96,7 +95,7 @@ class Wrapper:
             count = count_run(octets, at, length, step, SHORTEST_RUN * 1000)
             if count >= SHORTEST_RUN:
                 run = memoryview(octets)[at : at + count * step]
-                bodies = [body for (body,) in iter_unpack(f"{length}x{step - length}s", run)]
+                bodies = cut(f"{length}x{step - length}s", run)
                 pieces.append(self._wrap_run(TO_ZWS[flags & ~LONG], bodies))
             else:
                 count = 1  # what is too short to be a run is wrapped one by one
@@ -287,7 +286,7 @@ class ZwsDecoder(BatchDecoder):
             for column in range(4):
                 keys[column::4] = frames[length - 4 + column :: step]
             frames = xor(frames, keystream(bytes(keys), length, size))
-        return [body for (body,) in iter_unpack(f"{length + 1}x{size - 1}s", frames)]
+        return cut(f"{length + 1}x{size - 1}s", frames)
 
 
 def count_run(octets: bytes, at: int, fixed: int, step: int, most: int) -> int:
