@@ -13,6 +13,7 @@ Read next: `parting`, or `engine` at once.
 """
 
 import errno
+import math
 import os
 import socket
 import ssl
@@ -381,11 +382,8 @@ async def _connect(family: int, address: object, options: Options, source: tuple
 
 async def _wait_connected(sock: socket.socket, timeout: int) -> None:
     """A connect in the background ends when the socket can be written (connect(2)). timeout: in ms; 0: the system's."""
-    if not timeout:
-        await trio.lowlevel.wait_writable(sock)
-        return
     # Without a limit, the system repeats a lost SYN later and later: after a cut of 30 s up to 16 s later.
-    with trio.move_on_after(timeout / 1000):
+    with trio.move_on_after(timeout / 1000 or math.inf):
         await trio.lowlevel.wait_writable(sock)
         return
     raise OSError(errno.ETIMEDOUT, f"no connection within {timeout} ms (connect_timeout)") from None
