@@ -72,7 +72,7 @@ class RunLimits:
 
     def note(self, work: int, octets: int, clock: Callable[[], float]) -> None:
         """A run has ended that did so much work and read so many octets. clock: in seconds. A short run does not ask
-        it, because that takes a tenth of the run's time."""
+        it, because trio's clock would be three more calls for each read."""
         shared = self._shared
         if work < self.work and octets < SHORT_OCTETS:
             if work < SHORT_WORK:

@@ -84,7 +84,7 @@ class Queue:
         self._sieve: Callable[[bytes], object] | None = None
         self._on_arrival: Callable[[], None] = ignore
         self._on_space: Callable[[], None] = ignore
-        # As set_hwm does. To call it would be a tenth of what a new connection costs, which has two queues.
+        # As set_hwm does, without what only a queue in use needs, because each new connection makes two queues.
         self.hwm = 0 if conflate else hwm  # 0: no limit
         self._limit = self.hwm or sys.maxsize
 

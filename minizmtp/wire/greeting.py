@@ -83,7 +83,7 @@ def decode_greeting(octets: bytes) -> Greeting:
     """Decode the peer's greeting, 64 octets; raises ProtocolError as `check_greeting` does."""
     check_greeting(octets)
     # Only the zeros at the end are padding: b"NULL\0X" isn't the name NULL, so don't cut it at the first zero.
-    mechanism = octets[MECHANISM : MECHANISM + 20].rstrip(b"\0")
+    mechanism = octets[MECHANISM:AS_SERVER].rstrip(b"\0")
     return Greeting(octets[VERSIONS], octets[VERSIONS + 1], mechanism, octets[AS_SERVER] == 1)
 
 
