@@ -119,7 +119,7 @@ def equal_messages(octets: bytes, begin: int, end: int, most: int) -> list[bytes
 
 
 def cut(form: str, octets: bytes | memoryview) -> list[bytes]:
-    r"""The body in each repetition of form, which is that of `struct` for one frame.
+    r"""The bodies of frames of one size. form: the format of one frame for `struct`, with its body as the only field.
 
     >>> cut("2x3s", b"\0\3aaa\0\3bbb")
     [b'aaa', b'bbb']
